@@ -1,0 +1,23 @@
+"""What can go wrong that a user can mend: one line each, and the exit code it ends with."""
+
+
+class HeinitSimError(Exception):
+    """Base of every error that is the user's to mend; its text is what the command prints."""
+
+    exit_code = 1
+
+
+class ConfigError(HeinitSimError):
+    """A config or an option is wrong; one line per problem, all of them at once."""
+
+    exit_code = 2
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class RunDirectoryError(HeinitSimError):
+    """A run directory is not what the command needs: missing, incomplete, or already full."""
+
+    exit_code = 2

@@ -1,0 +1,112 @@
+"""The frozen dataclasses that travel between stages, and the names of what is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:  # NumPy is not needed to read a config
+    import numpy as np
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+Pass = Literal["forward", "backward"]
+Quantity = Literal[
+    "preactivation", "activation", "grad_preactivation", "grad_activation", "grad_weight"
+]
+Statistic = Literal["second_moment", "variance"]
+Measure = tuple[Quantity, Statistic]
+
+PASS_OF: dict[Quantity, Pass] = {
+    "preactivation": "forward",
+    "activation": "forward",
+    "grad_preactivation": "backward",
+    "grad_activation": "backward",
+    "grad_weight": "backward",
+}
+STATISTICS: tuple[Statistic, ...] = ("second_moment", "variance")
+MEASURES: tuple[Measure, ...] = tuple((q, s) for q in PASS_OF for s in STATISTICS)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One point of the sweep: a network, the variance of its weights, its inputs and its loss."""
+
+    index: int
+    """Place in the grid, 0-based."""
+    swept: Mapping[str, object]
+    """Dotted path of each swept key -> its value at this point, in the order of the sweep."""
+    widths: tuple[int, ...]
+    """D_0 … D_{K+1}: input, the K hidden layers, output."""
+    activation: str
+    """Name of a in `activations.py`."""
+    activation_options: Mapping[str, float]
+    """What that activation takes, e.g. {"negative_slope": 0.2}."""
+    weight_variances: tuple[float, ...]
+    """σ²_Ω of the layers 0 … K."""
+    n_inputs: int
+    """Inputs in the batch, x ~ N(0, I)."""
+    target: float
+    """y of the least-squares loss Σ_o (f_K,o − y)²."""
+
+    @property
+    def depth(self) -> int:
+        """K, the number of hidden layers."""
+        return len(self.widths) - 2
+
+
+@dataclass(frozen=True)
+class FigureConfig:
+    """What the two-panel figure shows."""
+
+    quantity: Literal["variance", "second_moment", "std"] = "variance"
+    decades: tuple[float, float] | None = None
+    """Range of both value axes, in decades; None fits the data."""
+    overlay: Literal["figure_7_4_published"] | None = None
+    """Published curves drawn on top."""
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """A validated config: the conditions to simulate and how."""
+
+    name: str
+    conditions: tuple[Condition, ...]
+    sweep: Mapping[str, tuple[object, ...]]
+    """Dotted path -> swept values; the conditions are their grid, the last path varying fastest."""
+    trials: int
+    """Independent networks per condition."""
+    seed: int
+    draws: Literal["common", "independent"] = "common"
+    figure: FigureConfig = field(default_factory=FigureConfig)
+    document: Mapping[str, object] = field(default_factory=dict)
+    """The resolved config as plain values: what `config.yaml` of a run holds."""
+
+
+@dataclass(frozen=True)
+class ConditionResult:
+    """What one condition's networks showed and what closed forms predict, all as log10."""
+
+    condition: Condition
+    networks: Mapping[Measure, NDArray[np.float64]]
+    """(quantity, statistic) -> (n_networks, K+1): one number per network and layer."""
+    theory: Mapping[Measure, NDArray[np.float64]]
+    """(quantity, statistic) -> (K+1,): exact mean over networks at finite width; NaN where no
+    closed form is known."""
+    mean_field: Mapping[Measure, NDArray[np.float64]]
+    """(quantity, statistic) -> (K+1,): the infinite-width prediction, the textbook's."""
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A simulated sweep: one `ConditionResult` per condition, in the order of the grid."""
+
+    config: SweepConfig
+    conditions: tuple[ConditionResult, ...]
+
+    def draw(self) -> Figure:
+        """Draw the two-panel figure, as `heinit-sim run` does."""
+        from heinit_sim import figures
+
+        return figures.draw_forward_backward(self)
