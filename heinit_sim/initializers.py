@@ -1,12 +1,6 @@
-"""(scale, mode, fans) -> σ²_Ω, and rng -> standard-normal draws. One formula; schemes are data."""
+"""(scale, mode, fans) -> σ²_Ω. One formula; schemes are data."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:  # NumPy is not needed to read a config
-    import numpy as np
-    from numpy.typing import NDArray
+from typing import Literal
 
 Mode = Literal["fan_in", "fan_out", "fan_avg"]
 
@@ -31,10 +25,3 @@ def weight_variance(scale: float, mode: Mode, fan_in: int, fan_out: int) -> floa
     """
     fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
     return scale / fan
-
-
-def sample_standard_normal(
-    rng: np.random.Generator, fan_out: int, fan_in: int
-) -> NDArray[np.float64]:
-    """Draw Ω/σ_Ω: independent N(0, 1) weights, shape (fan_out, fan_in)."""
-    return rng.standard_normal((fan_out, fan_in))

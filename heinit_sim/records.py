@@ -96,6 +96,8 @@ class ConditionResult:
     closed form is known."""
     mean_field: Mapping[Measure, NDArray[np.float64]]
     """(quantity, statistic) -> (K+1,): the infinite-width prediction, the textbook's."""
+    log_norm_spread: float
+    """Predicted variance over networks of ln ‖h_K‖², to first order in 1/width."""
 
 
 @dataclass(frozen=True)

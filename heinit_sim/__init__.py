@@ -1,0 +1,63 @@
+"""heinit-sim: see how weight initialisation makes signals vanish or explode.
+
+>>> from heinit_sim import load_config, run_sweep
+>>> result = run_sweep(load_config("configs/figure_7_4.yaml"))
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from heinit_sim.config import load_config, parse_config
+    from heinit_sim.errors import ConfigError, HeinitSimError, RunDirectoryError
+    from heinit_sim.figures import draw_forward_backward
+    from heinit_sim.outputs import read_run, write_run
+    from heinit_sim.records import Condition, ConditionResult, SweepConfig, SweepResult
+    from heinit_sim.spread import Spread, spread
+    from heinit_sim.sweep import run_sweep
+
+# Where each public name lives; looked up at first use, so that `--help` never loads NumPy.
+_HOME = {
+    "Condition": "records",
+    "ConditionResult": "records",
+    "ConfigError": "errors",
+    "HeinitSimError": "errors",
+    "RunDirectoryError": "errors",
+    "Spread": "spread",
+    "SweepConfig": "records",
+    "SweepResult": "records",
+    "draw_forward_backward": "figures",
+    "load_config": "config",
+    "parse_config": "config",
+    "read_run": "outputs",
+    "run_sweep": "sweep",
+    "spread": "spread",
+    "write_run": "outputs",
+}
+__all__ = [
+    "Condition",
+    "ConditionResult",
+    "ConfigError",
+    "HeinitSimError",
+    "RunDirectoryError",
+    "Spread",
+    "SweepConfig",
+    "SweepResult",
+    "draw_forward_backward",
+    "load_config",
+    "parse_config",
+    "read_run",
+    "run_sweep",
+    "spread",
+    "write_run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'heinit_sim' has no attribute '{name}'")
+    return getattr(import_module(f"heinit_sim.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

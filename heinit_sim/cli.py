@@ -1,0 +1,364 @@
+"""Typer arguments in, one library call per stage, Rich out, exit codes.
+
+NumPy and matplotlib are imported inside the commands that use them: `--help` stays quick.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from heinit_sim.errors import ConfigError, HeinitSimError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from heinit_sim.records import SweepConfig, SweepResult
+    from heinit_sim.tables import Row
+
+app = typer.Typer(
+    help="Simulate weight initialisation: forward and backward variance of deep networks.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+ConfigArgument = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="YAML file, or - for standard input.")
+]
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="RUN_DIR", help="Directory that `run` wrote.", show_default=False)
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Replace a value; KEY=A,B,C sweeps it."),
+]
+SeedOption = Annotated[str | None, typer.Option("--seed", metavar="N", help="Replace the seed.")]
+TrialsOption = Annotated[
+    str | None, typer.Option("--trials", metavar="N", help="Replace the number of networks.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"heinit-sim {installed('heinit-sim')}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    config: ConfigArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Run directory; default outputs/<name>."),
+    ] = None,
+    sets: SetOption = None,
+    seed: SeedOption = None,
+    trials: TrialsOption = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "-j", "--jobs", min=1, metavar="N", help="Threads; default: the CPUs that may be used."
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("-f", "--force", help="Replace the results in the run directory.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("-n", "--dry-run", help="Say what would be done and what it takes.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")] = False,
+    json_: JsonOption = False,
+    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the figure.")] = True,
+) -> None:
+    """Simulate a config, print its summary table and write its run directory."""
+    with _errors():
+        from heinit_sim.config import load_config
+
+        sweep_config = load_config(config, _overrides(sets, seed=seed, trials=trials))
+        directory = out or Path("outputs") / sweep_config.name
+
+        from heinit_sim import outputs, sweep, tables
+
+        outputs.check_target(directory, sweep_config, force=force)
+        jobs = jobs or sweep.usable_cpus()
+        if dry_run:
+            _print_plan(sweep_config, directory, jobs, plots=plots, json_=json_)
+            return
+        start = time.perf_counter()
+        result = _simulate(sweep_config, jobs, quiet=quiet)
+        facts = _run_facts(jobs, time.perf_counter() - start)
+        figure = result.draw() if plots else None
+        outputs.write_run(result, directory, figure=figure, force=force, run=facts)
+        rows = tables.summary_rows(result)
+        if json_:
+            _print_json({"directory": str(directory), **_summary_document(sweep_config, rows)})
+        elif not quiet:
+            _stdout().print(tables.to_summary_table(sweep_config, rows))
+        if not quiet:
+            seconds = time.perf_counter() - start
+            names = ", ".join(outputs.run_files(plots=plots))
+            typer.echo(f"Wrote {directory} in {seconds:.1f} s: {names}", err=True)
+
+
+@app.command()
+def plot(
+    run_dirs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN_DIR...", help="Directories that `run` wrote."),
+    ],
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="figure.KEY=VALUE", help="Draw it otherwise; needs --out."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where to write; default: the run directory."),
+    ] = None,
+) -> None:
+    """Redraw the figure of saved runs, without simulating."""
+    with _errors():
+        from heinit_sim import outputs
+
+        overrides = _overrides(sets)
+        if any(not override.key.startswith("figure.") for override in overrides):
+            raise ConfigError(["--set: error: plot takes figure.* only; the rest is simulated"])
+        if overrides and out is None:
+            raise ConfigError(["--set: error: another figure than the run's own needs --out DIR"])
+        if out is not None and len(run_dirs) > 1:
+            raise ConfigError(["--out: error: takes one RUN_DIR at a time"])
+        for directory in run_dirs:
+            figure = outputs.read_run(directory, overrides).draw()
+            if out is None:
+                outputs.update_figure(figure, directory)
+            else:
+                out.mkdir(parents=True, exist_ok=True)
+                outputs.write_figure(figure, out)
+            typer.echo(f"Wrote forward_backward.png, .svg, .pdf in {out or directory}", err=True)
+
+
+@app.command()
+def show(run_dir: RunArgument, json_: JsonOption = False) -> None:
+    """Print the summary table of a saved run."""
+    with _errors():
+        from heinit_sim import outputs, tables
+
+        config, rows = outputs.read_config(run_dir), outputs.read_summary(run_dir)
+        if json_:
+            _print_json({"directory": str(run_dir), **_summary_document(config, rows)})
+        else:
+            _stdout().print(tables.to_summary_table(config, rows))
+
+
+@app.command()
+def validate(
+    config: ConfigArgument,
+    sets: SetOption = None,
+    seed: SeedOption = None,
+    trials: TrialsOption = None,
+) -> None:
+    """Check a config; say what is wrong with it, all at once."""
+    with _errors():
+        from heinit_sim.config import load_config
+
+        found = load_config(config, _overrides(sets, seed=seed, trials=trials))
+        conditions = len(found.conditions)
+        typer.echo(
+            f"{config}: valid: {conditions} condition{'s' * (conditions != 1)} × "
+            f"{found.trials} network{'s' * (found.trials != 1)}"
+        )
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of configs."""
+    with _errors():
+        from heinit_sim.config import config_schema
+
+        _print_json(config_schema())
+
+
+@app.command()
+def init(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A config of the gallery.")
+    ] = None,
+    force: Annotated[bool, typer.Option("-f", "--force", help="Replace NAME.yaml.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List the gallery.")] = False,
+) -> None:
+    """Write a starter config from the gallery: NAME.yaml, default figure_7_4.yaml."""
+    with _errors():
+        from heinit_sim.gallery import gallery, gallery_text
+
+        if list_:
+            typer.echo("\n".join(gallery()))
+            return
+        name = name or "figure_7_4"
+        text = gallery_text(name)
+        path = Path(f"{name}.yaml")
+        try:
+            with path.open("w" if force else "x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+        except FileExistsError:
+            raise ConfigError([f"{path}: exists; give --force to replace it"]) from None
+        typer.echo(f"Wrote {path}; now: heinit-sim run {path}", err=True)
+
+
+@contextlib.contextmanager
+def _errors() -> Iterator[None]:
+    """The one place where known errors become one line each and an exit code."""
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        signal.signal(number, _stop)
+    try:
+        yield
+        sys.stdout.flush()
+    except HeinitSimError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(error.exit_code) from None
+    except BrokenPipeError:  # the reader of our output has gone: say nothing, also not at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(128 + 13) from None
+    except OSError as error:
+        typer.echo(f"heinit-sim: {error}", err=True)
+        raise typer.Exit(1) from None
+    except MemoryError:
+        typer.echo("heinit-sim: out of memory; --dry-run estimates what a run takes", err=True)
+        raise typer.Exit(1) from None
+
+
+def _stop(number: int, _frame: object) -> NoReturn:
+    raise typer.Exit(128 + number)
+
+
+def _overrides(sets: Sequence[str] | None, **flags: str | None) -> list[Any]:
+    from heinit_sim.config import Override, parse_override
+
+    overrides = [parse_override("--set", text) for text in sets or ()]
+    overrides += [
+        Override(f"--{key}", key, text) for key, text in flags.items() if text is not None
+    ]
+    return overrides
+
+
+def _simulate(config: SweepConfig, jobs: int, *, quiet: bool) -> SweepResult:
+    """Drain the sweep, with a progress bar on a terminal."""
+    from heinit_sim import sweep
+
+    if quiet or not sys.stderr.isatty():
+        return sweep.run_sweep(config, jobs)
+
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    blocks = []
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("networks", total=config.trials, rate="")
+        for block in sweep.iter_sweep(config, jobs):
+            blocks.append(block)
+            speed = progress.tasks[0].speed
+            rate = f"{speed:.3g}/s" if speed else ""
+            progress.update(task, advance=len(block.trials), rate=rate)
+    return sweep.collect(config, blocks)
+
+
+def _run_facts(jobs: int, seconds: float) -> dict[str, object]:
+    import datetime
+    import platform
+
+    finished = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {
+        "finished": finished,
+        "simulation_seconds": round(seconds, 3),
+        "jobs": jobs,
+        "host": platform.node(),
+    }
+
+
+def _summary_document(config: SweepConfig, rows: Sequence[Row]) -> dict[str, object]:
+    from heinit_sim import tables
+
+    return {
+        "name": config.name,
+        "seed": config.seed,
+        "sweep": {path: list(values) for path, values in config.sweep.items()},
+        "summary": tables.to_json_values(rows),
+    }
+
+
+def _print_plan(
+    config: SweepConfig, directory: Path, jobs: int, *, plots: bool, json_: bool
+) -> None:
+    """Print what `run` would do."""
+    from heinit_sim import cost, outputs
+
+    needs = cost.estimate(config, jobs)
+    files = outputs.run_files(plots=plots)
+    if json_:
+        document = {
+            "name": config.name,
+            "conditions": [dict(condition.swept) for condition in config.conditions],
+            "trials": config.trials,
+            "passes": needs.passes,
+            "jobs": jobs,
+            "estimated_seconds": needs.seconds,
+            "estimated_peak_bytes": needs.peak_bytes,
+            "directory": str(directory),
+            "files": list(files),
+        }
+        _print_json(document)
+        return
+    lines = [f"{config.name}: {len(config.conditions)} conditions × {config.trials} networks"]
+    for condition in config.conditions:
+        swept = ", ".join(f"{path} = {value}" for path, value in condition.swept.items())
+        lines.append(f"  {condition.index}: {swept or 'as configured'}")
+    lines += [
+        f"{needs.passes} forward and backward passes on {jobs} threads",
+        f"about {needs.seconds:.1f} s and {needs.peak_bytes / 2**20:.0f} MiB, before plots",
+        f"would write {directory}: {', '.join(files)}",
+    ]
+    typer.echo("\n".join(lines))
+
+
+def _print_json(document: object) -> None:
+    import json
+
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _stdout() -> Console:
+    """A console on stdout; through a pipe plain text, as wide as the table needs."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)

@@ -1,0 +1,195 @@
+"""The only reader of configs: text and overrides -> validated `SweepConfig`."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from heinit_sim import documents, problems
+from heinit_sim.drafts import Draft, Override, Tree, holds, parse_override, with_value
+from heinit_sim.errors import ConfigError
+from heinit_sim.initializers import SCHEMES, weight_variance
+from heinit_sim.problems import Keys
+from heinit_sim.records import Condition, FigureConfig, SweepConfig
+from heinit_sim.schema import Config, Network, Sweep, config_schema
+
+__all__ = ["Override", "config_schema", "load_config", "parse_config", "parse_override"]
+
+MAX_CONDITIONS = 10_000
+MAX_LAYERS = 10_000_000
+"""Of all conditions together: each layer's width and variance is held in memory."""
+ENOUGH = 1000
+"""So many problems are known that no further point of the grid is looked at."""
+
+Point = Mapping[str, int]
+"""Swept path -> which of its values is tried."""
+Checked = tuple[Point, Config, tuple[float, ...]]
+"""A point of the grid, the config there, and σ²_Ω of its layers."""
+
+
+def load_config(source: str | os.PathLike[str], overrides: Sequence[Override] = ()) -> SweepConfig:
+    """Read and validate a config file, or standard input for `-`.
+
+    Args:
+        source: Path of the file, or `-`.
+        overrides: What replaces values of the file, in this order.
+
+    Raises:
+        ConfigError: It cannot be read or is wrong; every problem is one line with its place.
+    """
+    name, data = documents.read(source)
+    return parse_config(data, name, overrides)
+
+
+def parse_config(
+    text: str | bytes, source: str = "<string>", overrides: Sequence[Override] = ()
+) -> SweepConfig:
+    """Validate the text of a config; `source` is its name in messages. See `load_config`."""
+    draft = Draft(text, documents.printable(source))
+    for override in overrides:
+        draft.override(override)
+    if draft.value is not None:
+        _check_file(draft)
+    checked = list(_checked(draft)) if draft.tree else []
+    if draft.n_problems:
+        raise ConfigError(draft.messages())
+    return _sweep_config(draft, checked)
+
+
+def _check_file(draft: Draft) -> None:
+    """Check each value that is given, also where the sweep replaces it.
+
+    What the sweep supplies may be missing; whether values go together is seen at the points.
+    """
+    checked = problems.check(draft.value)
+    for misfit in checked if isinstance(checked, list) else ():
+        path = ".".join(map(str, misfit.keys))
+        supplied = misfit.kind == "missing" and any(holds(swept, path) for swept in draft.swept)
+        apart = misfit.kind == "relation" and misfit.keys[0] != "sweep"
+        if not supplied and not apart:
+            draft.report(misfit.keys, misfit.text, of_key=misfit.of_key)
+
+
+def _checked(draft: Draft) -> Iterator[Checked]:
+    """Check the config as a whole at every point of the grid."""
+    swept, n_layers = draft.swept, 0
+    for point in _points(draft):
+        tree = {key: value for key, value in draft.tree.items() if key != "sweep"}
+        for path, index in point.items():
+            tree = with_value(tree, tuple(path.split(".")), swept[path][index])
+        config = problems.check(tree)
+        if isinstance(config, list):
+            for misfit in config:
+                keys = _tried(misfit.keys, point)
+                if keys[0] != "sweep" or misfit.kind == "relation":  # else `_check_file` saw it
+                    draft.report(keys, misfit.text, of_key=misfit.of_key)
+        else:
+            n_layers += config.network.depth + 1
+            variances = _weight_variances(config)
+            if not all(0 < variance < math.inf for variance in set(variances)):
+                text = f"too small ({config.init.gain}), must leave a variance above 0"
+                draft.report(_tried(("init", "gain"), point), text)
+            yield point, config, variances
+        if n_layers > MAX_LAYERS:
+            text = f"too many layers, must be at most {MAX_LAYERS} in all conditions together"
+            draft.report(("sweep",), text)
+        if n_layers > MAX_LAYERS or draft.n_problems >= ENOUGH:
+            return
+
+
+def _points(draft: Draft) -> Iterator[Point]:
+    """The grid, the last path varying fastest; only its first point if there are too many."""
+    lengths = {path: len(values) for path, values in draft.swept.items()}
+    count = math.prod(lengths.values())
+    if count > MAX_CONDITIONS:
+        text = f"too many conditions ({count}), must be at most {MAX_CONDITIONS}"
+        draft.report(("sweep",), text)
+        lengths = dict.fromkeys(lengths, 1)
+    for indices in itertools.product(*map(range, lengths.values())):
+        yield dict(zip(lengths, indices, strict=True))
+
+
+def _tried(keys: Keys, point: Point) -> Keys:
+    """Where the value stands in the file: a swept one stands in the sweep."""
+    for path, index in point.items():
+        way = tuple(path.split("."))
+        if keys[: len(way)] == way:
+            return ("sweep", path, index, *keys[len(way) :])
+    return keys
+
+
+def _widths(network: Network) -> tuple[int, ...]:
+    width, depth = network.width, network.depth
+    hidden = width if isinstance(width, list) else [width] * depth
+    return (network.input_dim, *hidden, network.output_dim)
+
+
+def _weight_variances(config: Config) -> tuple[float, ...]:
+    init, fans = config.init, list(itertools.pairwise(_widths(config.network)))
+    if init.variance is not None:
+        return (init.variance,) * len(fans)
+    assert init.scheme is not None  # the model wants one of the two
+    scale, mode = SCHEMES[init.scheme]
+    scale = scale if init.gain is None else init.gain**2
+    variances = {fan: weight_variance(scale, init.mode or mode, *fan) for fan in set(fans)}
+    return tuple(variances[fan] for fan in fans)
+
+
+def _sweep_config(draft: Draft, checked: Sequence[Checked]) -> SweepConfig:
+    _, first, _ = checked[0]
+    values = Sweep.model_validate(draft.tree.get("sweep", {})).model_dump(by_alias=True)
+    sweep = {path: values[path] for path in draft.swept}
+    frozen = {path: tuple(_frozen(value) for value in sweep[path]) for path in sweep}
+    decades = first.figure.decades
+    return SweepConfig(
+        name=first.name,
+        conditions=tuple(
+            _condition(n, {path: frozen[path][i] for path, i in point.items()}, config, variances)
+            for n, (point, config, variances) in enumerate(checked)
+        ),
+        sweep=frozen,
+        trials=first.trials,
+        seed=first.seed,
+        draws=first.draws,
+        figure=FigureConfig(
+            quantity=first.figure.quantity,
+            decades=(decades[0], decades[1]) if decades else None,
+            overlay=first.figure.overlay,
+        ),
+        document=_document(first, sweep),
+    )
+
+
+def _condition(
+    index: int, swept: Mapping[str, object], config: Config, variances: tuple[float, ...]
+) -> Condition:
+    activation = config.network.activation
+    return Condition(
+        index=index,
+        swept=swept,
+        widths=_widths(config.network),
+        activation=activation.name,
+        activation_options=activation.options,
+        weight_variances=variances,
+        n_inputs=config.inputs.count,
+        target=config.loss.target,
+    )
+
+
+def _document(config: Config, sweep: Mapping[str, object]) -> Tree:
+    """The resolved config; what the sweep replaces is left out of the rest."""
+    document: Tree = config.model_dump(exclude_none=True)
+    for path in sweep:
+        *parents, key = path.split(".")
+        inner: Any = document
+        for parent in parents:
+            inner = inner[parent]
+        del inner[key]
+    return {**document, "sweep": dict(sweep)}
+
+
+def _frozen(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,76 @@
+"""What a sweep will take: passes, time and memory, from its shapes and a probe of this machine."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from heinit_sim.records import MEASURES, SweepConfig
+from heinit_sim.sweep import Draws, block_size, keeps_weights, plan_passes, weight_count
+
+# An interpreter with NumPy and matplotlib loaded and a figure drawn, seen on 64-bit Linux.
+_BASE_BYTES = 130 * 2**20
+# Elementwise work of one layer in both passes, in units of one pass over its activations.
+_SWEEPS_PER_LAYER = 20
+
+
+@dataclass(frozen=True)
+class Cost:
+    """An estimate, good to about a factor of two."""
+
+    passes: int
+    """Forward and backward passes: one per trial and group of conditions that share it."""
+    seconds: float
+    peak_bytes: int
+
+
+def estimate(config: SweepConfig, jobs: int) -> Cost:
+    """Estimate a run on `jobs` threads, without simulating."""
+    passes = dict.fromkeys(plan_passes(config))
+    draws = dict.fromkeys(p.draws for p in passes)
+    size = min(block_size(config), config.trials)
+    per_normal, per_product, per_element = _probe()
+    redraws = {d: 1 if keeps_weights(d, size) else 2 for d in draws}
+    seconds = sum(redraws[d] * weight_count(d) * per_normal for d in draws)
+    for network_pass in passes:
+        inputs = network_pass.draws.n_inputs
+        units = sum(network_pass.draws.widths) * inputs
+        seconds += 2 * weight_count(network_pass.draws) * inputs * per_product
+        seconds += units * _SWEEPS_PER_LAYER * per_element
+    per_thread = max(_block_bytes(d, size) for d in draws)
+    layers = sum(condition.depth + 1 for condition in config.conditions)
+    results = 2 * 8 * len(MEASURES) * layers * config.trials  # per block, then put together
+    return Cost(
+        passes=len(passes) * config.trials,
+        seconds=config.trials * seconds / min(jobs, -(-config.trials // size)),
+        peak_bytes=_BASE_BYTES + jobs * per_thread + results,
+    )
+
+
+def _block_bytes(draws: Draws, size: int) -> int:
+    """What one thread holds: weights, a few layers of floats and a boolean for every unit."""
+    weights = weight_count(draws) if keeps_weights(draws, size) else max(draws.widths) ** 2
+    units = max(draws.widths) * draws.n_inputs
+    return size * (8 * weights + 6 * 8 * units + sum(draws.widths) * draws.n_inputs)
+
+
+def _probe() -> tuple[float, float, float]:
+    """Seconds per normal draw, per multiply-add of a matrix product and per elementwise step."""
+    rng = np.random.Generator(np.random.SFC64(0))
+    a = rng.standard_normal((100, 100))
+    with threadpool_limits(limits=1, user_api="blas"):
+        normal = _best_seconds(lambda: rng.standard_normal(a.size)) / a.size
+        product = _best_seconds(lambda: a @ a) / a.size / len(a)
+        element = _best_seconds(lambda: np.maximum(a, 0.0)) / a.size
+    return normal, product, element
+
+
+def _best_seconds(call: Callable[[], object]) -> float:
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return min(times)

@@ -1,0 +1,26 @@
+"""The starter configs that travel with the package, for `heinit-sim init`."""
+
+from pathlib import Path
+
+from heinit_sim.errors import ConfigError
+
+_PACKAGE = Path(__file__).parent
+
+
+def gallery() -> dict[str, Path]:
+    """Name -> path of every config of the gallery."""
+    installed = _PACKAGE / "gallery"  # where a wheel carries the repository's configs/
+    folder = installed if installed.is_dir() else _PACKAGE.parent / "configs"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def gallery_text(name: str) -> str:
+    """The text of one config of the gallery.
+
+    Raises:
+        ConfigError: The gallery has no config of that name.
+    """
+    configs = gallery()
+    if name not in configs:
+        raise ConfigError([f"init: no config '{name}' in the gallery; it has {', '.join(configs)}"])
+    return configs[name].read_text("utf-8")

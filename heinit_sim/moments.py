@@ -1,0 +1,79 @@
+"""One second moment and one variance per network and layer, as log10.
+
+Both are taken over the units of a layer and the inputs of the batch, the variance about their
+common mean (ddof 0). They are put together from means and variances over the units of one input
+at a time, so that nothing ever cancels: a layer whose elements are equal has variance 0.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heinit_sim.records import Statistic
+from heinit_sim.scaled import Exponents, Scaled
+
+Array = NDArray[np.float64]
+# Below this ratio of variance to squared mean, E[z²] − E[z]² would lose more than three digits.
+_CANCELS = 1e-3
+_LOG10_4 = float(np.log10(4.0))
+
+
+class UnitMoments(NamedTuple):
+    """Mean μ × 2^e and variance V × 4^e over the units of a layer, for each input."""
+
+    mean: Array
+    """μ, (..., n_inputs)."""
+    variance: Array
+    """V, (..., n_inputs), ddof 0."""
+    exponent: Exponents
+    """e, (...)."""
+
+
+def unit_moments(z: Scaled) -> UnitMoments:
+    """Mean and variance over the units (axis -2) of one layer."""
+    n_units = z.mantissa.shape[-2]
+    average = np.full(n_units, 1.0 / n_units)
+    mean = average @ z.mantissa
+    variance = np.einsum("...un,...un->...n", z.mantissa, z.mantissa) / n_units - mean**2
+    if np.add.reduce(variance, axis=None) < _CANCELS * np.vdot(mean, mean):
+        deviation = z.mantissa - mean[..., np.newaxis, :]
+        variance = np.einsum("...un,...un->...n", deviation, deviation) / n_units
+    return UnitMoments(mean, variance, z.exponent)
+
+
+def stacked(layers: Sequence[UnitMoments]) -> UnitMoments:
+    """The moments of the layers 0 … K along a new first axis."""
+    mean, variance, exponent = zip(*layers, strict=True)
+    return UnitMoments(np.stack(mean), np.stack(variance), np.stack(exponent))
+
+
+def outer_moments(a: UnitMoments, b: UnitMoments) -> UnitMoments:
+    """Moments over all pairs (i, j) of a_i b_j, without forming the outer product.
+
+    V(ab) = V(a) V(b) + V(a) E(b)² + V(b) E(a)², exact because every pair occurs once.
+    """
+    return UnitMoments(
+        a.mean * b.mean,
+        a.variance * b.variance + a.variance * b.mean**2 + b.variance * a.mean**2,
+        a.exponent + b.exponent,
+    )
+
+
+def log10_moments(layers: UnitMoments) -> dict[Statistic, Array]:
+    """log10 of the second moment and of the variance over units and inputs.
+
+    Args:
+        layers: Moments over units, stacked: (K+1, ..., n_inputs).
+
+    Returns:
+        Statistic -> (K+1, ...): one number per layer and network; -inf for zero.
+    """
+    within = layers.variance.mean(axis=-1)
+    moments: dict[Statistic, Array] = {
+        "second_moment": within + (layers.mean**2).mean(axis=-1),
+        "variance": within + layers.mean.var(axis=-1),
+    }
+    with np.errstate(divide="ignore"):
+        return {s: np.log10(m) + layers.exponent * _LOG10_4 for s, m in moments.items()}

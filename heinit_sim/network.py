@@ -1,0 +1,101 @@
+"""Forward and backward passes of fully connected networks, batched: pure functions of arrays.
+
+    f_k = Ω_k h_k,   h_{k+1} = a[f_k],   ℓ = Σ_o (f_K,o − y)²        (zero biases)
+
+The weights are handed over as Ω_k/σ_k and σ_k, so that one set of standard-normal draws serves
+every variance. Activations and gradients have one row per unit and one column per input; leading
+axes, if any, run over independent networks, of Ω as well. Both passes yield layer by layer and
+keep nothing.
+
+Source: Prince, Understanding Deep Learning (2023), eq. 7.6 and 7.13.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heinit_sim.activations import Activation
+from heinit_sim.records import Quantity
+from heinit_sim.scaled import Scaled, minus, rescaled, times
+
+Array = NDArray[np.float64]
+
+
+class Weights(Protocol):
+    """Ω_k/σ_k by layer: a list, or what draws them anew at each look."""
+
+    def __getitem__(self, k: int, /) -> Array: ...
+
+
+def iter_forward(
+    weights: Weights, stds: Sequence[float], x: Array, activation: Activation
+) -> Iterator[tuple[Scaled, Scaled]]:
+    """Yield (h_k, f_k) for k = 0 … K, with h_0 = x, f_k = σ_k Ω_k h_k, h_{k+1} = a[f_k].
+
+    Args:
+        weights: Ω_k/σ_k of the layers 0 … K, each (..., fan_out, fan_in).
+        stds: σ_k of the same layers.
+        x: Inputs, (..., D_0, n_inputs).
+        activation: a, positively homogeneous.
+    """
+    h = rescaled(x)
+    for k in range(len(stds)):
+        f = times(rescaled(weights[k] @ h.mantissa, h.exponent), stds[k])
+        yield h, f
+        h = Scaled(activation.value(f.mantissa), f.exponent)
+
+
+def iter_backward(
+    weights: Weights,
+    stds: Sequence[float],
+    dl_df: Scaled,
+    derivatives: Sequence[NDArray[np.float64] | NDArray[np.bool_]],
+) -> Iterator[tuple[Scaled, Scaled]]:
+    """Yield (∂ℓ/∂f_k, ∂ℓ/∂h_k) for k = K … 0, per input (eq. 7.13).
+
+    ∂ℓ/∂h_k = σ_k Ω_kᵀ ∂ℓ/∂f_k,   ∂ℓ/∂f_{k−1} = a'[f_{k−1}] ⊙ ∂ℓ/∂h_k.
+
+    Args:
+        weights: Ω_k/σ_k of the layers 0 … K, each (..., fan_out, fan_in).
+        stds: σ_k of the same layers.
+        dl_df: ∂ℓ/∂f_K, (..., D_o, n_inputs).
+        derivatives: a'[f_k] of the hidden layers k = 0 … K−1.
+    """
+    for k in reversed(range(len(stds))):
+        omega_t = np.swapaxes(weights[k], -1, -2)
+        dl_dh = times(rescaled(omega_t @ dl_df.mantissa, dl_df.exponent), stds[k])
+        yield dl_df, dl_dh
+        if k > 0:
+            dl_df = Scaled(derivatives[k - 1] * dl_dh.mantissa, dl_dh.exponent)
+
+
+def loss_gradient(output: Scaled, target: float) -> Scaled:
+    """∂ℓ/∂f_K = 2 (f_K − y) of the least-squares loss, at any magnitude of f_K."""
+    return times(minus(output, target), 2.0)
+
+
+def scale_law(weight_variances: Sequence[float]) -> dict[Quantity, Array]:
+    """log10 of the factor by which σ²_k instead of 1 multiplies each second moment and variance.
+
+    Exact for a positively homogeneous activation, zero biases and y = 0: then
+    f_K ∝ Π_j σ_j, h_k ∝ Π_{j<k} σ_j and ∂f_K/∂h_k ∝ Π_{j≥k} σ_j, while ∂ℓ/∂f_K = 2 f_K.
+
+    Args:
+        weight_variances: σ²_k of the layers 0 … K.
+
+    Returns:
+        Quantity -> (K+1,), to be added to log10 of the unit-variance network's moments.
+    """
+    own = np.log10(np.array(weight_variances))
+    through = np.cumsum(own, dtype=np.longdouble)  # a running sum of 10,000 terms keeps its digits
+    total = through[-1]
+    shifts: dict[Quantity, NDArray[np.longdouble]] = {
+        "preactivation": through,
+        "activation": through - own,
+        "grad_preactivation": 2 * total - through,
+        "grad_activation": 2 * total - through + own,
+        "grad_weight": 2 * total - own.astype(np.longdouble),
+    }
+    return {quantity: shift.astype(np.float64) for quantity, shift in shifts.items()}

@@ -1,0 +1,275 @@
+"""The only writer of run directories, and their reader."""
+
+import hashlib
+import json
+import platform
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from threadpoolctl import threadpool_info
+
+from heinit_sim import tables
+from heinit_sim.config import Override, load_config
+from heinit_sim.documents import to_yaml
+from heinit_sim.errors import RunDirectoryError
+from heinit_sim.records import MEASURES, SweepConfig, SweepResult
+from heinit_sim.sweep import with_theory
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+_TABLES = ("layers.csv", "summary.csv", "networks.npz", "config.yaml")
+_FIGURES = tuple(f"forward_backward.{suffix}" for suffix in ("png", "svg", "pdf"))
+# No date in any of them: the same figure gives the same bytes.
+_METADATA: dict[str, dict[str, str | None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+def run_files(*, plots: bool) -> tuple[str, ...]:
+    """The names of the files that a run writes."""
+    return (*_TABLES, *(_FIGURES if plots else ()), MANIFEST)
+
+
+def config_hash(config: SweepConfig) -> str:
+    """SHA-256 of the resolved config, whatever its layout and comments."""
+    text = json.dumps(config.document, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_target(directory: Path, config: SweepConfig, *, force: bool) -> None:
+    """Refuse a target whose results a run would overwrite.
+
+    A reference run, which came without its raw `networks.npz`, may be completed by a run of the
+    same config.
+
+    Raises:
+        RunDirectoryError: The directory holds results and `force` is not given, or holds
+            something else than a run.
+    """
+    if not directory.exists() and not directory.is_symlink():
+        return
+    if not directory.is_dir():
+        raise RunDirectoryError(f"{directory}: exists and is not a directory; give another --out")
+    present = {path.name for path in directory.iterdir()}
+    if not present:
+        return
+    if MANIFEST not in present:
+        raise RunDirectoryError(
+            f"{directory}: is not empty and holds no {MANIFEST}, so it is not a run directory; "
+            "give another --out"
+        )
+    same_config = _manifest(directory).get("config_sha256") == config_hash(config)
+    if force or (same_config and "networks.npz" not in present):
+        return
+    raise RunDirectoryError(
+        f"{directory}: already holds results; give --force to replace them or --out for another "
+        "directory"
+    )
+
+
+def write_run(
+    result: SweepResult,
+    directory: Path,
+    *,
+    figure: "Figure | None",
+    force: bool = False,
+    run: Mapping[str, object] | None = None,
+) -> None:
+    """Write a complete run directory: beside its place first, then renamed, so all of it or none.
+
+    Args:
+        result: What the run measured.
+        directory: The run directory.
+        figure: The two-panel figure, or None for no figures.
+        force: Replace the results that are there.
+        run: What changes from run to run (times, host): a block of its own in the manifest.
+
+    Raises:
+        RunDirectoryError: See `check_target`.
+        OSError: The disk is full, the place is not writable, …; what was there before stays.
+    """
+    check_target(directory, result.config, force=force)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f".{directory.name}-", dir=directory.parent, ignore_cleanup_errors=True
+    ) as temporary:
+        fresh = Path(temporary) / "new"
+        fresh.mkdir()
+        _write_results(result, fresh)
+        if figure is not None:
+            write_figure(figure, fresh)
+        _write_manifest(result.config, fresh, run or {})
+        _swap_in(fresh, directory, Path(temporary) / "old")
+
+
+def write_figure(figure: "Figure", directory: Path) -> None:
+    """Write the figure as PNG, SVG and PDF, byte for byte the same for the same figure."""
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()  # the user's own settings would change the bytes
+        mpl.rcParams.update({"svg.hashsalt": "heinit-sim", "pdf.fonttype": 42})
+        for name in _FIGURES:
+            suffix = name.rpartition(".")[2]
+            figure.savefig(directory / name, dpi=200, metadata=_METADATA[suffix])
+
+
+def read_run(directory: Path, overrides: Sequence[Override] = ()) -> SweepResult:
+    """Read a saved run back, with its theory.
+
+    Args:
+        directory: The run directory.
+        overrides: What replaces values of its config's `figure`.
+
+    Raises:
+        RunDirectoryError: The run is missing, incomplete or not what its manifest says.
+    """
+    config = load_config(_checked_file(directory, "config.yaml"), overrides)
+    path = _checked_file(directory, "networks.npz")
+    with np.load(path, allow_pickle=False) as arrays:
+        networks = [
+            {measure: arrays[_key(condition.index, *measure)] for measure in MEASURES}
+            for condition in config.conditions
+        ]
+    return with_theory(config, networks)
+
+
+def read_config(directory: Path) -> SweepConfig:
+    """Read the config of a saved run.
+
+    Raises:
+        RunDirectoryError: There is none, or not the one its manifest names.
+    """
+    return load_config(_checked_file(directory, "config.yaml"))
+
+
+def read_summary(directory: Path) -> list[tables.Row]:
+    """Read the summary rows of a saved run.
+
+    Raises:
+        RunDirectoryError: There is none, or not the one its manifest names.
+    """
+    path = _checked_file(directory, "summary.csv")
+    return tables.summary_rows_from_csv(path.read_text("utf-8"))
+
+
+def update_figure(figure: "Figure", directory: Path) -> None:
+    """Write the figure of a saved run anew, and its manifest's word of it."""
+    manifest = _manifest(directory)
+    with tempfile.TemporaryDirectory(
+        prefix=f".{directory.name}-", dir=directory.parent, ignore_cleanup_errors=True
+    ) as temporary:
+        fresh = Path(temporary)
+        write_figure(figure, fresh)
+        manifest["files"] |= {name: _sha256(fresh / name) for name in _FIGURES}
+        manifest["files"] = dict(sorted(manifest["files"].items()))
+        (fresh / MANIFEST).write_text(_json(manifest), "utf-8", newline="\n")
+        for name in (*_FIGURES, MANIFEST):
+            (fresh / name).replace(directory / name)
+
+
+def _write_results(result: SweepResult, directory: Path) -> None:
+    texts = {
+        "layers.csv": tables.to_csv(list(tables.layer_rows(result))),
+        "summary.csv": tables.to_csv(tables.summary_rows(result)),
+        "config.yaml": to_yaml(result.config.document),
+    }
+    for name, text in texts.items():
+        (directory / name).write_text(text, "utf-8", newline="\n")
+    arrays = {
+        _key(of.condition.index, *measure): log10
+        for of in result.conditions
+        for measure, log10 in of.networks.items()
+    }
+    np.savez(directory / "networks.npz", allow_pickle=False, **arrays)
+
+
+def _key(condition: int, quantity: str, statistic: str) -> str:
+    """Key of one array (n_networks, K+1) of log10 values in `networks.npz`."""
+    return f"condition_{condition}.{quantity}.log10_{statistic}"
+
+
+def _write_manifest(config: SweepConfig, directory: Path, run: Mapping[str, object]) -> None:
+    blas = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "name": config.name,
+        "config_sha256": config_hash(config),
+        "seed": config.seed,
+        "versions": {
+            "heinit-sim": version("heinit-sim"),
+            "python": platform.python_version(),
+            "numpy": version("numpy"),
+            "matplotlib": version("matplotlib"),
+            "blas": [
+                " ".join(
+                    str(library.get(key)) for key in ("internal_api", "version", "architecture")
+                )
+                for library in blas
+            ],
+        },
+        "platform": f"{platform.system()} {platform.machine()}",
+        "files": {path.name: _sha256(path) for path in sorted(directory.iterdir())},
+        "run": dict(run),
+    }
+    (directory / MANIFEST).write_text(_json(manifest), "utf-8", newline="\n")
+
+
+def _swap_in(fresh: Path, directory: Path, old: Path) -> None:
+    """Put `fresh` in the place of `directory`; files there that are no run's are kept."""
+    if not directory.exists():
+        fresh.rename(directory)
+        return
+    ours = set(run_files(plots=True))
+    directory.rename(old)
+    try:
+        fresh.rename(directory)
+    except BaseException:
+        old.rename(directory)
+        raise
+    for path in old.iterdir():
+        if path.name not in ours:
+            shutil.move(path, directory / path.name)
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    path = directory / MANIFEST
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+        files = manifest["files"]
+    except FileNotFoundError:
+        raise RunDirectoryError(f"{directory}: no {MANIFEST}, so not a run directory") from None
+    except (ValueError, KeyError, TypeError, NotADirectoryError) as error:
+        raise RunDirectoryError(f"{path}: not a manifest of heinit-sim ({error})") from error
+    if not isinstance(files, dict) or manifest.get("schema_version") != SCHEMA_VERSION:
+        raise RunDirectoryError(f"{path}: not a manifest of schema version {SCHEMA_VERSION}")
+    return dict(manifest)
+
+
+def _checked_file(directory: Path, name: str) -> Path:
+    """The path of a file of a run, known to be the one its manifest names."""
+    digest = _manifest(directory)["files"].get(name)
+    path = directory / name
+    if not path.is_file():
+        raise RunDirectoryError(f"{path}: missing; run config.yaml of the directory again")
+    if _sha256(path) != digest:
+        raise RunDirectoryError(f"{path}: changed since the run (SHA-256 differs); run it again")
+    return path
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _json(document: Mapping[str, object]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

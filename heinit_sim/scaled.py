@@ -1,0 +1,60 @@
+"""Arrays carried as mantissa × 2^exponent: what keeps depth from overflowing.
+
+Powers of two commute with sums, products and positively homogeneous activations, so a scaled
+computation has the bits of the direct one wherever the direct one stays within float range.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Exponents = NDArray[np.int64]
+
+# A mantissa is brought back to about 1 once its norm leaves this range. Its square and the product
+# of two squares then stay far inside float64, whose exponents end at ±1022.
+_SMALLEST_SQUARED_NORM = 2.0**-256
+_LARGEST_SQUARED_NORM = 2.0**256
+
+
+class Scaled(NamedTuple):
+    """A stack of matrices mantissa × 2^exponent; the elements of one matrix share an exponent."""
+
+    mantissa: NDArray[np.float64]
+    """(..., rows, columns)."""
+    exponent: Exponents
+    """(...), one per matrix."""
+
+
+def rescaled(mantissa: NDArray[np.float64], exponent: Exponents | None = None) -> Scaled:
+    """The same numbers, mantissa × 2^exponent (default 0), well inside float range."""
+    if exponent is None:
+        exponent = np.zeros(mantissa.shape[:-2], np.int64)
+    flat = mantissa.reshape(*exponent.shape, -1)
+    with np.errstate(over="ignore", under="ignore"):  # then it is not usual, whatever it is
+        squared_norm = np.vecdot(flat, flat)
+    usual = (squared_norm > _SMALLEST_SQUARED_NORM) & (squared_norm < _LARGEST_SQUARED_NORM)
+    if usual.all():
+        return Scaled(mantissa, exponent)
+    largest = np.abs(flat).max(axis=-1)
+    shift = np.where(usual, 0, np.frexp(largest)[1])
+    return Scaled(np.ldexp(mantissa, -shift[..., np.newaxis, np.newaxis]), exponent + shift)
+
+
+def times(array: Scaled, factor: float) -> Scaled:
+    """Multiply by a number, exactly and for free where it is a power of two."""
+    fraction, shift = math.frexp(factor)
+    if fraction == 0.5:
+        return Scaled(array.mantissa, array.exponent + (shift - 1))
+    return Scaled(array.mantissa * fraction, array.exponent + shift)
+
+
+def minus(array: Scaled, number: float) -> Scaled:
+    """Subtract a number: each side to all its digits, however far apart their magnitudes."""
+    if number == 0.0:
+        return array
+    common = np.maximum(array.exponent, math.frexp(number)[1])
+    shift = (array.exponent - common)[..., np.newaxis, np.newaxis]
+    mantissa = np.ldexp(array.mantissa, shift)
+    return Scaled(mantissa - np.ldexp(number, -common)[..., np.newaxis, np.newaxis], common)

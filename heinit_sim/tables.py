@@ -1,0 +1,186 @@
+"""A result as rows, as CSV text and as the summary table of the terminal. Never prints or saves."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from heinit_sim.records import (
+    PASS_OF,
+    STATISTICS,
+    ConditionResult,
+    Pass,
+    SweepConfig,
+    SweepResult,
+)
+from heinit_sim.spread import spread
+from heinit_sim.verdict import trend
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Row = dict[str, Any]
+
+_PASSES: tuple[Pass, ...] = ("forward", "backward")
+# How the table heads a swept key; any other key is headed by its own name.
+_SYMBOLS = {
+    "init.variance": "σ²_Ω",
+    "network.width": "D_h",
+    "network.depth": "K",
+    "loss.target": "y",
+}
+# The columns of `summary.csv` that the table shows as numbers.
+_NUMBERS = (
+    "log10_variance_first",
+    "log10_variance_last",
+    *(f"{theory}{d}_decades_per_layer" for d in _PASSES for theory in ("", "theory_")),
+)
+_STYLES = {"vanishing": "blue", "stable": "green", "exploding": "red"}
+
+
+def layer_rows(result: SweepResult) -> Iterator[Row]:
+    """The rows of `layers.csv`: one per condition, quantity and layer."""
+    for of in result.conditions:
+        for quantity, direction in PASS_OF.items():
+            spreads = {s: spread(of.networks[quantity, s]) for s in STATISTICS}
+            for layer in range(of.condition.depth + 1):
+                row: Row = {"condition": of.condition.index, **of.condition.swept}
+                row |= {"pass": direction, "quantity": quantity, "layer": layer}
+                row["networks"] = len(of.networks[quantity, "variance"])
+                for s in STATISTICS:
+                    for name in ("mean", "se", "median", "p05", "p95"):
+                        row[f"log10_{s}_{name}"] = float(getattr(spreads[s], name)[layer])
+                for s in STATISTICS:
+                    row[f"theory_log10_{s}"] = float(of.theory[quantity, s][layer])
+                yield row
+
+
+def summary_rows(result: SweepResult) -> list[Row]:
+    """The rows of `summary.csv`: one per condition."""
+    return [_summary_row(of) for of in result.conditions]
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """CSV text: a header, LF line ends, shortest round-trip floats, empty for NaN."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(rows[0])
+    writer.writerows([_cell(value) for value in row.values()] for row in rows)
+    return text.getvalue()
+
+
+def summary_rows_from_csv(text: str) -> list[Row]:
+    """The rows of a saved `summary.csv`, its numbers as floats again.
+
+    Raises:
+        ValueError: The text is not a `summary.csv`.
+    """
+    rows: list[Row] = list(csv.DictReader(io.StringIO(text)))
+    missing = {*_NUMBERS, "verdict"}.difference(*rows[:1])
+    if missing:
+        raise ValueError(f"no column {min(missing)}")
+    for row in rows:
+        row.update({column: float(row[column] or "nan") for column in _NUMBERS})
+    return rows
+
+
+def to_json_values(rows: Sequence[Row]) -> list[Row]:
+    """The rows for JSON, which knows neither NaN (here null) nor infinity (here "-inf")."""
+    return [{key: _json_value(value) for key, value in row.items()} for row in rows]
+
+
+def to_summary_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
+    """The summary table of a run, 80 columns wide for one swept key.
+
+    Args:
+        config: The run's config.
+        rows: Its `summary_rows`, or the same read back from `summary.csv`.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    depths = {c.depth for c in config.conditions}
+    last = f"h_{depths.pop()}" if len(depths) == 1 else "h_K"
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=_title(config), title_style="bold")
+    for path in config.sweep:
+        table.add_column(_SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")
+    table.add_column("Var h_1", justify="right")
+    table.add_column(f"Var {last}", justify="right")
+    for direction in _PASSES:
+        table.add_column(f"{direction} (theory)", justify="right")
+    table.add_column("verdict")
+    for row in rows:
+        first, last_layer, *slopes = (row[column] for column in _NUMBERS)
+        table.add_row(
+            *(_swept_text(row[path]) for path in config.sweep),
+            *(_power(log10_variance) for log10_variance in (first, last_layer)),
+            *(_slopes(*slopes[i : i + 2]) for i in (0, 2)),
+            str(row["verdict"]),
+            style=_STYLES.get(str(row["verdict"])),
+        )
+    table.caption = "Medians over networks. forward, backward: decades of variance per layer."
+    return table
+
+
+def _summary_row(of: ConditionResult) -> Row:
+    row: Row = {"condition": of.condition.index, **of.condition.swept}
+    activation = of.networks["activation", "variance"]
+    row["networks"] = len(activation)
+    for name, layer in (("first", 1), ("last", of.condition.depth)):
+        row[f"log10_variance_{name}"] = float(np.median(activation[:, layer]))
+    trends = {direction: trend(of, direction) for direction in _PASSES}
+    for direction, found in trends.items():
+        row[f"{direction}_decades_per_layer"] = found.decades_per_layer
+        row[f"theory_{direction}_decades_per_layer"] = found.theory_decades_per_layer
+        row[f"{direction}_verdict"] = found.word
+    forward, backward = (trends[direction].word for direction in _PASSES)
+    row["verdict"] = forward if forward == backward else f"{forward}, then {backward}"
+    return row
+
+
+def _title(config: SweepConfig) -> str:
+    networks = "1 network" if config.trials == 1 else f"{config.trials} networks"
+    depths = {condition.depth for condition in config.conditions}
+    widths = {width for condition in config.conditions for width in condition.widths[1:-1]}
+    facts = [f"{config.name}: {networks} per condition"]
+    facts += [f"K = {depth} hidden layers" for depth in depths if len(depths) == 1]
+    facts += [f"D_h = {width}" for width in widths if len(widths) == 1]
+    return ", ".join(facts)
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else repr(value)
+    return json.dumps(value) if isinstance(value, list | tuple | Mapping) else value
+
+
+def _json_value(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else repr(value)
+    return value
+
+
+def _swept_text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(_cell(value))
+
+
+def _power(log10_value: float) -> str:
+    """10^log10_value in scientific notation, at any magnitude."""
+    if not math.isfinite(log10_value):
+        return "0" if log10_value < 0 else "—"
+    exponent = math.floor(log10_value)
+    mantissa = f"{10 ** (log10_value - exponent):.1f}"
+    if mantissa == "10.0":
+        mantissa, exponent = "1.0", exponent + 1
+    return f"{mantissa}e{exponent:+03d}"
+
+
+def _slopes(measured: float, theory: float) -> str:
+    return " ".join(
+        form.format("—" if math.isnan(slope) else f"{slope:+.3f}")
+        for form, slope in (("{}", measured), ("({})", theory))
+    )

@@ -1,0 +1,216 @@
+"""What closed forms predict for the measured quantities, in the same shape, as log10.
+
+Gaussian weights, zero biases, least-squares loss, inputs x ~ N(0, I), and an activation of slope
+1 above zero and α below. With z ~ N(0, 1), s the slope at z and a = s z:
+
+    E[a] = (1−α)/√2π   E[s²] = E[a²] = p2 = (1+α²)/2   E[s⁴] = E[a⁴]/3 = p4 = (1+α⁴)/2
+
+Everything is carried as a natural logarithm and every sum has positive terms only, so nothing
+overflows or cancels at any depth.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heinit_sim.records import Condition, Measure
+
+Array = NDArray[np.float64]
+
+
+class _Slopes(NamedTuple):
+    """Moments of a(z) and of its slope s(z), z ~ N(0, 1)."""
+
+    a: float  # E[a]
+    p2: float  # E[a²] = E[s²]
+    a3: float  # E[a³]
+    p4: float  # E[a⁴]/3 = E[s⁴]
+    sa: float  # E[s a]
+
+
+def _slope_moments(alpha: float) -> _Slopes:
+    return _Slopes(
+        a=(1 - alpha) / np.sqrt(2 * np.pi),
+        p2=(1 + alpha**2) / 2,
+        a3=(1 - alpha**3) * np.sqrt(2 / np.pi),
+        p4=(1 + alpha**4) / 2,
+        sa=(1 - alpha**2) / np.sqrt(2 * np.pi),
+    )
+
+
+def exact(condition: Condition, negative_slope: float) -> dict[Measure, Array]:
+    """Exact means over networks and inputs at finite width, as log10, each of shape (K+1,).
+
+    Second moments hold for any widths, outputs and target. Variances are closed for one input
+    per network; for more inputs only where the layer's units are uncorrelated between inputs
+    (h_0, f_0, and every forward layer of a linear network). NaN elsewhere.
+
+    Args:
+        condition: The network, its weight variances and its loss.
+        negative_slope: α, the activation's slope below zero.
+
+    Source: isotropy of Gaussian weights given the activations. With g_k = Σ_o f_K,o ∂f_K,o/∂h_k,
+    E[g_k g_kᵀ | h_k] = A_k ‖h_k‖² I + B_k h_k h_kᵀ; for the target's part Σ_o y ∂f_K,o/∂h_k it is
+    C_k I. The cross term is odd in Ω_K and vanishes.
+    """
+    m = _slope_moments(negative_slope)
+    ln_v = np.log(np.array(condition.weight_variances))
+    fan_in, fan_out = (np.array(w, float) for w in (condition.widths[:-1], condition.widths[1:]))
+    hidden = fan_out[:-1]  # D_{k+1} of the layers k = 0 … K−1, which an activation follows
+    with np.errstate(divide="ignore"):  # ln 0 = -inf where a variance is exactly zero
+        ln_y2 = 2 * np.log(abs(condition.target))
+
+        # Forward: ‖h‖², ‖h‖⁴, the variance V of h over its units, and ‖h‖² V.
+        pair = 3 * hidden * m.p4 + hidden * (hidden - 1) * m.p2**2
+        norm2 = _chain(np.log(fan_in[0]), ln_v[:-1] + np.log(hidden * m.p2))
+        norm4 = _chain(np.log(fan_in[0] * (fan_in[0] + 2)), 2 * ln_v[:-1] + np.log(pair))
+        unit = np.log1p(-1 / fan_in)
+        var_h = unit + np.append(0.0, ln_v[:-1] + norm2[:-1] + np.log(m.p2 - m.a**2))
+        mixed = 3 * m.p4 + (hidden - 1) * m.p2**2
+        mixed -= 2 * m.a3 * m.a + (hidden - 2) * m.p2 * m.a**2
+        norm2_var_h = unit + np.append(
+            np.log(fan_in[0] + 2), 2 * ln_v[:-1] + norm4[:-1] + np.log(mixed)
+        )
+
+        # Backward: A, B, C of the docstring for the layers 0 … K.
+        ln_a, ln_b, ln_c = _backward_coefficients(ln_v, fan_out, m)
+        ln_alive = _ln_alive(condition, negative_slope)
+        grad_h = _add(ln_a + norm2, ln_y2 + ln_c + ln_alive)
+
+        # Given h_k, the gradient δ = ∂ℓ/∂f_k has E[variance over its units] = W₁‖h_k‖² + W₀ and
+        # E[(mean over its units)²] = R₁‖h_k‖² + R₀; the last entry is δ = 2 (f_K − y).
+        unit_out = np.log1p(-1 / fan_out)
+        diagonal = np.log(m.p4 + (hidden - 1) * m.p2**2) + ln_a[1:]
+        w1 = ln_v + np.append(_add(diagonal, np.log(m.p4 - m.sa**2) + ln_b[1:]), 0.0) + unit_out
+        crossed = np.log(m.p4 + (hidden - 1) * m.sa**2) + ln_b[1:]
+        r1 = ln_v + np.append(_add(diagonal, crossed), 0.0) - np.log(fan_out)
+        target = ln_y2 + np.log(m.p2) + ln_c[1:]
+        w0 = np.append(target + unit_out[:-1], -np.inf)
+        r0 = np.append(target - np.log(hidden), ln_y2)
+
+        ln_4 = np.log(4.0)
+        ln_fan_in = np.log(fan_in)
+        second = {
+            "preactivation": ln_v + norm2,
+            "activation": norm2 - ln_fan_in,
+            "grad_preactivation": ln_4 + _add(_add(w1, r1) + norm2, _add(w0, r0) + ln_alive),
+            "grad_activation": ln_4 + _add(grad_h, ln_b + norm2 - ln_fan_in),
+            "grad_weight": ln_4 + _add(_add(w1, r1) + norm4, _add(w0, r0) + norm2) - ln_fan_in,
+        }
+        one_input = {
+            "preactivation": second["preactivation"] + unit_out,
+            "activation": var_h,
+            "grad_preactivation": ln_4 + _add(w1 + norm2, w0 + ln_alive),
+            "grad_activation": ln_4 + _add(grad_h + unit, ln_b + var_h),
+            "grad_weight": ln_4
+            + _add(w1 + norm4 - ln_fan_in, w0 + norm2 - ln_fan_in, r1 + norm2_var_h, r0 + var_h),
+        }
+    variance = one_input
+    if condition.n_inputs > 1:
+        uncorrelated = (np.arange(len(fan_in)) == 0) | (negative_slope == 1.0)
+        variance = {quantity: np.full_like(ln_v, np.nan) for quantity in second}
+        for quantity, units in (("preactivation", fan_out), ("activation", fan_in)):
+            pooled = second[quantity] + np.log1p(-1 / (units * condition.n_inputs))
+            variance[quantity] = np.where(uncorrelated, pooled, np.nan)
+    return _as_log10(second, variance)
+
+
+def mean_field(condition: Condition, negative_slope: float) -> dict[Measure, Array]:
+    """The infinite-width recursion: the textbook's independence of gradients and activations.
+
+    Second moments of every quantity; variances over units of h_k and ∂ℓ/∂h_k. As log10, each of
+    shape (K+1,).
+
+    Source: Prince (2023), eq. 7.10 and 7.21; He et al. 2015, eq. 9 and 13.
+    """
+    m = _slope_moments(negative_slope)
+    ln_v = np.log(np.array(condition.weight_variances))
+    ln_fan_in, ln_fan_out = (np.log(w) for w in (condition.widths[:-1], condition.widths[1:]))
+    ln_p2 = np.log(m.p2)
+    with np.errstate(divide="ignore"):
+        ln_y2 = 2 * np.log(abs(condition.target))
+        h = _chain(0.0, (ln_v + ln_fan_in + ln_p2)[:-1])
+        f = ln_v + ln_fan_in + h
+        last = np.log(4.0) + _add(f[-1], ln_y2)
+        dl_df = _chain(last, (ln_v + ln_fan_out + ln_p2)[:0:-1])[::-1]
+        dl_dh = ln_v + ln_fan_out + dl_df
+        over_units = np.log1p(-(m.a**2) / m.p2)
+    second = {
+        "preactivation": f,
+        "activation": h,
+        "grad_preactivation": dl_df,
+        "grad_activation": dl_dh,
+        "grad_weight": dl_df + h,
+    }
+    variance = {
+        "activation": h + np.append(0.0, np.full(len(h) - 1, over_units)),
+        "grad_activation": dl_dh,
+    }
+    return _as_log10(second, variance)
+
+
+def log_norm_spread(condition: Condition, negative_slope: float) -> float:
+    """Variance over networks of ln ‖h_K‖², to first order in 1/width; its mean is minus half of it.
+
+    The sum over the hidden layers of the relative variance of ‖h_{k+1}‖²/‖h_k‖², which is
+    (3 p4/p2² − 1)/n for n units: 5/n for ReLU.
+
+    Source: Hanin & Nica 2018.
+    """
+    m = _slope_moments(negative_slope)
+    return float((3 * m.p4 / m.p2**2 - 1) * np.sum(1 / np.array(condition.widths[1:-1])))
+
+
+def _ln_alive(condition: Condition, negative_slope: float) -> Array:
+    """Logarithm of the probability that the target's part of the gradient reaches layer k = 0 … K.
+
+    A ReLU layer of n units is all zero with probability 2^−n; behind it no gradient flows. Only
+    ∂ℓ/∂f_K and ∂ℓ/∂h_K do not pass through a rectifier.
+    """
+    if negative_slope != 0.0:
+        return np.zeros(condition.depth + 1)
+    ln_alive = _chain(0.0, np.log1p(-(2.0 ** -np.array(condition.widths[1:-1], float))))
+    ln_alive[-1] = 0.0
+    return ln_alive
+
+
+def _backward_coefficients(ln_v: Array, fan_out: Array, m: _Slopes) -> tuple[Array, Array, Array]:
+    """Logarithms of A_k, B_k, C_k for k = 0 … K, from the output back."""
+    outputs = fan_out[-1]
+    ln_a, ln_b, ln_c = (np.empty_like(ln_v) for _ in range(3))
+    ln_a[-1] = np.log(outputs) + 2 * ln_v[-1]
+    ln_b[-1] = np.log(outputs * (outputs + 1)) + 2 * ln_v[-1]
+    ln_c[-1] = np.log(outputs) + ln_v[-1]
+    for k in reversed(range(len(ln_v) - 1)):
+        n = fan_out[k]
+        same, different = np.log(n * m.p4), n * (n - 1) * m.p2**2
+        ln_a[k] = _add(np.log(n * m.p4 + different) + ln_a[k + 1], same + ln_b[k + 1])
+        ln_b[k] = _add(
+            np.log(2) + same + ln_a[k + 1], np.log(2 * n * m.p4 + different) + ln_b[k + 1]
+        )
+        ln_c[k] = np.log(n * m.p2) + ln_c[k + 1] - ln_v[k]
+        ln_a[k], ln_b[k], ln_c[k] = (c[k] + 2 * ln_v[k] for c in (ln_a, ln_b, ln_c))
+    return ln_a, ln_b, ln_c
+
+
+def _chain(start: float, steps: Array) -> Array:
+    """Running sums: start, start + steps[0], start + steps[0] + steps[1], …."""
+    return np.cumsum(np.append(start, steps))
+
+
+def _add(*logarithms: Array) -> Array:
+    """Logarithm of the sum of the numbers whose logarithms are given."""
+    total = logarithms[0]
+    for term in logarithms[1:]:
+        total = np.logaddexp(total, term)
+    return total
+
+
+def _as_log10(second: dict[str, Array], variance: dict[str, Array]) -> dict[Measure, Array]:
+    """(quantity, statistic) -> log10, from natural logarithms."""
+    measures: dict[Measure, Array] = {}
+    for statistic, of in (("second_moment", second), ("variance", variance)):
+        for quantity, ln in of.items():
+            measures[quantity, statistic] = ln / np.log(10.0)  # type: ignore[index]  # names above
+    return measures

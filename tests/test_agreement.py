@@ -1,0 +1,128 @@
+"""Simulation against exact theory, with an error bar over networks; and twins that must fail.
+
+The largest |z| over all quantities, statistics and layers of one network shape is held against
+the Bonferroni bound of one false alarm in 10,000. The numbers of neighbouring layers are
+correlated, which makes the bound conservative.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+
+from heinit_sim.activations import make_activation
+from heinit_sim.moments import log10_moments, outer_moments, stacked, unit_moments
+from heinit_sim.network import iter_backward, iter_forward, loss_gradient
+from heinit_sim.records import Condition, Measure
+from heinit_sim.theory import exact
+
+Array = np.ndarray
+N_NETWORKS = 40_000
+LEVEL = 1e-4
+
+SHAPES = {
+    "unequal widths": ((7, 8, 6, 5, 3), (0.3, 0.2, 0.5, 0.4), 0.2, 1, 0.0),
+    "target": ((7, 8, 6, 5, 3), (0.3, 0.2, 0.5, 0.4), 0.2, 1, 0.7),
+    "relu": ((7, 8, 6, 5, 3), (0.3, 0.2, 0.5, 0.4), 0.0, 3, 0.0),
+    "relu, target, dead networks": ((4, 2, 2, 1), (0.3, 0.4, 0.5), 0.0, 1, 1.3),
+    "negative slope": ((4, 6, 5, 2), (0.3, 0.5, 0.2), -0.5, 1, 1.3),
+    "linear": ((4, 6, 5, 2), (0.3, 0.5, 0.2), 1.0, 4, 0.5),
+}
+
+
+def measure(
+    condition: Condition,
+    alpha: float,
+    *,
+    mask: Callable[[Array], Array] = lambda derivative: derivative,
+    transpose: bool = False,
+) -> dict[Measure, Array]:
+    """Second moments and variances of many networks at once, (K+1, n_networks)."""
+    rng = np.random.default_rng(20_260)
+    widths = condition.widths
+    weights = [
+        rng.standard_normal((N_NETWORKS, out, into))
+        for into, out in zip(widths, widths[1:], strict=False)
+    ]
+    x = rng.standard_normal((N_NETWORKS, widths[0], condition.n_inputs))
+    stds = tuple(np.sqrt(condition.weight_variances).tolist())
+    activation = make_activation("leaky_relu", {"negative_slope": alpha})
+    h, f = zip(*iter_forward(weights, stds, x, activation), strict=True)
+    derivatives = [mask(activation.derivative(f_k.mantissa)) for f_k in f[:-1]]
+    if transpose:  # square layers only: Ω where Ωᵀ belongs
+        weights = [
+            omega.swapaxes(-1, -2) if omega.shape[-1] == omega.shape[-2] else omega
+            for omega in weights
+        ]
+    gradients = iter_backward(weights, stds, loss_gradient(f[-1], condition.target), derivatives)
+    dl_df, dl_dh = zip(*gradients, strict=True)
+    layers = {
+        "preactivation": stacked([unit_moments(z) for z in f]),
+        "activation": stacked([unit_moments(z) for z in h]),
+        "grad_preactivation": stacked([unit_moments(z) for z in dl_df[::-1]]),
+        "grad_activation": stacked([unit_moments(z) for z in dl_dh[::-1]]),
+    }
+    layers["grad_weight"] = outer_moments(layers["grad_preactivation"], layers["activation"])
+    return {(q, s): v for q, units in layers.items() for s, v in log10_moments(units).items()}  # type: ignore[misc]  # quantity names above
+
+
+def largest_z(measured: dict[Measure, Array], expected: dict[Measure, Array]) -> float:
+    """Largest |z| over all that theory knows, and the bound it is held against."""
+    zs = []
+    for key, log10 in measured.items():
+        moments = 10**log10
+        mean, error = moments.mean(axis=-1), moments.std(axis=-1) / np.sqrt(N_NETWORKS)
+        for k in np.flatnonzero(~np.isnan(expected[key])):
+            if np.isneginf(expected[key][k]):
+                assert mean[k] == 0.0
+            else:
+                zs.append(abs(mean[k] - 10 ** expected[key][k]) / error[k])
+    assert len(zs) >= 20
+    return max(zs) / NormalDist().inv_cdf(1 - LEVEL / 2 / len(zs))
+
+
+def shape_condition(name: str) -> tuple[Condition, float]:
+    widths, variances, alpha, n_inputs, target = SHAPES[name]
+    return Condition(0, {}, widths, "leaky_relu", {}, variances, n_inputs, target), alpha
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_means_over_networks_are_the_exact_ones(name: str) -> None:
+    condition, alpha = shape_condition(name)
+    assert largest_z(measure(condition, alpha), exact(condition, alpha)) < 1
+
+
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("layer", [0, 2])
+def test_twin_with_a_weight_variance_ten_percent_off_is_found(name: str, layer: int) -> None:
+    condition, alpha = shape_condition(name)
+    variances = list(condition.weight_variances)
+    variances[layer] *= 1.1
+    wrong = replace(condition, weight_variances=tuple(variances))
+    assert largest_z(measure(wrong, alpha), exact(condition, alpha)) > 1
+
+
+def test_twin_without_the_mask_is_found() -> None:
+    condition, alpha = shape_condition("relu")
+    measured = measure(condition, alpha, mask=np.ones_like)
+    assert largest_z(measured, exact(condition, alpha)) > 1
+
+
+def test_twin_with_transposed_weights_is_found() -> None:
+    condition = Condition(0, {}, (6, 6, 6, 6, 1), "relu", {}, (0.3,) * 4, 1, 0.0)
+    assert largest_z(measure(condition, 0.0), exact(condition, 0.0)) < 1
+    assert largest_z(measure(condition, 0.0, transpose=True), exact(condition, 0.0)) > 1
+
+
+def test_twin_with_the_wrong_fan_is_found() -> None:
+    condition, alpha = shape_condition("relu")
+    swapped = tuple(
+        v * into / out
+        for v, into, out in zip(
+            condition.weight_variances, condition.widths, condition.widths[1:], strict=False
+        )
+    )
+    wrong = replace(condition, weight_variances=swapped)
+    assert largest_z(measure(wrong, alpha), exact(condition, alpha)) > 1

@@ -1,0 +1,212 @@
+"""The passes against slow loops, central differences and exact identities."""
+
+import numpy as np
+import pytest
+
+from heinit_sim.activations import make_activation
+from heinit_sim.network import iter_backward, iter_forward, loss_gradient, scale_law
+from heinit_sim.scaled import Scaled, rescaled
+
+Array = np.ndarray
+WIDTHS = (7, 8, 6, 5, 3)
+STDS = (0.6, 0.5, 0.9, 0.7)
+N_INPUTS = 4
+ALPHAS = [0.0, 0.2, 1.0]
+
+
+def draw(
+    widths: tuple[int, ...] = WIDTHS, n_inputs: int = N_INPUTS, seed: int = 0
+) -> tuple[list[Array], Array]:
+    rng = np.random.default_rng(seed)
+    shapes = zip(widths[1:], widths, strict=False)
+    weights = [rng.standard_normal(shape) for shape in shapes]
+    return weights, rng.standard_normal((widths[0], n_inputs))
+
+
+def plain(array: Scaled) -> Array:
+    return np.ldexp(array.mantissa, array.exponent[..., np.newaxis, np.newaxis])
+
+
+def passes(
+    weights: list[Array], stds: tuple[float, ...], x: Array, alpha: float, target: float
+) -> dict[str, list[Scaled]]:
+    """All layers of both passes, as the package computes them."""
+    activation = make_activation("leaky_relu", {"negative_slope": alpha})
+    h, f = zip(*iter_forward(weights, stds, x, activation), strict=True)
+    derivatives = [activation.derivative(f_k.mantissa) for f_k in f[:-1]]
+    gradients = iter_backward(weights, stds, loss_gradient(f[-1], target), derivatives)
+    dl_df, dl_dh = zip(*gradients, strict=True)
+    return {"h": list(h), "f": list(f), "dl_df": list(dl_df)[::-1], "dl_dh": list(dl_dh)[::-1]}
+
+
+def slow_loss(omegas: list[Array], x: Array, alpha: float, target: float) -> float:
+    """Least-squares loss of one input, unit by unit, weight by weight."""
+    h = [float(v) for v in x]
+    for k, omega in enumerate(omegas):
+        f = [sum(float(omega[i, j]) * h[j] for j in range(len(h))) for i in range(len(omega))]
+        h = f if k == len(omegas) - 1 else [max(v, alpha * v) for v in f]
+    return sum((v - target) ** 2 for v in h)
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+@pytest.mark.parametrize("target", [0.0, 0.7])
+def test_weight_and_input_gradients_are_central_differences_of_the_loss(
+    alpha: float, target: float
+) -> None:
+    weights, x = draw()
+    found = {
+        name: [plain(z) for z in z_k]
+        for name, z_k in passes(weights, STDS, x, alpha, target).items()
+    }
+    omegas = [std * omega for std, omega in zip(STDS, weights, strict=True)]
+    step = 2.0**-17
+    for n in range(N_INPUTS):
+        for j in range(WIDTHS[0]):
+            losses = []
+            for sign in (+1, -1):
+                moved = x[:, n].copy()
+                moved[j] += sign * step
+                losses.append(slow_loss(omegas, moved, alpha, target))
+            # ℓ is piecewise quadratic in any one weight or input: the difference quotient is exact
+            # but for rounding, about 1e-16 ℓ / step.
+            rounding = 1e-14 * max(losses) / step
+            assert abs((losses[0] - losses[1]) / (2 * step) - found["dl_dh"][0][j, n]) < rounding
+        for k, omega in enumerate(omegas):
+            gradient = np.outer(found["dl_df"][k][:, n], found["h"][k][:, n])
+            for i, j in ((0, 0), (1, 2), (2, 4)):
+                losses = []
+                for sign in (+1, -1):
+                    moved = omega.copy()
+                    moved[i, j] += sign * step
+                    changed = [*omegas[:k], moved, *omegas[k + 1 :]]
+                    losses.append(slow_loss(changed, x[:, n], alpha, target))
+                rounding = 1e-14 * max(losses) / step
+                assert abs((losses[0] - losses[1]) / (2 * step) - gradient[i, j]) < rounding
+
+
+def test_hidden_gradients_are_central_differences_of_the_rest_of_the_network() -> None:
+    weights, x = draw()
+    found = {
+        name: [plain(z) for z in z_k] for name, z_k in passes(weights, STDS, x, 0.2, 0.7).items()
+    }
+    omegas = [std * omega for std, omega in zip(STDS, weights, strict=True)]
+    step = 2.0**-17
+    for k in range(1, 4):
+        for j in range(WIDTHS[k]):
+            h = found["h"][k][:, 1]
+            up, down = (
+                slow_loss(omegas[k:], h + sign * step * np.eye(len(h))[j], 0.2, 0.7)
+                for sign in (+1, -1)
+            )
+            rounding = 1e-14 * up / step
+            assert abs((up - down) / (2 * step) - found["dl_dh"][k][j, 1]) < rounding
+            slope = 1.0 if found["f"][k - 1][j, 1] > 0 else 0.2
+            assert found["dl_df"][k - 1][j, 1] == slope * found["dl_dh"][k][j, 1]
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+@pytest.mark.parametrize(("widths", "std"), [(WIDTHS, 0.5), ((30,) * 300 + (2,), 3.0)])
+def test_euler_identities_hold_at_every_layer(
+    alpha: float, widths: tuple[int, ...], std: float
+) -> None:
+    weights, x = draw(widths)
+    stds = (std,) * len(weights)
+    found = passes(weights, stds, x, alpha, target=0.0)
+    output = found["f"][-1]
+    twice_loss = 2 * (output.mantissa**2).sum(axis=0)
+    for k, omega in enumerate(weights):
+        dl_df, dl_dh, f, h = (found[name][k] for name in ("dl_df", "dl_dh", "f", "h"))
+        pairs = [(dl_df, f), (dl_dh, h), (dl_df, rescaled(std * (omega @ h.mantissa), h.exponent))]
+        for gradient, of in pairs:
+            shift = int(gradient.exponent + of.exponent - 2 * output.exponent)
+            inner = np.ldexp((gradient.mantissa * of.mantissa).sum(axis=0), shift)
+            # Σ|terms| bounds the rounding of a sum that may cancel.
+            terms = np.ldexp(np.abs(gradient.mantissa * of.mantissa).sum(axis=0), shift)
+            assert (np.abs(inner - twice_loss) <= 1e-12 * terms).all()
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+@pytest.mark.parametrize("target", [0.0, 0.7])
+def test_scaled_arithmetic_has_the_bits_of_the_direct_one(alpha: float, target: float) -> None:
+    widths = (20,) * 160 + (2,)
+    weights, x = draw(widths)
+    stds = (0.9,) * len(weights)  # to about 2^300: rescaled on the way, still within float range
+    found = passes(weights, stds, x, alpha, target)
+    assert max(int(f.exponent) for f in found["f"]) > 100
+    h, hs, fs = x, [], []
+    for omega, std in zip(weights, stds, strict=True):
+        f = std * (omega @ h)
+        hs.append(h)
+        fs.append(f)
+        h = np.where(f > 0, f, alpha * f)
+    dl_df = 2 * (fs[-1] - target)
+    for k in reversed(range(len(weights))):
+        dl_dh = stds[k] * (weights[k].T @ dl_df)
+        assert np.array_equal(plain(found["f"][k]), fs[k])
+        assert np.array_equal(plain(found["h"][k]), hs[k])
+        assert np.array_equal(plain(found["dl_df"][k]), dl_df)
+        assert np.array_equal(plain(found["dl_dh"][k]), dl_dh)
+        if k > 0:
+            dl_df = np.where(fs[k - 1] > 0, dl_dh, alpha * dl_dh)
+
+
+def test_scale_law_is_exact_to_the_last_bit_for_powers_of_four() -> None:
+    weights, x = draw()
+    once = passes(weights, STDS, x, 0.2, target=0.0)
+    twice = passes(weights, tuple(2 * std for std in STDS), x, 0.2, target=0.0)
+    depth = len(STDS) - 1
+    doublings = {
+        "h": lambda k: k,
+        "f": lambda k: k + 1,
+        "dl_df": lambda k: 2 * depth + 1 - k,
+        "dl_dh": lambda k: 2 * depth + 2 - k,
+    }
+    for name, power in doublings.items():
+        for k in range(depth + 1):
+            assert np.array_equal(plain(twice[name][k]), 2.0 ** power(k) * plain(once[name][k]))
+
+
+def test_scale_law_shifts_are_the_published_powers() -> None:
+    depth, r = 4, 4.0
+    k = np.arange(depth + 1)
+    powers = {
+        "preactivation": k + 1,
+        "activation": k,
+        "grad_preactivation": 2 * depth + 1 - k,
+        "grad_activation": 2 * depth + 2 - k,
+        "grad_weight": np.full(depth + 1, 2 * depth + 1),
+    }
+    shifts = scale_law((r,) * (depth + 1))
+    assert set(shifts) == set(powers)
+    for quantity, shift in shifts.items():
+        np.testing.assert_allclose(shift, powers[quantity] * np.log10(r), rtol=1e-15, atol=0)
+
+
+@pytest.mark.parametrize("target", [0.0, 0.7])
+def test_a_batch_is_its_inputs_one_by_one_and_a_stack_its_networks(target: float) -> None:
+    weights, x = draw()
+    batch = passes(weights, STDS, x, 0.2, target)
+    for n in range(N_INPUTS):
+        alone = passes(weights, STDS, x[:, [n]], 0.2, target)
+        for name, layers in batch.items():
+            for k, layer in enumerate(layers):
+                expected = plain(alone[name][k])[:, 0]
+                np.testing.assert_allclose(plain(layer)[:, n], expected, rtol=1e-12, atol=0)
+    others, y = draw(seed=1)
+    stack = [np.stack(pair) for pair in zip(weights, others, strict=True)]
+    both = passes(stack, STDS, np.stack([x, y]), 0.2, target)
+    for i, (own, own_x) in enumerate(((weights, x), (others, y))):
+        for name, layers in passes(own, STDS, own_x, 0.2, target).items():
+            for k, layer in enumerate(layers):
+                assert np.array_equal(plain(both[name][k])[i], plain(layer))
+
+
+@pytest.mark.parametrize("exponent", [-4000, 4000])
+def test_loss_gradient_outside_float_range(exponent: int) -> None:
+    output = Scaled(np.array([[0.75, -0.5]]), np.array(exponent))
+    gradient = loss_gradient(output, target=3.0)
+    if exponent > 0:  # 2 f_K to all digits
+        shift = int(gradient.exponent) - exponent
+        assert np.ldexp(gradient.mantissa, shift).tolist() == [[1.5, -1.0]]
+    else:
+        assert plain(gradient).tolist() == [[-6.0, -6.0]]
