@@ -241,6 +241,8 @@ def _measure(network_pass: NetworkPass, weights: Weights, x: Array) -> Measured:
         "grad_activation": log10_moments(stacked(dl_dh_moments[::-1])),
         "grad_weight": log10_moments(outer_moments(layers_dl_df, layers_h)),
     }
+    # ∂ℓ/∂f_K = 2 (f_K − y) varies as 2 f_K does, also where f_K is lost beside y.
+    of["grad_preactivation"]["variance"][-1] = of["preactivation"]["variance"][-1] + np.log10(4.0)
     return {(q, s): log10.T for q, moments in of.items() for s, log10 in moments.items()}
 
 

@@ -392,6 +392,7 @@ def test_an_arrow_of_a_single_layer_points_the_way_of_its_pass() -> None:
 @pytest.mark.parametrize("name", RESULTS)
 def test_labels_collide_with_nothing_and_stay_inside(name: str) -> None:
     figure = draw_forward_backward(RESULTS[name])
+    figure.set_dpi(200)  # as a run saves it
     with saving():
         figure.draw_without_rendering()
 
@@ -406,10 +407,10 @@ def test_labels_collide_with_nothing_and_stay_inside(name: str) -> None:
     texts = [text for text in (*names, *others) if text.get_visible() and text.get_text()]
     for text in texts:
         inside = box(text)
-        assert inside.x0 >= figure.bbox.x0 + 3, text
-        assert inside.y0 >= figure.bbox.y0 + 3, text
-        assert inside.x1 <= figure.bbox.x1 - 3, text
-        assert inside.y1 <= figure.bbox.y1 - 3, text
+        assert inside.x0 >= figure.bbox.x0 + 6, text
+        assert inside.y0 >= figure.bbox.y0 + 6, text
+        assert inside.x1 <= figure.bbox.x1 - 6, text
+        assert inside.y1 <= figure.bbox.y1 - 6, text
     boxes = [(text, box(text)) for text in texts]
     for (one, its), (other, others_box) in itertools.combinations(boxes, 2):
         assert not its.overlaps(others_box), (one, other)
@@ -514,6 +515,17 @@ def test_a_fitted_range_is_shared_and_holds_every_band(name: str) -> None:
     assert low < min(lower.min() for _, lower, _ in edges)
     assert high > max(upper.max() for _, _, upper in edges)
     assert high - low >= 0.3 - 1e-12
+
+
+@pytest.mark.parametrize("level", [0.0, -np.inf])
+def test_a_figure_of_one_value_or_of_zeros_only_still_has_a_scale(level: float) -> None:
+    result = flat(2)
+    for one in result.conditions:
+        for values in (*one.networks.values(), *one.theory.values(), *one.mean_field.values()):
+            values[:] = level
+    for ax in panels(draw_forward_backward(result)):
+        np.testing.assert_allclose(ax.get_ylim(), (-0.15, 0.15), rtol=0, atol=1e-12)
+        assert len(ax.get_yticks()) >= 3
 
 
 @pytest.mark.parametrize(
