@@ -1,0 +1,185 @@
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heinit_sim import outputs
+from heinit_sim.config import load_config, parse_config
+from heinit_sim.errors import RunDirectoryError
+from heinit_sim.records import MEASURES, SweepConfig, SweepResult
+from heinit_sim.sweep import run_sweep
+
+CONFIG = """
+name: small
+network: {depth: 3, width: 8, input_dim: 5}
+init: {variance: 0.25}
+inputs: {count: 4}
+trials: 4
+"""
+
+
+@pytest.fixture(scope="module")
+def config() -> SweepConfig:
+    return parse_config(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def result(config: SweepConfig) -> SweepResult:
+    return run_sweep(config)
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def test_a_run_directory_is_complete_and_its_manifest_true(
+    result: SweepResult, tmp_path: Path
+) -> None:
+    run = tmp_path / "deep" / "small"
+    outputs.write_run(result, run, figure=result.draw(), run={"host": "here"})
+    assert set(files(run)) == set(outputs.run_files(plots=True))
+    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
+    assert manifest["schema_version"] == 1
+    assert manifest["seed"] == 0
+    assert manifest["run"] == {"host": "here"}
+    digests = {
+        name: hashlib.sha256(content).hexdigest()
+        for name, content in files(run).items()
+        if name != "manifest.json"
+    }
+    assert manifest["files"] == digests
+    assert list(tmp_path.joinpath("deep").iterdir()) == [run]  # nothing left beside it
+
+
+def test_the_same_result_gives_the_same_bytes(result: SweepResult, tmp_path: Path) -> None:
+    for name in "ab":
+        outputs.write_run(result, tmp_path / name, figure=result.draw())
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+
+
+def test_a_run_reads_back_to_the_same_numbers_and_runs_again(
+    result: SweepResult, tmp_path: Path
+) -> None:
+    run = tmp_path / "small"
+    outputs.write_run(result, run, figure=None)
+    back = outputs.read_run(run)
+    assert back.config == result.config == load_config(run / "config.yaml")
+    for one, other in zip(back.conditions, result.conditions, strict=True):
+        for measure in MEASURES:
+            assert np.array_equal(one.networks[measure], other.networks[measure])
+            assert np.array_equal(one.theory[measure], other.theory[measure], equal_nan=True)
+    assert len(outputs.read_summary(run)) == 1
+
+
+def test_networks_npz_has_the_documented_keys(result: SweepResult, tmp_path: Path) -> None:
+    outputs.write_run(result, tmp_path / "small", figure=None)
+    with np.load(tmp_path / "small" / "networks.npz") as arrays:
+        assert set(arrays) == {f"condition_0.{q}.log10_{s}" for q, s in MEASURES}
+        assert arrays["condition_0.activation.log10_variance"].shape == (4, 4)
+
+
+def test_results_are_not_overwritten_without_force(result: SweepResult, tmp_path: Path) -> None:
+    run = tmp_path / "small"
+    outputs.write_run(result, run, figure=None)
+    (run / "notes.txt").write_text("mine")
+    before = files(run)
+    with pytest.raises(RunDirectoryError, match="already holds results; give --force"):
+        outputs.write_run(result, run, figure=None)
+    assert files(run) == before
+    outputs.write_run(result, run, figure=None, force=True, run={"second": True})
+    after = files(run)
+    assert json.loads(after["manifest.json"])["run"] == {"second": True}
+    assert after["notes.txt"] == b"mine"
+
+
+def test_a_reference_without_raw_numbers_is_completed_by_the_same_config_only(
+    result: SweepResult, tmp_path: Path
+) -> None:
+    run = tmp_path / "small"
+    outputs.write_run(result, run, figure=None)
+    (run / "networks.npz").unlink()
+    other = run_sweep(parse_config(CONFIG.replace("trials: 4", "trials: 5")))
+    with pytest.raises(RunDirectoryError, match="already holds results"):
+        outputs.write_run(other, run, figure=None)
+    outputs.write_run(result, run, figure=None)
+    assert outputs.read_run(run).config == result.config
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_directory_that_is_no_run_is_never_touched(
+    result: SweepResult, tmp_path: Path, force: bool
+) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(RunDirectoryError, match="not a run directory"):
+        outputs.write_run(result, tmp_path, figure=None, force=force)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunDirectoryError, match="not a directory"):
+        outputs.write_run(result, tmp_path / "file", figure=None, force=force)
+    assert set(files(tmp_path)) == {"thesis.tex", "file"}
+
+
+def test_an_empty_directory_is_filled(result: SweepResult, tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir()
+    outputs.write_run(result, tmp_path / "small", figure=None)
+    assert "layers.csv" in files(tmp_path / "small")
+
+
+@pytest.mark.parametrize("step", ["savez", "_write_manifest", "_swap_in", "rename"])
+def test_a_failing_write_leaves_the_old_run(
+    step: str, result: SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "small"
+    outputs.write_run(result, run, figure=None, run={"first": True})
+    before = files(run)
+
+    def full_disk(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    if step == "savez":
+        monkeypatch.setattr(np, "savez", full_disk)
+    elif step == "rename":
+        rename = Path.rename
+        monkeypatch.setattr(
+            Path, "rename", lambda self, to: full_disk() if self.name == "new" else rename(self, to)
+        )
+    else:
+        monkeypatch.setattr(outputs, step, full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        outputs.write_run(result, run, figure=None, force=True)
+    assert files(run) == before
+    assert list(tmp_path.iterdir()) == [run]
+
+
+def test_a_changed_or_missing_file_is_refused(result: SweepResult, tmp_path: Path) -> None:
+    run = tmp_path / "small"
+    outputs.write_run(result, run, figure=None)
+    (run / "summary.csv").write_text("condition\n")
+    with pytest.raises(RunDirectoryError, match=r"summary\.csv: changed since the run"):
+        outputs.read_summary(run)
+    (run / "networks.npz").unlink()
+    with pytest.raises(RunDirectoryError, match=r"networks\.npz: missing"):
+        outputs.read_run(run)
+    (run / "manifest.json").write_text("{")
+    with pytest.raises(RunDirectoryError, match="not a manifest"):
+        outputs.read_config(run)
+    with pytest.raises(RunDirectoryError, match=r"no manifest\.json"):
+        outputs.read_config(tmp_path)
+
+
+def test_redrawing_changes_the_figure_only_and_keeps_the_manifest_true(
+    result: SweepResult, tmp_path: Path
+) -> None:
+    run = tmp_path / "small"
+    outputs.write_run(result, run, figure=None)
+    before = files(run)
+    outputs.update_figure(outputs.read_run(run).draw(), run)
+    after = files(run)
+    assert {name for name in after if after[name] != before.get(name)} == {
+        "manifest.json",
+        *(f"forward_backward.{suffix}" for suffix in ("png", "svg", "pdf")),
+    }
+    digests = json.loads(after["manifest.json"])["files"]
+    png = after["forward_backward.png"]
+    assert digests["forward_backward.png"] == hashlib.sha256(png).hexdigest()

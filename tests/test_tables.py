@@ -1,0 +1,130 @@
+import csv
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from heinit_sim import tables
+from heinit_sim.config import parse_config
+from heinit_sim.records import PASS_OF, SweepResult
+from heinit_sim.spread import spread
+from heinit_sim.sweep import run_sweep
+
+CONFIG = """
+name: small
+network: {depth: 3, width: 8, input_dim: 5}
+init: {}
+inputs: {count: 4}
+sweep: {init.variance: [0.25, 0.5]}
+trials: 6
+"""
+
+
+@pytest.fixture(scope="module")
+def result() -> SweepResult:
+    return run_sweep(parse_config(CONFIG))
+
+
+def test_layers_csv_has_the_columns_of_the_contract_in_order(result: SweepResult) -> None:
+    statistics = ("second_moment", "variance")
+    names = ("mean", "se", "median", "p05", "p95")
+    expected = ["condition", "init.variance", "pass", "quantity", "layer", "networks"]
+    expected += [f"log10_{s}_{name}" for s in statistics for name in names]
+    expected += [f"theory_log10_{s}" for s in statistics]
+    text = tables.to_csv(list(tables.layer_rows(result)))
+    assert next(csv.reader(io.StringIO(text))) == expected
+
+
+def test_layers_csv_reads_back_to_the_same_bits_with_default_settings(result: SweepResult) -> None:
+    text = tables.to_csv(list(tables.layer_rows(result)))
+    assert "\r" not in text
+    assert not text.startswith("#")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == 2 * len(PASS_OF) * 4
+    assert not {None, ""} & {name for row in rows for name in row}
+    by_place = {(r["condition"], r["quantity"], r["layer"]): r for r in rows}
+    assert len(by_place) == len(rows)
+    for of in result.conditions:
+        for quantity, direction in PASS_OF.items():
+            expected = spread(of.networks[quantity, "variance"])
+            for k in range(4):
+                row = by_place[str(of.condition.index), quantity, str(k)]
+                assert row["pass"] == direction
+                assert row["networks"] == "6"
+                assert float(row["init.variance"]) == of.condition.swept["init.variance"]
+                assert float(row["log10_variance_median"]) == expected.median[k]
+                assert row["log10_variance_se"] == tables._cell(float(expected.se[k]))
+                theory = float(of.theory[quantity, "variance"][k])
+                assert row["theory_log10_variance"] == ("" if math.isnan(theory) else repr(theory))
+
+
+def test_nan_is_empty_and_zero_is_minus_infinity() -> None:
+    assert tables.to_csv([{"a": math.nan, "b": -math.inf, "c": 0.1}]) == "a,b,c\n,-inf,0.1\n"
+    assert tables.to_json_values([{"a": math.nan, "b": -math.inf}]) == [{"a": None, "b": "-inf"}]
+
+
+def test_lists_and_mappings_of_a_sweep_are_one_json_cell() -> None:
+    text = tables.to_csv([{"w": (3, 4), "a": {"name": "leaky_relu"}}])
+    assert next(iter(csv.DictReader(io.StringIO(text)))) == {
+        "w": json.dumps([3, 4]),
+        "a": json.dumps({"name": "leaky_relu"}),
+    }
+
+
+def test_summary_reads_back(result: SweepResult) -> None:
+    rows = tables.summary_rows(result)
+    back = tables.summary_rows_from_csv(tables.to_csv(rows))
+    for row, again in zip(rows, back, strict=True):
+        assert again["forward_decades_per_layer"] == row["forward_decades_per_layer"]
+        assert again["log10_variance_last"] == row["log10_variance_last"]
+        assert again["verdict"] == row["verdict"]
+    with pytest.raises(ValueError, match="no column"):
+        tables.summary_rows_from_csv("a,b\n1,2\n")
+
+
+def test_summary_holds_the_medians_of_the_first_and_last_hidden_layer(result: SweepResult) -> None:
+    for of, row in zip(result.conditions, tables.summary_rows(result), strict=True):
+        median = np.median(of.networks["activation", "variance"], axis=0)
+        assert (row["log10_variance_first"], row["log10_variance_last"]) == (median[1], median[3])
+        assert row["theory_forward_decades_per_layer"] == pytest.approx(
+            math.log10(4 * of.condition.swept["init.variance"]), rel=1e-12, abs=1e-15
+        )
+
+
+def rendered(result: SweepResult, width: int) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(tables.to_summary_table(result.config, tables.summary_rows(result)))
+    text = console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO, given above
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def test_table_fits_eighty_columns_without_cutting(result: SweepResult) -> None:
+    lines = rendered(result, 80)
+    assert max(map(len, lines)) <= 80
+    assert "…" not in "".join(lines)
+    assert [line.split()[0] for line in lines if line.strip()[:3] in {"0.2", "0.5"}] == [
+        "0.25",
+        "0.5",
+    ]
+    # the same rows at any width: no cell is wrapped
+    assert sum("(+0" in line for line in lines) == sum(
+        "(+0" in line for line in rendered(result, 200)
+    )
+
+
+@pytest.mark.parametrize(
+    ("log10_value", "text"),
+    [
+        (-65.759, "1.7e-66"),
+        (0.0, "1.0e+00"),
+        (7379.98, "9.5e+7379"),
+        (-0.0001, "1.0e+00"),
+        (-math.inf, "0"),
+        (math.nan, "—"),
+    ],
+)
+def test_variances_print_at_any_magnitude(log10_value: float, text: str) -> None:
+    assert tables._power(log10_value) == text

@@ -1,0 +1,88 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from heinit_sim.config import parse_config
+from heinit_sim.records import ConditionResult
+from heinit_sim.sweep import run_sweep
+from heinit_sim.verdict import trend
+
+CONFIG = """
+name: test
+network: {{depth: {depth}, width: {width}, input_dim: {width}}}
+init: {{variance: {variance}}}
+inputs: {{count: 3}}
+trials: {trials}
+seed: {seed}
+"""
+
+
+def simulate(
+    variance: float, *, width: int = 100, depth: int = 50, trials: int = 20, seed: int = 0
+) -> ConditionResult:
+    text = CONFIG.format(variance=variance, width=width, depth=depth, trials=trials, seed=seed)
+    return run_sweep(parse_config(text)).conditions[0]
+
+
+@pytest.mark.parametrize(
+    ("variance", "word"),
+    [
+        (0.001, "vanishing"),
+        (0.01, "vanishing"),
+        (0.02, "stable"),
+        (0.1, "exploding"),
+        (1.0, "exploding"),
+    ],
+)
+def test_figure_7_4_is_called_what_it_is(variance: float, word: str) -> None:
+    found = simulate(variance)
+    assert {trend(found, "forward").word, trend(found, "backward").word} == {word}
+
+
+def test_he_is_stable_for_every_one_of_forty_seeds() -> None:
+    words = set()
+    for seed in range(40):
+        found = simulate(0.02, seed=seed, trials=4)
+        words |= {trend(found, "forward").word, trend(found, "backward").word}
+    assert words == {"stable"}
+
+
+def test_a_variance_ten_percent_off_he_is_not_stable() -> None:
+    # 50 · log10(1.1) = 2.1 decades
+    assert trend(simulate(0.022, trials=100), "forward").word == "exploding"
+    assert trend(simulate(0.018, trials=100), "backward").word == "vanishing"
+
+
+def with_medians(values: np.ndarray) -> ConditionResult:
+    """One network whose variances are given, layer by layer, for both passes."""
+    blank = simulate(0.02, width=4, depth=len(values) - 1, trials=1)
+    networks = dict.fromkeys(blank.networks, values[np.newaxis])
+    return replace(blank, networks=networks)
+
+
+def test_slope_is_the_least_squares_line_in_the_direction_of_the_pass() -> None:
+    values = np.array([99.0, 0.0, -0.5, -0.7, -1.5])  # layer 0 is the input and not fitted
+    found = with_medians(values)
+    slope = np.polyfit(np.arange(1, 5), values[1:], 1)[0]
+    assert math.isclose(trend(found, "forward").decades_per_layer, slope, rel_tol=1e-13)
+    assert math.isclose(trend(found, "backward").decades_per_layer, -slope, rel_tol=1e-13)
+
+
+def test_a_dead_median_network_has_vanished_in_both_passes() -> None:
+    found = with_medians(np.array([0.0, 0.0, -1.0, -np.inf]))
+    for direction in ("forward", "backward"):
+        assert trend(found, direction).decades_per_layer == -math.inf
+        assert trend(found, direction).word == "vanishing"
+
+
+def test_one_hidden_layer_has_no_slope() -> None:
+    found = trend(simulate(0.5, width=4, depth=1), "forward")
+    assert math.isnan(found.decades_per_layer)
+    assert found.word == "undefined"
+
+
+def test_theory_beside_the_slope_is_the_mean_field_one() -> None:
+    found = trend(simulate(0.01), "backward")
+    assert math.isclose(found.theory_decades_per_layer, math.log10(0.5), rel_tol=1e-12)
