@@ -13,26 +13,32 @@ Array = NDArray[np.float64]
 class Activation:
     """A positively homogeneous activation: slope 1 above zero, `negative_slope` (α) below."""
 
-    value: Callable[[Array], Array]
-    """a(z), elementwise."""
+    value: Callable[[Array, Array], Array]
+    """a(z), elementwise, of the first array into the second, which is returned."""
     derivative: Callable[[Array], NDArray[np.float64] | NDArray[np.bool_]]
     """a'(z), elementwise, with a'(0) = α; as booleans where it is only ever 0 or 1."""
     negative_slope: float
 
 
 def _relu() -> Activation:
-    return Activation(lambda z: np.maximum(z, 0.0), lambda z: z > 0.0, 0.0)
+    return Activation(lambda z, out: np.maximum(z, 0.0, out=out), lambda z: z > 0.0, 0.0)
 
 
 def _leaky_relu(negative_slope: float) -> Activation:
     def derivative(z: Array) -> Array:
         return np.where(z > 0.0, 1.0, negative_slope)
 
-    return Activation(lambda z: z * derivative(z), derivative, negative_slope)
+    def value(z: Array, out: Array) -> Array:
+        return np.multiply(z, derivative(z), out=out)
+
+    return Activation(value, derivative, negative_slope)
 
 
 def _linear() -> Activation:
-    return Activation(lambda z: z, lambda z: np.ones_like(z, dtype=np.bool_), 1.0)
+    def derivative(z: Array) -> NDArray[np.bool_]:
+        return np.ones_like(z, dtype=np.bool_)
+
+    return Activation(lambda z, out: np.positive(z, out=out), derivative, 1.0)
 
 
 ACTIVATIONS: dict[str, Callable[..., Activation]] = {

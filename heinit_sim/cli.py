@@ -51,7 +51,7 @@ TrialsOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _main(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)

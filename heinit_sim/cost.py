@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from heinit_sim.draws import Draws, keeps_weights
 from heinit_sim.records import MEASURES, SweepConfig
-from heinit_sim.sweep import Draws, block_size, keeps_weights, plan_passes, weight_count
+from heinit_sim.sweep import block_size, plan_passes
 
 # An interpreter with NumPy and matplotlib loaded and a figure drawn, seen on 64-bit Linux.
 _BASE_BYTES = 130 * 2**20
@@ -33,11 +34,11 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
     size = min(block_size(config), config.trials)
     per_normal, per_product, per_element = _probe()
     redraws = {d: 1 if keeps_weights(d, size) else 2 for d in draws}
-    seconds = sum(redraws[d] * weight_count(d) * per_normal for d in draws)
+    seconds = sum(redraws[d] * d.n_weights * per_normal for d in draws)
     for network_pass in passes:
         inputs = network_pass.draws.n_inputs
         units = sum(network_pass.draws.widths) * inputs
-        seconds += 2 * weight_count(network_pass.draws) * inputs * per_product
+        seconds += 2 * network_pass.draws.n_weights * inputs * per_product
         seconds += units * _SWEEPS_PER_LAYER * per_element
     per_thread = max(_block_bytes(d, size) for d in draws)
     layers = sum(condition.depth + 1 for condition in config.conditions)
@@ -51,7 +52,7 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
 
 def _block_bytes(draws: Draws, size: int) -> int:
     """What one thread holds: weights, a few layers of floats and a boolean for every unit."""
-    weights = weight_count(draws) if keeps_weights(draws, size) else max(draws.widths) ** 2
+    weights = draws.n_weights if keeps_weights(draws, size) else max(draws.widths) ** 2
     units = max(draws.widths) * draws.n_inputs
     return size * (8 * weights + 6 * 8 * units + sum(draws.widths) * draws.n_inputs)
 

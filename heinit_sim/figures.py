@@ -1,12 +1,8 @@
 """A result as a matplotlib figure: both passes, layer by layer. Never prints, never saves."""
 
-import csv
 import math
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any, Literal
 
 import matplotlib
@@ -18,8 +14,16 @@ from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from heinit_sim.records import Condition, Pass, Quantity, Statistic, SweepResult
-from heinit_sim.spread import Spread, spread
+from heinit_sim.curves import (
+    QUANTITIES,
+    Curve,
+    curves_of,
+    decade_ticks,
+    fitted_limits,
+    load_published,
+    spread_out,
+)
+from heinit_sim.records import Pass, SweepResult
 
 Array = NDArray[np.float64]
 
@@ -48,27 +52,10 @@ WIDTH, HEIGHT, TOP, BOTTOM, OUTER, MIDDLE = 864, 389, 70, 80, 24, 20  # points (
 GAP = 27  # from a panel to its labels: room for an arrow head and a leader
 BELOW = 42  # how far under the panels the column of labels may reach
 LABEL_SIZE, LABEL_WIDTH, LABEL_HEIGHT = 14, 150, 1.55
-MAX_LAYERS = 1000  # a panel has no room to show more
-QUANTITIES: dict[Pass, Quantity] = {"forward": "activation", "backward": "grad_activation"}
 TITLES: dict[Pass, str] = {"forward": "a)  Forward pass", "backward": "b)  Backward pass"}
 SIDES: dict[Pass, Literal["left", "right"]] = {"forward": "left", "backward": "right"}
 SYMBOLS: dict[Pass, str] = {"forward": "$h_k$", "backward": r"$\partial\ell/\partial h_k$"}
 WORDS = {"variance": "Variance", "second_moment": "Second moment", "std": "Standard deviation"}
-
-
-@dataclass(frozen=True)
-class Curve:
-    """What one condition shows in one pass: log10 on the layers drawn, -inf where all is zero."""
-
-    condition: Condition
-    label: str
-    color: Array
-    ink: Array  # the colour, darkened for text
-    layers: NDArray[np.int64]
-    seen: Spread
-    theory: Array
-    exact: bool
-    weight: float  # of lines: 1, or less where many must fit
 
 
 def draw_forward_backward(result: SweepResult) -> Figure:
@@ -82,8 +69,8 @@ def draw_forward_backward(result: SweepResult) -> Figure:
     """
     with matplotlib.rc_context(STYLE):
         config = result.config.figure
-        forward, backward = (_curves(result, direction) for direction in QUANTITIES)
-        limits = config.decades or _limits(forward + backward)
+        forward, backward = (curves_of(result, direction) for direction in QUANTITIES)
+        limits = config.decades or fitted_limits(forward + backward)
         label_size = _label_size(forward + backward)
         figure = _frame(forward + backward, config.quantity, limits, label_size)
         for ax, direction, curves in zip(figure.axes, QUANTITIES, (forward, backward), strict=True):
@@ -105,88 +92,6 @@ def saving() -> AbstractContextManager[None]:
     return matplotlib.rc_context(STYLE)
 
 
-def _curves(result: SweepResult, direction: Pass) -> list[Curve]:
-    """Return one curve per condition, of the statistic that the config asks for."""
-    shown = result.config.figure.quantity
-    statistic: Statistic = "second_moment" if shown == "second_moment" else "variance"
-    measure, factor = (QUANTITIES[direction], statistic), 0.5 if shown == "std" else 1.0
-    colors = matplotlib.colormaps["plasma"](np.linspace(0.1, 0.82, len(result.conditions)))
-    weight = min(1.0, (7 / len(result.conditions)) ** 0.6)
-    curves = []
-    for one, color in zip(result.conditions, colors, strict=True):
-        depth = one.condition.depth
-        layers = np.linspace(0, depth, min(depth, MAX_LAYERS) + 1).round().astype(np.int64)
-        seen = spread(factor * one.networks[measure][:, layers])
-        exact = bool(np.isfinite(one.theory[measure]).all())
-        theory = factor * (one.theory if exact else one.mean_field)[measure][layers]
-        label = _label(one.condition) + ("" if np.isfinite(seen.median).any() else " (all zero)")
-        ink = color * (0.6, 0.6, 0.6, 1.0)
-        curves.append(Curve(one.condition, label, color, ink, layers, seen, theory, exact, weight))
-    return curves
-
-
-def _label(condition: Condition) -> str:
-    """Return what sets a condition apart, e.g. "width = 200"."""
-    low, high = (_value(pick(condition.weight_variances)) for pick in (min, max))
-    swept = condition.swept or {"init.variance": low if low == high else f"{low}–{high}"}
-    equals = " = " if len(swept) == 1 else "="
-    parts = []
-    for path, value in swept.items():
-        name = path.rsplit(".", 1)[-1].replace("_", " ")
-        name = r"$\sigma^2_\Omega$" if path == "init.variance" else name
-        # Between others, a word like "relu" says itself what it is.
-        bare = len(swept) > 1 and not isinstance(value, int | float)
-        parts.append(_value(value) if bare else name + equals + _value(value))
-    return ", ".join(parts)
-
-
-def _value(value: object) -> str:
-    """Return a swept value as short text."""
-    if isinstance(value, float):
-        mantissa, _, exponent = f"{value:.10g}".partition("e")
-        return _power(float(mantissa), int(exponent)) if exponent else mantissa
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    text = " ".join(map(_value, value)) if isinstance(value, list | tuple) else str(value)
-    return text if len(text) <= 24 or "$" in text else f"{text[:23]}…"
-
-
-def _limits(curves: list[Curve]) -> tuple[float, float]:
-    """Return the decades that hold every curve, with a margin; at least 0.3 of them."""
-    drawn = [v for c in curves for v in (c.seen.median, c.seen.p05, c.seen.p95, c.theory)]
-    values = np.concatenate(drawn)
-    finite = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
-    low, high = float(finite.min()), float(finite.max())
-    margin = max(0.04 * (high - low), (0.3 - (high - low)) / 2)
-    return low - margin, high + margin
-
-
-def _decade_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
-    """Return readable ticks between two log10 values, and their labels as numbers."""
-    base = math.floor(low)  # taken out below: 10**low may be past float range
-    if high - low >= 2.5:
-        ticks = MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]).tick_values(low, high)
-        found = [(1.0, int(e)) for e in ticks]
-    elif high - low >= 1:
-        found = [(m, e) for e in range(base, math.ceil(high) + 1) for m in (1.0, 2.0, 5.0)]
-    else:
-        mantissas = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(
-            10 ** (low - base), 10 ** (high - base)
-        )
-        found = [(float(m), base) for m in mantissas if m > 0]
-    inside = [(m, e) for m, e in found if low <= math.log10(m) + e <= high]
-    if high - low < 2.5 and low >= -4 and high <= 4:
-        labels = [f"{m * 10.0**e:.10g}" for m, e in inside]
-    else:
-        labels = [_power(m, e) for m, e in inside]
-    return [math.log10(m) + e for m, e in inside], labels
-
-
-def _power(mantissa: float, exponent: int) -> str:
-    factor = "" if mantissa == 1 else rf"{mantissa:.10g}\times"
-    return f"${factor}10^{{{exponent}}}$"
-
-
 @cache
 def _text_width(text: str) -> float:
     """Return the width of a line of text per point of font size."""
@@ -200,29 +105,13 @@ def _label_size(curves: list[Curve]) -> float:
     return min(LABEL_SIZE, LABEL_WIDTH / widest, room / LABEL_HEIGHT / (len(curves) / 2))
 
 
-def _spread_out(wanted: Array, gap: float, low: float, high: float) -> Array:
-    """Move positions as little as possible (least squares) until neighbours are a gap apart."""
-    order = np.argsort(wanted, kind="stable")
-    steps = gap * np.arange(len(wanted))
-    blocks: list[tuple[float, int]] = []  # of positions that touch: their sum and number
-    for total in wanted[order] - steps:
-        count = 1
-        while blocks and blocks[-1][0] / blocks[-1][1] > total / count:
-            total, count = total + blocks[-1][0], count + blocks.pop()[1]
-        blocks.append((total, count))
-    levels = np.concatenate([np.full(count, total / count) for total, count in blocks])
-    placed = np.empty_like(wanted)
-    placed[order] = np.clip(levels, low, high - steps[-1]) + steps
-    return placed
-
-
 def _frame(
     curves: list[Curve], quantity: str, limits: tuple[float, float], label_size: float
 ) -> Figure:
     """Lay out two mirrored panels: scales outside, labels between, the arrows pointing at them."""
     depth = max(curve.condition.depth for curve in curves)
     layers = [k for k in MaxNLocator(5, integer=True).tick_values(0, depth) if k <= depth]
-    decades, decade_labels = _decade_ticks(*limits)
+    decades, decade_labels = decade_ticks(*limits)
     outer = OUTER + 13 * max(map(_text_width, decade_labels))
     inner = GAP + label_size * max(_text_width(curve.label) for curve in curves)
     width = WIDTH / 2 - outer - inner - MIDDLE / 2
@@ -293,7 +182,7 @@ def _draw_ends(ax: Axes, curves: list[Curve], direction: Pass, size: float) -> N
     edge, x, sign = (ax.get_xlim()[1], 1 + gap, 1) if direction == "forward" else (0.0, -gap, -1)
     tips = [_draw_arrow(ax, curve, direction) for curve in curves]
     wanted = np.array([(tip[1] - low) / (high - low) * height if tip else 0.0 for tip in tips])
-    placed = _spread_out(wanted, size * LABEL_HEIGHT, -BELOW, height)
+    placed = spread_out(wanted, size * LABEL_HEIGHT, -BELOW, height)
     for curve, tip, moved, y in zip(curves, tips, abs(placed - wanted), placed, strict=True):
         leader = None
         if tip and (moved > 3 or sign * tip[0] < sign * edge):
@@ -314,23 +203,11 @@ def _draw_ends(ax: Axes, curves: list[Curve], direction: Pass, size: float) -> N
 
 def _draw_published(ax: Axes, curves: list[Curve], direction: Pass) -> None:
     """Draw every fourth point of Figure 7.4 as printed, in the ink of its condition or grey."""
-    for variance, points in _load_published(direction).items():
+    for variance, points in load_published(direction).items():
         close = (np.isclose(c.condition.weight_variances, variance, 1e-9, 0.0) for c in curves)
         inks = [curve.ink for curve, same in zip(curves, close, strict=True) if same.all()]
         style = {"markeredgecolor": inks[0] if inks else "0.5", "markersize": 5, **CIRCLE}
         ax.plot(*points[::4].T, label=f"published {variance:g}", **style)
-
-
-def _load_published(direction: Pass) -> dict[float, Array]:
-    """Load one panel of the published Figure 7.4: σ²_Ω -> points (layer, log10 value)."""
-    source = resources.files("heinit_sim") / "data" / "figure_7_4_published.csv"
-    curves: dict[float, list[tuple[float, float]]] = {}
-    with source.open(encoding="utf-8") as lines:
-        for row in csv.DictReader(lines):
-            if row["panel"] == direction:
-                point = float(row["layer"]), float(row["log10_value"])
-                curves.setdefault(float(row["weight_variance"]), []).append(point)
-    return {variance: np.array(points) for variance, points in curves.items()}
 
 
 def _caption(forward: list[Curve], backward: list[Curve], result: SweepResult) -> str:

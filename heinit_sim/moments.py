@@ -28,7 +28,7 @@ class UnitMoments(NamedTuple):
     variance: Array
     """V, (..., n_inputs), ddof 0."""
     exponent: Exponents
-    """e, (...)."""
+    """e, (...); one for all layers that came together."""
 
 
 def unit_moments(z: Scaled) -> UnitMoments:
@@ -43,10 +43,19 @@ def unit_moments(z: Scaled) -> UnitMoments:
     return UnitMoments(mean, variance, z.exponent)
 
 
-def stacked(layers: Sequence[UnitMoments]) -> UnitMoments:
-    """The moments of the layers 0 … K along a new first axis."""
-    mean, variance, exponent = zip(*layers, strict=True)
-    return UnitMoments(np.stack(mean), np.stack(variance), np.stack(exponent))
+def joined(layers: Sequence[UnitMoments]) -> UnitMoments:
+    """The moments of layers that came one or two at a time, along the first axis."""
+    counts = [len(layer.mean) for layer in layers]
+    return UnitMoments(
+        np.concatenate([layer.mean for layer in layers]),
+        np.concatenate([layer.variance for layer in layers]),
+        np.repeat(np.concatenate([layer.exponent for layer in layers]), counts, axis=0),
+    )
+
+
+def taken(layers: UnitMoments, which: slice) -> UnitMoments:
+    """Some of the layers."""
+    return UnitMoments(layers.mean[which], layers.variance[which], layers.exponent[which])
 
 
 def outer_moments(a: UnitMoments, b: UnitMoments) -> UnitMoments:
@@ -65,7 +74,7 @@ def log10_moments(layers: UnitMoments) -> dict[Statistic, Array]:
     """log10 of the second moment and of the variance over units and inputs.
 
     Args:
-        layers: Moments over units, stacked: (K+1, ..., n_inputs).
+        layers: Moments over units of the layers 0 … K, (K+1, ..., n_inputs).
 
     Returns:
         Statistic -> (K+1, ...): one number per layer and network; -inf for zero.

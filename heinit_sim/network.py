@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from heinit_sim.activations import Activation
 from heinit_sim.records import Quantity
-from heinit_sim.scaled import Scaled, minus, rescaled, times
+from heinit_sim.scaled import Scaled, minus, product, scaled
 
 Array = NDArray[np.float64]
 
@@ -31,8 +31,11 @@ class Weights(Protocol):
 
 def iter_forward(
     weights: Weights, stds: Sequence[float], x: Array, activation: Activation
-) -> Iterator[tuple[Scaled, Scaled]]:
-    """Yield (h_k, f_k) for k = 0 … K, with h_0 = x, f_k = σ_k Ω_k h_k, h_{k+1} = a[f_k].
+) -> Iterator[Scaled]:
+    """Yield h_0, then f_k with h_{k+1} for k = 0 … K−1, then f_K.
+
+    h_0 = x,   f_k = σ_k Ω_k h_k,   h_{k+1} = a[f_k]. One or two layers at a time, as they have the
+    same shape: stacked along a new first axis, all the networks' numbers in one array.
 
     Args:
         weights: Ω_k/σ_k of the layers 0 … K, each (..., fan_out, fan_in).
@@ -40,11 +43,18 @@ def iter_forward(
         x: Inputs, (..., D_0, n_inputs).
         activation: a, positively homogeneous.
     """
-    h = rescaled(x)
-    for k in range(len(stds)):
-        f = times(rescaled(weights[k] @ h.mantissa, h.exponent), stds[k])
-        yield h, f
-        h = Scaled(activation.value(f.mantissa), f.exponent)
+    h = scaled(x)
+    yield Scaled(h.mantissa[np.newaxis], h.exponent[np.newaxis])
+    for k in range(len(stds) - 1):
+        omega = weights[k]
+        pair = _layers(2, h, omega.shape[-2])
+        f = product(stds[k], omega, h, out=pair[0])
+        h = Scaled(activation.value(f.mantissa, pair[1]), f.exponent)
+        yield Scaled(pair, f.exponent[np.newaxis])
+    omega = weights[len(stds) - 1]
+    output = _layers(1, h, omega.shape[-2])
+    f = product(stds[-1], omega, h, out=output[0])
+    yield Scaled(output, f.exponent[np.newaxis])
 
 
 def iter_backward(
@@ -52,10 +62,11 @@ def iter_backward(
     stds: Sequence[float],
     dl_df: Scaled,
     derivatives: Sequence[NDArray[np.float64] | NDArray[np.bool_]],
-) -> Iterator[tuple[Scaled, Scaled]]:
-    """Yield (∂ℓ/∂f_k, ∂ℓ/∂h_k) for k = K … 0, per input (eq. 7.13).
+) -> Iterator[Scaled]:
+    """Yield ∂ℓ/∂f_K, then ∂ℓ/∂h_k with ∂ℓ/∂f_{k−1} for k = K … 1, then ∂ℓ/∂h_0 (eq. 7.13).
 
-    ∂ℓ/∂h_k = σ_k Ω_kᵀ ∂ℓ/∂f_k,   ∂ℓ/∂f_{k−1} = a'[f_{k−1}] ⊙ ∂ℓ/∂h_k.
+    ∂ℓ/∂h_k = σ_k Ω_kᵀ ∂ℓ/∂f_k,   ∂ℓ/∂f_{k−1} = a'[f_{k−1}] ⊙ ∂ℓ/∂h_k, per input. Stacked as in
+    `iter_forward`.
 
     Args:
         weights: Ω_k/σ_k of the layers 0 … K, each (..., fan_out, fan_in).
@@ -63,17 +74,24 @@ def iter_backward(
         dl_df: ∂ℓ/∂f_K, (..., D_o, n_inputs).
         derivatives: a'[f_k] of the hidden layers k = 0 … K−1.
     """
-    for k in reversed(range(len(stds))):
-        omega_t = np.swapaxes(weights[k], -1, -2)
-        dl_dh = times(rescaled(omega_t @ dl_df.mantissa, dl_df.exponent), stds[k])
-        yield dl_df, dl_dh
-        if k > 0:
-            dl_df = Scaled(derivatives[k - 1] * dl_dh.mantissa, dl_dh.exponent)
+    yield Scaled(dl_df.mantissa[np.newaxis], dl_df.exponent[np.newaxis])
+    for k in reversed(range(1, len(stds))):
+        transposed = weights[k].swapaxes(-1, -2)
+        pair = _layers(2, dl_df, transposed.shape[-2])
+        dl_dh = product(stds[k], transposed, dl_df, out=pair[0])
+        masked = np.multiply(derivatives[k - 1], dl_dh.mantissa, out=pair[1])
+        dl_df = Scaled(masked, dl_dh.exponent)
+        yield Scaled(pair, dl_dh.exponent[np.newaxis])
+    transposed = weights[0].swapaxes(-1, -2)
+    to_input = _layers(1, dl_df, transposed.shape[-2])
+    dl_dh = product(stds[0], transposed, dl_df, out=to_input[0])
+    yield Scaled(to_input, dl_dh.exponent[np.newaxis])
 
 
 def loss_gradient(output: Scaled, target: float) -> Scaled:
     """∂ℓ/∂f_K = 2 (f_K − y) of the least-squares loss, at any magnitude of f_K."""
-    return times(minus(output, target), 2.0)
+    difference = minus(output, target)
+    return Scaled(difference.mantissa, difference.exponent + 1)
 
 
 def scale_law(weight_variances: Sequence[float]) -> dict[Quantity, Array]:
@@ -99,3 +117,9 @@ def scale_law(weight_variances: Sequence[float]) -> dict[Quantity, Array]:
         "grad_weight": 2 * total - own.astype(np.longdouble),
     }
     return {quantity: shift.astype(np.float64) for quantity, shift in shifts.items()}
+
+
+def _layers(count: int, like: Scaled, n_units: int) -> Array:
+    """Room for that many layers of so many units, for the networks and inputs of `like`."""
+    shape = like.mantissa.shape
+    return np.empty((count, *shape[:-2], n_units, shape[-1]))

@@ -114,11 +114,9 @@ def write_run(
 
 def write_figure(figure: "Figure", directory: Path) -> None:
     """Write the figure as PNG, SVG and PDF, byte for byte the same for the same figure."""
-    import matplotlib as mpl
+    from heinit_sim.figures import saving
 
-    with mpl.rc_context():
-        mpl.rcdefaults()  # the user's own settings would change the bytes
-        mpl.rcParams.update({"svg.hashsalt": "heinit-sim", "pdf.fonttype": 42})
+    with saving():
         for name in _FIGURES:
             suffix = name.rpartition(".")[2]
             figure.savefig(directory / name, dpi=200, metadata=_METADATA[suffix])

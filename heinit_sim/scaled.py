@@ -27,27 +27,23 @@ class Scaled(NamedTuple):
     """(...), one per matrix."""
 
 
-def rescaled(mantissa: NDArray[np.float64], exponent: Exponents | None = None) -> Scaled:
-    """The same numbers, mantissa × 2^exponent (default 0), well inside float range."""
-    if exponent is None:
-        exponent = np.zeros(mantissa.shape[:-2], np.int64)
-    flat = mantissa.reshape(*exponent.shape, -1)
-    with np.errstate(over="ignore", under="ignore"):  # then it is not usual, whatever it is
-        squared_norm = np.vecdot(flat, flat)
-    usual = (squared_norm > _SMALLEST_SQUARED_NORM) & (squared_norm < _LARGEST_SQUARED_NORM)
-    if usual.all():
-        return Scaled(mantissa, exponent)
-    largest = np.abs(flat).max(axis=-1)
-    shift = np.where(usual, 0, np.frexp(largest)[1])
-    return Scaled(np.ldexp(mantissa, -shift[..., np.newaxis, np.newaxis]), exponent + shift)
+def scaled(array: NDArray[np.float64]) -> Scaled:
+    """The array itself, as a copy well inside float range."""
+    mantissa = array.copy()
+    return Scaled(mantissa, _settle(mantissa, np.zeros(array.shape[:-2], np.int64)))
 
 
-def times(array: Scaled, factor: float) -> Scaled:
-    """Multiply by a number, exactly and for free where it is a power of two."""
+def product(
+    factor: float, matrix: NDArray[np.float64], array: Scaled, out: NDArray[np.float64]
+) -> Scaled:
+    """Factor · matrix @ array, its mantissa in `out`; a power of two as factor costs nothing."""
+    np.matmul(matrix, array.mantissa, out=out)
     fraction, shift = math.frexp(factor)
     if fraction == 0.5:
-        return Scaled(array.mantissa, array.exponent + (shift - 1))
-    return Scaled(array.mantissa * fraction, array.exponent + shift)
+        shift -= 1
+    else:
+        out *= fraction
+    return Scaled(out, _settle(out, array.exponent + shift))
 
 
 def minus(array: Scaled, number: float) -> Scaled:
@@ -58,3 +54,15 @@ def minus(array: Scaled, number: float) -> Scaled:
     shift = (array.exponent - common)[..., np.newaxis, np.newaxis]
     mantissa = np.ldexp(array.mantissa, shift)
     return Scaled(mantissa - np.ldexp(number, -common)[..., np.newaxis, np.newaxis], common)
+
+
+def _settle(mantissa: NDArray[np.float64], exponent: Exponents) -> Exponents:
+    """Bring a mantissa back into range, in place; return the exponent that it then has."""
+    flat = mantissa.reshape(*exponent.shape, -1)
+    squared_norm = np.vecdot(flat, flat)
+    usual = (squared_norm > _SMALLEST_SQUARED_NORM) & (squared_norm < _LARGEST_SQUARED_NORM)
+    if usual.all():
+        return exponent
+    shift = np.where(usual, 0, np.frexp(np.abs(flat).max(axis=-1))[1])
+    np.ldexp(mantissa, -shift[..., np.newaxis, np.newaxis], out=mantissa)
+    return exponent + shift

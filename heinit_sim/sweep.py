@@ -5,19 +5,18 @@ import json
 import math
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
-from numpy.random import SFC64, Generator, SeedSequence
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from heinit_sim.activations import Activation, make_activation
-from heinit_sim.moments import log10_moments, outer_moments, stacked, unit_moments
+from heinit_sim.activations import make_activation
+from heinit_sim.draws import Draws, sample_inputs, sample_weights
+from heinit_sim.moments import joined, log10_moments, outer_moments, taken, unit_moments
 from heinit_sim.network import Weights, iter_backward, iter_forward, loss_gradient, scale_law
 from heinit_sim.records import (
     Condition,
@@ -28,30 +27,17 @@ from heinit_sim.records import (
     SweepConfig,
     SweepResult,
 )
+from heinit_sim.scaled import Scaled
 from heinit_sim.theory import exact, log_norm_spread, mean_field
 
 Array = NDArray[np.float64]
 Measured = Mapping[Measure, Array]
 """(quantity, statistic) -> log10, (n_networks, K+1)."""
 
-# First element of every spawn key: what the stream is for.
-_WEIGHTS, _INPUTS = 0, 1
 # Trials run in blocks whose arrays stay about this large: long enough calls for threads to run
 # beside each other, small enough for the cache.
-_BLOCK_BYTES = 2**19
+_BLOCK_BYTES = 2**18
 _LARGEST_BLOCK = 256
-# Weights of a block larger than this are drawn again in the backward pass, not kept.
-_KEPT_BYTES = 2**28
-
-
-@dataclass(frozen=True)
-class Draws:
-    """What fixes the random numbers of a trial, beside the seed and the trial's number."""
-
-    widths: tuple[int, ...]
-    n_inputs: int
-    salt: tuple[int, ...]
-    """Empty for common draws; a digest of the condition for independent ones."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +89,11 @@ def run_sweep(config: SweepConfig, jobs: int | None = None) -> SweepResult:
     return collect(config, list(iter_sweep(config, jobs)))
 
 
-def iter_sweep(config: SweepConfig, jobs: int | None = None) -> Iterator[Block]:
+def iter_sweep(config: SweepConfig, jobs: int | None = None) -> Generator[Block, None, None]:
     """Yield what each block of trials measured, in order, as `collect` takes it."""
-    simulate = partial(_simulate_block, config.seed, list(dict.fromkeys(plan_passes(config))))
+    spare: list[list[Array]] = []
+    passes = list(dict.fromkeys(plan_passes(config)))
+    simulate = partial(_simulate_block, config.seed, passes, spare)
     size = block_size(config)
     blocks = [
         range(start, min(start + size, config.trials)) for start in range(0, config.trials, size)
@@ -167,16 +155,6 @@ def block_size(config: SweepConfig) -> int:
     return min(max(_BLOCK_BYTES // largest, 1), _LARGEST_BLOCK)
 
 
-def keeps_weights(draws: Draws, n_networks: int) -> bool:
-    """Whether the weights of so many networks are kept for the backward pass, or drawn again."""
-    return 8 * n_networks * weight_count(draws) <= _KEPT_BYTES
-
-
-def weight_count(draws: Draws) -> int:
-    """Weights of one network."""
-    return sum(i * o for i, o in pairwise(draws.widths))
-
-
 def usable_cpus() -> int:
     """CPUs that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -203,73 +181,50 @@ def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:
     )
 
 
-def _simulate_block(seed: int, passes: Sequence[NetworkPass], trials: range) -> Block:
+def _simulate_block(
+    seed: int, passes: Sequence[NetworkPass], spare: list[list[Array]], trials: range
+) -> Block:
     """Draw each network of these trials once and take all its passes."""
     measured = {}
     for draws in dict.fromkeys(p.draws for p in passes):
-        x = _sample_inputs(seed, draws, trials)
-        weights: Weights = _DrawnWeights(seed, draws, trials)
-        if keeps_weights(draws, len(trials)):
-            weights = [weights[k] for k in range(len(draws.widths) - 1)]
+        x = sample_inputs(seed, draws, trials)
+        weights = sample_weights(seed, draws, trials, spare)
         for network_pass in passes:
             if network_pass.draws == draws:
                 measured[network_pass] = _measure(network_pass, weights, x)
+        if isinstance(weights, list):
+            spare.append(weights)
     return Block(trials, measured)
 
 
 def _measure(network_pass: NetworkPass, weights: Weights, x: Array) -> Measured:
     """Forward, loss, backward; the moments of all five quantities on the way."""
     options = dict(network_pass.activation_options)
-    activation: Activation = make_activation(network_pass.activation, options)
-    h_moments, f_moments, derivatives = [], [], []
-    for h, f in iter_forward(weights, network_pass.stds, x, activation):
-        h_moments.append(unit_moments(h))
-        f_moments.append(unit_moments(f))
-        derivatives.append(activation.derivative(f.mantissa))
+    activation = make_activation(network_pass.activation, options)
+    layers, derivatives = [], []
+    for forward in iter_forward(weights, network_pass.stds, x, activation):
+        layers.append(unit_moments(forward))
+        if len(forward.mantissa) == 2:  # f_k and h_{k+1}
+            derivatives.append(activation.derivative(forward.mantissa[0]))
+    alternating = joined(layers)  # h_0, f_0, h_1, f_1, …, h_K, f_K
+    h, f = taken(alternating, slice(0, None, 2)), taken(alternating, slice(1, None, 2))
 
-    dl_df_moments, dl_dh_moments = [], []
-    dl_dout = loss_gradient(f, network_pass.target)
-    for dl_df, dl_dh in iter_backward(weights, network_pass.stds, dl_dout, derivatives):
-        dl_df_moments.append(unit_moments(dl_df))
-        dl_dh_moments.append(unit_moments(dl_dh))
+    output = Scaled(forward.mantissa[0], forward.exponent[0])
+    dl_dout = loss_gradient(output, network_pass.target)
+    backward = iter_backward(weights, network_pass.stds, dl_dout, derivatives)
+    alternating = joined([unit_moments(layer) for layer in backward])  # ∂f_K, ∂h_K, …, ∂f_0, ∂h_0
+    dl_dh, dl_df = (
+        taken(alternating, slice(None, None, -2)),
+        taken(alternating, slice(-2, None, -2)),
+    )
 
-    layers_h, layers_dl_df = stacked(h_moments), stacked(dl_df_moments[::-1])
     of: dict[Quantity, dict[Statistic, Array]] = {
-        "preactivation": log10_moments(stacked(f_moments)),
-        "activation": log10_moments(layers_h),
-        "grad_preactivation": log10_moments(layers_dl_df),
-        "grad_activation": log10_moments(stacked(dl_dh_moments[::-1])),
-        "grad_weight": log10_moments(outer_moments(layers_dl_df, layers_h)),
+        "preactivation": log10_moments(f),
+        "activation": log10_moments(h),
+        "grad_preactivation": log10_moments(dl_df),
+        "grad_activation": log10_moments(dl_dh),
+        "grad_weight": log10_moments(outer_moments(dl_df, h)),
     }
     # ∂ℓ/∂f_K = 2 (f_K − y) varies as 2 f_K does, also where f_K is lost beside y.
     of["grad_preactivation"]["variance"][-1] = of["preactivation"]["variance"][-1] + np.log10(4.0)
     return {(q, s): log10.T for q, moments in of.items() for s, log10 in moments.items()}
-
-
-class _DrawnWeights:
-    """Ω_k/σ_k of a block's networks, drawn anew at each look: the same numbers every time."""
-
-    def __init__(self, seed: int, draws: Draws, trials: range) -> None:
-        self._seed, self._draws, self._trials = seed, draws, trials
-
-    def __getitem__(self, k: int) -> Array:
-        fan_in, fan_out = self._draws.widths[k : k + 2]
-        return _sample(self._seed, _WEIGHTS, self._trials, k, self._draws.salt, (fan_out, fan_in))
-
-
-def _sample_inputs(seed: int, draws: Draws, trials: range) -> Array:
-    """x, (n_networks, D_0, n_inputs); drawn input by input, so that more begin with the same."""
-    shape = (draws.n_inputs, draws.widths[0])
-    x = _sample(seed, _INPUTS, trials, 0, draws.salt, shape)
-    return np.ascontiguousarray(x.swapaxes(-1, -2))
-
-
-def _sample(
-    seed: int, tag: int, trials: range, k: int, salt: tuple[int, ...], shape: tuple[int, int]
-) -> Array:
-    """Standard-normal draws, (n_networks, *shape), from one stream per trial and layer."""
-    draws = np.empty((len(trials), *shape))
-    for trial, out in zip(trials, draws, strict=True):
-        rng = Generator(SFC64(SeedSequence(seed, spawn_key=(tag, trial, k, *salt))))
-        rng.standard_normal(out=out)
-    return draws

@@ -7,15 +7,17 @@ correlated, which makes the bound conservative.
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from statistics import NormalDist
 
 import numpy as np
 import pytest
 
 from heinit_sim.activations import make_activation
-from heinit_sim.moments import log10_moments, outer_moments, stacked, unit_moments
+from heinit_sim.moments import joined, log10_moments, outer_moments, taken, unit_moments
 from heinit_sim.network import iter_backward, iter_forward, loss_gradient
 from heinit_sim.records import Condition, Measure
+from heinit_sim.scaled import Scaled
 from heinit_sim.theory import exact
 
 Array = np.ndarray
@@ -42,27 +44,28 @@ def measure(
     """Second moments and variances of many networks at once, (K+1, n_networks)."""
     rng = np.random.default_rng(20_260)
     widths = condition.widths
-    weights = [
-        rng.standard_normal((N_NETWORKS, out, into))
-        for into, out in zip(widths, widths[1:], strict=False)
-    ]
+    weights = [rng.standard_normal((N_NETWORKS, out, into)) for into, out in pairwise(widths)]
     x = rng.standard_normal((N_NETWORKS, widths[0], condition.n_inputs))
     stds = tuple(np.sqrt(condition.weight_variances).tolist())
     activation = make_activation("leaky_relu", {"negative_slope": alpha})
-    h, f = zip(*iter_forward(weights, stds, x, activation), strict=True)
-    derivatives = [mask(activation.derivative(f_k.mantissa)) for f_k in f[:-1]]
+    forward = list(iter_forward(weights, stds, x, activation))
+    derivatives = [mask(activation.derivative(pair.mantissa[0])) for pair in forward[1:-1]]
     if transpose:  # square layers only: Ω where Ωᵀ belongs
         weights = [
             omega.swapaxes(-1, -2) if omega.shape[-1] == omega.shape[-2] else omega
             for omega in weights
         ]
-    gradients = iter_backward(weights, stds, loss_gradient(f[-1], condition.target), derivatives)
-    dl_df, dl_dh = zip(*gradients, strict=True)
+    output = Scaled(forward[-1].mantissa[0], forward[-1].exponent[0])
+    gradient = loss_gradient(output, condition.target)
+    backward = joined(
+        [unit_moments(z) for z in iter_backward(weights, stds, gradient, derivatives)]
+    )
+    alternating = joined([unit_moments(z) for z in forward])
     layers = {
-        "preactivation": stacked([unit_moments(z) for z in f]),
-        "activation": stacked([unit_moments(z) for z in h]),
-        "grad_preactivation": stacked([unit_moments(z) for z in dl_df[::-1]]),
-        "grad_activation": stacked([unit_moments(z) for z in dl_dh[::-1]]),
+        "preactivation": taken(alternating, slice(1, None, 2)),
+        "activation": taken(alternating, slice(0, None, 2)),
+        "grad_preactivation": taken(backward, slice(-2, None, -2)),
+        "grad_activation": taken(backward, slice(None, None, -2)),
     }
     layers["grad_weight"] = outer_moments(layers["grad_preactivation"], layers["activation"])
     return {(q, s): v for q, units in layers.items() for s, v in log10_moments(units).items()}  # type: ignore[misc]  # quantity names above
@@ -80,7 +83,7 @@ def largest_z(measured: dict[Measure, Array], expected: dict[Measure, Array]) ->
             else:
                 zs.append(abs(mean[k] - 10 ** expected[key][k]) / error[k])
     assert len(zs) >= 20
-    return max(zs) / NormalDist().inv_cdf(1 - LEVEL / 2 / len(zs))
+    return float(max(zs)) / NormalDist().inv_cdf(1 - LEVEL / 2 / len(zs))
 
 
 def shape_condition(name: str) -> tuple[Condition, float]:

@@ -13,8 +13,8 @@ from heinit_sim.schema import config_schema
 PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
     {"errors", "records", "activations", "initializers", "scaled"},
-    {"documents", "schema", "gallery", "network", "moments", "theory", "spread"},
-    {"problems", "verdict"},
+    {"documents", "schema", "gallery", "draws", "network", "moments", "theory", "spread"},
+    {"problems", "verdict", "curves"},
     {"drafts", "sweep"},
     {"config", "cost", "tables", "figures"},
     {"outputs"},
@@ -29,7 +29,7 @@ HOMES = {
     r"^\s*(import|from) yaml\b": {"documents"},
     r"\bpydantic\b": {"schema", "problems"},
     r"\bnp\.maximum\(f": {"activations"},
-    r"\bSeedSequence\(": {"sweep"},
+    r"\bSeedSequence\(": {"draws"},
     r"\bThreadPoolExecutor\(": {"sweep"},
     r"\bax\.": {"figures"},
     r"\.savefig\(": {"outputs"},

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
-from heinit_sim.moments import log10_moments, outer_moments, stacked, unit_moments
-from heinit_sim.scaled import Scaled, rescaled
+from heinit_sim.moments import joined, log10_moments, outer_moments, taken, unit_moments
+from heinit_sim.records import Statistic
+from heinit_sim.scaled import Scaled, scaled
 
 
-def slow_moments(z: np.ndarray) -> dict[str, float]:
+def slow_moments(z: np.ndarray) -> dict[Statistic, float]:
     values = [float(v) for v in z.ravel()]
     mean = sum(values) / len(values)
     return {
@@ -14,8 +15,8 @@ def slow_moments(z: np.ndarray) -> dict[str, float]:
     }
 
 
-def log10_of(z: np.ndarray) -> dict[str, float]:
-    found = log10_moments(stacked([unit_moments(rescaled(z))]))
+def log10_of(z: np.ndarray) -> dict[Statistic, float]:
+    found = log10_moments(unit_moments(scaled(z[np.newaxis])))
     return {statistic: float(values[0]) for statistic, values in found.items()}
 
 
@@ -42,7 +43,7 @@ def test_moments_are_those_of_a_slow_loop(case: str, exponent: int) -> None:
 
 def test_moments_far_outside_float_range() -> None:
     z = np.array([[3.0, 4.0]])
-    found = log10_moments(stacked([unit_moments(Scaled(z, np.array(50_000)))]))
+    found = log10_moments(unit_moments(Scaled(z[np.newaxis], np.array([50_000]))))
     expected = np.log10(12.5) + 100_000 * np.log10(2)
     np.testing.assert_allclose(found["second_moment"][0], expected, rtol=1e-14, atol=0)
 
@@ -58,7 +59,7 @@ def test_outer_moments_are_those_of_the_outer_products(
 ) -> None:
     rng = np.random.default_rng(1)
     a, b = (rng.standard_normal(shape) + 0.5 for shape in shapes)
-    layers = [stacked([unit_moments(rescaled(z))]) for z in (a, b)]
+    layers = [unit_moments(scaled(z[np.newaxis])) for z in (a, b)]
     found = log10_moments(outer_moments(*layers))
     products = np.einsum("in,jn->ijn", a, b)
     for statistic, expected in slow_moments(products).items():
@@ -66,5 +67,19 @@ def test_outer_moments_are_those_of_the_outer_products(
 
 
 def test_one_scalar_weight_has_a_gradient_of_variance_zero() -> None:
-    layers = [stacked([unit_moments(rescaled(np.array([[v]])))]) for v in (0.3, 0.7)]
+    layers = [unit_moments(scaled(np.array([[[v]]]))) for v in (0.3, 0.7)]
     assert log10_moments(outer_moments(*layers))["variance"][0] == -np.inf
+
+
+def test_layers_that_came_one_or_two_at_a_time_are_taken_apart_again() -> None:
+    rng = np.random.default_rng(2)
+    sizes = (1, 2, 2, 1)
+    stacks = [scaled(rng.standard_normal((size, 4, 3))) for size in sizes]
+    shared = [Scaled(z.mantissa, np.array([9 * i])) for i, z in enumerate(stacks)]
+    layers = joined([unit_moments(z) for z in shared])
+    assert layers.exponent.tolist() == [0, 9, 9, 18, 18, 27]
+    alone = [unit_moments(Scaled(z.mantissa[[-1]], z.exponent)) for z in shared]
+    last_of_each = taken(layers, slice(0, None, 2))
+    for i, expected in enumerate((alone[0], alone[1], alone[2])):
+        assert np.array_equal(last_of_each.mean[i], expected.mean[0])
+        assert last_of_each.exponent[i] == expected.exponent[0]

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from heinit_sim import sweep
-from heinit_sim.records import MEASURES, Condition, SweepConfig, SweepResult
+from heinit_sim import draws, sweep
+from heinit_sim.records import MEASURES, Condition, Measure, SweepConfig, SweepResult
 from heinit_sim.sweep import iter_sweep, plan_passes, run_sweep
 
 VARIANCES = (0.001, 0.02, 0.1, 1.0)
@@ -39,12 +39,12 @@ def same_bits(a: SweepResult, b: SweepResult) -> bool:
     )
 
 
-@pytest.mark.parametrize("draws", ["common", "independent"])
+@pytest.mark.parametrize("drawn", ["common", "independent"])
 def test_any_number_of_threads_gives_the_same_bits(
-    draws: str, monkeypatch: pytest.MonkeyPatch
+    drawn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweep, "_BLOCK_BYTES", 2**13)  # two networks a block: seven blocks of work
-    many = config(trials=13, draws=draws)
+    many = config(trials=13, draws=drawn)
     assert sweep.block_size(many) < 4
     alone = run_sweep(many, jobs=1)
     assert same_bits(alone, run_sweep(many, jobs=2))
@@ -61,17 +61,17 @@ def test_weights_drawn_again_in_the_backward_pass_give_the_same_bits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected = run_sweep(config())
-    monkeypatch.setattr(sweep, "_KEPT_BYTES", 0)
+    monkeypatch.setattr(draws, "_KEPT_BYTES", 0)
     assert same_bits(expected, run_sweep(config()))
 
 
-@pytest.mark.parametrize("draws", ["common", "independent"])
+@pytest.mark.parametrize("drawn", ["common", "independent"])
 @pytest.mark.parametrize("target", [0.0, 0.7])
-def test_other_swept_values_change_no_bit_of_a_condition(draws: str, target: float) -> None:
+def test_other_swept_values_change_no_bit_of_a_condition(drawn: str, target: float) -> None:
     every = [condition(i, v, target=target) for i, v in enumerate(VARIANCES)]
-    full = run_sweep(config(*every, draws=draws))
+    full = run_sweep(config(*every, draws=drawn))
     kept = [replace(every[2], index=0), replace(every[0], index=1)]  # fewer, in another order
-    fewer = run_sweep(config(*kept, draws=draws))
+    fewer = run_sweep(config(*kept, draws=drawn))
     for one, other in (
         (full.conditions[2], fewer.conditions[0]),
         (full.conditions[0], fewer.conditions[1]),
@@ -91,7 +91,8 @@ def test_a_deeper_network_begins_with_the_layers_of_the_shallower() -> None:
     shallow, deep = (
         run_sweep(config(condition(widths=(7, *(20,) * depth, 20)))) for depth in (3, 6)
     )
-    for measure in (("activation", "variance"), ("preactivation", "second_moment")):
+    measures: list[Measure] = [("activation", "variance"), ("preactivation", "second_moment")]
+    for measure in measures:
         ours, theirs = (r.conditions[0].networks[measure] for r in (shallow, deep))
         assert np.array_equal(ours, theirs[:, :4])
 
@@ -101,7 +102,10 @@ def test_trials_layers_inputs_and_seeds_draw_different_numbers() -> None:
         square = config(condition(widths=(6, 6, 6, 6)), seed=seed, trials=3)
         networks = run_sweep(square).conditions[0].networks
         return np.concatenate(
-            [networks[q, "variance"].ravel() for q in ("activation", "preactivation")]
+            [
+                networks["activation", "variance"].ravel(),
+                networks["preactivation", "variance"].ravel(),
+            ]
         )
 
     values = np.concatenate([h_and_f(0), h_and_f(1)])
@@ -115,12 +119,12 @@ def test_common_draws_of_a_variance_sweep_cost_one_pass() -> None:
     assert len(set(plan_passes(config(*with_target)))) == len(VARIANCES)
 
 
-@pytest.mark.parametrize("draws", ["common", "independent"])
+@pytest.mark.parametrize("drawn", ["common", "independent"])
 def test_one_pass_for_all_variances_equals_a_pass_each(
-    draws: str, monkeypatch: pytest.MonkeyPatch
+    drawn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     widths = (7, *(20,) * 50, 2)
-    many = config(*(condition(i, v, widths=widths) for i, v in enumerate(VARIANCES)), draws=draws)
+    many = config(*(condition(i, v, widths=widths) for i, v in enumerate(VARIANCES)), draws=drawn)
     shared = run_sweep(many)
     monkeypatch.setattr(sweep, "obeys_scale_law", lambda _: False)
     assert len(set(plan_passes(many))) == len(VARIANCES)
@@ -134,9 +138,9 @@ def test_one_pass_for_all_variances_equals_a_pass_each(
 
 
 def test_independent_draws_differ_between_conditions_and_common_ones_do_not() -> None:
-    measure = ("activation", "variance")
-    for draws, ratio_is_constant in (("common", True), ("independent", False)):
-        first, second = run_sweep(config(draws=draws)).conditions[:2]
+    measure: Measure = ("activation", "variance")
+    for drawn, ratio_is_constant in (("common", True), ("independent", False)):
+        first, second = run_sweep(config(draws=drawn)).conditions[:2]
         ratio = first.networks[measure][:, 1] - second.networks[measure][:, 1]
         assert (np.ptp(ratio) < 1e-12) == ratio_is_constant
 

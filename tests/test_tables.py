@@ -90,7 +90,7 @@ def test_summary_holds_the_medians_of_the_first_and_last_hidden_layer(result: Sw
         median = np.median(of.networks["activation", "variance"], axis=0)
         assert (row["log10_variance_first"], row["log10_variance_last"]) == (median[1], median[3])
         assert row["theory_forward_decades_per_layer"] == pytest.approx(
-            math.log10(4 * of.condition.swept["init.variance"]), rel=1e-12, abs=1e-15
+            math.log10(4 * of.condition.weight_variances[0]), rel=1e-12, abs=1e-15
         )
 
 

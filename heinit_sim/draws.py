@@ -1,0 +1,90 @@
+"""The random numbers of a trial: one stream per trial and layer, the same whenever it is asked."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.random import SFC64, Generator, SeedSequence
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+# First element of every spawn key: what the stream is for.
+_WEIGHTS, _INPUTS = 0, 1
+# Weights of a block larger than this are drawn again in the backward pass, not kept.
+_KEPT_BYTES = 2**28
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What fixes the random numbers of a trial, beside the seed and the trial's number."""
+
+    widths: tuple[int, ...]
+    """D_0 … D_{K+1}."""
+    n_inputs: int
+    salt: tuple[int, ...]
+    """Empty for common draws; four words of a condition's digest for independent ones."""
+
+    @property
+    def n_weights(self) -> int:
+        """Weights of one network."""
+        return sum(fan_in * fan_out for fan_in, fan_out in pairwise(self.widths))
+
+
+def keeps_weights(draws: Draws, n_networks: int) -> bool:
+    """Whether the weights of so many networks are kept for the backward pass, or drawn again."""
+    return 8 * n_networks * draws.n_weights <= _KEPT_BYTES
+
+
+class DrawnWeights:
+    """Ω_k/σ_k of some networks, (n_networks, fan_out, fan_in), drawn anew at each look."""
+
+    def __init__(self, seed: int, draws: Draws, trials: range) -> None:
+        self._seed, self._draws, self._trials = seed, draws, trials
+        self.shapes = [(len(trials), *fans[::-1]) for fans in pairwise(draws.widths)]
+
+    def __getitem__(self, k: int) -> Array:
+        return self.into(np.empty(self.shapes[k]), k)
+
+    def into(self, out: Array, k: int) -> Array:
+        """Draw layer k into an array of its shape, and return that."""
+        return _sample(out, self._seed, _WEIGHTS, self._trials, k, self._draws.salt)
+
+
+def sample_weights(
+    seed: int, draws: Draws, trials: range, spare: list[list[Array]]
+) -> DrawnWeights | list[Array]:
+    """The weights of the trials' networks by layer: kept in arrays, or drawn again at each look.
+
+    Args:
+        seed: The sweep's seed.
+        draws: What else fixes them.
+        trials: One network each.
+        spare: Arrays that earlier calls returned and nobody uses any more. Their memory is mapped
+            already, which that of new arrays would not be: a fifth of the time of a small network.
+    """
+    drawn = DrawnWeights(seed, draws, trials)
+    if not keeps_weights(draws, len(trials)):
+        return drawn
+    try:
+        arrays = spare.pop()
+    except IndexError:
+        arrays = []
+    if [array.shape for array in arrays] != drawn.shapes:
+        arrays = [np.empty(shape) for shape in drawn.shapes]
+    return [drawn.into(array, k) for k, array in enumerate(arrays)]
+
+
+def sample_inputs(seed: int, draws: Draws, trials: range) -> Array:
+    """Draw x, (n_networks, D_0, n_inputs), input by input: more of them begin with the fewer."""
+    x = np.empty((len(trials), draws.n_inputs, draws.widths[0]))
+    _sample(x, seed, _INPUTS, trials, 0, draws.salt)
+    return np.ascontiguousarray(x.swapaxes(-1, -2))
+
+
+def _sample(out: Array, seed: int, tag: int, trials: range, k: int, salt: tuple[int, ...]) -> Array:
+    """Standard-normal draws into `out`, one stream per trial along its first axis."""
+    for trial, network in zip(trials, out, strict=True):
+        rng = Generator(SFC64(SeedSequence(seed, spawn_key=(tag, trial, k, *salt))))
+        rng.standard_normal(out=network)
+    return out

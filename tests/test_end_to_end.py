@@ -1,0 +1,278 @@
+"""Real processes on real configs: what a user types, sees and finds on disk."""
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from heinit_sim.config import load_config
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+REFERENCE = ROOT / "outputs" / "figure_7_4"
+SMALL = """
+name: small
+network: {depth: 3, width: 8, input_dim: 5}
+init: {variance: 0.25}
+inputs: {count: 4}
+trials: 4
+"""
+
+
+def heinit_sim(
+    *arguments: object, cwd: Path, stdin: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "heinit_sim", *map(str, arguments)],
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, **environment},
+        timeout=120,
+        check=False,
+    )
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    (tmp_path / "small.yaml").write_text(SMALL, "utf-8")
+    return tmp_path
+
+
+def test_figure_7_4_gives_the_reference_run_again(tmp_path: Path) -> None:
+    found = heinit_sim("run", ROOT / "configs" / "figure_7_4.yaml", "--no-plots", cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    fresh, reference = (
+        list(csv.DictReader(io.StringIO((folder / "layers.csv").read_text("utf-8"))))
+        for folder in (tmp_path / "outputs" / "figure_7_4", REFERENCE)
+    )
+    assert len(fresh) == len(reference) == 5 * 5 * 51
+    for ours, theirs in zip(fresh, reference, strict=True):
+        assert list(ours) == list(theirs)
+        for column in ours:
+            if not column.startswith(("log10", "theory")) or theirs[column] == "":
+                assert ours[column] == theirs[column]
+                continue
+            # Another BLAS sums in another order: at most 50 layers of 100 terms at 2^-53 each,
+            # 6e-13 relative, in logarithms of up to 200 whose own rounding is 3e-14. Units whose
+            # sign that flips lie within the rounding of zero.
+            assert abs(float(ours[column]) - float(theirs[column])) < 1e-11
+
+
+def test_reference_run_is_of_the_config_in_the_gallery() -> None:
+    saved = load_config(REFERENCE / "config.yaml")
+    assert saved == load_config(ROOT / "configs" / "figure_7_4.yaml")
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_of_the_gallery_runs_shrunk(config: Path, tmp_path: Path) -> None:
+    found = heinit_sim("run", config, "--trials", 2, "--set", "inputs.count=3", cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    run = tmp_path / "outputs" / config.stem
+    names = {"layers.csv", "summary.csv", "networks.npz", "config.yaml", "manifest.json"}
+    names |= {f"forward_backward.{suffix}" for suffix in ("png", "svg", "pdf")}
+    assert set(files(run)) == names
+    resolved = heinit_sim("validate", run / "config.yaml", cwd=tmp_path)
+    assert resolved.stdout.endswith("× 2 networks\n")
+
+
+def test_any_number_of_threads_and_any_hash_seed_write_the_same_bytes(small: Path) -> None:
+    for jobs in (1, 2):
+        found = heinit_sim(
+            *("run", "small.yaml", "-j", jobs, "--out", jobs, "--trials", 600),
+            cwd=small,
+            PYTHONHASHSEED=str(jobs),
+        )
+        assert found.returncode == 0, found.stderr
+    one, two = files(small / "1"), files(small / "2")
+    manifests = [json.loads(run.pop("manifest.json")) for run in (one, two)]
+    assert one == two
+    assert [manifest.pop("run")["jobs"] for manifest in manifests] == [1, 2]
+    assert manifests[0] == manifests[1]
+
+
+def test_stdout_is_the_table_and_stderr_the_rest(small: Path) -> None:
+    found = heinit_sim("run", "small.yaml", "--no-plots", cwd=small)
+    assert "verdict" in found.stdout
+    assert "\x1b" not in found.stdout + found.stderr
+    assert max(map(len, found.stdout.splitlines())) <= 80
+    assert found.stderr.startswith("Wrote outputs/small in ")
+    shown = heinit_sim("show", "outputs/small", cwd=small)
+    assert shown.stdout == found.stdout
+    quiet = heinit_sim("run", "small.yaml", "--no-plots", "-q", "-f", cwd=small)
+    assert (quiet.stdout, quiet.stderr, quiet.returncode) == ("", "", 0)
+
+
+def test_json_is_one_document_and_nothing_else(small: Path) -> None:
+    found = heinit_sim("run", "small.yaml", "--no-plots", "--json", cwd=small)
+    document = json.loads(found.stdout)
+    assert document["directory"] == "outputs/small"
+    assert document["summary"][0]["networks"] == 4
+    shown = json.loads(heinit_sim("show", "--json", "outputs/small", cwd=small).stdout)
+    numbers = {key: value for key, value in document["summary"][0].items() if key != "condition"}
+    assert numbers.items() <= {**shown["summary"][0], "networks": 4}.items()
+    planned = heinit_sim("run", "small.yaml", "-n", "--json", "--out", "x", cwd=small)
+    assert json.loads(planned.stdout)["passes"] == 4
+
+
+def test_config_from_standard_input_with_overrides(small: Path) -> None:
+    found = heinit_sim(
+        *("run", "-", "--set", "init.variance=0.1,0.2", "--seed", 5, "--trials", 3),
+        *("--no-plots", "--json"),
+        cwd=small,
+        stdin=SMALL,
+    )
+    document = json.loads(found.stdout)
+    assert document["seed"] == 5
+    assert document["sweep"] == {"init.variance": [0.1, 0.2]}
+    assert [row["networks"] for row in document["summary"]] == [3, 3]
+
+
+def test_dry_run_says_all_and_writes_nothing(small: Path) -> None:
+    found = heinit_sim("run", "small.yaml", "--dry-run", "--set", "init.variance=1,2", cwd=small)
+    assert found.returncode == 0
+    assert "2 conditions × 4 networks" in found.stdout
+    assert "4 forward and backward passes" in found.stdout
+    assert re.search(r"about [\d.]+ s and \d+ MiB", found.stdout)
+    assert "would write outputs/small: layers.csv" in found.stdout
+    assert set(small.iterdir()) == {small / "small.yaml"}
+
+
+def test_results_are_refused_before_they_are_simulated_again(small: Path) -> None:
+    assert heinit_sim("run", "small.yaml", "--no-plots", cwd=small).returncode == 0
+    before = files(small / "outputs" / "small")
+    for arguments in ((), ("--seed", 9), ("--dry-run",)):
+        again = heinit_sim("run", "small.yaml", *arguments, cwd=small)
+        assert again.returncode == 2
+        assert again.stderr.count("\n") == 1
+        assert "already holds results; give --force" in again.stderr
+    assert files(small / "outputs" / "small") == before
+    assert heinit_sim("run", "small.yaml", "--no-plots", "--force", cwd=small).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run",), "Missing argument"),
+        (("run", "small.yaml", "-j", "0"), "-j"),
+        (("run", "small.yaml", "--colour"), "No such option"),
+        (("fly",), "No such command"),
+        (("run", "none.yaml"), "none.yaml: error: "),
+        (("validate", "bad.yaml"), "bad.yaml:3:11: error: network.depht: unknown key"),
+        (("run", "small.yaml", "--set", "trials=0"), "--set trials=0: error: trials: "),
+        (("run", "small.yaml", "--set", "trials"), "--set"),
+        (("run", "small.yaml", "--seed", "x"), "--seed=x: error: seed: "),
+        (("run", "small.yaml", "--out", "small.yaml"), "not a directory"),
+        (("show", "none"), "none: no manifest.json"),
+        (("plot", "."), ".: no manifest.json"),
+        (("plot", ".", "--set", "trials=3"), "figure.*"),
+        (("plot", ".", "--set", "figure.quantity=std"), "--out DIR"),
+        (("init", "none"), "no config 'none' in the gallery"),
+    ],
+)
+def test_mistakes_end_with_exit_code_two_and_no_traceback(
+    arguments: tuple[str, ...], message: str, small: Path
+) -> None:
+    bad = SMALL.replace("depth", "depht")
+    (small / "bad.yaml").write_text(bad, "utf-8")
+    before = files(small)
+    found = heinit_sim(*arguments, cwd=small)
+    assert found.returncode == 2
+    assert message in found.stderr
+    assert "Traceback" not in found.stderr
+    assert found.stdout == ""
+    assert files(small) == before
+
+
+def test_a_place_that_cannot_be_written_ends_with_exit_code_one(small: Path) -> None:
+    (small / "file").write_text("")
+    found = heinit_sim("run", "small.yaml", "--no-plots", "--out", "file/run", cwd=small)
+    assert found.returncode == 1
+    assert found.stderr.startswith("heinit-sim: ")
+    assert found.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_run_leaves_the_old_results(number: signal.Signals, small: Path) -> None:
+    assert heinit_sim("run", "small.yaml", "--no-plots", cwd=small).returncode == 0
+    before = files(small / "outputs" / "small")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "heinit_sim", "run", "small.yaml", "--force", "--trials", "1000000"],
+        cwd=small,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(2)
+    assert process.poll() is None
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=60)
+    code = -number if number == signal.SIGKILL else 128 + number
+    assert (process.returncode, stdout, stderr) == (code, "", "")
+    assert files(small / "outputs" / "small") == before
+
+
+def test_a_reader_that_goes_away_is_no_error(small: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "heinit_sim", "schema"],
+        cwd=small,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    stderr = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(timeout=60), stderr) == (141, "")
+
+
+def test_plot_redraws_to_the_same_bytes_and_elsewhere_otherwise(small: Path) -> None:
+    assert heinit_sim("run", "small.yaml", cwd=small).returncode == 0
+    before = files(small / "outputs" / "small")
+    assert heinit_sim("plot", "outputs/small", cwd=small).returncode == 0
+    assert files(small / "outputs" / "small") == before
+    arguments = ("plot", "outputs/small", "--set", "figure.quantity=std", "--out", "std")
+    assert heinit_sim(*arguments, cwd=small).returncode == 0
+    assert files(small / "outputs" / "small") == before
+    png = files(small / "std")["forward_backward.png"]
+    assert png.startswith(b"\x89PNG")
+    assert png != before["forward_backward.png"]
+
+
+def test_starter_configs_are_listed_written_once_and_valid(tmp_path: Path) -> None:
+    listed = heinit_sim("init", "--list", cwd=tmp_path).stdout.split()
+    assert listed == [path.stem for path in CONFIGS]
+    for name in listed:
+        assert heinit_sim("init", name, cwd=tmp_path).returncode == 0
+        assert heinit_sim("validate", f"{name}.yaml", cwd=tmp_path).returncode == 0
+    (tmp_path / "figure_7_4.yaml").write_text("mine")
+    again = heinit_sim("init", cwd=tmp_path)
+    assert again.returncode == 2
+    assert (tmp_path / "figure_7_4.yaml").read_text() == "mine"
+
+
+def test_schema_version_and_help(tmp_path: Path) -> None:
+    schema = json.loads(heinit_sim("schema", cwd=tmp_path).stdout)
+    assert "network" in schema["properties"]
+    assert re.fullmatch(r"heinit-sim \d+\.\d+\.\d+\n", heinit_sim("--version", cwd=tmp_path).stdout)
+    for command in ((), *(("run",), ("plot",), ("show",), ("validate",), ("schema",), ("init",))):
+        short, long = (heinit_sim(*command, flag, cwd=tmp_path) for flag in ("-h", "--help"))
+        assert short.stdout == long.stdout
+        assert short.returncode == 0
+        assert max(map(len, short.stdout.splitlines())) <= 80
