@@ -17,7 +17,7 @@ from heinit_sim.scaled import Exponents, Scaled
 Array = NDArray[np.float64]
 # Below this ratio of variance to squared mean, E[z²] − E[z]² would lose more than three digits.
 _CANCELS = 1e-3
-_LOG10_4 = float(np.log10(4.0))
+_LOG10_2 = float(np.log10(2.0))
 
 
 class UnitMoments(NamedTuple):
@@ -84,5 +84,12 @@ def log10_moments(layers: UnitMoments) -> dict[Statistic, Array]:
         "second_moment": within + (layers.mean**2).mean(axis=-1),
         "variance": within + layers.mean.var(axis=-1),
     }
+    return {statistic: _log10(moment, layers.exponent) for statistic, moment in moments.items()}
+
+
+def _log10(moment: Array, exponent: Exponents) -> Array:
+    """log10 of moment × 4^exponent, to the same bits however the two share the magnitude."""
+    fraction, shift = np.frexp(moment)
     with np.errstate(divide="ignore"):
-        return {s: np.log10(m) + layers.exponent * _LOG10_4 for s, m in moments.items()}
+        log10: Array = np.log10(fraction) + (shift + 2 * exponent) * _LOG10_2
+    return log10

@@ -22,6 +22,9 @@ from heinit_sim.scaled import Scaled, minus, product, scaled
 
 Array = NDArray[np.float64]
 
+# Layers between two looks at the range of the mantissas; a look costs as much as an activation.
+_SETTLE_EVERY = 4
+
 
 class Weights(Protocol):
     """Ω_k/σ_k by layer: a list, or what draws them anew at each look."""
@@ -48,7 +51,8 @@ def iter_forward(
     for k in range(len(stds) - 1):
         omega = weights[k]
         pair = _layers(2, h, omega.shape[-2])
-        f = product(stds[k], omega, h, out=pair[0])
+        settle = k % _SETTLE_EVERY == 0
+        f = product(stds[k], omega, h, out=pair[0], settle=settle)
         h = Scaled(activation.value(f.mantissa, pair[1]), f.exponent)
         yield Scaled(pair, f.exponent[np.newaxis])
     omega = weights[len(stds) - 1]
@@ -78,7 +82,8 @@ def iter_backward(
     for k in reversed(range(1, len(stds))):
         transposed = weights[k].swapaxes(-1, -2)
         pair = _layers(2, dl_df, transposed.shape[-2])
-        dl_dh = product(stds[k], transposed, dl_df, out=pair[0])
+        settle = k % _SETTLE_EVERY == 0
+        dl_dh = product(stds[k], transposed, dl_df, out=pair[0], settle=settle)
         masked = np.multiply(derivatives[k - 1], dl_dh.mantissa, out=pair[1])
         dl_df = Scaled(masked, dl_dh.exponent)
         yield Scaled(pair, dl_dh.exponent[np.newaxis])

@@ -34,16 +34,27 @@ def scaled(array: NDArray[np.float64]) -> Scaled:
 
 
 def product(
-    factor: float, matrix: NDArray[np.float64], array: Scaled, out: NDArray[np.float64]
+    factor: float,
+    matrix: NDArray[np.float64],
+    array: Scaled,
+    out: NDArray[np.float64],
+    *,
+    settle: bool = True,
 ) -> Scaled:
-    """Factor · matrix @ array, its mantissa in `out`; a power of two as factor costs nothing."""
+    """The product factor · matrix @ array, its mantissa in `out`.
+
+    A power of two as factor costs nothing. Without `settle` the mantissa is left as it comes,
+    which the range above bears a few times: the norm of a matrix of standard-normal numbers is
+    about √rows + √columns.
+    """
     np.matmul(matrix, array.mantissa, out=out)
     fraction, shift = math.frexp(factor)
     if fraction == 0.5:
         shift -= 1
     else:
         out *= fraction
-    return Scaled(out, _settle(out, array.exponent + shift))
+    exponent = array.exponent + shift
+    return Scaled(out, _settle(out, exponent) if settle else exponent)
 
 
 def minus(array: Scaled, number: float) -> Scaled:

@@ -83,3 +83,11 @@ def test_layers_that_came_one_or_two_at_a_time_are_taken_apart_again() -> None:
     for i, expected in enumerate((alone[0], alone[1], alone[2])):
         assert np.array_equal(last_of_each.mean[i], expected.mean[0])
         assert last_of_each.exponent[i] == expected.exponent[0]
+
+
+def test_log10_has_the_same_bits_however_mantissa_and_exponent_share_the_magnitude() -> None:
+    z = np.random.default_rng(3).standard_normal((1, 6, 5))
+    expected = log10_moments(unit_moments(Scaled(z, np.array([40]))))
+    shifted = log10_moments(unit_moments(Scaled(np.ldexp(z, 50), np.array([-10]))))
+    for statistic, values in expected.items():
+        assert np.array_equal(shifted[statistic], values)
