@@ -37,9 +37,7 @@ app = typer.Typer(
 ConfigArgument = Annotated[
     str, typer.Argument(metavar="CONFIG", help="YAML file, or - for standard input.")
 ]
-RunArgument = Annotated[
-    Path, typer.Argument(metavar="RUN_DIR", help="Directory that `run` wrote.", show_default=False)
-]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Directory that `run` wrote.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a value; KEY=A,B,C sweeps it."),
@@ -90,7 +88,7 @@ def run(
     json_: JsonOption = False,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the figure.")] = True,
 ) -> None:
-    """Simulate a config, print its summary table and write its run directory."""
+    """Simulate a config, print its summary and write its run."""
     with _errors():
         from heinit_sim.config import load_config
 
@@ -124,7 +122,7 @@ def run(
 def plot(
     run_dirs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN_DIR...", help="Directories that `run` wrote."),
+        typer.Argument(metavar="RUN_DIR", help="Directories that `run` wrote."),
     ],
     sets: Annotated[
         list[str] | None,
@@ -200,12 +198,15 @@ def schema() -> None:
 @app.command()
 def init(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A config of the gallery.")
+        str | None, typer.Argument(metavar="NAME", help="A config of the gallery.")
     ] = None,
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace NAME.yaml.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="List the gallery.")] = False,
 ) -> None:
-    """Write a starter config from the gallery: NAME.yaml, default figure_7_4.yaml."""
+    """Write a starter config from the gallery.
+
+    NAME.yaml in this directory; without a name, figure_7_4.yaml.
+    """
     with _errors():
         from heinit_sim.gallery import gallery, gallery_text
 
@@ -344,7 +345,7 @@ def _print_plan(
         swept = ", ".join(f"{path} = {value}" for path, value in condition.swept.items())
         lines.append(f"  {condition.index}: {swept or 'as configured'}")
     lines += [
-        f"{needs.passes} forward and backward passes on {jobs} threads",
+        f"{needs.passes} forward and backward passes on {jobs} thread{'s' * (jobs != 1)}",
         f"about {needs.seconds:.1f} s and {needs.peak_bytes / 2**20:.0f} MiB, before plots",
         f"would write {directory}: {', '.join(files)}",
     ]
