@@ -37,9 +37,12 @@ def unit_moments(z: Scaled) -> UnitMoments:
     average = np.full(n_units, 1.0 / n_units)
     mean = average @ z.mantissa
     variance = np.einsum("...un,...un->...n", z.mantissa, z.mantissa) / n_units - mean**2
-    if np.add.reduce(variance, axis=None) < _CANCELS * np.vdot(mean, mean):
+    # Network by network, or its numbers would depend on the others in the stack.
+    cancels = np.add.reduce(variance, axis=-1) < _CANCELS * np.vecdot(mean, mean)
+    if cancels.any():
         deviation = z.mantissa - mean[..., np.newaxis, :]
-        variance = np.einsum("...un,...un->...n", deviation, deviation) / n_units
+        careful = np.einsum("...un,...un->...n", deviation, deviation) / n_units
+        variance = np.where(cancels[..., np.newaxis], careful, variance)
     return UnitMoments(mean, variance, z.exponent)
 
 

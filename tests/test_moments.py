@@ -91,3 +91,14 @@ def test_log10_has_the_same_bits_however_mantissa_and_exponent_share_the_magnitu
     shifted = log10_moments(unit_moments(Scaled(np.ldexp(z, 50), np.array([-10]))))
     for statistic, values in expected.items():
         assert np.array_equal(shifted[statistic], values)
+
+
+def test_moments_of_a_network_do_not_depend_on_the_others_in_the_stack() -> None:
+    rng = np.random.default_rng(4)
+    usual = rng.standard_normal((6, 5))
+    cancelling = 1e-9 * (1 + 1e-6 * rng.standard_normal((6, 5)))
+    both = unit_moments(scaled(np.stack([usual, cancelling])))
+    for i, z in enumerate((usual, cancelling)):
+        alone = unit_moments(scaled(z[np.newaxis]))
+        assert np.array_equal(both.variance[i], alone.variance[0])
+        np.testing.assert_allclose(both.variance[i], z.var(axis=0), rtol=1e-9, atol=0)
