@@ -1,11 +1,28 @@
 """`python -m heinit_sim` and the `heinit-sim` command."""
 
-from heinit_sim.cli import app
+import os
+import signal
+import sys
+from pathlib import Path
 
 
 def main() -> None:
     """Run the command line."""
-    app(prog_name="heinit-sim")
+    if hasattr(signal, "SIGPIPE"):  # end quietly, like any filter, when nobody reads on
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if sys.stdout is None:  # closed by the caller
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # until the end
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # σ² where the terminal has no such letter
+            stream.reconfigure(errors="replace")
+    os.environ["MPLBACKEND"] = "agg"  # figures go to files, whatever the user draws with
+
+    from heinit_sim.cli import app
+
+    try:
+        app(prog_name="heinit-sim")
+    except OSError as error:  # `--help` to a full disk
+        sys.exit(f"heinit-sim: {error}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ NumPy and matplotlib are imported inside the commands that use them: `--help` st
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 import time
@@ -16,15 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from heinit_sim import terminal
 from heinit_sim.errors import ConfigError, HeinitSimError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import Console
-
-    from heinit_sim.records import SweepConfig, SweepResult
-    from heinit_sim.tables import Row
 
 app = typer.Typer(
     help="Simulate weight initialisation: forward and backward variance of deep networks.",
@@ -100,18 +96,16 @@ def run(
         outputs.check_target(directory, sweep_config, force=force)
         jobs = jobs or sweep.usable_cpus()
         if dry_run:
-            _print_plan(sweep_config, directory, jobs, plots=plots, json_=json_)
+            terminal.print_plan(sweep_config, directory, jobs, plots=plots, json_=json_)
             return
         start = time.perf_counter()
-        result = _simulate(sweep_config, jobs, quiet=quiet)
+        result = terminal.simulate(sweep_config, jobs, quiet=quiet)
         facts = _run_facts(jobs, time.perf_counter() - start)
         figure = result.draw() if plots else None
         outputs.write_run(result, directory, figure=figure, force=force, run=facts)
         rows = tables.summary_rows(result)
-        if json_:
-            _print_json({"directory": str(directory), **_summary_document(sweep_config, rows)})
-        elif not quiet:
-            _stdout().print(tables.to_summary_table(sweep_config, rows))
+        if json_ or not quiet:
+            terminal.print_summary(sweep_config, rows, directory, json_=json_)
         if not quiet:
             seconds = time.perf_counter() - start
             names = ", ".join(outputs.run_files(plots=plots))
@@ -149,8 +143,7 @@ def plot(
             if out is None:
                 outputs.update_figure(figure, directory)
             else:
-                out.mkdir(parents=True, exist_ok=True)
-                outputs.write_figure(figure, out)
+                outputs.export_figure(figure, out)
             typer.echo(f"Wrote forward_backward.png, .svg, .pdf in {out or directory}", err=True)
 
 
@@ -158,13 +151,10 @@ def plot(
 def show(run_dir: RunArgument, json_: JsonOption = False) -> None:
     """Print the summary table of a saved run."""
     with _errors():
-        from heinit_sim import outputs, tables
+        from heinit_sim import outputs
 
-        config, rows = outputs.read_config(run_dir), outputs.read_summary(run_dir)
-        if json_:
-            _print_json({"directory": str(run_dir), **_summary_document(config, rows)})
-        else:
-            _stdout().print(tables.to_summary_table(config, rows))
+        config, rows = outputs.read_summary(run_dir)
+        terminal.print_summary(config, rows, run_dir, json_=json_)
 
 
 @app.command()
@@ -179,11 +169,7 @@ def validate(
         from heinit_sim.config import load_config
 
         found = load_config(config, _overrides(sets, seed=seed, trials=trials))
-        conditions = len(found.conditions)
-        typer.echo(
-            f"{config}: valid: {conditions} condition{'s' * (conditions != 1)} × "
-            f"{found.trials} network{'s' * (found.trials != 1)}"
-        )
+        typer.echo(f"{'<stdin>' if config == '-' else config}: valid: {terminal.plan_size(found)}")
 
 
 @app.command()
@@ -192,7 +178,7 @@ def schema() -> None:
     with _errors():
         from heinit_sim.config import config_schema
 
-        _print_json(config_schema())
+        terminal.print_json(config_schema())
 
 
 @app.command()
@@ -227,27 +213,30 @@ def init(
 @contextlib.contextmanager
 def _errors() -> Iterator[None]:
     """The one place where known errors become one line each and an exit code."""
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        signal.signal(number, _stop)
+    stopped_by: list[int] = []
+
+    def stop(number: int, _frame: object) -> NoReturn:
+        stopped_by.append(number)
+        raise SystemExit(128 + number)
+
+    for number in {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
+        signal.signal(number, stop)
     try:
         yield
         sys.stdout.flush()
     except HeinitSimError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(error.exit_code) from None
-    except BrokenPipeError:  # the reader of our output has gone: say nothing, also not at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(128 + 13) from None
     except OSError as error:
         typer.echo(f"heinit-sim: {error}", err=True)
         raise typer.Exit(1) from None
     except MemoryError:
         typer.echo("heinit-sim: out of memory; --dry-run estimates what a run takes", err=True)
         raise typer.Exit(1) from None
-
-
-def _stop(number: int, _frame: object) -> NoReturn:
-    raise typer.Exit(128 + number)
+    except BaseException:
+        if stopped_by:  # also where a library made another exception of it
+            raise SystemExit(128 + stopped_by[0]) from None
+        raise
 
 
 def _overrides(sets: Sequence[str] | None, **flags: str | None) -> list[Any]:
@@ -258,40 +247,6 @@ def _overrides(sets: Sequence[str] | None, **flags: str | None) -> list[Any]:
         Override(f"--{key}", key, text) for key, text in flags.items() if text is not None
     ]
     return overrides
-
-
-def _simulate(config: SweepConfig, jobs: int, *, quiet: bool) -> SweepResult:
-    """Drain the sweep, with a progress bar on a terminal."""
-    from heinit_sim import sweep
-
-    if quiet or not sys.stderr.isatty():
-        return sweep.run_sweep(config, jobs)
-
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    blocks = []
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("networks", total=config.trials, rate="")
-        for block in sweep.iter_sweep(config, jobs):
-            blocks.append(block)
-            speed = progress.tasks[0].speed
-            rate = f"{speed:.3g}/s" if speed else ""
-            progress.update(task, advance=len(block.trials), rate=rate)
-    return sweep.collect(config, blocks)
 
 
 def _run_facts(jobs: int, seconds: float) -> dict[str, object]:
@@ -305,61 +260,3 @@ def _run_facts(jobs: int, seconds: float) -> dict[str, object]:
         "jobs": jobs,
         "host": platform.node(),
     }
-
-
-def _summary_document(config: SweepConfig, rows: Sequence[Row]) -> dict[str, object]:
-    from heinit_sim import tables
-
-    return {
-        "name": config.name,
-        "seed": config.seed,
-        "sweep": {path: list(values) for path, values in config.sweep.items()},
-        "summary": tables.to_json_values(rows),
-    }
-
-
-def _print_plan(
-    config: SweepConfig, directory: Path, jobs: int, *, plots: bool, json_: bool
-) -> None:
-    """Print what `run` would do."""
-    from heinit_sim import cost, outputs
-
-    needs = cost.estimate(config, jobs)
-    files = outputs.run_files(plots=plots)
-    if json_:
-        document = {
-            "name": config.name,
-            "conditions": [dict(condition.swept) for condition in config.conditions],
-            "trials": config.trials,
-            "passes": needs.passes,
-            "jobs": jobs,
-            "estimated_seconds": needs.seconds,
-            "estimated_peak_bytes": needs.peak_bytes,
-            "directory": str(directory),
-            "files": list(files),
-        }
-        _print_json(document)
-        return
-    lines = [f"{config.name}: {len(config.conditions)} conditions × {config.trials} networks"]
-    for condition in config.conditions:
-        swept = ", ".join(f"{path} = {value}" for path, value in condition.swept.items())
-        lines.append(f"  {condition.index}: {swept or 'as configured'}")
-    lines += [
-        f"{needs.passes} forward and backward passes on {jobs} thread{'s' * (jobs != 1)}",
-        f"about {needs.seconds:.1f} s and {needs.peak_bytes / 2**20:.0f} MiB, before plots",
-        f"would write {directory}: {', '.join(files)}",
-    ]
-    typer.echo("\n".join(lines))
-
-
-def _print_json(document: object) -> None:
-    import json
-
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def _stdout() -> Console:
-    """A console on stdout; through a pipe plain text, as wide as the table needs."""
-    from rich.console import Console
-
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)

@@ -16,6 +16,12 @@ _BASE_BYTES = 130 * 2**20
 # Elementwise work of one layer in both passes, in units of one pass over its activations.
 _SWEEPS_PER_LAYER = 20
 
+# What a layer costs beside its numbers, seen on the same: Python's calls in both passes of a block,
+# and its rows of `layers.csv`.
+_SECONDS_PER_CALLS = 1e-4
+_SECONDS_PER_ROWS = 5e-5
+_BYTES_PER_ROWS = 2500
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -43,10 +49,15 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
     per_thread = max(_block_bytes(d, size) for d in draws)
     layers = sum(condition.depth + 1 for condition in config.conditions)
     results = 2 * 8 * len(MEASURES) * layers * config.trials  # per block, then put together
+    n_blocks = -(-config.trials // size)
+    seconds = config.trials * seconds + n_blocks * _SECONDS_PER_CALLS * sum(
+        len(network_pass.stds) for network_pass in passes
+    )
+    busy = min(jobs, n_blocks)
     return Cost(
         passes=len(passes) * config.trials,
-        seconds=config.trials * seconds / min(jobs, -(-config.trials // size)),
-        peak_bytes=_BASE_BYTES + jobs * per_thread + results,
+        seconds=seconds / busy + layers * _SECONDS_PER_ROWS,
+        peak_bytes=_BASE_BYTES + busy * per_thread + results + layers * _BYTES_PER_ROWS,
     )
 
 

@@ -21,3 +21,7 @@ class RunDirectoryError(HeinitSimError):
     """A run directory is not what the command needs: missing, incomplete, or already full."""
 
     exit_code = 2
+
+
+class WriteError(HeinitSimError):
+    """The results could not be written; what was there before is as it was."""

@@ -3,17 +3,17 @@
 import hashlib
 import json
 import platform
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_info
 
-from heinit_sim import tables
+from heinit_sim import placement, tables
 from heinit_sim.config import Override, load_config
 from heinit_sim.documents import to_yaml
 from heinit_sim.errors import RunDirectoryError
@@ -47,20 +47,17 @@ def config_hash(config: SweepConfig) -> str:
 
 
 def check_target(directory: Path, config: SweepConfig, *, force: bool) -> None:
-    """Refuse a target whose results a run would overwrite.
+    """Refuse a target that cannot be written, or whose results a run would overwrite.
 
     A reference run, which came without its raw `networks.npz`, may be completed by a run of the
     same config.
 
     Raises:
         RunDirectoryError: The directory holds results and `force` is not given, or holds
-            something else than a run.
+            something else than a run, or has no place on the disk.
     """
-    if not directory.exists() and not directory.is_symlink():
-        return
-    if not directory.is_dir():
-        raise RunDirectoryError(f"{directory}: exists and is not a directory; give another --out")
-    present = {path.name for path in directory.iterdir()}
+    directory = directory.resolve()
+    present = placement.entries(directory)
     if not present:
         return
     if MANIFEST not in present:
@@ -69,12 +66,8 @@ def check_target(directory: Path, config: SweepConfig, *, force: bool) -> None:
             "give another --out"
         )
     same_config = _manifest(directory).get("config_sha256") == config_hash(config)
-    if force or (same_config and "networks.npz" not in present):
-        return
-    raise RunDirectoryError(
-        f"{directory}: already holds results; give --force to replace them or --out for another "
-        "directory"
-    )
+    if not force and not (same_config and "networks.npz" not in present):
+        raise RunDirectoryError(f"{directory}: {placement.HOLDS_RESULTS}")
 
 
 def write_run(
@@ -96,30 +89,58 @@ def write_run(
 
     Raises:
         RunDirectoryError: See `check_target`.
-        OSError: The disk is full, the place is not writable, …; what was there before stays.
+        WriteError: The disk is full, …; what was there before stays.
     """
     check_target(directory, result.config, force=force)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=f".{directory.name}-", dir=directory.parent, ignore_cleanup_errors=True
-    ) as temporary:
-        fresh = Path(temporary) / "new"
+    directory = directory.resolve()
+    with placement.writing(directory, directory.parent) as temporary:
+        fresh = temporary / "new"
         fresh.mkdir()
         _write_results(result, fresh)
         if figure is not None:
-            write_figure(figure, fresh)
+            _write_figure(figure, fresh)
         _write_manifest(result.config, fresh, run or {})
-        _swap_in(fresh, directory, Path(temporary) / "old")
+        if (directory / MANIFEST).exists():
+            check_target(directory, result.config, force=force)
+            placement.replace(directory, fresh, temporary / "old", run_files(plots=True))
+        else:
+            placement.put(directory, fresh, run_files(plots=True))
 
 
-def write_figure(figure: "Figure", directory: Path) -> None:
-    """Write the figure as PNG, SVG and PDF, byte for byte the same for the same figure."""
-    from heinit_sim.figures import saving
+def export_figure(figure: "Figure", directory: Path) -> None:
+    """Write the figure as PNG, SVG and PDF into a directory that is not a run's.
 
-    with saving():
+    Raises:
+        RunDirectoryError: It is a run directory, whose figure is that of its config.
+        WriteError: It cannot be written.
+    """
+    directory = directory.resolve()
+    if (directory / MANIFEST).exists():
+        raise RunDirectoryError(
+            f"{directory}: is a run with a figure of its own; give another --out"
+        )
+    with placement.writing(directory, directory) as temporary:
+        _write_figure(figure, temporary)
         for name in _FIGURES:
-            suffix = name.rpartition(".")[2]
-            figure.savefig(directory / name, dpi=200, metadata=_METADATA[suffix])
+            (temporary / name).replace(directory / name)
+
+
+def update_figure(figure: "Figure", directory: Path) -> None:
+    """Write the figure of a saved run anew, and its manifest's word of it.
+
+    Raises:
+        RunDirectoryError: It is not a run directory.
+        WriteError: It cannot be written.
+    """
+    directory = directory.resolve()
+    manifest = _manifest(directory)
+    with placement.writing(directory, directory) as temporary:
+        _write_figure(figure, temporary)
+        files = manifest["files"] | {name: _sha256(temporary / name) for name in _FIGURES}
+        manifest["files"] = dict(sorted(files.items()))
+        (temporary / MANIFEST).write_text(_json(manifest), "utf-8", newline="\n")
+        for name in (*_FIGURES, MANIFEST):
+            (temporary / name).replace(directory / name)
 
 
 def read_run(directory: Path, overrides: Sequence[Override] = ()) -> SweepResult:
@@ -134,11 +155,14 @@ def read_run(directory: Path, overrides: Sequence[Override] = ()) -> SweepResult
     """
     config = load_config(_checked_file(directory, "config.yaml"), overrides)
     path = _checked_file(directory, "networks.npz")
-    with np.load(path, allow_pickle=False) as arrays:
-        networks = [
-            {measure: arrays[_key(condition.index, *measure)] for measure in MEASURES}
-            for condition in config.conditions
-        ]
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            networks = [
+                {m: _networks(arrays[_key(c.index, *m)], config.trials, c.depth) for m in MEASURES}
+                for c in config.conditions
+            ]
+    except (ValueError, KeyError, OSError, BadZipFile) as error:
+        raise RunDirectoryError(f"{path}: not the numbers of its config.yaml ({error})") from error
     return with_theory(config, networks)
 
 
@@ -151,34 +175,29 @@ def read_config(directory: Path) -> SweepConfig:
     return load_config(_checked_file(directory, "config.yaml"))
 
 
-def read_summary(directory: Path) -> list[tables.Row]:
-    """Read the summary rows of a saved run.
+def read_summary(directory: Path) -> tuple[SweepConfig, list[tables.Row]]:
+    """Read the config and the summary rows of a saved run.
 
     Raises:
         RunDirectoryError: There is none, or not the one its manifest names.
     """
+    config = read_config(directory)
     path = _checked_file(directory, "summary.csv")
-    return tables.summary_rows_from_csv(path.read_text("utf-8"))
+    try:
+        return config, tables.summary_rows_from_csv(path.read_text("utf-8"), config)
+    except ValueError as error:
+        raise RunDirectoryError(f"{path}: not the summary of its config.yaml ({error})") from error
 
 
-def update_figure(figure: "Figure", directory: Path) -> None:
-    """Write the figure of a saved run anew, and its manifest's word of it."""
-    manifest = _manifest(directory)
-    with tempfile.TemporaryDirectory(
-        prefix=f".{directory.name}-", dir=directory.parent, ignore_cleanup_errors=True
-    ) as temporary:
-        fresh = Path(temporary)
-        write_figure(figure, fresh)
-        manifest["files"] |= {name: _sha256(fresh / name) for name in _FIGURES}
-        manifest["files"] = dict(sorted(manifest["files"].items()))
-        (fresh / MANIFEST).write_text(_json(manifest), "utf-8", newline="\n")
-        for name in (*_FIGURES, MANIFEST):
-            (fresh / name).replace(directory / name)
+def _networks(log10: NDArray[np.float64], n_networks: int, depth: int) -> NDArray[np.float64]:
+    if log10.shape != (n_networks, depth + 1):
+        raise ValueError(f"shape {log10.shape}, should be {(n_networks, depth + 1)}")
+    return log10
 
 
 def _write_results(result: SweepResult, directory: Path) -> None:
     texts = {
-        "layers.csv": tables.to_csv(list(tables.layer_rows(result))),
+        "layers.csv": tables.to_csv(tables.layer_rows(result)),
         "summary.csv": tables.to_csv(tables.summary_rows(result)),
         "config.yaml": to_yaml(result.config.document),
     }
@@ -190,6 +209,16 @@ def _write_results(result: SweepResult, directory: Path) -> None:
         for measure, log10 in of.networks.items()
     }
     np.savez(directory / "networks.npz", allow_pickle=False, **arrays)
+
+
+def _write_figure(figure: "Figure", directory: Path) -> None:
+    """Write PNG, SVG and PDF, byte for byte the same for the same figure."""
+    from heinit_sim.figures import saving
+
+    with saving():
+        for name in _FIGURES:
+            suffix = name.rpartition(".")[2]
+            figure.savefig(directory / name, dpi=200, metadata=_METADATA[suffix])
 
 
 def _key(condition: int, quantity: str, statistic: str) -> str:
@@ -223,23 +252,6 @@ def _write_manifest(config: SweepConfig, directory: Path, run: Mapping[str, obje
     (directory / MANIFEST).write_text(_json(manifest), "utf-8", newline="\n")
 
 
-def _swap_in(fresh: Path, directory: Path, old: Path) -> None:
-    """Put `fresh` in the place of `directory`; files there that are no run's are kept."""
-    if not directory.exists():
-        fresh.rename(directory)
-        return
-    ours = set(run_files(plots=True))
-    directory.rename(old)
-    try:
-        fresh.rename(directory)
-    except BaseException:
-        old.rename(directory)
-        raise
-    for path in old.iterdir():
-        if path.name not in ours:
-            shutil.move(path, directory / path.name)
-
-
 def _manifest(directory: Path) -> dict[str, Any]:
     path = directory / MANIFEST
     try:
@@ -248,9 +260,14 @@ def _manifest(directory: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise RunDirectoryError(f"{directory}: no {MANIFEST}, so not a run directory") from None
     except (ValueError, KeyError, TypeError, NotADirectoryError) as error:
-        raise RunDirectoryError(f"{path}: not a manifest of heinit-sim ({error})") from error
+        raise RunDirectoryError(
+            f"{path}: not a manifest of heinit-sim ({error}); remove the directory or give another"
+        ) from error
     if not isinstance(files, dict) or manifest.get("schema_version") != SCHEMA_VERSION:
-        raise RunDirectoryError(f"{path}: not a manifest of schema version {SCHEMA_VERSION}")
+        raise RunDirectoryError(
+            f"{path}: not a manifest of schema version {SCHEMA_VERSION}; remove the directory or "
+            "give another"
+        )
     return dict(manifest)
 
 

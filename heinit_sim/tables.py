@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,27 +64,30 @@ def summary_rows(result: SweepResult) -> list[Row]:
     return [_summary_row(of) for of in result.conditions]
 
 
-def to_csv(rows: Sequence[Row]) -> str:
+def to_csv(rows: Iterable[Row]) -> str:
     """CSV text: a header, LF line ends, shortest round-trip floats, empty for NaN."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(rows[0])
-    writer.writerows([_cell(value) for value in row.values()] for row in rows)
+    for n, row in enumerate(rows):
+        if n == 0:
+            writer.writerow(row)
+        writer.writerow([_cell(value) for value in row.values()])
     return text.getvalue()
 
 
-def summary_rows_from_csv(text: str) -> list[Row]:
-    """The rows of a saved `summary.csv`, its numbers as floats again.
+def summary_rows_from_csv(text: str, config: SweepConfig) -> list[Row]:
+    """The rows of a saved `summary.csv` as `summary_rows` gave them.
 
     Raises:
-        ValueError: The text is not a `summary.csv`.
+        ValueError: The text is not the `summary.csv` of that config.
     """
     rows: list[Row] = list(csv.DictReader(io.StringIO(text)))
-    missing = {*_NUMBERS, "verdict"}.difference(*rows[:1])
+    missing = {*_NUMBERS, "networks", "verdict"}.difference(*rows[:1])
     if missing:
         raise ValueError(f"no column {min(missing)}")
-    for row in rows:
-        row.update({column: float(row[column] or "nan") for column in _NUMBERS})
+    for row, condition in zip(rows, config.conditions, strict=True):
+        row |= {"condition": condition.index, **condition.swept, "networks": int(row["networks"])}
+        row |= {column: float(row[column] or "nan") for column in _NUMBERS}
     return rows
 
 
@@ -105,24 +108,26 @@ def to_summary_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
 
     depths = {c.depth for c in config.conditions}
     last = f"h_{depths.pop()}" if len(depths) == 1 else "h_K"
+    theory = len(config.sweep) < 2  # a grid needs its room
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=_title(config), title_style="bold")
     for path in config.sweep:
         table.add_column(_SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")
-    table.add_column("Var h_1", justify="right")
-    table.add_column(f"Var {last}", justify="right")
+    for header in ("Var h_1", f"Var {last}"):
+        table.add_column(header, justify="right", no_wrap=True)
     for direction in _PASSES:
-        table.add_column(f"{direction} (theory)", justify="right")
-    table.add_column("verdict")
+        header = f"{direction} (theory)" if theory else direction
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
     for row in rows:
         first, last_layer, *slopes = (row[column] for column in _NUMBERS)
         table.add_row(
             *(_swept_text(row[path]) for path in config.sweep),
             *(_power(log10_variance) for log10_variance in (first, last_layer)),
-            *(_slopes(*slopes[i : i + 2]) for i in (0, 2)),
+            *(_slopes(*slopes[i : i + 1 + theory]) for i in (0, 2)),
             str(row["verdict"]),
             style=_STYLES.get(str(row["verdict"])),
         )
-    table.caption = "Medians over networks. forward, backward: decades of variance per layer."
+    table.caption = "Medians over networks; forward, backward: decades per layer"
     return table
 
 
@@ -138,7 +143,7 @@ def _summary_row(of: ConditionResult) -> Row:
         row[f"theory_{direction}_decades_per_layer"] = found.theory_decades_per_layer
         row[f"{direction}_verdict"] = found.word
     forward, backward = (trends[direction].word for direction in _PASSES)
-    row["verdict"] = forward if forward == backward else f"{forward}, then {backward}"
+    row["verdict"] = forward if forward == backward else f"{forward} / {backward}"
     return row
 
 
@@ -147,7 +152,7 @@ def _title(config: SweepConfig) -> str:
     depths = {condition.depth for condition in config.conditions}
     widths = {width for condition in config.conditions for width in condition.widths[1:-1]}
     facts = [f"{config.name}: {networks} per condition"]
-    facts += [f"K = {depth} hidden layers" for depth in depths if len(depths) == 1]
+    facts += [f"K = {depth}" for depth in depths if len(depths) == 1]
     facts += [f"D_h = {width}" for width in widths if len(widths) == 1]
     return ", ".join(facts)
 
@@ -165,7 +170,11 @@ def _json_value(value: object) -> object:
 
 
 def _swept_text(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(_cell(value))
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return " ".join(map(_swept_text, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _power(log10_value: float) -> str:
@@ -179,8 +188,6 @@ def _power(log10_value: float) -> str:
     return f"{mantissa}e{exponent:+03d}"
 
 
-def _slopes(measured: float, theory: float) -> str:
-    return " ".join(
-        form.format("—" if math.isnan(slope) else f"{slope:+.3f}")
-        for form, slope in (("{}", measured), ("({})", theory))
-    )
+def _slopes(measured: float, theory: float | None = None) -> str:
+    text = "—" if math.isnan(measured) else f"{measured:+.3f}"
+    return text if theory is None else f"{text} ({_slopes(theory)})"

@@ -123,8 +123,7 @@ def test_json_is_one_document_and_nothing_else(small: Path) -> None:
     assert document["directory"] == "outputs/small"
     assert document["summary"][0]["networks"] == 4
     shown = json.loads(heinit_sim("show", "--json", "outputs/small", cwd=small).stdout)
-    numbers = {key: value for key, value in document["summary"][0].items() if key != "condition"}
-    assert numbers.items() <= {**shown["summary"][0], "networks": 4}.items()
+    assert shown == document
     planned = heinit_sim("run", "small.yaml", "-n", "--json", "--out", "x", cwd=small)
     assert json.loads(planned.stdout)["passes"] == 4
 
@@ -177,6 +176,7 @@ def test_results_are_refused_before_they_are_simulated_again(small: Path) -> Non
         (("run", "small.yaml", "--set", "trials"), "--set"),
         (("run", "small.yaml", "--seed", "x"), "--seed=x: error: seed: "),
         (("run", "small.yaml", "--out", "small.yaml"), "not a directory"),
+        (("run", "small.yaml", "--out", "small.yaml/deep/run"), "not a directory"),
         (("show", "none"), "none: no manifest.json"),
         (("plot", "."), ".: no manifest.json"),
         (("plot", ".", "--set", "trials=3"), "figure.*"),
@@ -198,12 +198,20 @@ def test_mistakes_end_with_exit_code_two_and_no_traceback(
     assert files(small) == before
 
 
-def test_a_place_that_cannot_be_written_ends_with_exit_code_one(small: Path) -> None:
-    (small / "file").write_text("")
-    found = heinit_sim("run", "small.yaml", "--no-plots", "--out", "file/run", cwd=small)
+def test_a_full_disk_ends_with_exit_code_one_and_leaves_nothing(small: Path) -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))"
+    code = f"{limit}; import sys; from heinit_sim.__main__ import main; main()"
+    found = subprocess.run(
+        [sys.executable, "-c", code, "run", "small.yaml", "--no-plots"],
+        cwd=small,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert found.returncode == 1
-    assert found.stderr.startswith("heinit-sim: ")
     assert found.stderr.count("\n") == 1
+    assert "outputs/small: could not be written (File too large)" in found.stderr
+    assert list((small / "outputs").iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -239,7 +247,7 @@ def test_a_reader_that_goes_away_is_no_error(small: Path) -> None:
     process.stdout.close()
     stderr = process.stderr.read()
     process.stderr.close()
-    assert (process.wait(timeout=60), stderr) == (141, "")
+    assert (process.wait(timeout=60), stderr) == (-signal.SIGPIPE, "")
 
 
 def test_plot_redraws_to_the_same_bytes_and_elsewhere_otherwise(small: Path) -> None:
@@ -276,3 +284,27 @@ def test_schema_version_and_help(tmp_path: Path) -> None:
         assert short.stdout == long.stdout
         assert short.returncode == 0
         assert max(map(len, short.stdout.splitlines())) <= 80
+
+
+def test_a_table_needs_neither_greek_letters_nor_a_backend_nor_stdout(small: Path) -> None:
+    poor = {"PYTHONIOENCODING": "ascii", "MPLBACKEND": "nonsense", "NO_COLOR": "1"}
+    found = heinit_sim("run", "small.yaml", "--set", "init.variance=0.1,0.2", cwd=small, **poor)
+    assert found.returncode == 0, found.stderr
+    assert "forward (theory)" in found.stdout
+    code = "import sys; sys.stdout = None\nfrom heinit_sim.__main__ import main; main()"
+    closed = subprocess.run(
+        [sys.executable, "-c", code, "show", "outputs/small"],
+        cwd=small,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (closed.returncode, closed.stdout, closed.stderr) == (0, "", "")
+
+
+def test_a_grid_fits_eighty_columns(small: Path) -> None:
+    grid = ("--set", "init.variance=0.1,0.2", "--set", "network.activation=relu,linear")
+    found = heinit_sim("run", "small.yaml", *grid, "--no-plots", cwd=small)
+    lines = found.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum("linear" in line for line in lines) == 2

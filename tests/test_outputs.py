@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from heinit_sim import outputs
 from heinit_sim.config import load_config, parse_config
-from heinit_sim.errors import RunDirectoryError
+from heinit_sim.errors import RunDirectoryError, WriteError
 from heinit_sim.records import MEASURES, SweepConfig, SweepResult
 from heinit_sim.sweep import run_sweep
 
@@ -70,7 +71,9 @@ def test_a_run_reads_back_to_the_same_numbers_and_runs_again(
         for measure in MEASURES:
             assert np.array_equal(one.networks[measure], other.networks[measure])
             assert np.array_equal(one.theory[measure], other.theory[measure], equal_nan=True)
-    assert len(outputs.read_summary(run)) == 1
+    config, rows = outputs.read_summary(run)
+    assert config == result.config
+    assert [(row["condition"], row["networks"]) for row in rows] == [(0, 4)]
 
 
 def test_networks_npz_has_the_documented_keys(result: SweepResult, tmp_path: Path) -> None:
@@ -126,12 +129,13 @@ def test_an_empty_directory_is_filled(result: SweepResult, tmp_path: Path) -> No
     assert "layers.csv" in files(tmp_path / "small")
 
 
-@pytest.mark.parametrize("step", ["savez", "_write_manifest", "_swap_in", "rename"])
+@pytest.mark.parametrize("step", ["savez", "_write_manifest", "copy2", "rename"])
 def test_a_failing_write_leaves_the_old_run(
     step: str, result: SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "small"
     outputs.write_run(result, run, figure=None, run={"first": True})
+    (run / "notes.txt").write_text("mine")
     before = files(run)
 
     def full_disk(*_: object, **__: object) -> None:
@@ -144,9 +148,11 @@ def test_a_failing_write_leaves_the_old_run(
         monkeypatch.setattr(
             Path, "rename", lambda self, to: full_disk() if self.name == "new" else rename(self, to)
         )
+    elif step == "copy2":
+        monkeypatch.setattr(shutil, step, full_disk)
     else:
         monkeypatch.setattr(outputs, step, full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(WriteError, match=r"could not be written \(No space left"):
         outputs.write_run(result, run, figure=None, force=True)
     assert files(run) == before
     assert list(tmp_path.iterdir()) == [run]
@@ -183,3 +189,98 @@ def test_redrawing_changes_the_figure_only_and_keeps_the_manifest_true(
     digests = json.loads(after["manifest.json"])["files"]
     png = after["forward_backward.png"]
     assert digests["forward_backward.png"] == hashlib.sha256(png).hexdigest()
+
+
+def test_a_stop_between_the_two_renames_leaves_the_old_run(
+    result: SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "small"
+    outputs.write_run(result, run, figure=None, run={"first": True})
+    before = files(run)
+    rename = Path.rename
+
+    def stopped(self: Path, to: Path) -> Path:
+        moved = rename(self, to)
+        if self == run:
+            raise KeyboardInterrupt
+        return moved
+
+    monkeypatch.setattr(Path, "rename", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        outputs.write_run(result, run, figure=None, force=True)
+    assert files(run) == before
+
+
+def test_files_and_folders_of_the_user_survive_a_replacement(
+    result: SweepResult, tmp_path: Path
+) -> None:
+    run = tmp_path / "small"
+    outputs.write_run(result, run, figure=result.draw())
+    (run / "notes").mkdir()
+    (run / "notes" / "a.txt").write_text("mine")
+    (run / "link").symlink_to("notes")
+    outputs.write_run(result, run, figure=None, force=True)
+    assert (run / "notes" / "a.txt").read_text() == "mine"
+    assert (run / "link").is_symlink()
+    assert not (run / "forward_backward.png").exists()  # the old run's, not this one's
+    assert list(tmp_path.iterdir()) == [run]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_link_to_a_directory_stays_a_link(
+    full: bool, result: SweepResult, tmp_path: Path
+) -> None:
+    target, link = tmp_path / "far" / "target", tmp_path / "link"
+    target.mkdir(parents=True)
+    link.symlink_to(target)
+    if full:
+        outputs.write_run(result, target, figure=None, run={"first": True})
+        (target / "notes.txt").write_text("mine")
+    outputs.write_run(result, link, figure=None, force=full, run={"second": True})
+    assert link.is_symlink()
+    assert json.loads((target / "manifest.json").read_text("utf-8"))["run"] == {"second": True}
+    assert (target / "notes.txt").exists() == full
+
+
+def test_of_two_runs_to_one_place_the_second_is_refused(
+    result: SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "small"
+    write_results = outputs._write_results
+
+    def meanwhile(of: SweepResult, directory: Path) -> None:
+        monkeypatch.setattr(outputs, "_write_results", write_results)
+        outputs.write_run(of, run, figure=None, run={"quicker": True})
+        write_results(of, directory)
+
+    monkeypatch.setattr(outputs, "_write_results", meanwhile)
+    with pytest.raises(RunDirectoryError, match="already holds results"):
+        outputs.write_run(result, run, figure=None)
+    assert json.loads((run / "manifest.json").read_text("utf-8"))["run"] == {"quicker": True}
+
+
+def test_a_figure_is_exported_anywhere_but_into_a_run(result: SweepResult, tmp_path: Path) -> None:
+    run = tmp_path / "small"
+    outputs.write_run(result, run, figure=None)
+    before = files(run)
+    with pytest.raises(RunDirectoryError, match="a figure of its own"):
+        outputs.export_figure(result.draw(), run)
+    assert files(run) == before
+    outputs.export_figure(result.draw(), tmp_path / "slides" / "new")
+    assert len(files(tmp_path / "slides" / "new")) == 3
+
+
+@pytest.mark.parametrize("change", ["trials: 4", "depth: 3"])
+def test_numbers_that_do_not_belong_to_the_config_are_refused(
+    change: str, result: SweepResult, tmp_path: Path
+) -> None:
+    run = tmp_path / "small"
+    outputs.write_run(result, run, figure=None)
+    text = (run / "config.yaml").read_text("utf-8")
+    (run / "config.yaml").write_text(text.replace(change, f"{change}0"), "utf-8")
+    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
+    content = (run / "config.yaml").read_bytes()
+    manifest["files"]["config.yaml"] = hashlib.sha256(content).hexdigest()
+    (run / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    with pytest.raises(RunDirectoryError, match=r"networks\.npz: not the numbers of its config"):
+        outputs.read_run(run)

@@ -1,0 +1,88 @@
+"""How a directory gets to its place on the disk: all of it or none, and nothing of others lost."""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from heinit_sim.errors import RunDirectoryError, WriteError
+
+HOLDS_RESULTS = "already holds results; give --force to replace them or --out for another directory"
+
+
+def entries(directory: Path) -> set[str]:
+    """Names in a directory that is there or could be made.
+
+    Raises:
+        RunDirectoryError: It could not be written.
+    """
+    nearest = next(path for path in (directory, *directory.parents) if path.exists())
+    if not nearest.is_dir():
+        raise RunDirectoryError(f"{directory}: {nearest} is not a directory; give another --out")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise RunDirectoryError(f"{directory}: {nearest} cannot be written; give another --out")
+    return {path.name for path in directory.iterdir()} if nearest == directory else set()
+
+
+@contextmanager
+def writing(target: Path, parent: Path) -> Iterator[Path]:
+    """A temporary directory in `parent`, and one word for whatever goes wrong with the disk."""
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            prefix=".heinit-sim-", dir=parent, ignore_cleanup_errors=True
+        ) as temporary:
+            yield Path(temporary)
+    except OSError as error:
+        raise WriteError(
+            f"{target}: could not be written ({error.strerror or error}); nothing there was "
+            "changed; make room or give another --out"
+        ) from error
+
+
+def put(directory: Path, fresh: Path, names: Sequence[str]) -> None:
+    """Put a directory where there is none, or an empty one.
+
+    Args:
+        directory: Its place.
+        fresh: The directory, on the same disk.
+        names: The files it may hold, the one that makes it complete last.
+
+    Raises:
+        RunDirectoryError: Somebody else was quicker.
+    """
+    try:
+        fresh.rename(directory)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise RunDirectoryError(f"{directory}: {HOLDS_RESULTS}") from None
+        if error.errno not in (errno.EBUSY, errno.EXDEV):
+            raise
+        for name in names:  # a mount point, empty: it cannot be renamed
+            if (fresh / name).exists():
+                shutil.move(fresh / name, directory / name)
+
+
+def replace(directory: Path, fresh: Path, old: Path, names: Sequence[str]) -> None:
+    """Put a directory in the place of another; what is there beside these names is kept.
+
+    Args:
+        directory: The place, and what is there now.
+        fresh: The new directory, on the same disk.
+        old: Where the old one goes; the caller removes it.
+        names: The files that are replaced or removed.
+    """
+    for path in directory.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.copytree(path, fresh / path.name, symlinks=True)
+        elif path.name not in names:
+            shutil.copy2(path, fresh / path.name, follow_symlinks=False)
+    try:
+        directory.rename(old)
+        fresh.rename(directory)
+    finally:  # whatever came between the two
+        if old.exists() and not directory.exists():
+            old.rename(directory)

@@ -1,0 +1,140 @@
+"""What the commands show: progress on stderr; the summary table, the plan and JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from heinit_sim.records import SweepConfig, SweepResult
+    from heinit_sim.tables import Row
+
+
+def simulate(config: SweepConfig, jobs: int, *, quiet: bool) -> SweepResult:
+    """Drain the sweep, with a progress bar on a terminal."""
+    from heinit_sim import sweep
+
+    if quiet or not sys.stderr.isatty() or os.environ.get("NO_COLOR"):
+        return sweep.run_sweep(config, jobs)
+
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    blocks = []
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("networks", total=config.trials, rate="")
+        for block in sweep.iter_sweep(config, jobs):
+            blocks.append(block)
+            speed = progress.tasks[0].speed
+            rate = f"{speed:.3g}/s" if speed else ""
+            progress.update(task, advance=len(block.trials), rate=rate)
+    return sweep.collect(config, blocks)
+
+
+def print_summary(
+    config: SweepConfig, rows: Sequence[Row], directory: Path, *, json_: bool
+) -> None:
+    """Print the summary of a run, as a table or as one JSON document."""
+    from heinit_sim import tables
+
+    if not json_:
+        _print_table(config, rows)
+        return
+    document = {
+        "directory": str(directory),
+        "name": config.name,
+        "seed": config.seed,
+        "sweep": {path: list(values) for path, values in config.sweep.items()},
+        "summary": tables.to_json_values(rows),
+    }
+    print_json(document)
+
+
+def print_plan(
+    config: SweepConfig, directory: Path, jobs: int, *, plots: bool, json_: bool
+) -> None:
+    """Print what `run` would do."""
+    from heinit_sim import cost, outputs
+
+    needs = cost.estimate(config, jobs)
+    files = outputs.run_files(plots=plots)
+    if json_:
+        document = {
+            "name": config.name,
+            "conditions": [dict(condition.swept) for condition in config.conditions],
+            "trials": config.trials,
+            "passes": needs.passes,
+            "jobs": jobs,
+            "estimated_seconds": needs.seconds,
+            "estimated_peak_bytes": needs.peak_bytes,
+            "directory": str(directory),
+            "files": list(files),
+        }
+        print_json(document)
+        return
+    lines = [f"{config.name}: {plan_size(config)}"]
+    for condition in config.conditions:
+        swept = ", ".join(f"{path} = {value}" for path, value in condition.swept.items())
+        lines.append(f"  {condition.index}: {swept or 'as configured'}")
+    lines += [
+        f"{needs.passes} forward and backward passes on {jobs} thread{'s' * (jobs != 1)}",
+        f"about {needs.seconds:.1f} s and {needs.peak_bytes / 2**20:.0f} MiB, before plots",
+        f"would write {directory}: {', '.join(files)}",
+    ]
+    typer.echo("\n".join(lines))
+
+
+def plan_size(config: SweepConfig) -> str:
+    """How much there is to simulate."""
+    conditions = len(config.conditions)
+    return (
+        f"{conditions} condition{'s' * (conditions != 1)} × "
+        f"{config.trials} network{'s' * (config.trials != 1)}"
+    )
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _print_table(config: SweepConfig, rows: Sequence[Row]) -> None:
+    """Print the summary table; through a pipe as plain text, as wide as it needs to be."""
+    from io import StringIO
+
+    from rich.console import Console
+
+    from heinit_sim import tables
+
+    terminal = sys.stdout.isatty()
+    plain = not terminal or bool(os.environ.get("NO_COLOR"))
+    width = Console().width if terminal else 200
+    console = Console(
+        file=StringIO(),
+        width=width,
+        force_terminal=not plain,
+        color_system=None if plain else "auto",
+    )
+    with console.capture() as capture:
+        console.print(tables.to_summary_table(config, rows))
+    typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
