@@ -37,12 +37,10 @@ def unit_moments(z: Scaled) -> UnitMoments:
     average = np.full(n_units, 1.0 / n_units)
     mean = average @ z.mantissa
     variance = np.einsum("...un,...un->...n", z.mantissa, z.mantissa) / n_units - mean**2
-    # Network by network, or its numbers would depend on the others in the stack.
-    cancels = np.add.reduce(variance, axis=-1) < _CANCELS * np.vecdot(mean, mean)
-    if cancels.any():
-        deviation = z.mantissa - mean[..., np.newaxis, :]
-        careful = np.einsum("...un,...un->...n", deviation, deviation) / n_units
-        variance = np.where(cancels[..., np.newaxis], careful, variance)
+    cancels = variance < _CANCELS * mean**2
+    if cancels.any():  # only where it does: no number may depend on others of the stack
+        columns = z.mantissa.swapaxes(-1, -2)[cancels]
+        variance[cancels] = np.mean((columns - mean[cancels][:, np.newaxis]) ** 2, axis=-1)
     return UnitMoments(mean, variance, z.exponent)
 
 

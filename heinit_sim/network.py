@@ -23,6 +23,8 @@ from heinit_sim.scaled import Scaled, minus, product, scaled
 Array = NDArray[np.float64]
 
 # Layers between two looks at the range of the mantissas; a look costs as much as an activation.
+# Slopes of activations are 0 or between 1e-6 and 1e3 in size: four layers of them change a norm by
+# at most 2^±80, and its square stays within 2^±416.
 _SETTLE_EVERY = 4
 
 

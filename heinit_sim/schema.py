@@ -29,6 +29,8 @@ Quantity = Literal["variance", "second_moment", "std"]
 Draws = Literal["common", "independent"]
 DEFAULT_ACTIVATION: ActivationName = "relu"
 LEAKY_SLOPE = 0.01
+SMALLEST_SLOPE = 1e-6
+"""A few layers multiplied by it must leave float range neither themselves nor squared."""
 
 
 def _field(meaning: str, allowed: str, **limits: Any) -> Any:
@@ -120,6 +122,8 @@ class Activation(_Model):
         name = info.data.get("name", "leaky_relu")
         if slope is not None and name != "leaky_relu":
             raise _relation(f"{name} has no such option ({slope}), must be left out")
+        if slope and abs(slope) < SMALLEST_SLOPE:
+            raise _relation(f"too small ({slope}), must be 0 or at least {SMALLEST_SLOPE} in size")
         return LEAKY_SLOPE if slope is None and name == "leaky_relu" else slope
 
     @property

@@ -108,7 +108,8 @@ def to_summary_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
 
     depths = {c.depth for c in config.conditions}
     last = f"h_{depths.pop()}" if len(depths) == 1 else "h_K"
-    theory = len(config.sweep) < 2  # a grid needs its room
+    # A grid, or a verdict of two words, needs the room.
+    theory = len(config.sweep) < 2 and all("/" not in row["verdict"] for row in rows)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=_title(config), title_style="bold")
     for path in config.sweep:
         table.add_column(_SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")

@@ -28,7 +28,7 @@ SHAPES = {
     "unequal widths": ((7, 8, 6, 5, 3), (0.3, 0.2, 0.5, 0.4), 0.2, 1, 0.0),
     "target": ((7, 8, 6, 5, 3), (0.3, 0.2, 0.5, 0.4), 0.2, 1, 0.7),
     "relu": ((7, 8, 6, 5, 3), (0.3, 0.2, 0.5, 0.4), 0.0, 3, 0.0),
-    "relu, target, dead networks": ((4, 2, 2, 1), (0.3, 0.4, 0.5), 0.0, 1, 1.3),
+    "relu, target, dead networks": ((4, 2, 2, 1), (0.3, 0.4, 0.5), 0.0, 1, 10.0),
     "negative slope": ((4, 6, 5, 2), (0.3, 0.5, 0.2), -0.5, 1, 1.3),
     "linear": ((4, 6, 5, 2), (0.3, 0.5, 0.2), 1.0, 4, 0.5),
 }
@@ -47,7 +47,9 @@ def measure(
     weights = [rng.standard_normal((N_NETWORKS, out, into)) for into, out in pairwise(widths)]
     x = rng.standard_normal((N_NETWORKS, widths[0], condition.n_inputs))
     stds = tuple(np.sqrt(condition.weight_variances).tolist())
-    activation = make_activation("leaky_relu", {"negative_slope": alpha})
+    plain = {0.0: "relu", 1.0: "linear"}  # whose derivatives are booleans
+    options = {} if alpha in plain else {"negative_slope": alpha}
+    activation = make_activation(plain.get(alpha, "leaky_relu"), options)
     forward = list(iter_forward(weights, stds, x, activation))
     derivatives = [mask(activation.derivative(pair.mantissa[0])) for pair in forward[1:-1]]
     if transpose:  # square layers only: Ω where Ωᵀ belongs

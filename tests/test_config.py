@@ -1165,3 +1165,19 @@ def test_the_fuzzers_reach_good_configs_too() -> None:
             yield check(edited(GOOD, [("insert", 7 * n, " "), ("replace", 9 * n, "3")])) is not None
 
     assert 10 < sum(reached()) < 190
+
+
+@pytest.mark.parametrize(("slope", "fits"), [("0", True), ("1e-6", True), ("-1e-7", False)])
+def test_a_negative_slope_is_zero_or_leaves_float_range_alone(slope: str, fits: bool) -> None:
+    text = f"""
+name: a
+network: {{depth: 2, width: 3, input_dim: 3, activation: {{name: leaky_relu, negative_slope: {slope}}}}}
+init: {{variance: 1}}
+"""
+    if fits:
+        assert parse_config(text).conditions[0].activation_options == {
+            "negative_slope": float(slope)
+        }
+    else:
+        with pytest.raises(ConfigError, match="must be 0 or at least 1e-06 in size"):
+            parse_config(text)

@@ -106,7 +106,9 @@ def test_any_number_of_threads_and_any_hash_seed_write_the_same_bytes(small: Pat
 
 
 def test_stdout_is_the_table_and_stderr_the_rest(small: Path) -> None:
-    found = heinit_sim("run", "small.yaml", "--no-plots", cwd=small)
+    swept = ("--set", "init.variance=0.1,1")
+    found = heinit_sim("run", "small.yaml", "--no-plots", *swept, cwd=small)
+    assert not (small / "outputs" / "small" / "forward_backward.png").exists()
     assert "verdict" in found.stdout
     assert "\x1b" not in found.stdout + found.stderr
     assert max(map(len, found.stdout.splitlines())) <= 80
@@ -214,7 +216,7 @@ def test_a_full_disk_ends_with_exit_code_one_and_leaves_nothing(small: Path) -> 
     assert list((small / "outputs").iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_stopped_run_leaves_the_old_results(number: signal.Signals, small: Path) -> None:
     assert heinit_sim("run", "small.yaml", "--no-plots", cwd=small).returncode == 0
     before = files(small / "outputs" / "small")
@@ -273,6 +275,8 @@ def test_starter_configs_are_listed_written_once_and_valid(tmp_path: Path) -> No
     again = heinit_sim("init", cwd=tmp_path)
     assert again.returncode == 2
     assert (tmp_path / "figure_7_4.yaml").read_text() == "mine"
+    assert heinit_sim("init", "--force", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "figure_7_4.yaml").read_text() != "mine"
 
 
 def test_schema_version_and_help(tmp_path: Path) -> None:

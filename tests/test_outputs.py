@@ -44,6 +44,7 @@ def test_a_run_directory_is_complete_and_its_manifest_true(
     manifest = json.loads((run / "manifest.json").read_text("utf-8"))
     assert manifest["schema_version"] == 1
     assert manifest["seed"] == 0
+    assert manifest["versions"]["blas"]
     assert manifest["run"] == {"host": "here"}
     digests = {
         name: hashlib.sha256(content).hexdigest()
@@ -167,6 +168,10 @@ def test_a_changed_or_missing_file_is_refused(result: SweepResult, tmp_path: Pat
     (run / "networks.npz").unlink()
     with pytest.raises(RunDirectoryError, match=r"networks\.npz: missing"):
         outputs.read_run(run)
+    manifest = (run / "manifest.json").read_text("utf-8")
+    (run / "manifest.json").write_text(manifest.replace('version": 1', 'version": 2'), "utf-8")
+    with pytest.raises(RunDirectoryError, match="schema version 1"):
+        outputs.read_config(run)
     (run / "manifest.json").write_text("{")
     with pytest.raises(RunDirectoryError, match="not a manifest"):
         outputs.read_config(run)

@@ -1,13 +1,16 @@
 """What must not change the numbers, and the two ways to the same numbers."""
 
+import threading
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from heinit_sim import draws, sweep
 from heinit_sim.records import MEASURES, Condition, Measure, SweepConfig, SweepResult
-from heinit_sim.sweep import iter_sweep, plan_passes, run_sweep
+from heinit_sim.sweep import Array, Block, NetworkPass, iter_sweep, plan_passes, run_sweep
 
 VARIANCES = (0.001, 0.02, 0.1, 1.0)
 
@@ -182,10 +185,25 @@ def test_iter_sweep_yields_every_trial_once_and_in_order(monkeypatch: pytest.Mon
     assert [trial for block in blocks for trial in block.trials] == list(range(11))
 
 
-def test_an_abandoned_sweep_stops_its_threads() -> None:
-    import threading
+def test_a_sweep_uses_its_threads_alone_and_stops_them_when_abandoned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    simulated: list[range] = []
+    simulate = sweep._simulate_block
 
+    def counted(
+        seed: int, passes: Sequence[NetworkPass], spare: list[list[Array]], trials: range
+    ) -> Block:
+        simulated.append(trials)
+        return simulate(seed, passes, spare, trials)
+
+    monkeypatch.setattr(sweep, "_BLOCK_BYTES", 2**13)
+    monkeypatch.setattr(sweep, "_simulate_block", counted)
+    alone = threading.active_count()
     blocks = iter_sweep(config(trials=2000), jobs=2)
     next(blocks)
+    assert threading.active_count() == alone + 2
+    assert {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"} == {1}
     blocks.close()
-    assert threading.active_count() == 1
+    assert threading.active_count() == alone
+    assert len(simulated) < 20

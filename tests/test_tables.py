@@ -112,6 +112,30 @@ def test_table_fits_eighty_columns_without_cutting(result: SweepResult) -> None:
     )
 
 
+def test_table_shows_each_number_under_its_head(result: SweepResult) -> None:
+    line = next(line for line in rendered(result, 80) if line.strip().startswith("0.25"))
+    row = tables.summary_rows(result)[0]
+    slopes = [
+        f"{row['forward_decades_per_layer']:+.3f}",
+        f"({row['theory_forward_decades_per_layer']:+.3f})",
+        f"{row['backward_decades_per_layer']:+.3f}",
+        f"({row['theory_backward_decades_per_layer']:+.3f})",
+    ]
+    assert line.split()[3:] == [*slopes, row["verdict"]]
+
+
+def test_a_verdict_of_two_words_fits_eighty_columns() -> None:
+    tapering = CONFIG.replace("width: 8", "width: [160, 40, 10]").replace(
+        "init.variance: [0.25, 0.5]", "init.variance: [0.2]"
+    )
+    mixed = run_sweep(parse_config(tapering))
+    row = tables.summary_rows(mixed)[0]
+    assert row["forward_verdict"] != row["backward_verdict"]
+    assert row["verdict"] == f"{row['forward_verdict']} / {row['backward_verdict']}"
+    lines = rendered(mixed, 80)
+    assert any(line.endswith(row["verdict"]) for line in lines)
+
+
 @pytest.mark.parametrize(
     ("log10_value", "text"),
     [

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.config import parse_config
-from heinit_sim.records import ConditionResult
+from heinit_sim.records import ConditionResult, Pass
 from heinit_sim.sweep import run_sweep
 from heinit_sim.verdict import trend
 
@@ -86,3 +86,21 @@ def test_one_hidden_layer_has_no_slope() -> None:
 def test_theory_beside_the_slope_is_the_mean_field_one() -> None:
     found = trend(simulate(0.01), "backward")
     assert math.isclose(found.theory_decades_per_layer, math.log10(0.5), rel_tol=1e-12)
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_stable_reaches_as_far_as_it_says(direction: Pass) -> None:
+    # One network of 20 hidden layers of 4 ReLU units: a spread of 20 · 5/4 = 25, so a drift of
+    # −12.5 and a standard error of √(π/2 · 6/5 · 25) nats in all.
+    depth, sign = 20, 1 if direction == "forward" else -1
+    drift = -12.5 / depth / math.log(10)
+    error = math.sqrt(math.pi / 2 * 6 / 5 * 25) / depth / math.log(10)
+    allowed = 1 / depth + 3 * error
+    for excess, word in (
+        (0.999 * allowed, "stable"),
+        (-0.999 * allowed, "stable"),
+        (1.001 * allowed, "exploding"),
+        (-1.001 * allowed, "vanishing"),
+    ):
+        line = sign * (drift + excess) * np.arange(depth + 1.0)
+        assert trend(with_medians(line), direction).word == word

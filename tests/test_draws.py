@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from heinit_sim import draws as module
+from heinit_sim.draws import DrawnWeights, Draws, keeps_weights, sample_inputs, sample_weights
+
+WIDTHS = (3, 4, 4, 2)
+
+
+def numbers(seed: int, salt: tuple[int, ...], trials: range) -> np.ndarray:
+    draws = Draws(WIDTHS, 5, salt)
+    weights = sample_weights(seed, draws, trials, [])
+    parts = [sample_inputs(seed, draws, trials), *(weights[k] for k in range(len(WIDTHS) - 1))]
+    return np.concatenate([part.ravel() for part in parts])
+
+
+def test_seeds_salts_trials_layers_and_inputs_have_streams_of_their_own() -> None:
+    salts = [(), (1, 2, 3, 4), (1, 2, 5, 4)]
+    drawn = [numbers(seed, salt, range(3)) for seed in (0, 1) for salt in salts]
+    values = np.concatenate(drawn)
+    assert len(np.unique(values)) == len(values)
+
+
+def test_draws_are_standard_normal() -> None:
+    values = numbers(0, (), range(2000))
+    n = len(values)
+    # the mean, and the mean square, of n independent normals: standard errors 1/√n and √(2/n)
+    assert abs(values.mean()) < 4 / np.sqrt(n)
+    assert abs((values**2).mean() - 1) < 4 * np.sqrt(2 / n)
+
+
+def test_a_trial_is_the_same_wherever_its_block_begins() -> None:
+    whole, part = (DrawnWeights(7, Draws(WIDTHS, 5, ()), t) for t in (range(6), range(4, 6)))
+    assert np.array_equal(whole[1][4:], part[1])
+
+
+def test_spare_arrays_are_used_again_if_they_fit() -> None:
+    draws = Draws(WIDTHS, 5, ())
+    first = sample_weights(0, draws, range(2), [])
+    assert isinstance(first, list)
+    expected = [layer.copy() for layer in first]
+    again = sample_weights(0, draws, range(2), [first])
+    assert isinstance(again, list)
+    assert again[0] is first[0]
+    assert all(np.array_equal(a, b) for a, b in zip(again, expected, strict=True))
+    other = sample_weights(0, draws, range(3), [first])
+    assert isinstance(other, list)
+    assert other[0] is not first[0]
+
+
+def test_weights_are_kept_up_to_the_limit_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = Draws(WIDTHS, 5, ())
+    assert draws.n_weights == 3 * 4 + 4 * 4 + 4 * 2
+    monkeypatch.setattr(module, "_KEPT_BYTES", 2 * 8 * draws.n_weights)
+    assert keeps_weights(draws, 2)
+    assert not keeps_weights(draws, 3)
+    assert isinstance(sample_weights(0, draws, range(3), []), DrawnWeights)
