@@ -1171,7 +1171,8 @@ def test_the_fuzzers_reach_good_configs_too() -> None:
 def test_a_negative_slope_is_zero_or_leaves_float_range_alone(slope: str, fits: bool) -> None:
     text = f"""
 name: a
-network: {{depth: 2, width: 3, input_dim: 3, activation: {{name: leaky_relu, negative_slope: {slope}}}}}
+network:
+  {{depth: 2, width: 3, input_dim: 3, activation: {{name: leaky_relu, negative_slope: {slope}}}}}
 init: {{variance: 1}}
 """
     if fits:
