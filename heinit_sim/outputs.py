@@ -1,30 +1,32 @@
 """The only writer of run directories, and their reader."""
 
-import hashlib
-import json
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_info
 
 from heinit_sim import placement, tables
 from heinit_sim.config import Override, load_config
 from heinit_sim.documents import to_yaml
 from heinit_sim.errors import RunDirectoryError
+from heinit_sim.manifest import (
+    MANIFEST,
+    checked_file,
+    config_hash,
+    read_manifest,
+    sha256,
+    to_json,
+    write_manifest,
+)
 from heinit_sim.records import MEASURES, SweepConfig, SweepResult
 from heinit_sim.sweep import with_theory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SCHEMA_VERSION = 1
-MANIFEST = "manifest.json"
 _TABLES = ("layers.csv", "summary.csv", "networks.npz", "config.yaml")
 _FIGURES = tuple(f"forward_backward.{suffix}" for suffix in ("png", "svg", "pdf"))
 # No date in any of them: the same figure gives the same bytes.
@@ -38,12 +40,6 @@ _METADATA: dict[str, dict[str, str | None]] = {
 def run_files(*, plots: bool) -> tuple[str, ...]:
     """The names of the files that a run writes."""
     return (*_TABLES, *(_FIGURES if plots else ()), MANIFEST)
-
-
-def config_hash(config: SweepConfig) -> str:
-    """SHA-256 of the resolved config, whatever its layout and comments."""
-    text = json.dumps(config.document, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def check_target(directory: Path, config: SweepConfig, *, force: bool) -> None:
@@ -65,7 +61,7 @@ def check_target(directory: Path, config: SweepConfig, *, force: bool) -> None:
             f"{directory}: is not empty and holds no {MANIFEST}, so it is not a run directory; "
             "give another --out"
         )
-    same_config = _manifest(directory).get("config_sha256") == config_hash(config)
+    same_config = read_manifest(directory).get("config_sha256") == config_hash(config)
     if not force and not (same_config and "networks.npz" not in present):
         raise RunDirectoryError(f"{directory}: {placement.HOLDS_RESULTS}")
 
@@ -99,7 +95,7 @@ def write_run(
         _write_results(result, fresh)
         if figure is not None:
             _write_figure(figure, fresh)
-        _write_manifest(result.config, fresh, run or {})
+        write_manifest(result.config, fresh, run or {})
         if (directory / MANIFEST).exists():
             check_target(directory, result.config, force=force)
             placement.replace(directory, fresh, temporary / "old", run_files(plots=True))
@@ -133,12 +129,12 @@ def update_figure(figure: "Figure", directory: Path) -> None:
         WriteError: It cannot be written.
     """
     directory = directory.resolve()
-    manifest = _manifest(directory)
+    manifest = read_manifest(directory)
     with placement.writing(directory, directory) as temporary:
         _write_figure(figure, temporary)
-        files = manifest["files"] | {name: _sha256(temporary / name) for name in _FIGURES}
+        files = manifest["files"] | {name: sha256(temporary / name) for name in _FIGURES}
         manifest["files"] = dict(sorted(files.items()))
-        (temporary / MANIFEST).write_text(_json(manifest), "utf-8", newline="\n")
+        (temporary / MANIFEST).write_text(to_json(manifest), "utf-8", newline="\n")
         for name in (*_FIGURES, MANIFEST):
             (temporary / name).replace(directory / name)
 
@@ -153,8 +149,8 @@ def read_run(directory: Path, overrides: Sequence[Override] = ()) -> SweepResult
     Raises:
         RunDirectoryError: The run is missing, incomplete or not what its manifest says.
     """
-    config = load_config(_checked_file(directory, "config.yaml"), overrides)
-    path = _checked_file(directory, "networks.npz")
+    config = load_config(checked_file(directory, "config.yaml"), overrides)
+    path = checked_file(directory, "networks.npz")
     try:
         with np.load(path, allow_pickle=False) as arrays:
             networks = [
@@ -172,7 +168,7 @@ def read_config(directory: Path) -> SweepConfig:
     Raises:
         RunDirectoryError: There is none, or not the one its manifest names.
     """
-    return load_config(_checked_file(directory, "config.yaml"))
+    return load_config(checked_file(directory, "config.yaml"))
 
 
 def read_summary(directory: Path) -> tuple[SweepConfig, list[tables.Row]]:
@@ -182,7 +178,7 @@ def read_summary(directory: Path) -> tuple[SweepConfig, list[tables.Row]]:
         RunDirectoryError: There is none, or not the one its manifest names.
     """
     config = read_config(directory)
-    path = _checked_file(directory, "summary.csv")
+    path = checked_file(directory, "summary.csv")
     try:
         return config, tables.summary_rows_from_csv(path.read_text("utf-8"), config)
     except ValueError as error:
@@ -224,67 +220,3 @@ def _write_figure(figure: "Figure", directory: Path) -> None:
 def _key(condition: int, quantity: str, statistic: str) -> str:
     """Key of one array (n_networks, K+1) of log10 values in `networks.npz`."""
     return f"condition_{condition}.{quantity}.log10_{statistic}"
-
-
-def _write_manifest(config: SweepConfig, directory: Path, run: Mapping[str, object]) -> None:
-    blas = [library for library in threadpool_info() if library["user_api"] == "blas"]
-    manifest = {
-        "schema_version": SCHEMA_VERSION,
-        "name": config.name,
-        "config_sha256": config_hash(config),
-        "seed": config.seed,
-        "versions": {
-            "heinit-sim": version("heinit-sim"),
-            "python": platform.python_version(),
-            "numpy": version("numpy"),
-            "matplotlib": version("matplotlib"),
-            "blas": [
-                " ".join(
-                    str(library.get(key)) for key in ("internal_api", "version", "architecture")
-                )
-                for library in blas
-            ],
-        },
-        "platform": f"{platform.system()} {platform.machine()}",
-        "files": {path.name: _sha256(path) for path in sorted(directory.iterdir())},
-        "run": dict(run),
-    }
-    (directory / MANIFEST).write_text(_json(manifest), "utf-8", newline="\n")
-
-
-def _manifest(directory: Path) -> dict[str, Any]:
-    path = directory / MANIFEST
-    try:
-        manifest = json.loads(path.read_text("utf-8"))
-        files = manifest["files"]
-    except FileNotFoundError:
-        raise RunDirectoryError(f"{directory}: no {MANIFEST}, so not a run directory") from None
-    except (ValueError, KeyError, TypeError, NotADirectoryError) as error:
-        raise RunDirectoryError(
-            f"{path}: not a manifest of heinit-sim ({error}); remove the directory or give another"
-        ) from error
-    if not isinstance(files, dict) or manifest.get("schema_version") != SCHEMA_VERSION:
-        raise RunDirectoryError(
-            f"{path}: not a manifest of schema version {SCHEMA_VERSION}; remove the directory or "
-            "give another"
-        )
-    return dict(manifest)
-
-
-def _checked_file(directory: Path, name: str) -> Path:
-    """The path of a file of a run, known to be the one its manifest names."""
-    digest = _manifest(directory)["files"].get(name)
-    path = directory / name
-    if not path.is_file():
-        raise RunDirectoryError(f"{path}: missing; run config.yaml of the directory again")
-    if _sha256(path) != digest:
-        raise RunDirectoryError(f"{path}: changed since the run (SHA-256 differs); run it again")
-    return path
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _json(document: Mapping[str, object]) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

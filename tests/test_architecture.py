@@ -13,7 +13,7 @@ from heinit_sim.schema import config_schema
 PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
     {"errors", "records", "activations", "initializers", "scaled"},
-    {"documents", "schema", "gallery", "placement"},
+    {"documents", "schema", "gallery", "placement", "manifest"},
     {"draws", "network", "moments", "theory", "spread", "verdict"},
     {"problems", "curves"},
     {"drafts", "sweep"},

@@ -130,7 +130,7 @@ def test_an_empty_directory_is_filled(result: SweepResult, tmp_path: Path) -> No
     assert "layers.csv" in files(tmp_path / "small")
 
 
-@pytest.mark.parametrize("step", ["savez", "_write_manifest", "copy2", "rename"])
+@pytest.mark.parametrize("step", ["savez", "write_manifest", "copy2", "rename"])
 def test_a_failing_write_leaves_the_old_run(
     step: str, result: SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
