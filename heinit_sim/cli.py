@@ -91,7 +91,7 @@ def run(
         sweep_config = load_config(config, _overrides(sets, seed=seed, trials=trials))
         directory = out or Path("outputs") / sweep_config.name
 
-        from heinit_sim import outputs, sweep, tables
+        from heinit_sim import manifest, outputs, sweep, tables
 
         outputs.check_target(directory, sweep_config, force=force)
         jobs = jobs or sweep.usable_cpus()
@@ -100,7 +100,7 @@ def run(
             return
         start = time.perf_counter()
         result = terminal.simulate(sweep_config, jobs, quiet=quiet)
-        facts = _run_facts(jobs, time.perf_counter() - start)
+        facts = manifest.run_facts(jobs, time.perf_counter() - start)
         figure = result.draw() if plots else None
         outputs.write_run(result, directory, figure=figure, force=force, run=facts)
         rows = tables.summary_rows(result)
@@ -247,16 +247,3 @@ def _overrides(sets: Sequence[str] | None, **flags: str | None) -> list[Any]:
         Override(f"--{key}", key, text) for key, text in flags.items() if text is not None
     ]
     return overrides
-
-
-def _run_facts(jobs: int, seconds: float) -> dict[str, object]:
-    import datetime
-    import platform
-
-    finished = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return {
-        "finished": finished,
-        "simulation_seconds": round(seconds, 3),
-        "jobs": jobs,
-        "host": platform.node(),
-    }

@@ -15,7 +15,6 @@ from heinit_sim.sweep import block_size, plan_passes
 _BASE_BYTES = 130 * 2**20
 # Elementwise work of one layer in both passes, in units of one pass over its activations.
 _SWEEPS_PER_LAYER = 20
-
 # What a layer costs beside its numbers, seen on the same: Python's calls in both passes of a block,
 # and its rows of `layers.csv`.
 _SECONDS_PER_CALLS = 1e-4

@@ -4,6 +4,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,16 @@ def config_hash(config: SweepConfig) -> str:
     """SHA-256 of the resolved config, whatever its layout and comments."""
     text = json.dumps(config.document, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def run_facts(jobs: int, seconds: float) -> dict[str, object]:
+    """What changes from run to run: when, how long, on how many threads and where."""
+    return {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "simulation_seconds": round(seconds, 3),
+        "jobs": jobs,
+        "host": platform.node(),
+    }
 
 
 def write_manifest(config: SweepConfig, directory: Path, run: Mapping[str, object]) -> None:

@@ -1,9 +1,11 @@
 """Real processes on real configs: what a user types, sees and finds on disk."""
 
+import contextlib
 import csv
 import io
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -312,3 +314,27 @@ def test_a_grid_fits_eighty_columns(small: Path) -> None:
     lines = found.stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert sum("linear" in line for line in lines) == 2
+
+
+def test_progress_on_a_terminal_counts_every_network_and_changes_no_number(small: Path) -> None:
+    arguments = ("run", "small.yaml", "--trials", "600", "--no-plots", "--out")
+    assert heinit_sim(*arguments, "piped", cwd=small).returncode == 0
+    terminal, end = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "heinit_sim", *arguments, "shown"],
+        cwd=small,
+        stdout=subprocess.DEVNULL,
+        stderr=end,
+        env={**os.environ, "TERM": "xterm", "NO_COLOR": ""},
+    ) as process:
+        os.close(end)
+        shown = b""
+        with contextlib.suppress(OSError):  # the terminal's other end is gone
+            while part := os.read(terminal, 65536):
+                shown += part
+    os.close(terminal)
+    assert process.returncode == 0
+    assert b"600/600" in shown
+    piped, watched = files(small / "piped"), files(small / "shown")
+    assert piped["networks.npz"] == watched["networks.npz"]
+    assert piped["layers.csv"] == watched["layers.csv"]

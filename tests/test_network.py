@@ -157,6 +157,17 @@ def test_scaled_arithmetic_has_the_bits_of_the_direct_one(alpha: float, target: 
             dl_df = np.where(fs[k - 1] > 0, dl_dh, alpha * dl_dh)
 
 
+@pytest.mark.parametrize("alpha", [1e-6, 0.2, 1e3])
+def test_mantissas_stay_where_the_product_of_two_squares_is_within_float_range(
+    alpha: float,
+) -> None:
+    weights, x = draw((40,) * 160 + (1,))
+    for layers in passes(weights, (1.0,) * len(weights), x, alpha, target=0.0).values():
+        norms = np.array([float(np.linalg.norm(layer.mantissa)) for layer in layers])
+        assert norms.max() < 2.0**208
+        assert norms.min() > 2.0**-208
+
+
 def test_scale_law_is_exact_to_the_last_bit_for_powers_of_four() -> None:
     weights, x = draw()
     once = passes(weights, STDS, x, 0.2, target=0.0)
