@@ -1,61 +1,29 @@
-"""Typer arguments in, one library call per stage, Rich out, exit codes.
+"""Commands that simulate, show and check: arguments in, one library call per stage, Rich out.
 
 NumPy and matplotlib are imported inside the commands that use them: `--help` stays quick.
 """
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
 
 from heinit_sim import terminal
-from heinit_sim.errors import ConfigError, HeinitSimError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-
-app = typer.Typer(
-    help="Simulate weight initialisation: forward and backward variance of deep networks.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+from heinit_sim.errors import ConfigError
+from heinit_sim.shell import (
+    ConfigArgument,
+    JsonOption,
+    RunArgument,
+    SeedOption,
+    SetOption,
+    TrialsOption,
+    app,
+    errors,
+    overrides,
 )
-
-ConfigArgument = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="YAML file, or - for standard input.")
-]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Directory that `run` wrote.")]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Replace a value; KEY=A,B,C sweeps it."),
-]
-SeedOption = Annotated[str | None, typer.Option("--seed", metavar="N", help="Replace the seed.")]
-TrialsOption = Annotated[
-    str | None, typer.Option("--trials", metavar="N", help="Replace the number of networks.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
-
-
-@app.callback(invoke_without_command=True)
-def _main(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
-    ] = False,
-) -> None:
-    if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(f"heinit-sim {installed('heinit-sim')}")
-        raise typer.Exit
 
 
 @app.command()
@@ -85,10 +53,10 @@ def run(
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the figure.")] = True,
 ) -> None:
     """Simulate a config, print its summary and write its run."""
-    with _errors():
+    with errors():
         from heinit_sim.config import load_config
 
-        sweep_config = load_config(config, _overrides(sets, seed=seed, trials=trials))
+        sweep_config = load_config(config, overrides(sets, seed=seed, trials=trials))
         directory = out or Path("outputs") / sweep_config.name
 
         from heinit_sim import manifest, outputs, sweep, tables
@@ -128,18 +96,18 @@ def plot(
     ] = None,
 ) -> None:
     """Redraw the figure of saved runs, without simulating."""
-    with _errors():
+    with errors():
         from heinit_sim import outputs
 
-        overrides = _overrides(sets)
-        if any(not override.key.startswith("figure.") for override in overrides):
+        replaced = overrides(sets)
+        if any(not override.key.startswith("figure.") for override in replaced):
             raise ConfigError(["--set: error: plot takes figure.* only; the rest is simulated"])
-        if overrides and out is None:
+        if replaced and out is None:
             raise ConfigError(["--set: error: another figure than the run's own needs --out DIR"])
         if out is not None and len(run_dirs) > 1:
             raise ConfigError(["--out: error: takes one RUN_DIR at a time"])
         for directory in run_dirs:
-            figure = outputs.read_run(directory, overrides).draw()
+            figure = outputs.read_run(directory, replaced).draw()
             if out is None:
                 outputs.update_figure(figure, directory)
             else:
@@ -150,7 +118,7 @@ def plot(
 @app.command()
 def show(run_dir: RunArgument, json_: JsonOption = False) -> None:
     """Print the summary table of a saved run."""
-    with _errors():
+    with errors():
         from heinit_sim import outputs
 
         config, rows = outputs.read_summary(run_dir)
@@ -165,17 +133,17 @@ def validate(
     trials: TrialsOption = None,
 ) -> None:
     """Check a config; say what is wrong with it, all at once."""
-    with _errors():
+    with errors():
         from heinit_sim.config import load_config
 
-        found = load_config(config, _overrides(sets, seed=seed, trials=trials))
+        found = load_config(config, overrides(sets, seed=seed, trials=trials))
         typer.echo(f"{'<stdin>' if config == '-' else config}: valid: {terminal.plan_size(found)}")
 
 
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of configs."""
-    with _errors():
+    with errors():
         from heinit_sim.config import config_schema
 
         terminal.print_json(config_schema())
@@ -193,7 +161,7 @@ def init(
 
     NAME.yaml in this directory; without a name, figure_7_4.yaml.
     """
-    with _errors():
+    with errors():
         from heinit_sim.gallery import gallery, gallery_text
 
         if list_:
@@ -208,42 +176,3 @@ def init(
         except FileExistsError:
             raise ConfigError([f"{path}: exists; give --force to replace it"]) from None
         typer.echo(f"Wrote {path}; now: heinit-sim run {path}", err=True)
-
-
-@contextlib.contextmanager
-def _errors() -> Iterator[None]:
-    """The one place where known errors become one line each and an exit code."""
-    stopped_by: list[int] = []
-
-    def stop(number: int, _frame: object) -> NoReturn:
-        stopped_by.append(number)
-        raise SystemExit(128 + number)
-
-    for number in {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
-        signal.signal(number, stop)
-    try:
-        yield
-        sys.stdout.flush()
-    except HeinitSimError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(error.exit_code) from None
-    except OSError as error:
-        typer.echo(f"heinit-sim: {error}", err=True)
-        raise typer.Exit(1) from None
-    except MemoryError:
-        typer.echo("heinit-sim: out of memory; --dry-run estimates what a run takes", err=True)
-        raise typer.Exit(1) from None
-    except BaseException:
-        if stopped_by:  # also where a library made another exception of it
-            raise SystemExit(128 + stopped_by[0]) from None
-        raise
-
-
-def _overrides(sets: Sequence[str] | None, **flags: str | None) -> list[Any]:
-    from heinit_sim.config import Override, parse_override
-
-    overrides = [parse_override("--set", text) for text in sets or ()]
-    overrides += [
-        Override(f"--{key}", key, text) for key, text in flags.items() if text is not None
-    ]
-    return overrides

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from heinit_sim import documents, problems
 from heinit_sim.errors import ConfigError
+from heinit_sim.kinds import DEFAULT_ACTIVATION
 from heinit_sim.problems import Keys
-from heinit_sim.schema import DEFAULT_ACTIVATION
 
 Tree = dict[str, object]
 Place = tuple[int, int, int]

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from rich.table import Table
+
     from heinit_sim.records import SweepConfig, SweepResult
     from heinit_sim.tables import Row
 
@@ -58,7 +60,7 @@ def print_summary(
     from heinit_sim import tables
 
     if not json_:
-        _print_table(config, rows)
+        print_table(tables.to_summary_table(config, rows))
         return
     document = {
         "directory": str(directory),
@@ -118,13 +120,11 @@ def print_json(document: object) -> None:
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def _print_table(config: SweepConfig, rows: Sequence[Row]) -> None:
-    """Print the summary table; through a pipe as plain text, as wide as it needs to be."""
+def print_table(table: Table) -> None:
+    """Print a table; through a pipe as plain text, as wide as it needs to be."""
     from io import StringIO
 
     from rich.console import Console
-
-    from heinit_sim import tables
 
     terminal = sys.stdout.isatty()
     plain = not terminal or bool(os.environ.get("NO_COLOR"))
@@ -136,5 +136,5 @@ def _print_table(config: SweepConfig, rows: Sequence[Row]) -> None:
         color_system=None if plain else "auto",
     )
     with console.capture() as capture:
-        console.print(tables.to_summary_table(config, rows))
+        console.print(table)
     typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))

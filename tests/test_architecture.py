@@ -13,14 +13,15 @@ from heinit_sim.schema import config_schema
 PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
     {"errors", "records", "activations", "initializers", "scaled"},
-    {"documents", "schema", "gallery", "placement", "manifest"},
-    {"draws", "network", "moments", "theory", "spread", "verdict"},
+    {"documents", "kinds", "gallery", "placement", "manifest"},
+    {"schema", "draws", "network", "moments", "theory", "spread", "verdict"},
     {"problems", "curves"},
     {"drafts", "sweep"},
     {"config", "cost", "tables", "figures"},
     {"outputs"},
     {"terminal"},
-    {"cli"},
+    {"shell"},
+    {"cli", "analysis"},
     {"__init__", "__main__"},
 ]
 RANK = {module: rank for rank, modules in enumerate(RANKS) for module in modules}
@@ -29,14 +30,14 @@ EXCEPTIONS = {("records", "figures")}
 # Words that belong to one room (or, for NumPy and matplotlib, to the rooms that may load them).
 HOMES = {
     r"^\s*(import|from) yaml\b": {"documents"},
-    r"\bpydantic\b": {"schema", "problems"},
+    r"\bpydantic\b": {"kinds", "schema", "problems"},
     r"\bnp\.maximum\(z": {"activations"},
     r"\bSeedSequence\(": {"draws"},
     r"\bThreadPoolExecutor\(": {"sweep"},
     r"\bax\.": {"figures"},
     r"\.savefig\(": {"outputs"},
     r"\bmkdir\(": {"outputs", "placement"},
-    r"\btyper\.Exit\b": {"cli"},
+    r"\btyper\.Exit\b": {"shell"},
     r"\bprint\(": {"terminal"},
     r"\bpyplot\b": set(),
 }
@@ -88,7 +89,19 @@ def test_a_line_knows_its_room(pattern: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["cli", "terminal", "config", "documents", "drafts", "problems", "schema"]
+    "module",
+    [
+        "cli",
+        "analysis",
+        "shell",
+        "terminal",
+        "config",
+        "documents",
+        "drafts",
+        "problems",
+        "schema",
+        "kinds",
+    ],
 )
 def test_reading_a_config_loads_neither_numpy_nor_matplotlib(module: str) -> None:
     top = ast.parse(modules()[module]).body

@@ -25,8 +25,8 @@ from heinit_sim.config import (
 from heinit_sim.documents import parse, to_yaml
 from heinit_sim.errors import ConfigError
 from heinit_sim.initializers import SCHEMES
+from heinit_sim.kinds import ActivationName
 from heinit_sim.records import FigureConfig, SweepConfig
-from heinit_sim.schema import ActivationName
 
 CONFIGS = sorted(Path(__file__).parents[1].glob("configs/*.yaml"))
 

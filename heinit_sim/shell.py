@@ -1,0 +1,93 @@
+"""What every command shares: the application, its common arguments, its one error boundary."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from heinit_sim.errors import HeinitSimError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+app = typer.Typer(
+    help="Simulate weight initialisation: forward and backward variance of deep networks.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+ConfigArgument = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="YAML file, or - for standard input.")
+]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Directory that `run` wrote.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Replace a value; KEY=A,B,C sweeps it."),
+]
+SeedOption = Annotated[str | None, typer.Option("--seed", metavar="N", help="Replace the seed.")]
+TrialsOption = Annotated[
+    str | None, typer.Option("--trials", metavar="N", help="Replace the number of networks.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"heinit-sim {installed('heinit-sim')}")
+        raise typer.Exit
+
+
+@contextlib.contextmanager
+def errors() -> Iterator[None]:
+    """The one place where known errors become one line each and an exit code."""
+    stopped_by: list[int] = []
+
+    def stop(number: int, _frame: object) -> NoReturn:
+        stopped_by.append(number)
+        raise SystemExit(128 + number)
+
+    for number in {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
+        signal.signal(number, stop)
+    try:
+        yield
+        sys.stdout.flush()
+    except HeinitSimError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(error.exit_code) from None
+    except OSError as error:
+        typer.echo(f"heinit-sim: {error}", err=True)
+        raise typer.Exit(1) from None
+    except MemoryError:
+        typer.echo("heinit-sim: out of memory; --dry-run estimates what a run takes", err=True)
+        raise typer.Exit(1) from None
+    except BaseException:
+        if stopped_by:  # also where a library made another exception of it
+            raise SystemExit(128 + stopped_by[0]) from None
+        raise
+
+
+def overrides(sets: Sequence[str] | None, **flags: str | None) -> list[Any]:
+    """What `--set` and the short options replace in a config, in this order."""
+    from heinit_sim.config import Override, parse_override
+
+    overrides = [parse_override("--set", text) for text in sets or ()]
+    overrides += [
+        Override(f"--{key}", key, text) for key, text in flags.items() if text is not None
+    ]
+    return overrides
