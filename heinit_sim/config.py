@@ -174,6 +174,7 @@ def _condition(
         activation=activation.name,
         activation_options=activation.options,
         weight_variances=variances,
+        bias_variance=config.init.bias_variance,
         n_inputs=config.inputs.count,
         target=config.loss.target,
     )

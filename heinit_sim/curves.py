@@ -47,7 +47,7 @@ def curves_of(result: SweepResult, direction: Pass) -> list[Curve]:
         depth = one.condition.depth
         layers = np.linspace(0, depth, min(depth, MAX_LAYERS) + 1).round().astype(np.int64)
         seen = spread(factor * one.networks[measure][:, layers])
-        exact = bool(np.isfinite(one.theory[measure]).all())
+        exact = one.theory_kind == "exact" and bool(np.isfinite(one.theory[measure]).all())
         theory = factor * (one.theory if exact else one.mean_field)[measure][layers]
         label = _label(one.condition) + ("" if np.isfinite(seen.median).any() else " (all zero)")
         ink = color * (0.6, 0.6, 0.6, 1.0)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 # First element of every spawn key: what the stream is for.
-_WEIGHTS, _INPUTS = 0, 1
+_WEIGHTS, _INPUTS, _BIASES = 0, 1, 2
 # Weights of a block larger than this are drawn again in the backward pass, not kept.
 _KEPT_BYTES = 2**28
 
@@ -80,6 +80,15 @@ def sample_inputs(seed: int, draws: Draws, trials: range) -> Array:
     x = np.empty((len(trials), draws.n_inputs, draws.widths[0]))
     _sample(x, seed, _INPUTS, trials, 0, draws.salt)
     return np.ascontiguousarray(x.swapaxes(-1, -2))
+
+
+def sample_biases(seed: int, draws: Draws, trials: range) -> list[Array]:
+    """Draw β_k/σ_b of the layers 0 … K, each (n_networks, D_{k+1}, 1)."""
+    shapes = [(len(trials), width, 1) for width in draws.widths[1:]]
+    return [
+        _sample(np.empty(shape), seed, _BIASES, trials, k, draws.salt)
+        for k, shape in enumerate(shapes)
+    ]
 
 
 def _sample(out: Array, seed: int, tag: int, trials: range, k: int, salt: tuple[int, ...]) -> Array:

@@ -13,7 +13,24 @@ if TYPE_CHECKING:
 else:
     Scheme = Literal[tuple(SCHEMES)]
 
-ActivationName = Literal["relu", "linear", "leaky_relu"]
+ActivationName = Literal[
+    "relu",
+    "leaky_relu",
+    "linear",
+    "tanh",
+    "sigmoid",
+    "erf",
+    "hard_tanh",
+    "softsign",
+    "elu",
+    "selu",
+    "gelu",
+    "gelu_tanh",
+    "silu",
+    "mish",
+    "softplus",
+    "relu6",
+]
 Quantity = Literal["variance", "second_moment", "std"]
 Draws = Literal["common", "independent"]
 DEFAULT_ACTIVATION: ActivationName = "relu"
@@ -54,7 +71,11 @@ SLOPE = "a number from -1000 to 1000"
 GAIN = "a number above 0 and at most 1000000"
 RANGE = "null or a list of two numbers from -1000000 to 1000000, the lower first"
 SWEEP = "a mapping from dotted paths to lists of values"
-ACTIVATION = "relu, linear, leaky_relu or a mapping like {name: leaky_relu, negative_slope: 0.2}"
+ACTIVATION = (
+    f"one of {', '.join(get_args(ActivationName))}, "
+    "or a mapping like {name: leaky_relu, negative_slope: 0.2}"
+)
+BIAS = "a number of at least 0"
 
 Depth = Annotated[int, integer("Hidden layers, K", 1, 100_000)]
 Units = Annotated[int, Field(ge=1, le=65_536)]
@@ -69,6 +90,7 @@ Slope = Annotated[
     float, described(f"Slope below zero of leaky_relu, {LEAKY_SLOPE}", SLOPE, ge=-1000, le=1000)
 ]
 Variance = Annotated[float, described("Variance of all weights, σ²_Ω", "a number above 0", gt=0)]
+BiasVariance = Annotated[float, described("Variance of all biases, σ²_b", BIAS, ge=0)]
 SchemeName = Annotated[Scheme, described("How fans set σ²_Ω", f"one of {', '.join(SCHEMES)}")]
 ModeName = Annotated[Mode, choice("Fan to divide by, if not the scheme's", Mode)]
 Gain = Annotated[

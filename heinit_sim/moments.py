@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.records import Statistic
+from heinit_sim.records import INPUT_0, Statistic
 from heinit_sim.scaled import Exponents, Scaled
 
 Array = NDArray[np.float64]
@@ -28,7 +28,7 @@ class UnitMoments(NamedTuple):
     variance: Array
     """V, (..., n_inputs), ddof 0."""
     exponent: Exponents
-    """e, (...); one for all layers that came together."""
+    """e, (...); its first axis may be one for all layers that came together."""
 
 
 def unit_moments(z: Scaled) -> UnitMoments:
@@ -46,11 +46,10 @@ def unit_moments(z: Scaled) -> UnitMoments:
 
 def joined(layers: Sequence[UnitMoments]) -> UnitMoments:
     """The moments of layers that came one or two at a time, along the first axis."""
-    counts = [len(layer.mean) for layer in layers]
     return UnitMoments(
         np.concatenate([layer.mean for layer in layers]),
         np.concatenate([layer.variance for layer in layers]),
-        np.repeat(np.concatenate([layer.exponent for layer in layers]), counts, axis=0),
+        np.concatenate([np.broadcast_to(z.exponent, z.mean.shape[:-1]) for z in layers]),
     )
 
 
@@ -72,7 +71,7 @@ def outer_moments(a: UnitMoments, b: UnitMoments) -> UnitMoments:
 
 
 def log10_moments(layers: UnitMoments) -> dict[Statistic, Array]:
-    """log10 of the second moment and of the variance over units and inputs.
+    """log10 of the second moment and variance over units and inputs; of input 0 alone.
 
     Args:
         layers: Moments over units of the layers 0 … K, (K+1, ..., n_inputs).
@@ -84,6 +83,7 @@ def log10_moments(layers: UnitMoments) -> dict[Statistic, Array]:
     moments: dict[Statistic, Array] = {
         "second_moment": within + (layers.mean**2).mean(axis=-1),
         "variance": within + layers.mean.var(axis=-1),
+        INPUT_0: layers.variance[..., 0] + layers.mean[..., 0] ** 2,
     }
     return {statistic: _log10(moment, layers.exponent) for statistic, moment in moments.items()}
 

@@ -1,11 +1,12 @@
 """Forward and backward passes of fully connected networks, batched: pure functions of arrays.
 
-    f_k = Ω_k h_k,   h_{k+1} = a[f_k],   ℓ = Σ_o (f_K,o − y)²        (zero biases)
+    f_k = β_k + Ω_k h_k,   h_{k+1} = a[f_k],   ℓ = Σ_o (f_K,o − y)²
 
 The weights are handed over as Ω_k/σ_k and σ_k, so that one set of standard-normal draws serves
 every variance. Activations and gradients have one row per unit and one column per input; leading
 axes, if any, run over independent networks, of Ω as well. Both passes yield layer by layer and
-keep nothing.
+keep nothing. Gradients are rescaled on the way at any depth; activations where that commutes with
+a[·], in a positively homogeneous network without biases.
 
 Source: Prince, Understanding Deep Learning (2023), eq. 7.6 and 7.13.
 """
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.activations import Activation
+from heinit_sim.errors import FloatRangeError
 from heinit_sim.records import Quantity
 from heinit_sim.scaled import Scaled, minus, product, scaled
 
@@ -25,7 +27,9 @@ Array = NDArray[np.float64]
 # Layers between two looks at the range of the mantissas; a look costs as much as an activation.
 # Slopes of activations are 0 or between 1e-6 and 1e3 in size: four layers of them change a norm by
 # at most 2^±80, and its square stays within 2^±416.
-_SETTLE_EVERY = 4
+SETTLE_EVERY = 4
+# What cannot be rescaled ends here: its square must leave room for the sum of a layer.
+_LARGEST = 2.0**500
 
 
 class Weights(Protocol):
@@ -35,25 +39,36 @@ class Weights(Protocol):
 
 
 def iter_forward(
-    weights: Weights, stds: Sequence[float], x: Array, activation: Activation
+    weights: Weights,
+    stds: Sequence[float],
+    x: Array,
+    activation: Activation,
+    biases: Sequence[Array] | None = None,
 ) -> Iterator[Scaled]:
     """Yield h_0, then f_k with h_{k+1} for k = 0 … K−1, then f_K.
 
-    h_0 = x,   f_k = σ_k Ω_k h_k,   h_{k+1} = a[f_k]. One or two layers at a time, as they have the
-    same shape: stacked along a new first axis, all the networks' numbers in one array.
+    h_0 = x,   f_k = β_k + σ_k Ω_k h_k,   h_{k+1} = a[f_k]. One or two layers at a time, as they
+    have the same shape: stacked along a new first axis, all the networks' numbers in one array.
 
     Args:
         weights: Ω_k/σ_k of the layers 0 … K, each (..., fan_out, fan_in).
         stds: σ_k of the same layers.
         x: Inputs, (..., D_0, n_inputs).
-        activation: a, positively homogeneous.
+        activation: a; the activations are rescaled on the way if it is positively homogeneous.
+        biases: β_k of the same layers, (..., fan_out, 1); then nothing is rescaled either.
+
+    Raises:
+        FloatRangeError: A network that is not rescaled left the range of a float.
     """
+    if biases is not None or activation.negative_slope is None:
+        yield from _iter_unscaled(weights, stds, x, activation, biases)
+        return
     h = scaled(x)
     yield Scaled(h.mantissa[np.newaxis], h.exponent[np.newaxis])
     for k in range(len(stds) - 1):
         omega = weights[k]
         pair = _layers(2, h, omega.shape[-2])
-        settle = k % _SETTLE_EVERY == 0
+        settle = k % SETTLE_EVERY == 0
         f = product(stds[k], omega, h, out=pair[0], settle=settle)
         h = Scaled(activation.value(f.mantissa, pair[1]), f.exponent)
         yield Scaled(pair, f.exponent[np.newaxis])
@@ -68,6 +83,7 @@ def iter_backward(
     stds: Sequence[float],
     dl_df: Scaled,
     derivatives: Sequence[NDArray[np.float64] | NDArray[np.bool_]],
+    settle_every: int = SETTLE_EVERY,
 ) -> Iterator[Scaled]:
     """Yield ∂ℓ/∂f_K, then ∂ℓ/∂h_k with ∂ℓ/∂f_{k−1} for k = K … 1, then ∂ℓ/∂h_0 (eq. 7.13).
 
@@ -79,12 +95,13 @@ def iter_backward(
         stds: σ_k of the same layers.
         dl_df: ∂ℓ/∂f_K, (..., D_o, n_inputs).
         derivatives: a'[f_k] of the hidden layers k = 0 … K−1.
+        settle_every: Layers between two looks at the range; 1 where slopes may be tiny.
     """
     yield Scaled(dl_df.mantissa[np.newaxis], dl_df.exponent[np.newaxis])
     for k in reversed(range(1, len(stds))):
         transposed = weights[k].swapaxes(-1, -2)
         pair = _layers(2, dl_df, transposed.shape[-2])
-        settle = k % _SETTLE_EVERY == 0
+        settle = k % settle_every == 0
         dl_dh = product(stds[k], transposed, dl_df, out=pair[0], settle=settle)
         masked = np.multiply(derivatives[k - 1], dl_dh.mantissa, out=pair[1])
         dl_df = Scaled(masked, dl_dh.exponent)
@@ -124,6 +141,42 @@ def scale_law(weight_variances: Sequence[float]) -> dict[Quantity, Array]:
         "grad_weight": 2 * total - own.astype(np.longdouble),
     }
     return {quantity: shift.astype(np.float64) for quantity, shift in shifts.items()}
+
+
+def _iter_unscaled(
+    weights: Weights,
+    stds: Sequence[float],
+    x: Array,
+    activation: Activation,
+    biases: Sequence[Array] | None,
+) -> Iterator[Scaled]:
+    """The forward pass in plain floats: every exponent is 0."""
+    h = Scaled(x, np.zeros(x.shape[:-2], np.int64))
+    yield Scaled(x[np.newaxis], h.exponent[np.newaxis])
+    for k, std in enumerate(stds):
+        omega = weights[k]
+        hidden = k < len(stds) - 1
+        layers = _layers(2 if hidden else 1, h, omega.shape[-2])
+        f = np.matmul(omega, h.mantissa, out=layers[0])
+        f *= std
+        if biases is not None:
+            f += biases[k]
+        _check_range(f, h.mantissa, k)
+        if hidden:
+            h = Scaled(activation.value(f, layers[1]), h.exponent)
+        yield Scaled(layers, h.exponent[np.newaxis])
+
+
+def _check_range(f: Array, h: Array, k: int) -> None:
+    """Stop before a pre-activation that float range, not the network, makes infinite or zero."""
+    size = np.abs(f).max(axis=(-1, -2))
+    lost = (size < 1 / _LARGEST) & np.any(h, axis=(-1, -2))
+    if not (size < _LARGEST).all() or lost.any():
+        what = "underflow" if lost.any() else "overflow"
+        raise FloatRangeError(
+            f"{what} at layer {k}: only relu, leaky_relu and linear networks without biases are "
+            "carried past the range of a float; take fewer layers or another variance"
+        )
 
 
 def _layers(count: int, like: Scaled, n_units: int) -> Array:

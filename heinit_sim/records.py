@@ -15,7 +15,7 @@ Pass = Literal["forward", "backward"]
 Quantity = Literal[
     "preactivation", "activation", "grad_preactivation", "grad_activation", "grad_weight"
 ]
-Statistic = Literal["second_moment", "variance"]
+Statistic = Literal["second_moment", "variance", "input_0_second_moment"]
 Measure = tuple[Quantity, Statistic]
 
 PASS_OF: dict[Quantity, Pass] = {
@@ -26,7 +26,10 @@ PASS_OF: dict[Quantity, Pass] = {
     "grad_weight": "backward",
 }
 STATISTICS: tuple[Statistic, ...] = ("second_moment", "variance")
-MEASURES: tuple[Measure, ...] = tuple((q, s) for q in PASS_OF for s in STATISTICS)
+"""What the tables show, of all inputs of a batch together."""
+INPUT_0: Statistic = "input_0_second_moment"
+"""Over the units alone, for the first input of the batch: its law is known step by step."""
+MEASURES: tuple[Measure, ...] = tuple((q, s) for q in PASS_OF for s in (*STATISTICS, INPUT_0))
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Condition:
     """Inputs in the batch, x ~ N(0, I)."""
     target: float
     """y of the least-squares loss Σ_o (f_K,o − y)²."""
+    bias_variance: float = 0.0
+    """σ²_b of the layers 0 … K; 0 for no biases."""
 
     @property
     def depth(self) -> int:
@@ -91,9 +96,11 @@ class ConditionResult:
     condition: Condition
     networks: Mapping[Measure, NDArray[np.float64]]
     """(quantity, statistic) -> (n_networks, K+1): one number per network and layer."""
+    theory_kind: Literal["exact", "mean_field"]
+    """What `theory` is: exact at finite width, or the infinite-width recursion."""
     theory: Mapping[Measure, NDArray[np.float64]]
-    """(quantity, statistic) -> (K+1,): exact mean over networks at finite width; NaN where no
-    closed form is known."""
+    """(quantity, statistic) -> (K+1,): the predicted mean over networks; NaN where it is not
+    known."""
     mean_field: Mapping[Measure, NDArray[np.float64]]
     """(quantity, statistic) -> (K+1,): the infinite-width prediction, the textbook's."""
     log_norm_spread: float

@@ -33,6 +33,12 @@ def scaled(array: NDArray[np.float64]) -> Scaled:
     return Scaled(mantissa, _settle(mantissa, np.zeros(array.shape[:-2], np.int64)))
 
 
+def rescaled(array: Scaled) -> Scaled:
+    """A copy in which every matrix has an exponent of its own."""
+    own = scaled(array.mantissa)
+    return Scaled(own.mantissa, own.exponent + array.exponent)
+
+
 def product(
     factor: float,
     matrix: NDArray[np.float64],

@@ -92,6 +92,7 @@ class Init(_Model):
     scheme: kinds.SchemeName | None = kinds.or_null(kinds.SchemeName)
     mode: kinds.ModeName | None = kinds.or_null(kinds.ModeName)
     gain: kinds.Gain | None = kinds.or_null(kinds.Gain)
+    bias_variance: kinds.BiasVariance = 0.0
 
     @field_validator("scheme", "mode", "gain")
     @classmethod
@@ -141,6 +142,7 @@ class Sweep(_Model):
     init_scheme: list[kinds.SchemeName] = kinds.swept("init.scheme")
     init_mode: list[kinds.ModeName] = kinds.swept("init.mode")
     init_gain: list[kinds.Gain] = kinds.swept("init.gain")
+    init_bias_variance: list[kinds.BiasVariance] = kinds.swept("init.bias_variance")
     inputs_distribution: list[kinds.Distribution] = kinds.swept("inputs.distribution")
     inputs_count: list[kinds.Count] = kinds.swept("inputs.count")
     loss_name: list[kinds.LossName] = kinds.swept("loss.name")

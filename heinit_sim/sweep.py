@@ -14,10 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from heinit_sim.activations import make_activation
-from heinit_sim.draws import Draws, sample_inputs, sample_weights
+from heinit_sim.activations import Activation, make_activation
+from heinit_sim.draws import Draws, sample_biases, sample_inputs, sample_weights
+from heinit_sim.errors import FloatRangeError
+from heinit_sim.mean_field import mean_field
 from heinit_sim.moments import joined, log10_moments, outer_moments, taken, unit_moments
-from heinit_sim.network import Weights, iter_backward, iter_forward, loss_gradient, scale_law
+from heinit_sim.network import (
+    SETTLE_EVERY,
+    Weights,
+    iter_backward,
+    iter_forward,
+    loss_gradient,
+    scale_law,
+)
 from heinit_sim.records import (
     Condition,
     ConditionResult,
@@ -27,8 +36,8 @@ from heinit_sim.records import (
     SweepConfig,
     SweepResult,
 )
-from heinit_sim.scaled import Scaled
-from heinit_sim.theory import exact, log_norm_spread, mean_field
+from heinit_sim.scaled import Scaled, rescaled
+from heinit_sim.theory import exact, log_norm_spread
 
 Array = NDArray[np.float64]
 Measured = Mapping[Measure, Array]
@@ -48,7 +57,12 @@ class NetworkPass:
     activation: str
     activation_options: tuple[tuple[str, float], ...]
     stds: tuple[float, ...]
+    bias_std: float
     target: float
+
+    def make_activation(self) -> Activation:
+        """Its activation function."""
+        return make_activation(self.activation, dict(self.activation_options))
 
 
 @dataclass(frozen=True)
@@ -62,9 +76,15 @@ class Block:
 def obeys_scale_law(condition: Condition) -> bool:
     """Whether the condition's moments follow from the unit-variance network's by a factor.
 
-    Every activation here is positively homogeneous and every bias zero, so y = 0 decides.
+    That takes a positively homogeneous activation, zero biases and y = 0.
     """
-    return condition.target == 0.0
+    return is_homogeneous(condition) and condition.target == 0.0
+
+
+def is_homogeneous(condition: Condition) -> bool:
+    """Whether a factor of the inputs is a factor of every layer: no biases, a[rz] = r a[z]."""
+    activation = make_activation(condition.activation, condition.activation_options)
+    return activation.negative_slope is not None and condition.bias_variance == 0.0
 
 
 def plan_passes(config: SweepConfig) -> list[NetworkPass]:
@@ -134,19 +154,9 @@ def collect(config: SweepConfig, blocks: Sequence[Block]) -> SweepResult:
 
 def with_theory(config: SweepConfig, networks: Sequence[Measured]) -> SweepResult:
     """The result of a sweep from what each condition's networks showed."""
-    results = []
-    for condition, measured in zip(config.conditions, networks, strict=True):
-        slope = make_activation(condition.activation, condition.activation_options).negative_slope
-        results.append(
-            ConditionResult(
-                condition,
-                measured,
-                theory=exact(condition, slope),
-                mean_field=mean_field(condition, slope),
-                log_norm_spread=log_norm_spread(condition, slope),
-            )
-        )
-    return SweepResult(config, tuple(results))
+    return SweepResult(
+        config, tuple(_with_theory(*one) for one in zip(config.conditions, networks, strict=True))
+    )
 
 
 def block_size(config: SweepConfig) -> int:
@@ -160,6 +170,16 @@ def usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _with_theory(condition: Condition, measured: Measured) -> ConditionResult:
+    activation = make_activation(condition.activation, condition.activation_options)
+    slope = activation.negative_slope
+    wide = mean_field(condition, activation)
+    if slope is None or condition.bias_variance > 0:
+        return ConditionResult(condition, measured, "mean_field", wide, wide, log_norm_spread=0.0)
+    spread = log_norm_spread(condition, slope)
+    return ConditionResult(condition, measured, "exact", exact(condition, slope), wide, spread)
 
 
 def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:
@@ -177,6 +197,7 @@ def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:
         condition.activation,
         tuple(sorted(condition.activation_options.items())),
         stds,
+        math.sqrt(condition.bias_variance),
         condition.target,
     )
 
@@ -189,21 +210,29 @@ def _simulate_block(
     for draws in dict.fromkeys(p.draws for p in passes):
         x = sample_inputs(seed, draws, trials)
         weights = sample_weights(seed, draws, trials, spare)
-        for network_pass in passes:
-            if network_pass.draws == draws:
-                measured[network_pass] = _measure(network_pass, weights, x)
+        own = [network_pass for network_pass in passes if network_pass.draws == draws]
+        betas = sample_biases(seed, draws, trials) if any(p.bias_std for p in own) else []
+        for network_pass in own:
+            biases = [network_pass.bias_std * b for b in betas] if network_pass.bias_std else None
+            try:
+                measured[network_pass] = _measure(network_pass, weights, x, biases)
+            except FloatRangeError as error:
+                where = f"networks {trials[0]} to {trials[-1]}, {network_pass.activation}"
+                raise FloatRangeError(f"{where}: {error}") from None
         if isinstance(weights, list):
             spare.append(weights)
     return Block(trials, measured)
 
 
-def _measure(network_pass: NetworkPass, weights: Weights, x: Array) -> Measured:
+def _measure(
+    network_pass: NetworkPass, weights: Weights, x: Array, biases: Sequence[Array] | None
+) -> Measured:
     """Forward, loss, backward; the moments of all five quantities on the way."""
-    options = dict(network_pass.activation_options)
-    activation = make_activation(network_pass.activation, options)
+    activation = network_pass.make_activation()
+    homogeneous = activation.negative_slope is not None and biases is None
     layers, derivatives = [], []
-    for forward in iter_forward(weights, network_pass.stds, x, activation):
-        layers.append(unit_moments(forward))
+    for forward in iter_forward(weights, network_pass.stds, x, activation, biases):
+        layers.append(unit_moments(forward if homogeneous else rescaled(forward)))
         if len(forward.mantissa) == 2:  # f_k and h_{k+1}
             derivatives.append(activation.derivative(forward.mantissa[0]))
     alternating = joined(layers)  # h_0, f_0, h_1, f_1, …, h_K, f_K
@@ -211,8 +240,11 @@ def _measure(network_pass: NetworkPass, weights: Weights, x: Array) -> Measured:
 
     output = Scaled(forward.mantissa[0], forward.exponent[0])
     dl_dout = loss_gradient(output, network_pass.target)
-    backward = iter_backward(weights, network_pass.stds, dl_dout, derivatives)
-    alternating = joined([unit_moments(layer) for layer in backward])  # ∂f_K, ∂h_K, …, ∂f_0, ∂h_0
+    every = SETTLE_EVERY if homogeneous else 1
+    backward = iter_backward(weights, network_pass.stds, dl_dout, derivatives, every)
+    alternating = joined(  # ∂f_K, ∂h_K, …, ∂f_0, ∂h_0
+        [unit_moments(layer if homogeneous else rescaled(layer)) for layer in backward]
+    )
     dl_dh, dl_df = (
         taken(alternating, slice(None, None, -2)),
         taken(alternating, slice(-2, None, -2)),

@@ -116,40 +116,6 @@ def exact(condition: Condition, negative_slope: float) -> dict[Measure, Array]:
     return _as_log10(second, variance)
 
 
-def mean_field(condition: Condition, negative_slope: float) -> dict[Measure, Array]:
-    """The infinite-width recursion: the textbook's independence of gradients and activations.
-
-    Second moments of every quantity; variances over units of h_k and ∂ℓ/∂h_k. As log10, each of
-    shape (K+1,).
-
-    Source: Prince (2023), eq. 7.10 and 7.21; He et al. 2015, eq. 9 and 13.
-    """
-    m = _slope_moments(negative_slope)
-    ln_v = np.log(np.array(condition.weight_variances))
-    ln_fan_in, ln_fan_out = (np.log(w) for w in (condition.widths[:-1], condition.widths[1:]))
-    ln_p2 = np.log(m.p2)
-    with np.errstate(divide="ignore"):
-        ln_y2 = 2 * np.log(abs(condition.target))
-        h = _chain(0.0, (ln_v + ln_fan_in + ln_p2)[:-1])
-        f = ln_v + ln_fan_in + h
-        last = np.log(4.0) + _add(f[-1], ln_y2)
-        dl_df = _chain(last, (ln_v + ln_fan_out + ln_p2)[:0:-1])[::-1]
-        dl_dh = ln_v + ln_fan_out + dl_df
-        over_units = np.log1p(-(m.a**2) / m.p2)
-    second = {
-        "preactivation": f,
-        "activation": h,
-        "grad_preactivation": dl_df,
-        "grad_activation": dl_dh,
-        "grad_weight": dl_df + h,
-    }
-    variance = {
-        "activation": h + np.append(0.0, np.full(len(h) - 1, over_units)),
-        "grad_activation": dl_dh,
-    }
-    return _as_log10(second, variance)
-
-
 def log_norm_spread(condition: Condition, negative_slope: float) -> float:
     """Variance over networks of ln ‖h_K‖², to first order in 1/width; its mean is minus half of it.
 

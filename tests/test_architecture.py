@@ -12,10 +12,10 @@ from heinit_sim.schema import config_schema
 
 PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
-    {"errors", "records", "activations", "initializers", "scaled"},
-    {"documents", "kinds", "gallery", "placement", "manifest"},
-    {"schema", "draws", "network", "moments", "theory", "spread", "verdict"},
-    {"problems", "curves"},
+    {"errors", "records", "normal", "initializers", "scaled"},
+    {"activations", "documents", "kinds", "gallery", "placement", "manifest"},
+    {"schema", "draws", "network", "quadrature", "moments", "theory", "spread", "verdict"},
+    {"problems", "curves", "mean_field"},
     {"drafts", "sweep"},
     {"config", "cost", "tables", "figures"},
     {"outputs"},

@@ -45,7 +45,7 @@ NETWORK_KEYS = "depth, width, input_dim, output_dim, activation"
 PATHS = (
     "network.depth, network.width, network.input_dim, network.output_dim, network.activation, "
     "network.activation.negative_slope, init.variance, init.scheme, init.mode, init.gain, "
-    "inputs.distribution, inputs.count, loss.name, loss.target"
+    "init.bias_variance, inputs.distribution, inputs.count, loss.name, loss.target"
 )
 SWEPT_KEY = f"must be one of {PATHS}"
 NAME = "must be 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
@@ -57,9 +57,8 @@ SEED = "must be an integer from 0 to 9223372036854775807"
 VARIANCE = "must be a number above 0"
 GAIN = "must be a number above 0 and at most 1000000"
 RANGE = "must be null or a list of two numbers from -1000000 to 1000000, the lower first"
-ACTIVATION = (
-    "must be relu, linear, leaky_relu or a mapping like {name: leaky_relu, negative_slope: 0.2}"
-)
+ACTIVATION_NAMES = f"must be one of {', '.join(get_args(ActivationName))}"
+ACTIVATION = f"{ACTIVATION_NAMES}, or a mapping like {{name: leaky_relu, negative_slope: 0.2}}"
 SCHEME = "must be one of he_normal, xavier_normal, lecun_normal"
 TRY = "values to try go under sweep"
 MAPPING = "must be a mapping with the keys"
@@ -422,10 +421,7 @@ BAD_ENDS = [
     ),
     (
         "sweep: {network.activation: [relu, {}]}",
-        (
-            "8:36: error: network.activation.name: required key is missing, "
-            "must be one of relu, linear, leaky_relu"
-        ),
+        (f"8:36: error: network.activation.name: required key is missing, {ACTIVATION_NAMES}"),
     ),
     (
         "sweep: {network.activation.negative_slope: [0.1]}",
@@ -506,7 +502,7 @@ trials: true
     assert problems_of(text) == [
         (
             "c.yaml:1:1: error: init: required key is missing, "
-            "must be a mapping with the keys variance, scheme, mode, gain"
+            "must be a mapping with the keys variance, scheme, mode, gain, bias_variance"
         ),
         f"c.yaml:1:7: error: name: not a valid name ('a b'), {NAME}",
         f"c.yaml:3:3: error: network.input_dim: required key is missing, {DIM}",
@@ -543,7 +539,7 @@ def test_a_section_that_is_required_cannot_come_from_the_sweep() -> None:
     assert problems_of(changed("init:\n  variance: 0.5\n", "", SWEPT)) == [
         (
             "c.yaml:1:1: error: init: required key is missing, "
-            "must be a mapping with the keys variance, scheme, mode, gain"
+            "must be a mapping with the keys variance, scheme, mode, gain, bias_variance"
         )
     ]
 
@@ -694,14 +690,15 @@ def test_an_override_without_a_value_is_an_error() -> None:
     ]
 
 
+NO_BIAS = {"bias_variance": 0.0}
 # overrides of the swept good config, and what the document then holds
 OVERRIDES = [
-    (["init.variance=3"], {"init": {"variance": 3.0}, "sweep": {}}),
-    (["init.variance=3,4"], {"init": {}, "sweep": {"init.variance": [3.0, 4.0]}}),
-    (["init.variance=3,4", "init.variance=5"], {"init": {"variance": 5.0}, "sweep": {}}),
-    (["sweep={}"], {"init": {"variance": 0.5}, "sweep": {}}),
-    (["init={scheme: he_normal}"], {"init": {"scheme": "he_normal"}, "sweep": {}}),
-    (["init.scheme=he_normal", "init.variance=null"], {"init": {"scheme": "he_normal"}}),
+    (["init.variance=3"], {"init": {"variance": 3.0, **NO_BIAS}, "sweep": {}}),
+    (["init.variance=3,4"], {"init": NO_BIAS, "sweep": {"init.variance": [3.0, 4.0]}}),
+    (["init.variance=3,4", "init.variance=5"], {"init": {"variance": 5.0, **NO_BIAS}, "sweep": {}}),
+    (["sweep={}"], {"init": {"variance": 0.5, **NO_BIAS}, "sweep": {}}),
+    (["init={scheme: he_normal}"], {"init": {"scheme": "he_normal", **NO_BIAS}, "sweep": {}}),
+    (["init.scheme=he_normal", "init.variance=null"], {"init": {"scheme": "he_normal", **NO_BIAS}}),
     (
         ["inputs.count=7", "loss.target=2"],
         {
@@ -788,7 +785,7 @@ def test_the_resolved_document_spells_out_every_default() -> None:
     assert to_yaml(parse_config(GOOD).document) == GOOD.replace(
         "init:", "  output_dim: 1\n  activation: relu\ninit:"
     ) + (
-        "inputs:\n  distribution: standard_normal\n  count: 100\n"
+        "  bias_variance: 0.0\ninputs:\n  distribution: standard_normal\n  count: 100\n"
         "loss:\n  name: least_squares\n  target: 0.0\n"
         "sweep: {}\ntrials: 100\nseed: 0\ndraws: common\nfigure:\n  quantity: variance\n"
     )
@@ -901,7 +898,7 @@ PROPERTIES = {
     "": KEYS,
     "Network": NETWORK_KEYS,
     "Activation": "name, negative_slope",
-    "Init": "variance, scheme, mode, gain",
+    "Init": "variance, scheme, mode, gain, bias_variance",
     "Inputs": "distribution, count",
     "Loss": "name, target",
     "Sweep": PATHS,

@@ -66,7 +66,7 @@ def test_figure_7_4_gives_the_reference_run_again(tmp_path: Path) -> None:
     for ours, theirs in zip(fresh, reference, strict=True):
         assert list(ours) == list(theirs)
         for column in ours:
-            if not column.startswith(("log10", "theory")) or theirs[column] == "":
+            if "log10" not in column or theirs[column] == "":
                 assert ours[column] == theirs[column]
                 continue
             # Another BLAS sums in another order: at most 50 layers of 100 terms at 2^-53 each,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.activations import make_activation
+from heinit_sim.errors import FloatRangeError
 from heinit_sim.network import iter_backward, iter_forward, loss_gradient, scale_law
 from heinit_sim.scaled import Scaled
 
@@ -228,3 +229,74 @@ def test_loss_gradient_outside_float_range(exponent: int) -> None:
         assert np.ldexp(gradient.mantissa, shift).tolist() == [[1.5, -1.0]]
     else:
         assert plain(gradient).tolist() == [[-6.0, -6.0]]
+
+
+SMOOTH = ["tanh", "gelu", "selu", "softplus", "hard_tanh"]
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize("alpha", [None, 0.0, 0.2])
+def test_biases_and_other_activations_are_those_of_a_slow_loop(
+    name: str, alpha: float | None
+) -> None:
+    """Gradients by complex-free central differences of a plain loss; see the rounding above."""
+    options = {} if alpha is None else {"negative_slope": alpha}
+    activation = make_activation(name if alpha is None else "leaky_relu", options)
+    weights, x = draw()
+    rng = np.random.default_rng(5)
+    biases = [0.3 * rng.standard_normal((len(omega), 1)) for omega in weights]
+
+    def loss(inputs: Array, shifts: list[Array]) -> float:
+        h = inputs
+        for k, omega in enumerate(weights):
+            f = STDS[k] * (omega @ h) + shifts[k][:, 0]
+            h = activation.value(f, np.empty_like(f)) if k < len(weights) - 1 else f
+        return float(((h - 0.7) ** 2).sum())
+
+    forward = list(iter_forward(weights, STDS, x, activation, biases))
+    assert all((z.exponent == 0).all() for z in forward)
+    derivatives = [activation.derivative(z.mantissa[0]) for z in forward[1:-1]]
+    gradient = loss_gradient(Scaled(forward[-1].mantissa[0], forward[-1].exponent[0]), 0.7)
+    layers = layer_by_layer(iter_backward(weights, STDS, gradient, derivatives, 1))
+    dl_df, dl_dx = [plain(z) for z in layers[-2::-2]], plain(layers[-1])
+    step = 2.0**-14
+    for n in range(N_INPUTS):
+        for j in range(WIDTHS[0]):
+            moved = [x[:, n].copy(), x[:, n].copy()]
+            moved[0][j] += step
+            moved[1][j] -= step
+            quotient = (loss(moved[0], biases) - loss(moved[1], biases)) / (2 * step)
+            # Third derivatives of these losses are below 1e3, so the quotient is good to 1e-6.
+            assert abs(quotient - dl_dx[j, n]) < 1e-6
+    for k in range(len(weights)):  # ∂ℓ/∂β_k = ∂ℓ/∂f_k
+        for i in range(len(weights[k])):
+            nudges = [[b.copy() for b in biases] for _ in range(2)]
+            nudges[0][k][i] += step
+            nudges[1][k][i] -= step
+            quotient = (loss(x[:, 0], nudges[0]) - loss(x[:, 0], nudges[1])) / (2 * step)
+            assert abs(quotient - dl_df[k][i, 0]) < 1e-6
+
+
+def test_without_biases_the_plain_pass_has_the_bits_of_the_rescaled_one() -> None:
+    weights, x = draw()
+    zeros = [np.zeros((len(omega), 1)) for omega in weights]
+    relu = make_activation("relu", {})
+    stds = (0.5, 0.25, 2.0, 1.0)  # powers of two: the factor rounds nowhere
+    rescaled = layer_by_layer(iter_forward(weights, stds, x, relu))
+    direct = layer_by_layer(iter_forward(weights, stds, x, relu, zeros))
+    for one, other in zip(rescaled, direct, strict=True):
+        assert np.array_equal(plain(one), plain(other))
+
+
+@pytest.mark.parametrize(("std", "word"), [(1e20, "overflow"), (1e-20, "underflow")])
+def test_what_cannot_be_rescaled_says_where_it_leaves_float_range(std: float, word: str) -> None:
+    widths = (4,) * 41
+    weights, x = draw(widths)
+    with pytest.raises(FloatRangeError, match=f"{word} at layer [0-9]+: only relu"):
+        list(iter_forward(weights, (std,) * 40, x, make_activation("gelu", {})))
+
+
+def test_a_dead_layer_is_no_underflow() -> None:
+    weights = [-np.ones((3, 3)), np.ones((2, 3))]
+    found = list(iter_forward(weights, (1.0, 1.0), np.ones((3, 1)), make_activation("relu6", {})))
+    assert not found[-1].mantissa.any()

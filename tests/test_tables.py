@@ -33,7 +33,7 @@ def test_layers_csv_has_the_columns_of_the_contract_in_order(result: SweepResult
     names = ("mean", "se", "median", "p05", "p95")
     expected = ["condition", "init.variance", "pass", "quantity", "layer", "networks"]
     expected += [f"log10_{s}_{name}" for s in statistics for name in names]
-    expected += [f"theory_log10_{s}" for s in statistics]
+    expected += [*(f"theory_log10_{s}" for s in statistics), "theory_kind"]
     text = tables.to_csv(list(tables.layer_rows(result)))
     assert next(csv.reader(io.StringIO(text))) == expected
 
