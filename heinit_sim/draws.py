@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 # First element of every spawn key: what the stream is for.
-_WEIGHTS, _INPUTS, _BIASES = 0, 1, 2
+_WEIGHTS, _INPUTS, _BIASES, _PREDICTION = 0, 1, 2, 3
 # Weights of a block larger than this are drawn again in the backward pass, not kept.
 _KEPT_BYTES = 2**28
 
@@ -89,6 +89,11 @@ def sample_biases(seed: int, draws: Draws, trials: range) -> list[Array]:
         _sample(np.empty(shape), seed, _BIASES, trials, k, draws.salt)
         for k, shape in enumerate(shapes)
     ]
+
+
+def prediction_rng() -> Generator:
+    """Random numbers of predictions: the same for every config, apart from all others."""
+    return Generator(SFC64(SeedSequence(0, spawn_key=(_PREDICTION, 0, 0))))
 
 
 def _sample(out: Array, seed: int, tag: int, trials: range, k: int, salt: tuple[int, ...]) -> Array:

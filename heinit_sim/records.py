@@ -60,6 +60,11 @@ class Condition:
         """K, the number of hidden layers."""
         return len(self.widths) - 2
 
+    @property
+    def label(self) -> str:
+        """What sets the condition apart, e.g. "init.variance = 0.02"."""
+        return ", ".join(f"{path} = {value}" for path, value in self.swept.items()) or "the network"
+
 
 @dataclass(frozen=True)
 class FigureConfig:
@@ -90,12 +95,10 @@ class SweepConfig:
 
 
 @dataclass(frozen=True)
-class ConditionResult:
-    """What one condition's networks showed and what closed forms predict, all as log10."""
+class Prediction:
+    """What is known of a condition before it is simulated, all as log10."""
 
     condition: Condition
-    networks: Mapping[Measure, NDArray[np.float64]]
-    """(quantity, statistic) -> (n_networks, K+1): one number per network and layer."""
     theory_kind: Literal["exact", "mean_field"]
     """What `theory` is: exact at finite width, or the infinite-width recursion."""
     theory: Mapping[Measure, NDArray[np.float64]]
@@ -103,8 +106,29 @@ class ConditionResult:
     known."""
     mean_field: Mapping[Measure, NDArray[np.float64]]
     """(quantity, statistic) -> (K+1,): the infinite-width prediction, the textbook's."""
+    quantiles: Mapping[Quantity, NDArray[np.float64]]
+    """quantity -> 5 % quantile, median and 95 % quantile over networks of the second moment for
+    one input, (3, K+1); empty where the law is not known."""
     log_norm_spread: float
     """Predicted variance over networks of ln ‖h_K‖², to first order in 1/width."""
+
+
+@dataclass(frozen=True)
+class ConditionResult(Prediction):
+    """What one condition's networks showed beside what was predicted, all as log10."""
+
+    networks: Mapping[Measure, NDArray[np.float64]]
+    """(quantity, statistic) -> (n_networks, K+1): one number per network and layer."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was checked."""
+
+    name: str
+    held: bool
+    reason: str
+    """One line with the numbers."""
 
 
 @dataclass(frozen=True)

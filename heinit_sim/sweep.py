@@ -15,9 +15,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from heinit_sim.activations import Activation, make_activation
-from heinit_sim.draws import Draws, sample_biases, sample_inputs, sample_weights
+from heinit_sim.draws import (
+    Draws,
+    sample_biases,
+    sample_inputs,
+    sample_weights,
+)
 from heinit_sim.errors import FloatRangeError
-from heinit_sim.mean_field import mean_field
 from heinit_sim.moments import joined, log10_moments, outer_moments, taken, unit_moments
 from heinit_sim.network import (
     SETTLE_EVERY,
@@ -27,6 +31,7 @@ from heinit_sim.network import (
     loss_gradient,
     scale_law,
 )
+from heinit_sim.predictions import homogeneous_slope, predict
 from heinit_sim.records import (
     Condition,
     ConditionResult,
@@ -37,7 +42,6 @@ from heinit_sim.records import (
     SweepResult,
 )
 from heinit_sim.scaled import Scaled, rescaled
-from heinit_sim.theory import exact, log_norm_spread
 
 Array = NDArray[np.float64]
 Measured = Mapping[Measure, Array]
@@ -78,13 +82,7 @@ def obeys_scale_law(condition: Condition) -> bool:
 
     That takes a positively homogeneous activation, zero biases and y = 0.
     """
-    return is_homogeneous(condition) and condition.target == 0.0
-
-
-def is_homogeneous(condition: Condition) -> bool:
-    """Whether a factor of the inputs is a factor of every layer: no biases, a[rz] = r a[z]."""
-    activation = make_activation(condition.activation, condition.activation_options)
-    return activation.negative_slope is not None and condition.bias_variance == 0.0
+    return homogeneous_slope(condition) is not None and condition.target == 0.0
 
 
 def plan_passes(config: SweepConfig) -> list[NetworkPass]:
@@ -154,9 +152,12 @@ def collect(config: SweepConfig, blocks: Sequence[Block]) -> SweepResult:
 
 def with_theory(config: SweepConfig, networks: Sequence[Measured]) -> SweepResult:
     """The result of a sweep from what each condition's networks showed."""
-    return SweepResult(
-        config, tuple(_with_theory(*one) for one in zip(config.conditions, networks, strict=True))
-    )
+    predictions = predict(config.conditions)
+    results = [
+        ConditionResult(**vars(prediction), networks=measured)
+        for prediction, measured in zip(predictions, networks, strict=True)
+    ]
+    return SweepResult(config, tuple(results))
 
 
 def block_size(config: SweepConfig) -> int:
@@ -170,16 +171,6 @@ def usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _with_theory(condition: Condition, measured: Measured) -> ConditionResult:
-    activation = make_activation(condition.activation, condition.activation_options)
-    slope = activation.negative_slope
-    wide = mean_field(condition, activation)
-    if slope is None or condition.bias_variance > 0:
-        return ConditionResult(condition, measured, "mean_field", wide, wide, log_norm_spread=0.0)
-    spread = log_norm_spread(condition, slope)
-    return ConditionResult(condition, measured, "exact", exact(condition, slope), wide, spread)
 
 
 def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:

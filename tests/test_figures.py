@@ -78,7 +78,9 @@ def sweep_result(
             for values in theory.values():
                 values[-1] = np.nan
         mean_field = {measure: line - 0.1 * i - 0.05 for i, measure in enumerate(networks)}
-        conditions.append(ConditionResult(condition, networks, "exact", theory, mean_field, 1.0))
+        conditions.append(
+            ConditionResult(condition, "exact", theory, mean_field, {}, 1.0, networks)
+        )
     config = SweepConfig(
         name="test",
         conditions=tuple(c.condition for c in conditions),

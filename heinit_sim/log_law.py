@@ -1,0 +1,90 @@
+"""The exact law of ln ‖h_k‖² over networks: its mean and variance, layer by layer."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heinit_sim.records import Condition
+
+Array = NDArray[np.float64]
+
+# The series below are good to 1e-16 from here on; smaller arguments are moved up to it.
+_SHIFT = 12
+
+
+class LogLaw(NamedTuple):
+    """Mean and variance of ln r for a layer of n units, r = ‖h_{k+1}‖² / (σ²_k ‖h_k‖²)."""
+
+    mean: float
+    variance: float
+
+
+@lru_cache(maxsize=1024)
+def relu_law(n_units: int) -> LogLaw:
+    """The law of a ReLU layer: r ~ χ²_m with m ~ Bin(n, ½), given that a unit is on.
+
+    Source: E ln χ²_m = ψ(m/2) + ln 2 and Var ln χ²_m = ψ'(m/2); Hanin & Nica 2018.
+    """
+    m = np.arange(1, n_units + 1)
+    ln_ways = np.cumsum(np.log((n_units - m + 1) / m))
+    weights = np.exp(ln_ways - ln_ways.max())
+    weights /= weights.sum()
+    ln_chi2 = digamma(m / 2) + np.log(2.0)
+    mean = float(weights @ ln_chi2)
+    return LogLaw(mean, float(weights @ (trigamma(m / 2) + (ln_chi2 - mean) ** 2)))
+
+
+def linear_law(n_units: int) -> LogLaw:
+    """The law of a layer whose slopes are all of size 1: r ~ χ²_n."""
+    half = np.array([n_units / 2])
+    return LogLaw(float(digamma(half)[0] + np.log(2.0)), float(trigamma(half)[0]))
+
+
+def log_law(condition: Condition, negative_slope: float) -> tuple[Array, Array]:
+    """Mean and variance of ln (‖h_k‖²/D_k) over networks that are alive, k = 0 … K.
+
+    For one input x ~ N(0, I) per network. NaN behind the input for slopes other than 0 and ±1,
+    for which no closed form is known.
+
+    Returns:
+        Two arrays of shape (K+1,), in natural logarithms.
+    """
+    widths = condition.widths
+    if negative_slope == 0.0:
+        steps = [relu_law(n) for n in widths[1:-1]]
+    elif abs(negative_slope) == 1.0:
+        steps = [linear_law(n) for n in widths[1:-1]]
+    else:
+        steps = [LogLaw(np.nan, np.nan)] * condition.depth
+    means = np.log(condition.weight_variances[:-1]) + [step.mean for step in steps]
+    first = linear_law(widths[0])
+    mean = np.cumsum([first.mean, *means]) - np.log(widths[:-1])
+    return mean, np.cumsum([first.variance, *(step.variance for step in steps)])
+
+
+def digamma(x: Array) -> Array:
+    """ψ(x) = d ln Γ(x)/dx for x > 0, by recurrence and the asymptotic series.
+
+    Source: Abramowitz & Stegun 6.3.5 and 6.3.18.
+    """
+    y = x + _SHIFT
+    below = sum(1 / (x + j) for j in range(_SHIFT))
+    z = 1 / y**2
+    series = z * (1 / 12 - z * (1 / 120 - z * (1 / 252 - z * (1 / 240 - z * (1 / 132)))))
+    result: Array = np.log(y) - 0.5 / y - series - below
+    return result
+
+
+def trigamma(x: Array) -> Array:
+    """ψ'(x) for x > 0, likewise.
+
+    Source: Abramowitz & Stegun 6.4.6 and 6.4.12.
+    """
+    y = x + _SHIFT
+    above = sum(1 / (x + j) ** 2 for j in range(_SHIFT))
+    z = 1 / y**2
+    series = z * (1 / 6 - z * (1 / 30 - z * (1 / 42 - z * (1 / 30 - z * (5 / 66)))))
+    result: Array = (1 + 0.5 / y + series) / y + above
+    return result
