@@ -37,6 +37,16 @@ SeedOption = Annotated[str | None, typer.Option("--seed", metavar="N", help="Rep
 TrialsOption = Annotated[
     str | None, typer.Option("--trials", metavar="N", help="Replace the number of networks.")
 ]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "-j", "--jobs", min=1, metavar="N", help="Threads; default: the CPUs that may be used."
+    ),
+]
+JunitOption = Annotated[
+    Path | None,
+    typer.Option("--junit", metavar="FILE", help="Write what was checked as JUnit XML."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 
 

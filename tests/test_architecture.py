@@ -12,11 +12,11 @@ from heinit_sim.schema import config_schema
 
 PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
-    {"errors", "records", "activations", "initializers", "scaled"},
-    {"documents", "kinds", "gallery", "placement", "manifest"},
+    {"errors", "records", "activations", "initializers", "scaled", "tails"},
+    {"documents", "kinds", "gallery", "placement", "manifest", "pairing"},
     {"schema", "draws", "network", "moments", "theory", "spread", "verdict"},
-    {"problems", "curves"},
-    {"drafts", "sweep"},
+    {"problems", "curves", "expectations", "comparison"},
+    {"drafts", "sweep", "selection", "reports"},
     {"config", "cost", "tables", "figures"},
     {"outputs"},
     {"terminal"},
@@ -30,7 +30,7 @@ EXCEPTIONS = {("records", "figures")}
 # Words that belong to one room (or, for NumPy and matplotlib, to the rooms that may load them).
 HOMES = {
     r"^\s*(import|from) yaml\b": {"documents"},
-    r"\bpydantic\b": {"kinds", "schema", "problems"},
+    r"\bpydantic\b": {"kinds", "schema", "problems", "selection"},
     r"\bnp\.maximum\(z": {"activations"},
     r"\bSeedSequence\(": {"draws"},
     r"\bThreadPoolExecutor\(": {"sweep"},
