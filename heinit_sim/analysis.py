@@ -5,6 +5,7 @@ NumPy and matplotlib are imported inside the commands that use them: `--help` st
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -75,6 +76,8 @@ def compare(
     chance.
     """
     with errors():
+        if not math.isfinite(rtol):
+            raise ConfigError([f"--rtol: error: not finite ({rtol}), must be a number from 0"])
         from heinit_sim import comparison, outputs
 
         first, second = (outputs.read_run(run, complete=False) for run in (run_a, run_b))

