@@ -17,10 +17,16 @@ def differing_settings(first: SweepConfig, second: SweepConfig) -> tuple[str, ..
     """A line for each key of the configs that differs, e.g. "seed: 0 against 1"."""
     one, other = (_settings(config.document, "") for config in (first, second))
     return tuple(
-        f"{path}: {one.get(path, 'none')} against {other.get(path, 'none')}"
+        f"{path}: {_shown(one.get(path))} against {_shown(other.get(path))}"
         for path in {**one, **other}
         if one.get(path) != other.get(path)
     )
+
+
+def _shown(text: str | None) -> str:
+    if text is None:
+        return "none"
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _settings(tree: Mapping[str, object], above: str) -> dict[str, str]:

@@ -129,6 +129,13 @@ def test_more_trials_are_the_same_law() -> None:
     assert found.settings == ("trials: 20 against 60",)
 
 
+def test_configs_that_differ_in_a_long_list_are_told_in_a_line() -> None:
+    first, second = (simulate(f"sweep: {{loss.target: {[*range(n)]}}}\n") for n in (2, 40))
+    (line,) = compare(first, second).settings
+    assert line.startswith("sweep.loss.target: [0.0, 1.0] against [0.0, 1.0, 2.0, ")
+    assert len(line) < 120
+
+
 def test_a_difference_below_the_tolerance_is_none_however_small_its_error() -> None:
     # y = 10^9 drowns the output: ∂ℓ/∂f_K varies in its last bits only
     first, second = (simulate("loss: {target: 1.0e+9}\n", seed=seed) for seed in (0, 1))
