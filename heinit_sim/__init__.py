@@ -8,24 +8,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from heinit_sim.comparison import Comparison, compare
     from heinit_sim.config import load_config, parse_config
     from heinit_sim.errors import ConfigError, HeinitSimError, RunDirectoryError
+    from heinit_sim.expectations import check_expectations
     from heinit_sim.figures import draw_forward_backward
     from heinit_sim.outputs import read_run, write_run
-    from heinit_sim.records import Condition, ConditionResult, SweepConfig, SweepResult
+    from heinit_sim.records import (
+        Condition,
+        ConditionResult,
+        Expectation,
+        Finding,
+        SweepConfig,
+        SweepResult,
+    )
     from heinit_sim.spread import Spread, spread
     from heinit_sim.sweep import run_sweep
 
 # Where each public name lives; looked up at first use, so that `--help` never loads NumPy.
 _HOME = {
+    "Comparison": "comparison",
     "Condition": "records",
     "ConditionResult": "records",
     "ConfigError": "errors",
+    "Expectation": "records",
+    "Finding": "records",
     "HeinitSimError": "errors",
     "RunDirectoryError": "errors",
     "Spread": "spread",
     "SweepConfig": "records",
     "SweepResult": "records",
+    "check_expectations": "expectations",
+    "compare": "comparison",
     "draw_forward_backward": "figures",
     "load_config": "config",
     "parse_config": "config",
@@ -35,14 +49,19 @@ _HOME = {
     "write_run": "outputs",
 }
 __all__ = [
+    "Comparison",
     "Condition",
     "ConditionResult",
     "ConfigError",
+    "Expectation",
+    "Finding",
     "HeinitSimError",
     "RunDirectoryError",
     "Spread",
     "SweepConfig",
     "SweepResult",
+    "check_expectations",
+    "compare",
     "draw_forward_backward",
     "load_config",
     "parse_config",

@@ -4,3 +4,84 @@ NumPy and matplotlib are imported inside the commands that use them: `--help` st
 """
 
 from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from heinit_sim import terminal
+from heinit_sim.errors import ConfigError
+from heinit_sim.shell import (
+    AlphaOption,
+    JobsOption,
+    JsonOption,
+    JunitOption,
+    SeedOption,
+    SetOption,
+    TrialsOption,
+    app,
+    errors,
+    overrides,
+)
+
+
+@app.command()
+def check(
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="A run directory, a config, or - for stdin.")
+    ],
+    sets: SetOption = None,
+    seed: SeedOption = None,
+    trials: TrialsOption = None,
+    jobs: JobsOption = None,
+    alpha: AlphaOption = 1e-3,
+    junit: JunitOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Check a run, or a config without writing its run; exit 3 if something does not hold.
+
+    On GitHub Actions, failures also become annotations and a step summary.
+    """
+    with errors():
+        from heinit_sim import outputs, reports, sweep
+        from heinit_sim.config import load_config
+
+        replaced = overrides(sets, seed=seed, trials=trials)
+        if target != "-" and Path(target).is_dir():
+            if replaced:
+                raise ConfigError([f"{replaced[0].flag}: error: {target} is a run, not a config"])
+            result = outputs.read_run(Path(target))
+        else:
+            config = load_config(target, replaced)
+            result = terminal.simulate(config, jobs or sweep.usable_cpus(), quiet=False)
+        findings = reports.find(result, alpha)
+        if json_:
+            terminal.print_findings(result.config, findings)
+        terminal.report(result.config, findings, junit, table=not json_)
+
+
+@app.command()
+def compare(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="Directory that `run` wrote.")],
+    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another.")],
+    rtol: Annotated[
+        float,
+        typer.Option("--rtol", min=0.0, metavar="R", help="Relative difference that is none."),
+    ] = 1e-6,
+    json_: JsonOption = False,
+) -> None:
+    """Compare two runs; exit 3 if they differ.
+
+    Of the same config every number must agree; of others the means over networks of log10, beyond
+    chance.
+    """
+    with errors():
+        if not math.isfinite(rtol):
+            raise ConfigError([f"--rtol: error: not finite ({rtol}), must be a number from 0"])
+        from heinit_sim import comparison, outputs
+
+        first, second = (outputs.read_run(run, complete=False) for run in (run_a, run_b))
+        found = comparison.compare(first, second, rtol)
+        terminal.print_comparison(found, rtol, json_=json_)

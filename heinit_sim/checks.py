@@ -17,7 +17,6 @@ from heinit_sim.steps import Steps, iter_steps
 
 Array = NDArray[np.float64]
 
-DEFAULT_ALPHA = 1e-3
 # ‖∂ℓ/∂Ω_k‖ = ‖∂ℓ/∂f_k‖ ‖h_k‖ but for the rounding of log10 values of up to 10^5, and of the sums
 # behind them.
 _PRODUCT_DECADES = 1e-9
@@ -39,7 +38,7 @@ class Score(NamedTuple):
         return math.erfc(abs(self.z) / math.sqrt(2.0))
 
 
-def check(result: SweepResult, alpha: float = DEFAULT_ALPHA) -> list[Finding]:
+def check(result: SweepResult, alpha: float = 1e-3) -> list[Finding]:
     """Hold the networks of every condition against the laws of single layers.
 
     Args:
@@ -99,7 +98,7 @@ def _finding(condition: Condition, steps: Steps, level: float) -> Finding:
     reason = f"measured/theory {_text(pooled)} over {pooled.n_layers} layers"
     if not held:
         reason += f"; most at layer {worst}: {_text(most)}"
-    return Finding(f"{condition.label}: {steps.quantity}{batch}", held, reason)
+    return Finding(_name(condition, f"{steps.quantity}{batch}"), held, reason)
 
 
 def _layer(steps: Steps, i: int) -> Steps:
@@ -132,7 +131,11 @@ def _product(of: ConditionResult) -> Finding:
         gap = log10["grad_weight"] - log10["grad_preactivation"] - log10["activation"]
     worst = float(np.abs(gap[np.isfinite(gap)]).max(initial=0.0))
     reason = f"‖∂ℓ/∂Ω_k‖² = ‖∂ℓ/∂f_k‖² ‖h_k‖² within {worst:.0e} decades"
-    return Finding(f"{of.condition.label}: grad_weight", worst < _PRODUCT_DECADES, reason)
+    return Finding(_name(of.condition, "grad_weight"), worst < _PRODUCT_DECADES, reason)
+
+
+def _name(condition: Condition, what: str) -> str:
+    return f"theory, {condition.label}: {what}" if condition.label else f"theory: {what}"
 
 
 def _normal_score(z: float, skewness: float) -> float:

@@ -14,8 +14,11 @@ import typer
 from heinit_sim import terminal
 from heinit_sim.errors import ConfigError
 from heinit_sim.shell import (
+    AlphaOption,
     ConfigArgument,
+    JobsOption,
     JsonOption,
+    JunitOption,
     RunArgument,
     SeedOption,
     SetOption,
@@ -36,12 +39,7 @@ def run(
     sets: SetOption = None,
     seed: SeedOption = None,
     trials: TrialsOption = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "-j", "--jobs", min=1, metavar="N", help="Threads; default: the CPUs that may be used."
-        ),
-    ] = None,
+    jobs: JobsOption = None,
     force: Annotated[
         bool, typer.Option("-f", "--force", help="Replace the results in the run directory.")
     ] = False,
@@ -51,15 +49,22 @@ def run(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")] = False,
     json_: JsonOption = False,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the figure.")] = True,
+    check: Annotated[
+        bool, typer.Option("--check", help="Then check it; exit 3 if something does not hold.")
+    ] = False,
+    alpha: AlphaOption = 1e-3,
+    junit: JunitOption = None,
 ) -> None:
     """Simulate a config, print its summary and write its run."""
     with errors():
+        if junit is not None and not check:
+            raise ConfigError(["--junit: error: there is nothing to write without --check"])
         from heinit_sim.config import load_config
 
         sweep_config = load_config(config, overrides(sets, seed=seed, trials=trials))
         directory = out or Path("outputs") / sweep_config.name
 
-        from heinit_sim import manifest, outputs, sweep, tables
+        from heinit_sim import manifest, outputs, reports, sweep, tables
 
         outputs.check_target(directory, sweep_config, force=force)
         jobs = jobs or sweep.usable_cpus()
@@ -72,12 +77,15 @@ def run(
         figure = result.draw() if plots else None
         outputs.write_run(result, directory, figure=figure, force=force, run=facts)
         rows = tables.summary_rows(result)
+        findings = reports.find(result, alpha) if check else None
         if json_ or not quiet:
-            terminal.print_summary(sweep_config, rows, directory, json_=json_)
+            terminal.print_summary(sweep_config, rows, directory, json_=json_, findings=findings)
         if not quiet:
             seconds = time.perf_counter() - start
             names = ", ".join(outputs.run_files(plots=plots))
             typer.echo(f"Wrote {directory} in {seconds:.1f} s: {names}", err=True)
+        if findings is not None:
+            terminal.report(sweep_config, findings, junit, table=not (json_ or quiet))
 
 
 @app.command()

@@ -13,8 +13,9 @@ from heinit_sim.drafts import Draft, Override, Tree, holds, parse_override, with
 from heinit_sim.errors import ConfigError
 from heinit_sim.initializers import SCHEMES, weight_variance
 from heinit_sim.problems import Keys
-from heinit_sim.records import Condition, FigureConfig, SweepConfig
+from heinit_sim.records import Condition, Expectation, FigureConfig, SweepConfig
 from heinit_sim.schema import Config, Network, Sweep, config_schema
+from heinit_sim.selection import expectations, select
 
 __all__ = ["Override", "config_schema", "load_config", "parse_config", "parse_override"]
 
@@ -54,9 +55,13 @@ def parse_config(
     if draft.value is not None:
         _check_file(draft)
     checked = list(_checked(draft)) if draft.tree else []
+    selected: list[tuple[int, ...]] = []
+    if not draft.n_problems:
+        hint = "; --set expect=[] takes all expectations back" if overrides else ""
+        selected = _selected(draft, [config for _, config, _ in checked], hint)
     if draft.n_problems:
         raise ConfigError(draft.messages())
-    return _sweep_config(draft, checked)
+    return _sweep_config(draft, checked, selected)
 
 
 def _check_file(draft: Draft) -> None:
@@ -68,7 +73,7 @@ def _check_file(draft: Draft) -> None:
     for misfit in checked if isinstance(checked, list) else ():
         path = ".".join(map(str, misfit.keys))
         supplied = misfit.kind == "missing" and any(holds(swept, path) for swept in draft.swept)
-        apart = misfit.kind == "relation" and misfit.keys[0] != "sweep"
+        apart = misfit.kind == "relation" and misfit.keys[0] not in ("sweep", "expect")
         if not supplied and not apart:
             draft.report(misfit.keys, misfit.text, of_key=misfit.of_key)
 
@@ -77,7 +82,7 @@ def _checked(draft: Draft) -> Iterator[Checked]:
     """Check the config as a whole at every point of the grid."""
     swept, n_layers = draft.swept, 0
     for point in _points(draft):
-        tree = {key: value for key, value in draft.tree.items() if key != "sweep"}
+        tree = {k: value for k, value in draft.tree.items() if k not in ("sweep", "expect")}
         for path, index in point.items():
             tree = with_value(tree, tuple(path.split(".")), swept[path][index])
         config = problems.check(tree)
@@ -138,12 +143,32 @@ def _weight_variances(config: Config) -> tuple[float, ...]:
     return tuple(variances[fan] for fan in fans)
 
 
-def _sweep_config(draft: Draft, checked: Sequence[Checked]) -> SweepConfig:
+def _selected(draft: Draft, points: Sequence[Config], hint: str) -> list[tuple[int, ...]]:
+    """The conditions that each expectation is about; problems where there are none."""
+    given = draft.tree.get("expect", [])
+    selected = []
+    for n, found in enumerate(select([e.when for e in expectations(given)], points)):
+        keys: Keys = ("expect", n) if isinstance(given, list) else ("expect",)
+        if isinstance(found, tuple):
+            selected.append(found)
+        else:
+            for unmatched in found:
+                draft.report((*keys, "when", *unmatched.keys), unmatched.text + hint)
+    return selected
+
+
+def _sweep_config(
+    draft: Draft, checked: Sequence[Checked], selected: Sequence[tuple[int, ...]]
+) -> SweepConfig:
     _, first, _ = checked[0]
     values = Sweep.model_validate(draft.tree.get("sweep", {})).model_dump(by_alias=True)
     sweep = {path: values[path] for path in draft.swept}
     frozen = {path: tuple(_frozen(value) for value in sweep[path]) for path in sweep}
     decades = first.figure.decades
+    expect = [
+        expectation.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
+        for expectation in expectations(draft.tree.get("expect", []))
+    ]
     return SweepConfig(
         name=first.name,
         conditions=tuple(
@@ -159,7 +184,8 @@ def _sweep_config(draft: Draft, checked: Sequence[Checked]) -> SweepConfig:
             decades=(decades[0], decades[1]) if decades else None,
             overlay=first.figure.overlay,
         ),
-        document=_document(first, sweep),
+        expect=tuple(map(_expectation, expect, selected)),
+        document={**_document(first, sweep), **({"expect": expect} if expect else {})},
     )
 
 
@@ -180,9 +206,20 @@ def _condition(
     )
 
 
+def _expectation(given: Mapping[str, Any], conditions: tuple[int, ...]) -> Expectation:
+    when = given.get("when", {})
+    return Expectation(
+        when={path: _frozen(value) for path, value in when.items()},
+        conditions=conditions,
+        forward=given.get("forward"),
+        backward=given.get("backward"),
+        max_decades_per_layer=given.get("max_decades_per_layer"),
+    )
+
+
 def _document(config: Config, sweep: Mapping[str, object]) -> Tree:
     """The resolved config; what the sweep replaces is left out of the rest."""
-    document: Tree = config.model_dump(exclude_none=True)
+    document: Tree = config.model_dump(exclude_none=True, exclude={"expect"})
     for path in sweep:
         *parents, key = path.split(".")
         inner: Any = document

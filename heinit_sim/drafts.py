@@ -136,7 +136,7 @@ class Draft:
     def _read(self, override: Override) -> tuple[list[object], list[str]]:
         """The values of an override, and what is wrong with it."""
         keys = tuple(override.key.split("."))
-        if keys not in problems.settings():
+        if override.key not in problems.settable():
             return [], [problems.unknown_path(override.key)]
         document = documents.parse(f"[{override.text}]")
         if document.problems or not isinstance(document.value, list):

@@ -29,3 +29,9 @@ class FloatRangeError(HeinitSimError):
 
 class WriteError(HeinitSimError):
     """The results could not be written; what was there before is as it was."""
+
+
+class CheckFailed(HeinitSimError):  # noqa: N818  # nothing went wrong: the answer is no
+    """A check did not hold."""
+
+    exit_code = 3

@@ -33,6 +33,7 @@ ActivationName = Literal[
 ]
 Quantity = Literal["variance", "second_moment", "std"]
 Draws = Literal["common", "independent"]
+Word = Literal["vanishing", "stable", "exploding"]
 DEFAULT_ACTIVATION: ActivationName = "relu"
 LEAKY_SLOPE = 0.01
 SMALLEST_SLOPE = 1e-6
@@ -65,6 +66,12 @@ def swept(path: str) -> Any:
     return described(meaning, allowed, default_factory=list, alias=path, min_length=1)
 
 
+def when(kind: Any, path: str) -> Any:
+    """A field that holds the one value of that type which selects conditions at a dotted path."""
+    _, _, allowed = kind.__metadata__[0].description.removesuffix(".").partition(": ")
+    return described(f"Value of {path}", allowed, default_factory=lambda: None, alias=path)
+
+
 NAME = "1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
 WIDTH = "an integer from 1 to 65536, or a list of one for each hidden layer"
 SLOPE = "a number from -1000 to 1000"
@@ -76,6 +83,9 @@ ACTIVATION = (
     "or a mapping like {name: leaky_relu, negative_slope: 0.2}"
 )
 BIAS = "a number of at least 0"
+EXPECT = "a mapping like {forward: stable, when: {init.variance: 0.02}}, or a list of at most 1000"
+WHEN = "a mapping from dotted paths to one value each"
+SLOPE_LIMIT = "a number that is not below 0"
 
 Depth = Annotated[int, integer("Hidden layers, K", 1, 100_000)]
 Units = Annotated[int, Field(ge=1, le=65_536)]
@@ -110,4 +120,9 @@ Decades = Annotated[
 Overlay = Annotated[
     Literal["figure_7_4_published"],
     described("Published curves drawn on top", "null or figure_7_4_published"),
+]
+ForwardWord = Annotated[Word, choice("Verdict on the forward pass", Word)]
+BackwardWord = Annotated[Word, choice("Verdict on the backward pass", Word)]
+DecadesPerLayer = Annotated[
+    float, described("Largest slope of either pass, in size", SLOPE_LIMIT, ge=0)
 ]

@@ -19,8 +19,9 @@ MANIFEST = "manifest.json"
 
 
 def config_hash(config: SweepConfig) -> str:
-    """SHA-256 of the resolved config, whatever its layout and comments."""
-    text = json.dumps(config.document, sort_keys=True, ensure_ascii=False)
+    """SHA-256 of the resolved config, whatever its layout, comments and expectations."""
+    document = {key: value for key, value in config.document.items() if key != "expect"}
+    text = json.dumps(document, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

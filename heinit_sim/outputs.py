@@ -139,12 +139,15 @@ def update_figure(figure: "Figure", directory: Path) -> None:
             (temporary / name).replace(directory / name)
 
 
-def read_run(directory: Path, overrides: Sequence[Override] = ()) -> SweepResult:
+def read_run(
+    directory: Path, overrides: Sequence[Override] = (), *, complete: bool = True
+) -> SweepResult:
     """Read a saved run back, with its theory.
 
     Args:
         directory: The run directory.
         overrides: What replaces values of its config's `figure`.
+        complete: Refuse a run that lacks measures, as one of another version may.
 
     Raises:
         RunDirectoryError: The run is missing, incomplete or not what its manifest says.
@@ -154,7 +157,11 @@ def read_run(directory: Path, overrides: Sequence[Override] = ()) -> SweepResult
     try:
         with np.load(path, allow_pickle=False) as arrays:
             networks = [
-                {m: _networks(arrays[_key(c.index, *m)], config.trials, c.depth) for m in MEASURES}
+                {
+                    m: _networks(arrays[_key(c.index, *m)], config.trials, c.depth)
+                    for m in MEASURES
+                    if complete or _key(c.index, *m) in arrays
+                }
                 for c in config.conditions
             ]
     except (ValueError, KeyError, OSError, BadZipFile) as error:

@@ -28,8 +28,11 @@ def entries(directory: Path) -> set[str]:
 
 
 @contextmanager
-def writing(target: Path, parent: Path) -> Iterator[Path]:
-    """A temporary directory in `parent`, and one word for whatever goes wrong with the disk."""
+def writing(target: Path, parent: Path, option: str = "--out") -> Iterator[Path]:
+    """A temporary directory in `parent`, and one word for whatever goes wrong with the disk.
+
+    `option` is what names another target on the command line.
+    """
     try:
         parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(
@@ -39,8 +42,29 @@ def writing(target: Path, parent: Path) -> Iterator[Path]:
     except OSError as error:
         raise WriteError(
             f"{target}: could not be written ({error.strerror or error}); nothing there was "
-            "changed; make room or give another --out"
+            f"changed; make room or give another {option}"
         ) from error
+
+
+def put_text(path: Path, text: str, option: str) -> None:
+    """Write a text file: all of it or none, what was there before stays until then.
+
+    Args:
+        path: The file; a pipe or a device is written as it is.
+        text: What it holds.
+        option: The option that names it.
+
+    Raises:
+        WriteError: It cannot be written.
+    """
+    if path.exists() and not path.is_dir() and not path.is_file():
+        path.write_text(text, "utf-8", newline="\n")
+        return
+    target = path.resolve()
+    with writing(path, target.parent, option) as temporary:
+        fresh = temporary / "new"
+        fresh.write_text(text, "utf-8", newline="\n")
+        fresh.replace(target)
 
 
 def put(directory: Path, fresh: Path, names: Sequence[str]) -> None:

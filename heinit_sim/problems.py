@@ -7,7 +7,8 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -107,18 +108,19 @@ def unknown_key(keys: Keys) -> str:
     *parent, key = setting(keys)
     children = _children(_named(parent))
     hint = _did_you_mean(key, {child: child for child in children})
-    if parent == ["sweep"] and tuple(str(key).split(".")) in settings():
+    by_path = _named(parent) in (("sweep",), ("expect", "when"))
+    if by_path and tuple(str(key).split(".")) in settings():
         wrong = "cannot be swept"
     else:
         wrong = "unknown key"
-        elsewhere = {path.rpartition(".")[2]: path for path in _dotted_paths()}
+        elsewhere = {path.rpartition(".")[2]: path for path in settable()}
         hint = hint or _did_you_mean(key, elsewhere)
     return f"{wrong}, must be one of {', '.join(children)}{hint}"
 
 
 def unknown_path(path: str) -> str:
     """What is said of a dotted path that leads to no setting."""
-    hint = _did_you_mean(path, {known: known for known in _dotted_paths()})
+    hint = _did_you_mean(path, {known: known for known in settable()})
     return f"unknown key, must be the dotted path of a key in the config{hint}"
 
 
@@ -127,7 +129,9 @@ def _walk(model: type[BaseModel], keys: Keys, text: str = "") -> Iterator[tuple[
     yield keys, text or f"a mapping with the keys {', '.join(fields)}"
     for name, field in fields.items():
         text = (field.description or "").partition(": ")[2].removesuffix(".")
-        kind = field.annotation
+        kind: Any = field.annotation
+        while get_origin(kind) in (Annotated, Union, UnionType):  # what may also be a list, or null
+            kind = get_args(kind)[0]
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from _walk(kind, (*keys, name), text)
         else:
@@ -142,10 +146,15 @@ def _children(keys: Keys) -> list[str]:
     return [str(known[-1]) for known in settings() if known and known[:-1] == keys]
 
 
-def _dotted_paths() -> Iterator[str]:
-    for keys in settings():
-        if keys and (keys[0] != "sweep" or len(keys) == 1):
-            yield ".".join(map(str, keys))
+@functools.cache
+def settable() -> list[str]:
+    """The dotted paths that can be set from the command line."""
+    apart = ("sweep", "expect")  # not by their parts: their keys have dots, or are many
+    return [
+        ".".join(map(str, keys))
+        for keys in settings()
+        if keys and (keys[0] not in apart or len(keys) == 1)
+    ]
 
 
 def _did_you_mean(word: object, meant: Mapping[str, str]) -> str:
@@ -178,8 +187,9 @@ def _keys_in(document: object, detail: ErrorDetails) -> Keys:
     """Where the error is in the document: the models name branches and defaults it lacks."""
     keys: list[str | int] = []
     value: object = document
-    for key in detail["loc"]:
-        if key in ("<one>", "<list>") and detail["type"] != "extra_forbidden":
+    unknown = len(detail["loc"]) - 1 if detail["type"] == "extra_forbidden" else None
+    for place, key in enumerate(detail["loc"]):
+        if key in ("<one>", "<list>") and place != unknown:
             continue
         if isinstance(key, int) and isinstance(value, list):
             value = value[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -30,6 +31,11 @@ STATISTICS: tuple[Statistic, ...] = ("second_moment", "variance")
 INPUT_0: Statistic = "input_0_second_moment"
 """Over the units alone, for the first input of the batch: its law is known step by step."""
 MEASURES: tuple[Measure, ...] = tuple((q, s) for q in PASS_OF for s in (*STATISTICS, INPUT_0))
+
+
+def to_text(value: object) -> str:
+    """A value of a config on one line, e.g. "0.02", "relu" or "[4, 3, 2]"."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,8 @@ class Condition:
 
     @property
     def label(self) -> str:
-        """What sets the condition apart, e.g. "init.variance = 0.02"."""
-        return ", ".join(f"{path} = {value}" for path, value in self.swept.items()) or "the network"
+        """The swept values, e.g. "init.variance = 0.02"; empty where nothing is swept."""
+        return ", ".join(f"{path} = {to_text(value)}" for path, value in self.swept.items())
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,32 @@ class FigureConfig:
     """Range of both value axes, in decades; None fits the data."""
     overlay: Literal["figure_7_4_published"] | None = None
     """Published curves drawn on top."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a config says must come out."""
+
+    when: Mapping[str, object]
+    """Dotted path -> the value it must have; empty: every condition."""
+    conditions: tuple[int, ...]
+    """Places in the grid of the conditions that `when` selects."""
+    forward: str | None
+    """vanishing, stable or exploding; None expects nothing."""
+    backward: str | None
+    max_decades_per_layer: float | None
+    """Largest slope of either pass, in size."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was checked."""
+
+    name: str
+    """E.g. "expect[0], init.variance = 0.02: forward"."""
+    held: bool
+    reason: str
+    """One line with the numbers: what was measured, what was wanted."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +122,7 @@ class SweepConfig:
     seed: int
     draws: Literal["common", "independent"] = "common"
     figure: FigureConfig = field(default_factory=FigureConfig)
+    expect: tuple[Expectation, ...] = ()
     document: Mapping[str, object] = field(default_factory=dict)
     """The resolved config as plain values: what `config.yaml` of a run holds."""
 
@@ -119,16 +152,6 @@ class ConditionResult(Prediction):
 
     networks: Mapping[Measure, NDArray[np.float64]]
     """(quantity, statistic) -> (n_networks, K+1): one number per network and layer."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was checked."""
-
-    name: str
-    held: bool
-    reason: str
-    """One line with the numbers."""
 
 
 @dataclass(frozen=True)

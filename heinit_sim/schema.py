@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationInfo,
+    create_model,
     field_validator,
     model_serializer,
     model_validator,
@@ -166,6 +169,47 @@ class Sweep(_Model):
         return slopes
 
 
+if TYPE_CHECKING:
+
+    class When(_Model):
+        """Values by dotted path that select conditions; each path that can be swept."""
+else:
+    _KINDS = {name: (f.alias, *get_args(f.annotation)) for name, f in Sweep.model_fields.items()}
+    When = create_model(
+        "When",
+        __base__=_Model,
+        __doc__="Values by dotted path that select conditions; each path that can be swept.",
+        **{name: (kind, kinds.when(kind, path)) for name, (path, kind) in _KINDS.items()},
+    )
+
+
+class Expectation(_Model):
+    """What must come out, and in which conditions."""
+
+    forward: kinds.ForwardWord | None = kinds.or_null(kinds.ForwardWord)
+    backward: kinds.BackwardWord | None = kinds.or_null(kinds.BackwardWord)
+    max_decades_per_layer: kinds.DecadesPerLayer | None = kinds.or_null(kinds.DecadesPerLayer)
+    when: When = Field(
+        default_factory=When, description=f"Which conditions, or all of them: {kinds.WHEN}."
+    )
+
+    @model_validator(mode="after")
+    def _check_any(self) -> Expectation:
+        if (self.forward, self.backward, self.max_decades_per_layer) == (None, None, None):
+            raise _relation(
+                "nothing is expected, must have forward, backward or max_decades_per_layer"
+            )
+        return self
+
+
+Expect = Annotated[
+    Annotated[Expectation, Tag("<one>")]
+    | Annotated[list[Expectation], Tag("<list>"), Field(max_length=1000)],
+    kinds.described("What must come out, for check and run --check", kinds.EXPECT),
+    Discriminator(lambda expect: "<list>" if isinstance(expect, list) else "<one>"),
+]
+
+
 class Figure(_Model):
     """What the figure shows."""
 
@@ -201,6 +245,7 @@ class Config(_Model):
         "common"
     )
     figure: Figure = Field(default=Figure(), description="The figure.")
+    expect: Expect = Field(default_factory=list)
 
 
 def config_schema() -> dict[str, Any]:

@@ -25,6 +25,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
+
+def _probability(value: float) -> float:
+    if not 0 < value < 1:
+        raise typer.BadParameter(f"{value} is not between 0 and 1")
+    return value
+
+
 ConfigArgument = Annotated[
     str, typer.Argument(metavar="CONFIG", help="YAML file, or - for standard input.")
 ]
@@ -36,6 +43,25 @@ SetOption = Annotated[
 SeedOption = Annotated[str | None, typer.Option("--seed", metavar="N", help="Replace the seed.")]
 TrialsOption = Annotated[
     str | None, typer.Option("--trials", metavar="N", help="Replace the number of networks.")
+]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "-j", "--jobs", min=1, metavar="N", help="Threads; default: the CPUs that may be used."
+    ),
+]
+AlphaOption = Annotated[
+    float,
+    typer.Option(
+        "--alpha",
+        metavar="A",
+        help="Probability that a correct simulation disagrees with theory anywhere.",
+        callback=_probability,
+    ),
+]
+JunitOption = Annotated[
+    Path | None,
+    typer.Option("--junit", metavar="FILE", help="Write what was checked as JUnit XML."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from heinit_sim.errors import CheckFailed
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from rich.table import Table
 
-    from heinit_sim.records import SweepConfig, SweepResult
+    from heinit_sim.comparison import Comparison
+    from heinit_sim.records import Finding, SweepConfig, SweepResult
     from heinit_sim.tables import Row
 
 
@@ -54,10 +57,15 @@ def simulate(config: SweepConfig, jobs: int, *, quiet: bool) -> SweepResult:
 
 
 def print_summary(
-    config: SweepConfig, rows: Sequence[Row], directory: Path, *, json_: bool
+    config: SweepConfig,
+    rows: Sequence[Row],
+    directory: Path,
+    *,
+    json_: bool,
+    findings: Sequence[Finding] | None = None,
 ) -> None:
-    """Print the summary of a run, as a table or as one JSON document."""
-    from heinit_sim import tables
+    """Print the summary of a run, as a table or as one JSON document with what was checked."""
+    from heinit_sim import reports, tables
 
     if not json_:
         print_table(tables.to_summary_table(config, rows))
@@ -69,7 +77,70 @@ def print_summary(
         "sweep": {path: list(values) for path, values in config.sweep.items()},
         "summary": tables.to_json_values(rows),
     }
+    if findings is not None:
+        document["findings"] = reports.to_json_values(findings)
     print_json(document)
+
+
+def print_findings(config: SweepConfig, findings: Sequence[Finding]) -> None:
+    """Print what was checked as one JSON document."""
+    from heinit_sim import reports
+
+    print_json({"name": config.name, "findings": reports.to_json_values(findings)})
+
+
+def report(
+    config: SweepConfig, findings: Sequence[Finding], junit: Path | None, *, table: bool
+) -> None:
+    """Say what held and what did not, to whoever is to know it.
+
+    Args:
+        config: What was checked.
+        findings: Each thing that was.
+        junit: A file for JUnit XML, if any.
+        table: Print a table; else only what failed, on stderr.
+
+    Raises:
+        CheckFailed: Something did not hold.
+        WriteError: The file cannot be written.
+    """
+    from heinit_sim import placement, reports
+
+    failed = reports.failed(findings)
+    if table:
+        typer.echo(f"{config.name}: {reports.summary(findings)}")
+        if failed or 0 < len(findings) <= reports.LISTED:
+            print_table(reports.to_table(findings))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        if failed:
+            typer.echo(reports.to_annotations(findings), nl=False, err=not table)
+        if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+            with Path(summary).open("a", encoding="utf-8", newline="\n") as file:
+                file.write(reports.to_markdown(findings, config.name))
+    if junit is not None:
+        placement.put_text(junit, reports.to_junit(findings, config.name), "--junit")
+    if failed:
+        lines = [] if table else [f"FAILED {finding.name}: {finding.reason}" for finding in failed]
+        raise CheckFailed("\n".join([*lines, f"check: {reports.summary(findings)}"]))
+
+
+def print_comparison(found: Comparison, rtol: float, *, json_: bool) -> None:
+    """Print how two runs compare.
+
+    Raises:
+        CheckFailed: They differ.
+    """
+    from heinit_sim import reports
+
+    verdict, *facts = reports.comparison_lines(found, rtol)
+    if json_:
+        print_json(reports.to_comparison_document(found))
+    else:
+        if found.rows:
+            print_table(reports.to_comparison_table(found))
+        typer.echo("\n".join([verdict] * found.held + facts))
+    if not found.held:
+        raise CheckFailed(f"compare: {verdict}")
 
 
 def print_plan(

@@ -12,13 +12,13 @@ from heinit_sim.schema import config_schema
 
 PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
-    {"errors", "records", "normal", "initializers", "scaled"},
-    {"activations", "documents", "kinds", "gallery", "placement", "manifest"},
+    {"errors", "records", "normal", "initializers", "scaled", "tails"},
+    {"activations", "documents", "kinds", "gallery", "placement", "manifest", "pairing"},
     {"schema", "draws", "network", "quadrature", "moments", "theory", "log_law", "spread"},
-    {"problems", "curves", "mean_field", "chain", "steps", "verdict"},
-    {"drafts", "predictions"},
-    {"config", "sweep", "tables", "figures"},
-    {"cost", "outputs", "checks"},
+    {"problems", "curves", "mean_field", "chain", "steps", "verdict", "comparison"},
+    {"drafts", "predictions", "expectations", "selection"},
+    {"config", "sweep", "tables", "figures", "checks"},
+    {"cost", "outputs", "reports"},
     {"terminal"},
     {"shell"},
     {"cli", "analysis"},
@@ -30,7 +30,7 @@ EXCEPTIONS = {("records", "figures")}
 # Words that belong to one room (or, for NumPy and matplotlib, to the rooms that may load them).
 HOMES = {
     r"^\s*(import|from) yaml\b": {"documents"},
-    r"\bpydantic\b": {"kinds", "schema", "problems"},
+    r"\bpydantic\b": {"kinds", "schema", "problems", "selection"},
     r"\bnp\.maximum\(z": {"activations"},
     r"\bSeedSequence\(": {"draws"},
     r"\bThreadPoolExecutor\(": {"sweep"},

@@ -26,7 +26,7 @@ from heinit_sim.documents import parse, to_yaml
 from heinit_sim.errors import ConfigError
 from heinit_sim.initializers import SCHEMES
 from heinit_sim.kinds import ActivationName
-from heinit_sim.records import FigureConfig, SweepConfig
+from heinit_sim.records import Expectation, FigureConfig, SweepConfig
 
 CONFIGS = sorted(Path(__file__).parents[1].glob("configs/*.yaml"))
 
@@ -40,7 +40,7 @@ init:
   variance: 0.5
 """
 SWEPT = GOOD + "sweep:\n  init.variance: [1, 2]\n"
-KEYS = "name, network, init, inputs, loss, sweep, trials, seed, draws, figure"
+KEYS = "name, network, init, inputs, loss, sweep, trials, seed, draws, figure, expect"
 NETWORK_KEYS = "depth, width, input_dim, output_dim, activation"
 PATHS = (
     "network.depth, network.width, network.input_dim, network.output_dim, network.activation, "
@@ -50,6 +50,10 @@ PATHS = (
 SWEPT_KEY = f"must be one of {PATHS}"
 NAME = "must be 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
 DEPTH = "must be an integer from 1 to 100000"
+EXPECT = (
+    "must be a mapping like {forward: stable, when: {init.variance: 0.02}}, "
+    "or a list of at most 1000"
+)
 WIDTH = "must be an integer from 1 to 65536, or a list of one for each hidden layer"
 DIM = "must be an integer from 1 to 65536"
 COUNT = "must be an integer from 1 to 1000000"
@@ -437,6 +441,99 @@ BAD_ENDS = [
             "which is swept too, must be swept alone"
         ),
     ),
+    # expectations
+    ("expect: 5", f"8:9: error: expect: not a mapping (5), {EXPECT}"),
+    ("expect:", f"8:8: error: expect: not a mapping (null), {EXPECT}"),
+    (f"expect: {[{}] * 1001}", f"8:9: error: expect: too long (a list), {EXPECT}"),
+    ("expect: [[]]", f"8:10: error: expect[0]: not a mapping (a list), {EXPECT}"),
+    (
+        "expect: [{forward: stable}, {when: {}}]",
+        (
+            "8:29: error: expect[1]: nothing is expected, "
+            "must have forward, backward or max_decades_per_layer"
+        ),
+    ),
+    (
+        "expect: {forwrd: stable, backward: stable}",
+        (
+            "8:10: error: expect.forwrd: unknown key, must be one of forward, backward, "
+            "max_decades_per_layer, when; did you mean 'forward'?"
+        ),
+    ),
+    (
+        "expect: {'<list>': 1, backward: stable}",
+        (
+            "8:10: error: expect.'<list>': unknown key, must be one of forward, backward, "
+            "max_decades_per_layer, when"
+        ),
+    ),
+    (
+        "expect: {backward: explode}",
+        (
+            "8:20: error: expect.backward: unknown value ('explode'), "
+            "must be one of vanishing, stable, exploding; did you mean 'exploding'?"
+        ),
+    ),
+    (
+        "expect: {max_decades_per_layer: -1}",
+        (
+            "8:33: error: expect.max_decades_per_layer: too small (-1), "
+            "must be a number that is not below 0"
+        ),
+    ),
+    (
+        "expect: {forward: stable, when: {init.varience: 1}}",
+        (
+            f"8:34: error: expect.when.init.varience: unknown key, {SWEPT_KEY}; "
+            "did you mean 'init.variance'?"
+        ),
+    ),
+    (
+        "expect: {forward: stable, when: {trials: 1}}",
+        f"8:34: error: expect.when.trials: cannot be swept, {SWEPT_KEY}",
+    ),
+    (
+        "expect: {forward: stable, when: {init.variance: [1]}}",
+        f"8:49: error: expect.when.init.variance: not a number (a list), {VARIANCE}",
+    ),
+    (
+        "expect: {forward: stable, when: {network.activation: {name: relu, slope: 1}}}",
+        (
+            "8:67: error: expect.when.network.activation.slope: unknown key, "
+            "must be one of name, negative_slope"
+        ),
+    ),
+    (
+        "expect: {forward: stable, when: {init.variance: 0.4}}",
+        "8:49: error: expect.when.init.variance: matches no condition (0.4), must be 0.5",
+    ),
+    (
+        "expect: {forward: stable, when: {init.gain: 2}}",
+        (
+            "8:45: error: expect.when.init.gain: matches no condition (2.0), "
+            "must be left out; no condition has such a value"
+        ),
+    ),
+    (
+        (
+            f"sweep: {{loss.target: {[*range(1, 9)]}}}\n"
+            "expect: [{forward: stable, when: {loss.target: 0}}]"
+        ),
+        (
+            "9:48: error: expect[0].when.loss.target: matches no condition (0.0), "
+            "must be one of 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, …"
+        ),
+    ),
+    (
+        (
+            "sweep: {network.activation: [relu, leaky_relu]}\nexpect: {forward: stable, when: "
+            "{network.activation: relu, network.activation.negative_slope: 0.01}}"
+        ),
+        (
+            "9:33: error: expect.when: matches no condition, "
+            "must be values that one condition has together"
+        ),
+    ),
     (
         f"sweep: {{inputs.count: {[*range(1, 102)]}, loss.target: {[*range(100)]}}}",
         "8:8: error: sweep: too many conditions (10100), must be at most 10000",
@@ -654,6 +751,15 @@ def set_(text: str) -> Override:
             ],
         ),
         (
+            [set_("expect.forward=stable")],
+            [
+                (
+                    "--set expect.forward=stable: error: expect.forward: unknown key, "
+                    "must be the dotted path of a key in the config; did you mean 'expect'?"
+                )
+            ],
+        ),
+        (
             [set_("network.activation=relu,linear"), set_("network.activation.name=relu")],
             [
                 (
@@ -750,6 +856,21 @@ GOOD_ENDS = [
     "sweep: {network.activation: [relu, {name: linear, negative_slope: null}]}\n",
     "sweep: {network.depth: [1, 2], network.input_dim: [3, 4, 5], network.output_dim: [1, 9]}\n",
     "sweep: {loss.target: [0, 1], inputs.count: [1, 2], loss.name: [least_squares]}\n",
+    "expect: {forward: stable}\n",
+    "expect: []\n",
+    "expect: [{backward: vanishing, when: {}}, {forward: null, max_decades_per_layer: 0}]\n",
+    (
+        "sweep: {init.variance: [1, 2e-2]}\n"
+        "expect: [{forward: exploding, when: {init.variance: .02}}]\n"
+    ),
+    (
+        "sweep: {network.width: [4, [1, 2, 3]]}\n"
+        "expect: {forward: stable, when: {network.width: [1, 2, 3], network.activation: relu}}\n"
+    ),
+    (
+        "sweep: {network.activation: [relu, leaky_relu]}\n"
+        "expect: {forward: stable, when: {network.activation: {name: leaky_relu}}}\n"
+    ),
 ]
 GOOD_TEXTS = [
     *(GOOD + end for end in GOOD_ENDS),
@@ -859,6 +980,49 @@ def test_swept_values_are_the_validated_ones() -> None:
     assert (last.activation, last.activation_options) == ("leaky_relu", {"negative_slope": 0.01})
 
 
+def test_an_expectation_knows_its_conditions() -> None:
+    text = """\
+sweep: {init.variance: [1, 0.02], network.activation: [relu, leaky_relu]}
+expect:
+  - {forward: stable, max_decades_per_layer: 1, when: {init.variance: 2e-2, network.depth: 3}}
+  - {backward: exploding, when: {network.activation: {name: leaky_relu, negative_slope: 0.01}}}
+  - {forward: vanishing}
+"""
+    config = parse_config(GOOD + text)
+    leaky = {"name": "leaky_relu", "negative_slope": 0.01}
+    assert config.expect == (
+        Expectation({"init.variance": 0.02, "network.depth": 3}, (2, 3), "stable", None, 1.0),
+        Expectation({"network.activation": leaky}, (1, 3), None, "exploding", None),
+        Expectation({}, (0, 1, 2, 3), "vanishing", None, None),
+    )
+    alone = parse_config(GOOD + "expect: {forward: stable}\n")
+    assert alone.expect == (Expectation({}, (0,), "stable", None, None),)
+    assert alone.document["expect"] == [{"forward": "stable"}]
+
+
+def test_every_expectation_that_matches_nothing_is_named() -> None:
+    text = GOOD + "expect: {forward: stable, when: {init.variance: 1, network.depth: 2}}\n"
+    assert len(problems_of(text)) == 2
+
+
+def test_a_setting_from_the_command_line_can_leave_an_expectation_alone() -> None:
+    text = GOOD + "expect: {forward: stable, when: {init.variance: 0.5}}\n"
+    assert problems_of(text, set_("init.variance=1")) == [
+        (
+            "c.yaml:8:49: error: expect.when.init.variance: matches no condition (0.5), "
+            "must be 1.0; --set expect=[] takes all expectations back"
+        )
+    ]
+    assert parse_config(text, overrides=[set_("init.variance=1"), set_("expect=[]")]).expect == ()
+
+
+def test_a_thousand_expectations_of_ten_thousand_conditions_are_read_in_seconds() -> None:
+    variances, expected = [*range(1, 10_001)], "{forward: stable, when: {init.variance: 7}}, "
+    start = time.perf_counter()
+    parse_config(f"{GOOD}sweep: {{init.variance: {variances}}}\nexpect: [{expected * 1000}]\n")
+    assert time.perf_counter() - start < 6  # measured: 0.8 s
+
+
 def test_a_config_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         parse_config(GOOD).seed = 1  # type: ignore[misc]  # the error is what is tested
@@ -902,6 +1066,8 @@ PROPERTIES = {
     "Inputs": "distribution, count",
     "Loss": "name, target",
     "Sweep": PATHS,
+    "When": PATHS,
+    "Expectation": "forward, backward, max_decades_per_layer, when",
     "Figure": "quantity, decades, overlay",
 }
 
@@ -1092,6 +1258,8 @@ leaves: st.SearchStrategy[object] = st.sampled_from(
         {},
         [1, 2],
         ["relu"],
+        {"forward": "stable", "when": {"init.variance": 2}},
+        [{"forward": "stable"}, {"when": {"network.activation": "relu"}}],
         {"name": "leaky_relu"},
         {"name": "relu", "negative_slope": 1},
         [[1, 2, 3]],
@@ -1105,6 +1273,8 @@ paths = st.sampled_from(
         *PATHS.split(", "),
         *(f"sweep/{path}" for path in PATHS.split(", ")),
         "figure.decades",
+        "expect.forward",
+        "expect.when",
         "network.x",
         "x",
         "sweep/x",

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,14 @@ def test_results_are_refused_before_they_are_simulated_again(small: Path) -> Non
         (("plot", ".", "--set", "trials=3"), "figure.*"),
         (("plot", ".", "--set", "figure.quantity=std"), "--out DIR"),
         (("init", "none"), "no config 'none' in the gallery"),
+        (("run", "small.yaml", "--junit", "j.xml"), "--junit: error: "),
+        (("check", "none.yaml"), "none.yaml: error: cannot be read"),
+        (("check", "."), ".: no manifest.json"),
+        (("check", ".", "--seed", "1"), "--seed: error: . is a run, not a config"),
+        (("check", "small.yaml", "--set", "expect.forward=stable"), "expect.forward: unknown key"),
+        (("compare", ".", "none"), ".: no manifest.json"),
+        (("compare", ".", ".", "--rtol", "inf"), "--rtol: error: not finite"),
+        (("compare", ".", ".", "--rtol", "-1"), "--rtol"),
     ],
 )
 def test_mistakes_end_with_exit_code_two_and_no_traceback(
@@ -285,7 +294,12 @@ def test_schema_version_and_help(tmp_path: Path) -> None:
     schema = json.loads(heinit_sim("schema", cwd=tmp_path).stdout)
     assert "network" in schema["properties"]
     assert re.fullmatch(r"heinit-sim \d+\.\d+\.\d+\n", heinit_sim("--version", cwd=tmp_path).stdout)
-    for command in ((), *(("run",), ("plot",), ("show",), ("validate",), ("schema",), ("init",))):
+    for command in (
+        (),
+        *(("run",), ("plot",), ("show",), ("validate",), ("schema",), ("init",)),
+        ("check",),
+        ("compare",),
+    ):
         short, long = (heinit_sim(*command, flag, cwd=tmp_path) for flag in ("-h", "--help"))
         assert short.stdout == long.stdout
         assert short.returncode == 0
@@ -338,3 +352,137 @@ def test_progress_on_a_terminal_counts_every_network_and_changes_no_number(small
     piped, watched = files(small / "piped"), files(small / "shown")
     assert piped["networks.npz"] == watched["networks.npz"]
     assert piped["layers.csv"] == watched["layers.csv"]
+
+
+# A factor of 2.25 per layer: exploding, whatever the seed.
+EXPECTING = (
+    SMALL.replace("depth: 3", "depth: 9").replace("trials: 4", "trials: 40")
+    + "sweep: {init.variance: [0.25, 2.0]}\n"
+    + "expect:\n"
+    + "  - {forward: exploding, when: {init.variance: 2.0}}\n"
+    + "  - {backward: stable, when: {init.variance: 2}}\n"
+)
+WRONG = "expect[1], init.variance = 2.0: backward"
+HELD = "expect[0], init.variance = 2.0: forward"
+NO_GITHUB = {"GITHUB_ACTIONS": "", "GITHUB_STEP_SUMMARY": ""}
+
+
+def test_run_check_writes_the_run_and_ends_with_exit_code_three(small: Path) -> None:
+    (small / "e.yaml").write_text(EXPECTING, "utf-8")
+    found = heinit_sim(
+        *("run", "e.yaml", "--no-plots", "--check", "--junit", "out/j.xml"), cwd=small, **NO_GITHUB
+    )
+    assert found.returncode == 3
+    assert found.stderr.splitlines()[0].startswith("Wrote outputs/small in ")
+    assert found.stderr.splitlines()[1:] == ["check: 1 of 16 did not hold"]
+    (line,) = [line for line in found.stdout.splitlines() if line.startswith(" FAILED")]
+    assert WRONG in line
+    assert re.search(
+        r"backward is exploding \(\+0\.\d{3} decades per layer\), expected stable", line
+    )
+    assert "::error" not in found.stdout
+    assert list((small / "out").iterdir()) == [small / "out" / "j.xml"]
+    suite = ET.fromstring((small / "out" / "j.xml").read_text("utf-8"))[0]
+    cases = [(case.get("name"), len(case)) for case in suite]
+    assert cases[:2] == [(HELD, 0), (WRONG, 1)]
+    assert len(cases) == 16
+    assert all(str(name).startswith("theory, ") and not failed for name, failed in cases[2:])
+
+    again = heinit_sim("check", "outputs/small", cwd=small, **NO_GITHUB)
+    assert (again.returncode, again.stderr) == (3, "check: 1 of 16 did not hold\n")
+    assert again.stdout == found.stdout[found.stdout.index("small: 1 of 16 did not hold") :]
+
+
+def test_check_of_a_config_is_check_of_its_run_and_writes_nothing(small: Path) -> None:
+    found = [
+        heinit_sim("check", "-", "--json", "-j", jobs, cwd=small, stdin=EXPECTING, **NO_GITHUB)
+        for jobs in (1, 2)
+    ]
+    assert set(small.iterdir()) == {small / "small.yaml"}
+    assert found[0].stdout == found[1].stdout
+    document = json.loads(found[0].stdout)
+    assert [finding["held"] for finding in document["findings"]] == [True, False] + 14 * [True]
+    failed, summary = found[0].stderr.splitlines()
+    assert failed == f"FAILED {WRONG}: {document['findings'][1]['reason']}"
+    assert summary == "check: 1 of 16 did not hold"
+    arguments = ("run", "-", "--no-plots", "--check", "--json")
+    ran = heinit_sim(*arguments, cwd=small, stdin=EXPECTING, **NO_GITHUB)
+    assert ran.returncode == 3
+    assert json.loads(ran.stdout)["findings"] == document["findings"]
+
+
+def test_what_holds_ends_with_exit_code_zero(small: Path) -> None:
+    expect = "expect={forward: exploding, max_decades_per_layer: 1, when: {init.variance: 2}}"
+    for extra in ((), ("--seed", 3, "--trials", 20)):
+        arguments = ("check", "-", "--set", expect, *extra)
+        found = heinit_sim(*arguments, cwd=small, stdin=EXPECTING, **NO_GITHUB)
+        assert (found.returncode, found.stderr) == (0, "")
+        assert found.stdout.startswith("small: 16 of 16 held\n")
+    quiet = heinit_sim("run", "small.yaml", "--check", "-q", "--no-plots", cwd=small, **NO_GITHUB)
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+
+
+def test_github_gets_annotations_and_a_step_summary(small: Path) -> None:
+    summary = small / "summary.md"
+    summary.write_text("before\n", "utf-8")
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
+    command = "::error title=expect[1]%2C init.variance = 2.0%3A backward::backward is exploding"
+    plain = heinit_sim("check", "-", cwd=small, stdin=EXPECTING, **github)
+    as_json = heinit_sim("check", "-", "--json", cwd=small, stdin=EXPECTING, **github)
+    for text, has in (
+        (plain.stdout, 1),
+        (plain.stderr, 0),
+        (as_json.stdout, 0),
+        (as_json.stderr, 1),
+    ):
+        assert sum(line.startswith(command) for line in text.splitlines()) == has
+    assert json.loads(as_json.stdout)["name"] == "small"
+    text = summary.read_text("utf-8")
+    assert text.startswith("before\n### small: 1 of 16 did not hold\n")
+    assert text.count("### small") == 2
+    held = ("check", "-", "--set", "expect={forward: exploding, when: {init.variance: 2}}")
+    assert "::" not in heinit_sim(*held, cwd=small, stdin=EXPECTING, **github).stdout
+    assert summary.read_text("utf-8").endswith("### small: 1 of 1 held\n\n")
+
+
+def test_a_junit_file_is_replaced_whole_or_not_at_all(small: Path) -> None:
+    (small / "j.xml").write_text("old", "utf-8")
+    (small / "link.xml").symlink_to("j.xml")
+    check = ("check", "-", "--trials", 2, "--junit")
+    assert heinit_sim(*check, "link.xml", cwd=small, stdin=EXPECTING, **NO_GITHUB).returncode == 3
+    assert (small / "link.xml").is_symlink()
+    assert ET.fromstring((small / "j.xml").read_text("utf-8")).tag == "testsuites"
+    for wrong in ("small.yaml/j.xml", "."):
+        found = heinit_sim(*check, wrong, cwd=small, stdin=EXPECTING, **NO_GITHUB)
+        assert found.returncode == 1
+        assert found.stderr.count("\n") == 1
+        assert "could not be written" in found.stderr
+        assert "another --junit" in found.stderr
+    piped = heinit_sim(*check, "/dev/stderr", cwd=small, stdin=EXPECTING, **NO_GITHUB)
+    assert "<testsuites" in piped.stderr
+    assert set(small.iterdir()) == {small / name for name in ("small.yaml", "j.xml", "link.xml")}
+
+
+def test_compare_tells_same_from_different(small: Path) -> None:
+    run = ("run", "small.yaml", "--no-plots", "-q", "--trials", 100, "--out")
+    extra = {"a": (), "b": ("-j", 1), "c": ("--seed", 1), "d": ("--set", "init.variance=0.5")}
+    for out, arguments in extra.items():
+        assert heinit_sim(*run, out, *arguments, cwd=small).returncode == 0
+    same = heinit_sim("compare", "a", "b", cwd=small)
+    assert (same.returncode, same.stderr) == (0, "")
+    assert same.stdout.startswith("same: largest relative difference 0\n")
+    seeds = heinit_sim("compare", "a", "c", cwd=small)
+    assert (seeds.returncode, seeds.stderr) == (0, "")
+    assert seeds.stdout.startswith("no difference found: largest difference ")
+    assert "configs: seed: 0 against 1\n" in seeds.stdout
+    differ = heinit_sim("compare", "c", "d", cwd=small)
+    assert differ.returncode == 3
+    assert re.fullmatch(
+        r"compare: different in \d+ of 60 rows: .* standard errors\n", differ.stderr
+    )
+    assert "… and " in differ.stdout
+    assert max(map(len, differ.stdout.splitlines())) <= 80
+    as_json = heinit_sim("compare", "c", "d", "--json", cwd=small)
+    document = json.loads(as_json.stdout)
+    assert (as_json.returncode, document["same"], document["rows"]) == (3, False, 40)
+    assert document["different"][0]["decades"] > 0

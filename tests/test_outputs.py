@@ -291,3 +291,21 @@ def test_numbers_that_do_not_belong_to_the_config_are_refused(
     (run / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     with pytest.raises(RunDirectoryError, match=r"networks\.npz: not the numbers of its config"):
         outputs.read_run(run)
+
+
+def test_a_run_that_lacks_measures_is_read_only_where_that_will_do(
+    result: SweepResult, tmp_path: Path
+) -> None:
+    run = tmp_path / "small"
+    outputs.write_run(result, run, figure=None)
+    with np.load(run / "networks.npz") as arrays:
+        kept = {key: arrays[key] for key in arrays if "grad_weight" not in key}
+    np.savez(run / "networks.npz", allow_pickle=False, **kept)
+    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
+    content = (run / "networks.npz").read_bytes()
+    manifest["files"]["networks.npz"] = hashlib.sha256(content).hexdigest()
+    (run / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    with pytest.raises(RunDirectoryError, match=r"networks\.npz: not the numbers of its config"):
+        outputs.read_run(run)
+    (of,) = outputs.read_run(run, complete=False).conditions
+    assert [*of.networks] == [m for m in MEASURES if m[0] != "grad_weight"]

@@ -1,0 +1,189 @@
+"""Whether two runs show the same: number by number, or within the error over networks."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heinit_sim.errors import RunDirectoryError
+from heinit_sim.pairing import differing_settings, pairs_of
+from heinit_sim.records import (
+    MEASURES,
+    ConditionResult,
+    Measure,
+    SweepResult,
+)
+from heinit_sim.tails import fisher_tail, student_tail, welch
+
+Array = NDArray[np.float64]
+
+LEVEL = 1e-3
+"""Chance that two runs of one law differ anywhere: shared by all that is compared (Bonferroni)."""
+_LN10 = float(np.log(10.0))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A quantity at a layer of a condition that differs."""
+
+    swept: Mapping[str, object]
+    """The swept values of the condition in the first run."""
+    measure: Measure
+    layer: int
+    decades: float
+    """Second run minus first, as log10: of the network that differs most where the configs are the
+    same, else of the means over networks."""
+    standard_errors: float
+    """Of the means over networks of log10, by their own spread; NaN where there is no spread."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two runs have in common, and where they differ."""
+
+    exact: bool
+    """Same config: numbers were compared one by one. Else the means over networks of log10."""
+    matched: str
+    """How conditions were paired, in words."""
+    n_conditions: int
+    n_rows: int
+    """Rows that were compared: one per condition, quantity, statistic and layer."""
+    largest: float
+    """Of all rows: relative difference of two numbers, |Δ log10| ln 10, if exact; else the number
+    of standard errors."""
+    rows: tuple[Row, ...]
+    """Those that differ, the worst first."""
+    mismatches: tuple[str, ...]
+    """What else differs: depths, how many networks are dead."""
+    settings: tuple[str, ...]
+    """Where the configs differ, name, figure and expectations aside."""
+    left_out: tuple[str, ...]
+    """What only one of the runs has."""
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing differs."""
+        return not self.rows and not self.mismatches
+
+
+def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comparison:
+    """Compare two runs: the numbers of one config, or the typical networks of two.
+
+    Of one config (name, figure and expectations aside) every network's number must agree. Of two,
+    the means over networks of log10 are compared by Welch's t, at the family-wise level `LEVEL`:
+    they tell of the typical network, where the arithmetic mean of a deep layer would be carried by
+    rare ones. Runs of equal seeds and common draws share their random numbers; the error, which
+    takes them for independent, is then larger than it need be, so the comparison is conservative.
+
+    Args:
+        first: A run; may lack measures.
+        second: Another.
+        rtol: Relative difference up to which numbers are the same.
+
+    Raises:
+        RunDirectoryError: Their conditions cannot be paired, or nothing can be compared.
+    """
+    settings = differing_settings(first.config, second.config)
+    exact = not settings
+    pairs, matched, left_out = pairs_of(first, second)
+    networks = min(first.config.trials, second.config.trials)
+    if not exact and networks < 2:
+        raise RunDirectoryError(
+            "1 network per condition has no error to compare other configs by; give runs of at "
+            "least 2 trials"
+        )
+    mismatches, comparable = [], []
+    for a, b in pairs:
+        if a.condition.depth == b.condition.depth:
+            comparable.append((a, b))
+        else:
+            depths = f"{a.condition.depth} hidden layers against {b.condition.depth}"
+            mismatches.append(f"{a.condition.label or 'the condition'}: {depths}")
+    shared = [m for m in MEASURES if all(m in of.networks for pair in pairs for of in pair)]
+    if not shared:
+        raise RunDirectoryError("the two runs have no quantity in common; run one of them again")
+    left_out += [f"{' '.join(m)} (not in both runs)" for m in MEASURES if m not in shared]
+
+    # The tests of all rows, and one per condition of how many networks are dead.
+    n_rows = sum(a.condition.depth + 1 for a, _ in comparable) * len(shared)
+    level = LEVEL / max(n_rows + len(comparable), 1)
+    found: list[Row] = []
+    largest = 0.0
+    for a, b in comparable:
+        mismatches += [] if exact else _dead(a, b, level)
+        for measure in shared:
+            rows, farthest = _rows(a, b, measure, rtol, level, exact=exact)
+            found += rows
+            largest = max(largest, farthest)
+    found.sort(key=lambda row: -_badness(row, exact=exact))
+    return Comparison(
+        exact=exact,
+        matched=matched,
+        n_conditions=len(comparable),
+        n_rows=n_rows,
+        largest=largest,
+        rows=tuple(found),
+        mismatches=tuple(mismatches),
+        settings=settings,
+        left_out=tuple(left_out),
+    )
+
+
+def _rows(
+    a: ConditionResult,
+    b: ConditionResult,
+    measure: Measure,
+    rtol: float,
+    level: float,
+    *,
+    exact: bool,
+) -> tuple[list[Row], float]:
+    """The layers that differ, and the largest relative difference or number of errors of all."""
+    x, y = a.networks[measure], b.networks[measure]
+    means, errors, freedom = welch(x, y)
+    if exact:
+        gaps = _gaps(x, y)
+        worst = np.abs(gaps).argmax(axis=0)
+        decades = gaps[worst, np.arange(gaps.shape[1])]
+        size = np.abs(decades) * _LN10
+        differs = size > rtol
+    else:
+        decades = means
+        size = np.where(np.abs(means) * _LN10 > rtol, errors, 0.0)
+        # Student's tails are above the normal's: only what is beyond these is looked at.
+        differs = np.abs(size) > -NormalDist().inv_cdf(level / 2)
+        for k in np.flatnonzero(differs):
+            differs[k] = student_tail(float(errors[k]), float(freedom[k])) < level
+    rows = [
+        Row(a.condition.swept, measure, int(k), float(decades[k]), float(errors[k]))
+        for k in np.flatnonzero(differs)
+    ]
+    return rows, float(np.nanmax(np.abs(size), initial=0.0))
+
+
+def _gaps(x: Array, y: Array) -> Array:
+    """Return y − x: 0 between equals, infinite where only one is a number."""
+    same = (x == y) | (np.isnan(x) & np.isnan(y))
+    with np.errstate(invalid="ignore"):
+        gaps: Array = np.where(same, 0.0, y - x)
+    return np.where(np.isnan(gaps), np.inf, gaps)
+
+
+def _dead(a: ConditionResult, b: ConditionResult, level: float) -> Iterator[str]:
+    """A line if the runs have different shares of networks whose h_K is all zero."""
+    measure: Measure = ("activation", "second_moment")
+    if measure not in a.networks or measure not in b.networks:
+        return
+    (dead_a, n_a), (dead_b, n_b) = (
+        (int(np.isneginf(of.networks[measure][:, -1]).sum()), len(of.networks[measure]))
+        for of in (a, b)
+    )
+    if fisher_tail(dead_a, n_a, dead_b, n_b) < level:
+        label = a.condition.label or "the condition"
+        yield f"{label}: {dead_a} of {n_a} networks are dead (h_K = 0) against {dead_b} of {n_b}"
+
+
+def _badness(row: Row, *, exact: bool) -> float:
+    return abs(row.decades if exact else row.standard_errors)

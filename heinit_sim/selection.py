@@ -1,0 +1,86 @@
+"""Which conditions of the grid an expectation is about."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from heinit_sim.problems import Keys, shown
+from heinit_sim.schema import Config, Expect, Expectation, When
+
+_LISTED = 6
+"""So many of the values that would match are quoted."""
+
+
+@dataclass(frozen=True)
+class Unmatched:
+    """Why no condition is selected."""
+
+    keys: Keys
+    """Way from the selecting mapping to what no condition has; empty if it is the combination."""
+    text: str
+
+
+def expectations(given: object) -> list[Expectation]:
+    """The expectations of a valid `expect`: one that stands alone is the only one."""
+    expect: Expectation | list[Expectation] = TypeAdapter(Expect).validate_python(given)
+    return expect if isinstance(expect, list) else [expect]
+
+
+def select(
+    whens: Sequence[When], points: Sequence[Config]
+) -> Iterator[tuple[int, ...] | list[Unmatched]]:
+    """For each mapping the places of the points that have all its values, or why there are none.
+
+    Args:
+        whens: Dotted path -> value.
+        points: The config at every point of the grid.
+    """
+    places: dict[str, dict[object, set[int]]] = {}  # path -> value -> places of the points
+    everywhere = tuple(range(len(points)))
+    paths = {name: str(field.alias) for name, field in When.model_fields.items()}
+    for when in whens:
+        wanted = {path: getattr(when, n) for n, path in paths.items() if n in when.model_fields_set}
+        for path in wanted.keys() - places.keys():
+            places[path] = _places(points, path)
+        at = {path: places[path].get(_hashable(value), set()) for path, value in wanted.items()}
+        if all(at.values()):
+            found = tuple(sorted(set.intersection(*at.values()))) if at else everywhere
+            text = "matches no condition, must be values that one condition has together"
+            yield found or [Unmatched((), text)]
+        else:
+            given = when.model_dump(by_alias=True, exclude_unset=True)
+            yield [
+                Unmatched((path,), f"matches no condition ({shown(given[path])}), must be {has}")
+                for path, has in ((p, _listed(points, p, places[p])) for p in at if not at[p])
+            ]
+
+
+def _places(points: Sequence[Config], path: str) -> dict[object, set[int]]:
+    places: dict[object, set[int]] = {}
+    for place, config in enumerate(points):
+        value = _at(config, path)
+        if value is not None:
+            places.setdefault(_hashable(value), set()).add(place)
+    return places
+
+
+def _at(config: Config, path: str) -> object:
+    return functools.reduce(getattr, path.split("."), config)
+
+
+def _hashable(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _listed(points: Sequence[Config], path: str, places: Mapping[object, set[int]]) -> str:
+    """The values that conditions have at that path."""
+    values = [_at(points[min(some)], path) for some in places.values()]
+    if not values:
+        return "left out; no condition has such a value"
+    texts = [str(getattr(value, "name", value)) for value in values[:_LISTED]]
+    more = ", …" if len(values) > _LISTED else ""
+    return f"one of {', '.join(texts)}{more}" if len(values) > 1 else texts[0]
