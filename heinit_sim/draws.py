@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from zlib import crc32
 
 import numpy as np
 from numpy.random import SFC64, Generator, SeedSequence
@@ -11,6 +12,7 @@ Array = NDArray[np.float64]
 
 # First element of every spawn key: what the stream is for.
 _WEIGHTS, _INPUTS = 0, 1
+_VERIFICATION = 9
 # Weights of a block larger than this are drawn again in the backward pass, not kept.
 _KEPT_BYTES = 2**28
 
@@ -80,6 +82,11 @@ def sample_inputs(seed: int, draws: Draws, trials: range) -> Array:
     x = np.empty((len(trials), draws.n_inputs, draws.widths[0]))
     _sample(x, seed, _INPUTS, trials, 0, draws.salt)
     return np.ascontiguousarray(x.swapaxes(-1, -2))
+
+
+def verification_rng(seed: int, name: str) -> Generator:
+    """The stream of one identity of `verify`: its own, whatever other identities there are."""
+    return Generator(SFC64(SeedSequence(seed, spawn_key=(_VERIFICATION, crc32(name.encode())))))
 
 
 def _sample(out: Array, seed: int, tag: int, trials: range, k: int, salt: tuple[int, ...]) -> Array:

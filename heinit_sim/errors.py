@@ -25,3 +25,9 @@ class RunDirectoryError(HeinitSimError):
 
 class WriteError(HeinitSimError):
     """The results could not be written; what was there before is as it was."""
+
+
+class CheckFailed(HeinitSimError):  # noqa: N818  # not an error of the user's or ours
+    """A check was made and did not hold."""
+
+    exit_code = 3
