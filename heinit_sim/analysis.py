@@ -28,7 +28,10 @@ def verify(
     networks: Annotated[
         int | None,
         typer.Option(
-            min=100, max=10**6, metavar="N", help="Networks of each row; default: 1 s of them."
+            min=100,
+            max=10**6,
+            metavar="N",
+            help="Networks of each row; default: by width.",
         ),
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown instead.")] = False,
@@ -47,7 +50,6 @@ def verify(
             found = parse_config(verification.DEFAULT_CONFIG, "default network", replaced)
         else:
             found = load_config(config, replaced)
-        condition = verification.probe_condition(found.conditions[0])
-        result = verification.verify(condition, found.seed, networks)
+        result = verification.verify(found.conditions[0], found.seed, networks)
         terminal.print_verification(result, markdown=markdown, json_=json_)
         verification.check(result)

@@ -56,13 +56,13 @@ def to_identity_markdown(verification: Verification) -> str:
 
 def to_identity_document(verification: Verification) -> dict[str, Any]:
     """The same with all numbers, for JSON."""
-    condition = verification.condition
+    probe = verification.probe
     return {
         "network": {
-            "widths": list(condition.widths),
-            "activation": condition.activation,
+            "widths": list(probe.widths),
+            "activation": probe.activation,
             "negative_slope": verification.slope,
-            "weight_variances": list(condition.weight_variances),
+            "weight_variances": list(probe.weight_variances),
         },
         "seed": verification.seed,
         "level": LEVEL,
@@ -79,12 +79,13 @@ def _groups(verification: Verification) -> Iterable[tuple[str, Iterable[Row]]]:
 def _line(cells: Iterable[str], style: str) -> Table:
     """One line of the page, in its columns."""
     from rich.table import Table
+    from rich.text import Text
 
     line = Table.grid(padding=(0, 1, 0, 0))
     for name, width in _COLUMNS.items():
         right = name not in ("", "identity")
         line.add_column(min_width=width, justify="right" if right else "left", no_wrap=right)
-    line.add_row(*cells, style=style)
+    line.add_row(*map(Text, cells), style=style)  # as they are: brackets are no markup
     return line
 
 
@@ -102,14 +103,13 @@ def _number(value: float, form: str, width: int) -> str:
 
 
 def _title(verification: Verification) -> str:
-    condition = verification.condition
-    hidden = sorted(set(condition.widths[1:-1]))
+    probe, depth = verification.probe, verification.condition.depth
+    hidden = sorted(set(probe.widths[1:-1]))
+    layers = f"{probe.depth} hidden layers" if depth > 1 else "1 hidden layer"
+    layers += f" (of {depth})" if depth > probe.depth else ""
     widths = f"{hidden[0]}" if len(hidden) == 1 else f"{hidden[0]} … {hidden[-1]}"
-    alpha = f", α = {verification.slope:g}" if condition.activation == "leaky_relu" else ""
-    return (
-        f"Identities of the lectures on networks of {condition.depth} hidden layers, "
-        f"D_h = {widths}, {condition.activation}{alpha}"
-    )
+    alpha = f", α = {verification.slope:g}" if probe.activation == "leaky_relu" else ""
+    return f"The lectures' identities: {layers}, D_h = {widths}, {probe.activation}{alpha}"
 
 
 def _legend(verification: Verification) -> str:
@@ -125,5 +125,5 @@ def _legend(verification: Verification) -> str:
             f"{LEVEL:g} (two-sided, Bonferroni)."
         )
     lines.append("Exact rows hold for each network; there, ± is what rounding allows.")
-    lines.append("f = Ω₋x, h = a(f), f′ = β + Ω h: a prime is the next layer; β = 0.")
+    lines.append("h = a(f), f′ = β + Ω h with β = 0, D_h units to D_h′: a prime is the next layer.")
     return "\n".join(lines)

@@ -45,7 +45,7 @@ class Networks:
 
 
 def second_moment(slope: float) -> float:
-    """E[a(z)²] = (1 + α²)/2, z ~ N(0, 1); He et al. 2015, eq. 8 and 15."""
+    """E[a(z)²] = (1 + α²)/2, z ~ N(0, 1); He et al. 2015, eq. 15."""
     return (1 + slope**2) / 2
 
 

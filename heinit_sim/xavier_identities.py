@@ -62,7 +62,7 @@ def _sum(networks: Networks) -> Sides:
     return Sides(left, np.full_like(left, 2.0))
 
 
-_GROUP = "Xavier: a linear layer of 60 → 140 units"
+_GROUP = "Xavier: a linear layer, D = {} → D′ = {} units".format(*RECTANGLE)
 _SOURCE = "Glorot & Bengio 2010, eq. 10–12"
 _FORWARD_FACTOR, _BACKWARD_FACTOR = (2 * fan / sum(RECTANGLE) for fan in RECTANGLE)
 
@@ -72,7 +72,7 @@ XAVIER: tuple[Identity[Networks], ...] = (
         _GROUP,
         "E[f′²]",
         "E[h²]",
-        "At σ²_Ω = 1/D_h, by fan_in, the signal keeps its size.",
+        "At σ²_Ω = 1/D, by fan_in, the signal keeps its size.",
         _SOURCE,
         _sample("fan_in"),
         _forward(1.0),
@@ -83,7 +83,7 @@ XAVIER: tuple[Identity[Networks], ...] = (
         _GROUP,
         "E[(∂ℓ/∂h)²]",
         "E[(∂ℓ/∂f′)²]",
-        "At σ²_Ω = 1/D_h′, by fan_out, the gradient keeps its size.",
+        "At σ²_Ω = 1/D′, by fan_out, the gradient keeps its size.",
         _SOURCE,
         _sample("fan_out"),
         _backward(1.0),
@@ -93,8 +93,8 @@ XAVIER: tuple[Identity[Networks], ...] = (
         "compromise, forward",
         _GROUP,
         "E[f′²]",
-        "2D_h/(D_h+D_h′) E[h²]",
-        "At σ²_Ω = 2/(D_h + D_h′), the mean of the fans, it shrinks: 0.6 times here.",
+        "2D/(D+D′) E[h²]",
+        "At σ²_Ω = 2/(D+D′), by the mean of the fans, the signal shrinks: ×0.6.",
         _SOURCE,
         _sample("fan_avg"),
         _forward(_FORWARD_FACTOR),
@@ -104,8 +104,8 @@ XAVIER: tuple[Identity[Networks], ...] = (
         "compromise, backward",
         _GROUP,
         "E[(∂ℓ/∂h)²]",
-        "2D_h′/(D_h+D_h′) E[(∂ℓ/∂f′)²]",
-        "At the same σ²_Ω the gradient grows on its way back: 1.4 times here.",
+        "2D′/(D+D′) E[(∂ℓ/∂f′)²]",
+        "At the same σ²_Ω the gradient grows on its way back: ×1.4.",
         _SOURCE,
         _sample("fan_avg"),
         _backward(_BACKWARD_FACTOR),
@@ -114,9 +114,9 @@ XAVIER: tuple[Identity[Networks], ...] = (
     Identity(
         "compromise, both",
         _GROUP,
-        "E[f′²]/E[h²] + E[(∂ℓ/∂h)²]/E[(∂ℓ/∂f′)²]",
+        "forward factor + backward factor",
         "2",
-        "What one pass loses the other gains: each factor is 1 for square layers.",
+        "What one pass loses the other gains; in a square layer both are 1.",
         _SOURCE,
         _sample("fan_avg"),
         _sum,
