@@ -167,7 +167,7 @@ EXPECTATIONS: tuple[Identity[Any], ...] = (
         _cost(2),
     ),
     Identity(
-        "variance of a product, short",
+        "variance of a product by second moment",
         _VARIANCE,
         "V(AB)",
         "V(A)E(B²) + V(B)E(A)²",

@@ -168,7 +168,7 @@ GRADIENTS: tuple[Identity[Networks], ...] = (
         None,
     ),
     Identity(
-        "weight gradients, first and last",
+        "weight gradients by layer",
         _GROUP,
         "E[(∂ℓ/∂Ω_first)²]",
         "E[(∂ℓ/∂Ω_last)²]",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from heinit_sim.identities import LEVEL, Row
 from heinit_sim.verification import Verification
@@ -81,10 +81,13 @@ def _line(cells: Iterable[str], style: str) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    line = Table.grid(padding=(0, 1, 0, 0))
+    line = Table.grid(padding=(0, 1, 0, 0), expand=True)
     for name, width in _COLUMNS.items():
-        right = name not in ("", "identity")
-        line.add_column(min_width=width, justify="right" if right else "left", no_wrap=right)
+        if name == "identity":  # on a narrow terminal it wraps and the numbers stay whole
+            line.add_column(ratio=1)
+        else:
+            justify: Literal["left", "right"] = "right" if name else "left"
+            line.add_column(min_width=width, justify=justify, no_wrap=True)
     line.add_row(*map(Text, cells), style=style)  # as they are: brackets are no markup
     return line
 
@@ -98,7 +101,7 @@ def _numbers(row: Row) -> tuple[str, str, str, str]:
 def _number(value: float, form: str, width: int) -> str:
     """The number in that format, or shorter where it is too wide."""
     sign = "+" if form.startswith("+") else ""
-    texts = [format(value, way) for way in (form, f"{sign}.3g", f"{sign}.1g", f"{sign}.0e")]
+    texts = [format(value, way) for way in (form, f"{sign}.3g", f"{sign}.1g")]
     return next((text for text in texts if len(text) <= width), texts[-1])
 
 
@@ -109,7 +112,7 @@ def _title(verification: Verification) -> str:
     layers += f" (of {depth})" if depth > probe.depth else ""
     widths = f"{hidden[0]}" if len(hidden) == 1 else f"{hidden[0]} … {hidden[-1]}"
     alpha = f", α = {verification.slope:g}" if probe.activation == "leaky_relu" else ""
-    return f"The lectures' identities: {layers}, D_h = {widths}, {probe.activation}{alpha}"
+    return f"Identities: {layers}, D_h = {widths}, {probe.activation}{alpha}"
 
 
 def _legend(verification: Verification) -> str:

@@ -152,7 +152,7 @@ LAYERS: tuple[Identity[Networks], ...] = (
         _cost,
     ),
     Identity(
-        "He, forward",
+        "He forward",
         _FORWARD,
         "σ²_f′",
         "σ²_f",
@@ -196,7 +196,7 @@ LAYERS: tuple[Identity[Networks], ...] = (
         _cost,
     ),
     Identity(
-        "He, backward",
+        "He backward",
         _BACKWARD,
         "E[(∂ℓ/∂f)²]",
         "E[(∂ℓ/∂f′)²]",

@@ -68,7 +68,7 @@ _FORWARD_FACTOR, _BACKWARD_FACTOR = (2 * fan / sum(RECTANGLE) for fan in RECTANG
 
 XAVIER: tuple[Identity[Networks], ...] = (
     Identity(
-        "Xavier, forward",
+        "Xavier forward",
         _GROUP,
         "E[f′²]",
         "E[h²]",
@@ -79,7 +79,7 @@ XAVIER: tuple[Identity[Networks], ...] = (
         _cost,
     ),
     Identity(
-        "Xavier, backward",
+        "Xavier backward",
         _GROUP,
         "E[(∂ℓ/∂h)²]",
         "E[(∂ℓ/∂f′)²]",
@@ -90,7 +90,7 @@ XAVIER: tuple[Identity[Networks], ...] = (
         _cost,
     ),
     Identity(
-        "compromise, forward",
+        "compromise forward",
         _GROUP,
         "E[f′²]",
         "2D/(D+D′) E[h²]",
@@ -101,7 +101,7 @@ XAVIER: tuple[Identity[Networks], ...] = (
         _cost,
     ),
     Identity(
-        "compromise, backward",
+        "compromise backward",
         _GROUP,
         "E[(∂ℓ/∂h)²]",
         "2D′/(D+D′) E[(∂ℓ/∂f′)²]",
@@ -112,7 +112,7 @@ XAVIER: tuple[Identity[Networks], ...] = (
         _cost,
     ),
     Identity(
-        "compromise, both",
+        "compromise both",
         _GROUP,
         "forward factor + backward factor",
         "2",

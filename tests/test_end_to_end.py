@@ -311,7 +311,7 @@ def test_verify_shows_every_identity_and_ends_with_zero_if_they_hold(small: Path
     few = ("--networks", 100, "--seed", 3)
     markdown = heinit_sim("verify", "small.yaml", *few, "--markdown", cwd=small)
     assert markdown.returncode == 0
-    assert markdown.stdout.startswith("## The lectures' identities: 3 hidden layers, D_h = 8, relu")
+    assert markdown.stdout.startswith("## Identities: 3 hidden layers, D_h = 8, relu")
     assert markdown.stdout.count("| pass |") == 24
     found = heinit_sim("verify", "small.yaml", *few, "--json", cwd=small)
     document = json.loads(found.stdout)
@@ -334,7 +334,7 @@ def test_verify_ends_with_exit_code_three_where_an_initialiser_is_wrong(small: P
         check=False,
     )
     assert found.returncode == 3
-    names = "Xavier, backward, compromise, forward, compromise, backward, compromise, both"
+    names = "Xavier backward, compromise forward, compromise backward, compromise both"
     assert found.stderr == f"verify: 4 of 24 identities did not hold: {names}\n"
     assert found.stdout.count("\nFAIL ") == 4
 

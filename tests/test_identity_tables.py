@@ -41,11 +41,9 @@ def test_the_page_has_two_lines_for_each_identity_within_eighty_columns(
         page = lines(found, width)
         assert max(map(len, page)) <= 80
         for row in found.rows:
-            starts = [f"{'pass':4} {row.left} = {row.right} ", f"     {row.explanation}"]
-            places = [[n for n, line in enumerate(page) if line.startswith(s)] for s in starts]
-            assert [n + 1 for n in places[0]] == places[1] or len(places[0]) == 2
-            assert len(places[1]) == 1
-            numbers = page[places[1][0] - 1].split()[-4:]
+            place = page.index(f"     {row.explanation}") - 1
+            assert page[place].startswith(f"pass {row.left} = {row.right} ")
+            numbers = page[place].split()[-4:]
             assert float(numbers[0]) == float(f"{row.left_value:.4g}")
             assert float(numbers[1]) == float(f"{row.right_value:.4g}")
             assert numbers[3] == ("exact" if row.z is None else f"{row.z:+.2f}")
@@ -55,9 +53,9 @@ def test_a_row_that_did_not_hold_says_so_everywhere(found: Verification) -> None
     red = with_row(found, held=False, z=-12345.6, left_value=-1.23456e-105)
     page = lines(red)
     (line,) = (line for line in page if line.startswith("FAIL"))
-    assert line == "FAIL E[κ f(x)] = κ E[f(x)]" + line[26:]
+    assert line.startswith("FAIL E[κ f(x)] = κ E[f(x)] ")
     assert line.split()[-4] == "-1e-105"
-    assert line.split()[-1] == "-12346"
+    assert line.split()[-1] == "-1e+04"
     assert len(line) <= 80
     assert "23 of 24 identities hold." in page
     assert to_identity_markdown(red).count("**FAIL**") == 1
@@ -101,4 +99,4 @@ def test_the_title_says_what_was_cut_off() -> None:
     of = parse_config(text % (", ".join("23456789" + "1"), "init: {variance: 1}")).conditions[0]
     title = lines(verify(of, 0, n_networks=100))[0]
     expected = "5 hidden layers (of 9), D_h = 2 … 6, leaky_relu, α = 0.01"
-    assert title == f"The lectures' identities: {expected}"
+    assert title == f"Identities: {expected}"
