@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from heinit_sim.activations import make_activation
 from heinit_sim.draws import verification_rng
 from heinit_sim.errors import CheckFailed, ConfigError
-from heinit_sim.expectations import EXPECTATIONS
+from heinit_sim.moment_rules import EXPECTATIONS
 from heinit_sim.gradient_identities import GRADIENTS
 from heinit_sim.identities import Identity, Row, Sides, judge, largest_z
 from heinit_sim.layer_identities import LAYERS

@@ -15,7 +15,7 @@ RANKS = [
     {"errors", "records", "activations", "initializers", "scaled"},
     {"documents", "kinds", "gallery", "placement", "manifest"},
     {"schema", "draws", "network", "moments", "theory", "spread", "verdict", "identities"},
-    {"problems", "curves", "probes", "expectations"},
+    {"problems", "curves", "probes", "moment_rules"},
     {"drafts", "sweep", "layer_identities", "xavier_identities", "gradient_identities"},
     {"config", "cost", "tables", "figures", "verification"},
     {"outputs", "identity_tables"},
