@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from zlib import crc32
 
 import numpy as np
 from numpy.random import SFC64, Generator, SeedSequence
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 # First element of every spawn key: what the stream is for.
-_WEIGHTS, _INPUTS, _BIASES, _PREDICTION = 0, 1, 2, 3
+_WEIGHTS, _INPUTS, _BIASES, _PREDICTION, _VERIFICATION = range(5)
 # Weights of a block larger than this are drawn again in the backward pass, not kept.
 _KEPT_BYTES = 2**28
 
@@ -94,6 +95,11 @@ def sample_biases(seed: int, draws: Draws, trials: range) -> list[Array]:
 def prediction_rng() -> Generator:
     """Random numbers of predictions: the same for every config, apart from all others."""
     return Generator(SFC64(SeedSequence(0, spawn_key=(_PREDICTION, 0, 0))))
+
+
+def verification_rng(seed: int, name: str) -> Generator:
+    """The stream of one identity of `verify`: its own, whatever other identities there are."""
+    return Generator(SFC64(SeedSequence(seed, spawn_key=(_VERIFICATION, crc32(name.encode())))))
 
 
 def _sample(out: Array, seed: int, tag: int, trials: range, k: int, salt: tuple[int, ...]) -> Array:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from heinit_sim.comparison import Comparison
     from heinit_sim.records import Finding, SweepConfig, SweepResult
     from heinit_sim.tables import Row
+    from heinit_sim.verification import Verification
 
 
 def simulate(config: SweepConfig, jobs: int, *, quiet: bool) -> SweepResult:
@@ -209,3 +210,15 @@ def print_table(table: Table) -> None:
     with console.capture() as capture:
         console.print(table)
     typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+
+
+def print_verification(verification: Verification, *, markdown: bool, json_: bool) -> None:
+    """Print what `verify` found: as a page, as Markdown or as one JSON document."""
+    from heinit_sim import identity_tables
+
+    if json_:
+        print_json(identity_tables.to_identity_document(verification))
+    elif markdown:
+        typer.echo(identity_tables.to_identity_markdown(verification))
+    else:
+        print_table(identity_tables.to_identity_page(verification))

@@ -14,11 +14,14 @@ PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
     {"errors", "records", "normal", "initializers", "scaled", "tails"},
     {"activations", "documents", "kinds", "gallery", "placement", "manifest", "pairing"},
-    {"schema", "draws", "network", "quadrature", "moments", "theory", "log_law", "spread"},
-    {"problems", "curves", "mean_field", "chain", "steps", "verdict", "comparison"},
-    {"drafts", "predictions", "expectations", "selection"},
-    {"config", "sweep", "tables", "figures", "checks"},
-    {"cost", "outputs", "reports"},
+    {"schema", "draws", "network", "quadrature", "moments", "theory", "log_law", "spread"}
+    | {"identities"},
+    {"problems", "curves", "mean_field", "chain", "steps", "verdict", "comparison"}
+    | {"probes", "moment_rules"},
+    {"drafts", "predictions", "expectations", "selection"}
+    | {"layer_identities", "xavier_identities", "gradient_identities"},
+    {"config", "sweep", "tables", "figures", "checks", "verification"},
+    {"cost", "outputs", "reports", "identity_tables"},
     {"terminal"},
     {"shell"},
     {"cli", "analysis"},

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from heinit_sim import draws as module
-from heinit_sim.draws import DrawnWeights, Draws, keeps_weights, sample_inputs, sample_weights
+from heinit_sim.draws import (
+    DrawnWeights,
+    Draws,
+    keeps_weights,
+    sample_inputs,
+    sample_weights,
+    verification_rng,
+)
 
 WIDTHS = (3, 4, 4, 2)
 
@@ -55,3 +62,15 @@ def test_weights_are_kept_up_to_the_limit_of_a_block(monkeypatch: pytest.MonkeyP
     assert keeps_weights(draws, 2)
     assert not keeps_weights(draws, 3)
     assert isinstance(sample_weights(0, draws, range(3), []), DrawnWeights)
+
+
+def test_identities_have_streams_of_their_own_by_name_and_seed() -> None:
+    drawn = [
+        verification_rng(seed, name).standard_normal(100)
+        for seed in (0, 1)
+        for name in ("rule 1", "rule 2")
+    ]
+    values = np.concatenate([*drawn, numbers(0, (), range(3))])
+    assert len(np.unique(values)) == len(values)
+    again = verification_rng(1, "rule 2").standard_normal(100)
+    assert (again == drawn[-1]).all()

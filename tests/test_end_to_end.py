@@ -195,6 +195,11 @@ def test_results_are_refused_before_they_are_simulated_again(small: Path) -> Non
         (("compare", ".", "none"), ".: no manifest.json"),
         (("compare", ".", ".", "--rtol", "inf"), "--rtol: error: not finite"),
         (("compare", ".", ".", "--rtol", "-1"), "--rtol"),
+        (("verify", "none.yaml"), "none.yaml: error: "),
+        (("verify", "--networks", "9"), "--networks"),
+        (("verify", "--json", "--markdown"), "--markdown: error: given beside --json"),
+        (("verify", "--set", "init.gain=1e-300"), "--set init.gain=1e-300: error: "),
+        (("verify", "small.yaml", "--set", "init.variance=1e-300"), "verify: init: σ²_Ω = 1e-300"),
     ],
 )
 def test_mistakes_end_with_exit_code_two_and_no_traceback(
@@ -296,14 +301,52 @@ def test_schema_version_and_help(tmp_path: Path) -> None:
     assert re.fullmatch(r"heinit-sim \d+\.\d+\.\d+\n", heinit_sim("--version", cwd=tmp_path).stdout)
     for command in (
         (),
-        *(("run",), ("plot",), ("show",), ("validate",), ("schema",), ("init",)),
-        ("check",),
-        ("compare",),
+        *(("run",), ("plot",), ("show",), ("validate",), ("schema",), ("init",), ("check",)),
+        *(("compare",), ("verify",)),
     ):
         short, long = (heinit_sim(*command, flag, cwd=tmp_path) for flag in ("-h", "--help"))
         assert short.stdout == long.stdout
         assert short.returncode == 0
         assert max(map(len, short.stdout.splitlines())) <= 80
+
+
+def test_verify_shows_every_identity_and_ends_with_zero_if_they_hold(small: Path) -> None:
+    page = heinit_sim("verify", cwd=small)
+    assert (page.returncode, page.stderr) == (0, "")
+    assert page.stdout.count("\npass ") == 24
+    assert max(map(len, page.stdout.splitlines())) <= 80
+    assert "\x1b" not in page.stdout
+    again = heinit_sim("verify", cwd=small, PYTHONHASHSEED="7")
+    assert again.stdout == page.stdout
+    few = ("--networks", 100, "--seed", 3)
+    markdown = heinit_sim("verify", "small.yaml", *few, "--markdown", cwd=small)
+    assert markdown.returncode == 0
+    assert markdown.stdout.startswith("## Identities: 3 hidden layers, D_h = 8, relu")
+    assert markdown.stdout.count("| pass |") == 24
+    found = heinit_sim("verify", "small.yaml", *few, "--json", cwd=small)
+    document = json.loads(found.stdout)
+    assert document["seed"] == 3
+    assert document["network"]["widths"] == [5, 8, 8, 8, 1]
+    assert {row["networks"] for row in document["rows"] if row["z"] is not None} == {100}
+
+
+def test_verify_ends_with_exit_code_three_where_an_initialiser_is_wrong(small: Path) -> None:
+    wrong = "initializers.weight_variance = lambda scale, mode, fan_in, fan_out: scale / fan_in"
+    code = (
+        f"from heinit_sim import initializers; {wrong}; import heinit_sim.__main__ as m; m.main()"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code, "verify", "--networks", "200"],
+        cwd=small,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert found.returncode == 3
+    names = "Xavier backward, compromise forward, compromise backward, compromise both"
+    assert found.stderr == f"verify: 4 of 24 identities did not hold: {names}\n"
+    assert found.stdout.count("\nFAIL ") == 4
 
 
 def test_a_table_needs_neither_greek_letters_nor_a_backend_nor_stdout(small: Path) -> None:
@@ -442,7 +485,7 @@ def test_github_gets_annotations_and_a_step_summary(small: Path) -> None:
     assert text.count("### small") == 2
     held = ("check", "-", "--set", "expect={forward: exploding, when: {init.variance: 2}}")
     assert "::" not in heinit_sim(*held, cwd=small, stdin=EXPECTING, **github).stdout
-    assert summary.read_text("utf-8").endswith("### small: 1 of 1 held\n\n")
+    assert summary.read_text("utf-8").endswith("### small: 15 of 15 held\n\n")
 
 
 def test_a_junit_file_is_replaced_whole_or_not_at_all(small: Path) -> None:
@@ -484,5 +527,5 @@ def test_compare_tells_same_from_different(small: Path) -> None:
     assert max(map(len, differ.stdout.splitlines())) <= 80
     as_json = heinit_sim("compare", "c", "d", "--json", cwd=small)
     document = json.loads(as_json.stdout)
-    assert (as_json.returncode, document["same"], document["rows"]) == (3, False, 40)
+    assert (as_json.returncode, document["same"], document["rows"]) == (3, False, 60)
     assert document["different"][0]["decades"] > 0

@@ -1,0 +1,118 @@
+"""Networks drawn to probe an identity, and both their passes, layer by layer, as plain arrays."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from heinit_sim.activations import Activation, make_activation
+from heinit_sim.errors import ConfigError
+from heinit_sim.network import iter_backward, iter_forward
+from heinit_sim.records import Condition
+from heinit_sim.scaled import Scaled, scaled
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Some independent networks of L weight layers with one input each."""
+
+    weights: Sequence[Array]
+    """Ω_k/σ_k of the layers 0 … L−1, (n_networks, fan_out, fan_in)."""
+    variances: tuple[float, ...]
+    """σ²_Ω of the same layers."""
+    x: Array
+    """h_0, (n_networks, D_0), standard-normal."""
+    activation: Activation
+    slope: float
+    """α, the activation's slope below zero."""
+    dl_df: Array
+    """∂ℓ/∂f_{L−1} as if from outside, (n_networks, D_L): standard-normal, independent of all."""
+
+    @property
+    def p2(self) -> float:
+        """E[a(z)²] = E[a'(z)²] = (1 + α²)/2, z ~ N(0, 1)."""
+        return second_moment(self.slope)
+
+    @property
+    def stds(self) -> list[float]:
+        """σ_Ω of the layers."""
+        return [variance**0.5 for variance in self.variances]
+
+
+def second_moment(slope: float) -> float:
+    """E[a(z)²] = (1 + α²)/2, z ~ N(0, 1); He et al. 2015, eq. 15."""
+    return (1 + slope**2) / 2
+
+
+def slope_of(name: str, activation: Activation) -> float:
+    """The activation's slope below zero.
+
+    Raises:
+        ConfigError: The activation has none: the identities do not hold for it.
+    """
+    slope: float | None = activation.negative_slope
+    if slope is None:
+        known = "identities are derived for relu, leaky_relu and linear"
+        raise ConfigError([f"verify: activation {name}: {known}; choose one of them"])
+    return slope
+
+
+def sample_networks(
+    rng: Generator,
+    n_networks: int,
+    widths: Sequence[int],
+    variances: Sequence[float],
+    condition: Condition,
+) -> Networks:
+    """Draw networks of these widths and variances, with the condition's activation."""
+    activation = make_activation(condition.activation, condition.activation_options)
+    return Networks(
+        [rng.standard_normal((n_networks, *fans[::-1])) for fans in pairwise(widths)],
+        tuple(variances),
+        rng.standard_normal((n_networks, widths[0])),
+        activation,
+        slope_of(condition.activation, activation),
+        rng.standard_normal((n_networks, widths[-1])),
+    )
+
+
+def n_draws(widths: Sequence[int]) -> int:
+    """Random numbers of one network of these widths."""
+    return sum(a * b for a, b in pairwise(widths)) + widths[0] + widths[-1]
+
+
+def mean_square(z: Array) -> Array:
+    """Second moment over the units of a layer, one number per network."""
+    second: Array = np.mean(z**2, axis=1)
+    return second
+
+
+def forward(networks: Networks) -> tuple[list[Array], list[Array]]:
+    """h_k and f_k of the layers k = 0 … L−1, each (n_networks, units)."""
+    x = networks.x[..., np.newaxis]
+    layers = _plain(iter_forward(networks.weights, networks.stds, x, networks.activation))
+    return layers[::2], layers[1::2]
+
+
+def backward(
+    networks: Networks, f: Sequence[Array], dl_df: Array
+) -> tuple[list[Array], list[Array]]:
+    """∂ℓ/∂h_k and ∂ℓ/∂f_k of the layers k = 0 … L−1, from ∂ℓ/∂f_{L−1}; see `forward`."""
+    derivatives = [networks.activation.derivative(f_k)[..., np.newaxis] for f_k in f[:-1]]
+    last = scaled(dl_df[..., np.newaxis])
+    layers = _plain(iter_backward(networks.weights, networks.stds, last, derivatives))
+    return layers[::-2], layers[-2::-2]
+
+
+def _plain(stacks: Iterable[Scaled]) -> list[Array]:
+    """The layers one by one, as the numbers they stand for."""
+    return [
+        np.ldexp(layer[..., 0], of.exponent[0][..., np.newaxis])
+        for of in stacks
+        for layer in of.mantissa
+    ]
