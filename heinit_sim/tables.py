@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 _PASSES: tuple[Pass, ...] = ("forward", "backward")
 # How the table heads a swept key; any other key is headed by its own name.
-_SYMBOLS = {
+SYMBOLS = {
     "init.variance": "σ²_Ω",
     "network.width": "D_h",
     "network.depth": "K",
@@ -114,7 +114,7 @@ def to_summary_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
     theory = len(config.sweep) < 2 and all("/" not in row["verdict"] for row in rows)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=_title(config), title_style="bold")
     for path in config.sweep:
-        table.add_column(_SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")
+        table.add_column(SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")
     for header in ("Var h_1", f"Var {last}"):
         table.add_column(header, justify="right", no_wrap=True)
     for direction in _PASSES:
@@ -124,7 +124,7 @@ def to_summary_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
     for row in rows:
         first, last_layer, *slopes = (row[column] for column in _NUMBERS)
         table.add_row(
-            *(_swept_text(row[path]) for path in config.sweep),
+            *(swept_text(row[path]) for path in config.sweep),
             *(_power(log10_variance) for log10_variance in (first, last_layer)),
             *(_slopes(*slopes[i : i + 1 + theory]) for i in (0, 2)),
             str(row["verdict"]),
@@ -172,11 +172,12 @@ def _json_value(value: object) -> object:
     return value
 
 
-def _swept_text(value: object) -> str:
+def swept_text(value: object) -> str:
+    """A swept value as a table shows it."""
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list | tuple):
-        return " ".join(map(_swept_text, value))
+        return " ".join(map(swept_text, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -1,0 +1,117 @@
+"""Where the edge of chaos lies: χ₁ = 1, in the plane of σ²_w and σ²_b.
+
+    q = σ²_w E[a(√q z)²] + σ²_b,   1 = σ²_w E[a'(√q z)²]
+
+Given q, both are linear in σ²_w and σ²_b, so the line needs no solver: q runs along it.
+
+Sources: Schoenholz et al. 2017, sec. 3; Hayou et al. 2019, prop. 1 and algorithm 1.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heinit_sim.activations import Activation
+from heinit_sim.quadrature import average, layer_moments
+
+Array = NDArray[np.float64]
+
+ALMOST_ZERO, ALMOST_INFINITE = 1e-30, 1e24
+"""Stand for q = 0 and q = ∞: moments differ from their limits by a relative 1e-12 at most."""
+STEPS = 8  # of a search for q, per factor of two
+_ROUNDING = 1e-12
+_GRID = 2.0 ** (np.arange(-40 * STEPS, 40 * STEPS + 1) / STEPS)
+
+
+class CriticalLine(NamedTuple):
+    """The points of the edge of chaos at given q*, each of the shape of q*."""
+
+    weight_scale: Array  # σ²_w
+    bias_variance: Array  # σ²_b; below 0 where no bias has that q*
+    attracting: NDArray[np.bool_]  # whether the length map is drawn to q*
+
+
+def length_slopes(activation: Activation, q: Array) -> Array:
+    """d E[a(√q z)²] / dq = E[a a' f] / q with f = √q z, for q > 0."""
+
+    def product(f: Array) -> Array:
+        return activation.value(f, np.empty_like(f)) * activation.derivative(f) * f
+
+    return average(product, q, activation.kinks) / q
+
+
+def critical_line(activation: Activation, q: Array) -> CriticalLine:
+    """σ²_w = 1/E[a'(√q z)²] and σ²_b = q − σ²_w E[a(√q z)²], for q > 0.
+
+    A fixed point attracts if the slope of the length map is at most 1 there.
+    """
+    moments = layer_moments(activation, q)
+    scale = 1 / moments.slope
+    attracting = scale * length_slopes(activation, q) <= 1 + _ROUNDING
+    return CriticalLine(scale, q - scale * moments.second, attracting)
+
+
+def critical_weight_variance(activation: Activation, bias_variance: float) -> float:
+    """The σ²_w on the edge of chaos for that σ²_b.
+
+    NaN where there is none: a rectifier has one at σ²_b = 0 only (with biases, q* diverges where
+    χ₁ reaches 1), GELU, SiLU and Mish have none for small biases (their length map leaves the
+    critical q*), softplus none at all.
+    """
+    slope = activation.negative_slope
+    if slope is not None:
+        return 2 / (1 + slope**2) if bias_variance == 0 else float("nan")
+    if bias_variance == 0 and activation.value(np.zeros(1), np.empty(1))[0] == 0:
+        small = critical_line(activation, np.array([ALMOST_ZERO, 2.0**-10]))
+        return float(small.weight_scale[0]) if small.attracting[1] else float("nan")
+
+    def missing(q: Array) -> Array:
+        return bias_variance - critical_line(activation, q).bias_variance
+
+    octaves = _GRID[::STEPS]
+    short = missing(octaves)
+    found = np.flatnonzero((short[:-1] >= 0) & (short[1:] < 0))
+    if not found.size:
+        return float("nan")
+    q = crossing(missing, *octaves[found[-1] : found[-1] + 2])
+    point = critical_line(activation, np.array(q))
+    return float(point.weight_scale) if point.attracting else float("nan")
+
+
+def chaos_onset(activation: Activation, bias_variances: Array) -> Array:
+    """The least σ²_w for which χ₁ ≥ 1 at the q* that inputs of unit variance reach.
+
+    It is the critical line where there is one. Elsewhere χ₁ jumps, as q* leaps or diverges. Good
+    to a few per cent there, for drawing.
+    """
+    if activation.negative_slope is not None:
+        return np.full(len(bias_variances), 2 / (1 + activation.negative_slope**2))
+    moments = layer_moments(activation, _GRID)
+    onset = np.empty(len(bias_variances))
+    for n, bias_variance in enumerate(bias_variances):
+        low, high = 0.0, 1 / float(moments.slope.min())
+        for _ in range(40):
+            scale = (low + high) / 2
+            grows = scale * moments.second + bias_variance > _GRID
+            start = min(int(np.searchsorted(_GRID, scale + bias_variance)), len(_GRID) - 1)
+            if grows[start]:
+                turned = np.flatnonzero(~grows[start:])
+                reached = start + turned[0] if turned.size else -1
+            else:
+                turned = np.flatnonzero(grows[:start])
+                reached = turned[-1] if turned.size else 0
+            chaotic = scale * moments.slope[reached] >= 1
+            low, high = (low, scale) if chaotic else (scale, high)
+        onset[n] = high
+    return onset
+
+
+def crossing(function: Callable[[Array], Array], low: float, high: float) -> float:
+    """Where a function, not below zero at `low`, falls below it; within a factor of two of low."""
+    for _ in range(11):  # each narrows 32 times: 2^(1/32^11) is 1 to the last bit
+        q = np.geomspace(low, high, 33)
+        first = 1 + int(np.argmax(np.append(function(q[1:-1]) < 0, True)))
+        low, high = float(q[first - 1]), float(q[first])
+    return float(np.sqrt(low * high))

@@ -1,0 +1,209 @@
+"""Order or chaos: how far a signal and the likeness of two signals reach into a wide network.
+
+    length map       q → σ²_w E[a(√q z)²] + σ²_b                       z ~ N(0, 1)
+    correlation map  c → (σ²_w E[a(u₁) a(u₂)] + σ²_b) / q*             u₁, u₂ ~ N(0, q*), corr. c
+
+σ²_w = fan_in σ²_Ω, σ²_b the variance of the biases, q the variance of the pre-activations.
+
+Sources: Poole et al. 2016, eq. 3–6; Schoenholz et al. 2017, eq. 3–9; Hayou et al. 2019, sec. 2.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heinit_sim.activations import Activation
+from heinit_sim.critical import (
+    ALMOST_INFINITE,
+    ALMOST_ZERO,
+    STEPS,
+    critical_weight_variance,
+    crossing,
+    length_slopes,
+)
+from heinit_sim.pairs import pair_average
+from heinit_sim.quadrature import layer_moments
+from heinit_sim.records import Condition
+
+Array = NDArray[np.float64]
+Word = Literal["ordered", "critical", "chaotic"]
+
+_LARGEST, _SMALLEST = 1e12, 1e-13  # q* beyond them is reported as ∞ and 0
+_TIE = 1e-13  # relative: what the quadrature leaves of a fixed point
+_CRITICAL = 1e-9  # χ₁ − 1 that counts as none: ten times what the quadrature promises
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Where a network lies with respect to the edge of chaos."""
+
+    q: float
+    """q*: the variance of the pre-activations in deep layers; 0 or infinity where they end so."""
+    chi1: float
+    """χ₁ = σ²_w E[a'(√q* z)²]: by what a squared gradient grows per layer, on its way back."""
+    word: Word
+    """ordered: χ₁ < 1, critical: χ₁ = 1, chaotic: χ₁ > 1."""
+    xi_q: float
+    """ξ_q in layers: a deviation from q* falls to 1/e; NaN if it grows, or if q* is infinite."""
+    xi_c: float
+    """ξ_c in layers: the same for the correlation of two inputs and c*."""
+    c: float
+    """c*: correlation of any two different inputs in deep layers; NaN if q* is infinite or every
+    correlation stays as it is."""
+    critical_weight_variance: float
+    """The σ²_w of the edge of chaos at the same σ²_b; NaN where there is none."""
+
+
+def phase(
+    activation: Activation, weight_scale: float, bias_variance: float, q0: float
+) -> Phase:
+    """Fixed points, depth scales and phase of an infinitely wide network.
+
+    Args:
+        activation: a.
+        weight_scale: σ²_w = fan_in σ²_Ω, above 0; the same in every layer.
+        bias_variance: σ²_b, at least 0.
+        q0: Variance of the first layer's pre-activations, above 0; decides which q* is reached.
+    """
+    q = length_fixed_point(activation, weight_scale, bias_variance, q0)
+    at = np.array(min(max(q, ALMOST_ZERO), ALMOST_INFINITE))
+    chi1 = weight_scale * float(layer_moments(activation, at).slope)
+    c, slope = float("nan"), float("nan")
+    if math.isfinite(q):
+        c, slope = _correlation(activation, weight_scale, bias_variance, q, chi1)
+    length_slope = weight_scale * float(length_slopes(activation, at))
+    return Phase(
+        q=q,
+        chi1=chi1,
+        word=_word(chi1),
+        xi_q=_depth_scale(length_slope if math.isfinite(q) else float("nan")),
+        xi_c=_depth_scale(slope),
+        c=c,
+        critical_weight_variance=critical_weight_variance(activation, bias_variance),
+    )
+
+
+def condition_phase(condition: Condition, activation: Activation) -> Phase | None:
+    """Phase of a condition's network, from the layers between hidden layers.
+
+    Phases are of networks whose σ²_w is the same in all layers. Where D_k σ²_k differs, its
+    geometric mean is taken for a positively homogeneous activation without biases, whose second
+    moments it keeps exactly over the whole depth; for all others there is no phase, and None.
+    A network of one hidden layer has no such layer: the one behind it stands for it.
+    """
+    bias_variance = getattr(condition, "bias_variance", 0.0)  # simplify once conditions have it
+    scales = _weight_scales(condition)
+    uneven = np.ptp(scales) > _TIE * scales.max()
+    if uneven and (activation.negative_slope is None or bias_variance > 0):
+        return None
+    q0 = condition.weight_variances[0] * condition.widths[0] + bias_variance
+    return phase(activation, mean_weight_scale(condition), bias_variance, q0)
+
+
+def mean_weight_scale(condition: Condition) -> float:
+    """σ²_w: geometric mean of D_k σ²_k over the layers between hidden layers."""
+    scales = _weight_scales(condition)
+    return float(scales[0] * np.exp(np.mean(np.log(scales / scales[0]))))
+
+
+def _weight_scales(condition: Condition) -> Array:
+    """D_k σ²_k of the layers k = 1 … K−1; of layer K if K = 1."""
+    layers = slice(1, max(condition.depth, 2))
+    return np.array(condition.widths[layers]) * np.array(condition.weight_variances[layers])
+
+
+def length_fixed_point(
+    activation: Activation, weight_scale: float, bias_variance: float, q0: float
+) -> float:
+    """q* = lim of q → σ²_w E[a(√q z)²] + σ²_b from q0; 0 or infinity where it ends so.
+
+    E[a(√q z)²] grows with q for every activation here, so the limit is the next fixed point in
+    the direction of the first step. It is bracketed on a geometric grid, hence found as fast where
+    the map itself creeps. Two fixed points within 9 % of each other may be overlooked.
+    """
+    alpha = activation.negative_slope
+    if alpha is not None:  # the map is linear
+        factor = weight_scale * (1 + alpha**2) / 2
+        if abs(factor - 1) <= _TIE * 10:
+            return q0 if bias_variance == 0 else math.inf
+        return bias_variance / (1 - factor) if factor < 1 else math.inf
+
+    def growth(q: Array) -> Array:
+        second = layer_moments(activation, q).second
+        relative: Array = (weight_scale * second + bias_variance) / q - 1
+        return relative
+
+    first = float(growth(np.array(q0)))
+    if abs(first) <= _TIE:
+        return q0
+    at_zero = float(activation.value(np.zeros(1), np.empty(1))[0])
+    least = weight_scale * at_zero**2 + bias_variance  # the map's value at 0
+    end = _LARGEST if first > 0 else least / 2 or _SMALLEST
+    sign = math.copysign(1, first)
+    steps = max(0, math.ceil(sign * STEPS * math.log2(end / q0)))
+    grid = q0 * 2.0 ** (sign * np.arange(steps + 1) / STEPS)
+    turned = np.flatnonzero(sign * growth(grid) < -_TIE)
+    if not turned.size:
+        return math.inf if first > 0 else 0.0
+    return crossing(growth, *sorted(grid[turned[0] - 1 : turned[0] + 1].tolist()))
+
+
+def correlation_map(
+    activation: Activation, weight_scale: float, bias_variance: float, q: float, c: float
+) -> float:
+    """c → (σ²_w E[a(u₁) a(u₂)] + σ²_b) / q for two inputs of variance q and correlation c."""
+
+    def value(u: Array) -> Array:
+        return activation.value(u, np.empty_like(u))
+
+    covariance = pair_average(value, q, c, activation.kinks)
+    return (weight_scale * covariance + bias_variance) / q
+
+
+def correlation_slope(activation: Activation, weight_scale: float, q: float, c: float) -> float:
+    """d/dc of the correlation map: σ²_w E[a'(u₁) a'(u₂)], at kinks as well."""
+
+    def derivative(u: Array) -> Array:
+        return np.asarray(activation.derivative(u), float)
+
+    return weight_scale * pair_average(derivative, q, c, activation.kinks)
+
+
+def _correlation(
+    activation: Activation, weight_scale: float, bias_variance: float, q: float, chi1: float
+) -> tuple[float, float]:
+    """c*, and the slope of the correlation map there; for q* = 0 the limit of small biases.
+
+    On 0 … 1 the map is a power series with terms ≥ 0 only, hence convex, and 1 is a fixed point
+    of slope χ₁. So 1 attracts for χ₁ ≤ 1; else there is one other fixed point, and Newton's
+    method climbs to it from c = 0 without passing it.
+    """
+    if _word(chi1) != "chaotic":
+        unchanged = activation.negative_slope == 1 and _word(chi1) == "critical"
+        return (float("nan") if unchanged else 1.0), chi1
+    c, slope = 0.0, 0.0
+    for _ in range(60):  # halves the error at worst
+        slope = correlation_slope(activation, weight_scale, q, c)
+        rise = correlation_map(activation, weight_scale, bias_variance, q, c) - c
+        if rise <= _TIE or slope >= 1:
+            break
+        c = min(c + rise / (1 - slope), 1.0)
+    return c, slope
+
+
+def _word(chi1: float) -> Word:
+    if abs(chi1 - 1) <= _CRITICAL:
+        return "critical"
+    return "ordered" if chi1 < 1 else "chaotic"
+
+
+def _depth_scale(slope: float) -> float:
+    """ξ = −1/ln slope: infinite at 1, NaN beyond, where nothing decays."""
+    if abs(slope - 1) <= _CRITICAL:
+        return math.inf
+    if not 0 < slope < 1:
+        return 0.0 if slope == 0 else float("nan")
+    return -1 / math.log(slope)

@@ -1,0 +1,81 @@
+"""The phase of every condition as rows and as a table of the terminal. Never prints or saves."""
+
+import math
+from typing import TYPE_CHECKING
+
+from heinit_sim.activations import make_activation
+from heinit_sim.phase import condition_phase, mean_weight_scale
+from heinit_sim.records import Condition, SweepConfig
+from heinit_sim.tables import SYMBOLS, Row, swept_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+_HEADERS = {
+    "weight_scale": "σ²_w",
+    "bias_variance": "σ²_b",
+    "q": "q*",
+    "chi1": "χ₁",
+    "phase": "phase",
+    "critical_weight_variance": "σ²_Ω crit",
+    "xi_q": "ξ_q",
+    "xi_c": "ξ_c",
+    "c": "c*",
+}
+_STYLES = {"ordered": "blue", "critical": "green", "chaotic": "red"}
+
+
+def phase_rows(config: SweepConfig) -> list[Row]:
+    """One row per condition: swept values, σ²_w, σ²_b and what `phase.Phase` holds of them.
+
+    `critical_weight_scale` is the σ²_w of the edge of chaos, `critical_weight_variance` the σ²_Ω
+    that gives it, where the hidden layers are equally wide. NaN where there is none; all numbers
+    are where the condition has no phase.
+    """
+    return [_row(condition) for condition in config.conditions]
+
+
+def to_phase_table(config: SweepConfig, rows: "Sequence[Row]") -> "Table":
+    """The table of `phase_rows`, 80 columns wide for one swept key."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    title = f"{config.name}: phases of the infinitely wide network"
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0), title=title)
+    table.title_style = "bold"
+    for path in config.sweep:
+        table.add_column(SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")
+    for column, header in _HEADERS.items():
+        justify = "left" if column == "phase" else "right"
+        table.add_column(header, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # a literal
+    for row in rows:
+        swept = (swept_text(row[path]) for path in config.sweep)
+        table.add_row(*swept, *(_text(row[c]) for c in _HEADERS), style=_STYLES.get(row["phase"]))
+    table.caption = "σ²_w = D_h σ²_Ω; ξ in layers; c*: where any two inputs' correlation ends"
+    return table
+
+
+def _row(condition: Condition) -> Row:
+    activation = make_activation(condition.activation, condition.activation_options)
+    found = condition_phase(condition, activation)
+    equal = len(set(condition.widths[1:-1])) == 1
+    width = condition.widths[1] if equal else math.nan
+    known = vars(found) if found else {}
+    critical = known.get("critical_weight_variance", math.nan)
+    row: Row = {"condition": condition.index, **condition.swept}
+    row["weight_scale"] = mean_weight_scale(condition)
+    row["bias_variance"] = float(getattr(condition, "bias_variance", 0.0))
+    row |= {key: known.get(key, math.nan) for key in ("q", "chi1")}
+    row["phase"] = known.get("word", "")
+    row["critical_weight_scale"] = critical
+    row["critical_weight_variance"] = critical / width
+    return row | {key: known.get(key, math.nan) for key in ("xi_q", "xi_c", "c")}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        special = {math.inf: "∞", 0.0: "0"}
+        return "—" if math.isnan(value) else special.get(value, f"{value:.4g}")
+    return str(value) or "—"
