@@ -8,6 +8,7 @@ Sources: Schoenholz et al. 2017, sec. 3; Hayou et al. 2019, prop. 1 and algorith
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -33,8 +34,24 @@ class CriticalLine(NamedTuple):
     attracting: NDArray[np.bool_]  # whether the length map is drawn to q*
 
 
+@dataclass(frozen=True)
+class Edge:
+    """Where χ₁ passes 1: points (σ²_w, σ²_b), each part (n, 2) with σ²_b ascending."""
+
+    continuous: Array
+    """χ₁ = 1 at the q* that is reached: the critical line, or a single critical point."""
+    leap: Array
+    """χ₁ jumps past 1, for q* leaps or diverges."""
+
+    @property
+    def points(self) -> Array:
+        """Both parts as one line; a leap lies below the critical line, but above a point."""
+        parts = (self.leap, self.continuous)
+        return np.concatenate(parts if len(self.continuous) > 1 else parts[::-1])
+
+
 def length_slopes(activation: Activation, q: Array) -> Array:
-    """d E[a(√q z)²] / dq = E[a a' f] / q with f = √q z, for q > 0."""
+    """Slope of E[a(√q z)²] in q, which is E[a a' f] / q with f = √q z, for q > 0."""
 
     def product(f: Array) -> Array:
         return activation.value(f, np.empty_like(f)) * activation.derivative(f) * f
@@ -78,6 +95,23 @@ def critical_weight_variance(activation: Activation, bias_variance: float) -> fl
     q = crossing(missing, *octaves[found[-1] : found[-1] + 2])
     point = critical_line(activation, np.array(q))
     return float(point.weight_scale) if point.attracting else float("nan")
+
+
+def edge_of_chaos(activation: Activation, top: float) -> Edge:
+    """The edge of chaos for σ²_b from 0 to `top`, for drawing."""
+    if activation.negative_slope is not None:
+        rows = np.linspace(0, top, 2)
+        leap = np.stack([chaos_onset(activation, rows), rows], axis=1)
+        return Edge(leap[:1], leap)
+    line = critical_line(activation, np.geomspace(1e-4, 1e8, 601))
+    inside = line.attracting & (line.bias_variance > 0) & (line.bias_variance < top)
+    points = np.stack([line.weight_scale[inside], line.bias_variance[inside]], axis=1)
+    ends = np.array([(critical_weight_variance(activation, b), b) for b in (0.0, top)])
+    points = np.concatenate([points, ends[np.isfinite(ends[:, 0])]])
+    points = points[np.argsort(points[:, 1], kind="stable")]
+    reach = points[0, 1] if len(points) else top
+    rows = np.linspace(0, reach, 41) if reach > 0 else np.empty(0)
+    return Edge(points, np.stack([chaos_onset(activation, rows), rows], axis=1))
 
 
 def chaos_onset(activation: Activation, bias_variances: Array) -> Array:

@@ -49,13 +49,13 @@ def curves_of(result: SweepResult, direction: Pass) -> list[Curve]:
         seen = spread(factor * one.networks[measure][:, layers])
         exact = one.theory_kind == "exact" and bool(np.isfinite(one.theory[measure]).all())
         theory = factor * (one.theory if exact else one.mean_field)[measure][layers]
-        label = _label(one.condition) + ("" if np.isfinite(seen.median).any() else " (all zero)")
+        label = label_of(one.condition) + ("" if np.isfinite(seen.median).any() else " (all zero)")
         ink = color * (0.6, 0.6, 0.6, 1.0)
         curves.append(Curve(one.condition, label, color, ink, layers, seen, theory, exact, weight))
     return curves
 
 
-def _label(condition: Condition) -> str:
+def label_of(condition: Condition) -> str:
     """Return what sets a condition apart, e.g. "width = 200"."""
     low, high = (_value(pick(condition.weight_variances)) for pick in (min, max))
     swept = condition.swept or {"init.variance": low if low == high else f"{low}–{high}"}

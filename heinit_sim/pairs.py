@@ -56,7 +56,7 @@ def pair_average(
 
 def _features(root: float, kinks: tuple[float, ...]) -> Array:
     """Where g changes, on the scale of z, as far as two Gaussians reach."""
-    powers = _POWERS[_POWERS < 2 * _END * root]
+    powers = _POWERS[root * 2 * _END > _POWERS]
     return np.concatenate([powers, -powers, kinks, [0.0]]) / root
 
 

@@ -57,9 +57,7 @@ class Phase:
     """The σ²_w of the edge of chaos at the same σ²_b; NaN where there is none."""
 
 
-def phase(
-    activation: Activation, weight_scale: float, bias_variance: float, q0: float
-) -> Phase:
+def phase(activation: Activation, weight_scale: float, bias_variance: float, q0: float) -> Phase:
     """Fixed points, depth scales and phase of an infinitely wide network.
 
     Args:
@@ -87,32 +85,35 @@ def phase(
 
 
 def condition_phase(condition: Condition, activation: Activation) -> Phase | None:
-    """Phase of a condition's network, from the layers between hidden layers.
-
-    Phases are of networks whose σ²_w is the same in all layers. Where D_k σ²_k differs, its
-    geometric mean is taken for a positively homogeneous activation without biases, whose second
-    moments it keeps exactly over the whole depth; for all others there is no phase, and None.
-    A network of one hidden layer has no such layer: the one behind it stands for it.
-    """
-    bias_variance = getattr(condition, "bias_variance", 0.0)  # simplify once conditions have it
-    scales = _weight_scales(condition)
-    uneven = np.ptp(scales) > _TIE * scales.max()
-    if uneven and (activation.negative_slope is None or bias_variance > 0):
+    """Phase of a condition's network, or None where `condition_weight_scale` is."""
+    weight_scale = condition_weight_scale(condition, activation)
+    if weight_scale is None:
         return None
+    bias_variance = condition_bias_variance(condition)
     q0 = condition.weight_variances[0] * condition.widths[0] + bias_variance
-    return phase(activation, mean_weight_scale(condition), bias_variance, q0)
+    return phase(activation, weight_scale, bias_variance, q0)
 
 
-def mean_weight_scale(condition: Condition) -> float:
-    """σ²_w: geometric mean of D_k σ²_k over the layers between hidden layers."""
-    scales = _weight_scales(condition)
+def condition_weight_scale(condition: Condition, activation: Activation) -> float | None:
+    """σ²_w = D_k σ²_k of the layers between hidden layers, k = 1 … K−1.
+
+    Phases are of networks whose σ²_w is the same in all layers. Where it differs, its geometric
+    mean is taken for a positively homogeneous activation without biases, whose second moments it
+    keeps over the whole depth; for all others there is no phase, and None. A network of one
+    hidden layer has no such layer: the one behind it stands for it.
+    """
+    layers = slice(1, max(condition.depth, 2))
+    scales = np.array(condition.widths[layers]) * np.array(condition.weight_variances[layers])
+    uneven = np.ptp(scales) > _TIE * scales.max()
+    if uneven and (activation.negative_slope is None or condition_bias_variance(condition) > 0):
+        return None
     return float(scales[0] * np.exp(np.mean(np.log(scales / scales[0]))))
 
 
-def _weight_scales(condition: Condition) -> Array:
-    """D_k σ²_k of the layers k = 1 … K−1; of layer K if K = 1."""
-    layers = slice(1, max(condition.depth, 2))
-    return np.array(condition.widths[layers]) * np.array(condition.weight_variances[layers])
+def condition_bias_variance(condition: Condition) -> float:
+    """σ²_b of all layers."""
+    # Conditions get a field of that name: read it plainly from then on.
+    return float(getattr(condition, "bias_variance", 0.0))
 
 
 def length_fixed_point(
@@ -154,7 +155,7 @@ def length_fixed_point(
 def correlation_map(
     activation: Activation, weight_scale: float, bias_variance: float, q: float, c: float
 ) -> float:
-    """c → (σ²_w E[a(u₁) a(u₂)] + σ²_b) / q for two inputs of variance q and correlation c."""
+    """(σ²_w E[a(u₁) a(u₂)] + σ²_b) / q for two inputs of variance q and correlation c."""
 
     def value(u: Array) -> Array:
         return activation.value(u, np.empty_like(u))

@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from heinit_sim.activations import make_activation
-from heinit_sim.phase import condition_phase, mean_weight_scale
+from heinit_sim.phase import condition_bias_variance, condition_phase, condition_weight_scale
 from heinit_sim.records import Condition, SweepConfig
 from heinit_sim.tables import SYMBOLS, Row, swept_text
 
@@ -31,8 +31,8 @@ def phase_rows(config: SweepConfig) -> list[Row]:
     """One row per condition: swept values, σ²_w, σ²_b and what `phase.Phase` holds of them.
 
     `critical_weight_scale` is the σ²_w of the edge of chaos, `critical_weight_variance` the σ²_Ω
-    that gives it, where the hidden layers are equally wide. NaN where there is none; all numbers
-    are where the condition has no phase.
+    that gives it, where the hidden layers are equally wide. NaN where there is none, and in all
+    columns but σ²_b where the condition has no phase.
     """
     return [_row(condition) for condition in config.conditions]
 
@@ -42,9 +42,10 @@ def to_phase_table(config: SweepConfig, rows: "Sequence[Row]") -> "Table":
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    title = f"{config.name}: phases of the infinitely wide network"
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0), title=title)
-    table.title_style = "bold"
+    # A grid needs the room between the columns.
+    padding = (0, int(len(config.sweep) < 2), 0, 0)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=padding, title_style="bold")
+    table.title = f"{config.name}: phases of infinitely wide networks"
     for path in config.sweep:
         table.add_column(SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")
     for column, header in _HEADERS.items():
@@ -53,7 +54,7 @@ def to_phase_table(config: SweepConfig, rows: "Sequence[Row]") -> "Table":
     for row in rows:
         swept = (swept_text(row[path]) for path in config.sweep)
         table.add_row(*swept, *(_text(row[c]) for c in _HEADERS), style=_STYLES.get(row["phase"]))
-    table.caption = "σ²_w = D_h σ²_Ω; ξ in layers; c*: where any two inputs' correlation ends"
+    table.caption = "σ²_w = D_h σ²_Ω; ξ in layers; q*, c*: in deep layers"
     return table
 
 
@@ -65,8 +66,9 @@ def _row(condition: Condition) -> Row:
     known = vars(found) if found else {}
     critical = known.get("critical_weight_variance", math.nan)
     row: Row = {"condition": condition.index, **condition.swept}
-    row["weight_scale"] = mean_weight_scale(condition)
-    row["bias_variance"] = float(getattr(condition, "bias_variance", 0.0))
+    scale = condition_weight_scale(condition, activation)
+    row["weight_scale"] = math.nan if scale is None else scale
+    row["bias_variance"] = condition_bias_variance(condition)
     row |= {key: known.get(key, math.nan) for key in ("q", "chi1")}
     row["phase"] = known.get("word", "")
     row["critical_weight_scale"] = critical
