@@ -67,12 +67,10 @@ def phase(activation: Activation, weight_scale: float, bias_variance: float, q0:
         q0: Variance of the first layer's pre-activations, above 0; decides which q* is reached.
     """
     q = length_fixed_point(activation, weight_scale, bias_variance, q0)
-    at = np.array(min(max(q, ALMOST_ZERO), ALMOST_INFINITE))
-    chi1 = weight_scale * float(layer_moments(activation, at).slope)
+    chi1, length_slope = (weight_scale * slope for slope in _slopes(activation, q))
     c, slope = float("nan"), float("nan")
     if math.isfinite(q):
         c, slope = _correlation(activation, weight_scale, bias_variance, q, chi1)
-    length_slope = weight_scale * float(length_slopes(activation, at))
     return Phase(
         q=q,
         chi1=chi1,
@@ -171,6 +169,16 @@ def correlation_slope(activation: Activation, weight_scale: float, q: float, c: 
         return np.asarray(activation.derivative(u), float)
 
     return weight_scale * pair_average(derivative, q, c, activation.kinks)
+
+
+def _slopes(activation: Activation, q: float) -> tuple[float, float]:
+    """E[a'(√q z)²] and d E[a(√q z)²] / dq, at 0 and infinity as well."""
+    if activation.negative_slope is not None:
+        half = (1 + activation.negative_slope**2) / 2
+        return half, half
+    at = np.array(min(max(q, ALMOST_ZERO), ALMOST_INFINITE))
+    slope = float(layer_moments(activation, at).slope)
+    return slope, float(length_slopes(activation, at))
 
 
 def _correlation(

@@ -1,7 +1,7 @@
 """The phase of every condition as rows and as a table of the terminal. Never prints or saves."""
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from heinit_sim.activations import make_activation
 from heinit_sim.phase import condition_bias_variance, condition_phase, condition_weight_scale
@@ -24,6 +24,7 @@ _HEADERS = {
     "xi_c": "ξ_c",
     "c": "c*",
 }
+_WIDTH = 80
 _STYLES = {"ordered": "blue", "critical": "green", "chaotic": "red"}
 
 
@@ -42,18 +43,21 @@ def to_phase_table(config: SweepConfig, rows: "Sequence[Row]") -> "Table":
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    # A grid needs the room between the columns.
-    padding = (0, int(len(config.sweep) < 2), 0, 0)
+    headers = [SYMBOLS.get(path, path.rpartition(".")[2]) for path in config.sweep]
+    headers += _HEADERS.values()
+    lines = [
+        [*(swept_text(row[path]) for path in config.sweep), *(_text(row[c]) for c in _HEADERS)]
+        for row in rows
+    ]
+    needed = sum(max(map(len, column)) for column in zip(headers, *lines, strict=True))
+    padding = (0, int(needed + 2 * len(headers) < _WIDTH), 0, 0)  # room between columns, if any
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=padding, title_style="bold")
     table.title = f"{config.name}: phases of infinitely wide networks"
-    for path in config.sweep:
-        table.add_column(SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")
-    for column, header in _HEADERS.items():
-        justify = "left" if column == "phase" else "right"
-        table.add_column(header, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # a literal
-    for row in rows:
-        swept = (swept_text(row[path]) for path in config.sweep)
-        table.add_row(*swept, *(_text(row[c]) for c in _HEADERS), style=_STYLES.get(row["phase"]))
+    for header in headers:
+        justify: Literal["left", "right"] = "left" if header == _HEADERS["phase"] else "right"
+        table.add_column(header, justify=justify, no_wrap=True)
+    for row, line in zip(rows, lines, strict=True):
+        table.add_row(*line, style=_STYLES.get(row["phase"]))
     table.caption = "σ²_w = D_h σ²_Ω; ξ in layers; q*, c*: in deep layers"
     return table
 
