@@ -126,3 +126,36 @@ def verify(
         result = verification.verify(found.conditions[0], found.seed, networks)
         terminal.print_verification(result, markdown=markdown, json_=json_)
         verification.check(result)
+
+
+@app.command()
+def gains(
+    activation: Annotated[
+        str | None,
+        typer.Argument(metavar="ACTIVATION", help="Everything on one activation; default: all."),
+    ] = None,
+    json_: JsonOption = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the table as Markdown instead.")
+    ] = False,
+) -> None:
+    """Print the gains of activations in three conventions, and their effect on both passes."""
+    with errors():
+        if json_ and markdown:
+            raise ConfigError(["--markdown: error: does not go with --json"])
+
+        from heinit_sim import gain_tables
+        from heinit_sim.gains import all_gains, gains_of
+
+        found = [gains_of(activation)] if activation else all_gains()
+        if json_:
+            terminal.print_json({"gains": gain_tables.gain_rows(found)})
+        elif markdown:
+            typer.echo(gain_tables.to_gain_markdown(found))
+        elif activation:
+            head, table, notes = gain_tables.gain_page(found[0])
+            typer.echo(head)
+            terminal.print_table(table)
+            typer.echo(notes)
+        else:
+            terminal.print_table(gain_tables.to_gain_table(found))

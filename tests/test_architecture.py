@@ -15,13 +15,14 @@ RANKS = [
     {"errors", "records", "normal", "initializers", "scaled", "tails"},
     {"activations", "documents", "kinds", "gallery", "placement", "manifest", "pairing"},
     {"schema", "draws", "network", "quadrature", "moments", "theory", "log_law", "spread"}
-    | {"identities"},
+    | {"identities", "pairs"},
     {"problems", "curves", "mean_field", "chain", "steps", "verdict", "comparison"}
-    | {"probes", "moment_rules"},
-    {"drafts", "predictions", "expectations", "selection"}
+    | {"probes", "moment_rules", "critical"},
+    {"drafts", "predictions", "expectations", "selection", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities"},
     {"config", "sweep", "tables", "figures", "checks", "verification"},
-    {"cost", "outputs", "reports", "identity_tables"},
+    {"cost", "outputs", "reports", "identity_tables"}
+    | {"phase_tables", "phase_figures", "gain_tables"},
     {"terminal"},
     {"shell"},
     {"cli", "analysis"},
@@ -37,7 +38,7 @@ HOMES = {
     r"\bnp\.maximum\(z": {"activations"},
     r"\bSeedSequence\(": {"draws"},
     r"\bThreadPoolExecutor\(": {"sweep"},
-    r"\bax\.": {"figures"},
+    r"\bax\.": {"figures", "phase_figures"},
     r"\.savefig\(": {"outputs"},
     r"\bmkdir\(": {"outputs", "placement"},
     r"\btyper\.Exit\b": {"shell"},

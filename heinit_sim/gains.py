@@ -1,0 +1,142 @@
+"""Activation -> gain in each convention in use, and what it does to both passes.
+
+weights of variance gain²/fan_in:   q → gain² E[a(√q z)²]   χ₁ = gain² E[a'(√q z)²]   z ~ N(0, 1)
+"""
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from heinit_sim.activations import ACTIVATIONS, Activation, make_activation
+from heinit_sim.errors import ConfigError
+from heinit_sim.quadrature import layer_moments
+
+LAYERS = 50
+LEAKY_SLOPE = 0.01
+"""The slope below zero that PyTorch and this package give leaky_relu by default."""
+
+# Of `torch.nn.init.calculate_gain`; it knows no other activation of ours.
+PYTORCH: dict[str, float] = {
+    "linear": 1.0,
+    "sigmoid": 1.0,
+    "tanh": 5 / 3,
+    "relu": math.sqrt(2.0),
+    "leaky_relu": math.sqrt(2 / (1 + LEAKY_SLOPE**2)),
+    "selu": 3 / 4,
+}
+# Brock et al. 2021 publish these for their convention; samples gave them.
+PUBLISHED: dict[str, float] = {"relu": 1.7140, "gelu": 1.7015, "silu": 1.7881}
+
+
+@dataclass(frozen=True)
+class Convention:
+    """What a gain is meant to keep."""
+
+    formula: str
+    source: str
+    remark: str
+
+
+CONVENTIONS: dict[str, Convention] = {
+    "second_moment": Convention(
+        "1/√E[a²]",
+        "He et al. 2015, Delving Deep into Rectifiers, sec. 2.2, for any activation",
+        "keeps the second moment of the activations, plain weights",
+    ),
+    "std": Convention(
+        "1/std[a]",
+        "Brock et al. 2021, normaliser-free nets with scaled weight standardization",
+        "keeps the variance if every row of weights is centred; plain ones add E[a]²",
+    ),
+    "pytorch": Convention(
+        "PyTorch",
+        "torch.nn.init.calculate_gain",
+        "tanh 5/3 and SELU 3/4 keep neither exactly; leaky_relu has √(2/(1+α²))",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A gain, and what becomes of both passes with it, from pre-activations of variance 1 on."""
+
+    convention: str
+    """Key of `CONVENTIONS`."""
+    value: float
+    forward: float
+    """gain² E[a²]: by what the variance of the pre-activations grows in the first layer."""
+    chi1: float
+    """χ₁ = gain² E[a'²]: by what the squared gradient grows there."""
+    forward_over_layers: float
+    """Variance of the pre-activations behind `LAYERS` layers."""
+    backward_over_layers: float
+    """By what the squared gradient grows on its way back through them."""
+
+
+@dataclass(frozen=True)
+class Gains:
+    """What is known of one activation at pre-activations of variance 1."""
+
+    activation: str
+    options: Mapping[str, float]
+    homogeneous: bool
+    """Whether the numbers hold at any variance of the pre-activations."""
+    mean: float
+    """E[a]."""
+    second_moment: float
+    """E[a²]."""
+    slope: float
+    """E[a'²]."""
+    gains: tuple[Gain, ...]
+    """One for each convention that has one."""
+
+
+def gains_of(name: str) -> Gains:
+    """The gains of an activation, leaky_relu with a slope of 0.01.
+
+    Raises:
+        ConfigError: No activation has that name.
+    """
+    if name not in ACTIVATIONS:
+        known = sorted(ACTIVATIONS)
+        close = difflib.get_close_matches(name.lower(), known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"must be one of {', '.join(known)}"
+        raise ConfigError([f"ACTIVATION: error: unknown activation {name!r}; {hint}"])
+    options = {"negative_slope": LEAKY_SLOPE} if name == "leaky_relu" else {}
+    activation = make_activation(name, options)
+    moments = layer_moments(activation, np.array(1.0))
+    values = {
+        "second_moment": 1 / math.sqrt(float(moments.second)),
+        "std": 1 / math.sqrt(float(moments.variance)),
+        "pytorch": PYTORCH.get(name),
+    }
+    return Gains(
+        activation=name,
+        options=options,
+        homogeneous=activation.negative_slope is not None,
+        mean=float(moments.mean),
+        second_moment=float(moments.second),
+        slope=float(moments.slope),
+        gains=tuple(
+            _gain(activation, convention, value) for convention, value in values.items() if value
+        ),
+    )
+
+
+def all_gains() -> list[Gains]:
+    """The gains of all activations."""
+    return [gains_of(name) for name in ACTIVATIONS]
+
+
+def _gain(activation: Activation, convention: str, value: float) -> Gain:
+    """Follow the length map through the layers, and the gradient back through them."""
+    q, lengths, factors = 1.0, [], []
+    for _ in range(LAYERS):
+        moments = layer_moments(activation, np.array(q))
+        q = value**2 * float(moments.second)
+        lengths.append(q)
+        factors.append(value**2 * float(moments.slope))
+    return Gain(convention, value, lengths[0], factors[0], q, math.prod(factors))
