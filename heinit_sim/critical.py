@@ -4,11 +4,12 @@
 
 Given q, both are linear in σ²_w and σ²_b, so the line needs no solver: q runs along it.
 
-Sources: Schoenholz et al. 2017, sec. 3; Hayou et al. 2019, prop. 1 and algorithm 1.
+Sources: Schoenholz et al. 2017; Hayou et al. 2019.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -70,6 +71,7 @@ def critical_line(activation: Activation, q: Array) -> CriticalLine:
     return CriticalLine(scale, q - scale * moments.second, attracting)
 
 
+@cache
 def critical_weight_variance(activation: Activation, bias_variance: float) -> float:
     """The σ²_w on the edge of chaos for that σ²_b.
 

@@ -5,11 +5,12 @@
 
 σ²_w = fan_in σ²_Ω, σ²_b the variance of the biases, q the variance of the pre-activations.
 
-Sources: Poole et al. 2016, eq. 3–6; Schoenholz et al. 2017, eq. 3–9; Hayou et al. 2019, sec. 2.
+Sources: Poole et al. 2016; Schoenholz et al. 2017; Hayou et al. 2019.
 """
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -57,6 +58,7 @@ class Phase:
     """The σ²_w of the edge of chaos at the same σ²_b; NaN where there is none."""
 
 
+@cache
 def phase(activation: Activation, weight_scale: float, bias_variance: float, q0: float) -> Phase:
     """Fixed points, depth scales and phase of an infinitely wide network.
 
@@ -97,11 +99,14 @@ def condition_weight_scale(condition: Condition, activation: Activation) -> floa
 
     Phases are of networks whose σ²_w is the same in all layers. Where it differs, its geometric
     mean is taken for a positively homogeneous activation without biases, whose second moments it
-    keeps over the whole depth; for all others there is no phase, and None. A network of one
-    hidden layer has no such layer: the one behind it stands for it.
+    keeps over the whole depth; for all others, and past float range, there is no phase, and
+    None. A network of one hidden layer has no such layer: the one behind it stands for it.
     """
     layers = slice(1, max(condition.depth, 2))
-    scales = np.array(condition.widths[layers]) * np.array(condition.weight_variances[layers])
+    pairs = zip(condition.widths[layers], condition.weight_variances[layers], strict=True)
+    scales = np.array([width * variance for width, variance in pairs])
+    if not np.isfinite(scales).all():
+        return None
     uneven = np.ptp(scales) > _TIE * scales.max()
     if uneven and (activation.negative_slope is None or condition_bias_variance(condition) > 0):
         return None
@@ -132,9 +137,11 @@ def length_fixed_point(
 
     def growth(q: Array) -> Array:
         second = layer_moments(activation, q).second
-        relative: Array = (weight_scale * second + bias_variance) / q - 1
+        with np.errstate(over="ignore"):  # infinite growth is growth
+            relative: Array = (weight_scale * second + bias_variance) / q - 1
         return relative
 
+    q0 = min(max(q0, 1e-100), 1e100)  # where squares stay within float range
     first = float(growth(np.array(q0)))
     if abs(first) <= _TIE:
         return q0

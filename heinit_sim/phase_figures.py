@@ -37,6 +37,7 @@ EDGE: dict[str, Any] = {"linewidth": 2.2, "solid_capstyle": "butt", "zorder": 3}
 LEAP: dict[str, Any] = {"linewidth": 1.4, "dashes": (4, 2.5), "zorder": 3}
 POINT: dict[str, Any] = {"linestyle": "", "clip_on": False}
 HALO = [withStroke(linewidth=2.5, foreground="white")]  # else a label is lost on a line
+FAR = 1e100  # conditions beyond it, either way, are left out
 WIDE = 8  # ratio of σ²_w from which the axis is logarithmic
 
 
@@ -54,9 +55,9 @@ def draw_phase_diagram(config: SweepConfig) -> Figure:
     places: dict[tuple[float, float], list[Condition]] = {}
     for condition in config.conditions:
         scale = condition_weight_scale(condition, activations[_key(condition)])
-        if scale is not None:
-            place = (scale, condition_bias_variance(condition))
-            places.setdefault(place, []).append(condition)
+        bias_variance = condition_bias_variance(condition)
+        if scale is not None and 1 / FAR < scale < FAR and bias_variance < FAR:
+            places.setdefault((scale, bias_variance), []).append(condition)
     top = max(2.5 * max((bias_variance for _, bias_variance in places), default=0.0), 0.25)
     edges = {key: edge_of_chaos(activation, top) for key, activation in activations.items()}
     with matplotlib.rc_context(STYLE):
@@ -66,15 +67,15 @@ def draw_phase_diagram(config: SweepConfig) -> Figure:
         _scale(ax, points[:, 0], top)
         colors = dict(zip(keys, COLORS * len(keys), strict=False))
         for n, (key, edge) in enumerate(edges.items()):
-            _draw_edge(ax, edge, key[0], colors[key])
+            _draw_edge(ax, edge, _name(key), colors[key])
             if len(edges) > 1:
-                _name_edge(ax, edge, key[0], colors[key], n)
+                _name_edge(ax, edge, _name(key), colors[key], n)
         _draw_conditions(ax, places, colors)
         title = "Edge of chaos"
         if len(edges) == 1:
             (activation,) = activations.values()
             _shade(ax, edges[next(iter(keys))])
-            title += ": " + next(iter(keys))[0].replace("_", " ")
+            title += f": {_name(next(iter(keys)))}"
         _draw_words(ax, activation if len(edges) == 1 else None)
         ax.set_title(title, loc="left", pad=46, fontweight="bold")
         figure.text(
@@ -93,11 +94,16 @@ def _key(condition: Condition) -> _Key:
     return condition.activation, tuple(condition.activation_options.items())
 
 
+def _name(key: _Key) -> str:
+    """An activation in words, e.g. "leaky relu 0.2"."""
+    return " ".join([key[0].replace("_", " "), *(f"{value:g}" for _, value in key[1])])
+
+
 def _scale(ax: Axes, weight_scales: Array, top: float) -> None:
     low, high = float(weight_scales.min()), float(weight_scales.max())
     if high / low > WIDE:
         ax.set_xscale("log")
-        ax.set_xlim(low / 2, high * 2.5)
+        ax.set_xlim(low / 2, high * max(2.5, (high / low) ** 0.15))  # room for a label
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 200 else (1,)))
     else:
         ax.set_xlim(0, 1.18 * high)
@@ -166,7 +172,7 @@ def _name_edge(ax: Axes, edge: Edge, name: str, color: str, place: int) -> None:
         "va": "center",
     }
     style["path_effects"] = HALO
-    ax.annotate(name.replace("_", " "), at.tolist(), (7, 0), **style)
+    ax.annotate(name, at.tolist(), (7, 0), **style)
 
 
 def _draw_conditions(

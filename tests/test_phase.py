@@ -6,6 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from heinit_sim.activations import ACTIVATIONS, Activation, make_activation
+from heinit_sim.critical import length_slopes
 from heinit_sim.phase import (
     condition_phase,
     condition_weight_scale,
@@ -213,3 +214,19 @@ def test_unequal_layers_have_a_phase_only_where_a_mean_tells_it() -> None:
     np.testing.assert_allclose(scale, math.sqrt(2.0 * 8.0), rtol=1e-12, atol=0)
     assert condition_weight_scale(uneven, TANH) is None
     assert condition_phase(uneven, TANH) is None
+
+
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+def test_second_moments_grow_with_the_length_as_the_solver_assumes(name: str) -> None:
+    a = make_activation(name, {"negative_slope": -0.5} if name == "leaky_relu" else {})
+    assert (length_slopes(a, np.geomspace(1e-6, 1e6, 100)) > 0).all()
+
+
+@pytest.mark.parametrize("variance", [5e-324, 1e-300, 1e300, 1.7e308])
+@pytest.mark.parametrize("name", ["relu", "tanh", "gelu", "softplus"])
+def test_any_variance_of_float_range_has_a_phase_or_none_without_a_warning(
+    variance: float, name: str
+) -> None:
+    found = condition_phase(condition((5, 8, 8, 1), variance, name), make_activation(name, {}))
+    assert found is None or found.word == ("ordered" if variance < 1 else "chaotic")
+    assert (found is None) == (variance > 1e307)

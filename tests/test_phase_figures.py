@@ -118,6 +118,11 @@ def test_networks_without_a_phase_are_left_out() -> None:
     assert labels(axes(config("tanh", text=uneven))) == {"critical tanh"}
 
 
+def test_variances_at_the_ends_of_float_range_are_left_out_without_a_warning() -> None:
+    far = CONFIG.replace("0.01, 0.02, 0.03", "1.0e-320, 0.02, 1.0e+305")
+    assert labels(axes(config("tanh", text=far))) == {"critical tanh", "condition 1"}
+
+
 @pytest.mark.parametrize("activation", ["softplus", "gelu", "sigmoid", "leaky_relu", "linear"])
 def test_any_activation_can_be_drawn_and_gives_the_same_bytes_again(activation: str) -> None:
     drawn = []
