@@ -89,7 +89,7 @@ def condition_phase(condition: Condition, activation: Activation) -> Phase | Non
     weight_scale = condition_weight_scale(condition, activation)
     if weight_scale is None:
         return None
-    bias_variance = condition_bias_variance(condition)
+    bias_variance = condition.bias_variance
     q0 = condition.weight_variances[0] * condition.widths[0] + bias_variance
     return phase(activation, weight_scale, bias_variance, q0)
 
@@ -108,15 +108,9 @@ def condition_weight_scale(condition: Condition, activation: Activation) -> floa
     if not np.isfinite(scales).all():
         return None
     uneven = np.ptp(scales) > _TIE * scales.max()
-    if uneven and (activation.negative_slope is None or condition_bias_variance(condition) > 0):
+    if uneven and (activation.negative_slope is None or condition.bias_variance > 0):
         return None
     return float(scales[0] * np.exp(np.mean(np.log(scales / scales[0]))))
-
-
-def condition_bias_variance(condition: Condition) -> float:
-    """σ²_b of all layers."""
-    # Conditions get a field of that name: read it plainly from then on.
-    return float(getattr(condition, "bias_variance", 0.0))
 
 
 def length_fixed_point(

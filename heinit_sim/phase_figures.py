@@ -18,7 +18,6 @@ from heinit_sim.critical import Edge, edge_of_chaos
 from heinit_sim.curves import label_of
 from heinit_sim.figures import STYLE
 from heinit_sim.phase import (
-    condition_bias_variance,
     condition_weight_scale,
     length_fixed_point,
 )
@@ -55,7 +54,7 @@ def draw_phase_diagram(config: SweepConfig) -> Figure:
     places: dict[tuple[float, float], list[Condition]] = {}
     for condition in config.conditions:
         scale = condition_weight_scale(condition, activations[_key(condition)])
-        bias_variance = condition_bias_variance(condition)
+        bias_variance = condition.bias_variance
         if scale is not None and 1 / FAR < scale < FAR and bias_variance < FAR:
             places.setdefault((scale, bias_variance), []).append(condition)
     top = max(2.5 * max((bias_variance for _, bias_variance in places), default=0.0), 0.25)

@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from heinit_sim.activations import make_activation
-from heinit_sim.phase import condition_bias_variance, condition_phase, condition_weight_scale
+from heinit_sim.phase import condition_phase, condition_weight_scale
 from heinit_sim.records import Condition, SweepConfig
 from heinit_sim.tables import SYMBOLS, Row, swept_text
 
@@ -72,7 +72,7 @@ def _row(condition: Condition) -> Row:
     row: Row = {"condition": condition.index, **condition.swept}
     scale = condition_weight_scale(condition, activation)
     row["weight_scale"] = math.nan if scale is None else scale
-    row["bias_variance"] = condition_bias_variance(condition)
+    row["bias_variance"] = condition.bias_variance
     row |= {key: known.get(key, math.nan) for key in ("q", "chi1")}
     row["phase"] = known.get("word", "")
     row["critical_weight_scale"] = critical

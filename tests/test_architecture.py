@@ -15,9 +15,9 @@ RANKS = [
     {"errors", "records", "normal", "initializers", "scaled", "tails"},
     {"activations", "documents", "kinds", "gallery", "placement", "manifest", "pairing"},
     {"schema", "draws", "network", "quadrature", "moments", "theory", "log_law", "spread"}
-    | {"identities", "pairs"},
+    | {"identities"},
     {"problems", "curves", "mean_field", "chain", "steps", "verdict", "comparison"}
-    | {"probes", "moment_rules", "critical"},
+    | {"probes", "moment_rules", "critical", "pairs"},
     {"drafts", "predictions", "expectations", "selection", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities"},
     {"config", "sweep", "tables", "figures", "checks", "verification"},
