@@ -15,6 +15,7 @@ from heinit_sim import terminal
 from heinit_sim.errors import ConfigError
 from heinit_sim.shell import (
     AlphaOption,
+    ConfigArgument,
     JobsOption,
     JsonOption,
     JunitOption,
@@ -126,6 +127,61 @@ def verify(
         result = verification.verify(found.conditions[0], found.seed, networks)
         terminal.print_verification(result, markdown=markdown, json_=json_)
         verification.check(result)
+
+
+@app.command()
+def theory(
+    config: ConfigArgument,
+    phase: Annotated[
+        bool, typer.Option("--phase", help="The edge of chaos of infinitely wide networks instead.")
+    ] = False,
+    sets: SetOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Write the table as CSV and the figure there."),
+    ] = None,
+    force: Annotated[bool, typer.Option("-f", "--force", help="Replace these files.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Predict a config without simulating it: means, medians and spread over networks."""
+    with errors():
+        from heinit_sim.config import load_config
+
+        found = load_config(config, overrides(sets))
+        from heinit_sim import tables
+
+        if phase:
+            from heinit_sim import phase_tables
+
+            rows = phase_tables.phase_rows(found)
+            table = phase_tables.to_phase_table(found, rows)
+        else:
+            from heinit_sim import prediction_tables
+            from heinit_sim.predictions import predict_sweep
+
+            prediction = predict_sweep(found)
+            rows = prediction_tables.prediction_rows(prediction)
+            table = prediction_tables.to_prediction_table(found, rows)
+        if out is not None:
+            from heinit_sim import outputs
+
+            if phase:
+                from heinit_sim.phase_figures import draw_phase_diagram
+
+                text, figure = tables.to_csv(rows), draw_phase_diagram(found)
+            else:
+                from heinit_sim.figures import draw_forward_backward
+
+                text = tables.to_csv(prediction_tables.prediction_layer_rows(prediction))
+                figure = draw_forward_backward(prediction)
+            name = "phase" if phase else "theory"
+            names = outputs.write_prediction(name, text, figure, out, force=force)
+            typer.echo(f"Wrote {', '.join(names)} in {out}", err=True)
+        if json_:
+            key = "phase" if phase else "theory"
+            terminal.print_json({"name": found.name, key: tables.to_json_values(rows)})
+        else:
+            terminal.print_table(table)
 
 
 @app.command()

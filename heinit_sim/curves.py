@@ -11,7 +11,17 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from heinit_sim.records import Condition, Pass, Quantity, Statistic, SweepResult
+from heinit_sim.records import (
+    Condition,
+    ConditionResult,
+    Measure,
+    Pass,
+    Prediction,
+    Quantity,
+    Statistic,
+    SweepPrediction,
+    SweepResult,
+)
 from heinit_sim.spread import Spread, spread
 
 Array = NDArray[np.float64]
@@ -32,11 +42,15 @@ class Curve:
     seen: Spread
     theory: Array
     exact: bool
+    predicted: Array | None  # 5 % quantile, median, 95 % quantile for one input, (3, layers)
     weight: float  # of lines: 1, or less where many must fit
 
 
-def curves_of(result: SweepResult, direction: Pass) -> list[Curve]:
-    """Return one curve per condition, of the statistic that the config asks for."""
+def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Curve]:
+    """Return one curve per condition, of the statistic that the config asks for.
+
+    Of a prediction the networks seen are those that are predicted for one input.
+    """
     shown = result.config.figure.quantity
     statistic: Statistic = "second_moment" if shown == "second_moment" else "variance"
     measure, factor = (QUANTITIES[direction], statistic), 0.5 if shown == "std" else 1.0
@@ -46,13 +60,69 @@ def curves_of(result: SweepResult, direction: Pass) -> list[Curve]:
     for one, color in zip(result.conditions, colors, strict=True):
         depth = one.condition.depth
         layers = np.linspace(0, depth, min(depth, MAX_LAYERS) + 1).round().astype(np.int64)
-        seen = spread(factor * one.networks[measure][:, layers])
         exact = one.theory_kind == "exact" and bool(np.isfinite(one.theory[measure]).all())
         theory = factor * (one.theory if exact else one.mean_field)[measure][layers]
+        quantiles = _predicted(one, measure, layers)
+        predicted = None if quantiles is None else factor * quantiles
+        if isinstance(one, ConditionResult):
+            seen = spread(factor * one.networks[measure][:, layers])
+        else:
+            low, median, high = [theory] * 3 if predicted is None else predicted
+            seen, predicted = Spread(theory, 0 * theory, median, low, high), None
         label = label_of(one.condition) + ("" if np.isfinite(seen.median).any() else " (all zero)")
         ink = color * (0.6, 0.6, 0.6, 1.0)
-        curves.append(Curve(one.condition, label, color, ink, layers, seen, theory, exact, weight))
+        curves.append(
+            Curve(
+                one.condition,
+                label,
+                color,
+                ink,
+                layers,
+                seen,
+                theory,
+                exact,
+                predicted,
+                weight,
+            )
+        )
     return curves
+
+
+def _predicted(one: Prediction, measure: Measure, layers: NDArray[np.int64]) -> Array | None:
+    """Return the predicted quantiles of a statistic over networks of one input.
+
+    Known are those of the second moment; the variance is the infinite-width share of it.
+    """
+    quantity, statistic = measure
+    if quantity not in one.quantiles:
+        return None
+    share = one.mean_field[quantity, statistic] - one.mean_field[quantity, "second_moment"]
+    return (one.quantiles[quantity] + share)[:, layers]
+
+
+def caption_of(
+    forward: list[Curve],
+    backward: list[Curve],
+    result: SweepResult | SweepPrediction,
+    *,
+    banded: bool,
+) -> str:
+    """Return one line that says what is what; `banded` if predicted bands are drawn."""
+    first = result.conditions[0]
+    if isinstance(first, ConditionResult):
+        n = len(next(iter(first.networks.values())))
+        thick = f"median of {n} networks; band: 5–95 %" if n > 1 else "one network"
+    else:
+        thick = "predicted median for one input; band: 5–95 % of networks"
+    a, b = (
+        " or ".join(sorted({"exact mean" if c.exact else "infinite width" for c in panel}))
+        for panel in (forward, backward)
+    )
+    thin = a if a == b else f"a: {a}, b: {b}"
+    circles = " Circles: curves as published." if result.config.figure.overlay else ""
+    dotted = " Dotted: predicted median, 5–95 % (one input)." if banded else ""
+    dashed = "Dashed in b: the forward pass."
+    return f"Thick: {thick}. Thin: theory ({thin}).{dotted} {dashed}{circles}"
 
 
 def label_of(condition: Condition) -> str:
@@ -89,6 +159,7 @@ def _power(mantissa: float, exponent: int) -> str:
 def fitted_limits(curves: list[Curve]) -> tuple[float, float]:
     """Return the decades that hold every curve, with a margin; at least 0.3 of them."""
     drawn = [v for c in curves for v in (c.seen.median, c.seen.p05, c.seen.p95, c.theory)]
+    drawn += [c.predicted.ravel() for c in curves if c.predicted is not None]
     values = np.concatenate(drawn)
     finite = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
     low, high = float(finite.min()), float(finite.max())

@@ -34,7 +34,7 @@ def _findings(expectation: Expectation, trends: dict[Pass, Trend], about: str) -
     for direction, word in zip(_PASSES, (expectation.forward, expectation.backward), strict=True):
         if word is not None:
             found = trends[direction]
-            measured = f"{direction} is {found.word} ({_slope(found.decades_per_layer, '+.3f')})"
+            measured = f"{direction} is {found.word} ({_reason(found)})"
             reason = f"{measured}, expected {word}"
             findings.append(Finding(f"{about}: {direction}", found.word == word, reason))
     if expectation.max_decades_per_layer is not None:
@@ -46,6 +46,11 @@ def _findings(expectation: Expectation, trends: dict[Pass, Trend], about: str) -
         reason = f"{measured}, expected at most {limit}"
         findings.append(Finding(f"{about}: max_decades_per_layer", size <= limit, reason))
     return findings
+
+
+def _reason(found: Trend) -> str:
+    nothing = math.isnan(found.decades_per_layer)
+    return "no slope, for one hidden layer" if nothing else found.reason
 
 
 def _size(slope: float) -> float:

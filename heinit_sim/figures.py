@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from heinit_sim.curves import (
     QUANTITIES,
     Curve,
+    caption_of,
     curves_of,
     decade_ticks,
     fitted_limits,
     load_published,
     spread_out,
 )
-from heinit_sim.records import Pass, SweepResult
+from heinit_sim.records import Pass, SweepPrediction, SweepResult
 
 Array = NDArray[np.float64]
 
@@ -44,6 +45,8 @@ BEHIND: dict[str, Any] = {"linewidth": 1.4, "dashes": (4, 2.5), "zorder": 2}
 MEDIAN: dict[str, Any] = {"solid_capstyle": "butt", "zorder": 3}
 CASING = [withStroke(linewidth=1.5, foreground="white")]  # else theory is lost on a dark median
 THEORY: dict[str, Any] = {"linewidth": 0.8, "zorder": 4, "path_effects": CASING}
+PREDICTED: dict[str, Any] = {"linewidth": 1.2, "dashes": (1, 2), "zorder": 4}
+BAND_SHOWS = 0.05  # of the height of a panel
 HEAD: dict[str, Any] = {"markeredgewidth": 0, "zorder": 5, "clip_on": False}
 HEAD_SHAPE = np.array([(-0.15, 0.0), (-0.4, 0.5), (1.0, 0.0), (-0.4, -0.5)])
 CIRCLE: dict[str, Any] = {"marker": "o", "linestyle": "", "markerfacecolor": "w", "zorder": 6}
@@ -58,11 +61,12 @@ SYMBOLS: dict[Pass, str] = {"forward": "$h_k$", "backward": r"$\partial\ell/\par
 WORDS = {"variance": "Variance", "second_moment": "Second moment", "std": "Standard deviation"}
 
 
-def draw_forward_backward(result: SweepResult) -> Figure:
+def draw_forward_backward(result: SweepResult | SweepPrediction) -> Figure:
     """Draw the variance of h_k and of ∂ℓ/∂h_k against the layer k, one panel per pass.
 
     Args:
-        result: The sweep; `result.config.figure` says which statistic, range and overlay.
+        result: The sweep, or what is predicted of it; `result.config.figure` says which
+            statistic, range and overlay.
 
     Returns:
         The figure; save it `with saving():`.
@@ -73,15 +77,18 @@ def draw_forward_backward(result: SweepResult) -> Figure:
         limits = config.decades or fitted_limits(forward + backward)
         label_size = _label_size(forward + backward)
         figure = _frame(forward + backward, config.quantity, limits, label_size)
+        banded = _bands_show(forward + backward, limits)
         for ax, direction, curves in zip(figure.axes, QUANTITIES, (forward, backward), strict=True):
             for curve in curves:
                 _draw_curve(ax, curve)
+                if banded:
+                    _draw_predicted(ax, curve)
             if config.overlay:
                 _draw_published(ax, curves, direction)
             _draw_ends(ax, curves, direction, label_size)
         for curve in forward:
             _plot(figure.axes[1], curve, curve.seen.median, "behind", color=curve.color, **BEHIND)
-        caption = _caption(forward, backward, result)
+        caption = caption_of(forward, backward, result, banded=banded)
         size = min(11.5, (WIDTH - 2 * OUTER) / _text_width(caption))
         figure.text(OUTER / WIDTH, 15 / HEIGHT, caption, fontsize=size, color="0.25")
     return figure
@@ -151,6 +158,19 @@ def _draw_curve(ax: Axes, curve: Curve) -> None:
     _plot(ax, curve, curve.theory, "theory", color=curve.ink, **THEORY)
 
 
+def _bands_show(curves: list[Curve], limits: tuple[float, float]) -> bool:
+    """Whether predicted bands are wide enough to be told from their median."""
+    widths = [np.ptp(c.predicted[[0, 2]], axis=0).max() for c in curves if c.predicted is not None]
+    return bool(widths) and max(widths) > BAND_SHOWS * (limits[1] - limits[0])
+
+
+def _draw_predicted(ax: Axes, curve: Curve) -> None:
+    """Draw where networks of one input are predicted to lie: median and 5–95 %."""
+    if curve.predicted is not None:
+        for name, values in zip(("p05", "p50", "p95"), curve.predicted, strict=True):
+            _plot(ax, curve, values, f"predicted {name}", color=curve.ink, **PREDICTED)
+
+
 def _draw_arrow(ax: Axes, curve: Curve, direction: Pass) -> tuple[float, float] | None:
     """Draw an arrow head where the pass is last seen in the panel, and return its tip."""
     low, high = ax.get_ylim()
@@ -208,16 +228,3 @@ def _draw_published(ax: Axes, curves: list[Curve], direction: Pass) -> None:
         inks = [curve.ink for curve, same in zip(curves, close, strict=True) if same.all()]
         style = {"markeredgecolor": inks[0] if inks else "0.5", "markersize": 5, **CIRCLE}
         ax.plot(*points[::4].T, label=f"published {variance:g}", **style)
-
-
-def _caption(forward: list[Curve], backward: list[Curve], result: SweepResult) -> str:
-    """Return one line that says what is what."""
-    n = len(next(iter(result.conditions[0].networks.values())))
-    thick = f"median of {n} networks; band: 5–95 %" if n > 1 else "one network"
-    a, b = (
-        " or ".join(sorted({"exact mean" if c.exact else "infinite width" for c in panel}))
-        for panel in (forward, backward)
-    )
-    thin = a if a == b else f"a: {a}, b: {b}"
-    circles = " Circles: curves as published." if result.config.figure.overlay else ""
-    return f"Thick: {thick}. Thin: theory ({thin}). Dashed in b: the forward pass.{circles}"

@@ -121,6 +121,29 @@ def export_figure(figure: "Figure", directory: Path) -> None:
             (temporary / name).replace(directory / name)
 
 
+def write_prediction(
+    name: str, text: str, figure: "Figure", directory: Path, *, force: bool
+) -> tuple[str, ...]:
+    """Write `name`.csv and the figure as `name`.png, .svg and .pdf, all of them or none.
+
+    Raises:
+        RunDirectoryError: One of them is there and `force` is not given.
+        WriteError: They cannot be written.
+    """
+    directory = directory.resolve()
+    figures = tuple(f"{name}.{suffix}" for suffix in _METADATA)
+    names = (f"{name}.csv", *figures)
+    present = placement.entries(directory).intersection(names)
+    if present and not force:
+        raise RunDirectoryError(f"{directory / min(present)}: exists; give --force to replace it")
+    with placement.writing(directory, directory) as temporary:
+        (temporary / names[0]).write_text(text, "utf-8", newline="\n")
+        _write_figure(figure, temporary, figures)
+        for file in names:
+            (temporary / file).replace(directory / file)
+    return names
+
+
 def update_figure(figure: "Figure", directory: Path) -> None:
     """Write the figure of a saved run anew, and its manifest's word of it.
 
@@ -214,12 +237,12 @@ def _write_results(result: SweepResult, directory: Path) -> None:
     np.savez(directory / "networks.npz", allow_pickle=False, **arrays)
 
 
-def _write_figure(figure: "Figure", directory: Path) -> None:
+def _write_figure(figure: "Figure", directory: Path, names: Sequence[str] = _FIGURES) -> None:
     """Write PNG, SVG and PDF, byte for byte the same for the same figure."""
     from heinit_sim.figures import saving
 
     with saving():
-        for name in _FIGURES:
+        for name in names:
             suffix = name.rpartition(".")[2]
             figure.savefig(directory / name, dpi=200, metadata=_METADATA[suffix])
 

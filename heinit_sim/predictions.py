@@ -11,7 +11,14 @@ from heinit_sim.chain import predicted_quantiles
 from heinit_sim.draws import prediction_rng
 from heinit_sim.mean_field import mean_field
 from heinit_sim.network import scale_law
-from heinit_sim.records import PASS_OF, Condition, Prediction, Quantity
+from heinit_sim.records import (
+    PASS_OF,
+    Condition,
+    Prediction,
+    Quantity,
+    SweepConfig,
+    SweepPrediction,
+)
 from heinit_sim.theory import exact, log_norm_spread
 
 Array = NDArray[np.float64]
@@ -42,6 +49,11 @@ def predict(conditions: Iterable[Condition]) -> list[Prediction]:
         quantiles = _scaled(laws[shape], condition)
         predictions.append(Prediction(condition, "exact", finite, wide, quantiles, spread))
     return predictions
+
+
+def predict_sweep(config: SweepConfig) -> SweepPrediction:
+    """Predict every condition of a sweep, without simulating any."""
+    return SweepPrediction(config, tuple(predict(config.conditions)))
 
 
 def homogeneous_slope(condition: Condition) -> float | None:

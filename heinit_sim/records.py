@@ -155,6 +155,14 @@ class ConditionResult(Prediction):
 
 
 @dataclass(frozen=True)
+class SweepPrediction:
+    """What is known of a sweep before it is simulated, in the order of the grid."""
+
+    config: SweepConfig
+    conditions: tuple[Prediction, ...]
+
+
+@dataclass(frozen=True)
 class SweepResult:
     """A simulated sweep: one `ConditionResult` per condition, in the order of the grid."""
 

@@ -29,6 +29,7 @@ _PASSES: tuple[Pass, ...] = ("forward", "backward")
 # How the table heads a swept key; any other key is headed by its own name.
 SYMBOLS = {
     "init.variance": "σ²_Ω",
+    "init.bias_variance": "σ²_b",
     "network.width": "D_h",
     "network.depth": "K",
     "loss.target": "y",
@@ -39,6 +40,7 @@ _NUMBERS = (
     "log10_variance_last",
     *(f"{theory}{d}_decades_per_layer" for d in _PASSES for theory in ("", "theory_")),
 )
+_ERRORS = tuple(f"{d}_decades_per_layer_se" for d in _PASSES)
 _STYLES = {"vanishing": "blue", "stable": "green", "exploding": "red"}
 
 
@@ -84,12 +86,12 @@ def summary_rows_from_csv(text: str, config: SweepConfig) -> list[Row]:
         ValueError: The text is not the `summary.csv` of that config.
     """
     rows: list[Row] = list(csv.DictReader(io.StringIO(text)))
-    missing = {*_NUMBERS, "networks", "verdict"}.difference(*rows[:1])
+    missing = {*_NUMBERS, *_ERRORS, "networks", "verdict"}.difference(*rows[:1])
     if missing:
         raise ValueError(f"no column {min(missing)}")
     for row, condition in zip(rows, config.conditions, strict=True):
         row |= {"condition": condition.index, **condition.swept, "networks": int(row["networks"])}
-        row |= {column: float(row[column] or "nan") for column in _NUMBERS}
+        row |= {column: float(row[column] or "nan") for column in (*_NUMBERS, *_ERRORS)}
     return rows
 
 
@@ -125,8 +127,8 @@ def to_summary_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
         first, last_layer, *slopes = (row[column] for column in _NUMBERS)
         table.add_row(
             *(swept_text(row[path]) for path in config.sweep),
-            *(_power(log10_variance) for log10_variance in (first, last_layer)),
-            *(_slopes(*slopes[i : i + 1 + theory]) for i in (0, 2)),
+            *(power_text(log10_variance) for log10_variance in (first, last_layer)),
+            *(slopes_text(*slopes[i : i + 1 + theory]) for i in (0, 2)),
             str(row["verdict"]),
             style=_STYLES.get(str(row["verdict"])),
         )
@@ -143,8 +145,10 @@ def _summary_row(of: ConditionResult) -> Row:
     trends = {direction: trend(of, direction) for direction in _PASSES}
     for direction, found in trends.items():
         row[f"{direction}_decades_per_layer"] = found.decades_per_layer
+        row[f"{direction}_decades_per_layer_se"] = found.error
         row[f"theory_{direction}_decades_per_layer"] = found.theory_decades_per_layer
         row[f"{direction}_verdict"] = found.word
+        row[f"{direction}_reason"] = found.reason
     forward, backward = (trends[direction].word for direction in _PASSES)
     row["verdict"] = forward if forward == backward else f"{forward} / {backward}"
     return row
@@ -181,7 +185,7 @@ def swept_text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _power(log10_value: float) -> str:
+def power_text(log10_value: float) -> str:
     """10^log10_value in scientific notation, at any magnitude."""
     if not math.isfinite(log10_value):
         return "0" if log10_value < 0 else "—"
@@ -192,6 +196,7 @@ def _power(log10_value: float) -> str:
     return f"{mantissa}e{exponent:+03d}"
 
 
-def _slopes(measured: float, theory: float | None = None) -> str:
+def slopes_text(measured: float, theory: float | None = None) -> str:
+    """A slope, with theory's in parentheses."""
     text = "—" if math.isnan(measured) else f"{measured:+.3f}"
-    return text if theory is None else f"{text} ({_slopes(theory)})"
+    return text if theory is None else f"{text} ({slopes_text(theory)})"

@@ -7,7 +7,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.records import ConditionResult, Measure, Pass
+from heinit_sim.records import ConditionResult, Measure, Pass, Prediction
+
+Array = NDArray[np.float64]
 
 Word = Literal["vanishing", "stable", "exploding", "undefined"]
 
@@ -29,9 +31,22 @@ class Trend:
     decades_per_layer: float
     """Least-squares slope of the median over networks; NaN with one hidden layer, -inf where the
     median network is dead."""
+    error: float
+    """Standard error of that over networks; NaN for one network."""
     theory_decades_per_layer: float
     """The same slope of the infinite-width prediction."""
+    drift: float
+    """Slope of the typical network where the infinite-width one is level."""
+    allowed: float
+    """How far from the drift a slope is called stable."""
     word: Word
+
+    @property
+    def reason(self) -> str:
+        """The numbers behind the word, e.g. "-0.012 ± 0.003 decades per layer; …"."""
+        error = "" if math.isnan(self.error) else f" ± {self.error:.3f}"
+        stable = f"stable is {self.drift:+.3f} ± {self.allowed:.3f}"
+        return f"{self.decades_per_layer:+.3f}{error} decades per layer; {stable}"
 
 
 def trend(result: ConditionResult, direction: Pass) -> Trend:
@@ -39,18 +54,37 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
 
     "Stable" is a slope that changes the variance by less than a factor of 10 over the network,
     beyond the drift of the median that a finite width brings (half of `log_norm_spread`, in the
-    logarithm) and three standard errors of the slope that spread implies.
+    logarithm: −5/2n per ReLU layer of n units) and three standard errors of the slope: those that
+    this spread implies, or where it is not known, the measured ones.
     """
     measure, sign = _JUDGED[direction]
     depth = result.condition.depth
     median = np.median(result.networks[measure][:, 1:], axis=0)
     slope = -math.inf if np.isneginf(median).any() else sign * _slope(median)
-    theory = sign * _slope(result.mean_field[measure][1:])
     spread = result.log_norm_spread
-    drift = -spread / 2 / depth / math.log(10)
+    drift = 0.0 - spread / 2 / depth / math.log(10)
     n_networks = len(result.networks[measure])
+    measured = _error(result.networks[measure][:, 1:])
     error = _SLOPE_OF_MEDIAN * math.sqrt(spread / n_networks) / depth / math.log(10)
-    return Trend(slope, theory, _word(slope - drift, _ALLOWED_DECADES / depth + 3 * error))
+    allowed = _ALLOWED_DECADES / depth + 3 * (error if spread > 0 else np.nan_to_num(measured))
+    word = _word(slope - drift, allowed)
+    theory = predicted_slope(result, direction)
+    return Trend(slope, measured, theory, drift, float(allowed), word)
+
+
+def predicted_slope(prediction: Prediction, direction: Pass) -> float:
+    """Slope of the infinite-width variance over the layers 1 … K, in decades per layer."""
+    measure, sign = _JUDGED[direction]
+    return sign * _slope(prediction.mean_field[measure][1:])
+
+
+def _error(log10_values: Array) -> float:
+    """Standard error of the median network's slope: that of a mean times √(π/2); NaN for one."""
+    alive = log10_values[np.isfinite(log10_values).all(axis=1)]
+    if len(alive) < 2:
+        return math.nan
+    slopes = np.array([_slope(network) for network in alive])
+    return float(slopes.std(ddof=1) / math.sqrt(len(slopes)) * math.sqrt(math.pi / 2))
 
 
 def _word(excess: float, allowed: float) -> Word:
@@ -61,7 +95,7 @@ def _word(excess: float, allowed: float) -> Word:
     return "exploding" if excess > 0 else "vanishing"
 
 
-def _slope(log10_values: NDArray[np.float64]) -> float:
+def _slope(log10_values: Array) -> float:
     """Least-squares slope per layer; NaN for a single layer."""
     if len(log10_values) < 2:
         return math.nan

@@ -21,7 +21,7 @@ RANKS = [
     {"drafts", "predictions", "expectations", "selection", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities"},
     {"config", "sweep", "tables", "figures", "checks", "verification"},
-    {"cost", "outputs", "reports", "identity_tables"}
+    {"cost", "outputs", "reports", "identity_tables", "prediction_tables"}
     | {"phase_tables", "phase_figures", "gain_tables"},
     {"terminal"},
     {"shell"},

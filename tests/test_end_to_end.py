@@ -195,6 +195,9 @@ def test_results_are_refused_before_they_are_simulated_again(small: Path) -> Non
         (("compare", ".", "none"), ".: no manifest.json"),
         (("compare", ".", ".", "--rtol", "inf"), "--rtol: error: not finite"),
         (("compare", ".", ".", "--rtol", "-1"), "--rtol"),
+        (("theory", "none.yaml"), "none.yaml: error: "),
+        (("theory", "small.yaml", "--out", "small.yaml"), "small.yaml is not a directory"),
+        (("gains", "rulu"), "did you mean 'relu'?"),
         (("verify", "none.yaml"), "none.yaml: error: "),
         (("verify", "--networks", "9"), "--networks"),
         (("verify", "--json", "--markdown"), "--markdown: error: given beside --json"),
@@ -302,7 +305,7 @@ def test_schema_version_and_help(tmp_path: Path) -> None:
     for command in (
         (),
         *(("run",), ("plot",), ("show",), ("validate",), ("schema",), ("init",), ("check",)),
-        *(("compare",), ("verify",)),
+        *(("compare",), ("verify",), ("theory",), ("gains",)),
     ):
         short, long = (heinit_sim(*command, flag, cwd=tmp_path) for flag in ("-h", "--help"))
         assert short.stdout == long.stdout
@@ -420,9 +423,8 @@ def test_run_check_writes_the_run_and_ends_with_exit_code_three(small: Path) -> 
     assert found.stderr.splitlines()[1:] == ["check: 1 of 16 did not hold"]
     (line,) = [line for line in found.stdout.splitlines() if line.startswith(" FAILED")]
     assert WRONG in line
-    assert re.search(
-        r"backward is exploding \(\+0\.\d{3} decades per layer\), expected stable", line
-    )
+    assert re.search(r"backward is exploding \(\+0\.\d{3} ± 0\.\d{3} decades per layer; ", line)
+    assert line.rstrip().endswith("expected stable")
     assert "::error" not in found.stdout
     assert list((small / "out").iterdir()) == [small / "out" / "j.xml"]
     suite = ET.fromstring((small / "out" / "j.xml").read_text("utf-8"))[0]
@@ -529,3 +531,26 @@ def test_compare_tells_same_from_different(small: Path) -> None:
     document = json.loads(as_json.stdout)
     assert (as_json.returncode, document["same"], document["rows"]) == (3, False, 60)
     assert document["different"][0]["decades"] > 0
+
+
+def test_theory_writes_its_files_once_and_simulates_nothing(small: Path) -> None:
+    for extra, name, header in (
+        ((), "theory", "condition,pass,quantity,layer,theory_log10_second_moment,"),
+        (("--phase",), "phase", "condition,weight_scale,bias_variance,q,chi1,phase,"),
+    ):
+        found = heinit_sim("theory", "small.yaml", *extra, "--out", "t", cwd=small)
+        assert found.returncode == 0, found.stderr
+        assert max(map(len, found.stdout.splitlines())) <= 80
+        names = {f"{name}.{suffix}" for suffix in ("csv", "png", "svg", "pdf")}
+        first = files(small / "t")
+        assert names <= set(first)
+        assert first[f"{name}.csv"].decode().startswith(header)
+        again = heinit_sim("theory", "small.yaml", *extra, "--out", "t", cwd=small)
+        assert again.returncode == 2
+        assert f"t/{name}.csv: exists; give --force to replace it" in again.stderr
+        forced = heinit_sim("theory", "small.yaml", *extra, "--out", "t", "--force", cwd=small)
+        assert forced.returncode == 0
+        assert files(small / "t") == first
+        printed = heinit_sim("theory", "small.yaml", *extra, "--json", cwd=small)
+        assert json.loads(printed.stdout).keys() == {"name", name}
+    assert {path.name for path in small.iterdir()} == {"small.yaml", "t"}

@@ -148,4 +148,4 @@ def test_a_verdict_of_two_words_fits_eighty_columns() -> None:
     ],
 )
 def test_variances_print_at_any_magnitude(log10_value: float, text: str) -> None:
-    assert tables._power(log10_value) == text
+    assert tables.power_text(log10_value) == text

@@ -104,3 +104,33 @@ def test_stable_reaches_as_far_as_it_says(direction: Pass) -> None:
     ):
         line = sign * (drift + excess) * np.arange(depth + 1.0)
         assert trend(with_medians(line), direction).word == word
+
+
+def test_error_of_a_slope_is_that_of_a_median_over_networks() -> None:
+    found = simulate(0.02, width=30, depth=10, trials=400)
+    logs = found.networks["activation", "variance"][:, 1:]
+    layers = np.arange(1, 11)
+    slopes = [np.polyfit(layers, network, 1)[0] for network in logs]
+    expected = math.sqrt(math.pi / 2) * np.std(slopes, ddof=1) / math.sqrt(400)
+    error = trend(found, "forward").error
+    assert math.isclose(error, expected, rel_tol=1e-9)
+    # The slope of a random walk of 10 steps of variance 5/30 in ln has the variance 6/5 per step
+    # squared depth; the variance over units adds noise of its own. Within a quarter.
+    predicted = math.sqrt(math.pi / 2 * 6 / 5 * found.log_norm_spread / 400) / 10 / math.log(10)
+    assert 0.75 < error / predicted < 1.25
+    assert math.isnan(trend(simulate(0.02, trials=1), "forward").error)
+
+
+def test_the_drift_is_five_over_twice_the_width_for_relu() -> None:
+    found = trend(simulate(0.02), "forward")
+    assert math.isclose(found.drift, -5 / 200 / math.log(10), rel_tol=1e-12)
+    text = "decades per layer; stable is -0.011 ± "
+    assert found.reason.startswith(f"{found.decades_per_layer:+.3f} ± {found.error:.3f} {text}")
+
+
+def test_where_no_spread_is_predicted_the_measured_error_counts() -> None:
+    text = CONFIG.format(variance=0.01, width=100, depth=10, trials=20, seed=0)
+    text = text.replace("input_dim: 100", "input_dim: 100, activation: tanh")
+    found = trend(run_sweep(parse_config(text)).conditions[0], "forward")
+    assert (found.drift, found.allowed) == (0.0, 0.1 + 3 * found.error)
+    assert found.word == "stable"  # Var h falls like 1/2k at tanh's edge of chaos

@@ -1,0 +1,99 @@
+"""What is predicted of a sweep, as rows and as a table of the terminal. Never prints or saves."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from heinit_sim.records import (
+    PASS_OF,
+    STATISTICS,
+    Pass,
+    Prediction,
+    Quantity,
+    SweepConfig,
+    SweepPrediction,
+)
+from heinit_sim.tables import SYMBOLS, Row, power_text, slopes_text, swept_text
+from heinit_sim.verdict import predicted_slope
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_QUANTILES = ("p05", "median", "p95")
+# Where each pass ends: h_K and ∂ℓ/∂h_0.
+_ENDS: dict[Pass, tuple[Quantity, int, str]] = {
+    "forward": ("activation", -1, "h_K"),
+    "backward": ("grad_activation", 0, "∂ℓ/∂h_0"),
+}
+
+
+def prediction_layer_rows(prediction: SweepPrediction) -> Iterator[Row]:
+    """The rows of `theory.csv`: one per condition, quantity and layer."""
+    for one in prediction.conditions:
+        for quantity, direction in PASS_OF.items():
+            for layer in range(one.condition.depth + 1):
+                row: Row = {"condition": one.condition.index, **one.condition.swept}
+                row |= {"pass": direction, "quantity": quantity, "layer": layer}
+                for s in STATISTICS:
+                    row[f"theory_log10_{s}"] = float(one.theory[quantity, s][layer])
+                row |= _quantiles(one, quantity, layer)
+                unknown = math.isnan(row["theory_log10_second_moment"])
+                row["theory_kind"] = "" if unknown else one.theory_kind
+                yield row
+
+
+def prediction_rows(prediction: SweepPrediction) -> list[Row]:
+    """One row per condition and pass: second moments where the pass ends, and its slope."""
+    rows = []
+    for one in prediction.conditions:
+        for direction, (quantity, layer, _) in _ENDS.items():
+            row: Row = {"condition": one.condition.index, **one.condition.swept}
+            row |= {"pass": direction, "quantity": quantity}
+            row["layer"] = one.condition.depth if layer == -1 else layer
+            row["theory_log10_second_moment"] = float(one.theory[quantity, "second_moment"][layer])
+            row |= _quantiles(one, quantity, layer)
+            row["theory_decades_per_layer"] = predicted_slope(one, direction)
+            rows.append(row | {"theory_kind": one.theory_kind})
+    return rows
+
+
+def to_prediction_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
+    """The table of `prediction_rows`, 80 columns wide for one swept key."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title_style="bold")
+    table.title = f"{config.name}: second moments predicted where each pass ends"
+    for path in config.sweep:
+        table.add_column(SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")
+    table.add_column("pass", no_wrap=True)
+    for header in ("mean", "median", "5 %", "95 %", "slope"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("mean is", no_wrap=True)
+    for row in rows:
+        forward = row["pass"] == "forward"
+        swept = (swept_text(row[path]) if forward else "" for path in config.sweep)
+        values = (row["theory_log10_second_moment"],)
+        values += tuple(row[f"predicted_log10_{name}"] for name in ("median", "p05", "p95"))
+        table.add_row(
+            *swept,
+            _ENDS[row["pass"]][2],
+            *("—" if math.isnan(value) else power_text(value) for value in values),
+            slopes_text(row["theory_decades_per_layer"]),
+            row["theory_kind"].replace("_", " "),
+            end_section=not forward,
+        )
+    table.caption = (
+        "Mean, median and 5–95 % over networks; the latter for one input.\n"
+        "Slope: decades per layer at infinite width, in the direction of the pass"
+    )
+    return table
+
+
+def _quantiles(one: Prediction, quantity: Quantity, layer: int) -> Row:
+    """Quantiles over networks of the second moment for one input; NaN where not known."""
+    values = one.quantiles[quantity][:, layer] if quantity in one.quantiles else [math.nan] * 3
+    return {
+        f"predicted_log10_{name}": float(value)
+        for name, value in zip(_QUANTILES, values, strict=True)
+    }

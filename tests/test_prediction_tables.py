@@ -1,0 +1,90 @@
+import csv
+import io
+import math
+
+import numpy as np
+from rich.console import Console
+
+from heinit_sim import tables
+from heinit_sim.config import parse_config
+from heinit_sim.prediction_tables import (
+    prediction_layer_rows,
+    prediction_rows,
+    to_prediction_table,
+)
+from heinit_sim.predictions import predict_sweep
+from heinit_sim.records import PASS_OF, SweepPrediction
+from heinit_sim.spread import spread
+from heinit_sim.sweep import run_sweep
+
+CONFIG = """
+name: predicted
+network: {depth: 6, width: 30, input_dim: 30}
+init: {scheme: he_normal}
+inputs: {count: 1}
+sweep: {init.bias_variance: [0, 0.1]}
+trials: 400
+"""
+
+
+def prediction() -> SweepPrediction:
+    return predict_sweep(parse_config(CONFIG))
+
+
+def test_every_layer_of_every_quantity_has_a_row_that_reads_back() -> None:
+    found = prediction()
+    text = tables.to_csv(prediction_layer_rows(found))
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == 2 * len(PASS_OF) * 7
+    assert [*rows[0]][-6:] == [
+        *("theory_log10_second_moment", "theory_log10_variance"),
+        *("predicted_log10_p05", "predicted_log10_median", "predicted_log10_p95"),
+        "theory_kind",
+    ]
+    exact, biased = (rows[35 * i + 7 + 3] for i in (0, 1))  # h_3
+    assert (exact["quantity"], exact["layer"]) == ("activation", "3")
+    one, other = found.conditions
+    assert float(exact["predicted_log10_median"]) == one.quantiles["activation"][1, 3]
+    assert float(exact["theory_log10_variance"]) == one.theory["activation", "variance"][3]
+    assert (exact["theory_kind"], biased["theory_kind"]) == ("exact", "mean_field")
+    assert biased["predicted_log10_median"] == ""
+    expected = other.mean_field["activation", "second_moment"][3]
+    assert float(biased["theory_log10_second_moment"]) == expected
+
+
+def test_a_row_of_each_pass_tells_its_end_and_its_slope() -> None:
+    forward, backward = prediction_rows(prediction())[:2]
+    assert (forward["pass"], forward["quantity"], forward["layer"]) == ("forward", "activation", 6)
+    ends = (backward["pass"], backward["quantity"], backward["layer"])
+    assert ends == ("backward", "grad_activation", 0)
+    assert abs(forward["theory_log10_second_moment"]) < 1e-14  # He, n = 30: kept
+    assert abs(forward["theory_decades_per_layer"]) < 1e-14
+
+
+def test_predicted_quantiles_are_those_of_a_simulation() -> None:
+    config = parse_config(CONFIG)
+    measured, predicted = run_sweep(config, 1).conditions[0], predict_sweep(config).conditions[0]
+    for quantity in PASS_OF:
+        log10 = measured.networks[quantity, "second_moment"]
+        low, median, high = predicted.quantiles[quantity]
+        n = len(log10)
+        # Counts below a quantile are binomial, of n and of the 4000 behind the prediction; five
+        # errors each, over 5 quantities, 7 layers and 3 quantiles.
+        for share, bound in ((0.05, low), (0.5, median), (0.95, high)):
+            error = math.sqrt(share * (1 - share) * (1 / n + 1 / 4000))
+            assert np.abs((log10 < bound).mean(axis=0) - share).max() < 5 * error
+        wrong = spread(log10 + 0.5).median  # half a decade off is found
+        assert np.abs((log10 < wrong).mean(axis=0) - 0.5).max() > 5 * 0.5 / math.sqrt(n)
+
+
+def test_the_table_fits_eighty_columns() -> None:
+    found = prediction()
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    console.print(to_prediction_table(found.config, prediction_rows(found)))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # given above
+    assert max(len(line.rstrip()) for line in lines) <= 80
+    text = "\n".join(lines)
+    assert "1.0e+00" in text
+    assert "mean field" in text
+    assert "—" in text
+    assert "…" not in text
