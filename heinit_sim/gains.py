@@ -101,10 +101,10 @@ def gains_of(name: str) -> Gains:
         ConfigError: No activation has that name.
     """
     if name not in ACTIVATIONS:
-        known = sorted(ACTIVATIONS)
-        close = difflib.get_close_matches(name.lower(), known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"must be one of {', '.join(known)}"
-        raise ConfigError([f"ACTIVATION: error: unknown activation {name!r}; {hint}"])
+        close = difflib.get_close_matches(name.lower(), ACTIVATIONS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        known = f"must be one of {', '.join(ACTIVATIONS)}"
+        raise ConfigError([f"ACTIVATION: error: unknown activation ({name!r}), {known}{hint}"])
     options = {"negative_slope": LEAKY_SLOPE} if name == "leaky_relu" else {}
     activation = make_activation(name, options)
     moments = layer_moments(activation, np.array(1.0))

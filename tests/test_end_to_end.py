@@ -20,7 +20,7 @@ from heinit_sim.config import load_config
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
-REFERENCE = ROOT / "outputs" / "figure_7_4"
+REFERENCES = {"figure_7_4": 5 * 5 * 51, "he_spread": 5 * 51}  # rows of their layers.csv
 SMALL = """
 name: small
 network: {depth: 3, width: 8, input_dim: 5}
@@ -56,14 +56,15 @@ def small(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_figure_7_4_gives_the_reference_run_again(tmp_path: Path) -> None:
-    found = heinit_sim("run", ROOT / "configs" / "figure_7_4.yaml", "--no-plots", cwd=tmp_path)
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_config_gives_its_reference_run_again(name: str, tmp_path: Path) -> None:
+    found = heinit_sim("run", ROOT / "configs" / f"{name}.yaml", "--no-plots", cwd=tmp_path)
     assert found.returncode == 0, found.stderr
     fresh, reference = (
         list(csv.DictReader(io.StringIO((folder / "layers.csv").read_text("utf-8"))))
-        for folder in (tmp_path / "outputs" / "figure_7_4", REFERENCE)
+        for folder in (tmp_path / "outputs" / name, ROOT / "outputs" / name)
     )
-    assert len(fresh) == len(reference) == 5 * 5 * 51
+    assert len(fresh) == len(reference) == REFERENCES[name]
     for ours, theirs in zip(fresh, reference, strict=True):
         assert list(ours) == list(theirs)
         for column in ours:
@@ -76,9 +77,10 @@ def test_figure_7_4_gives_the_reference_run_again(tmp_path: Path) -> None:
             assert abs(float(ours[column]) - float(theirs[column])) < 1e-11
 
 
-def test_reference_run_is_of_the_config_in_the_gallery() -> None:
-    saved = load_config(REFERENCE / "config.yaml")
-    assert saved == load_config(ROOT / "configs" / "figure_7_4.yaml")
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_reference_run_is_of_the_config_in_the_gallery(name: str) -> None:
+    saved = load_config(ROOT / "outputs" / name / "config.yaml")
+    assert saved == load_config(ROOT / "configs" / f"{name}.yaml")
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
