@@ -4,6 +4,11 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
+from heinit_sim.log_law import log_law
+from heinit_sim.predictions import homogeneous_slope
 from heinit_sim.records import (
     PASS_OF,
     STATISTICS,
@@ -19,6 +24,8 @@ from heinit_sim.verdict import predicted_slope
 if TYPE_CHECKING:
     from rich.table import Table
 
+Array = NDArray[np.float64]
+
 _QUANTILES = ("p05", "median", "p95")
 # Where each pass ends: h_K and ∂ℓ/∂h_0.
 _ENDS: dict[Pass, tuple[Quantity, int, str]] = {
@@ -30,13 +37,14 @@ _ENDS: dict[Pass, tuple[Quantity, int, str]] = {
 def prediction_layer_rows(prediction: SweepPrediction) -> Iterator[Row]:
     """The rows of `theory.csv`: one per condition, quantity and layer."""
     for one in prediction.conditions:
+        laws = _laws(one)
         for quantity, direction in PASS_OF.items():
             for layer in range(one.condition.depth + 1):
                 row: Row = {"condition": one.condition.index, **one.condition.swept}
                 row |= {"pass": direction, "quantity": quantity, "layer": layer}
                 for s in STATISTICS:
                     row[f"theory_log10_{s}"] = float(one.theory[quantity, s][layer])
-                row |= _quantiles(one, quantity, layer)
+                row |= _quantiles(one, quantity, layer) | _log_law(laws, quantity, layer)
                 unknown = math.isnan(row["theory_log10_second_moment"])
                 row["theory_kind"] = "" if unknown else one.theory_kind
                 yield row
@@ -51,7 +59,7 @@ def prediction_rows(prediction: SweepPrediction) -> list[Row]:
             row |= {"pass": direction, "quantity": quantity}
             row["layer"] = one.condition.depth if layer == -1 else layer
             row["theory_log10_second_moment"] = float(one.theory[quantity, "second_moment"][layer])
-            row |= _quantiles(one, quantity, layer)
+            row |= _quantiles(one, quantity, layer) | _log_law(_laws(one), quantity, layer)
             row["theory_decades_per_layer"] = predicted_slope(one, direction)
             rows.append(row | {"theory_kind": one.theory_kind})
     return rows
@@ -88,6 +96,24 @@ def to_prediction_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
         "Slope: decades per layer at infinite width, in the direction of the pass"
     )
     return table
+
+
+def _laws(one: Prediction) -> tuple[Array, Array]:
+    """Mean and standard deviation over networks of log10 of the second moment of h_k."""
+    slope = homogeneous_slope(one.condition)
+    mean, variance = log_law(one.condition, math.nan if slope is None else slope)
+    if slope is None:  # the input's law is known, but not what biases make of the rest
+        mean = mean * math.nan
+    return mean / math.log(10), np.sqrt(variance) / math.log(10)
+
+
+def _log_law(laws: tuple[Array, Array], quantity: Quantity, layer: int) -> Row:
+    known = quantity == "activation"
+    names = ("predicted_mean_of_log10", "predicted_std_of_log10")
+    return {
+        name: float(law[layer]) if known else math.nan
+        for name, law in zip(names, laws, strict=True)
+    }
 
 
 def _quantiles(one: Prediction, quantity: Quantity, layer: int) -> Row:

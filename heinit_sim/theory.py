@@ -1,7 +1,7 @@
 """What closed forms predict for the measured quantities, in the same shape, as log10.
 
-Gaussian weights, zero biases, least-squares loss, inputs x ~ N(0, I), and an activation of slope
-1 above zero and α below. With z ~ N(0, 1), s the slope at z and a = s z:
+Gaussian weights, zero biases, least-squares loss, inputs x ~ N(0, I) or of given E‖x‖² and E‖x‖⁴,
+and an activation of slope 1 above zero and α below. With z ~ N(0, 1), s the slope at z and a = s z:
 
     E[a] = (1−α)/√2π   E[s²] = E[a²] = p2 = (1+α²)/2   E[s⁴] = E[a⁴]/3 = p4 = (1+α⁴)/2
 
@@ -17,6 +17,15 @@ from numpy.typing import NDArray
 from heinit_sim.records import Condition, Measure
 
 Array = NDArray[np.float64]
+
+
+class InputNorms(NamedTuple):
+    """What second moments need to know of the inputs."""
+
+    second: float
+    """E‖x‖²."""
+    fourth: float
+    """E‖x‖⁴."""
 
 
 class _Slopes(NamedTuple):
@@ -39,7 +48,9 @@ def _slope_moments(alpha: float) -> _Slopes:
     )
 
 
-def exact(condition: Condition, negative_slope: float) -> dict[Measure, Array]:
+def exact(
+    condition: Condition, negative_slope: float, inputs: InputNorms | None = None
+) -> dict[Measure, Array]:
     """Exact means over networks and inputs at finite width, as log10, each of shape (K+1,).
 
     Second moments hold for any widths, outputs and target. Variances are closed for one input
@@ -49,6 +60,8 @@ def exact(condition: Condition, negative_slope: float) -> dict[Measure, Array]:
     Args:
         condition: The network, its weight variances and its loss.
         negative_slope: α, the activation's slope below zero.
+        inputs: Moments of ‖x‖ if x is not standard normal. Of such inputs the variance over units
+            is not known, nor is that of what it enters.
 
     Source: isotropy of Gaussian weights given the activations. With g_k = Σ_o f_K,o ∂f_K,o/∂h_k,
     E[g_k g_kᵀ | h_k] = A_k ‖h_k‖² I + B_k h_k h_kᵀ; for the target's part Σ_o y ∂f_K,o/∂h_k it is
@@ -58,19 +71,22 @@ def exact(condition: Condition, negative_slope: float) -> dict[Measure, Array]:
     ln_v = np.log(np.array(condition.weight_variances))
     fan_in, fan_out = (np.array(w, float) for w in (condition.widths[:-1], condition.widths[1:]))
     hidden = fan_out[:-1]  # D_{k+1} of the layers k = 0 … K−1, which an activation follows
-    with np.errstate(divide="ignore"):  # ln 0 = -inf where a variance is exactly zero
+    # ln 0 = -inf where a variance is exactly zero, NaN where that of the inputs is not known
+    with np.errstate(divide="ignore", invalid="ignore"):
         ln_y2 = 2 * np.log(abs(condition.target))
 
         # Forward: ‖h‖², ‖h‖⁴, the variance V of h over its units, and ‖h‖² V.
         pair = 3 * hidden * m.p4 + hidden * (hidden - 1) * m.p2**2
-        norm2 = _chain(np.log(fan_in[0]), ln_v[:-1] + np.log(hidden * m.p2))
-        norm4 = _chain(np.log(fan_in[0] * (fan_in[0] + 2)), 2 * ln_v[:-1] + np.log(pair))
+        x = inputs or InputNorms(fan_in[0], fan_in[0] * (fan_in[0] + 2))
+        norm2 = _chain(np.log(x.second), ln_v[:-1] + np.log(hidden * m.p2))
+        norm4 = _chain(np.log(x.fourth), 2 * ln_v[:-1] + np.log(pair))
         unit = np.log1p(-1 / fan_in)
-        var_h = unit + np.append(0.0, ln_v[:-1] + norm2[:-1] + np.log(m.p2 - m.a**2))
+        known = 0.0 if inputs is None else np.nan
+        var_h = unit + np.append(known, ln_v[:-1] + norm2[:-1] + np.log(m.p2 - m.a**2))
         mixed = 3 * m.p4 + (hidden - 1) * m.p2**2
         mixed -= 2 * m.a3 * m.a + (hidden - 2) * m.p2 * m.a**2
         norm2_var_h = unit + np.append(
-            np.log(fan_in[0] + 2), 2 * ln_v[:-1] + norm4[:-1] + np.log(mixed)
+            known + np.log(fan_in[0] + 2), 2 * ln_v[:-1] + norm4[:-1] + np.log(mixed)
         )
 
         # Backward: A, B, C of the docstring for the layers 0 … K.
@@ -111,7 +127,7 @@ def exact(condition: Condition, negative_slope: float) -> dict[Measure, Array]:
         uncorrelated = (np.arange(len(fan_in)) == 0) | (negative_slope == 1.0)
         variance = {quantity: np.full_like(ln_v, np.nan) for quantity in second}
         for quantity, units in (("preactivation", fan_out), ("activation", fan_in)):
-            pooled = second[quantity] + np.log1p(-1 / (units * condition.n_inputs))
+            pooled = known + second[quantity] + np.log1p(-1 / (units * condition.n_inputs))
             variance[quantity] = np.where(uncorrelated, pooled, np.nan)
     return _as_log10(second, variance)
 

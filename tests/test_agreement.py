@@ -18,7 +18,7 @@ from heinit_sim.moments import joined, log10_moments, outer_moments, taken, unit
 from heinit_sim.network import iter_backward, iter_forward, loss_gradient
 from heinit_sim.records import Condition, Measure
 from heinit_sim.scaled import Scaled
-from heinit_sim.theory import exact
+from heinit_sim.theory import InputNorms, exact
 
 Array = np.ndarray
 N_NETWORKS = 40_000
@@ -40,12 +40,15 @@ def measure(
     *,
     mask: Callable[[Array], Array] = lambda derivative: derivative,
     transpose: bool = False,
+    fixed_input: Array | None = None,
 ) -> dict[Measure, Array]:
     """Second moments and variances of many networks at once, (K+1, n_networks)."""
     rng = np.random.default_rng(20_260)
     widths = condition.widths
     weights = [rng.standard_normal((N_NETWORKS, out, into)) for into, out in pairwise(widths)]
     x = rng.standard_normal((N_NETWORKS, widths[0], condition.n_inputs))
+    if fixed_input is not None:
+        x[:] = fixed_input[:, np.newaxis]
     stds = tuple(np.sqrt(condition.weight_variances).tolist())
     plain = {0.0: "relu", 1.0: "linear"}  # whose derivatives are booleans
     options = {} if alpha in plain else {"negative_slope": alpha}
@@ -134,3 +137,22 @@ def test_twin_with_the_wrong_fan_is_found() -> None:
     )
     wrong = replace(condition, weight_variances=swapped)
     assert largest_z(measure(wrong, alpha), exact(condition, alpha)) > 1
+
+
+def test_second_moments_hold_for_any_inputs_by_the_moments_of_their_norm() -> None:
+    condition, alpha = shape_condition("unequal widths")
+    x = np.array([3.0, 0.0, 0.0, -1.0, 0.5, 0.0, 0.0])
+    norms = InputNorms(float(x @ x), float(x @ x) ** 2)
+    measured = measure(condition, alpha, fixed_input=x)
+    # h_0 itself is one number: it has no error bar, and must be the number given.
+    inputs = {key: log10 for key, log10 in measured.items() if key[0] == "activation"}
+    for key, log10 in inputs.items():
+        measured[key] = log10[1:]
+    expected = exact(condition, alpha, norms)
+    h_0 = 10 ** expected["activation", "second_moment"][0]
+    assert abs(h_0 - norms.second / len(x)) < 1e-14
+    behind = {k: v[1:] if k[0] == "activation" else v for k, v in expected.items()}
+    assert largest_z(measured, behind) < 1
+    wrong = exact(condition, alpha, InputNorms(norms.second, 1.5 * norms.fourth))
+    behind = {k: v[1:] if k[0] == "activation" else v for k, v in wrong.items()}
+    assert largest_z(measured, behind) > 1

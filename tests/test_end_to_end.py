@@ -68,7 +68,7 @@ def test_a_config_gives_its_reference_run_again(name: str, tmp_path: Path) -> No
     for ours, theirs in zip(fresh, reference, strict=True):
         assert list(ours) == list(theirs)
         for column in ours:
-            if "log10" not in column or theirs[column] == "":
+            if "log10" not in column or theirs[column] in ("", "-inf"):
                 assert ours[column] == theirs[column]
                 continue
             # Another BLAS sums in another order: at most 50 layers of 100 terms at 2^-53 each,

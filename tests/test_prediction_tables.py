@@ -36,16 +36,21 @@ def test_every_layer_of_every_quantity_has_a_row_that_reads_back() -> None:
     text = tables.to_csv(prediction_layer_rows(found))
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == 2 * len(PASS_OF) * 7
-    assert [*rows[0]][-6:] == [
+    assert [*rows[0]][-8:] == [
         *("theory_log10_second_moment", "theory_log10_variance"),
         *("predicted_log10_p05", "predicted_log10_median", "predicted_log10_p95"),
-        "theory_kind",
+        *("predicted_mean_of_log10", "predicted_std_of_log10", "theory_kind"),
     ]
     exact, biased = (rows[35 * i + 7 + 3] for i in (0, 1))  # h_3
     assert (exact["quantity"], exact["layer"]) == ("activation", "3")
     one, other = found.conditions
     assert float(exact["predicted_log10_median"]) == one.quantiles["activation"][1, 3]
     assert float(exact["theory_log10_variance"]) == one.theory["activation", "variance"][3]
+    # Hanin & Nica's first order: −(5/2n) and 5/n per layer in ln, the input's −1/n and 2/n beside.
+    mean, std = (float(exact[f"predicted_{s}_of_log10"]) * math.log(10) for s in ("mean", "std"))
+    assert abs(mean + 3 * 5 / 60 + 1 / 30) < 0.1 * 3 * 5 / 60
+    assert abs(std - math.sqrt(3 * 5 / 30 + 2 / 30)) < 0.1 * std
+    assert biased["predicted_mean_of_log10"] == biased["predicted_std_of_log10"] == ""
     assert (exact["theory_kind"], biased["theory_kind"]) == ("exact", "mean_field")
     assert biased["predicted_log10_median"] == ""
     expected = other.mean_field["activation", "second_moment"][3]
