@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from heinit_sim.activations import make_activation
 from heinit_sim.draws import Draws, keeps_weights
 from heinit_sim.records import MEASURES, SweepConfig
 from heinit_sim.sweep import block_size, plan_passes
@@ -45,6 +47,9 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
         units = sum(network_pass.draws.widths) * inputs
         seconds += 2 * network_pass.draws.n_weights * inputs * per_product
         seconds += units * _SWEEPS_PER_LAYER * per_element
+        seconds += units * _activation_seconds(
+            network_pass.activation, network_pass.activation_options
+        )
     per_thread = max(_block_bytes(d, size) for d in draws)
     layers = sum(condition.depth + 1 for condition in config.conditions)
     results = 2 * 8 * len(MEASURES) * layers * config.trials  # per block, then put together
@@ -76,6 +81,20 @@ def _probe() -> tuple[float, float, float]:
         product = _best_seconds(lambda: a @ a) / a.size / len(a)
         element = _best_seconds(lambda: np.maximum(a, 0.0)) / a.size
     return normal, product, element
+
+
+@cache
+def _activation_seconds(name: str, options: tuple[tuple[str, float], ...]) -> float:
+    """Seconds per unit and input of a(f) and a'(f)."""
+    activation = make_activation(name, dict(options))
+    f = np.random.Generator(np.random.SFC64(0)).standard_normal((100, 100))
+    out = np.empty_like(f)
+
+    def both() -> None:
+        activation.value(f, out)
+        activation.derivative(f)
+
+    return _best_seconds(both) / f.size
 
 
 def _best_seconds(call: Callable[[], object]) -> float:
