@@ -62,7 +62,7 @@ def score(steps: Steps) -> dict[int | None, Score]:
 
     Left out is what has no ratios that vary, or too few.
     """
-    valid = ~np.isnan(steps.ratio) & (steps.variance > 0)
+    valid = ~np.isnan(steps.ratio) & (steps.variance > 0) & np.isfinite(steps.variance)
     deviation = np.where(valid, steps.ratio, 0.0) - np.where(valid, steps.mean, 0.0)
     of_law = [np.where(valid, a, 0.0) for a in (steps.mean, steps.variance, steps.third, 1.0)]
     sums = np.array([each.sum(axis=0) for each in (deviation, *of_law)])

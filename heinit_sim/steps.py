@@ -100,9 +100,9 @@ def _forward(
     statistic: Statistic,
     activation: Activation,
 ) -> Iterator[Steps]:
-    with np.errstate(divide="ignore"):  # no biases
+    with np.errstate(divide="ignore", invalid="ignore"):  # no biases; what is no number
         ln_b = np.log(condition.bias_variance)
-    ln_q = np.logaddexp(np.log(condition.weight_variances) + ln["activation"], ln_b)
+        ln_q = np.logaddexp(np.log(condition.weight_variances) + ln["activation"], ln_b)
     dead = np.isneginf(ln_q)
     n = np.array(condition.widths[1:], float)
     layers = np.arange(len(n))
@@ -143,8 +143,8 @@ def _backward(condition: Condition, ln: Mapping[Quantity, Array], slope: float) 
     if slope == 0.0:
         kept, cumulants = along, _mixture(n)
     else:
-        turned = slope**2 * np.exp(ln["preactivation"][:, :-1] - ln["activation"][:, 1:])
-        with np.errstate(over="ignore", invalid="ignore"):  # of gradients that are beyond reason
+        with np.errstate(over="ignore", invalid="ignore"):  # of numbers that are beyond reason
+            turned = slope**2 * np.exp(ln["preactivation"][:, :-1] - ln["activation"][:, 1:])
             kept, cumulants = along * (1 + slope**2 - turned), _slopes(n, slope, along, turned)
     ratio = _ratio(ln["grad_preactivation"][:, :-1], ln_across, dead, kept)
     yield Steps("grad_preactivation", INPUT_0, layers[:-1], ratio, *cumulants)
@@ -154,7 +154,7 @@ def _ratio(ln_of: Array, ln_over: Array, dead: Mask, less: Array | float = 0.0) 
     """Their quotient, less something; NaN where dead, and infinite for what is no number else."""
     with np.errstate(over="ignore", invalid="ignore"):
         ratio = np.exp(ln_of - ln_over) - less
-    return np.where(dead, np.nan, np.where(np.isnan(ratio), np.inf, ratio))
+    return np.where(dead, np.nan, np.where(np.isfinite(ratio), ratio, np.inf))
 
 
 def _mixture(n: Array) -> tuple[Array, Array, Array]:
