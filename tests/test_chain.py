@@ -109,6 +109,15 @@ def test_every_layer_has_the_distribution_of_networks_simulated_in_full(alpha: f
     assert largest_distance(sample(wider, alpha, 20_000), networks) > 1
 
 
+@pytest.mark.parametrize("alpha", [0.0, 0.3, -1.0, 20.0])
+def test_so_it_has_in_layers_of_one_and_two_units(alpha: float) -> None:
+    of = condition(alpha, (1, 2, 1, 2, 1))
+    networks = dict(run_sweep(SweepConfig("x", (of,), {}, 20_000, 6), 1).conditions[0].networks)
+    assert largest_distance(sample(of, alpha, 20_000), networks) < 1
+    wider = condition(alpha, (1, 2, 1, 3, 1))
+    assert largest_distance(sample(wider, alpha, 20_000), networks) > 1
+
+
 @pytest.mark.parametrize("alpha", [*SLOPES, 100.0])
 def test_no_gradient_is_smaller_than_eulers_identity_allows(alpha: float) -> None:
     of = condition(alpha)

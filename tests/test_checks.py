@@ -132,6 +132,14 @@ def test_networks_of_the_chain_alarm_it_no_more_often_than_its_level(name: str) 
     assert alarms(replace(condition, n_inputs=1), networks, trials) <= most_alarms(runs)
 
 
+def test_runs_with_an_error_alarm_it_more_often_than_its_level() -> None:
+    condition, alpha, trials = SAMPLED["leaky"]
+    wrong = replace(condition, weight_variances=tuple(1.1 * v for v in condition.weight_variances))
+    norms = sample_norms(wrong, alpha, 1000 * trials, np.random.default_rng(7))
+    networks: dict[Measure, Array] = {(q, INPUT_0): log10 for q, log10 in norms.items()}
+    assert alarms(replace(condition, n_inputs=1), networks, trials) > most_alarms(1000)
+
+
 def test_the_level_is_that_of_all_conditions_together() -> None:
     variances = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
     shape = narrowed((6, 6, 6, 1), n_inputs=1)
