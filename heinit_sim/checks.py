@@ -65,8 +65,9 @@ def score(steps: Steps) -> dict[int | None, Score]:
     valid = ~np.isnan(steps.ratio) & (steps.variance > 0) & np.isfinite(steps.variance)
     deviation = np.where(valid, steps.ratio, 0.0) - np.where(valid, steps.mean, 0.0)
     of_law = [np.where(valid, a, 0.0) for a in (steps.mean, steps.variance, steps.third, 1.0)]
-    sums = np.array([each.sum(axis=0) for each in (deviation, *of_law)])
-    columns = [sums.sum(axis=1).tolist(), *sums.T.tolist()]
+    with np.errstate(over="ignore"):  # of numbers that are beyond reason
+        sums = np.array([each.sum(axis=0) for each in (deviation, *of_law)])
+        columns = [sums.sum(axis=1).tolist(), *sums.T.tolist()]
     scores = zip([None, *steps.layers.tolist()], (_score(*c) for c in columns), strict=True)
     return {k: found for k, found in scores if found is not None}
 
@@ -75,9 +76,9 @@ def _score(
     deviation: float, mean: float, variance: float, third: float, count: float
 ) -> Score | None:
     """From the sums over ratios; their deviations are uncorrelated."""
-    if count == 0 or abs(skewness := third / variance**1.5) > _MOST_SKEWED:
-        return None
     std = math.sqrt(variance)
+    if count == 0 or abs(skewness := third / variance / std) > _MOST_SKEWED:
+        return None
     z = _normal_score(deviation / std, skewness)
     return Score(1 + deviation / mean, std / mean, z, int(count))
 

@@ -38,6 +38,8 @@ Mask = NDArray[np.bool_]
 # E[a⁴]/E[a²]² − 1 of an activation that is all but saturated: below this the rounding and the
 # quadrature of its moments would be seen.
 _FLAT = 1e-6
+# Simulated networks that are not homogeneous stay within it; broken ones need not.
+_LN_RANGE = 700.0
 
 
 class Steps(NamedTuple):
@@ -116,7 +118,8 @@ def _forward(
         ln_second = ln_q + np.log(p2)
         fourth, sixth = np.array(3 * p4 / p2**2), np.array(15 * p6 / p2**3)
     elif statistic == INPUT_0:
-        moments = even_moments(activation, np.exp(np.where(dead, 0.0, ln_q)).ravel())
+        ln_within = np.clip(np.where(dead, 0.0, ln_q), -_LN_RANGE, _LN_RANGE)
+        moments = even_moments(activation, np.exp(ln_within).ravel())
         second, fourth, sixth = (moment.reshape(ln_q.shape) for moment in moments)
         ln_second = np.log(second)
     else:

@@ -278,7 +278,9 @@ def test_a_weight_gradient_that_is_no_product_is_found(value: float) -> None:
     assert failing(with_networks(result, {("grad_weight", INPUT_0): log10})) == ["grad_weight"]
 
 
-@pytest.mark.parametrize("value", [400.0, -400.0, 1e6, math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize(
+    "value", [60.0, 150.0, 307.5, 400.0, -60.0, -400.0, 1e6, math.inf, -math.inf, math.nan]
+)
 @pytest.mark.parametrize("quantity", ["preactivation", "activation", "grad_activation"])
 @pytest.mark.parametrize("alpha", [0.0, 0.2])
 @pytest.mark.parametrize("layer", [1, 2])
@@ -290,6 +292,14 @@ def test_numbers_beyond_all_reason_are_found(
     log10 = result.conditions[0].networks[measure].copy()
     log10[:, layer] = log10[:, layer] + value if math.isfinite(value) else value
     assert failing(with_networks(result, {measure: log10})) != []
+
+
+@pytest.mark.parametrize("value", [-400.0, 200.0, 400.0, math.inf, -math.inf, math.nan])
+def test_numbers_beyond_all_reason_are_found_in_any_network(value: float) -> None:
+    result = simulate(narrowed((5, 6, 6, 1), n_inputs=1, activation="gelu"), trials=30)
+    log10 = result.conditions[0].networks["activation", INPUT_0].copy()
+    log10[:, 1] = log10[:, 1] + value if math.isfinite(value) else value
+    assert failing(with_networks(result, {("activation", INPUT_0): log10})) != []
 
 
 # -- what may not upset it -------------------------------------------------------------------------
