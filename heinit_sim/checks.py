@@ -17,20 +17,23 @@ from heinit_sim.steps import Steps, iter_steps
 
 Array = NDArray[np.float64]
 
-# ‖∂ℓ/∂Ω_k‖ = ‖∂ℓ/∂f_k‖ ‖h_k‖ but for the rounding of log10 values of up to 10^5, and of the sums
-# behind them.
+# ‖∂ℓ/∂Ω_k‖ = ‖∂ℓ/∂f_k‖ ‖h_k‖ but for rounding: of the sums behind their log10, and of log10 itself.
 _PRODUCT_DECADES = 1e-9
+_PRODUCT_RELATIVE = 1e-14
+# A sum of so few ratios that it is more skewed than one χ²_1 (√8) is not tested.
+_MOST_SKEWED = 3.0
 
 
 class Score(NamedTuple):
-    """Some ratios held against their law."""
+    """The sum of some ratios held against its law."""
 
     relative: float
-    """Their mean over what it should be; its standard error follows."""
+    """Over what it should be on average; its standard error follows."""
     error: float
     z: float
     """The deviation as a standard normal score."""
     n_layers: int
+    """How many ratios: layers of networks."""
 
     @property
     def p(self) -> float:
@@ -49,73 +52,59 @@ def check(result: SweepResult, alpha: float = 1e-3) -> list[Finding]:
     Returns:
         One finding per condition and quantity, with what was measured over what theory says.
     """
-    tested = [(of.condition, steps) for of in result.conditions for steps in _steps(of)]
-    findings = [_finding(*one, alpha / len(tested)) for one in tested]
+    tested = [one for of in result.conditions for one in _tested(of)]
+    findings = [_finding(name, scores, alpha / len(tested)) for name, scores in tested]
     return findings + [_product(of) for of in result.conditions]
 
 
-def score(steps: Steps) -> Score | None:
-    """Pool all ratios, or None where there are too few."""
-    mean = np.broadcast_to(steps.mean, steps.ratio.shape)
-    valid = np.isfinite(steps.ratio)
-    deviation = np.where(valid, steps.ratio - mean, 0.0)
-    expected = float(mean[valid].sum())
-    if steps.variance is None or steps.third is None:
-        return _student(deviation, valid, expected)
-    variance = np.broadcast_to(steps.variance, steps.ratio.shape)
-    valid &= variance > 0
-    count = int(valid.sum())
-    if count == 0:
+def score(steps: Steps) -> dict[int | None, Score]:
+    """Layer -> its score, over networks; None -> that of all layers together.
+
+    Left out is what has no ratios that vary, or too few.
+    """
+    valid = ~np.isnan(steps.ratio) & (steps.variance > 0) & np.isfinite(steps.variance)
+    deviation = np.where(valid, steps.ratio, 0.0) - np.where(valid, steps.mean, 0.0)
+    of_law = [np.where(valid, a, 0.0) for a in (steps.mean, steps.variance, steps.third, 1.0)]
+    with np.errstate(over="ignore"):  # of numbers that are beyond reason
+        sums = np.array([each.sum(axis=0) for each in (deviation, *of_law)])
+        columns = [sums.sum(axis=1).tolist(), *sums.T.tolist()]
+    scores = zip([None, *steps.layers.tolist()], (_score(*c) for c in columns), strict=True)
+    return {k: found for k, found in scores if found is not None}
+
+
+def _score(
+    deviation: float, mean: float, variance: float, third: float, count: float
+) -> Score | None:
+    """From the sums over ratios; their deviations are uncorrelated."""
+    std = math.sqrt(variance)
+    if count == 0 or abs(skewness := third / variance / std) > _MOST_SKEWED:
         return None
-    std = np.sqrt(variance[valid])
-    third = np.broadcast_to(steps.third, steps.ratio.shape)[valid]
-    skewness = float((third / std**3).sum()) / count**1.5
-    z = float((deviation[valid] / std).sum()) / math.sqrt(count)
-    return Score(
-        1 + float(deviation[valid].sum()) / expected,
-        math.sqrt(float((std**2).sum())) / expected,
-        _normal_score(z, skewness),
-        count,
-    )
+    z = _normal_score(deviation / std, skewness)
+    return Score(1 + deviation / mean, std / mean, z, int(count))
 
 
-def _steps(of: ConditionResult) -> list[Steps]:
+def _tested(of: ConditionResult) -> list[tuple[str, dict[int | None, Score]]]:
     condition = of.condition
     activation = make_activation(condition.activation, condition.activation_options)
-    found = iter_steps(of, activation, homogeneous_slope(condition))
-    return [steps for steps in found if score(steps) is not None]
+    tested = []
+    for steps in iter_steps(of, activation, homogeneous_slope(condition)):
+        batch = "" if steps.statistic == INPUT_0 else " of the batch"
+        scores = score(steps)
+        if None in scores:
+            tested.append((_name(condition, f"{steps.quantity}{batch}"), scores))
+    return tested
 
 
-def _finding(condition: Condition, steps: Steps, level: float) -> Finding:
+def _finding(name: str, scores: dict[int | None, Score], level: float) -> Finding:
     """Half of the level for all layers together, half for the worst of them."""
-    pooled = score(steps)
-    assert pooled is not None  # `_steps` left out the others
-    layers = [(int(k), score(_layer(steps, i))) for i, k in enumerate(steps.layers)]
-    scored = [(k, s) for k, s in layers if s is not None]
-    held = 2 * pooled.p >= level and all(2 * len(scored) * s.p >= level for _, s in scored)
-    worst, most = max(scored, key=lambda one: abs(one[1].z), default=(0, pooled))
-    batch = "" if steps.statistic == INPUT_0 else " of the batch"
+    pooled = scores[None]
+    layers = {k: found for k, found in scores.items() if k is not None}
     reason = f"measured/theory {_text(pooled)} over {pooled.n_layers} layers"
-    if not held:
-        reason += f"; most at layer {worst}: {_text(most)}"
-    return Finding(_name(condition, f"{steps.quantity}{batch}"), held, reason)
-
-
-def _layer(steps: Steps, i: int) -> Steps:
-    """The steps of one layer."""
-
-    def taken(array: Array | None) -> Array | None:
-        return None if array is None else array[..., i : i + 1]
-
-    mean = taken(steps.mean)
-    assert mean is not None
-    return steps._replace(
-        layers=steps.layers[i : i + 1],
-        ratio=steps.ratio[:, i : i + 1],
-        mean=mean,
-        variance=taken(steps.variance),
-        third=taken(steps.third),
-    )
+    held = 2 * pooled.p >= level and all(2 * len(layers) * s.p >= level for s in layers.values())
+    if not held and layers:
+        worst = max(layers, key=lambda k: abs(layers[k].z))
+        reason += f"; most at layer {worst}: {_text(layers[worst])}"
+    return Finding(name, held, reason)
 
 
 def _text(found: Score) -> str:
@@ -124,14 +113,15 @@ def _text(found: Score) -> str:
 
 def _product(of: ConditionResult) -> Finding:
     """For one input the weight gradient is the outer product of ∂ℓ/∂f_k and h_k."""
-    log10 = {
-        quantity: of.networks[quantity, INPUT_0] for quantity, s in of.networks if s == INPUT_0
-    }
-    with np.errstate(invalid="ignore"):
-        gap = log10["grad_weight"] - log10["grad_preactivation"] - log10["activation"]
-    worst = float(np.abs(gap[np.isfinite(gap)]).max(initial=0.0))
-    reason = f"‖∂ℓ/∂Ω_k‖² = ‖∂ℓ/∂f_k‖² ‖h_k‖² within {worst:.0e} decades"
-    return Finding(_name(of.condition, "grad_weight"), worst < _PRODUCT_DECADES, reason)
+    weight, df, h = (
+        of.networks[quantity, INPUT_0]
+        for quantity in ("grad_weight", "grad_preactivation", "activation")
+    )
+    with np.errstate(invalid="ignore"):  # −inf − (−inf), where both are 0
+        gap = np.where(weight == df + h, 0.0, np.abs(weight - df - h))
+    held = bool((gap < _PRODUCT_DECADES + _PRODUCT_RELATIVE * (np.abs(df) + np.abs(h))).all())
+    reason = f"‖∂ℓ/∂Ω_k‖² = ‖∂ℓ/∂f_k‖² ‖h_k‖² within {gap.max():.0e} decades"
+    return Finding(_name(of.condition, "grad_weight"), held, reason)
 
 
 def _name(condition: Condition, what: str) -> str:
@@ -143,28 +133,9 @@ def _normal_score(z: float, skewness: float) -> float:
 
     Source: Wilson & Hilferty 1931.
     """
+    if skewness < 0:
+        return -_normal_score(-z, -skewness)
     if skewness < 1e-9:
         return z
     root = math.cbrt(max(1 + skewness * z / 2, 0.0))
     return 6 / skewness * (root - 1) + skewness / 6
-
-
-def _student(deviation: Array, valid: NDArray[np.bool_], expected: float) -> Score | None:
-    """Where no variance is known: one mean per network, which are independent.
-
-    Source: Wallace 1959 for Student's t as a normal score.
-    """
-    counts = valid.sum(axis=1)
-    means = deviation.sum(axis=1)[counts > 0] / counts[counts > 0]
-    freedom = len(means) - 1
-    if freedom < 1 or expected <= 0:
-        return None
-    error = float(means.std(ddof=1)) / math.sqrt(len(means))
-    if error == 0.0:
-        return None
-    t = float(means.mean()) / error
-    z = (8 * freedom + 1) / (8 * freedom + 3) * math.sqrt(freedom * math.log1p(t**2 / freedom))
-    scale = float(counts.sum()) / expected
-    return Score(
-        1 + float(means.mean()) * scale, error * scale, math.copysign(z, t), int(counts.sum())
-    )

@@ -74,12 +74,14 @@ def _nodes(root: Array, kinks: tuple[float, ...]) -> tuple[Array, Array]:
 
 
 def even_moments(activation: Activation, q: Array) -> tuple[Array, Array, Array]:
-    """E[a²], E[a⁴] and E[a⁶] at the pre-activation variances q, a vector."""
+    """E[a²], E[a⁴]/E[a²]² and E[a⁶]/E[a²]³ at the pre-activation variances q, a vector."""
     moments = []
     for some in np.array_split(q, -(-len(q) // _TOGETHER) or 1):
         z, weights = _nodes(np.sqrt(some), activation.kinks)
         f = np.sqrt(some)[:, np.newaxis] * z
         a2 = activation.value(f, np.empty_like(f)) ** 2
-        moments.append([np.vecdot(weights, a2**power) for power in (1, 2, 3)])
+        second = np.vecdot(weights, a2)
+        a2 /= second[:, np.newaxis]  # whose powers stay within range
+        moments.append([second, np.vecdot(weights, a2**2), np.vecdot(weights, a2**3)])
     second, fourth, sixth = np.concatenate(moments, axis=1)
     return second, fourth, sixth

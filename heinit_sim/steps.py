@@ -1,16 +1,16 @@
-"""What one layer does to a norm, given all before it: ratios whose law is known exactly.
+"""What one layer does to a norm, given all before it: ratios whose law is known.
 
 For one input of a network with Gaussian weights, n = D_{k+1} units, q = σ²_k ‖h_k‖² + σ²_b:
 
     ‖f_k‖²/q                                      ~ χ²_n
-    ‖h_{k+1}‖²/q                                  ~ Σ_n a(√q z)²/q, z ~ N(0, 1)
+    ‖h_{k+1}‖²/E[a(√q z)²]                        a sum of n, z ~ N(0, 1)
     (‖∂ℓ/∂h_k‖² − c²/‖h_k‖²)/(σ²_k ‖∂ℓ/∂f_k‖²)      ~ χ²_{D_k − 1}
     (‖∂ℓ/∂f_{k−1}‖² − c²/‖h_k‖²)/(σ²_k ‖∂ℓ/∂f_k‖²)  ~ χ²_{m − 1}, m ~ Bin(D_k, ½), for ReLU
 
 with c = ⟨∂ℓ/∂h_k, h_k⟩ = 2ℓ. The first two hold for any activation; the others for a positively
-homogeneous one, zero biases and y = 0, and are independent over layers and networks. For another
-slope below zero the last has a known mean only. Averaged over a batch, the first two keep their
-mean, and their spread can but shrink.
+homogeneous one, zero biases and y = 0 (for the last with any slope, see `_slopes`). Deviations
+from the mean are uncorrelated over layers, and independent over networks. Averaged over a batch,
+the first two keep their mean, and their spread can but shrink.
 
 Source: Gaussian weights given the activations; Euler's identity for c. See `chain`.
 """
@@ -33,23 +33,32 @@ from heinit_sim.records import (
 )
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+# E[a⁴]/E[a²]² − 1 of an activation that is all but saturated: below this the rounding and the
+# quadrature of its moments would be seen.
+_FLAT = 1e-6
+# Simulated networks that are not homogeneous stay within it; broken ones need not.
+_LN_RANGE = 700.0
 
 
 class Steps(NamedTuple):
-    """Ratios of one quantity over networks and layers; NaN where a network is dead."""
+    """Ratios of one quantity over networks and layers, and the cumulants of their law.
+
+    All arrays can be broadcast to (n_networks, n_layers).
+    """
 
     quantity: Quantity
     statistic: Statistic
     layers: NDArray[np.int64]
     """The layers of the quantity, (n_layers,)."""
     ratio: Array
-    """(n_networks, n_layers)."""
+    """(n_networks, n_layers); NaN where a network is dead, infinite if not a number otherwise."""
     mean: Array
-    """What the ratio is on average; of the shape of `ratio` or (n_layers,)."""
-    variance: Array | None
-    """Its variance, or None where it is not known."""
-    third: Array | None
-    """Its third cumulant, or None likewise."""
+    variance: Array
+    """0 where the ratio is fixed, or known too badly to be tested."""
+    third: Array
+    """The third cumulant."""
 
 
 def iter_steps(
@@ -67,7 +76,7 @@ def iter_steps(
         statistics = (INPUT_0, "second_moment")
     for statistic in statistics:
         ln = _ln_norms(result.condition, result.networks, statistic)
-        yield from _forward(result.condition, ln, statistic, activation, slope)
+        yield from _forward(result.condition, ln, statistic, activation)
         if slope is not None and result.condition.target == 0.0 and statistic == INPUT_0:
             yield from _backward(result.condition, ln, slope)
 
@@ -92,66 +101,63 @@ def _forward(
     ln: Mapping[Quantity, Array],
     statistic: Statistic,
     activation: Activation,
-    slope: float | None,
 ) -> Iterator[Steps]:
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # no biases; what is no number
         ln_b = np.log(condition.bias_variance)
         ln_q = np.logaddexp(np.log(condition.weight_variances) + ln["activation"], ln_b)
-        ratio_f = np.exp(ln["preactivation"] - ln_q)  # NaN behind a dead layer
-        ratio_h = np.exp(ln["activation"][:, 1:] - ln_q[:, :-1])
+    dead = np.isneginf(ln_q)
     n = np.array(condition.widths[1:], float)
     layers = np.arange(len(n))
-    yield Steps("preactivation", statistic, layers, ratio_f, n, 2 * n, 8 * n)
-    hidden = n[:-1]
-    if slope is not None:
-        p2, p4, p6 = ((1 + slope**power) / 2 for power in (2, 4, 6))
-        second, fourth, sixth = p2, 3 * p4, 15 * p6
+    ratio = _ratio(ln["preactivation"], ln_q, dead)
+    yield Steps("preactivation", statistic, layers, ratio, n, 2 * n, 8 * n)
+
+    ln_q, dead, n = ln_q[:, :-1], dead[:, :-1], n[:-1]
+    alpha = activation.negative_slope
+    if alpha is not None:
+        p2, p4, p6 = ((1 + alpha**power) / 2 for power in (2, 4, 6))
+        ln_second = ln_q + np.log(p2)
+        fourth, sixth = np.array(3 * p4 / p2**2), np.array(15 * p6 / p2**3)
     elif statistic == INPUT_0:
-        q = np.exp(ln_q[:, :-1])
-        moments = even_moments(activation, q.ravel())
-        second, fourth, sixth = (
-            moment.reshape(q.shape) / q**power
-            for power, moment in zip((1, 2, 3), moments, strict=True)
-        )
+        ln_within = np.clip(np.where(dead, 0.0, ln_q), -_LN_RANGE, _LN_RANGE)
+        moments = even_moments(activation, np.exp(ln_within).ravel())
+        second, fourth, sixth = (moment.reshape(ln_q.shape) for moment in moments)
+        ln_second = np.log(second)
     else:
-        return
-    third = sixth - 3 * second * fourth + 2 * second**3
-    yield Steps(
-        "activation",
-        statistic,
-        layers[1:],
-        ratio_h,
-        hidden * second,
-        hidden * (fourth - second**2),
-        hidden * third,
-    )
+        return  # E[a²] of an average over inputs is not that at the average q
+    ratio = _ratio(ln["activation"][:, 1:], ln_second, dead)
+    variance = np.where(fourth - 1 > _FLAT, n * (fourth - 1), 0.0)
+    third = n * (sixth - 3 * fourth + 2)
+    yield Steps("activation", statistic, layers[1:], ratio, n, variance, third)
 
 
 def _backward(condition: Condition, ln: Mapping[Quantity, Array], slope: float) -> Iterator[Steps]:
     widths = np.array(condition.widths, float)
     layers = np.arange(condition.depth + 1)
-    with np.errstate(invalid="ignore"):  # -inf − -inf: a dead network has no ratios
-        ln_across = np.log(condition.weight_variances) + ln["grad_preactivation"]
-        ln_c = np.log(2.0) + ln["preactivation"][:, -1:]
-        along = np.exp(2 * ln_c - ln["activation"] - ln_across)
-        ratio_h = np.exp(ln["grad_activation"] - ln_across) - along
-        ratio_f = np.exp(ln["grad_preactivation"][:, :-1] - ln_across[:, 1:])
+    ln_across = np.log(condition.weight_variances) + ln["grad_preactivation"]
+    dead = np.isneginf(ln["preactivation"][:, -1:])
+    with np.errstate(invalid="ignore"):  # −inf − (−inf) of a dead network
+        ln_along = 2 * (np.log(2.0) + ln["preactivation"][:, -1:]) - ln["activation"]
+    along = _ratio(ln_along, ln_across, dead)
+    ratio = _ratio(ln["grad_activation"], ln_across, dead, along)
     n = widths[:-1] - 1
-    yield Steps("grad_activation", INPUT_0, layers, ratio_h, n, 2 * n, 8 * n)
+    yield Steps("grad_activation", INPUT_0, layers, ratio, n, 2 * n, 8 * n)
+
+    along, ln_across, n = along[:, 1:], ln_across[:, 1:], widths[1:-1]
     if slope == 0.0:
-        mean, variance, third = _mixture(widths[1:-1])
-        ratio = ratio_f - along[:, 1:]
-        yield Steps("grad_preactivation", INPUT_0, layers[:-1], ratio, mean, variance, third)
-    elif abs(slope) != 1.0:  # whose slopes leave the norm as it is
-        # With cos² the share of the positive units in ‖h_k‖², the gradient along h_k keeps
-        # cos² + α² sin² of its square, the direction that turns one part into the other the rest.
-        s = np.exp(ln["preactivation"][:, :-1] - ln["activation"][:, 1:])  # ‖f_{k−1}‖²/‖h_k‖²
-        cos2 = (1 - slope**2 * s) / (1 - slope**2)
-        kept = cos2 + slope**2 * (1 - cos2)
-        turned = 1 + slope**2 - kept
-        mean = (widths[1:-1] / 2 - 1) * (1 + slope**2)
-        ratio = ratio_f - along[:, 1:] * kept - turned
-        yield Steps("grad_preactivation", INPUT_0, layers[:-1], ratio, mean, None, None)
+        kept, cumulants = along, _mixture(n)
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):  # of numbers that are beyond reason
+            turned = slope**2 * np.exp(ln["preactivation"][:, :-1] - ln["activation"][:, 1:])
+            kept, cumulants = along * (1 + slope**2 - turned), _slopes(n, slope, along, turned)
+    ratio = _ratio(ln["grad_preactivation"][:, :-1], ln_across, dead, kept)
+    yield Steps("grad_preactivation", INPUT_0, layers[:-1], ratio, *cumulants)
+
+
+def _ratio(ln_of: Array, ln_over: Array, dead: Mask, less: Array | float = 0.0) -> Array:
+    """Their quotient, less something; NaN where dead, and infinite for what is no number else."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        ratio = np.exp(ln_of - ln_over) - less
+    return np.where(dead, np.nan, np.where(np.isfinite(ratio), ratio, np.inf))
 
 
 def _mixture(n: Array) -> tuple[Array, Array, Array]:
@@ -166,3 +172,31 @@ def _mixture(n: Array) -> tuple[Array, Array, Array]:
     third = m3 - 3 * m1 * m2 + 2 * m1**3
     nu = m1 - 1
     return nu, 2 * nu + variance, 8 * nu + 6 * variance + third
+
+
+def _slopes(n: Array, alpha: float, along: Array, turned: Array) -> tuple[Array, Array, Array]:
+    """The same of R + t w² + b w, what slopes 1 and α ≠ 0 leave of the gradient across h_k.
+
+    w ~ N(0, 1) goes in the direction that turns the positive units of h_k into the negative ones.
+    With cos² the share of the positive units in ‖h_k‖², slopes leave t = sin² + α² cos² of a square
+    in this direction and cos² + α² sin² of one along h_k; b² = 4 cos² sin² (1 − α²)² of the square
+    `along` mixes the two. R ~ χ²_{m−1} + α² χ²_{n−m−1}, m ~ Bin(n, ½), is the rest.
+
+    Args:
+        n: D_k of the hidden layers.
+        alpha: α.
+        along: c²/‖h_k‖² over σ²_k ‖∂ℓ/∂f_k‖², (n_networks, K).
+        turned: t = α² ‖f_{k−1}‖²/‖h_k‖², likewise.
+
+    The first two are exact for n > 1, with χ²_{−1} counted as minus χ²_1: w is missing where all
+    units are on one side. Given all but w, t w² + b w − t has mean zero, hence no correlation
+    with R; the third leaves out the little that t and m have in common. One unit has no w at all,
+    and nothing to test.
+    """
+    cross = np.maximum(4 * along * (1 - turned) * (turned - alpha**2), 0.0)
+    mean = (n / 2 - 1) * (1 + alpha**2) + turned
+    of_m = (1 - alpha**2) * n / 4
+    variance = 2 * (n / 2 - 1) * (1 + alpha**4) + (1 - alpha**2) * of_m
+    third = 8 * (n / 2 - 1) * (1 + alpha**6) + 6 * (1 - alpha**4) * of_m
+    variance = np.where(n > 1, variance + 2 * turned**2 + cross, 0.0)
+    return mean, variance, third + 8 * turned**3 + 6 * turned * cross

@@ -6,6 +6,8 @@ from heinit_sim.draws import (
     DrawnWeights,
     Draws,
     keeps_weights,
+    prediction_rng,
+    sample_biases,
     sample_inputs,
     sample_weights,
     verification_rng,
@@ -17,11 +19,15 @@ WIDTHS = (3, 4, 4, 2)
 def numbers(seed: int, salt: tuple[int, ...], trials: range) -> np.ndarray:
     draws = Draws(WIDTHS, 5, salt)
     weights = sample_weights(seed, draws, trials, [])
-    parts = [sample_inputs(seed, draws, trials), *(weights[k] for k in range(len(WIDTHS) - 1))]
+    parts = [
+        sample_inputs(seed, draws, trials),
+        *(weights[k] for k in range(len(WIDTHS) - 1)),
+        *sample_biases(seed, draws, trials),
+    ]
     return np.concatenate([part.ravel() for part in parts])
 
 
-def test_seeds_salts_trials_layers_and_inputs_have_streams_of_their_own() -> None:
+def test_seeds_salts_trials_layers_inputs_and_biases_have_streams_of_their_own() -> None:
     salts = [(), (1, 2, 3, 4), (1, 2, 5, 4)]
     drawn = [numbers(seed, salt, range(3)) for seed in (0, 1) for salt in salts]
     values = np.concatenate(drawn)
@@ -39,6 +45,24 @@ def test_draws_are_standard_normal() -> None:
 def test_a_trial_is_the_same_wherever_its_block_begins() -> None:
     whole, part = (DrawnWeights(7, Draws(WIDTHS, 5, ()), t) for t in (range(6), range(4, 6)))
     assert np.array_equal(whole[1][4:], part[1])
+
+
+def test_biases_have_a_number_per_unit_of_every_layer() -> None:
+    biases = sample_biases(7, Draws(WIDTHS, 5, ()), range(6))
+    assert [b.shape for b in biases] == [(6, 4, 1), (6, 4, 1), (6, 2, 1)]
+
+
+def test_biases_of_a_trial_are_the_same_in_any_block_and_for_any_number_of_inputs() -> None:
+    whole = sample_biases(7, Draws(WIDTHS, 5, ()), range(6))
+    part = sample_biases(7, Draws(WIDTHS, 1, ()), range(4, 6))
+    assert all(np.array_equal(a[4:], b) for a, b in zip(whole, part, strict=True))
+
+
+def test_predictions_have_the_same_numbers_at_each_look_and_share_none() -> None:
+    drawn = prediction_rng().standard_normal(100)
+    assert np.array_equal(drawn, prediction_rng().standard_normal(100))
+    values = np.concatenate([drawn, numbers(0, (), range(3))])
+    assert len(np.unique(values)) == len(values)
 
 
 def test_spare_arrays_are_used_again_if_they_fit() -> None:
