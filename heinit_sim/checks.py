@@ -99,16 +99,16 @@ def _finding(name: str, scores: dict[int | None, Score], level: float) -> Findin
     """Half of the level for all layers together, half for the worst of them."""
     pooled = scores[None]
     layers = {k: found for k, found in scores.items() if k is not None}
-    reason = f"measured/theory {_text(pooled)} over {pooled.n_layers} layers"
+    reason = _text(pooled)
     held = 2 * pooled.p >= level and all(2 * len(layers) * s.p >= level for s in layers.values())
     if not held and layers:
         worst = max(layers, key=lambda k: abs(layers[k].z))
-        reason += f"; most at layer {worst}: {_text(layers[worst])}"
+        reason += f" over {pooled.n_layers} layers; most at layer {worst}: {_text(layers[worst])}"
     return Finding(name, held, reason)
 
 
 def _text(found: Score) -> str:
-    return f"{found.relative:.4f} ± {found.error:.4f} (z = {found.z:+.1f})"
+    return f"{found.relative:.4f} ± {found.error:.4f} of theory, z = {found.z:+.1f}"
 
 
 def _product(of: ConditionResult) -> Finding:
