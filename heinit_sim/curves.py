@@ -113,7 +113,11 @@ def caption_of(
         n = len(next(iter(first.networks.values())))
         thick = f"median of {n} networks; band: 5–95 %" if n > 1 else "one network"
     else:
+        known = {bool(one.quantiles) for one in result.conditions}
         thick = "predicted median for one input; band: 5–95 % of networks"
+        if False in known:
+            thick = "predicted mean"
+            thick += ", or median and 5–95 % band for one input" * (True in known)
     a, b = (
         " or ".join(sorted({"exact mean" if c.exact else "infinite width" for c in panel}))
         for panel in (forward, backward)

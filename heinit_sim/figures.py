@@ -160,7 +160,9 @@ def _draw_curve(ax: Axes, curve: Curve) -> None:
 
 def _bands_show(curves: list[Curve], limits: tuple[float, float]) -> bool:
     """Whether predicted bands are wide enough to be told from their median."""
-    widths = [np.ptp(c.predicted[[0, 2]], axis=0).max() for c in curves if c.predicted is not None]
+    known = [curve.predicted for curve in curves if curve.predicted is not None]
+    with np.errstate(invalid="ignore"):  # −inf − (−inf), where networks are dead
+        widths = [np.nanmax(high - low, initial=0.0) for low, _, high in known]
     return bool(widths) and max(widths) > BAND_SHOWS * (limits[1] - limits[0])
 
 

@@ -61,6 +61,7 @@ def prediction_rows(prediction: SweepPrediction) -> list[Row]:
             row["theory_log10_second_moment"] = float(one.theory[quantity, "second_moment"][layer])
             row |= _quantiles(one, quantity, layer) | _log_law(_laws(one), quantity, layer)
             row["theory_decades_per_layer"] = predicted_slope(one, direction)
+            row["sampled_networks"] = one.sampled
             rows.append(row | {"theory_kind": one.theory_kind})
     return rows
 
@@ -91,10 +92,7 @@ def to_prediction_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
             row["theory_kind"].replace("_", " "),
             end_section=not forward,
         )
-    table.caption = (
-        "Mean, median and 5–95 % over networks; the latter for one input.\n"
-        "Slope: decades per layer at infinite width, in the direction of the pass"
-    )
+    table.caption = "Median, 5 % and 95 %: of networks of one input.\nSlope: decades per layer."
     return table
 
 

@@ -142,6 +142,8 @@ class Prediction:
     quantiles: Mapping[Quantity, NDArray[np.float64]]
     """quantity -> 5 % quantile, median and 95 % quantile over networks of the second moment for
     one input, (3, K+1); empty where the law is not known."""
+    sampled: int
+    """Networks behind these quantiles."""
     log_norm_spread: float
     """Predicted variance over networks of ln ‖h_K‖², to first order in 1/width."""
 

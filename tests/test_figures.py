@@ -79,7 +79,7 @@ def sweep_result(
                 values[-1] = np.nan
         mean_field = {measure: line - 0.1 * i - 0.05 for i, measure in enumerate(networks)}
         conditions.append(
-            ConditionResult(condition, "exact", theory, mean_field, {}, 1.0, networks)
+            ConditionResult(condition, "exact", theory, mean_field, {}, 0, 1.0, networks)
         )
     config = SweepConfig(
         name="test",
