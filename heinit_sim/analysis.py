@@ -11,9 +11,10 @@ from typing import Annotated
 
 import typer
 
-from heinit_sim import terminal
+from heinit_sim import outcome, terminal
 from heinit_sim.errors import ConfigError
 from heinit_sim.shell import (
+    ALPHA,
     AlphaOption,
     ConfigArgument,
     JobsOption,
@@ -25,7 +26,10 @@ from heinit_sim.shell import (
     app,
     errors,
     overrides,
+    refuse,
 )
+
+_ONE_OUTPUT = "given beside --json; give one of the two"
 
 
 @app.command()
@@ -37,7 +41,7 @@ def check(
     seed: SeedOption = None,
     trials: TrialsOption = None,
     jobs: JobsOption = None,
-    alpha: AlphaOption = 1e-3,
+    alpha: AlphaOption = None,
     junit: JunitOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -46,9 +50,11 @@ def check(
     On GitHub Actions, failures also become annotations and a step summary.
     """
     with errors():
-        from heinit_sim import outputs, reports, sweep
+        from heinit_sim import outputs, placement, reports, sweep
         from heinit_sim.config import load_config
 
+        if junit is not None:
+            placement.check_file(junit, "--junit")
         replaced = overrides(sets, seed=seed, trials=trials)
         if target != "-" and Path(target).is_dir():
             if replaced:
@@ -57,10 +63,10 @@ def check(
         else:
             config = load_config(target, replaced)
             result = terminal.simulate(config, jobs or sweep.usable_cpus(), quiet=False)
-        findings = reports.find(result, alpha)
+        findings = reports.find(result, alpha or ALPHA)
         if json_:
-            terminal.print_findings(result.config, findings)
-        terminal.report(result.config, findings, junit, table=not json_)
+            outcome.print_findings(result.config, findings)
+        outcome.report(result.config, findings, junit, table=not json_)
 
 
 @app.command()
@@ -69,7 +75,7 @@ def compare(
     run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another.")],
     rtol: Annotated[
         float,
-        typer.Option("--rtol", min=0.0, metavar="R", help="Relative difference that is none."),
+        typer.Option("--rtol", metavar="R", help="Relative difference that is none."),
     ] = 1e-6,
     json_: JsonOption = False,
 ) -> None:
@@ -79,8 +85,8 @@ def compare(
     chance.
     """
     with errors():
-        if not math.isfinite(rtol):
-            raise ConfigError([f"--rtol: error: not finite ({rtol}), must be a number from 0"])
+        if not 0 <= rtol < math.inf:
+            raise ConfigError([f"--rtol: error: {rtol} is not allowed, must be finite, 0 or more"])
         from heinit_sim import comparison, outputs
 
         first, second = (outputs.read_run(run, complete=False) for run in (run_a, run_b))
@@ -115,8 +121,7 @@ def verify(
     with errors():
         from heinit_sim.config import load_config, parse_config
 
-        if markdown and json_:
-            raise ConfigError(["--markdown: error: given beside --json; give one of the two"])
+        refuse(markdown and json_, "--markdown", _ONE_OUTPUT)
         from heinit_sim import verification
 
         replaced = overrides(sets, seed=seed)
@@ -145,6 +150,8 @@ def theory(
 ) -> None:
     """Predict a config without simulating it: means, medians and spread over networks."""
     with errors():
+        if out is None:
+            refuse(force, "--force", "there is nothing to replace without --out")
         from heinit_sim.config import load_config
 
         found = load_config(config, overrides(sets))
@@ -175,7 +182,7 @@ def theory(
                 text = tables.to_csv(prediction_tables.prediction_layer_rows(prediction))
                 figure = draw_forward_backward(prediction)
             name = "phase" if phase else "theory"
-            names = outputs.write_prediction(name, text, figure, out, force=force)
+            names = outputs.write_prediction(name, text, figure, out, found, force=force)
             typer.echo(f"Wrote {', '.join(names)} in {out}", err=True)
         if json_:
             key = "phase" if phase else "theory"
@@ -197,8 +204,7 @@ def gains(
 ) -> None:
     """Print the gains of activations in three conventions, and their effect on both passes."""
     with errors():
-        if json_ and markdown:
-            raise ConfigError(["--markdown: error: does not go with --json"])
+        refuse(markdown and json_, "--markdown", _ONE_OUTPUT)
 
         from heinit_sim import gain_tables
         from heinit_sim.gains import all_gains, gains_of

@@ -11,9 +11,10 @@ from typing import Annotated
 
 import typer
 
-from heinit_sim import terminal
+from heinit_sim import outcome, terminal
 from heinit_sim.errors import ConfigError
 from heinit_sim.shell import (
+    ALPHA,
     AlphaOption,
     ConfigArgument,
     JobsOption,
@@ -26,6 +27,7 @@ from heinit_sim.shell import (
     app,
     errors,
     overrides,
+    refuse,
 )
 
 
@@ -52,24 +54,33 @@ def run(
     check: Annotated[
         bool, typer.Option("--check", help="Then check it; exit 3 if something does not hold.")
     ] = False,
-    alpha: AlphaOption = 1e-3,
+    alpha: AlphaOption = None,
     junit: JunitOption = None,
 ) -> None:
     """Simulate a config, print its summary and write its run."""
     with errors():
-        if junit is not None and not check:
-            raise ConfigError(["--junit: error: there is nothing to write without --check"])
+        if not check:
+            refuse(junit, "--junit", "there is nothing to write without --check")
+            refuse(alpha, "--alpha", "there is nothing to check without --check")
         from heinit_sim.config import load_config
 
         sweep_config = load_config(config, overrides(sets, seed=seed, trials=trials))
         directory = out or Path("outputs") / sweep_config.name
 
-        from heinit_sim import manifest, outputs, reports, sweep, tables
+        from heinit_sim import manifest, outputs, placement, reports, sweep, tables
 
+        if junit is not None:
+            placement.check_file(junit, "--junit", directory)
         outputs.check_target(directory, sweep_config, force=force)
         jobs = jobs or sweep.usable_cpus()
         if dry_run:
-            terminal.print_plan(sweep_config, directory, jobs, plots=plots, json_=json_)
+            terminal.print_plan(
+                *(sweep_config, directory, jobs),
+                plots=plots,
+                json_=json_,
+                alpha=(alpha or ALPHA) if check else None,
+                junit=junit,
+            )
             return
         start = time.perf_counter()
         result = terminal.simulate(sweep_config, jobs, quiet=quiet)
@@ -77,7 +88,7 @@ def run(
         figure = result.draw() if plots else None
         outputs.write_run(result, directory, figure=figure, force=force, run=facts)
         rows = tables.summary_rows(result)
-        findings = reports.find(result, alpha) if check else None
+        findings = reports.find(result, alpha or ALPHA) if check else None
         if json_ or not quiet:
             terminal.print_summary(sweep_config, rows, directory, json_=json_, findings=findings)
         if not quiet:
@@ -85,7 +96,7 @@ def run(
             names = ", ".join(outputs.run_files(plots=plots))
             typer.echo(f"Wrote {directory} in {seconds:.1f} s: {names}", err=True)
         if findings is not None:
-            terminal.report(sweep_config, findings, junit, table=not (json_ or quiet))
+            outcome.report(sweep_config, findings, junit, table=not (json_ or quiet))
 
 
 @app.command()

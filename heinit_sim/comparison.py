@@ -1,5 +1,6 @@
 """Whether two runs show the same: number by number, or within the error over networks."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -21,7 +22,7 @@ Array = NDArray[np.float64]
 
 LEVEL = 1e-3
 """Chance that two runs of one law differ anywhere: shared by all that is compared (Bonferroni)."""
-_LN10 = float(np.log(10.0))
+_LN10 = math.log(10.0)
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,16 @@ class Comparison:
     largest: float
     """Of all rows: relative difference of two numbers, |Δ log10| ln 10, if exact; else the number
     of standard errors."""
+    smallest_p: float
+    """Of all rows; NaN if exact, or where no row has two live networks in both runs."""
+    level: float
+    """Row by row, a p below this is a difference; NaN if exact."""
     rows: tuple[Row, ...]
     """Those that differ, the worst first."""
-    mismatches: tuple[str, ...]
-    """What else differs: depths, how many networks are dead."""
+    depths: tuple[str, ...]
+    """A line for each pair of conditions of other depths, whose rows were not compared."""
+    dead: tuple[str, ...]
+    """A line for each condition where another share of networks is dead."""
     settings: tuple[str, ...]
     """Where the configs differ, name, figure and expectations aside."""
     left_out: tuple[str, ...]
@@ -66,6 +73,11 @@ class Comparison:
     def held(self) -> bool:
         """Whether nothing differs."""
         return not self.rows and not self.mismatches
+
+    @property
+    def mismatches(self) -> tuple[str, ...]:
+        """What differs beside the rows."""
+        return self.depths + self.dead
 
 
 def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comparison:
@@ -94,13 +106,13 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
             "1 network per condition has no error to compare other configs by; give runs of at "
             "least 2 trials"
         )
-    mismatches, comparable = [], []
+    other_depths, comparable = [], []
     for a, b in pairs:
         if a.condition.depth == b.condition.depth:
             comparable.append((a, b))
         else:
             depths = f"{a.condition.depth} hidden layers against {b.condition.depth}"
-            mismatches.append(f"{a.condition.label or 'the condition'}: {depths}")
+            other_depths.append(f"{a.condition.label or 'the condition'}: {depths}")
     shared = [m for m in MEASURES if all(m in of.networks for pair in pairs for of in pair)]
     if not shared:
         raise RunDirectoryError("the two runs have no quantity in common; run one of them again")
@@ -110,13 +122,15 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
     n_rows = sum(a.condition.depth + 1 for a, _ in comparable) * len(shared)
     level = LEVEL / max(n_rows + len(comparable), 1)
     found: list[Row] = []
-    largest = 0.0
+    dead: list[str] = []
+    largest, smallest_p = 0.0, math.nan
     for a, b in comparable:
-        mismatches += [] if exact else _dead(a, b, level)
+        dead += [] if exact else _dead(a, b, level)
         for measure in shared:
-            rows, farthest = _rows(a, b, measure, rtol, level, exact=exact)
+            rows, farthest, p = _rows(a, b, measure, rtol, level, exact=exact)
             found += rows
             largest = max(largest, farthest)
+            smallest_p = float(np.fmin(smallest_p, p))
     found.sort(key=lambda row: -_badness(row, exact=exact))
     return Comparison(
         exact=exact,
@@ -124,8 +138,11 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
         n_conditions=len(comparable),
         n_rows=n_rows,
         largest=largest,
+        smallest_p=smallest_p,
+        level=math.nan if exact else level,
         rows=tuple(found),
-        mismatches=tuple(mismatches),
+        depths=tuple(other_depths),
+        dead=tuple(dead),
         settings=settings,
         left_out=tuple(left_out),
     )
@@ -139,8 +156,8 @@ def _rows(
     level: float,
     *,
     exact: bool,
-) -> tuple[list[Row], float]:
-    """The layers that differ, and the largest relative difference or number of errors of all."""
+) -> tuple[list[Row], float, float]:
+    """The layers that differ; of all the largest difference, as `Comparison` has it, and p."""
     x, y = a.networks[measure], b.networks[measure]
     means, errors, freedom = welch(x, y)
     if exact:
@@ -149,18 +166,30 @@ def _rows(
         decades = gaps[worst, np.arange(gaps.shape[1])]
         size = np.abs(decades) * _LN10
         differs = size > rtol
+        smallest_p = math.nan
     else:
         decades = means
-        size = np.where(np.abs(means) * _LN10 > rtol, errors, 0.0)
+        size = np.where(np.abs(means) * _LN10 <= rtol, 0.0, errors)
         # Student's tails are above the normal's: only what is beyond these is looked at.
         differs = np.abs(size) > -NormalDist().inv_cdf(level / 2)
         for k in np.flatnonzero(differs):
             differs[k] = student_tail(float(errors[k]), float(freedom[k])) < level
+        smallest_p = _smallest_p(size, freedom)
     rows = [
         Row(a.condition.swept, measure, int(k), float(decades[k]), float(errors[k]))
         for k in np.flatnonzero(differs)
     ]
-    return rows, float(np.nanmax(np.abs(size), initial=0.0))
+    return rows, float(np.nanmax(np.abs(size), initial=0.0)), smallest_p
+
+
+def _smallest_p(errors: Array, freedom: Array) -> float:
+    """Of equal degrees of freedom the farthest has the smallest p; NaN if there is no error."""
+    tested = ~np.isnan(errors)
+    tails = [
+        student_tail(float(np.abs(errors[tested & (freedom == n)]).max()), float(n))
+        for n in np.unique(freedom[tested])
+    ]
+    return min(tails, default=math.nan)
 
 
 def _gaps(x: Array, y: Array) -> Array:

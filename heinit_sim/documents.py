@@ -90,6 +90,8 @@ def read(source: str | os.PathLike[str]) -> tuple[str, bytes]:
         return name, sys.stdin.buffer.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
+        if isinstance(error, IsADirectoryError) and (Path(source) / "manifest.json").is_file():
+            reason = f"it is a run; give {name.rstrip('/')}/config.yaml"
         raise ConfigError([f"{name}: error: cannot be read: {reason}"]) from None
 
 

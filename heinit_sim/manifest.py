@@ -16,6 +16,7 @@ from heinit_sim.records import SweepConfig
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
+AGAIN = "run config.yaml of the directory again"
 
 
 def config_hash(config: SweepConfig) -> str:
@@ -69,12 +70,15 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         RunDirectoryError: There is none, or it is not one.
     """
     path = directory / MANIFEST
+    if not directory.is_dir():
+        what = "is not a directory" if directory.exists() else "no such directory"
+        raise RunDirectoryError(f"{directory}: {what}, must be one that `run` wrote")
     try:
         manifest = json.loads(path.read_text("utf-8"))
         files = manifest["files"]
     except FileNotFoundError:
         raise RunDirectoryError(f"{directory}: no {MANIFEST}, so not a run directory") from None
-    except (ValueError, KeyError, TypeError, NotADirectoryError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise RunDirectoryError(
             f"{path}: not a manifest of heinit-sim ({error}); remove the directory or give another"
         ) from error
@@ -86,6 +90,15 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
+def is_run_of(directory: Path, config: SweepConfig) -> bool:
+    """Whether the run in a directory is of that config.
+
+    Raises:
+        RunDirectoryError: It holds no run.
+    """
+    return bool(read_manifest(directory).get("config_sha256") == config_hash(config))
+
+
 def checked_file(directory: Path, name: str) -> Path:
     """The path of a file of a run, known to be the one its manifest names.
 
@@ -95,7 +108,7 @@ def checked_file(directory: Path, name: str) -> Path:
     digest = read_manifest(directory)["files"].get(name)
     path = directory / name
     if not path.is_file():
-        raise RunDirectoryError(f"{path}: missing; run config.yaml of the directory again")
+        raise RunDirectoryError(f"{path}: missing; {AGAIN}")
     if sha256(path) != digest:
         raise RunDirectoryError(f"{path}: changed since the run (SHA-256 differs); run it again")
     return path

@@ -13,9 +13,10 @@ from heinit_sim.config import Override, load_config
 from heinit_sim.documents import to_yaml
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.manifest import (
+    AGAIN,
     MANIFEST,
     checked_file,
-    config_hash,
+    is_run_of,
     read_manifest,
     sha256,
     to_json,
@@ -61,7 +62,7 @@ def check_target(directory: Path, config: SweepConfig, *, force: bool) -> None:
             f"{directory}: is not empty and holds no {MANIFEST}, so it is not a run directory; "
             "give another --out"
         )
-    same_config = read_manifest(directory).get("config_sha256") == config_hash(config)
+    same_config = is_run_of(directory, config)
     if not force and not (same_config and "networks.npz" not in present):
         raise RunDirectoryError(f"{directory}: {placement.HOLDS_RESULTS}")
 
@@ -122,18 +123,22 @@ def export_figure(figure: "Figure", directory: Path) -> None:
 
 
 def write_prediction(
-    name: str, text: str, figure: "Figure", directory: Path, *, force: bool
+    name: str, text: str, figure: "Figure", directory: Path, config: SweepConfig, *, force: bool
 ) -> tuple[str, ...]:
     """Write `name`.csv and the figure as `name`.png, .svg and .pdf, all of them or none.
 
     Raises:
-        RunDirectoryError: One of them is there and `force` is not given.
+        RunDirectoryError: One of them is there and `force` is not given, or a run of another config
+            than what is predicted.
         WriteError: They cannot be written.
     """
     directory = directory.resolve()
     figures = tuple(f"{name}.{suffix}" for suffix in _METADATA)
     names = (f"{name}.csv", *figures)
-    present = placement.entries(directory).intersection(names)
+    there = placement.entries(directory)
+    if MANIFEST in there and not is_run_of(directory, config):
+        raise RunDirectoryError(f"{directory}: is a run of another config; give another --out")
+    present = there.intersection(names)
     if present and not force:
         raise RunDirectoryError(f"{directory / min(present)}: exists; give --force to replace it")
     with placement.writing(directory, directory) as temporary:
@@ -188,7 +193,8 @@ def read_run(
                 for c in config.conditions
             ]
     except (ValueError, KeyError, OSError, BadZipFile) as error:
-        raise RunDirectoryError(f"{path}: not the numbers of its config.yaml ({error})") from error
+        text = f"{path}: not the numbers of its config.yaml ({error}); {AGAIN}"
+        raise RunDirectoryError(text) from error
     return with_theory(config, networks)
 
 
@@ -212,7 +218,8 @@ def read_summary(directory: Path) -> tuple[SweepConfig, list[tables.Row]]:
     try:
         return config, tables.summary_rows_from_csv(path.read_text("utf-8"), config)
     except ValueError as error:
-        raise RunDirectoryError(f"{path}: not the summary of its config.yaml ({error})") from error
+        text = f"{path}: not the summary of its config.yaml ({error}); {AGAIN}"
+        raise RunDirectoryError(text) from error
 
 
 def _networks(log10: NDArray[np.float64], n_networks: int, depth: int) -> NDArray[np.float64]:

@@ -122,14 +122,16 @@ def comparison_lines(found: Comparison, rtol: float) -> list[str]:
         measure = f"largest relative difference {found.largest:.1g}"
         how = f"the numbers of every network, same config, within {rtol:g}"
     else:
-        measure = f"largest difference {found.largest:.3g} standard errors"
+        measure = f"smallest p = {found.smallest_p:.2g}, a difference is below {found.level:.2g}"
+        if math.isnan(found.smallest_p):
+            measure = "no row has two live networks in both runs"
         how = f"means over networks of log10, by Welch's t, family-wise level {LEVEL:g}"
-    verdict = "same" if found.exact else "no difference found"
+    verdict = "same" if found.exact else f"no difference found in {found.n_rows} rows"
     if not found.held:
-        verdict = f"different in {len(found.rows)} of {found.n_rows} rows"
+        verdict = f"different in {' and '.join(_differences(found))}"
     more = len(found.mismatches) - _WORST
     return [
-        f"{verdict}: {measure}",
+        f"{verdict}: {measure}" if found.n_rows else verdict,
         *found.mismatches[:_WORST],
         *[f"… and {more} more"] * (more > 0),
         f"compared: {how}",
@@ -137,6 +139,14 @@ def comparison_lines(found: Comparison, rtol: float) -> list[str]:
         *(f"configs: {text}" for text in found.settings),
         *(f"left out: {text}" for text in found.left_out),
     ]
+
+
+def _differences(found: Comparison) -> list[str]:
+    """What differs, in words, e.g. "12 of 60 rows"."""
+    what = [f"{len(found.rows)} of {found.n_rows} rows"] if found.rows else []
+    for lines, name in ((found.depths, "the depth"), (found.dead, "the share of dead networks")):
+        what += [f"{name} of {len(lines)} condition{'s' * (len(lines) > 1)}"] * bool(lines)
+    return what
 
 
 def to_comparison_table(found: Comparison) -> "Table":
@@ -165,7 +175,14 @@ def to_comparison_table(found: Comparison) -> "Table":
 
 def to_comparison_document(found: Comparison) -> dict[str, object]:
     """The comparison for JSON, where infinity is "inf" and what is not defined null."""
-    largest = "largest_relative_difference" if found.exact else "largest_standard_errors"
+    if found.exact:
+        measured = {"largest_relative_difference": _number(found.largest)}
+    else:
+        measured = {
+            "largest_standard_errors": _number(found.largest),
+            "smallest_p": _number(found.smallest_p),
+            "level": _number(found.level),
+        }
     rows = [
         {
             "condition": dict(row.swept),
@@ -183,7 +200,7 @@ def to_comparison_document(found: Comparison) -> dict[str, object]:
         "conditions": found.n_conditions,
         "paired": found.matched,
         "rows": found.n_rows,
-        largest: _number(found.largest),
+        **measured,
         "different": rows,
         "mismatches": list(found.mismatches),
         "configs": list(found.settings),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from heinit_sim.errors import HeinitSimError
+from heinit_sim.errors import ConfigError, HeinitSimError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +26,13 @@ app = typer.Typer(
 )
 
 
-def _probability(value: float) -> float:
-    if not 0 < value < 1:
-        raise typer.BadParameter(f"{value} is not between 0 and 1")
+ALPHA = 1e-3
+"""What `--alpha` is where it is not given."""
+
+
+def _probability(value: float | None) -> float | None:
+    if value is not None and not 0 < value < 1:
+        raise typer.BadParameter(f"{value:g} is not allowed, must be above 0 and below 1")
     return value
 
 
@@ -51,11 +55,12 @@ JobsOption = Annotated[
     ),
 ]
 AlphaOption = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--alpha",
         metavar="A",
-        help="Probability that a correct simulation disagrees with theory anywhere.",
+        help="Probability that a correct simulation disagrees with theory anywhere; "
+        f"default: {ALPHA:g}.",
         callback=_probability,
     ),
 ]
@@ -106,6 +111,16 @@ def errors() -> Iterator[None]:
         if stopped_by:  # also where a library made another exception of it
             raise SystemExit(128 + stopped_by[0]) from None
         raise
+
+
+def refuse(given: object, option: str, why: str) -> None:
+    """Refuse an option that would do nothing.
+
+    Raises:
+        ConfigError: It is given.
+    """
+    if given not in (None, False):
+        raise ConfigError([f"{option}: error: {why}"])
 
 
 def overrides(sets: Sequence[str] | None, **flags: str | None) -> list[Any]:

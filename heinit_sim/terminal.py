@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from heinit_sim.records import Finding, SweepConfig, SweepResult
     from heinit_sim.tables import Row
     from heinit_sim.verification import Verification
+
+_PIPED = 200
+"""Columns through a pipe that names no other number."""
+_FOLDED = 8
+"""So narrow may a column get that wraps."""
+_UNBOUNDED = 100_000
 
 
 def simulate(config: SweepConfig, jobs: int, *, quiet: bool) -> SweepResult:
@@ -83,48 +90,6 @@ def print_summary(
     print_json(document)
 
 
-def print_findings(config: SweepConfig, findings: Sequence[Finding]) -> None:
-    """Print what was checked as one JSON document."""
-    from heinit_sim import reports
-
-    print_json({"name": config.name, "findings": reports.to_json_values(findings)})
-
-
-def report(
-    config: SweepConfig, findings: Sequence[Finding], junit: Path | None, *, table: bool
-) -> None:
-    """Say what held and what did not, to whoever is to know it.
-
-    Args:
-        config: What was checked.
-        findings: Each thing that was.
-        junit: A file for JUnit XML, if any.
-        table: Print a table; else only what failed, on stderr.
-
-    Raises:
-        CheckFailed: Something did not hold.
-        WriteError: The file cannot be written.
-    """
-    from heinit_sim import placement, reports
-
-    failed = reports.failed(findings)
-    if table:
-        typer.echo(f"{config.name}: {reports.summary(findings)}")
-        if failed or 0 < len(findings) <= reports.LISTED:
-            print_table(reports.to_table(findings))
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        if failed:
-            typer.echo(reports.to_annotations(findings), nl=False, err=not table)
-        if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-            with Path(summary).open("a", encoding="utf-8", newline="\n") as file:
-                file.write(reports.to_markdown(findings, config.name))
-    if junit is not None:
-        placement.put_text(junit, reports.to_junit(findings, config.name), "--junit")
-    if failed:
-        lines = [] if table else [f"FAILED {finding.name}: {finding.reason}" for finding in failed]
-        raise CheckFailed("\n".join([*lines, f"check: {reports.summary(findings)}"]))
-
-
 def print_comparison(found: Comparison, rtol: float, *, json_: bool) -> None:
     """Print how two runs compare.
 
@@ -145,9 +110,16 @@ def print_comparison(found: Comparison, rtol: float, *, json_: bool) -> None:
 
 
 def print_plan(
-    config: SweepConfig, directory: Path, jobs: int, *, plots: bool, json_: bool
+    config: SweepConfig,
+    directory: Path,
+    jobs: int,
+    *,
+    plots: bool,
+    json_: bool,
+    alpha: float | None = None,
+    junit: Path | None = None,
 ) -> None:
-    """Print what `run` would do."""
+    """Print what `run` would do; with an `alpha` it would check, and maybe write JUnit XML."""
     from heinit_sim import cost, outputs
 
     needs = cost.estimate(config, jobs)
@@ -163,6 +135,9 @@ def print_plan(
             "estimated_peak_bytes": needs.peak_bytes,
             "directory": str(directory),
             "files": list(files),
+            "check": alpha is not None,
+            "alpha": alpha,
+            "junit": None if junit is None else str(junit),
         }
         print_json(document)
         return
@@ -175,6 +150,10 @@ def print_plan(
         f"about {needs.seconds:.1f} s and {needs.peak_bytes / 2**20:.0f} MiB, before plots",
         f"would write {directory}: {', '.join(files)}",
     ]
+    if alpha is not None:
+        lines.append(f"would check it (alpha {alpha:g})")
+    if junit is not None:
+        lines.append(f"would write {junit}: JUnit XML")
     typer.echo("\n".join(lines))
 
 
@@ -193,23 +172,40 @@ def print_json(document: object) -> None:
 
 
 def print_table(table: Table) -> None:
-    """Print a table; through a pipe as plain text, as wide as it needs to be."""
-    from io import StringIO
-
+    """Print a table; through a pipe as plain text, in COLUMNS, else as wide as it needs to be."""
     from rich.console import Console
 
     terminal = sys.stdout.isatty()
     plain = not terminal or bool(os.environ.get("NO_COLOR"))
-    width = Console().width if terminal else 200
+    asked = os.environ.get("COLUMNS", "")
+    width = Console().width if terminal or asked.isdecimal() else _PIPED
+    if _least_width(table) > width:
+        table.padding = (0, 1, 0, 0)
+    for column in table.columns:
+        column.overflow = "fold"  # never an ellipsis
     console = Console(
         file=StringIO(),
-        width=width,
+        width=max(width, _least_width(table)),
         force_terminal=not plain,
         color_system=None if plain else "auto",
     )
     with console.capture() as capture:
         console.print(table)
     typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+
+
+def _least_width(table: Table) -> int:
+    """The width below which a number would be cut; columns that may wrap fold to `_FOLDED`."""
+    from rich.console import Console
+
+    console = Console(file=StringIO(), width=_UNBOUNDED)
+    width = console.measure(table).maximum
+    for column in table.columns:
+        if not column.no_wrap:
+            cells = (column.header, *column.cells)
+            widest = max(console.measure(cell).maximum for cell in cells)
+            width -= max(widest - _FOLDED, 0)
+    return width
 
 
 def print_verification(verification: Verification, *, markdown: bool, json_: bool) -> None:

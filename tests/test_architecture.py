@@ -24,7 +24,7 @@ RANKS = [
     {"cost", "outputs", "reports", "identity_tables", "prediction_tables"}
     | {"phase_tables", "phase_figures", "gain_tables"},
     {"terminal"},
-    {"shell"},
+    {"shell", "outcome"},
     {"cli", "analysis"},
     {"__init__", "__main__"},
 ]
@@ -99,6 +99,7 @@ def test_a_line_knows_its_room(pattern: str) -> None:
         "analysis",
         "shell",
         "terminal",
+        "outcome",
         "config",
         "documents",
         "drafts",

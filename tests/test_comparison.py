@@ -1,15 +1,21 @@
+import json
 import math
+import re
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from heinit_sim.comparison import LEVEL, Comparison, compare
 from heinit_sim.config import parse_config
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.records import MEASURES, Measure, SweepResult
+from heinit_sim.reports import comparison_lines, to_comparison_document
 from heinit_sim.sweep import run_sweep
+
+Array = NDArray[np.float64]
 
 CONFIG = """
 name: {name}
@@ -179,6 +185,52 @@ def test_other_depths_are_a_difference() -> None:
     assert not found.held
     assert found.mismatches == ("the condition: 4 hidden layers against 5",)
     assert found.n_rows == 0
+    assert comparison_lines(found, 1e-6)[:2] == [
+        "different in the depth of 1 condition",
+        "the condition: 4 hidden layers against 5",
+    ]
+
+
+def test_the_smallest_p_and_its_level_are_those_of_the_rows() -> None:
+    first, second = simulate(trials=3), simulate(trials=40, seed=1)
+    found = compare(first, second)
+    # Student's t with 2 degrees of freedom in closed form: P(|T| ≥ t) = 1 − t/√(2 + t²)
+    p = min(
+        1 - t / math.sqrt(2 + t * t)
+        for measure in MEASURES
+        for t in np.abs(welch_t(*(r.conditions[0].networks[measure] for r in (first, second))))
+    )
+    np.testing.assert_allclose(found.smallest_p, p, rtol=1e-9, atol=0)
+    np.testing.assert_allclose(found.level, LEVEL / (15 * 5 + 1), rtol=1e-12, atol=0)
+    assert found.held == (p >= found.level)
+    assert comparison_lines(found, 1e-6)[0] == (
+        f"no difference found in 75 rows: smallest p = {p:.2g}, a difference is below 1.3e-05"
+    )
+    document = json.loads(json.dumps(to_comparison_document(found), allow_nan=False))
+    assert (document["smallest_p"], document["level"]) == (found.smallest_p, found.level)
+    moved = compare(first, simulate(trials=40, seed=1, variance=25.0))
+    assert (moved.held, moved.smallest_p < moved.level) == (not moved.rows, bool(moved.rows))
+
+
+def welch_t(x: Array, y: Array) -> Array:
+    squared = x.var(axis=0, ddof=1) / len(x) + y.var(axis=0, ddof=1) / len(y)
+    found: Array = (y.mean(axis=0) - x.mean(axis=0)) / np.sqrt(squared)
+    return found
+
+
+def test_where_no_network_lives_there_is_no_p() -> None:
+    measure: Measure = ("activation", "variance")
+    first, second = (
+        without(simulate(seed=seed, depth=1), *(m for m in MEASURES if m != measure))
+        for seed in (0, 1)
+    )
+    for network in range(30):
+        for layer in (0, 1):
+            first = shifted(first, network, layer, -math.inf)
+    found = compare(first, second)
+    assert math.isnan(found.smallest_p)
+    assert comparison_lines(found, 1e-6)[0].endswith("no row has two live networks in both runs")
+    assert to_comparison_document(found)["smallest_p"] is None
 
 
 def without(result: SweepResult, *measures: Measure) -> SweepResult:
@@ -224,3 +276,7 @@ def test_another_share_of_dead_networks_is_a_difference(dead: int, held: bool) -
     if not held:
         text = "the condition: 0 of 30 networks are dead (h_K = 0) against 20 of 30"
         assert found.mismatches == (text,)
+        head = comparison_lines(found, 1e-6)[0]
+        assert re.match(
+            r"different in (\d+ of 75 rows and )?the share of dead networks of 1 condition: ", head
+        )

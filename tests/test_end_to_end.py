@@ -158,6 +158,16 @@ def test_dry_run_says_all_and_writes_nothing(small: Path) -> None:
     assert set(small.iterdir()) == {small / "small.yaml"}
 
 
+def test_dry_run_says_what_would_be_checked(small: Path) -> None:
+    arguments = ("run", "small.yaml", "-n", "--check", "--alpha", 0.01, "--junit", "j.xml")
+    plan = heinit_sim(*arguments, cwd=small).stdout
+    assert plan.endswith("would check it (alpha 0.01)\nwould write j.xml: JUnit XML\n")
+    document = json.loads(heinit_sim(*arguments, "--json", cwd=small).stdout)
+    assert [document[key] for key in ("check", "alpha", "junit")] == [True, 0.01, "j.xml"]
+    document = json.loads(heinit_sim(*arguments[:3], "--json", cwd=small).stdout)
+    assert [document[key] for key in ("check", "alpha", "junit")] == [False, None, None]
+
+
 def test_results_are_refused_before_they_are_simulated_again(small: Path) -> None:
     assert heinit_sim("run", "small.yaml", "--no-plots", cwd=small).returncode == 0
     before = files(small / "outputs" / "small")
@@ -184,25 +194,41 @@ def test_results_are_refused_before_they_are_simulated_again(small: Path) -> Non
         (("run", "small.yaml", "--seed", "x"), "--seed=x: error: seed: "),
         (("run", "small.yaml", "--out", "small.yaml"), "not a directory"),
         (("run", "small.yaml", "--out", "small.yaml/deep/run"), "not a directory"),
-        (("show", "none"), "none: no manifest.json"),
+        (("show", "none"), "none: no such directory"),
+        (("show", "small.yaml"), "small.yaml: is not a directory"),
         (("plot", "."), ".: no manifest.json"),
         (("plot", ".", "--set", "trials=3"), "figure.*"),
         (("plot", ".", "--set", "figure.quantity=std"), "--out DIR"),
         (("init", "none"), "no config 'none' in the gallery"),
         (("run", "small.yaml", "--junit", "j.xml"), "--junit: error: "),
+        (("run", "small.yaml", "--alpha", "0.5"), "--alpha: error: there is nothing to check"),
+        (("run", "small.yaml", "--check", "--junit", "."), ". is a directory, must be a file"),
+        (("run", "small.yaml", "--check", "--junit", "outputs"), "outputs is a directory"),
+        (("run", "small.yaml", "--check", "--junit", "small.yaml/j.xml"), "another --junit"),
+        (("check", "small.yaml", "--junit", "."), ". is a directory, must be a file"),
+        (("check", "small.yaml", "--junit", "x" * 300), "File name too long"),
+        (("check", "small.yaml", "--junit", "small.yaml/j/k.xml"), "is not a directory; give"),
+        (("check", "small.yaml", "--alpha", "0"), "0 is not allowed, must be above 0 and below 1"),
+        (("check", "small.yaml", "--alpha", "1"), "1 is not allowed, must be above 0 and below 1"),
+        (("check", "small.yaml", "--alpha", "nan"), "must be above 0 and below 1"),
         (("check", "none.yaml"), "none.yaml: error: cannot be read"),
         (("check", "."), ".: no manifest.json"),
         (("check", ".", "--seed", "1"), "--seed: error: . is a run, not a config"),
         (("check", "small.yaml", "--set", "expect.forward=stable"), "expect.forward: unknown key"),
         (("compare", ".", "none"), ".: no manifest.json"),
-        (("compare", ".", ".", "--rtol", "inf"), "--rtol: error: not finite"),
-        (("compare", ".", ".", "--rtol", "-1"), "--rtol"),
+        (("compare", "none", "."), "none: no such directory"),
+        (("compare", ".", ".", "--rtol", "inf"), "inf is not allowed, must be finite, 0 or more"),
+        (("compare", ".", ".", "--rtol", "nan"), "nan is not allowed, must be finite, 0 or more"),
+        (("compare", ".", ".", "--rtol", "-1"), "-1.0 is not allowed, must be finite, 0 or more"),
         (("theory", "none.yaml"), "none.yaml: error: "),
+        (("theory", "small.yaml", "-f"), "--force: error: there is nothing to replace"),
+        (("theory", "."), ".: error: cannot be read: Is a directory"),
         (("theory", "small.yaml", "--out", "small.yaml"), "small.yaml is not a directory"),
         (("gains", "rulu"), "did you mean 'relu'?"),
         (("verify", "none.yaml"), "none.yaml: error: "),
         (("verify", "--networks", "9"), "--networks"),
-        (("verify", "--json", "--markdown"), "--markdown: error: given beside --json"),
+        (("verify", "--json", "--markdown"), "--markdown: error: given beside --json; give one"),
+        (("gains", "--json", "--markdown"), "--markdown: error: given beside --json; give one"),
         (("verify", "--set", "init.gain=1e-300"), "--set init.gain=1e-300: error: "),
         (("verify", "small.yaml", "--set", "init.variance=1e-300"), "verify: init: σ²_Ω = 1e-300"),
     ],
@@ -378,6 +404,38 @@ def test_a_grid_fits_eighty_columns(small: Path) -> None:
     assert sum("linear" in line for line in lines) == 2
 
 
+# Below 80 columns a table is as narrow as its numbers let it be.
+@pytest.mark.parametrize(("columns", "widest"), [("80", 80), ("20", 80), ("", 200)])
+def test_columns_hold_through_a_pipe_and_cut_nothing(
+    columns: str, widest: int, small: Path
+) -> None:
+    grid = (
+        *("--set", "network.activation=relu,{name: leaky_relu, negative_slope: 0.12345678}"),
+        *("--set", "network.width=[8, 16, 32],[8, 10, 8]"),
+    )
+    run = ("run", "small.yaml", *grid, "--trials", 30, "--no-plots", "-q", "--out")
+    for out, variance in (("a", 0.25), ("b", 2.0)):
+        found = heinit_sim(*run, out, "--set", f"init.variance={variance}", cwd=small)
+        assert found.returncode == 0
+    for arguments in (
+        ("show", "a"),
+        ("theory", "small.yaml", *grid),
+        ("check", "small.yaml", *grid, "--set", "expect={forward: exploding}"),
+        ("compare", "a", "b"),
+    ):
+        printed, wide = (
+            heinit_sim(*arguments, cwd=small, COLUMNS=width, **NO_GITHUB).stdout
+            for width in (columns, "")
+        )
+        table = [line for line in printed.splitlines() if line.startswith(" ")]
+        assert any("───" in line for line in table)
+        assert max(map(len, table)) <= widest
+        assert "…" not in re.sub(r"… and \d+ more", "", printed)
+        if arguments[0] in ("show", "theory"):
+            number = r"\d\.\de[+-]\d\d|[+-]\d\.\d{3}"
+            assert re.findall(number, printed) == re.findall(number, wide) != []
+
+
 def test_progress_on_a_terminal_counts_every_network_and_changes_no_number(small: Path) -> None:
     arguments = ("run", "small.yaml", "--trials", "600", "--no-plots", "--out")
     assert heinit_sim(*arguments, "piped", cwd=small).returncode == 0
@@ -492,6 +550,41 @@ def test_github_gets_annotations_and_a_step_summary(small: Path) -> None:
     assert summary.read_text("utf-8").endswith("### small: 15 of 15 held\n\n")
 
 
+def test_a_step_summary_that_cannot_be_written_changes_no_answer(small: Path) -> None:
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(small)}
+    check = ("check", "-", "--json", "--junit", "j.xml")
+    found = heinit_sim(*check, cwd=small, stdin=EXPECTING, **github)
+    assert found.returncode == 3
+    *_, warning, failed, summary = found.stderr.splitlines()
+    assert warning == f"GITHUB_STEP_SUMMARY: warning: {small} not written (Is a directory)"
+    assert failed.startswith(f"FAILED {WRONG}: ")
+    assert summary == "check: 1 of 16 did not hold"
+    assert ET.fromstring((small / "j.xml").read_text("utf-8"))[0].get("failures") == "1"
+    held = ("check", "small.yaml")
+    assert heinit_sim(*held, cwd=small, **github).returncode == 0
+
+
+def test_a_run_given_for_a_config_is_told_from_it(small: Path) -> None:
+    assert heinit_sim("run", "small.yaml", "--no-plots", "-q", cwd=small).returncode == 0
+    for command in ("theory", "verify", "validate", "run"):
+        found = heinit_sim(command, "outputs/small/", cwd=small)
+        assert found.returncode == 2
+        assert found.stderr == (
+            "outputs/small/: error: cannot be read: it is a run; give outputs/small/config.yaml\n"
+        )
+
+
+def test_a_prediction_stays_out_of_the_run_of_another_config(small: Path) -> None:
+    assert heinit_sim("run", "small.yaml", "--no-plots", "-q", cwd=small).returncode == 0
+    theory = ("theory", "small.yaml", "--out", "outputs/small")
+    other = heinit_sim(*theory, "--set", "init.variance=0.5", "--force", cwd=small)
+    assert other.returncode == 2
+    assert other.stderr.endswith("small: is a run of another config; give another --out\n")
+    assert "theory.csv" not in files(small / "outputs" / "small")
+    assert heinit_sim(*theory, cwd=small).returncode == 0
+    assert "theory.csv" in files(small / "outputs" / "small")
+
+
 def test_a_junit_file_is_replaced_whole_or_not_at_all(small: Path) -> None:
     (small / "j.xml").write_text("old", "utf-8")
     (small / "link.xml").symlink_to("j.xml")
@@ -499,12 +592,6 @@ def test_a_junit_file_is_replaced_whole_or_not_at_all(small: Path) -> None:
     assert heinit_sim(*check, "link.xml", cwd=small, stdin=EXPECTING, **NO_GITHUB).returncode == 3
     assert (small / "link.xml").is_symlink()
     assert ET.fromstring((small / "j.xml").read_text("utf-8")).tag == "testsuites"
-    for wrong in ("small.yaml/j.xml", "."):
-        found = heinit_sim(*check, wrong, cwd=small, stdin=EXPECTING, **NO_GITHUB)
-        assert found.returncode == 1
-        assert found.stderr.count("\n") == 1
-        assert "could not be written" in found.stderr
-        assert "another --junit" in found.stderr
     piped = heinit_sim(*check, "/dev/stderr", cwd=small, stdin=EXPECTING, **NO_GITHUB)
     assert "<testsuites" in piped.stderr
     assert set(small.iterdir()) == {small / name for name in ("small.yaml", "j.xml", "link.xml")}
@@ -520,12 +607,16 @@ def test_compare_tells_same_from_different(small: Path) -> None:
     assert same.stdout.startswith("same: largest relative difference 0\n")
     seeds = heinit_sim("compare", "a", "c", cwd=small)
     assert (seeds.returncode, seeds.stderr) == (0, "")
-    assert seeds.stdout.startswith("no difference found: largest difference ")
+    assert re.match(
+        r"no difference found in 60 rows: smallest p = 0\.\d+, a difference is below 1\.6e-05\n",
+        seeds.stdout,
+    )
     assert "configs: seed: 0 against 1\n" in seeds.stdout
     differ = heinit_sim("compare", "c", "d", cwd=small)
     assert differ.returncode == 3
     assert re.fullmatch(
-        r"compare: different in \d+ of 60 rows: .* standard errors\n", differ.stderr
+        r"compare: different in \d+ of 60 rows: smallest p = .*e-\d+, a difference is below .*\n",
+        differ.stderr,
     )
     assert "… and " in differ.stdout
     assert max(map(len, differ.stdout.splitlines())) <= 80

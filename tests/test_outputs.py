@@ -179,6 +179,25 @@ def test_a_changed_or_missing_file_is_refused(result: SweepResult, tmp_path: Pat
         outputs.read_config(run)
     with pytest.raises(RunDirectoryError, match=r"no manifest\.json"):
         outputs.read_config(tmp_path)
+    with pytest.raises(RunDirectoryError, match="no such directory"):
+        outputs.read_config(tmp_path / "none")
+
+
+def test_a_summary_of_another_version_says_what_to_do(result: SweepResult, tmp_path: Path) -> None:
+    run = tmp_path / "small"
+    outputs.write_run(result, run, figure=None)
+    text = (run / "summary.csv").read_text("utf-8")
+    (run / "summary.csv").write_text(text.replace("backward_decades_per_layer_se", "old"), "utf-8")
+    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
+    content = (run / "summary.csv").read_bytes()
+    manifest["files"]["summary.csv"] = hashlib.sha256(content).hexdigest()
+    (run / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    with pytest.raises(RunDirectoryError) as raised:
+        outputs.read_summary(run)
+    assert str(raised.value) == (
+        f"{run / 'summary.csv'}: not the summary of its config.yaml (no column "
+        "backward_decades_per_layer_se); run config.yaml of the directory again"
+    )
 
 
 def test_redrawing_changes_the_figure_only_and_keeps_the_manifest_true(
