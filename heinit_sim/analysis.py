@@ -170,7 +170,7 @@ def theory(
             rows = prediction_tables.prediction_rows(prediction)
             table = prediction_tables.to_prediction_table(found, rows)
         if out is not None:
-            from heinit_sim import outputs
+            from heinit_sim import exports
 
             if phase:
                 from heinit_sim.phase_figures import draw_phase_diagram
@@ -182,7 +182,7 @@ def theory(
                 text = tables.to_csv(prediction_tables.prediction_layer_rows(prediction))
                 figure = draw_forward_backward(prediction)
             name = "phase" if phase else "theory"
-            names = outputs.write_prediction(name, text, figure, out, found, force=force)
+            names = exports.write_prediction(name, text, figure, out, found, force=force)
             typer.echo(f"Wrote {', '.join(names)} in {out}", err=True)
         if json_:
             key = "phase" if phase else "theory"

@@ -116,7 +116,7 @@ def plot(
 ) -> None:
     """Redraw the figure of saved runs, without simulating."""
     with errors():
-        from heinit_sim import outputs
+        from heinit_sim import exports, outputs
 
         replaced = overrides(sets)
         if any(not override.key.startswith("figure.") for override in replaced):
@@ -130,7 +130,7 @@ def plot(
             if out is None:
                 outputs.update_figure(figure, directory)
             else:
-                outputs.export_figure(figure, out)
+                exports.export_figure(figure, out)
             typer.echo(f"Wrote forward_backward.png, .svg, .pdf in {out or directory}", err=True)
 
 

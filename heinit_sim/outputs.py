@@ -12,6 +12,7 @@ from heinit_sim import placement, tables
 from heinit_sim.config import Override, load_config
 from heinit_sim.documents import to_yaml
 from heinit_sim.errors import RunDirectoryError
+from heinit_sim.exports import FIGURES, write_figure
 from heinit_sim.manifest import (
     AGAIN,
     MANIFEST,
@@ -29,18 +30,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _TABLES = ("layers.csv", "summary.csv", "networks.npz", "config.yaml")
-_FIGURES = tuple(f"forward_backward.{suffix}" for suffix in ("png", "svg", "pdf"))
-# No date in any of them: the same figure gives the same bytes.
-_METADATA: dict[str, dict[str, str | None]] = {
-    "png": {"Software": None},
-    "svg": {"Date": None, "Creator": None},
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-}
 
 
 def run_files(*, plots: bool) -> tuple[str, ...]:
     """The names of the files that a run writes."""
-    return (*_TABLES, *(_FIGURES if plots else ()), MANIFEST)
+    return (*_TABLES, *(FIGURES if plots else ()), MANIFEST)
 
 
 def check_target(directory: Path, config: SweepConfig, *, force: bool) -> None:
@@ -95,58 +89,13 @@ def write_run(
         fresh.mkdir()
         _write_results(result, fresh)
         if figure is not None:
-            _write_figure(figure, fresh)
+            write_figure(figure, fresh)
         write_manifest(result.config, fresh, run or {})
         if (directory / MANIFEST).exists():
             check_target(directory, result.config, force=force)
             placement.replace(directory, fresh, temporary / "old", run_files(plots=True))
         else:
             placement.put(directory, fresh, run_files(plots=True))
-
-
-def export_figure(figure: "Figure", directory: Path) -> None:
-    """Write the figure as PNG, SVG and PDF into a directory that is not a run's.
-
-    Raises:
-        RunDirectoryError: It is a run directory, whose figure is that of its config.
-        WriteError: It cannot be written.
-    """
-    directory = directory.resolve()
-    if (directory / MANIFEST).exists():
-        raise RunDirectoryError(
-            f"{directory}: is a run with a figure of its own; give another --out"
-        )
-    with placement.writing(directory, directory) as temporary:
-        _write_figure(figure, temporary)
-        for name in _FIGURES:
-            (temporary / name).replace(directory / name)
-
-
-def write_prediction(
-    name: str, text: str, figure: "Figure", directory: Path, config: SweepConfig, *, force: bool
-) -> tuple[str, ...]:
-    """Write `name`.csv and the figure as `name`.png, .svg and .pdf, all of them or none.
-
-    Raises:
-        RunDirectoryError: One of them is there and `force` is not given, or a run of another config
-            than what is predicted.
-        WriteError: They cannot be written.
-    """
-    directory = directory.resolve()
-    figures = tuple(f"{name}.{suffix}" for suffix in _METADATA)
-    names = (f"{name}.csv", *figures)
-    there = placement.entries(directory)
-    if MANIFEST in there and not is_run_of(directory, config):
-        raise RunDirectoryError(f"{directory}: is a run of another config; give another --out")
-    present = there.intersection(names)
-    if present and not force:
-        raise RunDirectoryError(f"{directory / min(present)}: exists; give --force to replace it")
-    with placement.writing(directory, directory) as temporary:
-        (temporary / names[0]).write_text(text, "utf-8", newline="\n")
-        _write_figure(figure, temporary, figures)
-        for file in names:
-            (temporary / file).replace(directory / file)
-    return names
 
 
 def update_figure(figure: "Figure", directory: Path) -> None:
@@ -159,11 +108,11 @@ def update_figure(figure: "Figure", directory: Path) -> None:
     directory = directory.resolve()
     manifest = read_manifest(directory)
     with placement.writing(directory, directory) as temporary:
-        _write_figure(figure, temporary)
-        files = manifest["files"] | {name: sha256(temporary / name) for name in _FIGURES}
+        write_figure(figure, temporary)
+        files = manifest["files"] | {name: sha256(temporary / name) for name in FIGURES}
         manifest["files"] = dict(sorted(files.items()))
         (temporary / MANIFEST).write_text(to_json(manifest), "utf-8", newline="\n")
-        for name in (*_FIGURES, MANIFEST):
+        for name in (*FIGURES, MANIFEST):
             (temporary / name).replace(directory / name)
 
 
@@ -242,16 +191,6 @@ def _write_results(result: SweepResult, directory: Path) -> None:
         for measure, log10 in of.networks.items()
     }
     np.savez(directory / "networks.npz", allow_pickle=False, **arrays)
-
-
-def _write_figure(figure: "Figure", directory: Path, names: Sequence[str] = _FIGURES) -> None:
-    """Write PNG, SVG and PDF, byte for byte the same for the same figure."""
-    from heinit_sim.figures import saving
-
-    with saving():
-        for name in names:
-            suffix = name.rpartition(".")[2]
-            figure.savefig(directory / name, dpi=200, metadata=_METADATA[suffix])
 
 
 def _key(condition: int, quantity: str, statistic: str) -> str:

@@ -18,9 +18,9 @@ RANKS = [
     | {"identities"},
     {"problems", "curves", "mean_field", "chain", "steps", "verdict", "comparison"}
     | {"probes", "moment_rules", "critical", "pairs"},
-    {"drafts", "predictions", "expectations", "selection", "phase", "gains"}
+    {"figures", "drafts", "predictions", "expectations", "selection", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities"},
-    {"config", "sweep", "tables", "figures", "checks", "verification"},
+    {"config", "sweep", "tables", "exports", "checks", "verification"},
     {"cost", "outputs", "reports", "identity_tables", "prediction_tables"}
     | {"phase_tables", "phase_figures", "gain_tables"},
     {"terminal"},
@@ -39,7 +39,7 @@ HOMES = {
     r"\bSeedSequence\(": {"draws"},
     r"\bThreadPoolExecutor\(": {"sweep"},
     r"\bax\.": {"figures", "phase_figures"},
-    r"\.savefig\(": {"outputs"},
+    r"\.savefig\(": {"exports"},
     r"\bmkdir\(": {"outputs", "placement"},
     r"\btyper\.Exit\b": {"shell"},
     r"\bprint\(": {"terminal"},

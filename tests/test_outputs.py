@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heinit_sim import outputs
+from heinit_sim import exports, outputs
 from heinit_sim.config import load_config, parse_config
 from heinit_sim.errors import RunDirectoryError, WriteError
 from heinit_sim.records import MEASURES, SweepConfig, SweepResult
@@ -290,9 +290,9 @@ def test_a_figure_is_exported_anywhere_but_into_a_run(result: SweepResult, tmp_p
     outputs.write_run(result, run, figure=None)
     before = files(run)
     with pytest.raises(RunDirectoryError, match="a figure of its own"):
-        outputs.export_figure(result.draw(), run)
+        exports.export_figure(result.draw(), run)
     assert files(run) == before
-    outputs.export_figure(result.draw(), tmp_path / "slides" / "new")
+    exports.export_figure(result.draw(), tmp_path / "slides" / "new")
     assert len(files(tmp_path / "slides" / "new")) == 3
 
 
