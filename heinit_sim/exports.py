@@ -1,4 +1,4 @@
-"""Figures as files, with a table beside them or alone: PNG, SVG and PDF, the same bytes each time."""
+"""Figures as files, alone or with a table: PNG, SVG and PDF, the same bytes each time."""
 
 from collections.abc import Sequence
 from pathlib import Path
