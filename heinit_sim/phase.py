@@ -46,14 +46,16 @@ class Phase:
     chi1: float
     """χ₁ = σ²_w E[a'(√q* z)²]: by what a squared gradient grows per layer, on its way back."""
     word: Word
-    """ordered: χ₁ < 1, critical: χ₁ = 1, chaotic: χ₁ > 1."""
+    """ordered: χ₁ < 1, critical: χ₁ = 1, chaotic: χ₁ > 1. It speaks of gradients only: where q* is
+    infinite, signals diverge all the same, e.g. of a critical ReLU network with biases."""
     xi_q: float
     """ξ_q in layers: a deviation from q* falls to 1/e; NaN if it grows, or if q* is infinite."""
     xi_c: float
-    """ξ_c in layers: the same for the correlation of two inputs and c*."""
+    """ξ_c in layers: the same for the correlation of two inputs and c*; NaN if q* is 0 or infinite,
+    where χ₁ is not the slope of a map of correlations."""
     c: float
-    """c*: correlation of any two different inputs in deep layers; NaN if q* is infinite or every
-    correlation stays as it is."""
+    """c*: correlation of any two different inputs in deep layers; NaN if q* is 0 or infinite, or if
+    every correlation stays as it is."""
     critical_weight_variance: float
     """The σ²_w of the edge of chaos at the same σ²_b; NaN where there is none."""
 
@@ -71,7 +73,7 @@ def phase(activation: Activation, weight_scale: float, bias_variance: float, q0:
     q = length_fixed_point(activation, weight_scale, bias_variance, q0)
     chi1, length_slope = (weight_scale * slope for slope in _slopes(activation, q))
     c, slope = float("nan"), float("nan")
-    if math.isfinite(q):
+    if 0 < q < math.inf:
         c, slope = _correlation(activation, weight_scale, bias_variance, q, chi1)
     return Phase(
         q=q,
@@ -185,7 +187,10 @@ def _slopes(activation: Activation, q: float) -> tuple[float, float]:
 def _correlation(
     activation: Activation, weight_scale: float, bias_variance: float, q: float, chi1: float
 ) -> tuple[float, float]:
-    """c*, and the slope of the correlation map there; for q* = 0 the limit of small biases.
+    """c*, and the slope of the correlation map there, for a finite q* > 0.
+
+    At q* = 0 there is neither: a smooth activation is linear there, and what angles are left stay;
+    a rectifier's signals grow alike, but by a power of the depth; both whatever χ₁ < 1 may be.
 
     On 0 … 1 the map is a power series with terms ≥ 0 only, hence convex, and 1 is a fixed point
     of slope χ₁. So 1 attracts for χ₁ ≤ 1; else there is one other fixed point, and Newton's

@@ -44,22 +44,46 @@ def to_phase_table(config: SweepConfig, rows: "Sequence[Row]") -> "Table":
     from rich.table import Table
 
     headers = [SYMBOLS.get(path, path.rpartition(".")[2]) for path in config.sweep]
-    headers += _HEADERS.values()
+    shown = [c for c in _HEADERS if f"init.{c}" not in config.sweep]  # σ²_b may be swept
+    headers += [_HEADERS[column] for column in shown]
     lines = [
-        [*(swept_text(row[path]) for path in config.sweep), *(_text(row[c]) for c in _HEADERS)]
+        [*(swept_text(row[path]) for path in config.sweep), *(_text(row[c]) for c in shown)]
         for row in rows
     ]
     needed = sum(max(map(len, column)) for column in zip(headers, *lines, strict=True))
     padding = (0, int(needed + 2 * len(headers) < _WIDTH), 0, 0)  # room between columns, if any
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=padding, title_style="bold")
-    table.title = f"{config.name}: phases of infinitely wide networks"
+    table.title = f"{config.name}: phases at infinite width"
     for header in headers:
         justify: Literal["left", "right"] = "left" if header == _HEADERS["phase"] else "right"
         table.add_column(header, justify=justify, no_wrap=True)
     for row, line in zip(rows, lines, strict=True):
-        table.add_row(*line, style=_STYLES.get(row["phase"]))
-    table.caption = "σ²_w = D_h σ²_Ω; ξ in layers; q*, c*: in deep layers"
+        calm = row["phase"] != "critical" or row["q"] < math.inf  # no green where signals diverge
+        table.add_row(*line, style=_STYLES.get(row["phase"]) if calm else None)
+    table.caption = "\n".join(_notes(rows))
+    table.caption_justify = "left"
     return table
+
+
+def _notes(rows: "Sequence[Row]") -> list[str]:
+    """Lines below the table, shorter than the narrowest one: what is meant and missing."""
+    notes = [
+        "σ²_w = D_h σ²_Ω; q*, c*: in deep layers;",
+        "ξ in layers; phase: χ₁ below, at, above 1",
+    ]
+    known = [row for row in rows if row["phase"]]
+    if any(row["q"] == math.inf for row in known):
+        notes.append("q* = ∞: signals diverge, whatever the phase")
+    if any(row["q"] in (0, math.inf) for row in known):
+        notes.append("ξ_c, c* —: q* is 0 or ∞")
+    if any(math.isnan(row["critical_weight_scale"]) for row in known):
+        notes.append("σ²_Ω crit —: χ₁ leaps past 1, or never is 1")
+    edges = [row for row in known if row["critical_weight_scale"] > 0]
+    if any(math.isnan(row["critical_weight_variance"]) for row in edges):
+        notes.append("σ²_Ω crit —: hidden layers differ in width")
+    if len(known) < len(rows):
+        notes.append("phase —: layers have no common finite σ²_w")
+    return notes
 
 
 def _row(condition: Condition) -> Row:

@@ -20,7 +20,7 @@ RANKS = [
     | {"probes", "moment_rules", "critical", "pairs"},
     {"figures", "drafts", "predictions", "expectations", "selection", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities"},
-    {"config", "sweep", "tables", "exports", "checks", "verification"},
+    {"config", "sweep", "tables", "exports", "checks", "verification", "phase_labels"},
     {"cost", "outputs", "reports", "identity_tables", "prediction_tables"}
     | {"phase_tables", "phase_figures", "gain_tables"},
     {"terminal"},
@@ -38,7 +38,7 @@ HOMES = {
     r"\bnp\.maximum\(z": {"activations"},
     r"\bSeedSequence\(": {"draws"},
     r"\bThreadPoolExecutor\(": {"sweep"},
-    r"\bax\.": {"figures", "phase_figures"},
+    r"\bax\.": {"figures", "phase_figures", "phase_labels"},
     r"\.savefig\(": {"exports"},
     r"\bmkdir\(": {"outputs", "placement"},
     r"\btyper\.Exit\b": {"shell"},

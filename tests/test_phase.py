@@ -159,11 +159,49 @@ def test_length_nears_its_fixed_point_at_its_depth_scale() -> None:
 
 
 def test_depth_scales_are_infinite_at_criticality() -> None:
-    for a, weight_scale in ((RELU, 2.0), (TANH, 1.0), (LINEAR, 1.0)):
+    for a, weight_scale in ((RELU, 2.0), (LINEAR, 1.0)):
         found = phase(a, weight_scale, 0.0, 1.0)
         assert (found.word, found.xi_q, found.xi_c) == ("critical", math.inf, math.inf)
     assert math.isnan(phase(LINEAR, 1.0, 0.0, 1.0).c)
     assert phase(RELU, 2.0, 0.0, 1.0).c == 1.0
+
+
+@pytest.mark.parametrize(("a", "weight_scale"), [(TANH, 0.5), (TANH, 1.0), (RELU, 1.0)])
+def test_signals_that_vanish_have_no_correlation_to_end_at(
+    a: Activation, weight_scale: float
+) -> None:
+    found = phase(a, weight_scale, 0.0, 1.0)
+    assert found.q == 0.0
+    assert not math.isnan(found.xi_q)
+    assert math.isnan(found.xi_c)
+    assert math.isnan(found.c)
+
+
+def test_angles_stay_where_tanh_becomes_linear_and_close_by_a_power_law_for_relu() -> None:
+    # Plain iteration with the variance as it shrinks, by a grid of pairs of the midpoint rule.
+    u1, u2 = np.meshgrid(Z[::10], Z[::10])
+    weights = np.outer(WEIGHTS[::10], WEIGHTS[::10])
+    weights /= weights.sum()
+    ends = {}
+    for name, a, scale in (("tanh", TANH, 0.5), ("relu", RELU, 1.0)):
+        q, c, path = 1.0, 0.3, []
+        for _ in range(40):
+            first, second = math.sqrt(q) * u1, math.sqrt(q) * (c * u1 + math.sqrt(1 - c * c) * u2)
+            first, second = a.value(first, first.copy()), a.value(second, second.copy())
+            length = float((weights * first**2).sum())
+            c, q = float((weights * first * second).sum()) / length, scale * length
+            path.append(c)
+        ends[name] = path
+    assert abs(ends["tanh"][39] - ends["tanh"][29]) < 1e-4
+    assert ends["tanh"][39] < 0.5  # not 1
+    # 1 − c is about 9π²/2k² after k layers of ReLU (Hayou et al. 2019), not e^(−k/1.44).
+    assert 0.01 < 1 - ends["relu"][39] < 9 * math.pi**2 / 2 / 40**2
+
+
+def test_critical_word_speaks_of_gradients_even_where_signals_diverge() -> None:
+    found = phase(RELU, 2.0, 0.3, 2.3)
+    assert (found.word, found.chi1, found.q) == ("critical", 1.0, math.inf)
+    assert math.isnan(found.critical_weight_variance)
 
 
 def test_ordered_networks_forget_at_the_rate_of_their_gradients() -> None:

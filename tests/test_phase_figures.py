@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
-from heinit_sim.activations import make_activation
+from heinit_sim.activations import ACTIVATIONS, make_activation
 from heinit_sim.config import parse_config
 from heinit_sim.critical import critical_weight_variance
 from heinit_sim.figures import saving
@@ -140,3 +140,66 @@ def leaky() -> SweepConfig:
     options = {"negative_slope": 0.2}
     conditions = (dataclasses.replace(c, activation_options=options) for c in base.conditions)
     return dataclasses.replace(base, conditions=tuple(conditions))
+
+
+GRID = CONFIG.replace("sweep: {", "sweep: {init.bias_variance: [0.0, 0.1], ")
+
+
+def caption(drawn: SweepConfig) -> str:
+    (text,) = draw_phase_diagram(drawn).texts
+    return text.get_text()
+
+
+def test_labels_that_would_repeat_both_axes_are_left_out() -> None:
+    assert "sigma^2_\\Omega" not in words(axes(config("tanh", text=GRID)))
+    expected = r"Circles: the 6 conditions ($\sigma^2_b$ × $\sigma^2_\Omega$)."
+    assert expected in caption(config("tanh", text=GRID))
+
+
+def test_biases_have_their_symbol_in_labels() -> None:
+    one = CONFIG.replace("{}", "{variance: 0.02}")
+    one = one.replace("init.variance: [0.01, 0.02, 0.03", "init.bias_variance: [0.05, 0.1, 0.3")
+    assert r"$\sigma^2_b$ = 0.3" in words(axes(config("tanh", text=one)))
+
+
+def test_many_circles_have_no_labels_and_are_small() -> None:
+    numbers = ", ".join(f"{n / 1000}" for n in range(1, 61))
+    many = axes(config("tanh", text=CONFIG.replace("0.01, 0.02, 0.03", numbers)))
+    assert "sigma^2_\\Omega" not in words(many)
+    few = axes(config("tanh"))
+    assert line(many, "condition 0").get_markersize() < line(few, "condition 0").get_markersize()
+
+
+def test_conditions_that_are_not_shown_are_counted() -> None:
+    uneven = CONFIG.replace("depth: 5, width: 100", "depth: 3, width: [100, 50, 100]")
+    assert "not shown: 3 without one" in caption(config("tanh", text=uneven))
+    assert "Circle" not in caption(config("tanh", text=uneven))
+    far = CONFIG.replace("0.01, 0.02", "1.0e-320, 0.02")
+    assert "not shown: 1 off any scale." in caption(config("tanh", text=far))
+    assert "Circles: the 2 conditions" in caption(config("tanh", text=far))
+    assert "not shown" not in caption(config("tanh"))
+
+
+def test_every_activation_at_once_is_told_apart_in_a_legend_inside_the_canvas() -> None:
+    names = sorted(set(ACTIVATIONS) - {"leaky_relu"})
+    figure = draw_phase_diagram(config(*names))
+    (ax,) = figure.axes
+    legend = ax.get_legend()
+    assert legend
+    assert [text.get_text().replace(" ", "_") for text in legend.get_texts()] == names
+    looks = {(h.get_color(), len(h.get_path_effects())) for h in legend.get_lines()}
+    assert len(looks) == 14  # the fifteenth has the first one's colour again, and a black core
+    box = legend.get_window_extent()
+    assert box.x0 > ax.get_window_extent().x1
+    assert box.x1 < figure.bbox.x1
+    assert box.y0 > 0
+
+
+def test_two_lines_have_no_legend() -> None:
+    assert axes(config("tanh", "relu")).get_legend() is None
+
+
+def test_variances_of_figure_7_4_are_all_labelled() -> None:
+    numbers = "0.001, 0.01, 0.02, 0.1, 1.0"
+    shown = words(axes(config("relu", text=CONFIG.replace("0.01, 0.02, 0.03", numbers))))
+    assert shown.count("sigma^2_\\Omega") == 5

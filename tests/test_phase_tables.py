@@ -2,6 +2,7 @@ import dataclasses
 import io
 import math
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -39,15 +40,17 @@ def test_rows_hold_the_phase_of_each_condition() -> None:
         found = phase(make_activation("tanh", {}), scale, 0.0, scale)
         assert (row["condition"], row["weight_scale"]) == (condition.index, scale)
         assert row["init.variance"] == condition.weight_variances[0]
-        expected = (found.q, found.chi1, found.word, found.xi_q, found.xi_c, found.c)
-        assert tuple(row[k] for k in ("q", "chi1", "phase", "xi_q", "xi_c", "c")) == expected
+        expected = (found.q, found.chi1, found.xi_q, found.xi_c, found.c)
+        shown = [row[k] for k in ("q", "chi1", "xi_q", "xi_c", "c")]
+        np.testing.assert_array_equal(shown, expected)
+        assert row["phase"] == found.word
         assert (row["critical_weight_scale"], row["critical_weight_variance"]) == (1.0, 0.01)
 
 
 def test_table_of_figure_7_4_finds_he_at_the_edge_of_chaos() -> None:
     lines = [line.split() for line in text(parse_config(CONFIG)).splitlines()]
     assert ["0.02", "2", "0", "2", "1", "critical", "0.02", "∞", "∞", "1"] in lines
-    assert ["0.01", "1", "0", "0", "0.5", "ordered", "0.02", "1.443", "1.443", "1"] in lines
+    assert ["0.01", "1", "0", "0", "0.5", "ordered", "0.02", "1.443", "—", "—"] in lines
     assert ["0.1", "10", "0", "∞", "5", "chaotic", "0.02", "—", "—", "—"] in lines
 
 
@@ -79,4 +82,42 @@ def test_a_network_without_a_phase_says_nothing() -> None:
     assert row["phase"] == ""
     for column in ("weight_scale", "q", "chi1", "critical_weight_variance", "xi_q", "xi_c", "c"):
         assert math.isnan(row[column])
-    assert "—" in text(of("tanh", parse_config(uneven)))
+    shown = text(of("tanh", parse_config(uneven)))
+    assert "—" in shown
+    assert "phase —: layers have no common finite σ²_w" in shown
+
+
+@pytest.mark.parametrize("swept", ["init.bias_variance", "init.variance"])
+def test_variance_of_biases_has_one_column_whether_swept_or_not(swept: str) -> None:
+    config = CONFIG.replace("init: {}", "init: {variance: 0.02}" * (swept == "init.bias_variance"))
+    config = config.replace("init.variance: ", f"{swept}: ") if "{variance" in config else CONFIG
+    found = parse_config(config)
+    assert text(found).count("σ²_b") == 1
+    assert "bias_variance" in phase_rows(found)[0]
+
+
+@pytest.mark.parametrize(
+    ("activation", "init", "notes"),
+    [
+        ("relu", "{variance: 0.02}", 0),
+        ("relu", "{variance: 0.02, bias_variance: 0.3}", 3),
+        ("relu", "{variance: 0.01}", 1),
+        ("softplus", "{variance: 0.01}", 1),
+        ("tanh", "{variance: 0.02}", 0),
+    ],
+)
+def test_notes_say_what_is_missing_in_lines_that_the_narrowest_table_holds(
+    activation: str, init: str, notes: int
+) -> None:
+    single = CONFIG.replace("init: {}", f"init: {init}")
+    config = of(activation, parse_config(single[: single.index("sweep")]))
+    lines = [line.rstrip() for line in text(config).splitlines()]
+    below = lines[max(n for n, line in enumerate(lines) if not line) + 1 :]
+    caption = to_phase_table(config, phase_rows(config)).caption
+    assert below == str(caption).splitlines()
+    assert len(below) == 2 + notes
+
+
+def test_critical_column_is_empty_where_layers_differ_in_width() -> None:
+    uneven = CONFIG.replace("depth: 50, width: 100", "depth: 3, width: [100, 50, 100]")
+    assert "σ²_Ω crit —: hidden layers differ in width" in text(parse_config(uneven))
