@@ -59,7 +59,7 @@ def check(
         if target != "-" and Path(target).is_dir():
             if replaced:
                 raise ConfigError([f"{replaced[0].flag}: error: {target} is a run, not a config"])
-            result = outputs.read_run(Path(target))
+            result = outputs.read_run(Path(target), quantiles=False)
         else:
             config = load_config(target, replaced)
             result = terminal.simulate(config, jobs or sweep.usable_cpus(), quiet=False)
@@ -89,7 +89,9 @@ def compare(
             raise ConfigError([f"--rtol: error: {rtol} is not allowed, must be finite, 0 or more"])
         from heinit_sim import comparison, outputs
 
-        first, second = (outputs.read_run(run, complete=False) for run in (run_a, run_b))
+        first, second = (
+            outputs.read_run(run, complete=False, quantiles=False) for run in (run_a, run_b)
+        )
         found = comparison.compare(first, second, rtol)
         terminal.print_comparison(found, rtol, json_=json_)
 
@@ -131,7 +133,7 @@ def verify(
             found = load_config(config, replaced)
         result = verification.verify(found.conditions[0], found.seed, networks)
         terminal.print_verification(result, markdown=markdown, json_=json_)
-        verification.check(result)
+        verification.raise_if_failed(result)
 
 
 @app.command()

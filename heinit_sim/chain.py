@@ -24,8 +24,9 @@ from heinit_sim.spread import spread
 
 Array = NDArray[np.float64]
 
-# Networks at a time: their numbers of one layer stay in the cache.
+# Networks at a time: their numbers of one layer stay in the cache, those of all layers in memory.
 _BLOCK = 4096
+_BLOCK_LAYERS = 2_500_000
 # r_k below grows with depth; a factor of this is taken out of it whenever it can be.
 _LARGE = 2.0**200
 
@@ -45,9 +46,10 @@ def sample_norms(
         Quantity -> log10 of the mean square over units, (n_networks, K+1); -inf behind a layer
         whose units are all off, and for every gradient of such a network.
     """
+    size = min(_BLOCK, max(_BLOCK_LAYERS // (condition.depth + 1), 1))
     blocks = [
-        _sample_block(condition, negative_slope, min(_BLOCK, n_networks - start), rng)
-        for start in range(0, n_networks, _BLOCK)
+        _sample_block(condition, negative_slope, min(size, n_networks - start), rng)
+        for start in range(0, n_networks, size)
     ]
     return {quantity: np.concatenate([b[quantity] for b in blocks]) for quantity in blocks[0]}
 

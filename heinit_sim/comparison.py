@@ -131,12 +131,15 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
             found += rows
             largest = max(largest, farthest)
             smallest_p = float(np.fmin(smallest_p, p))
+    lost = 0 if exact else sum(_n_lost(*pair, m) for pair in comparable for m in shared)
+    if lost:
+        left_out.append(f"{lost} rows of fewer than two networks that are alive, in one run")
     found.sort(key=lambda row: -_badness(row, exact=exact))
     return Comparison(
         exact=exact,
         matched=matched,
         n_conditions=len(comparable),
-        n_rows=n_rows,
+        n_rows=n_rows - lost,
         largest=largest,
         smallest_p=smallest_p,
         level=math.nan if exact else level,
@@ -180,6 +183,12 @@ def _rows(
         for k in np.flatnonzero(differs)
     ]
     return rows, float(np.nanmax(np.abs(size), initial=0.0)), smallest_p
+
+
+def _n_lost(a: ConditionResult, b: ConditionResult, measure: Measure) -> int:
+    """Layers that have no error to be compared by, and are not all zero in both runs."""
+    alive = [np.isfinite(of.networks[measure]).sum(axis=0) for of in (a, b)]
+    return int(((np.minimum(*alive) < 2) & (np.maximum(*alive) > 0)).sum())
 
 
 def _smallest_p(errors: Array, freedom: Array) -> float:

@@ -10,7 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from heinit_sim.activations import make_activation
 from heinit_sim.draws import Draws, keeps_weights
-from heinit_sim.records import MEASURES, SweepConfig
+from heinit_sim.predictions import BESIDE_A_RUN, homogeneous_slope, n_sampled
+from heinit_sim.records import MEASURES, Condition, SweepConfig
 from heinit_sim.sweep import block_size, plan_passes
 
 # An interpreter with NumPy and matplotlib loaded and a figure drawn, seen on 64-bit Linux.
@@ -22,6 +23,10 @@ _SWEEPS_PER_LAYER = 20
 _SECONDS_PER_CALLS = 1e-4
 _SECONDS_PER_ROWS = 5e-5
 _BYTES_PER_ROWS = 2500
+# A layer of a network that is sampled for the predicted quantiles: its draws, and its five norms
+# with what quantiles take.
+_SECONDS_PER_SAMPLE = 4e-7
+_BYTES_PER_SAMPLE = 8 * 8
 
 
 @dataclass(frozen=True)
@@ -58,11 +63,21 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
         len(network_pass.stds) for network_pass in passes
     )
     busy = min(jobs, n_blocks)
+    predicted = {(c.widths, c.activation): c for c in config.conditions}.values()
+    sampled = [(c.depth + 1) * n_sampled(c, BESIDE_A_RUN) for c in predicted if _has_law(c)]
     return Cost(
         passes=len(passes) * config.trials,
-        seconds=seconds / busy + layers * _SECONDS_PER_ROWS,
-        peak_bytes=_BASE_BYTES + busy * per_thread + results + layers * _BYTES_PER_ROWS,
+        seconds=seconds / busy + layers * _SECONDS_PER_ROWS + sum(sampled) * _SECONDS_PER_SAMPLE,
+        peak_bytes=_BASE_BYTES
+        + busy * per_thread
+        + results
+        + layers * _BYTES_PER_ROWS
+        + max(sampled, default=0) * _BYTES_PER_SAMPLE,
     )
+
+
+def _has_law(condition: Condition) -> bool:
+    return homogeneous_slope(condition) is not None
 
 
 def _block_bytes(draws: Draws, size: int) -> int:

@@ -42,6 +42,7 @@ class Curve:
     seen: Spread
     theory: Array
     exact: bool
+    typical: bool  # whether `seen` is of networks, measured or predicted; else the predicted mean
     predicted: Array | None  # 5 % quantile, median, 95 % quantile for one input, (3, layers)
     weight: float  # of lines: 1, or less where many must fit
 
@@ -64,6 +65,7 @@ def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Cu
         theory = factor * (one.theory if exact else one.mean_field)[measure][layers]
         quantiles = _predicted(one, measure, layers)
         predicted = None if quantiles is None else factor * quantiles
+        typical = isinstance(one, ConditionResult) or predicted is not None
         if isinstance(one, ConditionResult):
             seen = spread(factor * one.networks[measure][:, layers])
         else:
@@ -81,6 +83,7 @@ def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Cu
                 seen,
                 theory,
                 exact,
+                typical,
                 predicted,
                 weight,
             )
@@ -113,7 +116,7 @@ def caption_of(
         n = len(next(iter(first.networks.values())))
         thick = f"median of {n} networks; band: 5–95 %" if n > 1 else "one network"
     else:
-        known = {bool(one.quantiles) for one in result.conditions}
+        known = {curve.typical for curve in forward + backward}
         thick = "predicted median for one input; band: 5–95 % of networks"
         if False in known:
             thick = "predicted mean"

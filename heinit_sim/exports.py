@@ -53,7 +53,7 @@ def export_figure(figure: "Figure", directory: Path) -> None:
 def write_prediction(
     name: str, text: str, figure: "Figure", directory: Path, config: SweepConfig, *, force: bool
 ) -> tuple[str, ...]:
-    """Write `name`.csv and the figure as `name`.png, .svg and .pdf, all of them or none.
+    """Write `name`.csv and the figure as `name`.png, .svg and .pdf, each of them whole.
 
     Raises:
         RunDirectoryError: One of them is there and `force` is not given, or a run of another config

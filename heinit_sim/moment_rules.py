@@ -99,7 +99,7 @@ _RULES, _VARIANCE = "Rules of expectation", "Variance"
 _PRINCE = "Prince 2023, app. C"
 _FLEURET = "Fleuret, EE-559, lecture 5.5"
 
-EXPECTATIONS: tuple[Identity[Any], ...] = (
+RULES: tuple[Identity[Any], ...] = (
     Identity(
         "rule 1",
         _RULES,

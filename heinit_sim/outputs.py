@@ -117,7 +117,11 @@ def update_figure(figure: "Figure", directory: Path) -> None:
 
 
 def read_run(
-    directory: Path, overrides: Sequence[Override] = (), *, complete: bool = True
+    directory: Path,
+    overrides: Sequence[Override] = (),
+    *,
+    complete: bool = True,
+    quantiles: bool = True,
 ) -> SweepResult:
     """Read a saved run back, with its theory.
 
@@ -125,6 +129,7 @@ def read_run(
         directory: The run directory.
         overrides: What replaces values of its config's `figure`.
         complete: Refuse a run that lacks measures, as one of another version may.
+        quantiles: Predict quantiles over networks too, which figures show.
 
     Raises:
         RunDirectoryError: The run is missing, incomplete or not what its manifest says.
@@ -144,7 +149,7 @@ def read_run(
     except (ValueError, KeyError, OSError, BadZipFile) as error:
         text = f"{path}: not the numbers of its config.yaml ({error}); {AGAIN}"
         raise RunDirectoryError(text) from error
-    return with_theory(config, networks)
+    return with_theory(config, networks, quantiles=quantiles)
 
 
 def read_config(directory: Path) -> SweepConfig:

@@ -45,8 +45,7 @@ def prediction_layer_rows(prediction: SweepPrediction) -> Iterator[Row]:
                 for s in STATISTICS:
                     row[f"theory_log10_{s}"] = float(one.theory[quantity, s][layer])
                 row |= _quantiles(one, quantity, layer) | _log_law(laws, quantity, layer)
-                unknown = math.isnan(row["theory_log10_second_moment"])
-                row["theory_kind"] = "" if unknown else one.theory_kind
+                row["theory_kind"] = _kind(one, row)
                 yield row
 
 
@@ -62,7 +61,8 @@ def prediction_rows(prediction: SweepPrediction) -> list[Row]:
             row |= _quantiles(one, quantity, layer) | _log_law(_laws(one), quantity, layer)
             row["theory_decades_per_layer"] = predicted_slope(one, direction)
             row["sampled_networks"] = one.sampled
-            rows.append(row | {"theory_kind": one.theory_kind})
+            row["theory_kind"] = _kind(one, row)
+            rows.append(row)
     return rows
 
 
@@ -96,12 +96,14 @@ def to_prediction_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
     return table
 
 
+def _kind(one: Prediction, row: Row) -> str:
+    return "" if math.isnan(row["theory_log10_second_moment"]) else one.theory_kind
+
+
 def _laws(one: Prediction) -> tuple[Array, Array]:
     """Mean and standard deviation over networks of log10 of the second moment of h_k."""
     slope = homogeneous_slope(one.condition)
     mean, variance = log_law(one.condition, math.nan if slope is None else slope)
-    if slope is None:  # the input's law is known, but not what biases make of the rest
-        mean = mean * math.nan
     return mean / math.log(10), np.sqrt(variance) / math.log(10)
 
 

@@ -1,6 +1,6 @@
 """What is known of a condition before anything is simulated."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +10,6 @@ from heinit_sim.activations import make_activation
 from heinit_sim.chain import predicted_quantiles
 from heinit_sim.draws import prediction_rng
 from heinit_sim.mean_field import mean_field
-from heinit_sim.network import scale_law
 from heinit_sim.records import (
     PASS_OF,
     Condition,
@@ -19,26 +18,27 @@ from heinit_sim.records import (
     SweepConfig,
     SweepPrediction,
 )
+from heinit_sim.scale_law import scale_law
 from heinit_sim.theory import exact, log_norm_spread
 
 Array = NDArray[np.float64]
 Quantiles = dict[Quantity, Array]
 
-# Layers sampled for the quantiles of one network shape: beside a run, where 4000 networks of 50
-# layers are quick and put the 5 % quantile within 0.4 % of probability; and where the prediction is
-# all that is asked for.
-BESIDE_A_RUN = 200_000
-ALONE = 2_000_000
-_FEWEST = 200
-_SHALLOW = 50  # shallower networks get no more samples than these
+BESIDE_A_RUN = 4000
+"""Networks sampled for quantiles that are drawn beside measured ones: the 5 % one within 0.4 % of
+probability."""
+ALONE = 40_000
+"""Where the prediction is all that is asked for."""
+_DEEP = 50  # deeper networks get fewer samples, in proportion, but never fewer than these:
+_FEWEST = 50
 
 
-def predict(conditions: Sequence[Condition], n_layers: int = BESIDE_A_RUN) -> list[Prediction]:
+def predict(conditions: Iterable[Condition], n_networks: int = BESIDE_A_RUN) -> list[Prediction]:
     """Exact means where they are known, else infinite-width ones; quantiles over networks.
 
     Args:
-        conditions: What is predicted.
-        n_layers: Layers to sample for the quantiles of each network shape.
+        conditions: What is predicted; the prediction of one never depends on the others.
+        n_networks: Networks to sample for the quantiles, fewer where they are deep; 0 for none.
     """
     laws: dict[tuple[tuple[int, ...], float], Quantiles] = {}
     predictions = []
@@ -48,25 +48,28 @@ def predict(conditions: Sequence[Condition], n_layers: int = BESIDE_A_RUN) -> li
         )
         slope = homogeneous_slope(condition)
         if slope is None:
-            predictions.append(Prediction(condition, "mean_field", wide, wide, {}, 0, 0.0))
+            predictions.append(Prediction(condition, "mean_field", wide, wide, {}, 0, None))
             continue
-        shape = (condition.widths, slope)
-        n_networks = max(n_layers // max(condition.depth, _SHALLOW), _FEWEST)
-        if shape not in laws:
-            laws[shape] = _unit_quantiles(condition, slope, n_networks)
-        quantiles = _scaled(laws[shape], condition)
+        quantiles, sampled = {}, n_sampled(condition, n_networks)
+        if sampled:
+            shape = (condition.widths, slope)
+            if shape not in laws:
+                laws[shape] = _unit_quantiles(condition, slope, sampled)
+            quantiles = _scaled(laws[shape], condition)
         finite, spread = exact(condition, slope), log_norm_spread(condition, slope)
-        predictions.append(
-            Prediction(condition, "exact", finite, wide, quantiles, n_networks, spread)
-        )
+        predictions.append(Prediction(condition, "exact", finite, wide, quantiles, sampled, spread))
     return predictions
 
 
 def predict_sweep(config: SweepConfig) -> SweepPrediction:
     """Predict every condition of a sweep, without simulating any."""
-    shapes = {(condition.widths, homogeneous_slope(condition)) for condition in config.conditions}
-    n_layers = max(ALONE // len(shapes), BESIDE_A_RUN)
-    return SweepPrediction(config, tuple(predict(config.conditions, n_layers)))
+    return SweepPrediction(config, tuple(predict(config.conditions, ALONE)))
+
+
+def n_sampled(condition: Condition, n_networks: int) -> int:
+    """Networks that are sampled for the quantiles of a condition, if its law is known."""
+    fewer = n_networks * _DEEP // max(condition.depth, _DEEP)
+    return max(fewer, _FEWEST) if n_networks else 0
 
 
 def homogeneous_slope(condition: Condition) -> float | None:

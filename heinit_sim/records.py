@@ -144,8 +144,9 @@ class Prediction:
     one input, (3, K+1); empty where the law is not known."""
     sampled: int
     """Networks behind these quantiles."""
-    log_norm_spread: float
-    """Predicted variance over networks of ln ‖h_K‖², to first order in 1/width."""
+    log_norm_spread: float | None
+    """Predicted variance over networks of ln ‖h_K‖², to first order in 1/width; None where it is
+    not known."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,10 @@ def scaled(array: NDArray[np.float64]) -> Scaled:
 
 
 def rescaled(array: Scaled) -> Scaled:
-    """A copy in which every matrix has an exponent of its own."""
+    """A copy in which every matrix has an exponent of its own.
+
+    Its columns share it: one that is smaller than another by 1e154 loses its squares.
+    """
     own = scaled(array.mantissa)
     return Scaled(own.mantissa, own.exponent + array.exponent)
 

@@ -29,9 +29,8 @@ from heinit_sim.network import (
     iter_backward,
     iter_forward,
     loss_gradient,
-    scale_law,
 )
-from heinit_sim.predictions import homogeneous_slope, predict
+from heinit_sim.predictions import BESIDE_A_RUN, homogeneous_slope, predict
 from heinit_sim.records import (
     Condition,
     ConditionResult,
@@ -41,6 +40,7 @@ from heinit_sim.records import (
     SweepConfig,
     SweepResult,
 )
+from heinit_sim.scale_law import scale_law
 from heinit_sim.scaled import Scaled, rescaled
 
 Array = NDArray[np.float64]
@@ -150,9 +150,17 @@ def collect(config: SweepConfig, blocks: Sequence[Block]) -> SweepResult:
     return with_theory(config, networks)
 
 
-def with_theory(config: SweepConfig, networks: Sequence[Measured]) -> SweepResult:
-    """The result of a sweep from what each condition's networks showed."""
-    predictions = predict(config.conditions)
+def with_theory(
+    config: SweepConfig, networks: Sequence[Measured], *, quantiles: bool = True
+) -> SweepResult:
+    """The result of a sweep from what each condition's networks showed.
+
+    Args:
+        config: The sweep.
+        networks: What its networks showed, condition by condition.
+        quantiles: Predict those over networks too, which takes a while.
+    """
+    predictions = predict(config.conditions, BESIDE_A_RUN if quantiles else 0)
     results = [
         ConditionResult(**vars(prediction), networks=measured)
         for prediction, measured in zip(predictions, networks, strict=True)

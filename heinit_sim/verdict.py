@@ -60,13 +60,14 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
     measure, sign = _JUDGED[direction]
     depth = result.condition.depth
     median = np.median(result.networks[measure][:, 1:], axis=0)
-    slope = -math.inf if np.isneginf(median).any() else sign * _slope(median)
-    spread = result.log_norm_spread
+    slope = sign * _slope(median)
+    slope = -math.inf if math.isinf(slope) else slope  # dead, in the direction of either pass
+    spread = result.log_norm_spread or 0.0
     drift = 0.0 - spread / 2 / depth / math.log(10)
     n_networks = len(result.networks[measure])
     measured = _error(result.networks[measure][:, 1:])
     error = _SLOPE_OF_MEDIAN * math.sqrt(spread / n_networks) / depth / math.log(10)
-    allowed = _ALLOWED_DECADES / depth + 3 * (error if spread > 0 else np.nan_to_num(measured))
+    allowed = _ALLOWED_DECADES / depth + 3 * (error if spread else np.nan_to_num(measured))
     word = _word(slope - drift, allowed)
     theory = predicted_slope(result, direction)
     return Trend(slope, measured, theory, drift, float(allowed), word)
@@ -75,7 +76,8 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
 def predicted_slope(prediction: Prediction, direction: Pass) -> float:
     """Slope of the infinite-width variance over the layers 1 … K, in decades per layer."""
     measure, sign = _JUDGED[direction]
-    return sign * _slope(prediction.mean_field[measure][1:])
+    slope = sign * _slope(prediction.mean_field[measure][1:])
+    return -math.inf if math.isinf(slope) else slope
 
 
 def _error(log10_values: Array) -> float:
@@ -96,8 +98,10 @@ def _word(excess: float, allowed: float) -> Word:
 
 
 def _slope(log10_values: Array) -> float:
-    """Least-squares slope per layer; NaN for a single layer."""
+    """Least-squares slope per layer; NaN for a single layer, infinite where one is all zero."""
     if len(log10_values) < 2:
         return math.nan
+    if np.isneginf(log10_values).any():
+        return -math.inf
     layers = np.arange(len(log10_values)) - (len(log10_values) - 1) / 2
     return float(layers @ log10_values / (layers @ layers))

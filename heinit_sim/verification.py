@@ -12,12 +12,12 @@ from heinit_sim.errors import CheckFailed, ConfigError
 from heinit_sim.gradient_identities import GRADIENTS
 from heinit_sim.identities import Identity, Row, Sides, judge, largest_z
 from heinit_sim.layer_identities import LAYERS
-from heinit_sim.moment_rules import EXPECTATIONS
+from heinit_sim.moment_rules import RULES
 from heinit_sim.probes import second_moment, slope_of
 from heinit_sim.records import Condition
 from heinit_sim.xavier_identities import XAVIER
 
-IDENTITIES: tuple[Identity[Any], ...] = (*EXPECTATIONS, *LAYERS, *XAVIER, *GRADIENTS)
+IDENTITIES: tuple[Identity[Any], ...] = (*RULES, *LAYERS, *XAVIER, *GRADIENTS)
 
 DEFAULT_CONFIG = """
 name: default
@@ -102,7 +102,7 @@ def verify(
     return Verification(condition, probe, slope, seed, rows, bound)
 
 
-def check(verification: Verification) -> None:
+def raise_if_failed(verification: Verification) -> None:
     """Raise if a row did not hold.
 
     Raises:

@@ -13,7 +13,8 @@ from heinit_sim.schema import config_schema
 PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
     {"errors", "records", "normal", "initializers", "scaled", "tails"},
-    {"activations", "documents", "kinds", "gallery", "placement", "manifest", "pairing"},
+    {"activations", "documents", "kinds", "gallery", "placement", "manifest", "pairing"}
+    | {"scale_law"},
     {"schema", "draws", "network", "quadrature", "moments", "theory", "log_law", "spread"}
     | {"identities"},
     {"problems", "curves", "mean_field", "chain", "steps", "verdict", "comparison"}

@@ -15,7 +15,13 @@ from heinit_sim.errors import CheckFailed, ConfigError
 from heinit_sim.identities import Identity, Row, Sides, judge, largest_z
 from heinit_sim.probes import Networks, sample_networks, slope_of
 from heinit_sim.records import Condition
-from heinit_sim.verification import IDENTITIES, Verification, check, probe_condition, verify
+from heinit_sim.verification import (
+    IDENTITIES,
+    Verification,
+    probe_condition,
+    raise_if_failed,
+    verify,
+)
 
 Array = np.ndarray
 BY_NAME = {identity.name: identity for identity in IDENTITIES}
@@ -188,8 +194,8 @@ def test_the_row_of_a_planted_error_is_the_only_red_one(honest: Verification) ->
     others = [row for row in honest.rows if row.name != name]
     assert [row for row in found.rows if row.name != name] == others
     with pytest.raises(CheckFailed, match=r"^verify: 1 of 24 identities did not hold: through the"):
-        check(found)
-    check(honest)
+        raise_if_failed(found)
+    raise_if_failed(honest)
     assert CheckFailed.exit_code == 3
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from heinit_sim.activations import make_activation
 from heinit_sim.errors import FloatRangeError
-from heinit_sim.network import iter_backward, iter_forward, loss_gradient, scale_law
+from heinit_sim.network import iter_backward, iter_forward, loss_gradient
+from heinit_sim.scale_law import scale_law
 from heinit_sim.scaled import Scaled
 
 Array = np.ndarray

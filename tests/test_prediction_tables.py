@@ -73,10 +73,10 @@ def test_predicted_quantiles_are_those_of_a_simulation() -> None:
         log10 = measured.networks[quantity, "second_moment"]
         low, median, high = predicted.quantiles[quantity]
         n = len(log10)
-        # Counts below a quantile are binomial, of n and of the 4000 behind the prediction; five
+        # Counts below a quantile are binomial, of n and of the networks behind it; five
         # errors each, over 5 quantities, 7 layers and 3 quantiles.
         for share, bound in ((0.05, low), (0.5, median), (0.95, high)):
-            error = math.sqrt(share * (1 - share) * (1 / n + 1 / 4000))
+            error = math.sqrt(share * (1 - share) * (1 / n + 1 / predicted.sampled))
             assert np.abs((log10 < bound).mean(axis=0) - share).max() < 5 * error
         wrong = spread(log10 + 0.5).median  # half a decade off is found
         assert np.abs((log10 < wrong).mean(axis=0) - 0.5).max() > 5 * 0.5 / math.sqrt(n)

@@ -65,7 +65,7 @@ def test_slopes_of_homogeneous_activations() -> None:
 
 def test_a_deep_network_is_sampled_less_often() -> None:
     deep = replace(LEAKY, widths=(5,) * 2002, weight_variances=(1.0,) * 2001)
-    direct = predicted_quantiles(deep, 0.2, 200, prediction_rng())
+    direct = predicted_quantiles(deep, 0.2, 100, prediction_rng())
     for quantity, log10 in predicted(deep).quantiles.items():
         assert np.array_equal(log10, direct[quantity])
 

@@ -116,7 +116,7 @@ def test_error_of_a_slope_is_that_of_a_median_over_networks() -> None:
     assert math.isclose(error, expected, rel_tol=1e-9)
     # The slope of a random walk of 10 steps of variance 5/30 in ln has the variance 6/5 per step
     # squared depth; the variance over units adds noise of its own. Within a quarter.
-    predicted = math.sqrt(math.pi / 2 * 6 / 5 * found.log_norm_spread / 400) / 10 / math.log(10)
+    predicted = math.sqrt(math.pi / 2 * 6 / 5 * (5 / 30 * 10) / 400) / 10 / math.log(10)
     assert 0.75 < error / predicted < 1.25
     assert math.isnan(trend(simulate(0.02, trials=1), "forward").error)
 
