@@ -127,6 +127,8 @@ def comparison_lines(found: Comparison, rtol: float) -> list[str]:
             measure = "no row has two live networks in both runs"
         how = f"means over networks of log10, by Welch's t, family-wise level {LEVEL:g}"
     verdict = "same" if found.exact else f"no difference found in {found.n_rows} rows"
+    if found.held and not found.n_rows:
+        verdict = f"nothing could be compared: {measure}"
     if not found.held:
         verdict = f"different in {' and '.join(_differences(found))}"
     more = len(found.mismatches) - _WORST
