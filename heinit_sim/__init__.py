@@ -8,18 +8,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from heinit_sim.checks import check
     from heinit_sim.comparison import Comparison, compare
     from heinit_sim.config import load_config, parse_config
     from heinit_sim.errors import ConfigError, HeinitSimError, RunDirectoryError
     from heinit_sim.expectations import check_expectations
     from heinit_sim.figures import draw_forward_backward
     from heinit_sim.outputs import read_run, write_run
+    from heinit_sim.predictions import predict_sweep
     from heinit_sim.records import (
         Condition,
         ConditionResult,
         Expectation,
         Finding,
+        Prediction,
         SweepConfig,
+        SweepPrediction,
         SweepResult,
     )
     from heinit_sim.spread import Spread, spread
@@ -34,15 +38,19 @@ _HOME = {
     "Expectation": "records",
     "Finding": "records",
     "HeinitSimError": "errors",
+    "Prediction": "records",
     "RunDirectoryError": "errors",
     "Spread": "spread",
     "SweepConfig": "records",
+    "SweepPrediction": "records",
     "SweepResult": "records",
+    "check": "checks",
     "check_expectations": "expectations",
     "compare": "comparison",
     "draw_forward_backward": "figures",
     "load_config": "config",
     "parse_config": "config",
+    "predict_sweep": "predictions",
     "read_run": "outputs",
     "run_sweep": "sweep",
     "spread": "spread",
@@ -56,15 +64,19 @@ __all__ = [
     "Expectation",
     "Finding",
     "HeinitSimError",
+    "Prediction",
     "RunDirectoryError",
     "Spread",
     "SweepConfig",
+    "SweepPrediction",
     "SweepResult",
+    "check",
     "check_expectations",
     "compare",
     "draw_forward_backward",
     "load_config",
     "parse_config",
+    "predict_sweep",
     "read_run",
     "run_sweep",
     "spread",
