@@ -27,8 +27,6 @@ Array = NDArray[np.float64]
 # Networks at a time: their numbers of one layer stay in the cache, those of all layers in memory.
 _BLOCK = 4096
 _BLOCK_LAYERS = 2_500_000
-# r_k below grows with depth; a factor of this is taken out of it whenever it can be.
-_LARGE = 2.0**200
 
 
 def sample_norms(
@@ -90,10 +88,11 @@ def _sample_block(
         s.append(_chi2(rng, np.full(n_networks, widths[-1])))
         ln_f[-1] = ln_v[-1] + ln_h[-1] + np.log(s[-1])
 
-        # r = ‖∂ℓ/∂f_k‖² ‖f_k‖² / (2ℓ)², u the same of h_k; `unit` is the 1 of both, see _LARGE.
-        r, unit, ln_taken = np.ones(n_networks), np.ones(n_networks), np.zeros(n_networks)
+        # r = ‖∂ℓ/∂f_k‖² ‖f_k‖² / (2ℓ)². It stays far inside float range at any depth: a layer
+        # multiplies it by about χ²_{m−1}/χ²_m, which takes 1/m from ln r on average, and adds 2.
+        r = np.ones(n_networks)
         for k in range(depth, 0, -1):
-            ln_df[k] = np.log(r) + ln_taken
+            ln_df[k] = np.log(r)
             t2 = r / s[k]
             on, off = m[k - 1], widths[k] - m[k - 1]
             a = positive[k - 1]
@@ -101,17 +100,12 @@ def _sample_block(
             cos2 = a / h2  # the share of the positive units in ‖h_k‖²
             rest_on, rest_off = _chi2(rng, on - 1), _chi2(rng, off - 1)
             w = np.sqrt(t2) * rng.standard_normal(n_networks) * ((on > 0) & (off > 0))
-            across = w**2 + t2 * (rest_on + rest_off)
-            df_on = (np.sqrt(unit * cos2) - w * np.sqrt(1 - cos2)) ** 2 + t2 * rest_on
-            df_off = (np.sqrt(unit * (1 - cos2)) + w * np.sqrt(cos2)) ** 2 + t2 * rest_off
-            df = df_on + alpha**2 * df_off
-            ln_dh[k] = np.log(unit + across) + ln_taken
-            r = df * s[k - 1] / h2
-            large = np.where(r > _LARGE, _LARGE, 1.0)
-            r, unit, ln_taken = r / large, unit / large, ln_taken + np.log(large)
-        ln_df[0] = np.log(r) + ln_taken
-        ln_dh[0] = np.log(unit + r / s[0] * _chi2(rng, np.full(n_networks, widths[0] - 1)))
-        ln_dh[0] += ln_taken
+            ln_dh[k] = np.log(1 + w**2 + t2 * (rest_on + rest_off))
+            df_on = (np.sqrt(cos2) - w * np.sqrt(1 - cos2)) ** 2 + t2 * rest_on
+            df_off = (np.sqrt(1 - cos2) + w * np.sqrt(cos2)) ** 2 + t2 * rest_off
+            r = (df_on + alpha**2 * df_off) * s[k - 1] / h2
+        ln_df[0] = np.log(r)
+        ln_dh[0] = np.log(1 + r / s[0] * _chi2(rng, np.full(n_networks, widths[0] - 1)))
 
         ln_c2 = 2 * (math.log(2.0) + ln_f[-1])  # (2ℓ)² = (2 ‖f_K‖²)²
         ln_dh += ln_c2 - ln_h

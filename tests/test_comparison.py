@@ -3,12 +3,13 @@ import math
 import re
 from dataclasses import replace
 from functools import partial
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from heinit_sim.comparison import LEVEL, Comparison, compare
+from heinit_sim.comparison import LEVEL, Comparison, Row, _rows, compare
 from heinit_sim.config import parse_config
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.records import MEASURES, Measure, SweepResult
@@ -280,3 +281,41 @@ def test_another_share_of_dead_networks_is_a_difference(dead: int, held: bool) -
         assert re.match(
             r"different in (\d+ of 75 rows and )?the share of dead networks of 1 condition: ", head
         )
+
+
+def rows_at(t: float, n_networks: int, level: float) -> list[Row]:
+    """The rows of two samples of so many networks whose means lie t standard errors apart."""
+    result = simulate().conditions[0]
+    log10 = np.resize([-1.0, 0.0, 1.0], (n_networks, 1))
+    apart = t * math.sqrt(2 * np.var(log10, ddof=1) / n_networks)
+    a, b = (replace(result, networks={ACTIVATION: z}) for z in (log10, log10 + apart))
+    rows, _, _ = _rows(a, b, ACTIVATION, 1e-6, level, exact=False)
+    return rows
+
+
+def critical(p: float, freedom: int) -> float:
+    """t with P(|T| ≥ t) = p for Student's T of 2 or of many degrees of freedom."""
+    if freedom == 2:  # P = 1 − t/√(2 + t²)
+        return (1 - p) * math.sqrt(2 / (1 - (1 - p) ** 2))
+    z = -NormalDist().inv_cdf(p / 2)  # Abramowitz & Stegun 26.7.5; the next term is 1e-5 of t
+    return z + (z**3 + z) / (4 * freedom)
+
+
+@pytest.mark.parametrize("level", [1e-3, 1e-5, 1e-8])
+@pytest.mark.parametrize("n_networks", [3, 3000])
+def test_a_row_differs_from_the_critical_value_of_students_t_on(
+    n_networks: int, level: float
+) -> None:
+    at = critical(level, n_networks - 1)
+    for sign in (1, -1):
+        assert len(rows_at(sign * 1.0005 * at, n_networks, level)) == 1
+        assert rows_at(sign * 0.9995 * at, n_networks, level) == []
+        assert rows_at(sign * critical(2 * level, n_networks - 1), n_networks, level) == []
+
+
+def test_the_level_is_shared_by_every_row_and_every_count_of_dead_networks() -> None:
+    first = simulate("sweep: {init.variance: [0.25, 0.5]}\n")
+    second = simulate("sweep: {init.variance: [0.25, 0.5]}\n", seed=1)
+    found = compare(first, second)
+    # 15 measures at 5 layers of 2 conditions, and a count for each of these
+    np.testing.assert_allclose(found.level, LEVEL / (15 * 5 * 2 + 2), rtol=1e-14, atol=0)

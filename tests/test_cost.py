@@ -1,3 +1,8 @@
+import numpy as np
+import pytest
+
+from heinit_sim import cost as cost_module
+from heinit_sim import draws
 from heinit_sim.config import Override, load_config
 from heinit_sim.cost import Cost, estimate
 from heinit_sim.gallery import gallery
@@ -25,3 +30,32 @@ def test_time_grows_with_the_work_and_shrinks_with_threads() -> None:
     # by more than a probe on a busy machine can be off
     assert cost(trials="10000").seconds > 10 * cost().seconds
     assert cost(jobs=8, trials="10000").seconds < 0.5 * cost(trials="10000").seconds
+
+
+def test_weights_that_are_not_kept_cost_a_second_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost_module, "_probe", lambda: (1.0, 0.0, 0.0))  # a second per normal draw
+    kept = cost().seconds
+    monkeypatch.setattr(draws, "_KEPT_BYTES", 0)
+    n_weights = 50 * 100**2 + 100  # of 51 layers, D = 100 and one output
+    np.testing.assert_allclose(cost().seconds - kept, 100 * n_weights, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "layers"),
+    [
+        ("{network.width: [10]}", 51),
+        ("{network.width: [10, 20, 30]}", 3 * 51),
+        ("{network.width: [10], init.variance: [0.1, 0.2]}", 51),  # one law at two scales
+        ("{network.depth: [2, 20]}", 3 + 21),
+        ("{network.activation: [tanh]}", 0),
+    ],
+)
+def test_every_shape_with_a_law_costs_the_layers_of_its_sampled_networks(
+    sweep: str, layers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cost_module, "_probe", lambda: (0.0, 0.0, 0.0))
+    monkeypatch.setattr(cost_module, "_SECONDS_PER_SAMPLE", 0.0)
+    without = cost(sweep=sweep).seconds
+    monkeypatch.setattr(cost_module, "_SECONDS_PER_SAMPLE", 1.0)
+    sampled = cost(sweep=sweep).seconds - without
+    np.testing.assert_allclose(sampled, 4000 * layers, rtol=1e-9, atol=0)

@@ -19,7 +19,10 @@ from matplotlib.typing import ColorType
 from numpy.typing import NDArray
 
 import heinit_sim.figures
+from heinit_sim.config import parse_config
+from heinit_sim.curves import QUANTITIES, curves_of
 from heinit_sim.figures import draw_forward_backward, saving
+from heinit_sim.predictions import predict_sweep
 from heinit_sim.records import (
     Condition,
     ConditionResult,
@@ -28,6 +31,7 @@ from heinit_sim.records import (
     SweepConfig,
     SweepResult,
 )
+from heinit_sim.sweep import run_sweep
 
 Array = NDArray[np.float64]
 VARIANCES = (0.001, 0.01, 0.02, 0.1, 1.0)  # of Figure 7.4
@@ -679,3 +683,83 @@ def test_a_result_draws_itself() -> None:
     figure = figure_7_4().draw()
     assert isinstance(figure, Figure)
     np.testing.assert_allclose(figure.get_size_inches(), [12, 5.4], rtol=0.01)
+
+
+def simulated(
+    *, width: int = 8, variances: str = "[0.25]", quantity: str = "variance", end: str = ""
+) -> str:
+    return f"""
+name: x
+network: {{depth: 6, width: {width}, input_dim: {width}}}
+init: {{}}
+inputs: {{count: 3}}
+sweep: {{init.variance: {variances}}}
+figure: {{quantity: {quantity}}}
+trials: 20
+{end}"""
+
+
+@pytest.mark.parametrize(
+    ("quantity", "share", "factor"),
+    [
+        ("variance", np.log10(1 - 1 / np.pi), 1.0),
+        ("second_moment", 0.0, 1.0),
+        ("std", np.log10(1 - 1 / np.pi), 0.5),
+    ],
+)
+def test_predicted_bands_are_of_the_statistic_that_is_shown(
+    quantity: str, share: float, factor: float
+) -> None:
+    # z ~ N(0, 1): E[max(z, 0)²] = 1/2, E[max(z, 0)]² = 1/(2π); the inputs have mean 0
+    result = run_sweep(parse_config(simulated(quantity=quantity)))
+    (curve,) = curves_of(result, "forward")
+    assert curve.predicted is not None
+    shares = curve.predicted / factor - result.conditions[0].quantiles["activation"]
+    expected = np.broadcast_to(np.where(np.arange(7) > 0, share, 0.0), (3, 7))
+    np.testing.assert_allclose(shares, expected, rtol=0, atol=1e-13)  # of numbers below 10
+    (alone,) = curves_of(predict_sweep(result.config), "forward")
+    exact = predict_sweep(result.config).conditions[0].quantiles["activation"]
+    shares = np.array([alone.seen.p05, alone.seen.median, alone.seen.p95]) / factor - exact
+    np.testing.assert_allclose(shares, expected, rtol=0, atol=1e-13)
+
+
+def test_predicted_lines_are_the_quantiles_from_low_to_high() -> None:
+    result = run_sweep(parse_config(simulated()))
+    for ax, direction in zip(panels(draw_forward_backward(result)), QUANTITIES, strict=True):
+        (curve,) = curves_of(result, direction)
+        assert curve.predicted is not None
+        low, median, high = curve.predicted
+        assert ((low < median) & (median < high)).all()
+        for name, values in (("p05", low), ("p50", median), ("p95", high)):
+            assert np.array_equal(ys(named(ax, f"predicted {name} 0")), values)
+
+
+@pytest.mark.parametrize(
+    ("width", "variances", "shown"), [(8, "[0.25]", True), (100, "[1.0e-6, 1.0e+3]", False)]
+)
+def test_predicted_bands_are_drawn_and_explained_where_they_can_be_told_from_their_median(
+    width: int, variances: str, shown: bool
+) -> None:
+    figure = draw_forward_backward(
+        run_sweep(parse_config(simulated(width=width, variances=variances)))
+    )
+    for ax in panels(figure):
+        dotted = [line for line in ax.get_lines() if str(line.get_label()).startswith("predicted")]
+        assert bool(dotted) == shown
+    assert ("Dotted: predicted median" in caption(figure)) == shown
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("", ""), "predicted median for one input; band: 5–95 % of networks"),
+        (("trials", "loss: {target: 1}\ntrials"), "predicted mean, or median and 5–95 % band"),
+        (("{depth", "{activation: tanh, depth"), "predicted mean. Thin"),
+    ],
+    ids=["relu", "a target", "tanh"],
+)
+def test_the_caption_of_a_prediction_says_where_it_is_a_mean(
+    change: tuple[str, str], said: str
+) -> None:
+    figure = draw_forward_backward(predict_sweep(parse_config(simulated().replace(*change))))
+    assert f"Thick: {said}" in caption(figure)

@@ -93,3 +93,64 @@ def test_the_table_fits_eighty_columns() -> None:
     assert "mean field" in text
     assert "—" in text
     assert "…" not in text
+
+
+def test_where_nothing_is_known_no_kind_of_theory_is_named() -> None:
+    text = CONFIG.replace("{depth: 6", "{activation: gelu, depth: 6")
+    text = text.replace("{scheme: he_normal}", "{variance: 1.0e+305}")
+    found = predict_sweep(parse_config(text.replace("[0, 0.1]", "[0]")))
+    ends = [row for row in prediction_layer_rows(found) if row["quantity"] == "activation"]
+    ends = [row for row in ends if row["layer"] in (0, 6)]
+    assert [row["theory_kind"] for row in ends] == ["mean_field", ""]
+    assert math.isnan(ends[1]["theory_log10_second_moment"])
+    forward, _ = prediction_rows(found)
+    assert forward["theory_kind"] == ""
+
+
+def test_the_law_of_the_logarithm_is_known_of_activations_alone() -> None:
+    names = ("predicted_mean_of_log10", "predicted_std_of_log10")
+    for row in prediction_layer_rows(prediction()):
+        biased = row["init.bias_variance"] > 0
+        known = row["quantity"] == "activation" and (row["layer"] == 0 or not biased)
+        assert [math.isfinite(row[name]) for name in names] == [known, known], row
+    # the input is that of a chi-squared law whatever the biases
+    exact, other = (
+        next(
+            r
+            for r in prediction_layer_rows(prediction())
+            if r["condition"] == i and r["quantity"] == "activation"
+        )
+        for i in (0, 1)
+    )
+    assert [exact[name] for name in names] == [other[name] for name in names]
+
+
+def test_the_cells_of_the_table_are_the_numbers_under_their_heads() -> None:
+    found = prediction()
+    rows = prediction_rows(found)
+    table = to_prediction_table(found.config, rows)
+    cells = {str(column.header): list(column.cells) for column in table.columns}
+    names = {
+        "mean": "theory_log10_second_moment",
+        "median": "predicted_log10_median",
+        "5 %": "predicted_log10_p05",
+        "95 %": "predicted_log10_p95",
+    }
+    for header, name in names.items():
+        texts = ["—" if math.isnan(r[name]) else tables.power_text(r[name]) for r in rows]
+        assert cells[header] == texts
+    for i in (0, 1):  # both passes of the network without biases
+        low, median, high = (float(str(cells[header][i])) for header in ("5 %", "median", "95 %"))
+        assert low < median < high
+
+
+def test_as_many_networks_are_sampled_whatever_stands_beside() -> None:
+    text = CONFIG.replace("depth: 6, width: 30", "depth: 50, width: 5")
+    text = text.replace("init.bias_variance: [0, 0.1]", "network.depth: [DEPTHS]")
+    alone, beside = (
+        predict_sweep(parse_config(text.replace("DEPTHS", depths))).conditions[0]
+        for depths in ("50", "50, 2")
+    )
+    assert (alone.sampled, beside.sampled) == (40_000, 40_000)
+    for quantity, log10 in alone.quantiles.items():
+        assert np.array_equal(log10, beside.quantiles[quantity])

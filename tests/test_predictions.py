@@ -97,3 +97,21 @@ def test_measured_networks_lie_in_the_band_as_often_as_it_says(condition: Condit
     # the textbook's means at half the width: only the spread is another
     half = replace(alive, widths=(7, 10, 8, 12, 3), weight_variances=(v0, *(2 * v for v in others)))
     assert largest_z(half) > 4.8
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(RELU, widths=(7, 80, 60, 50, 3)),
+        replace(RELU, widths=(7, 8, 6, 5, 5, 3), weight_variances=(0.3, 0.2, 0.5, 0.4, 0.4)),
+        replace(RELU, widths=(7, 8, 6, 5, 2)),
+        LEAKY,
+    ],
+    ids=["wider", "deeper", "fewer outputs", "another slope"],
+)
+def test_conditions_of_other_shapes_have_networks_of_their_own(other: Condition) -> None:
+    _, beside = predict([RELU, other])
+    alone = predicted(other)
+    assert set(beside.quantiles) == set(alone.quantiles)
+    for quantity, log10 in alone.quantiles.items():
+        assert np.array_equal(beside.quantiles[quantity], log10)

@@ -207,3 +207,24 @@ def test_a_sweep_uses_its_threads_alone_and_stops_them_when_abandoned(
     blocks.close()
     assert threading.active_count() == alone
     assert len(simulated) < 20
+
+
+def extreme(activation: str, variances: tuple[float, ...]) -> SweepResult:
+    """Layers of 4 units, without a scale law."""
+    one = condition(widths=(4,) * len(variances) + (1,))
+    one = replace(one, activation=activation, weight_variances=variances)
+    return run_sweep(config(one, trials=20), 1)
+
+
+def test_gradients_through_slopes_near_zero_are_kept_at_every_layer() -> None:
+    # slopes down to e^-1000: four layers of them leave a float's range, and so do squares of one
+    networks = extreme("sigmoid", (1e5,) * 13).conditions[0].networks
+    for quantity in ("grad_preactivation", "grad_activation", "grad_weight"):
+        assert np.isfinite(networks[quantity, "second_moment"]).all(), quantity
+
+
+def test_products_of_large_activations_and_large_gradients_are_kept() -> None:
+    # squares of h_1 are about 1e296, those of f_1 and ∂ℓ/∂f_1 about 1e72: too much together
+    networks = extreme("gelu", (1e296, 1e-224)).conditions[0].networks
+    for quantity in ("activation", "grad_preactivation", "grad_weight"):
+        assert np.isfinite(networks[quantity, "second_moment"]).all(), quantity

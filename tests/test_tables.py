@@ -149,3 +149,10 @@ def test_a_verdict_of_two_words_fits_eighty_columns() -> None:
 )
 def test_variances_print_at_any_magnitude(log10_value: float, text: str) -> None:
     assert tables.power_text(log10_value) == text
+
+
+@pytest.mark.parametrize(("activation", "kind"), [("tanh", "mean_field"), ("relu", "exact")])
+def test_rows_say_which_theory_stands_beside_them(activation: str, kind: str) -> None:
+    text = CONFIG.replace("network: {", f"network: {{activation: {activation}, ")
+    rows = list(tables.layer_rows(run_sweep(parse_config(text))))
+    assert {row["theory_kind"] for row in rows} == {kind}
