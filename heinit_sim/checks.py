@@ -85,6 +85,8 @@ def _score(
 
 def _tested(of: ConditionResult) -> list[tuple[str, dict[int | None, Score]]]:
     condition = of.condition
+    if condition.weight_distribution != "normal":
+        return []  # the laws are those of Gaussian weights
     activation = make_activation(condition.activation, condition.activation_options)
     tested = []
     for steps in iter_steps(of, activation, homogeneous_slope(condition)):

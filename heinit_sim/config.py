@@ -11,7 +11,7 @@ from typing import Any
 from heinit_sim import documents, problems
 from heinit_sim.drafts import Draft, Override, Tree, holds, parse_override, with_value
 from heinit_sim.errors import ConfigError
-from heinit_sim.initializers import SCHEMES, weight_variance
+from heinit_sim.initializers import SCHEMES, Distribution, weight_variance
 from heinit_sim.problems import Keys
 from heinit_sim.records import Condition, Expectation, FigureConfig, SweepConfig
 from heinit_sim.schema import Config, Network, Sweep, config_schema
@@ -137,9 +137,10 @@ def _weight_variances(config: Config) -> tuple[float, ...]:
     if init.variance is not None:
         return (init.variance,) * len(fans)
     assert init.scheme is not None  # the model wants one of the two
-    scale, mode = SCHEMES[init.scheme]
-    scale = scale if init.gain is None else init.gain**2
-    variances = {fan: weight_variance(scale, init.mode or mode, *fan) for fan in set(fans)}
+    scheme = SCHEMES[init.scheme]
+    scale = scheme.scale if init.gain is None else init.gain**2
+    mode, law = init.mode or scheme.mode, _distribution(config)
+    variances = {fan: weight_variance(scale, mode, *fan, law) for fan in set(fans)}
     return tuple(variances[fan] for fan in fans)
 
 
@@ -155,6 +156,11 @@ def _selected(draft: Draft, points: Sequence[Config], hint: str) -> list[tuple[i
             for unmatched in found:
                 draft.report((*keys, "when", *unmatched.keys), unmatched.text + hint)
     return selected
+
+
+def _distribution(config: Config) -> Distribution:
+    init = config.init
+    return init.distribution or (SCHEMES[init.scheme].distribution if init.scheme else "normal")
 
 
 def _sweep_config(
@@ -200,6 +206,7 @@ def _condition(
         activation=activation.name,
         activation_options=activation.options,
         weight_variances=variances,
+        weight_distribution=_distribution(config),
         bias_variance=config.init.bias_variance,
         n_inputs=config.inputs.count,
         target=config.loss.target,

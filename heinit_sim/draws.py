@@ -1,5 +1,6 @@
 """The random numbers of a trial: one stream per trial and layer, the same whenever it is asked."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from zlib import crc32
@@ -7,6 +8,9 @@ from zlib import crc32
 import numpy as np
 from numpy.random import SFC64, Generator, SeedSequence
 from numpy.typing import NDArray
+
+from heinit_sim.initializers import Distribution
+from heinit_sim.weight_laws import WEIGHT_LAWS
 
 Array = NDArray[np.float64]
 
@@ -25,6 +29,8 @@ class Draws:
     n_inputs: int
     salt: tuple[int, ...]
     """Empty for common draws; four words of a condition's digest for independent ones."""
+    distribution: Distribution = "normal"
+    """Of the weights."""
 
     @property
     def n_weights(self) -> int:
@@ -49,7 +55,8 @@ class DrawnWeights:
 
     def into(self, out: Array, k: int) -> Array:
         """Draw layer k into an array of its shape, and return that."""
-        return _sample(out, self._seed, _WEIGHTS, self._trials, k, self._draws.salt)
+        fill = WEIGHT_LAWS[self._draws.distribution]
+        return _sample(out, self._seed, _WEIGHTS, self._trials, k, self._draws.salt, fill)
 
 
 def sample_weights(
@@ -102,9 +109,16 @@ def verification_rng(seed: int, name: str) -> Generator:
     return Generator(SFC64(SeedSequence(seed, spawn_key=(_VERIFICATION, crc32(name.encode())))))
 
 
-def _sample(out: Array, seed: int, tag: int, trials: range, k: int, salt: tuple[int, ...]) -> Array:
-    """Standard-normal draws into `out`, one stream per trial along its first axis."""
+def _sample(
+    out: Array,
+    seed: int,
+    tag: int,
+    trials: range,
+    k: int,
+    salt: tuple[int, ...],
+    fill: Callable[[Array, Generator], None] = WEIGHT_LAWS["normal"],
+) -> Array:
+    """Fill `out`, one stream per trial along its first axis."""
     for trial, network in zip(trials, out, strict=True):
-        rng = Generator(SFC64(SeedSequence(seed, spawn_key=(tag, trial, k, *salt))))
-        rng.standard_normal(out=network)
+        fill(network, Generator(SFC64(SeedSequence(seed, spawn_key=(tag, trial, k, *salt)))))
     return out

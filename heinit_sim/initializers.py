@@ -1,27 +1,69 @@
-"""(scale, mode, fans) -> σ²_Ω. One formula; schemes are data."""
+"""(scale, mode, fans) -> σ²_Ω, and the distribution weights are drawn from. Schemes are data."""
 
-from typing import Literal
+import math
+from typing import Literal, NamedTuple
 
-Mode = Literal["fan_in", "fan_out", "fan_avg"]
+Mode = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
+Distribution = Literal[
+    "normal", "uniform", "truncated_normal", "truncated_normal_uncorrected", "orthogonal"
+]
 
-# scheme -> (scale, mode); `scale` multiplies the variance, a gain is √scale.
-SCHEMES: dict[str, tuple[float, Mode]] = {
-    "he_normal": (2.0, "fan_in"),  # He et al. 2015, eq. 10: rectifiers
-    "xavier_normal": (1.0, "fan_avg"),  # Glorot & Bengio 2010, eq. 12
-    "lecun_normal": (1.0, "fan_in"),  # LeCun et al. 1998, sec. 4.6
+TRUNCATED_STD = 0.87962566103423978
+"""Standard deviation of N(0, 1) cut off at ±2, by which Keras and JAX divide; TensorFlow 1 and
+PyTorch's trunc_normal_ do not."""
+
+
+class Scheme(NamedTuple):
+    """What a name stands for; `scale` multiplies the variance, a gain is √scale."""
+
+    scale: float
+    mode: Mode
+    distribution: Distribution
+
+
+def _both(scale: float, mode: Mode, *names: str) -> dict[str, Scheme]:
+    """The same scheme with normal and with uniform weights, under each of its names."""
+    kinds: tuple[Distribution, ...] = ("normal", "uniform")
+    return {f"{name}_{kind}": Scheme(scale, mode, kind) for name in names for kind in kinds}
+
+
+SCHEMES: dict[str, Scheme] = {
+    **_both(2.0, "fan_in", "he", "kaiming"),  # He et al. 2015, eq. 10: rectifiers
+    **_both(1.0, "fan_avg", "xavier", "glorot"),  # Glorot & Bengio 2010, eq. 12 and 16
+    **_both(1.0, "fan_in", "lecun"),  # LeCun et al. 1998, sec. 4.6
+    "torch_linear_default": Scheme(1 / 3, "fan_in", "uniform"),  # kaiming_uniform_, a = √5
+    "keras_default": Scheme(1.0, "fan_avg", "uniform"),  # Dense: glorot_uniform
+    "jax_default": Scheme(1.0, "fan_in", "truncated_normal"),  # Flax Dense: lecun_normal
+    "orthogonal": Scheme(1.0, "fan_in", "orthogonal"),  # Saxe et al. 2014; fan: the larger one
 }
 
 
-def weight_variance(scale: float, mode: Mode, fan_in: int, fan_out: int) -> float:
-    """σ²_Ω = scale / fan, with fan = fan_in, fan_out or their mean.
+def weight_variance(
+    scale: float,
+    mode: Mode,
+    fan_in: int,
+    fan_out: int,
+    distribution: Distribution = "normal",
+) -> float:
+    """σ²_Ω = scale / fan, with fan = fan_in, fan_out, or their arithmetic or geometric mean.
 
     Args:
         scale: Factor of the variance, the square of the gain.
         mode: Which fan the variance is divided by.
         fan_in: D_k, columns of Ω_k.
         fan_out: D_{k+1}, rows of Ω_k.
+        distribution: Of the weights. Orthogonal rows or columns, whichever are fewer, of norm
+            √scale have the larger fan in place of the mode's; an uncorrected truncation loses
+            variance.
 
     Source: He et al. 2015, eq. 10 and 14; Glorot & Bengio 2010, eq. 12.
     """
-    fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
-    return scale / fan
+    if distribution == "orthogonal":
+        return scale / max(fan_in, fan_out)
+    fan = {
+        "fan_in": fan_in,
+        "fan_out": fan_out,
+        "fan_avg": (fan_in + fan_out) / 2,
+        "fan_geo_avg": math.sqrt(fan_in * fan_out),
+    }[mode]
+    return scale / fan * (TRUNCATED_STD**2 if distribution.endswith("uncorrected") else 1.0)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import Discriminator, Field, Tag
 
-from heinit_sim.initializers import SCHEMES, Mode
+from heinit_sim.initializers import SCHEMES, Distribution, Mode
 
 if TYPE_CHECKING:
     Scheme = str
@@ -106,7 +106,10 @@ ModeName = Annotated[Mode, choice("Fan to divide by, if not the scheme's", Mode)
 Gain = Annotated[
     float, described("Square root of the scale, if not the scheme's", GAIN, gt=0, le=1e6)
 ]
-Distribution = Annotated[
+WeightDistribution = Annotated[
+    Distribution, choice("How weights are drawn, if not as the scheme says", Distribution)
+]
+InputDistribution = Annotated[
     Literal["standard_normal"], described("How inputs are drawn", "standard_normal")
 ]
 Count = Annotated[int, integer("Inputs in the batch", 1, 1_000_000)]

@@ -102,7 +102,7 @@ def _kind(one: Prediction, row: Row) -> str:
 
 def _laws(one: Prediction) -> tuple[Array, Array]:
     """Mean and standard deviation over networks of log10 of the second moment of h_k."""
-    slope = homogeneous_slope(one.condition)
+    slope = homogeneous_slope(one.condition) if one.theory_kind == "exact" else None
     mean, variance = log_law(one.condition, math.nan if slope is None else slope)
     return mean / math.log(10), np.sqrt(variance) / math.log(10)
 

@@ -47,7 +47,7 @@ def predict(conditions: Iterable[Condition], n_networks: int = BESIDE_A_RUN) -> 
             condition, make_activation(condition.activation, condition.activation_options)
         )
         slope = homogeneous_slope(condition)
-        if slope is None:
+        if slope is None or condition.weight_distribution != "normal":
             predictions.append(Prediction(condition, "mean_field", wide, wide, {}, 0, None))
             continue
         quantiles, sampled = {}, n_sampled(condition, n_networks)

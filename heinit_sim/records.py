@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from heinit_sim.initializers import Distribution
+
 if TYPE_CHECKING:  # NumPy is not needed to read a config
     import numpy as np
     from matplotlib.figure import Figure
@@ -58,6 +60,8 @@ class Condition:
     """Inputs in the batch, x ~ N(0, I)."""
     target: float
     """y of the least-squares loss Σ_o (f_K,o − y)²."""
+    weight_distribution: Distribution = "normal"
+    """Of the weights, whose variance is the above."""
     bias_variance: float = 0.0
     """σ²_b of the layers 0 … K; 0 for no biases."""
 

@@ -95,6 +95,7 @@ class Init(_Model):
     scheme: kinds.SchemeName | None = kinds.or_null(kinds.SchemeName)
     mode: kinds.ModeName | None = kinds.or_null(kinds.ModeName)
     gain: kinds.Gain | None = kinds.or_null(kinds.Gain)
+    distribution: kinds.WeightDistribution | None = kinds.or_null(kinds.WeightDistribution)
     bias_variance: kinds.BiasVariance = 0.0
 
     @field_validator("scheme", "mode", "gain")
@@ -109,6 +110,16 @@ class Init(_Model):
             raise _relation(f"given beside init.variance ({value}), {way}")
         return value
 
+    @field_validator("mode", "distribution")
+    @classmethod
+    def _check_orthogonal(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("scheme") == "orthogonal":
+            fixed = "orthogonal rows or columns, of norm gain, take no"
+            raise _relation(f"given beside scheme: orthogonal ({value}); {fixed} {info.field_name}")
+        if value == "orthogonal" and info.data.get("mode") is not None:
+            raise _relation("given beside mode (orthogonal), which must then be left out")
+        return value
+
     @model_validator(mode="after")
     def _check_one(self) -> Init:
         if self.variance is None and self.scheme is None:
@@ -119,7 +130,7 @@ class Init(_Model):
 class Inputs(_Model):
     """The batch of inputs that all networks of a trial see."""
 
-    distribution: kinds.Distribution = "standard_normal"
+    distribution: kinds.InputDistribution = "standard_normal"
     count: kinds.Count = 100
 
 
@@ -145,8 +156,9 @@ class Sweep(_Model):
     init_scheme: list[kinds.SchemeName] = kinds.swept("init.scheme")
     init_mode: list[kinds.ModeName] = kinds.swept("init.mode")
     init_gain: list[kinds.Gain] = kinds.swept("init.gain")
+    init_distribution: list[kinds.WeightDistribution] = kinds.swept("init.distribution")
     init_bias_variance: list[kinds.BiasVariance] = kinds.swept("init.bias_variance")
-    inputs_distribution: list[kinds.Distribution] = kinds.swept("inputs.distribution")
+    inputs_distribution: list[kinds.InputDistribution] = kinds.swept("inputs.distribution")
     inputs_count: list[kinds.Count] = kinds.swept("inputs.count")
     loss_name: list[kinds.LossName] = kinds.swept("loss.name")
     loss_target: list[kinds.Target] = kinds.swept("loss.target")

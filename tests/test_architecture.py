@@ -12,11 +12,10 @@ from heinit_sim.schema import config_schema
 
 PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
-    {"errors", "records", "normal", "initializers", "scaled", "tails"},
-    {"activations", "documents", "kinds", "gallery", "placement", "manifest", "pairing"}
-    | {"scale_law"},
-    {"schema", "draws", "network", "quadrature", "moments", "theory", "log_law", "spread"}
-    | {"identities"},
+    {"errors", "normal", "initializers", "scaled", "tails"},
+    {"records", "activations", "documents", "kinds", "gallery", "placement", "weight_laws"},
+    {"manifest", "pairing", "scale_law", "schema", "draws", "network", "quadrature", "moments"}
+    | {"theory", "log_law", "spread", "identities"},
     {"problems", "curves", "mean_field", "chain", "steps", "verdict", "comparison"}
     | {"probes", "moment_rules", "critical", "pairs"},
     {"figures", "drafts", "predictions", "expectations", "selection", "phase", "gains"}

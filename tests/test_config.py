@@ -41,11 +41,13 @@ init:
 """
 SWEPT = GOOD + "sweep:\n  init.variance: [1, 2]\n"
 KEYS = "name, network, init, inputs, loss, sweep, trials, seed, draws, figure, expect"
+INIT_KEYS = "variance, scheme, mode, gain, distribution, bias_variance"
 NETWORK_KEYS = "depth, width, input_dim, output_dim, activation"
 PATHS = (
     "network.depth, network.width, network.input_dim, network.output_dim, network.activation, "
     "network.activation.negative_slope, init.variance, init.scheme, init.mode, init.gain, "
-    "init.bias_variance, inputs.distribution, inputs.count, loss.name, loss.target"
+    "init.distribution, init.bias_variance, inputs.distribution, inputs.count, loss.name, "
+    "loss.target"
 )
 SWEPT_KEY = f"must be one of {PATHS}"
 NAME = "must be 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
@@ -63,7 +65,7 @@ GAIN = "must be a number above 0 and at most 1000000"
 RANGE = "must be null or a list of two numbers from -1000000 to 1000000, the lower first"
 ACTIVATION_NAMES = f"must be one of {', '.join(get_args(ActivationName))}"
 ACTIVATION = f"{ACTIVATION_NAMES}, or a mapping like {{name: leaky_relu, negative_slope: 0.2}}"
-SCHEME = "must be one of he_normal, xavier_normal, lecun_normal"
+SCHEME = f"must be one of {', '.join(SCHEMES)}"
 TRY = "values to try go under sweep"
 MAPPING = "must be a mapping with the keys"
 SWEEP = "must be a mapping from dotted paths to lists of values"
@@ -246,7 +248,7 @@ BAD_LINES = [
         "scheme: he_normal\n  mode: fanin",
         (
             "8:9: error: init.mode: unknown value ('fanin'), "
-            "must be one of fan_in, fan_out, fan_avg; did you mean 'fan_in'?"
+            "must be one of fan_in, fan_out, fan_avg, fan_geo_avg; did you mean 'fan_in'?"
         ),
     ),
     (
@@ -599,7 +601,7 @@ trials: true
     assert problems_of(text) == [
         (
             "c.yaml:1:1: error: init: required key is missing, "
-            "must be a mapping with the keys variance, scheme, mode, gain, bias_variance"
+            f"must be a mapping with the keys {INIT_KEYS}"
         ),
         f"c.yaml:1:7: error: name: not a valid name ('a b'), {NAME}",
         f"c.yaml:3:3: error: network.input_dim: required key is missing, {DIM}",
@@ -636,7 +638,7 @@ def test_a_section_that_is_required_cannot_come_from_the_sweep() -> None:
     assert problems_of(changed("init:\n  variance: 0.5\n", "", SWEPT)) == [
         (
             "c.yaml:1:1: error: init: required key is missing, "
-            "must be a mapping with the keys variance, scheme, mode, gain, bias_variance"
+            f"must be a mapping with the keys {INIT_KEYS}"
         )
     ]
 
@@ -1062,7 +1064,7 @@ PROPERTIES = {
     "": KEYS,
     "Network": NETWORK_KEYS,
     "Activation": "name, negative_slope",
-    "Init": "variance, scheme, mode, gain, bias_variance",
+    "Init": "variance, scheme, mode, gain, distribution, bias_variance",
     "Inputs": "distribution, count",
     "Loss": "name, target",
     "Sweep": PATHS,

@@ -24,7 +24,7 @@ def condition(
     target: float = 0.0,
 ) -> Condition:
     variances = (variance,) * (len(widths) - 1)
-    return Condition(0, {}, widths, activation, {}, variances, 1, target, bias_variance)
+    return Condition(0, {}, widths, activation, {}, variances, 1, target, "normal", bias_variance)
 
 
 @pytest.mark.parametrize("name", ["tanh", "gelu", "sigmoid", "relu"])

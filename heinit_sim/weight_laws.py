@@ -1,0 +1,51 @@
+"""Weights of variance 1 in each of the distributions that schemes name."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from heinit_sim.initializers import TRUNCATED_STD, Distribution
+
+Array = NDArray[np.float64]
+
+
+def _normal(out: Array, rng: Generator) -> None:
+    rng.standard_normal(out=out)
+
+
+def _uniform(out: Array, rng: Generator) -> None:
+    """Between ±√3."""
+    rng.random(out=out)
+    out -= 0.5
+    out *= np.sqrt(12.0)
+
+
+def _truncated_normal(out: Array, rng: Generator) -> None:
+    """A normal number that is drawn again beyond two standard deviations, then widened."""
+    rng.standard_normal(out=out)
+    while (beyond := np.abs(out) > 2).any():
+        out[beyond] = rng.standard_normal(np.count_nonzero(beyond))
+    out /= TRUNCATED_STD
+
+
+def _orthogonal(out: Array, rng: Generator) -> None:
+    """Haar measure: rows or columns, whichever are fewer, are orthogonal and of equal norm.
+
+    Source: Mezzadri 2007, How to generate random matrices from the classical compact groups.
+    """
+    fewer, more = sorted(out.shape)
+    q, r = np.linalg.qr(rng.standard_normal((more, fewer)))
+    q *= np.copysign(np.sqrt(more), np.diagonal(r))  # else the law of q leans on how QR is done
+    out[...] = q if out.shape == q.shape else q.T
+
+
+WEIGHT_LAWS: dict[Distribution, Callable[[Array, Generator], None]] = {
+    "normal": _normal,
+    "uniform": _uniform,
+    "truncated_normal": _truncated_normal,
+    "truncated_normal_uncorrected": _truncated_normal,
+    "orthogonal": _orthogonal,
+}
+"""Distribution -> what fills Ω_k/σ_k, (fan_out, fan_in), with numbers of mean 0 and variance 1."""
