@@ -10,9 +10,11 @@ from threadpoolctl import threadpool_limits
 
 from heinit_sim.activations import make_activation
 from heinit_sim.draws import Draws, keeps_weights
+from heinit_sim.initializers import Distribution
 from heinit_sim.predictions import BESIDE_A_RUN, homogeneous_slope, n_sampled
 from heinit_sim.records import MEASURES, Condition, SweepConfig
 from heinit_sim.sweep import block_size, plan_passes
+from heinit_sim.weight_laws import WEIGHT_LAWS
 
 # An interpreter with NumPy and matplotlib loaded and a figure drawn, seen on 64-bit Linux.
 _BASE_BYTES = 130 * 2**20
@@ -44,9 +46,9 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
     passes = dict.fromkeys(plan_passes(config))
     draws = dict.fromkeys(p.draws for p in passes)
     size = min(block_size(config), config.trials)
-    per_normal, per_product, per_element = _probe()
+    per_product, per_element = _probe()
     redraws = {d: 1 if keeps_weights(d, size) else 2 for d in draws}
-    seconds = sum(redraws[d] * d.n_weights * per_normal for d in draws)
+    seconds = sum(redraws[d] * d.n_weights * _weight_seconds(d.distribution) for d in draws)
     for network_pass in passes:
         inputs = network_pass.draws.n_inputs
         units = sum(network_pass.draws.widths) * inputs
@@ -77,7 +79,7 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
 
 
 def _has_law(condition: Condition) -> bool:
-    return homogeneous_slope(condition) is not None
+    return homogeneous_slope(condition) is not None and condition.weight_distribution == "normal"
 
 
 def _block_bytes(draws: Draws, size: int) -> int:
@@ -87,15 +89,23 @@ def _block_bytes(draws: Draws, size: int) -> int:
     return size * (8 * weights + 6 * 8 * units + sum(draws.widths) * draws.n_inputs)
 
 
-def _probe() -> tuple[float, float, float]:
-    """Seconds per normal draw, per multiply-add of a matrix product and per elementwise step."""
+@cache
+def _weight_seconds(distribution: Distribution) -> float:
+    """Seconds per weight drawn."""
+    rng = np.random.Generator(np.random.SFC64(0))
+    out = np.empty((100, 100))
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _best_seconds(lambda: WEIGHT_LAWS[distribution](out, rng)) / out.size
+
+
+def _probe() -> tuple[float, float]:
+    """Seconds per multiply-add of a matrix product and per elementwise step."""
     rng = np.random.Generator(np.random.SFC64(0))
     a = rng.standard_normal((100, 100))
     with threadpool_limits(limits=1, user_api="blas"):
-        normal = _best_seconds(lambda: rng.standard_normal(a.size)) / a.size
         product = _best_seconds(lambda: a @ a) / a.size / len(a)
         element = _best_seconds(lambda: np.maximum(a, 0.0)) / a.size
-    return normal, product, element
+    return product, element
 
 
 @cache

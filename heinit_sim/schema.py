@@ -114,10 +114,9 @@ class Init(_Model):
     @classmethod
     def _check_orthogonal(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and info.data.get("scheme") == "orthogonal":
-            fixed = "orthogonal rows or columns, of norm gain, take no"
-            raise _relation(f"given beside scheme: orthogonal ({value}); {fixed} {info.field_name}")
+            raise _relation(f"not for scheme: orthogonal ({value}), must be left out")
         if value == "orthogonal" and info.data.get("mode") is not None:
-            raise _relation("given beside mode (orthogonal), which must then be left out")
+            raise _relation("takes no init.mode (orthogonal), which must be left out")
         return value
 
     @model_validator(mode="after")

@@ -1351,3 +1351,34 @@ init: {{variance: 1}}
     else:
         with pytest.raises(ConfigError, match="must be 0 or at least 1e-06 in size"):
             parse_config(text)
+
+
+@pytest.mark.parametrize(
+    ("init", "message"),
+    [
+        (
+            "{scheme: orthogonal, mode: fan_out}",
+            "6:34: error: init.mode: not for scheme: orthogonal (fan_out), must be left out",
+        ),
+        (
+            "{scheme: he_normal, mode: fan_out, distribution: orthogonal}",
+            "6:56: error: init.distribution: takes no init.mode (orthogonal), which must be left out",
+        ),
+    ],
+)
+def test_orthogonal_weights_take_no_fan(init: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(changed("init:\n  variance: 0.5\n", f"init: {init}\n"), "c.yaml")
+    assert caught.value.problems == [f"c.yaml:{message}"]
+
+
+def test_a_distribution_may_be_given_beside_a_variance_or_in_place_of_the_schemes() -> None:
+    given = {
+        "{variance: 0.5}": "normal",
+        "{variance: 0.5, distribution: uniform}": "uniform",
+        "{scheme: torch_linear_default}": "uniform",
+        "{scheme: he_normal, distribution: truncated_normal}": "truncated_normal",
+    }
+    for init, expected in given.items():
+        config = parse_config(changed("init:\n  variance: 0.5\n", f"init: {init}\n"))
+        assert config.conditions[0].weight_distribution == expected
