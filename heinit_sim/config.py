@@ -14,7 +14,8 @@ from heinit_sim.errors import ConfigError
 from heinit_sim.initializers import SCHEMES, Distribution, weight_variance
 from heinit_sim.problems import Keys
 from heinit_sim.records import Condition, Expectation, FigureConfig, SweepConfig
-from heinit_sim.schema import Config, Network, Sweep, config_schema
+from heinit_sim.schema import Config, Sweep, config_schema
+from heinit_sim.sections import Network
 from heinit_sim.selection import expectations, select
 
 __all__ = ["Override", "config_schema", "load_config", "parse_config", "parse_override"]

@@ -1,146 +1,32 @@
-"""What a config may hold, as typed models; their JSON Schema."""
+"""What a config may hold as a whole, as a typed model; its JSON Schema."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
     ValidationInfo,
     create_model,
     field_validator,
-    model_serializer,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from heinit_sim import kinds
+from heinit_sim.sections import (
+    ActivationField,
+    Init,
+    Inputs,
+    Loss,
+    Network,
+    Section,
+    relation,
+)
 
 
-def _relation(text: str, *at: int) -> PydanticCustomError:
-    """Values that do not go together; `at` leads from the field to the one to blame."""
-    return PydanticCustomError("relation", "{text}", {"text": text, "at": at})
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
-
-
-class Activation(_Model):
-    """An activation function with its options."""
-
-    name: Annotated[kinds.ActivationName, kinds.choice("The function", kinds.ActivationName)]
-    negative_slope: kinds.Slope | None = kinds.or_null(kinds.Slope, validate_default=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: object) -> object:
-        return value if isinstance(value, dict | Activation) else {"name": value}
-
-    @field_validator("negative_slope")
-    @classmethod
-    def _check_slope(cls, slope: float | None, info: ValidationInfo) -> float | None:
-        name = info.data.get("name", "leaky_relu")
-        if slope is not None and name != "leaky_relu":
-            raise _relation(f"{name} has no such option ({slope}), must be left out")
-        if slope and abs(slope) < kinds.SMALLEST_SLOPE:
-            raise _relation(
-                f"too small ({slope}), must be 0 or at least {kinds.SMALLEST_SLOPE} in size"
-            )
-        return kinds.LEAKY_SLOPE if slope is None and name == "leaky_relu" else slope
-
-    @property
-    def options(self) -> dict[str, float]:
-        """What the function takes besides its name."""
-        return {} if self.negative_slope is None else {"negative_slope": self.negative_slope}
-
-    @model_serializer
-    def _plain(self) -> str | dict[str, object]:
-        return {"name": self.name, **self.options} if self.options else self.name
-
-
-ActivationField = Annotated[
-    Activation, kinds.described("Activation of the hidden layers", kinds.ACTIVATION)
-]
-
-
-class Network(_Model):
-    """A fully connected network with K hidden layers."""
-
-    depth: kinds.Depth
-    width: kinds.Width
-    input_dim: kinds.InputDim
-    output_dim: kinds.OutputDim = 1
-    activation: ActivationField = Activation(name=kinds.DEFAULT_ACTIVATION)
-
-    @field_validator("width")
-    @classmethod
-    def _check_width(cls, width: int | list[int], info: ValidationInfo) -> int | list[int]:
-        depth = info.data.get("depth")
-        if isinstance(width, list) and depth is not None and len(width) != depth:
-            raise _relation(
-                f"wrong length ({len(width)}), must be one for each of the {depth} layers"
-            )
-        return width
-
-
-class Init(_Model):
-    """How weights are drawn: their variance itself, or a scheme that takes it from the fans."""
-
-    variance: kinds.Variance | None = kinds.or_null(kinds.Variance)
-    scheme: kinds.SchemeName | None = kinds.or_null(kinds.SchemeName)
-    mode: kinds.ModeName | None = kinds.or_null(kinds.ModeName)
-    gain: kinds.Gain | None = kinds.or_null(kinds.Gain)
-    distribution: kinds.WeightDistribution | None = kinds.or_null(kinds.WeightDistribution)
-    bias_variance: kinds.BiasVariance = 0.0
-
-    @field_validator("scheme", "mode", "gain")
-    @classmethod
-    def _check_alone(cls, value: object, info: ValidationInfo) -> object:
-        if value is not None and info.data.get("variance") is not None:
-            way = (
-                "must be left out; init.variance already is the variance, no fan or gain enters it"
-            )
-            if info.field_name == "scheme":
-                way = "must be the one or the other; null takes one back"
-            raise _relation(f"given beside init.variance ({value}), {way}")
-        return value
-
-    @field_validator("mode", "distribution")
-    @classmethod
-    def _check_orthogonal(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and info.data.get("scheme") == "orthogonal":
-            raise _relation(f"not for scheme: orthogonal ({value}), must be left out")
-        if value == "orthogonal" and info.data.get("mode") is not None:
-            raise _relation("takes no init.mode (orthogonal), which must be left out")
-        return value
-
-    @model_validator(mode="after")
-    def _check_one(self) -> Init:
-        if self.variance is None and self.scheme is None:
-            raise _relation("no variance is given, must have either variance or scheme")
-        return self
-
-
-class Inputs(_Model):
-    """The batch of inputs that all networks of a trial see."""
-
-    distribution: kinds.InputDistribution = "standard_normal"
-    count: kinds.Count = 100
-
-
-class Loss(_Model):
-    """The loss whose gradient is sent back."""
-
-    name: kinds.LossName = "least_squares"
-    target: kinds.Target = 0.0
-
-
-class Sweep(_Model):
+class Sweep(Section):
     """Values to try, by dotted path; several paths make a grid, the last varying fastest."""
 
     network_depth: list[kinds.Depth] = kinds.swept("network.depth")
@@ -169,32 +55,32 @@ class Sweep(_Model):
         for index, value in enumerate(values):
             first = seen.setdefault(tuple(value) if isinstance(value, list) else value, index)
             if first != index:
-                raise _relation(f"the same as value {first + 1}, must be distinct", index)
+                raise relation(f"the same as value {first + 1}, must be distinct", index)
         return values
 
     @field_validator("network_activation_negative_slope")
     @classmethod
     def _check_apart(cls, slopes: list[float], info: ValidationInfo) -> list[float]:
         if info.data.get("network_activation"):
-            raise _relation("inside network.activation, which is swept too, must be swept alone")
+            raise relation("inside network.activation, which is swept too, must be swept alone")
         return slopes
 
 
 if TYPE_CHECKING:
 
-    class When(_Model):
+    class When(Section):
         """Values by dotted path that select conditions; each path that can be swept."""
 else:
     _KINDS = {name: (f.alias, *get_args(f.annotation)) for name, f in Sweep.model_fields.items()}
     When = create_model(
         "When",
-        __base__=_Model,
+        __base__=Section,
         __doc__="Values by dotted path that select conditions; each path that can be swept.",
         **{name: (kind, kinds.when(kind, path)) for name, (path, kind) in _KINDS.items()},
     )
 
 
-class Expectation(_Model):
+class Expectation(Section):
     """What must come out, and in which conditions."""
 
     forward: kinds.ForwardWord | None = kinds.or_null(kinds.ForwardWord)
@@ -207,7 +93,7 @@ class Expectation(_Model):
     @model_validator(mode="after")
     def _check_any(self) -> Expectation:
         if (self.forward, self.backward, self.max_decades_per_layer) == (None, None, None):
-            raise _relation(
+            raise relation(
                 "nothing is expected, must have forward, backward or max_decades_per_layer"
             )
         return self
@@ -221,7 +107,7 @@ Expect = Annotated[
 ]
 
 
-class Figure(_Model):
+class Figure(Section):
     """What the figure shows."""
 
     quantity: Annotated[kinds.Quantity, kinds.choice("What is drawn", kinds.Quantity)] = "variance"
@@ -232,11 +118,11 @@ class Figure(_Model):
     @classmethod
     def _check_order(cls, decades: list[float] | None) -> list[float] | None:
         if decades is not None and decades[0] >= decades[1]:
-            raise _relation(f"not a range ({decades}), must have the lower number first")
+            raise relation(f"not a range ({decades}), must have the lower number first")
         return decades
 
 
-class Config(_Model):
+class Config(Section):
     """One experiment: a network, how its weights are drawn, and what to vary."""
 
     name: Annotated[

@@ -14,15 +14,17 @@ PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
     {"errors", "normal", "initializers", "scaled", "tails"},
     {"records", "activations", "documents", "kinds", "gallery", "placement", "weight_laws"},
-    {"manifest", "pairing", "scale_law", "schema", "draws", "network", "quadrature", "moments"}
+    {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
     | {"theory", "log_law", "spread", "identities"},
-    {"problems", "curves", "mean_field", "chain", "steps", "verdict", "comparison"}
+    {"schema", "curves", "mean_field", "chain", "steps", "verdict", "comparison"}
     | {"probes", "moment_rules", "critical", "pairs"},
-    {"figures", "drafts", "predictions", "expectations", "selection", "phase", "gains"}
+    {"figures", "problems", "predictions", "expectations", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities"},
-    {"config", "sweep", "tables", "exports", "checks", "verification", "phase_labels"},
-    {"cost", "outputs", "reports", "identity_tables", "prediction_tables"}
+    {"drafts", "selection", "sweep", "tables", "exports", "checks", "verification"}
+    | {"phase_labels"},
+    {"config", "cost", "reports", "identity_tables", "prediction_tables"}
     | {"phase_tables", "phase_figures", "gain_tables"},
+    {"outputs"},
     {"terminal"},
     {"shell", "outcome"},
     {"cli", "analysis"},
@@ -34,7 +36,7 @@ EXCEPTIONS = {("records", "figures")}
 # Words that belong to one room (or, for NumPy and matplotlib, to the rooms that may load them).
 HOMES = {
     r"^\s*(import|from) yaml\b": {"documents"},
-    r"\bpydantic\b": {"kinds", "schema", "problems", "selection"},
+    r"\bpydantic\b": {"kinds", "sections", "schema", "problems", "selection"},
     r"\bnp\.maximum\(z": {"activations"},
     r"\bSeedSequence\(": {"draws"},
     r"\bThreadPoolExecutor\(": {"sweep"},

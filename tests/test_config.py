@@ -1362,7 +1362,7 @@ init: {{variance: 1}}
         ),
         (
             "{scheme: he_normal, mode: fan_out, distribution: orthogonal}",
-            "6:56: error: init.distribution: takes no init.mode (orthogonal), which must be left out",
+            "6:56: error: init.distribution: takes no init.mode (orthogonal), must be left out",
         ),
     ],
 )

@@ -33,7 +33,8 @@ def test_time_grows_with_the_work_and_shrinks_with_threads() -> None:
 
 
 def test_weights_that_are_not_kept_cost_a_second_draw(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cost_module, "_probe", lambda: (1.0, 0.0, 0.0))  # a second per normal draw
+    monkeypatch.setattr(cost_module, "_probe", lambda: (0.0, 0.0))
+    monkeypatch.setattr(cost_module, "_weight_seconds", lambda _: 1.0)
     kept = cost().seconds
     monkeypatch.setattr(draws, "_KEPT_BYTES", 0)
     n_weights = 50 * 100**2 + 100  # of 51 layers, D = 100 and one output
@@ -53,7 +54,8 @@ def test_weights_that_are_not_kept_cost_a_second_draw(monkeypatch: pytest.Monkey
 def test_every_shape_with_a_law_costs_the_layers_of_its_sampled_networks(
     sweep: str, layers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cost_module, "_probe", lambda: (0.0, 0.0, 0.0))
+    monkeypatch.setattr(cost_module, "_probe", lambda: (0.0, 0.0))
+    monkeypatch.setattr(cost_module, "_weight_seconds", lambda _: 0.0)
     monkeypatch.setattr(cost_module, "_SECONDS_PER_SAMPLE", 0.0)
     without = cost(sweep=sweep).seconds
     monkeypatch.setattr(cost_module, "_SECONDS_PER_SAMPLE", 1.0)
