@@ -14,13 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from heinit_sim.activations import Activation, make_activation
-from heinit_sim.draws import (
-    Draws,
-    sample_biases,
-    sample_inputs,
-    sample_weights,
-)
+from heinit_sim.activations import make_activation
+from heinit_sim.draws import Draws, sample_biases, sample_inputs, sample_weights
 from heinit_sim.errors import FloatRangeError
 from heinit_sim.moments import joined, log10_moments, outer_moments, taken, unit_moments
 from heinit_sim.network import (
@@ -63,10 +58,6 @@ class NetworkPass:
     stds: tuple[float, ...]
     bias_std: float
     target: float
-
-    def make_activation(self) -> Activation:
-        """Its activation function."""
-        return make_activation(self.activation, dict(self.activation_options))
 
 
 @dataclass(frozen=True)
@@ -227,7 +218,8 @@ def _measure(
     network_pass: NetworkPass, weights: Weights, x: Array, biases: Sequence[Array] | None
 ) -> Measured:
     """Forward, loss, backward; the moments of all five quantities on the way."""
-    activation = network_pass.make_activation()
+    options = dict(network_pass.activation_options)
+    activation = make_activation(network_pass.activation, options)
     homogeneous = activation.negative_slope is not None and biases is None
     layers, derivatives = [], []
     for forward in iter_forward(weights, network_pass.stds, x, activation, biases):

@@ -362,7 +362,7 @@ def test_verify_shows_every_identity_and_ends_with_zero_if_they_hold(small: Path
 
 
 def test_verify_ends_with_exit_code_three_where_an_initialiser_is_wrong(small: Path) -> None:
-    wrong = "initializers.weight_variance = lambda scale, mode, fan_in, fan_out: scale / fan_in"
+    wrong = "initializers.weight_variance = lambda scale, mode, fan_in, fan_out, *_: scale / fan_in"
     code = (
         f"from heinit_sim import initializers; {wrong}; import heinit_sim.__main__ as m; m.main()"
     )
