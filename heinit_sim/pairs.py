@@ -5,16 +5,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.quadrature import average
+from heinit_sim.quadrature import END, POWERS, UNITS, average, panels
 
 Array = NDArray[np.float64]
 
-# As for one Gaussian: the density beyond ±10 holds 1e-23, and an activation has its features at
-# kinks and at powers of two of the pre-activation.
-_END = 10.0
-_UNITS = np.arange(-_END, _END + 1)
-_POWERS = 2.0 ** np.arange(-3, 41)
-_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 _ROWS = 64  # inner integrals at a time: their nodes stay in the cache
 
 
@@ -39,31 +33,22 @@ def pair_average(
         both = (*kinks, *(-kink for kink in kinks))
         return float(average(lambda u: g(u) * g(c * u), np.array(q), both))
     features = _features(root, kinks)
-    edges = [_UNITS, features]
+    edges = [UNITS, features]
     if c != 0:
-        smoothed = np.array([0.0, *kinks])[:, np.newaxis] / root / c + s / c * _UNITS
+        smoothed = np.array([0.0, *kinks])[:, np.newaxis] / root / c + s / c * UNITS
         edges += [features / c, smoothed.ravel()]
-    z1, outer = _panels(np.concatenate(edges)[np.newaxis])
+    z1, outer = panels(np.concatenate(edges)[np.newaxis])
     z1, outer = z1[outer > 0], outer[outer > 0]
     inner = np.empty_like(z1)
     for start in range(0, len(z1), _ROWS):
         rows = z1[start : start + _ROWS, np.newaxis]
-        units = np.broadcast_to(_UNITS, (len(rows), len(_UNITS)))
-        z2, weights = _panels(np.concatenate([units, (features - c * rows) / s], axis=1))
+        units = np.broadcast_to(UNITS, (len(rows), len(UNITS)))
+        z2, weights = panels(np.concatenate([units, (features - c * rows) / s], axis=1))
         inner[start : start + _ROWS] = np.vecdot(weights, g(root * (c * rows + s * z2)))
     return float(np.vecdot(outer, g(root * z1) * inner))
 
 
 def _features(root: float, kinks: tuple[float, ...]) -> Array:
     """Where g changes, on the scale of z, as far as two Gaussians reach."""
-    powers = _POWERS[root * 2 * _END > _POWERS]
+    powers = POWERS[root * 2 * END > POWERS]
     return np.concatenate([powers, -powers, kinks, [0.0]]) / root
-
-
-def _panels(edges: Array) -> tuple[Array, Array]:
-    """Gauss–Legendre nodes and weights of the normal average, (n, n_nodes), from panel edges."""
-    edges = np.sort(np.clip(edges, -_END, _END), axis=1)
-    middle, half = (edges[:, 1:] + edges[:, :-1]) / 2, (edges[:, 1:] - edges[:, :-1]) / 2
-    z = (middle[..., np.newaxis] + half[..., np.newaxis] * _POINTS).reshape(len(edges), -1)
-    weights = (half[..., np.newaxis] * _WEIGHTS).reshape(len(edges), -1)
-    return z, weights * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)

@@ -17,9 +17,9 @@ Array = NDArray[np.float64]
 # The normal density beyond ±10 holds 1e-23. Panels end at every unit of z, at every kink, and at
 # powers of two of the pre-activation: an activation has its features at a pre-activation of about
 # 1, wherever that lies on the scale of z.
-_END = 10.0
-_UNITS = np.arange(-_END, _END + 1)
-_POWERS = 2.0 ** np.arange(-3, 41)
+END = 10.0
+UNITS = np.arange(-END, END + 1)
+POWERS = 2.0 ** np.arange(-3, 41)
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 _TOGETHER = 256  # values of q at a time: their nodes stay in the cache
 
@@ -67,13 +67,18 @@ def layer_moments(activation: Activation, q: Array) -> LayerMoments:
 
 
 def _nodes(root: Array, kinks: tuple[float, ...]) -> tuple[Array, Array]:
-    """Nodes z and weights of E[·] for each √q, (n, n_nodes): Gauss–Legendre, panel by panel."""
-    features = np.concatenate([_POWERS, -_POWERS, kinks, [0.0]]) / root[:, np.newaxis]
-    units = np.broadcast_to(_UNITS, (len(root), len(_UNITS)))
-    edges = np.sort(np.concatenate([units, np.clip(features, -_END, _END)], axis=1), axis=1)
+    """Nodes z and weights of E[·] for each √q, (n, n_nodes)."""
+    features = np.concatenate([POWERS, -POWERS, kinks, [0.0]]) / root[:, np.newaxis]
+    units = np.broadcast_to(UNITS, (len(root), len(UNITS)))
+    return panels(np.concatenate([units, features], axis=1))
+
+
+def panels(edges: Array) -> tuple[Array, Array]:
+    """Gauss–Legendre nodes and weights of the normal average, (n, n_nodes), from panel edges."""
+    edges = np.sort(np.clip(edges, -END, END), axis=1)
     middle, half = (edges[:, 1:] + edges[:, :-1]) / 2, (edges[:, 1:] - edges[:, :-1]) / 2
-    z = (middle[..., np.newaxis] + half[..., np.newaxis] * _POINTS).reshape(len(root), -1)
-    weights = (half[..., np.newaxis] * _WEIGHTS).reshape(len(root), -1)
+    z = (middle[..., np.newaxis] + half[..., np.newaxis] * _POINTS).reshape(len(edges), -1)
+    weights = (half[..., np.newaxis] * _WEIGHTS).reshape(len(edges), -1)
     return z, weights * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
 
 
