@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 import yaml
 
 from heinit_sim.errors import ConfigError
+from heinit_sim.scalars import NUMBER, plain_scalar
 
 Keys = tuple[str | int, ...]
 """Way to a value: keys of mappings and indices of lists."""
@@ -25,16 +25,6 @@ MAX_DEPTH = 20
 MAX_NODES = 200_000  # a list of 100,000 widths is a legal config
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
-_NUMBER = re.compile(r"([-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+))(?:[eE][-+]?[0-9]+)?")
-_WORDS: dict[str, object] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), math.inf),
-    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
-    **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
-}
 
 
 @dataclass(frozen=True)
@@ -137,22 +127,6 @@ def _mark(mark: Any) -> Mark:
     return (mark.line + 1, mark.column + 1) if mark else (1, 1)
 
 
-def _scalar(event: yaml.ScalarEvent) -> object:
-    """The value of a scalar by YAML 1.2; what only YAML 1.1 takes for a number stays text."""
-    text = event.value
-    if not event.implicit[0]:  # quoted
-        return text
-    if text in _WORDS:
-        return _WORDS[text]
-    match = _NUMBER.fullmatch(text)
-    if not match:
-        return text
-    number = float(text)
-    if math.isinf(number) or (number == 0 and re.search("[1-9]", match[1])):
-        return text  # no float is near it
-    return int(text) if _INTEGER.fullmatch(text) else number
-
-
 class _Builder:
     """Builds the value of a `Document` from the events of its text."""
 
@@ -199,7 +173,7 @@ class _Builder:
         self.document.values[keys] = _mark(event.start_mark)
         self.check(event, keys)
         if isinstance(event, yaml.ScalarEvent):
-            return _scalar(event)
+            return plain_scalar(event.value) if event.implicit[0] else event.value  # else quoted
         if isinstance(event, yaml.SequenceStartEvent):
             return self.sequence(keys)
         if isinstance(event, yaml.MappingStartEvent):
@@ -264,4 +238,4 @@ _Dumper.add_representer(
     ),
 )
 # PyYAML takes "1e-3" for text and would leave it unquoted.
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+.0123456789"))
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", NUMBER, list("-+.0123456789"))
