@@ -8,10 +8,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from heinit_sim import documents, problems
+from heinit_sim import documents, layer_laws, problems
 from heinit_sim.drafts import Draft, Override, Tree, holds, parse_override, with_value
 from heinit_sim.errors import ConfigError
-from heinit_sim.initializers import SCHEMES, Distribution, weight_variance
 from heinit_sim.problems import Keys
 from heinit_sim.records import Condition, Expectation, FigureConfig, SweepConfig
 from heinit_sim.schema import Config, Sweep, config_schema
@@ -94,10 +93,14 @@ def _checked(draft: Draft) -> Iterator[Checked]:
                     draft.report(keys, misfit.text, of_key=misfit.of_key)
         else:
             n_layers += config.network.depth + 1
-            variances = _weight_variances(config)
+            network = config.network
+            variances = layer_laws.weight_variances(
+                config.init, _widths(network), network.activation
+            )
             if not all(0 < variance < math.inf for variance in set(variances)):
-                text = f"too small ({config.init.gain}), must leave a variance above 0"
-                draft.report(_tried(("init", "gain"), point), text)
+                key = "gain" if config.init.scale is None else "scale"
+                text = f"too small ({getattr(config.init, key)}), must leave a variance above 0"
+                draft.report(_tried(("init", key), point), text)
             yield point, config, variances
         if n_layers > MAX_LAYERS:
             text = f"too many layers, must be at most {MAX_LAYERS} in all conditions together"
@@ -133,18 +136,6 @@ def _widths(network: Network) -> tuple[int, ...]:
     return (network.input_dim, *hidden, network.output_dim)
 
 
-def _weight_variances(config: Config) -> tuple[float, ...]:
-    init, fans = config.init, list(itertools.pairwise(_widths(config.network)))
-    if init.variance is not None:
-        return (init.variance,) * len(fans)
-    assert init.scheme is not None  # the model wants one of the two
-    scheme = SCHEMES[init.scheme]
-    scale = scheme.scale if init.gain is None else init.gain**2
-    mode, law = init.mode or scheme.mode, _distribution(config)
-    variances = {fan: weight_variance(scale, mode, *fan, law) for fan in set(fans)}
-    return tuple(variances[fan] for fan in fans)
-
-
 def _selected(draft: Draft, points: Sequence[Config], hint: str) -> list[tuple[int, ...]]:
     """The conditions that each expectation is about; problems where there are none."""
     given = draft.tree.get("expect", [])
@@ -157,11 +148,6 @@ def _selected(draft: Draft, points: Sequence[Config], hint: str) -> list[tuple[i
             for unmatched in found:
                 draft.report((*keys, "when", *unmatched.keys), unmatched.text + hint)
     return selected
-
-
-def _distribution(config: Config) -> Distribution:
-    init = config.init
-    return init.distribution or (SCHEMES[init.scheme].distribution if init.scheme else "normal")
 
 
 def _sweep_config(
@@ -207,7 +193,7 @@ def _condition(
         activation=activation.name,
         activation_options=activation.options,
         weight_variances=variances,
-        weight_distribution=_distribution(config),
+        weight_distribution=layer_laws.distribution(config.init),
         bias_variance=config.init.bias_variance,
         n_inputs=config.inputs.count,
         target=config.loss.target,

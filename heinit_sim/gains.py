@@ -12,21 +12,13 @@ import numpy as np
 
 from heinit_sim.activations import ACTIVATIONS, Activation, make_activation
 from heinit_sim.errors import ConfigError
+from heinit_sim.gain_constants import GainWord, squared_gain
 from heinit_sim.quadrature import layer_moments
 
 LAYERS = 50
 LEAKY_SLOPE = 0.01
 """The slope below zero that PyTorch and this package give leaky_relu by default."""
 
-# Of `torch.nn.init.calculate_gain`; it knows no other activation of ours.
-PYTORCH: dict[str, float] = {
-    "linear": 1.0,
-    "sigmoid": 1.0,
-    "tanh": 5 / 3,
-    "relu": math.sqrt(2.0),
-    "leaky_relu": math.sqrt(2 / (1 + LEAKY_SLOPE**2)),
-    "selu": 3 / 4,
-}
 # Brock et al. 2021 publish these for their convention; samples gave them.
 PUBLISHED: dict[str, float] = {"relu": 1.7140, "gelu": 1.7015, "silu": 1.7881}
 
@@ -40,7 +32,7 @@ class Convention:
     remark: str
 
 
-CONVENTIONS: dict[str, Convention] = {
+CONVENTIONS: dict[GainWord, Convention] = {
     "second_moment": Convention(
         "1/√E[a²]",
         "He et al. 2015, Delving Deep into Rectifiers, sec. 2.2, for any activation",
@@ -63,7 +55,7 @@ CONVENTIONS: dict[str, Convention] = {
 class Gain:
     """A gain, and what becomes of both passes with it, from pre-activations of variance 1 on."""
 
-    convention: str
+    convention: GainWord
     """Key of `CONVENTIONS`."""
     value: float
     forward: float
@@ -108,11 +100,7 @@ def gains_of(name: str) -> Gains:
     options = {"negative_slope": LEAKY_SLOPE} if name == "leaky_relu" else {}
     activation = make_activation(name, options)
     moments = layer_moments(activation, np.array(1.0))
-    values = {
-        "second_moment": 1 / math.sqrt(float(moments.second)),
-        "std": 1 / math.sqrt(float(moments.variance)),
-        "pytorch": PYTORCH.get(name),
-    }
+    squares = {word: squared_gain(word, name, options) for word in CONVENTIONS}
     return Gains(
         activation=name,
         options=options,
@@ -121,7 +109,7 @@ def gains_of(name: str) -> Gains:
         second_moment=float(moments.second),
         slope=float(moments.slope),
         gains=tuple(
-            _gain(activation, convention, value) for convention, value in values.items() if value
+            _gain(activation, word, math.sqrt(square)) for word, square in squares.items() if square
         ),
     )
 
@@ -131,7 +119,7 @@ def all_gains() -> list[Gains]:
     return [gains_of(name) for name in ACTIVATIONS]
 
 
-def _gain(activation: Activation, convention: str, value: float) -> Gain:
+def _gain(activation: Activation, convention: GainWord, value: float) -> Gain:
     """Follow the length map through the layers, and the gradient back through them."""
     q, lengths, factors = 1.0, [], []
     for _ in range(LAYERS):

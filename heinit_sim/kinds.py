@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import Discriminator, Field, Tag
 
-from heinit_sim.initializers import SCHEMES, Distribution, Mode
+from heinit_sim.gain_constants import GainWord, Nonlinearity
+from heinit_sim.initializers import SCHEMES, Mode
 
 if TYPE_CHECKING:
     Scheme = str
@@ -30,6 +31,14 @@ ActivationName = Literal[
     "mish",
     "softplus",
     "relu6",
+]
+DistributionName = Literal[
+    "normal",
+    "uniform",
+    "truncated_normal",
+    "truncated_normal_uncorrected",
+    "untruncated_normal",
+    "orthogonal",
 ]
 Quantity = Literal["variance", "second_moment", "std"]
 Draws = Literal["common", "independent"]
@@ -75,7 +84,12 @@ def when(kind: Any, path: str) -> Any:
 NAME = "1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
 WIDTH = "an integer from 1 to 65536, or a list of one for each hidden layer"
 SLOPE = "a number from -1000 to 1000"
-GAIN = "a number above 0 and at most 1000000"
+GAIN = f"a number above 0 and at most 1000000, or one of {', '.join(get_args(GainWord))}"
+SCALE = "a number above 0 and at most 1e12"
+NONLINEARITY = (
+    f"one of {', '.join(get_args(Nonlinearity))}, which PyTorch knows; for any other activation "
+    "give gain: second_moment"
+)
 RANGE = "null or a list of two numbers from -1000000 to 1000000, the lower first"
 SWEEP = "a mapping from dotted paths to lists of values"
 ACTIVATION = (
@@ -103,11 +117,24 @@ Variance = Annotated[float, described("Variance of all weights, σ²_Ω", "a num
 BiasVariance = Annotated[float, described("Variance of all biases, σ²_b", BIAS, ge=0)]
 SchemeName = Annotated[Scheme, described("How fans set σ²_Ω", f"one of {', '.join(SCHEMES)}")]
 ModeName = Annotated[Mode, choice("Fan to divide by, if not the scheme's", Mode)]
+Scale = Annotated[
+    float, described("Factor of the variance in variance_scaling, 1", SCALE, gt=0, le=1e12)
+]
 Gain = Annotated[
-    float, described("Square root of the scale, if not the scheme's", GAIN, gt=0, le=1e6)
+    Annotated[float, Field(gt=0, le=1e6), Tag("<one>")] | Annotated[GainWord, Tag("<word>")],
+    described("Square root of the scale, if not the scheme's; or a convention for it", GAIN),
+    Discriminator(lambda gain: "<word>" if str(gain)[:1].isalpha() else "<one>"),
+]
+KaimingSlope = Annotated[
+    float,
+    described("Slope below zero that PyTorch's kaiming_* is told of", SLOPE, ge=-1000, le=1000),
+]
+KaimingNonlinearity = Annotated[
+    Nonlinearity, described("Activation that PyTorch's kaiming_* is told of", NONLINEARITY)
 ]
 WeightDistribution = Annotated[
-    Distribution, choice("How weights are drawn, if not as the scheme says", Distribution)
+    DistributionName,
+    choice("How weights are drawn, if not as the scheme says", DistributionName),
 ]
 InputDistribution = Annotated[
     Literal["standard_normal"], described("How inputs are drawn", "standard_normal")

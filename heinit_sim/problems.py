@@ -114,7 +114,7 @@ def unknown_key(keys: Keys) -> str:
     else:
         wrong = "unknown key"
         elsewhere = {path.rpartition(".")[2]: path for path in settable()}
-        hint = hint or _did_you_mean(key, elsewhere)
+        hint = hint or _did_you_mean(key, elsewhere, alike=0.7)
     return f"{wrong}, must be one of {', '.join(children)}{hint}"
 
 
@@ -157,10 +157,10 @@ def settable() -> list[str]:
     ]
 
 
-def _did_you_mean(word: object, meant: Mapping[str, str]) -> str:
+def _did_you_mean(word: object, meant: Mapping[str, str], alike: float = 0.6) -> str:
     from difflib import get_close_matches  # only a mistake needs it
 
-    nearest = get_close_matches(str(word).lower(), meant, n=1)
+    nearest = get_close_matches(str(word).lower(), meant, n=1, cutoff=alike)
     return f"; did you mean {meant[nearest[0]]!r}?" if nearest else ""
 
 
@@ -189,7 +189,7 @@ def _keys_in(document: object, detail: ErrorDetails) -> Keys:
     value: object = document
     unknown = len(detail["loc"]) - 1 if detail["type"] == "extra_forbidden" else None
     for place, key in enumerate(detail["loc"]):
-        if key in ("<one>", "<list>") and place != unknown:
+        if key in ("<one>", "<list>", "<word>") and place != unknown:
             continue
         if isinstance(key, int) and isinstance(value, list):
             value = value[key]

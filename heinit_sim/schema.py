@@ -15,15 +15,16 @@ from pydantic import (
 )
 
 from heinit_sim import kinds
+from heinit_sim.gain_constants import squared_gain
 from heinit_sim.sections import (
     ActivationField,
-    Init,
     Inputs,
     Loss,
     Network,
     Section,
     relation,
 )
+from heinit_sim.weight_options import Init
 
 
 class Sweep(Section):
@@ -39,8 +40,11 @@ class Sweep(Section):
     )
     init_variance: list[kinds.Variance] = kinds.swept("init.variance")
     init_scheme: list[kinds.SchemeName] = kinds.swept("init.scheme")
+    init_scale: list[kinds.Scale] = kinds.swept("init.scale")
     init_mode: list[kinds.ModeName] = kinds.swept("init.mode")
     init_gain: list[kinds.Gain] = kinds.swept("init.gain")
+    init_a: list[kinds.KaimingSlope] = kinds.swept("init.a")
+    init_nonlinearity: list[kinds.KaimingNonlinearity] = kinds.swept("init.nonlinearity")
     init_distribution: list[kinds.WeightDistribution] = kinds.swept("init.distribution")
     init_bias_variance: list[kinds.BiasVariance] = kinds.swept("init.bias_variance")
     inputs_distribution: list[kinds.InputDistribution] = kinds.swept("inputs.distribution")
@@ -143,6 +147,15 @@ class Config(Section):
     )
     figure: Figure = Field(default=Figure(), description="The figure.")
     expect: Expect = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _check_gain(self) -> Config:
+        activation, gain = self.network.activation, self.init.gain
+        known = not isinstance(gain, str) or squared_gain(gain, activation.name, activation.options)
+        if not known:
+            text = f"unknown for {activation.name} ({gain}), must be second_moment or a number"
+            raise relation(text, "init", "gain")
+        return self
 
 
 def config_schema() -> dict[str, Any]:

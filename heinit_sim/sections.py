@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 from heinit_sim import kinds
 
 
-def relation(text: str, *at: int) -> PydanticCustomError:
+def relation(text: str, *at: str | int) -> PydanticCustomError:
     """Values that do not go together; `at` leads from the field to the one to blame."""
     return PydanticCustomError("relation", "{text}", {"text": text, "at": at})
 
@@ -84,44 +84,6 @@ class Network(Section):
                 f"wrong length ({len(width)}), must be one for each of the {depth} layers"
             )
         return width
-
-
-class Init(Section):
-    """How weights are drawn: their variance itself, or a scheme that takes it from the fans."""
-
-    variance: kinds.Variance | None = kinds.or_null(kinds.Variance)
-    scheme: kinds.SchemeName | None = kinds.or_null(kinds.SchemeName)
-    mode: kinds.ModeName | None = kinds.or_null(kinds.ModeName)
-    gain: kinds.Gain | None = kinds.or_null(kinds.Gain)
-    distribution: kinds.WeightDistribution | None = kinds.or_null(kinds.WeightDistribution)
-    bias_variance: kinds.BiasVariance = 0.0
-
-    @field_validator("scheme", "mode", "gain")
-    @classmethod
-    def _check_alone(cls, value: object, info: ValidationInfo) -> object:
-        if value is not None and info.data.get("variance") is not None:
-            way = (
-                "must be left out; init.variance already is the variance, no fan or gain enters it"
-            )
-            if info.field_name == "scheme":
-                way = "must be the one or the other; null takes one back"
-            raise relation(f"given beside init.variance ({value}), {way}")
-        return value
-
-    @field_validator("mode", "distribution")
-    @classmethod
-    def _check_orthogonal(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and info.data.get("scheme") == "orthogonal":
-            raise relation(f"not for scheme: orthogonal ({value}), must be left out")
-        if value == "orthogonal" and info.data.get("mode") is not None:
-            raise relation("takes no init.mode (orthogonal), must be left out")
-        return value
-
-    @model_validator(mode="after")
-    def _check_one(self) -> Init:
-        if self.variance is None and self.scheme is None:
-            raise relation("no variance is given, must have either variance or scheme")
-        return self
 
 
 class Inputs(Section):

@@ -12,11 +12,12 @@ from heinit_sim.schema import config_schema
 
 PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
-    {"errors", "scalars", "normal", "initializers", "scaled", "tails"},
+    {"errors", "scalars", "normal", "initializers", "gain_constants", "scaled", "tails"},
     {"records", "activations", "documents", "kinds", "gallery", "placement", "weight_laws"},
     {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
     | {"theory", "log_law", "spread", "identities"},
-    {"schema", "curves", "mean_field", "chain", "steps", "verdict", "comparison"}
+    {"weight_options"},
+    {"schema", "layer_laws", "curves", "mean_field", "chain", "steps", "verdict", "comparison"}
     | {"probes", "moment_rules", "critical", "pairs"},
     {"figures", "problems", "predictions", "expectations", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities"},
@@ -36,7 +37,7 @@ EXCEPTIONS = {("records", "figures")}
 # Words that belong to one room (or, for NumPy and matplotlib, to the rooms that may load them).
 HOMES = {
     r"^\s*(import|from) yaml\b": {"documents"},
-    r"\bpydantic\b": {"kinds", "sections", "schema", "problems", "selection"},
+    r"\bpydantic\b": {"kinds", "sections", "weight_options", "schema", "problems", "selection"},
     r"\bnp\.maximum\(z": {"activations"},
     r"\bSeedSequence\(": {"draws"},
     r"\bThreadPoolExecutor\(": {"sweep"},

@@ -41,13 +41,13 @@ init:
 """
 SWEPT = GOOD + "sweep:\n  init.variance: [1, 2]\n"
 KEYS = "name, network, init, inputs, loss, sweep, trials, seed, draws, figure, expect"
-INIT_KEYS = "variance, scheme, mode, gain, distribution, bias_variance"
+INIT_KEYS = "variance, scheme, scale, mode, gain, a, nonlinearity, distribution, bias_variance"
 NETWORK_KEYS = "depth, width, input_dim, output_dim, activation"
 PATHS = (
     "network.depth, network.width, network.input_dim, network.output_dim, network.activation, "
-    "network.activation.negative_slope, init.variance, init.scheme, init.mode, init.gain, "
-    "init.distribution, init.bias_variance, inputs.distribution, inputs.count, loss.name, "
-    "loss.target"
+    "network.activation.negative_slope, init.variance, init.scheme, init.scale, init.mode, "
+    "init.gain, init.a, init.nonlinearity, init.distribution, init.bias_variance, "
+    "inputs.distribution, inputs.count, loss.name, loss.target"
 )
 SWEPT_KEY = f"must be one of {PATHS}"
 NAME = "must be 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
@@ -61,7 +61,7 @@ DIM = "must be an integer from 1 to 65536"
 COUNT = "must be an integer from 1 to 1000000"
 SEED = "must be an integer from 0 to 9223372036854775807"
 VARIANCE = "must be a number above 0"
-GAIN = "must be a number above 0 and at most 1000000"
+GAIN = "must be a number above 0 and at most 1000000, or one of second_moment, std, pytorch"
 RANGE = "must be null or a list of two numbers from -1000000 to 1000000, the lower first"
 ACTIVATION_NAMES = f"must be one of {', '.join(get_args(ActivationName))}"
 ACTIVATION = f"{ACTIVATION_NAMES}, or a mapping like {{name: leaky_relu, negative_slope: 0.2}}"
@@ -395,7 +395,7 @@ BAD_ENDS = [
     ("sweep: {trials: [1]}", f"8:9: error: sweep.trials: cannot be swept, must be one of {PATHS}"),
     (
         "sweep: {init: [1]}",
-        f"8:9: error: sweep.init: cannot be swept, {SWEPT_KEY}; did you mean 'init.mode'?",
+        f"8:9: error: sweep.init: cannot be swept, {SWEPT_KEY}; did you mean 'init.a'?",
     ),
     (
         "sweep: {init.variance: [1, x]}",
@@ -1064,7 +1064,7 @@ PROPERTIES = {
     "": KEYS,
     "Network": NETWORK_KEYS,
     "Activation": "name, negative_slope",
-    "Init": "variance, scheme, mode, gain, distribution, bias_variance",
+    "Init": INIT_KEYS,
     "Inputs": "distribution, count",
     "Loss": "name, target",
     "Sweep": PATHS,

@@ -25,6 +25,7 @@ EXPECTED = {
     **dict.fromkeys(("xavier_normal", "glorot_normal", "xavier_uniform"), 2 / (30 + 10)),
     **dict.fromkeys(("glorot_uniform", "keras_default"), 2 / (30 + 10)),
     **dict.fromkeys(("lecun_normal", "lecun_uniform", "jax_default"), 1 / 30),
+    "variance_scaling": 1 / 30,
     "torch_linear_default": 1 / (3 * 30),  # U(±1/√fan_in)
     "orthogonal": 1 / 30,  # ten orthonormal rows of 30: each entry squared is 1/30 on average
 }
