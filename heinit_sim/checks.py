@@ -85,7 +85,7 @@ def _score(
 
 def _tested(of: ConditionResult) -> list[tuple[str, dict[int | None, Score]]]:
     condition = of.condition
-    if condition.weight_distribution != "normal":
+    if condition.weight_distributions:
         return []  # the laws are those of Gaussian weights
     activation = make_activation(condition.activation, condition.activation_options)
     tested = []

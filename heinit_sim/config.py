@@ -8,14 +8,15 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from heinit_sim import documents, layer_laws, problems
-from heinit_sim.drafts import Draft, Override, Tree, holds, parse_override, with_value
+from heinit_sim import documents, problems
+from heinit_sim.drafts import Draft, Override, Tree, holds, listed, parse_override, with_value
 from heinit_sim.errors import ConfigError
+from heinit_sim.layer_laws import LayerLaw, layer_laws, widths_of
 from heinit_sim.problems import Keys
 from heinit_sim.records import Condition, Expectation, FigureConfig, SweepConfig
 from heinit_sim.schema import Config, Sweep, config_schema
-from heinit_sim.sections import Network
 from heinit_sim.selection import expectations, select
+from heinit_sim.weight_options import Init
 
 __all__ = ["Override", "config_schema", "load_config", "parse_config", "parse_override"]
 
@@ -27,8 +28,8 @@ ENOUGH = 1000
 
 Point = Mapping[str, int]
 """Swept path -> which of its values is tried."""
-Checked = tuple[Point, Config, tuple[float, ...]]
-"""A point of the grid, the config there, and σ²_Ω of its layers."""
+Checked = tuple[Point, Config, list[LayerLaw]]
+"""A point of the grid, the config there, and what its layers are drawn from."""
 
 
 def load_config(source: str | os.PathLike[str], overrides: Sequence[Override] = ()) -> SweepConfig:
@@ -69,6 +70,9 @@ def _check_file(draft: Draft) -> None:
 
     What the sweep supplies may be missing; whether values go together is seen at the points.
     """
+    for path in draft.swept:
+        if outer := listed(draft.tree, path):
+            draft.report(("sweep", path), f"inside {outer}, a list, must be swept as {outer}")
     checked = problems.check(draft.value)
     for misfit in checked if isinstance(checked, list) else ():
         path = ".".join(map(str, misfit.keys))
@@ -93,20 +97,25 @@ def _checked(draft: Draft) -> Iterator[Checked]:
                     draft.report(keys, misfit.text, of_key=misfit.of_key)
         else:
             n_layers += config.network.depth + 1
-            network = config.network
-            variances = layer_laws.weight_variances(
-                config.init, _widths(network), network.activation
-            )
-            if not all(0 < variance < math.inf for variance in set(variances)):
-                key = "gain" if config.init.scale is None else "scale"
-                text = f"too small ({getattr(config.init, key)}), must leave a variance above 0"
-                draft.report(_tried(("init", key), point), text)
-            yield point, config, variances
+            laws = layer_laws(config.init, config.network)
+            for keys, text in _past_range(config.init, laws):
+                draft.report(_tried(keys, point), text)
+            yield point, config, laws
         if n_layers > MAX_LAYERS:
             text = f"too many layers, must be at most {MAX_LAYERS} in all conditions together"
             draft.report(("sweep",), text)
         if n_layers > MAX_LAYERS or draft.n_problems >= ENOUGH:
             return
+
+
+def _past_range(init: Init | list[Init], laws: Sequence[LayerLaw]) -> Iterator[tuple[Keys, str]]:
+    """What makes the variance of a layer too small for a float."""
+    for k, law in enumerate(laws):
+        if not 0 < law.weight_variance < math.inf:
+            layer, keys = (init[k], ("init", k)) if isinstance(init, list) else (init, ("init",))
+            key = "gain" if layer.scale is None else "scale"
+            text = f"too small ({getattr(layer, key)}), must leave a variance above 0"
+            yield (*keys, key), text
 
 
 def _points(draft: Draft) -> Iterator[Point]:
@@ -130,12 +139,6 @@ def _tried(keys: Keys, point: Point) -> Keys:
     return keys
 
 
-def _widths(network: Network) -> tuple[int, ...]:
-    width, depth = network.width, network.depth
-    hidden = width if isinstance(width, list) else [width] * depth
-    return (network.input_dim, *hidden, network.output_dim)
-
-
 def _selected(draft: Draft, points: Sequence[Config], hint: str) -> list[tuple[int, ...]]:
     """The conditions that each expectation is about; problems where there are none."""
     given = draft.tree.get("expect", [])
@@ -154,7 +157,8 @@ def _sweep_config(
     draft: Draft, checked: Sequence[Checked], selected: Sequence[tuple[int, ...]]
 ) -> SweepConfig:
     _, first, _ = checked[0]
-    values = Sweep.model_validate(draft.tree.get("sweep", {})).model_dump(by_alias=True)
+    given = Sweep.model_validate(draft.tree.get("sweep", {}))
+    values = given.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
     sweep = {path: values[path] for path in draft.swept}
     frozen = {path: tuple(_frozen(value) for value in sweep[path]) for path in sweep}
     decades = first.figure.decades
@@ -165,8 +169,8 @@ def _sweep_config(
     return SweepConfig(
         name=first.name,
         conditions=tuple(
-            _condition(n, {path: frozen[path][i] for path, i in point.items()}, config, variances)
-            for n, (point, config, variances) in enumerate(checked)
+            _condition(n, {path: frozen[path][i] for path, i in point.items()}, config, laws)
+            for n, (point, config, laws) in enumerate(checked)
         ),
         sweep=frozen,
         trials=first.trials,
@@ -183,18 +187,19 @@ def _sweep_config(
 
 
 def _condition(
-    index: int, swept: Mapping[str, object], config: Config, variances: tuple[float, ...]
+    index: int, swept: Mapping[str, object], config: Config, laws: Sequence[LayerLaw]
 ) -> Condition:
     activation = config.network.activation
+    variances, distributions, bias_variances = zip(*laws, strict=True)
     return Condition(
         index=index,
         swept=swept,
-        widths=_widths(config.network),
+        widths=widths_of(config.network),
         activation=activation.name,
         activation_options=activation.options,
         weight_variances=variances,
-        weight_distribution=layer_laws.distribution(config.init),
-        bias_variance=config.init.bias_variance,
+        weight_distributions=distributions if set(distributions) != {"normal"} else (),
+        bias_variances=bias_variances if any(bias_variances) else (),
         n_inputs=config.inputs.count,
         target=config.loss.target,
     )
@@ -224,4 +229,4 @@ def _document(config: Config, sweep: Mapping[str, object]) -> Tree:
 
 
 def _frozen(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

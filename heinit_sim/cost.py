@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -48,7 +49,7 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
     size = min(block_size(config), config.trials)
     per_product, per_element = _probe()
     redraws = {d: 1 if keeps_weights(d, size) else 2 for d in draws}
-    seconds = sum(redraws[d] * d.n_weights * _weight_seconds(d.distribution) for d in draws)
+    seconds = sum(redraws[d] * _draw_seconds(d) for d in draws)
     for network_pass in passes:
         inputs = network_pass.draws.n_inputs
         units = sum(network_pass.draws.widths) * inputs
@@ -79,7 +80,7 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
 
 
 def _has_law(condition: Condition) -> bool:
-    return homogeneous_slope(condition) is not None and condition.weight_distribution == "normal"
+    return homogeneous_slope(condition) is not None and not condition.weight_distributions
 
 
 def _block_bytes(draws: Draws, size: int) -> int:
@@ -87,6 +88,16 @@ def _block_bytes(draws: Draws, size: int) -> int:
     weights = draws.n_weights if keeps_weights(draws, size) else max(draws.widths) ** 2
     units = max(draws.widths) * draws.n_inputs
     return size * (8 * weights + 6 * 8 * units + sum(draws.widths) * draws.n_inputs)
+
+
+def _draw_seconds(draws: Draws) -> float:
+    """Seconds to draw the weights of one network."""
+    layers = [fan_in * fan_out for fan_in, fan_out in pairwise(draws.widths)]
+    distributions = draws.distributions or ("normal",) * len(layers)
+    return sum(
+        weights * _weight_seconds(distribution)
+        for weights, distribution in zip(layers, distributions, strict=True)
+    )
 
 
 @cache

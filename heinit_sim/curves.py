@@ -2,7 +2,6 @@
 
 import csv
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
@@ -21,6 +20,7 @@ from heinit_sim.records import (
     Statistic,
     SweepPrediction,
     SweepResult,
+    swept_text,
 )
 from heinit_sim.spread import Spread, spread
 
@@ -149,13 +149,13 @@ def label_of(condition: Condition) -> str:
 
 def _value(value: object) -> str:
     """Return a swept value as short text."""
-    if isinstance(value, float):
-        mantissa, _, exponent = f"{value:.10g}".partition("e")
-        return _power(float(mantissa), int(exponent)) if exponent else mantissa
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    text = " ".join(map(_value, value)) if isinstance(value, list | tuple) else str(value)
+    text = swept_text(value, _number)
     return text if len(text) <= 24 or "$" in text else f"{text[:23]}…"
+
+
+def _number(value: float) -> str:
+    mantissa, _, exponent = f"{value:.10g}".partition("e")
+    return _power(float(mantissa), int(exponent)) if exponent else mantissa
 
 
 def _power(mantissa: float, exponent: int) -> str:

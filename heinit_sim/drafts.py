@@ -53,6 +53,17 @@ def holds(path: str, other: str) -> bool:
     return f"{other}.".startswith(f"{path}.")
 
 
+def listed(tree: Tree, path: str) -> str | None:
+    """The dotted path of the list that the path leads into, if any."""
+    value: object = tree
+    *parents, _ = path.split(".")
+    for n, key in enumerate(parents, 1):
+        value = value.get(key) if isinstance(value, dict) else None
+        if isinstance(value, list):
+            return ".".join(parents[:n])
+    return None
+
+
 def with_value(tree: Tree, keys: Keys, value: object) -> Tree:
     """A copy with that value; the tree as it is where a mapping is wanted and something else is."""
     key, *rest = (str(key) for key in keys)
@@ -144,6 +155,8 @@ class Draft:
         inside = [path for path in self.swept if path != override.key and holds(path, override.key)]
         if inside:
             return [], [f"inside {inside[0]}, which is swept, must be set there"]
+        if outer := listed(self.tree, override.key):
+            return [], [f"inside {outer}, which is a list, must be set there as a whole"]
         if not document.value:
             return [], [f"no value is given, must be {problems.allowed(keys)}"]
         if len(document.value) > 1 and override.key not in problems.sweepable():

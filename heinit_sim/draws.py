@@ -29,8 +29,8 @@ class Draws:
     n_inputs: int
     salt: tuple[int, ...]
     """Empty for common draws; four words of a condition's digest for independent ones."""
-    distribution: Distribution = "normal"
-    """Of the weights."""
+    distributions: tuple[Distribution, ...] = ()
+    """Of the weights of the layers 0 … K; empty: all normal."""
 
     @property
     def n_weights(self) -> int:
@@ -55,7 +55,8 @@ class DrawnWeights:
 
     def into(self, out: Array, k: int) -> Array:
         """Draw layer k into an array of its shape, and return that."""
-        fill = WEIGHT_LAWS[self._draws.distribution]
+        distributions = self._draws.distributions
+        fill = WEIGHT_LAWS[distributions[k] if distributions else "normal"]
         return _sample(out, self._seed, _WEIGHTS, self._trials, k, self._draws.salt, fill)
 
 

@@ -1,38 +1,54 @@
-"""The `init` section of a config and the fans of a network -> what each layer's weights are."""
+"""The `init` of a config and the fans of its network -> what weights and biases of a layer are."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from typing import NamedTuple
 
 from heinit_sim.gain_constants import pytorch_squared_gain, squared_gain
 from heinit_sim.initializers import SCHEMES, Distribution, weight_variance
-from heinit_sim.sections import Activation
+from heinit_sim.sections import Activation, Network
 from heinit_sim.weight_options import Init
 
 
-def weight_variances(
-    init: Init, widths: Sequence[int], activation: Activation
-) -> tuple[float, ...]:
-    """σ²_Ω of the layers 0 … K; 0 or infinite past float range.
+class LayerLaw(NamedTuple):
+    """What the numbers of a layer are drawn from."""
 
-    Args:
-        init: How the weights are drawn.
-        widths: D_0 … D_{K+1}.
-        activation: Of the hidden layers, whose own gain may be asked for.
-    """
-    fans = list(itertools.pairwise(widths))
-    if init.variance is not None:
-        return (init.variance,) * len(fans)
-    assert init.scheme is not None  # the model wants one of the two
-    mode, law = init.mode or SCHEMES[init.scheme].mode, distribution(init)
-    scale = _scale(init, activation)
-    variances = {fan: weight_variance(scale, mode, *fan, law) for fan in set(fans)}
-    return tuple(variances[fan] for fan in fans)
+    weight_variance: float
+    """σ²_Ω; 0 or infinite past float range."""
+    weight_distribution: Distribution
+    bias_variance: float
+    """σ²_b."""
 
 
-def distribution(init: Init) -> Distribution:
-    """What the weights are drawn from."""
+def widths_of(network: Network) -> tuple[int, ...]:
+    """D_0 … D_{K+1}: input, hidden layers, output."""
+    width, depth = network.width, network.depth
+    hidden = width if isinstance(width, list) else [width] * depth
+    return (network.input_dim, *hidden, network.output_dim)
+
+
+def layer_laws(init: Init | list[Init], network: Network) -> list[LayerLaw]:
+    """The laws of the layers 0 … K; a list has one entry for each."""
+    fans = list(itertools.pairwise(widths_of(network)))
+    layers = init if isinstance(init, list) else [init] * len(fans)
+    keys = [(id(layer), fan) for layer, fan in zip(layers, fans, strict=True)]
+    distinct = dict(zip(keys, zip(layers, fans, strict=True), strict=True))
+    laws = {key: _law(*of, network.activation) for key, of in distinct.items()}
+    return [laws[key] for key in keys]
+
+
+def _law(init: Init, fans: tuple[int, int], activation: Activation) -> LayerLaw:
+    distribution = _distribution(init)
+    variance = init.variance
+    if variance is None:
+        assert init.scheme is not None  # the model wants one of the two
+        mode = init.mode or SCHEMES[init.scheme].mode
+        variance = weight_variance(_scale(init, activation), mode, *fans, distribution)
+    return LayerLaw(variance, distribution, init.bias_variance)
+
+
+def _distribution(init: Init) -> Distribution:
     if init.distribution is None:
         return SCHEMES[init.scheme].distribution if init.scheme else "normal"
     return "normal" if init.distribution == "untruncated_normal" else init.distribution

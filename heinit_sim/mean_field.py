@@ -45,12 +45,12 @@ def mean_field(condition: Condition, activation: Activation) -> dict[Measure, Ar
     ln_fan_in, ln_fan_out = (
         [math.log(w) for w in widths] for widths in (condition.widths[:-1], condition.widths[1:])
     )
-    ln_b = _log(condition.bias_variance)
+    ln_b = list(map(_log, condition.bias_variances or [0.0] * len(ln_v)))
     seen: dict[float, _Layer] = {}
 
     h, f, layers = [0.0], [], []
     for k in range(condition.depth + 1):
-        f.append(_add(ln_fan_in[k] + ln_v[k] + h[-1], ln_b))
+        f.append(_add(ln_fan_in[k] + ln_v[k] + h[-1], ln_b[k]))
         if k < condition.depth:
             if f[-1] not in seen:
                 seen[f[-1]] = _layer(activation, f[-1])

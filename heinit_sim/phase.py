@@ -87,12 +87,13 @@ def phase(activation: Activation, weight_scale: float, bias_variance: float, q0:
 
 
 def condition_phase(condition: Condition, activation: Activation) -> Phase | None:
-    """Phase of a condition's network, or None where `condition_weight_scale` is."""
+    """Phase of a condition's network, or None where it has no one σ²_w or σ²_b."""
     weight_scale = condition_weight_scale(condition, activation)
-    if weight_scale is None:
+    bias_variance = condition_bias_variance(condition)
+    if weight_scale is None or bias_variance is None:
         return None
-    bias_variance = condition.bias_variance
-    q0 = condition.weight_variances[0] * condition.widths[0] + bias_variance
+    q0 = condition.weight_variances[0] * condition.widths[0]
+    q0 += condition.bias_variances[0] if condition.bias_variances else 0.0
     return phase(activation, weight_scale, bias_variance, q0)
 
 
@@ -104,15 +105,26 @@ def condition_weight_scale(condition: Condition, activation: Activation) -> floa
     keeps over the whole depth; for all others, and past float range, there is no phase, and
     None. A network of one hidden layer has no such layer: the one behind it stands for it.
     """
-    layers = slice(1, max(condition.depth, 2))
+    layers = _between(condition)
     pairs = zip(condition.widths[layers], condition.weight_variances[layers], strict=True)
     scales = np.array([width * variance for width, variance in pairs])
     if not np.isfinite(scales).all():
         return None
     uneven = np.ptp(scales) > _TIE * scales.max()
-    if uneven and (activation.negative_slope is None or condition.bias_variance > 0):
+    if uneven and (activation.negative_slope is None or condition.bias_variances):
         return None
     return float(scales[0] * np.exp(np.mean(np.log(scales / scales[0]))))
+
+
+def condition_bias_variance(condition: Condition) -> float | None:
+    """σ²_b of the same layers; None where it differs."""
+    found = set(condition.bias_variances[_between(condition)]) or {0.0}
+    return found.pop() if len(found) == 1 else None
+
+
+def _between(condition: Condition) -> slice:
+    """The layers between hidden layers."""
+    return slice(1, max(condition.depth, 2))
 
 
 def length_fixed_point(

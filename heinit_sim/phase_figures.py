@@ -18,7 +18,7 @@ from heinit_sim.activations import Activation, make_activation
 from heinit_sim.critical import Edge, edge_of_chaos
 from heinit_sim.curves import label_of
 from heinit_sim.figures import STYLE
-from heinit_sim.phase import condition_weight_scale, length_fixed_point
+from heinit_sim.phase import condition_bias_variance, condition_weight_scale, length_fixed_point
 from heinit_sim.phase_labels import Pixels, around, beside, pixels_along, slanted, write_labels
 from heinit_sim.records import Condition, SweepConfig
 
@@ -100,14 +100,15 @@ def _name(key: _Key) -> str:
 def _places(config: SweepConfig, activations: Mapping[_Key, Activation]) -> tuple[_Places, str]:
     """Where the conditions lie, and a line on those that lie nowhere."""
     places: _Places = {}
-    uneven, past = "without one $\\sigma^2_w$ of all layers", "off any scale"
+    uneven, past = "without one $\\sigma^2_w$ and $\\sigma^2_b$ of all layers", "off any scale"
     lost = {uneven: 0, past: 0}
     for condition in config.conditions:
         scale = condition_weight_scale(condition, activations[_key(condition)])
-        if scale is None:
+        bias_variance = condition_bias_variance(condition)
+        if scale is None or bias_variance is None:
             lost[uneven] += 1
-        elif 1 / FAR < scale < FAR and condition.bias_variance < FAR:
-            places.setdefault((scale, condition.bias_variance), []).append(condition)
+        elif 1 / FAR < scale < FAR and bias_variance < FAR:
+            places.setdefault((scale, bias_variance), []).append(condition)
         else:
             lost[past] += 1
     parts = ", ".join(f"{number} {why}" for why, number in lost.items() if number)

@@ -4,9 +4,9 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from heinit_sim.activations import make_activation
-from heinit_sim.phase import condition_phase, condition_weight_scale
-from heinit_sim.records import Condition, SweepConfig
-from heinit_sim.tables import SYMBOLS, Row, swept_text
+from heinit_sim.phase import condition_bias_variance, condition_phase, condition_weight_scale
+from heinit_sim.records import Condition, SweepConfig, swept_text
+from heinit_sim.tables import SYMBOLS, Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,7 @@ def _notes(rows: "Sequence[Row]") -> list[str]:
     if any(math.isnan(row["critical_weight_variance"]) for row in edges):
         notes.append("σ²_Ω crit —: hidden layers differ in width")
     if len(known) < len(rows):
-        notes.append("phase —: layers have no common finite σ²_w")
+        notes.append("phase —: layers have no common finite σ²_w, or σ²_b")
     return notes
 
 
@@ -96,7 +96,8 @@ def _row(condition: Condition) -> Row:
     row: Row = {"condition": condition.index, **condition.swept}
     scale = condition_weight_scale(condition, activation)
     row["weight_scale"] = math.nan if scale is None else scale
-    row["bias_variance"] = condition.bias_variance
+    bias_variance = condition_bias_variance(condition)
+    row["bias_variance"] = math.nan if bias_variance is None else bias_variance
     row |= {key: known.get(key, math.nan) for key in ("q", "chi1")}
     row["phase"] = known.get("word", "")
     row["critical_weight_scale"] = critical

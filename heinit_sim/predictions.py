@@ -47,7 +47,7 @@ def predict(conditions: Iterable[Condition], n_networks: int = BESIDE_A_RUN) -> 
             condition, make_activation(condition.activation, condition.activation_options)
         )
         slope = homogeneous_slope(condition)
-        if slope is None or condition.weight_distribution != "normal":
+        if slope is None or condition.weight_distributions:
             predictions.append(Prediction(condition, "mean_field", wide, wide, {}, 0, None))
             continue
         quantiles, sampled = {}, n_sampled(condition, n_networks)
@@ -74,7 +74,7 @@ def n_sampled(condition: Condition, n_networks: int) -> int:
 
 def homogeneous_slope(condition: Condition) -> float | None:
     """α where a factor of the inputs is one of every layer: a[rz] = r a[z], no biases; or None."""
-    if condition.bias_variance > 0:
+    if condition.bias_variances:
         return None
     return make_activation(condition.activation, condition.activation_options).negative_slope
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from heinit_sim.initializers import Distribution
@@ -35,9 +36,32 @@ INPUT_0: Statistic = "input_0_second_moment"
 MEASURES: tuple[Measure, ...] = tuple((q, s) for q in PASS_OF for s in (*STATISTICS, INPUT_0))
 
 
+# Keys whose values say themselves what they are.
+_SPEAKING = ("name", "negative_slope", "scheme", "mode", "distribution")
+
+
 def to_text(value: object) -> str:
     """A value of a config on one line, e.g. "0.02", "relu" or "[4, 3, 2]"."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def swept_text(value: object, number: Callable[[float], str] = "{:g}".format) -> str:
+    """A swept value, short, e.g. "0.02", "4 3 2", "he_normal gain=2" or "50×lecun_normal, …".
+
+    Args:
+        value: Plain.
+        number: How a float is written.
+    """
+    if isinstance(value, Mapping):
+        names = {key: "" if key in _SPEAKING else f"{key}=" for key in value}
+        return " ".join(names[key] + swept_text(part, number) for key, part in value.items())
+    if isinstance(value, list | tuple):
+        texts = [swept_text(part, number) for part in value]
+        if not any(isinstance(part, Mapping) for part in value):
+            return " ".join(texts)
+        runs = ((text, len(list(alike))) for text, alike in groupby(texts))
+        return ", ".join(f"{n}×{text}" if n > 1 else text for text, n in runs)
+    return number(value) if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)
@@ -60,10 +84,10 @@ class Condition:
     """Inputs in the batch, x ~ N(0, I)."""
     target: float
     """y of the least-squares loss Σ_o (f_K,o − y)²."""
-    weight_distribution: Distribution = "normal"
-    """Of the weights, whose variance is the above."""
-    bias_variance: float = 0.0
-    """σ²_b of the layers 0 … K; 0 for no biases."""
+    weight_distributions: tuple[Distribution, ...] = ()
+    """Of the weights of the layers 0 … K, whose variances are the above; empty: all normal."""
+    bias_variances: tuple[float, ...] = ()
+    """σ²_b of the layers 0 … K; empty: there are no biases."""
 
     @property
     def depth(self) -> int:
@@ -73,7 +97,8 @@ class Condition:
     @property
     def label(self) -> str:
         """The swept values, e.g. "init.variance = 0.02"; empty where nothing is swept."""
-        return ", ".join(f"{path} = {to_text(value)}" for path, value in self.swept.items())
+        texts = {path: swept_text(value, to_text) for path, value in self.swept.items()}
+        return ", ".join(f"{path} = {text}" for path, text in texts.items())
 
 
 @dataclass(frozen=True)

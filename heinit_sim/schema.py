@@ -15,7 +15,6 @@ from pydantic import (
 )
 
 from heinit_sim import kinds
-from heinit_sim.gain_constants import squared_gain
 from heinit_sim.sections import (
     ActivationField,
     Inputs,
@@ -24,7 +23,7 @@ from heinit_sim.sections import (
     Section,
     relation,
 )
-from heinit_sim.weight_options import Init
+from heinit_sim.weight_options import InitField, check_layers
 
 
 class Sweep(Section):
@@ -38,6 +37,7 @@ class Sweep(Section):
     network_activation_negative_slope: list[kinds.Slope] = kinds.swept(
         "network.activation.negative_slope"
     )
+    init: list[InitField] = kinds.swept("init")
     init_variance: list[kinds.Variance] = kinds.swept("init.variance")
     init_scheme: list[kinds.SchemeName] = kinds.swept("init.scheme")
     init_scale: list[kinds.Scale] = kinds.swept("init.scale")
@@ -62,12 +62,15 @@ class Sweep(Section):
                 raise relation(f"the same as value {first + 1}, must be distinct", index)
         return values
 
-    @field_validator("network_activation_negative_slope")
+    @field_validator("*")
     @classmethod
-    def _check_apart(cls, slopes: list[float], info: ValidationInfo) -> list[float]:
-        if info.data.get("network_activation"):
-            raise relation("inside network.activation, which is swept too, must be swept alone")
-        return slopes
+    def _check_apart(cls, values: list[object], info: ValidationInfo) -> list[object]:
+        name = str(info.field_name)
+        for outer in ("network_activation", "init"):
+            if name.startswith(f"{outer}_") and info.data.get(outer):
+                path = outer.replace("_", ".")
+                raise relation(f"inside {path}, which is swept too, must be swept alone")
+        return values
 
 
 if TYPE_CHECKING:
@@ -136,7 +139,7 @@ class Config(Section):
         ),
     ]
     network: Network = Field(description="The network.")
-    init: Init = Field(description="The initialisation.")
+    init: InitField
     inputs: Inputs = Field(default=Inputs(), description="The inputs.")
     loss: Loss = Field(default=Loss(), description="The loss.")
     sweep: Sweep = Field(default_factory=Sweep, description=f"What varies: {kinds.SWEEP}.")
@@ -149,12 +152,8 @@ class Config(Section):
     expect: Expect = Field(default_factory=list)
 
     @model_validator(mode="after")
-    def _check_gain(self) -> Config:
-        activation, gain = self.network.activation, self.init.gain
-        known = not isinstance(gain, str) or squared_gain(gain, activation.name, activation.options)
-        if not known:
-            text = f"unknown for {activation.name} ({gain}), must be second_moment or a number"
-            raise relation(text, "init", "gain")
+    def _check_layers(self) -> Config:
+        check_layers(self.init, self.network)
         return self
 
 
@@ -164,6 +163,7 @@ def config_schema() -> dict[str, Any]:
     models = schema["$defs"]
     for model in ("Network", "Activation"):
         del models[model]["required"]  # any of these keys may come from the sweep instead
+    schema["required"].remove("init")  # so may this
     names = {"type": "string", "enum": list(get_args(kinds.ActivationName))}
     models["Activation"] = {"anyOf": [names, models["Activation"]]}
     draft = "https://json-schema.org/draft/2020-12/schema"

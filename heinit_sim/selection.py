@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from heinit_sim.problems import Keys, shown
+from heinit_sim.records import swept_text, to_text
 from heinit_sim.schema import Config, Expect, Expectation, When
 
 _LISTED = 6
@@ -69,7 +69,18 @@ def _places(points: Sequence[Config], path: str) -> dict[object, set[int]]:
 
 
 def _at(config: Config, path: str) -> object:
-    return functools.reduce(getattr, path.split("."), config)
+    value: object = config
+    for key in path.split("."):
+        value = getattr(value, key, None)  # a list, one for each layer, has none
+    return value
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    if isinstance(value, BaseModel):
+        return value.model_dump(exclude_unset=True, exclude_none=True)
+    return value
 
 
 def _hashable(value: object) -> object:
@@ -81,6 +92,6 @@ def _listed(points: Sequence[Config], path: str, places: Mapping[object, set[int
     values = [_at(points[min(some)], path) for some in places.values()]
     if not values:
         return "left out; no condition has such a value"
-    texts = [str(getattr(value, "name", value)) for value in values[:_LISTED]]
+    texts = [swept_text(_plain(value), to_text) for value in values[:_LISTED]]
     more = ", …" if len(values) > _LISTED else ""
     return f"one of {', '.join(texts)}{more}" if len(values) > 1 else texts[0]

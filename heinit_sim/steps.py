@@ -103,7 +103,7 @@ def _forward(
     activation: Activation,
 ) -> Iterator[Steps]:
     with np.errstate(divide="ignore", invalid="ignore"):  # no biases; what is no number
-        ln_b = np.log(condition.bias_variance)
+        ln_b = np.log(condition.bias_variances or 0.0)
         ln_q = np.logaddexp(np.log(condition.weight_variances) + ln["activation"], ln_b)
     dead = np.isneginf(ln_q)
     n = np.array(condition.widths[1:], float)

@@ -56,7 +56,8 @@ class NetworkPass:
     activation: str
     activation_options: tuple[tuple[str, float], ...]
     stds: tuple[float, ...]
-    bias_std: float
+    bias_stds: tuple[float, ...]
+    """σ_b of the layers 0 … K; empty: there are no biases."""
     target: float
 
 
@@ -183,11 +184,11 @@ def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:
         (1.0,) * len(variances) if obeys_scale_law(condition) else tuple(map(math.sqrt, variances))
     )
     return NetworkPass(
-        Draws(condition.widths, condition.n_inputs, salt, condition.weight_distribution),
+        Draws(condition.widths, condition.n_inputs, salt, condition.weight_distributions),
         condition.activation,
         tuple(sorted(condition.activation_options.items())),
         stds,
-        math.sqrt(condition.bias_variance),
+        tuple(map(math.sqrt, condition.bias_variances)),
         condition.target,
     )
 
@@ -201,9 +202,10 @@ def _simulate_block(
         x = sample_inputs(seed, draws, trials)
         weights = sample_weights(seed, draws, trials, spare)
         own = [network_pass for network_pass in passes if network_pass.draws == draws]
-        betas = sample_biases(seed, draws, trials) if any(p.bias_std for p in own) else []
+        betas = sample_biases(seed, draws, trials) if any(p.bias_stds for p in own) else []
         for network_pass in own:
-            biases = [network_pass.bias_std * b for b in betas] if network_pass.bias_std else None
+            stds = network_pass.bias_stds
+            biases = [std * b for std, b in zip(stds, betas, strict=True)] if stds else None
             try:
                 measured[network_pass] = _measure(network_pass, weights, x, biases)
             except FloatRangeError as error:

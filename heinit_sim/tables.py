@@ -16,6 +16,7 @@ from heinit_sim.records import (
     Pass,
     SweepConfig,
     SweepResult,
+    swept_text,
 )
 from heinit_sim.spread import spread
 from heinit_sim.verdict import trend
@@ -174,15 +175,6 @@ def _json_value(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else repr(value)
     return value
-
-
-def swept_text(value: object) -> str:
-    """A swept value as a table shows it."""
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        return " ".join(map(swept_text, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def power_text(log10_value: float) -> str:

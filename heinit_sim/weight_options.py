@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationInfo, field_validator, model_validator
+from pydantic import Discriminator, Tag, ValidationInfo, field_validator, model_validator
 
 from heinit_sim import kinds
-from heinit_sim.gain_constants import pytorch_squared_gain
-from heinit_sim.sections import Section, relation
+from heinit_sim.gain_constants import GainWord, pytorch_squared_gain, squared_gain
+from heinit_sim.sections import Activation, Network, Section, relation
 
 # Defaults of a framework -> the scheme that takes options.
 _DEFAULTS = {
@@ -54,6 +54,35 @@ class Init(Section):
         if self.variance is None and self.scheme is None:
             raise relation("no variance is given, must have either variance or scheme")
         return self
+
+
+INIT = (
+    f"a mapping with the keys {', '.join(Init.model_fields)}, or a list of one for each layer 0 … K"
+)
+InitField = Annotated[
+    Annotated[Init, Tag("<one>")] | Annotated[list[Init], Tag("<list>")],
+    kinds.described("How the weights of every layer are drawn", INIT),
+    Discriminator(lambda init: "<list>" if isinstance(init, list) else "<one>"),
+]
+
+
+def check_layers(init: Init | list[Init], network: Network) -> None:
+    """Refuse what does not go with the network: the number of layers, its activation's own gain."""
+    layers, activation = network.depth + 1, network.activation
+    if not isinstance(init, list):
+        _check_gain(init.gain, activation)
+        return
+    if len(init) != layers:
+        text = f"wrong length ({len(init)}), must be one for each of the {layers} layers 0 … K"
+        raise relation(text, "init")
+    for n, layer in enumerate(init):
+        _check_gain(layer.gain, activation, n)
+
+
+def _check_gain(gain: float | GainWord | None, activation: Activation, *at: int) -> None:
+    if isinstance(gain, str) and not squared_gain(gain, activation.name, activation.options):
+        text = f"unknown for {activation.name} ({gain}), must be second_moment or a number"
+        raise relation(text, "init", *at, "gain")
 
 
 def _beside_variance(option: str, value: object, _: Mapping[str, Any]) -> str | None:

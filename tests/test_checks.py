@@ -27,6 +27,7 @@ from heinit_sim.sweep import run_sweep
 
 Array = np.ndarray
 WIDE = Condition(0, {}, (50,) * 11 + (1,), "relu", {}, (2 / 50,) * 11, 5, 0.0)
+BIASES = (0.5,) * 11
 LEVEL = 0.05
 
 
@@ -81,9 +82,9 @@ SIMULATED = {
     "one network": (narrowed((10,) * 5 + (1,), n_inputs=1), 1),
     "leaky": (narrowed((6,) * 6 + (1,), n_inputs=1, **leaky(0.2)), 10),
     "tanh": (narrowed((8,) * 4 + (1,), n_inputs=1, activation="tanh"), 5),
-    "relu, biases": (narrowed((8,) * 4 + (1,), n_inputs=3, bias_variance=0.5), 5),
+    "relu, biases": (narrowed((8,) * 4 + (1,), n_inputs=3, bias_variances=(0.5,) * 4), 5),
     "softplus, biases": (
-        narrowed((8, 5, 6, 1), n_inputs=1, activation="softplus", bias_variance=0.5),
+        narrowed((8, 5, 6, 1), n_inputs=1, activation="softplus", bias_variances=(0.5,) * 3),
         5,
     ),
 }
@@ -165,14 +166,14 @@ def test_a_weight_variance_five_percent_off_is_found(factor: float) -> None:
 
 
 def test_a_wrong_variance_of_leaky_and_of_biased_networks_is_found() -> None:
-    for right in (replace(WIDE, **leaky(0.2)), replace(WIDE, bias_variance=0.5)):  # type: ignore[arg-type]  # fields
+    for right in (replace(WIDE, **leaky(0.2)), replace(WIDE, bias_variances=BIASES)):  # type: ignore[arg-type]  # fields
         wrong = replace(right, weight_variances=tuple(0.95 * v for v in right.weight_variances))
         assert failing(simulate(right)) == []
         assert "preactivation" in failing(under(simulate(wrong), right))
 
 
 def test_biases_that_are_left_out_are_found() -> None:
-    biased = replace(WIDE, bias_variance=0.5)
+    biased = replace(WIDE, bias_variances=BIASES)
     assert "preactivation of the batch" in failing(under(simulate(WIDE), biased))
 
 
@@ -318,10 +319,12 @@ def test_numbers_beyond_all_reason_are_found_in_any_network(value: float) -> Non
         narrowed((5, 1, 1, 1), **leaky(1.0)),
         narrowed((5, 5, 5, 1), **leaky(0.9999999)),
         narrowed((5, 5, 5, 1), target=1e300),
-        narrowed((5, 5, 5, 1), bias_variance=0.1, target=3.0),
+        narrowed((5, 5, 5, 1), bias_variances=(0.1,) * 3, target=3.0),
         replace(narrowed((5, 5, 5, 1)), weight_variances=(1e-300,) * 3),
         replace(narrowed((5, 5, 5, 1)), weight_variances=(1e300,) * 3),
-        replace(narrowed((5, 5, 5, 1), bias_variance=1e300), weight_variances=(1e-300,) * 3),
+        replace(
+            narrowed((5, 5, 5, 1), bias_variances=(1e300,) * 3), weight_variances=(1e-300,) * 3
+        ),
         replace(narrowed((5, 5, 5, 1), activation="tanh"), weight_variances=(1e12,) * 3),
         replace(narrowed((5, 5, 5, 1), activation="gelu"), weight_variances=(1e40,) * 3),
         replace(narrowed((5, 5, 5, 1), activation="sigmoid"), weight_variances=(1e-200,) * 3),

@@ -24,7 +24,8 @@ def condition(
     target: float = 0.0,
 ) -> Condition:
     variances = (variance,) * (len(widths) - 1)
-    return Condition(0, {}, widths, activation, {}, variances, 1, target, "normal", bias_variance)
+    biases = (bias_variance,) * len(variances) if bias_variance else ()
+    return Condition(0, {}, widths, activation, {}, variances, 1, target, (), biases)
 
 
 @pytest.mark.parametrize("name", ["tanh", "gelu", "sigmoid", "relu"])

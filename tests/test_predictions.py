@@ -49,7 +49,11 @@ def test_with_a_target_only_the_forward_pass_has_quantiles() -> None:
 
 
 @pytest.mark.parametrize(
-    "condition", [replace(RELU, bias_variance=0.1), replace(RELU, activation="tanh")]
+    "condition",
+    [
+        replace(RELU, bias_variances=(0.1,) * len(RELU.weight_variances)),
+        replace(RELU, activation="tanh"),
+    ],
 )
 def test_biased_and_not_homogeneous_networks_have_no_quantiles(condition: Condition) -> None:
     found = predicted(condition)

@@ -17,7 +17,7 @@ Array = np.ndarray
 N_NETWORKS = 10_000
 LEVEL = 1e-4
 RELU = Condition(0, {}, (7, 8, 6, 5, 3), "relu", {}, (0.3, 0.2, 0.5, 0.4), 1, 0.0)
-BIASED = replace(RELU, bias_variance=0.3)
+BIASED = replace(RELU, bias_variances=(0.3,) * 4)
 
 
 def leaky(alpha: float) -> Condition:
