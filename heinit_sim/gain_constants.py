@@ -44,7 +44,9 @@ _UNIT_MOMENTS: dict[str, UnitMoments] = {
     "mish": UnitMoments(0.45234219237588277, 0.39454816283016359),
     "softplus": UnitMoments(0.92124590885930028, 0.27151450180055873),
     "relu6": UnitMoments(0.49999999807527048, 0.34084505510812996),
+    "sin": UnitMoments(0.43233235838169365, 0.43233235838169365),
 }
+_UNIT_MOMENTS["swish"] = _UNIT_MOMENTS["silu"]
 _PYTORCH: dict[Nonlinearity, float] = {
     "linear": 1.0,
     "sigmoid": 1.0,

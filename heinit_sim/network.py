@@ -69,7 +69,7 @@ def iter_forward(
         pair = _layers(2, h, omega.shape[-2])
         settle = k % SETTLE_EVERY == 0
         f = product(stds[k], omega, h, out=pair[0], settle=settle)
-        h = Scaled(activation.value(f.mantissa, pair[1]), f.exponent)
+        h = Scaled(activation.layer(k).value(f.mantissa, pair[1]), f.exponent)
         yield Scaled(pair, f.exponent[np.newaxis])
     omega = weights[len(stds) - 1]
     output = _layers(1, h, omega.shape[-2])
@@ -137,7 +137,7 @@ def _iter_unscaled(
             f += biases[k]
         _check_range(f, h.mantissa, k)
         if hidden:
-            h = Scaled(activation.value(f, layers[1]), h.exponent)
+            h = Scaled(activation.layer(k).value(f, layers[1]), h.exponent)
         yield Scaled(layers, h.exponent[np.newaxis])
 
 

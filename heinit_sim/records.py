@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # NumPy is not needed to read a config
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from heinit_sim.activations import Slope
+
 Pass = Literal["forward", "backward"]
 Quantity = Literal[
     "preactivation", "activation", "grad_preactivation", "grad_activation", "grad_weight"
@@ -76,8 +78,8 @@ class Condition:
     """D_0 … D_{K+1}: input, the K hidden layers, output."""
     activation: str
     """Name of a in `activations.py`."""
-    activation_options: Mapping[str, float]
-    """What that activation takes, e.g. {"negative_slope": 0.2}."""
+    activation_options: Mapping[str, Slope]
+    """What that activation takes, e.g. {"negative_slope": 0.2}; a tuple has one for each layer."""
     weight_variances: tuple[float, ...]
     """σ²_Ω of the layers 0 … K."""
     n_inputs: int

@@ -21,6 +21,7 @@ from heinit_sim.sections import (
     Loss,
     Network,
     Section,
+    hashable,
     relation,
 )
 from heinit_sim.weight_options import InitField, check_layers
@@ -57,7 +58,7 @@ class Sweep(Section):
     def _check_distinct(cls, values: list[object]) -> list[object]:
         seen: dict[object, int] = {}
         for index, value in enumerate(values):
-            first = seen.setdefault(tuple(value) if isinstance(value, list) else value, index)
+            first = seen.setdefault(hashable(value), index)
             if first != index:
                 raise relation(f"the same as value {first + 1}, must be distinct", index)
         return values

@@ -14,10 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from heinit_sim.activations import make_activation
+from heinit_sim.activations import Mask, Slope, make_activation
 from heinit_sim.draws import Draws, sample_biases, sample_inputs, sample_weights
 from heinit_sim.errors import FloatRangeError
-from heinit_sim.moments import joined, log10_moments, outer_moments, taken, unit_moments
+from heinit_sim.moments import (
+    UnitMoments,
+    joined,
+    log10_moments,
+    outer_moments,
+    taken,
+    unit_moments,
+)
 from heinit_sim.network import (
     SETTLE_EVERY,
     Weights,
@@ -54,7 +61,7 @@ class NetworkPass:
 
     draws: Draws
     activation: str
-    activation_options: tuple[tuple[str, float], ...]
+    activation_options: tuple[tuple[str, Slope], ...]
     stds: tuple[float, ...]
     bias_stds: tuple[float, ...]
     """σ_b of the layers 0 … K; empty: there are no biases."""
@@ -223,11 +230,13 @@ def _measure(
     options = dict(network_pass.activation_options)
     activation = make_activation(network_pass.activation, options)
     homogeneous = activation.negative_slope is not None and biases is None
-    layers, derivatives = [], []
+    layers: list[UnitMoments] = []
+    derivatives: list[Array | Mask] = []
     for forward in iter_forward(weights, network_pass.stds, x, activation, biases):
         layers.append(unit_moments(forward if homogeneous else rescaled(forward)))
         if len(forward.mantissa) == 2:  # f_k and h_{k+1}
-            derivatives.append(activation.derivative(forward.mantissa[0]))
+            k = len(derivatives)
+            derivatives.append(activation.layer(k).derivative(forward.mantissa[0]))
     alternating = joined(layers)  # h_0, f_0, h_1, f_1, …, h_K, f_K
     h, f = taken(alternating, slice(0, None, 2)), taken(alternating, slice(1, None, 2))
 

@@ -81,7 +81,9 @@ def check_layers(init: Init | list[Init], network: Network) -> None:
 
 def _check_gain(gain: float | GainWord | None, activation: Activation, *at: int) -> None:
     if isinstance(gain, str) and not squared_gain(gain, activation.name, activation.options):
-        text = f"unknown for {activation.name} ({gain}), must be second_moment or a number"
+        own = squared_gain("second_moment", activation.name, activation.options)
+        must = "second_moment or a number" if own else "a number; its slopes differ by layer"
+        text = f"unknown for {activation.name} ({gain}), must be {must}"
         raise relation(text, "init", *at, "gain")
 
 
@@ -138,5 +140,5 @@ def _gain(option: str, value: Any, given: Mapping[str, Any]) -> float:
     """What `calculate_gain` makes of the option."""
     slope = value if option == "a" else given.get("a")
     if slope is None:
-        slope = kinds.LEAKY_SLOPE
+        slope = kinds.DEFAULT_SLOPES["leaky_relu"]
     return math.sqrt(pytorch_squared_gain("leaky_relu" if option == "a" else value, slope))

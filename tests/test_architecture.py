@@ -13,12 +13,13 @@ from heinit_sim.schema import config_schema
 PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
     {"errors", "scalars", "normal", "initializers", "gain_constants", "scaled", "tails"},
-    {"records", "activations", "documents", "kinds", "gallery", "placement", "weight_laws"},
+    {"activations"},
+    {"records", "documents", "kinds", "gallery", "placement", "weight_laws"},
     {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
     | {"theory", "log_law", "spread", "identities"},
-    {"weight_options"},
+    {"weight_options", "pairs"},
     {"schema", "layer_laws", "curves", "mean_field", "chain", "steps", "verdict", "comparison"}
-    | {"probes", "moment_rules", "critical", "pairs"},
+    | {"probes", "moment_rules", "critical"},
     {"figures", "problems", "predictions", "expectations", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities"},
     {"drafts", "selection", "sweep", "tables", "exports", "checks", "verification"}

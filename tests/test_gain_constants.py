@@ -10,7 +10,7 @@ from heinit_sim.activations import ACTIVATIONS, make_activation
 from heinit_sim.gain_constants import Nonlinearity, pytorch_squared_gain, squared_gain
 from heinit_sim.quadrature import layer_moments
 
-SLOPED = {"leaky_relu": {"negative_slope": 0.3}}
+SLOPED = {name: {"negative_slope": 0.3} for name in ("leaky_relu", "prelu")}
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

@@ -167,3 +167,9 @@ def test_a_gain_that_pytorch_lacks_is_refused_where_it_stands() -> None:
     assert message("{scheme: he_normal, gain: pytorch}", "gelu") == said
     sweep = "sweep: {init.gain: [2, pytorch]}\n"
     assert message("{scheme: he_normal}", "gelu", sweep) == said
+
+
+def test_slopes_that_differ_by_layer_have_no_own_gain() -> None:
+    slopes = "{name: prelu, negative_slope: [0.1]}"
+    said = "init.gain: unknown for prelu (std), must be a number; its slopes differ by layer"
+    assert message("{scheme: he_normal, gain: std}", slopes) == said
