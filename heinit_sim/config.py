@@ -11,7 +11,7 @@ from typing import Any
 from heinit_sim import documents, problems
 from heinit_sim.drafts import Draft, Override, Tree, holds, listed, parse_override, with_value
 from heinit_sim.errors import ConfigError
-from heinit_sim.layer_laws import LayerLaw, layer_laws, widths_of
+from heinit_sim.layer_laws import LayerLaw, layer_laws, lsuv_of, widths_of
 from heinit_sim.problems import Keys
 from heinit_sim.records import Condition, Expectation, FigureConfig, SweepConfig
 from heinit_sim.schema import Config, Sweep, config_schema
@@ -200,6 +200,7 @@ def _condition(
         weight_variances=variances,
         weight_distributions=distributions if set(distributions) != {"normal"} else (),
         bias_variances=bias_variances if any(bias_variances) else (),
+        lsuv=lsuv_of(config.init),
         n_inputs=config.inputs.count,
         target=config.loss.target,
     )

@@ -136,6 +136,8 @@ def label_of(condition: Condition) -> str:
     """Return what sets a condition apart, e.g. "width = 200"."""
     low, high = (_value(pick(condition.weight_variances)) for pick in (min, max))
     swept = condition.swept or {"init.variance": low if low == high else f"{low}–{high}"}
+    if condition.lsuv and not condition.swept:
+        swept = {"init.scheme": "lsuv"}
     equals = " = " if len(swept) == 1 else "="
     parts = []
     for path, value in swept.items():

@@ -34,6 +34,7 @@ SCHEMES: dict[str, Scheme] = {
     "torch_linear_default": Scheme(1 / 3, "fan_in", "uniform"),  # kaiming_uniform_, a = √5
     "keras_default": Scheme(1.0, "fan_avg", "uniform"),  # Dense: glorot_uniform
     "jax_default": Scheme(1.0, "fan_in", "truncated_normal"),  # Flax Dense: lecun_normal
+    "lsuv": Scheme(1.0, "fan_in", "orthogonal"),  # Mishkin & Matas 2016: what it starts from
     "variance_scaling": Scheme(1.0, "fan_in", "truncated_normal"),  # of Keras and JAX
     "orthogonal": Scheme(1.0, "fan_in", "orthogonal"),  # Saxe et al. 2014; fan: the larger one
 }

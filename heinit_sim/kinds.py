@@ -140,6 +140,10 @@ KaimingSlope = Annotated[
 KaimingNonlinearity = Annotated[
     Nonlinearity, described("Activation that PyTorch's kaiming_* is told of", NONLINEARITY)
 ]
+Tolerance = Annotated[
+    float, described("How near 1 lsuv brings each variance, 0.1", "a number above 0", gt=0)
+]
+Attempts = Annotated[int, integer("Divisions that lsuv tries at most, 10", 1, 1000)]
 WeightDistribution = Annotated[
     DistributionName,
     choice("How weights are drawn, if not as the scheme says", DistributionName),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from heinit_sim.gain_constants import pytorch_squared_gain, squared_gain
 from heinit_sim.initializers import SCHEMES, Distribution, weight_variance
+from heinit_sim.records import Lsuv
 from heinit_sim.sections import Activation, Network
 from heinit_sim.weight_options import Init
 
@@ -36,6 +37,15 @@ def layer_laws(init: Init | list[Init], network: Network) -> list[LayerLaw]:
     distinct = dict(zip(keys, zip(layers, fans, strict=True), strict=True))
     laws = {key: _law(*of, network.activation) for key, of in distinct.items()}
     return [laws[key] for key in keys]
+
+
+def lsuv_of(init: Init | list[Init]) -> Lsuv | None:
+    """How weights are brought to unit variance, if they are; the same in all layers."""
+    first = init[0] if isinstance(init, list) else init
+    if first.scheme != "lsuv":
+        return None
+    usual = Lsuv()
+    return Lsuv(first.tolerance or usual.tolerance, first.attempts or usual.attempts)
 
 
 def _law(init: Init, fans: tuple[int, int], activation: Activation) -> LayerLaw:

@@ -113,6 +113,8 @@ def condition_weight_scale(condition: Condition, activation: Activation) -> floa
         raise ConfigError(
             ["theory --phase: error: a slope for each layer has no one phase, must be one slope"]
         )
+    if condition.lsuv:
+        return None
     layers = _between(condition)
     pairs = zip(condition.widths[layers], condition.weight_variances[layers], strict=True)
     scales = np.array([width * variance for width, variance in pairs])

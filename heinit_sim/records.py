@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from heinit_sim.initializers import Distribution
 
@@ -66,6 +66,15 @@ def swept_text(value: object, number: Callable[[float], str] = "{:g}".format) ->
     return number(value) if isinstance(value, float) else str(value)
 
 
+class Lsuv(NamedTuple):
+    """How weights are brought to unit variance layer by layer, on the batch itself."""
+
+    tolerance: float = 0.1
+    """|Var f_k − 1| below which a layer is left as it is."""
+    attempts: int = 10
+    """How often a layer's weights are divided at most."""
+
+
 @dataclass(frozen=True)
 class Condition:
     """One point of the sweep: a network, the variance of its weights, its inputs and its loss."""
@@ -90,6 +99,8 @@ class Condition:
     """Of the weights of the layers 0 … K, whose variances are the above; empty: all normal."""
     bias_variances: tuple[float, ...] = ()
     """σ²_b of the layers 0 … K; empty: there are no biases."""
+    lsuv: Lsuv | None = None
+    """Weights are data-dependent; their variances are those they start from."""
 
     @property
     def depth(self) -> int:

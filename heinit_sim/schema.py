@@ -47,6 +47,8 @@ class Sweep(Section):
     init_a: list[kinds.KaimingSlope] = kinds.swept("init.a")
     init_nonlinearity: list[kinds.KaimingNonlinearity] = kinds.swept("init.nonlinearity")
     init_distribution: list[kinds.WeightDistribution] = kinds.swept("init.distribution")
+    init_tolerance: list[kinds.Tolerance] = kinds.swept("init.tolerance")
+    init_attempts: list[kinds.Attempts] = kinds.swept("init.attempts")
     init_bias_variance: list[kinds.BiasVariance] = kinds.swept("init.bias_variance")
     inputs_distribution: list[kinds.InputDistribution] = kinds.swept("inputs.distribution")
     inputs_count: list[kinds.Count] = kinds.swept("inputs.count")

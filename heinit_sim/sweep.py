@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from heinit_sim.activations import Mask, Slope, make_activation
 from heinit_sim.draws import Draws, sample_biases, sample_inputs, sample_weights
 from heinit_sim.errors import FloatRangeError
+from heinit_sim.lsuv import ScaledWeights, unit_variance_factors
 from heinit_sim.moments import (
     UnitMoments,
     joined,
@@ -36,6 +37,7 @@ from heinit_sim.predictions import BESIDE_A_RUN, homogeneous_slope, predict
 from heinit_sim.records import (
     Condition,
     ConditionResult,
+    Lsuv,
     Measure,
     Quantity,
     Statistic,
@@ -66,6 +68,7 @@ class NetworkPass:
     bias_stds: tuple[float, ...]
     """σ_b of the layers 0 … K; empty: there are no biases."""
     target: float
+    lsuv: Lsuv | None = None
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,11 @@ class Block:
 def obeys_scale_law(condition: Condition) -> bool:
     """Whether the condition's moments follow from the unit-variance network's by a factor.
 
-    That takes a positively homogeneous activation, zero biases and y = 0.
+    That takes a positively homogeneous activation, zero biases and y = 0; and weights that do
+    not depend on the inputs.
     """
-    return homogeneous_slope(condition) is not None and condition.target == 0.0
+    given = condition.target == 0.0 and condition.lsuv is None
+    return given and homogeneous_slope(condition) is not None
 
 
 def plan_passes(config: SweepConfig) -> list[NetworkPass]:
@@ -197,6 +202,7 @@ def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:
         stds,
         tuple(map(math.sqrt, condition.bias_variances)),
         condition.target,
+        condition.lsuv,
     )
 
 
@@ -229,6 +235,9 @@ def _measure(
     """Forward, loss, backward; the moments of all five quantities on the way."""
     options = dict(network_pass.activation_options)
     activation = make_activation(network_pass.activation, options)
+    if network_pass.lsuv:
+        how = (network_pass.stds, x, activation, biases, network_pass.lsuv)
+        weights = ScaledWeights(weights, unit_variance_factors(weights, *how))
     homogeneous = activation.negative_slope is not None and biases is None
     layers: list[UnitMoments] = []
     derivatives: list[Array | Mask] = []

@@ -64,7 +64,8 @@ def probe_condition(condition: Condition) -> Condition:
         if not all(10.0**-_DECADES <= variance * fan <= 10.0**_DECADES for fan in fans):
             allowed = f"σ²_Ω times a fan must lie between 1e-{_DECADES} and 1e{_DECADES}"
             raise ConfigError([f"verify: init: σ²_Ω = {variance:g} is out of range, {allowed}"])
-    return replace(condition, widths=widths, weight_variances=variances)
+    probe = replace(condition, widths=widths, weight_variances=variances)
+    return replace(probe, weight_distributions=(), bias_variances=(), lsuv=None)  # as they draw
 
 
 def verify(

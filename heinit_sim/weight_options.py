@@ -22,7 +22,9 @@ _DEFAULTS = {
     "keras_default": "glorot_uniform",
     "jax_default": "variance_scaling",
 }
-_TAKES_NO_FAN = ("mode", "distribution")
+_FANS = ("mode", "distribution")
+_LSUV = ("tolerance", "attempts")
+_ANYWHERE = ("variance", "bias_variance")
 
 
 class Init(Section):
@@ -36,13 +38,15 @@ class Init(Section):
     a: kinds.KaimingSlope | None = kinds.or_null(kinds.KaimingSlope)
     nonlinearity: kinds.KaimingNonlinearity | None = kinds.or_null(kinds.KaimingNonlinearity)
     distribution: kinds.WeightDistribution | None = kinds.or_null(kinds.WeightDistribution)
+    tolerance: kinds.Tolerance | None = kinds.or_null(kinds.Tolerance)
+    attempts: kinds.Attempts | None = kinds.or_null(kinds.Attempts)
     bias_variance: kinds.BiasVariance = 0.0
 
-    @field_validator("scheme", "scale", "mode", "gain", "a", "nonlinearity", "distribution")
+    @field_validator("*")
     @classmethod
     def _check_fits(cls, value: object, info: ValidationInfo) -> object:
-        if value is not None:
-            option, given = str(info.field_name), info.data
+        option, given = str(info.field_name), info.data
+        if value is not None and option not in _ANYWHERE:
             refused = _beside_variance if given.get("variance") is not None else _refused
             reason = refused(option, value, given)
             if reason:
@@ -77,6 +81,10 @@ def check_layers(init: Init | list[Init], network: Network) -> None:
         raise relation(text, "init")
     for n, layer in enumerate(init):
         _check_gain(layer.gain, activation, n)
+        if (layer.scheme == "lsuv") != (init[0].scheme == "lsuv"):
+            raise relation("of one layer only, must be scheme: lsuv in all layers", "init", n)
+        if (layer.tolerance, layer.attempts) != (init[0].tolerance, init[0].attempts):
+            raise relation("another tolerance or attempts, must be those of layer 0", "init", n)
 
 
 def _check_gain(gain: float | GainWord | None, activation: Activation, *at: int) -> None:
@@ -103,6 +111,9 @@ def _refused(option: str, value: object, given: Mapping[str, Any]) -> str | None
     out, either = "must be left out", "must be the one or the other"
     if option == "scheme" or not scheme:
         return None
+    if (scheme == "lsuv") != (option in _LSUV):
+        why = "lsuv measures what to scale by" if scheme == "lsuv" else "it is of lsuv"
+        return f"{no}, {out}; {why}"
     if scheme in _DEFAULTS:
         return f"{no}, {out}; with options it is scheme: {_DEFAULTS[scheme]}"
     if option == "scale" and scheme != "variance_scaling":
@@ -120,7 +131,7 @@ def _refused(option: str, value: object, given: Mapping[str, Any]) -> str | None
             return f"given beside init.gain ({value}), {either}; it stands for a gain"
         if option == "nonlinearity" and given.get("a") is not None and value != "leaky_relu":
             return f"takes no init.a ({value}), must be leaky_relu; its slope is all that a is"
-    if scheme == "orthogonal" and option in _TAKES_NO_FAN:
+    if scheme == "orthogonal" and option in _FANS:
         return f"{no}, {out}"
     if option == "distribution":
         return _refused_distribution(value, given)

@@ -17,7 +17,7 @@ RANKS = [
     {"records", "documents", "kinds", "gallery", "placement", "weight_laws"},
     {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
     | {"theory", "log_law", "spread", "identities"},
-    {"weight_options", "pairs"},
+    {"weight_options", "pairs", "lsuv"},
     {"schema", "layer_laws", "curves", "mean_field", "chain", "steps", "verdict", "comparison"}
     | {"probes", "moment_rules", "critical"},
     {"figures", "problems", "predictions", "expectations", "phase", "gains"}
