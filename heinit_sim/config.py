@@ -190,7 +190,7 @@ def _condition(
     index: int, swept: Mapping[str, object], config: Config, laws: Sequence[LayerLaw]
 ) -> Condition:
     activation = config.network.activation
-    variances, distributions, bias_variances = zip(*laws, strict=True)
+    variances, distributions, biases, bias_variances = zip(*laws, strict=True)
     return Condition(
         index=index,
         swept=swept,
@@ -200,6 +200,7 @@ def _condition(
         weight_variances=variances,
         weight_distributions=distributions if set(distributions) != {"normal"} else (),
         bias_variances=bias_variances if any(bias_variances) else (),
+        biases=biases if any(biases) else (),
         lsuv=lsuv_of(config.init),
         n_inputs=config.inputs.count,
         target=config.loss.target,

@@ -122,6 +122,7 @@ Slope = Annotated[
     Discriminator(lambda slope: "<list>" if isinstance(slope, list) else "<one>"),
 ]
 Variance = Annotated[float, described("Variance of all weights, σ²_Ω", "a number above 0", gt=0)]
+Bias = Annotated[float, described("Constant in all biases, their mean", "a finite number")]
 BiasVariance = Annotated[float, described("Variance of all biases, σ²_b", BIAS, ge=0)]
 SchemeName = Annotated[Scheme, described("How fans set σ²_Ω", f"one of {', '.join(SCHEMES)}")]
 ModeName = Annotated[Mode, choice("Fan to divide by, if not the scheme's", Mode)]

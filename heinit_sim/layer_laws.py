@@ -18,6 +18,8 @@ class LayerLaw(NamedTuple):
     weight_variance: float
     """σ²_Ω; 0 or infinite past float range."""
     weight_distribution: Distribution
+    bias: float
+    """Mean of the biases."""
     bias_variance: float
     """σ²_b."""
 
@@ -55,7 +57,7 @@ def _law(init: Init, fans: tuple[int, int], activation: Activation) -> LayerLaw:
         assert init.scheme is not None  # the model wants one of the two
         mode = init.mode or SCHEMES[init.scheme].mode
         variance = weight_variance(_scale(init, activation), mode, *fans, distribution)
-    return LayerLaw(variance, distribution, init.bias_variance)
+    return LayerLaw(variance, distribution, init.bias or 0.0, init.bias_variance)
 
 
 def _distribution(init: Init) -> Distribution:

@@ -44,7 +44,7 @@ def unit_variance_factors(
         stds: σ_k of the same layers.
         x: The batch, (n_networks, D_0, n_inputs).
         activation: a, of the hidden layers.
-        biases: β_k of the same layers, (n_networks, fan_out, 1).
+        biases: β_k of the same layers, as `network.iter_forward` takes them.
         lsuv: Tolerance and number of attempts.
 
     Returns:

@@ -1,6 +1,7 @@
 """The infinite-width recursion of any activation: what textbooks predict, as log10.
 
     q_k = fan_in σ²_k E[a(√q_{k−1} z)²] + σ²_b      variance of f_k, z ~ N(0, 1)
+    E[f_k²] = q_k + c²                              biases of mean c; then √q z is c + √q z
     E[(∂ℓ/∂f_{k−1})²] = E[a'(√q_{k−1} z)²] · fan_out σ²_k E[(∂ℓ/∂f_k)²]
 
 The gradient is taken to be independent of the activations.
@@ -16,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.activations import Activation
-from heinit_sim.quadrature import layer_moments
+from heinit_sim.pairs import pair_average
+from heinit_sim.quadrature import about, layer_moments
 from heinit_sim.records import Condition, Measure
 
 Array = NDArray[np.float64]
@@ -41,24 +43,28 @@ def mean_field(condition: Condition, activation: Activation) -> dict[Measure, Ar
     none: variances of the output layer, which is not wide, and, for an activation that is not
     homogeneous, layers beyond the range of a float.
     """
-    ln_v = [math.log(v) for v in condition.weight_variances]
+    if condition.lsuv:
+        ln_v = [math.log(v) for v in lsuv_variances(condition, activation)]
+    else:
+        ln_v = [math.log(v) for v in condition.weight_variances]
     ln_fan_in, ln_fan_out = (
         [math.log(w) for w in widths] for widths in (condition.widths[:-1], condition.widths[1:])
     )
     ln_b = list(map(_log, condition.bias_variances or [0.0] * len(ln_v)))
-    seen: dict[tuple[int, float], _Layer] = {}
+    means = condition.biases or (0.0,) * len(ln_v)
+    seen: dict[tuple[int, float, float], _Layer] = {}
 
-    h, f, layers = [0.0], [], []
+    h, f, layers = [0.0], [], []  # E[h_k²], Var f_k
     for k in range(condition.depth + 1):
         f.append(_add(ln_fan_in[k] + ln_v[k] + h[-1], ln_b[k]))
         if k < condition.depth:
-            key = (k if activation.by_layer else 0, f[-1])
+            key = (k if activation.by_layer else 0, means[k], f[-1])
             if key not in seen:
-                seen[key] = _layer(activation.layer(k), f[-1])
+                seen[key] = _layer(about(activation.layer(k), means[k]), f[-1])
             layers.append(seen[key])
             h.append(layers[-1].second)
 
-    last = math.log(4.0) + _add(f[-1], 2 * _log(abs(condition.target)))
+    last = math.log(4.0) + _add(f[-1], 2 * _log(abs(means[-1] - condition.target)))
     dl_df, dl_dh = [last], []
     for k in range(condition.depth, -1, -1):
         dl_dh.append(ln_fan_out[k] + ln_v[k] + dl_df[-1])
@@ -66,8 +72,9 @@ def mean_field(condition: Condition, activation: Activation) -> dict[Measure, Ar
             dl_df.append(layers[k - 1].slope + dl_dh[-1])
 
     inner = np.array([0.0] * condition.depth + [np.nan])  # f_K and ∂ℓ/∂f_K are not wide
+    offsets = [2 * _log(abs(mean)) for mean in means]
     second = {
-        "preactivation": np.array(f),
+        "preactivation": np.array(list(map(_add, f, offsets))),
         "activation": np.array(h),
         "grad_preactivation": np.array(dl_df[::-1]),
         "grad_activation": np.array(dl_dh[::-1]),
@@ -75,6 +82,7 @@ def mean_field(condition: Condition, activation: Activation) -> dict[Measure, Ar
     second["grad_weight"] = second["grad_preactivation"] + second["activation"]
     variance = {
         **{quantity: moment + inner for quantity, moment in second.items()},
+        "preactivation": np.array(f) + inner,
         "activation": np.array([0.0, *(layer.variance for layer in layers)]),
         "grad_activation": second["grad_activation"],
     }
@@ -83,6 +91,49 @@ def mean_field(condition: Condition, activation: Activation) -> dict[Measure, Ar
         measures[quantity, "second_moment"] = moment / _LN10  # type: ignore[index]  # names above
         measures[quantity, "variance"] = variance[quantity] / _LN10  # type: ignore[index]  # too
     return measures
+
+
+def lsuv_variances(condition: Condition, activation: Activation) -> list[float]:
+    """σ²_k of the layers 0 … K that make Var f_k = 1 over units and inputs; NaN where none does.
+
+    Of a wide layer that is (1 − σ²_b)/(D_k E[h_k²]). The output layer is not wide: what its units
+    have in common over the inputs is lost to the variance, so that E[f_K²] is more than 1. That
+    takes the correlation of two inputs, c → E[a(u₁) a(u₂)] + σ²_b from c = 0 of independent ones;
+    the variance over networks of Var f_K itself is left out.
+    """
+    bias_variances = condition.bias_variances or (0.0,) * len(condition.weight_variances)
+    means = condition.biases or (0.0,) * len(bias_variances)
+    outputs = condition.widths[-1]
+    seen: dict[tuple[int, float, float], float] = {}
+    found, second, product = [], 1.0, 0.0  # E[h_k²], E[h_k h_k'] of two inputs
+    for k, bias_variance in enumerate(bias_variances[:-1]):
+        found.append(_unless(1 - bias_variance, condition.widths[k] * second))
+        correlation = (1 - bias_variance) * product / second + bias_variance
+        layer = activation.layer(k)
+        second = float(layer_moments(about(layer, means[k]), np.array(1.0)).second)
+        key = (k if activation.by_layer else 0, means[k], round(correlation, 12))
+        if key not in seen and bias_variance < 1:
+            seen[key] = _product(layer, means[k], min(correlation, 1.0))
+        product = seen.get(key, math.nan)
+    common = (1 + (condition.n_inputs - 1) * product / second) / condition.n_inputs / outputs
+    room = 1 - bias_variances[-1] * (1 - 1 / outputs)
+    if condition.n_inputs * outputs == 1:  # a single number has no variance: it stays as it is
+        return [*found, condition.weight_variances[-1]]
+    return [*found, _unless(room, condition.widths[-2] * second * (1 - common))]
+
+
+def _unless(room: float, by: float) -> float:
+    return room / by if room > 0 and by > 0 else math.nan
+
+
+def _product(activation: Activation, mean: float, correlation: float) -> float:
+    """E[a(c + u₁) a(c + u₂)], u₁, u₂ ~ N(0, 1) of that correlation."""
+
+    def value(u: Array) -> Array:
+        return activation.value(u + mean, np.empty_like(u))
+
+    kinks = tuple(kink - mean for kink in activation.kinks)
+    return pair_average(value, 1.0, correlation, kinks)
 
 
 def _layer(activation: Activation, ln_q: float) -> _Layer:

@@ -54,7 +54,8 @@ def iter_forward(
         stds: σ_k of the same layers.
         x: Inputs, (..., D_0, n_inputs).
         activation: a; the activations are rescaled on the way if it is positively homogeneous.
-        biases: β_k of the same layers, (..., fan_out, 1); then nothing is rescaled either.
+        biases: β_k of the same layers, (..., fan_out, 1) with 1 for any length; then nothing is
+            rescaled either.
 
     Raises:
         FloatRangeError: A network that is not rescaled left the range of a float.

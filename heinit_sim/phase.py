@@ -107,11 +107,15 @@ def condition_weight_scale(condition: Condition, activation: Activation) -> floa
     None. A network of one hidden layer has no such layer: the one behind it stands for it.
 
     Raises:
-        ConfigError: Layers differ in their activation.
+        ConfigError: Layers differ in their activation, or biases have a mean.
     """
     if activation.by_layer:
         raise ConfigError(
             ["theory --phase: error: a slope for each layer has no one phase, must be one slope"]
+        )
+    if condition.biases:
+        raise ConfigError(
+            ["theory --phase: error: a constant bias has no phase, must be bias_variance alone"]
         )
     if condition.lsuv:
         return None

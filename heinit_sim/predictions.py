@@ -74,7 +74,7 @@ def n_sampled(condition: Condition, n_networks: int) -> int:
 
 def homogeneous_slope(condition: Condition) -> Slope | None:
     """α where a factor of the inputs is one of every layer: a[rz] = r a[z], no biases; or None."""
-    if condition.bias_variances:
+    if condition.bias_variances or condition.biases:
         return None
     return make_activation(condition.activation, condition.activation_options).negative_slope
 

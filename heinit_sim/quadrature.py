@@ -35,6 +35,21 @@ class LayerMoments(NamedTuple):
     slope: Array  # E[a'²]
 
 
+def about(activation: Activation, mean: float) -> Activation:
+    """a(mean + ·), whose averages over N(0, q) are those of a over N(mean, q)."""
+    if mean == 0:
+        return activation
+    features = np.concatenate([activation.kinks, [0.0], POWERS, -POWERS]) - mean
+
+    def value(z: Array, out: Array) -> Array:
+        return activation.value(z + mean, out)
+
+    def derivative(z: Array) -> Array:
+        return np.asarray(activation.derivative(z + mean), float)
+
+    return Activation(value, derivative, kinks=tuple(features.tolist()), period=activation.period)
+
+
 def average(g: Callable[[Array], Array], q: Array, kinks: tuple[float, ...] = ()) -> Array:
     """E[g(√q z)] over z ~ N(0, 1).
 

@@ -99,6 +99,8 @@ class Condition:
     """Of the weights of the layers 0 … K, whose variances are the above; empty: all normal."""
     bias_variances: tuple[float, ...] = ()
     """σ²_b of the layers 0 … K; empty: there are no biases."""
+    biases: tuple[float, ...] = ()
+    """Mean of the biases of the layers 0 … K; empty: 0."""
     lsuv: Lsuv | None = None
     """Weights are data-dependent; their variances are those they start from."""
 

@@ -49,6 +49,7 @@ class Sweep(Section):
     init_distribution: list[kinds.WeightDistribution] = kinds.swept("init.distribution")
     init_tolerance: list[kinds.Tolerance] = kinds.swept("init.tolerance")
     init_attempts: list[kinds.Attempts] = kinds.swept("init.attempts")
+    init_bias: list[kinds.Bias] = kinds.swept("init.bias")
     init_bias_variance: list[kinds.BiasVariance] = kinds.swept("init.bias_variance")
     inputs_distribution: list[kinds.InputDistribution] = kinds.swept("inputs.distribution")
     inputs_count: list[kinds.Count] = kinds.swept("inputs.count")

@@ -2,7 +2,7 @@
 
 For one input of a network with Gaussian weights, n = D_{k+1} units, q = σ²_k ‖h_k‖² + σ²_b:
 
-    ‖f_k‖²/q                                      ~ χ²_n
+    ‖f_k‖²/q                                      ~ χ²_n(n λ), λ = c²/q for biases of mean c
     ‖h_{k+1}‖²/E[a(√q z)²]                        a sum of n, z ~ N(0, 1)
     (‖∂ℓ/∂h_k‖² − c²/‖h_k‖²)/(σ²_k ‖∂ℓ/∂f_k‖²)      ~ χ²_{D_k − 1}
     (‖∂ℓ/∂f_{k−1}‖² − c²/‖h_k‖²)/(σ²_k ‖∂ℓ/∂f_k‖²)  ~ χ²_{m − 1}, m ~ Bin(D_k, ½), for ReLU
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.activations import Activation, Slope
-from heinit_sim.quadrature import even_moments
+from heinit_sim.quadrature import about, even_moments
 from heinit_sim.records import (
     INPUT_0,
     Condition,
@@ -111,18 +111,22 @@ def _forward(
     n = np.array(condition.widths[1:], float)
     layers = np.arange(len(n))
     ratio = _ratio(ln["preactivation"], ln_q, dead)
-    yield Steps("preactivation", statistic, layers, ratio, n, 2 * n, 8 * n)
+    cumulants = (n, 2 * n, 8 * n)
+    if condition.biases:
+        with np.errstate(divide="ignore", over="ignore"):  # of no mean; of no variance
+            off = np.exp(2 * np.log(np.abs(condition.biases)) - ln_q)
+        cumulants = (n * (1 + off), n * (2 + 4 * off), n * (8 + 24 * off))
+    yield Steps("preactivation", statistic, layers, ratio, *cumulants)
 
     ln_q, dead, n = ln_q[:, :-1], dead[:, :-1], n[:-1]
-    if activation.negative_slope is not None:
+    if activation.negative_slope is not None and not condition.biases:
         alpha = np.array(activation.negative_slope)
         p2, p4, p6 = ((1 + alpha**power) / 2 for power in (2, 4, 6))
         ln_second = ln_q + np.log(p2)
         fourth, sixth = 3 * p4 / p2**2, 15 * p6 / p2**3
     elif statistic == INPUT_0:
-        ln_within = np.clip(np.where(dead, 0.0, ln_q), -_LN_RANGE, _LN_RANGE)
-        moments = even_moments(activation, np.exp(ln_within).ravel())
-        second, fourth, sixth = (moment.reshape(ln_q.shape) for moment in moments)
+        q = np.exp(np.clip(np.where(dead, 0.0, ln_q), -_LN_RANGE, _LN_RANGE))
+        second, fourth, sixth = _even_moments(activation, q, condition.biases)
         ln_second = np.log(second)
     else:
         return  # E[a²] of an average over inputs is not that at the average q
@@ -130,6 +134,19 @@ def _forward(
     variance = np.where(fourth - 1 > _FLAT, n * (fourth - 1), 0.0)
     third = n * (sixth - 3 * fourth + 2)
     yield Steps("activation", statistic, layers[1:], ratio, n, variance, third)
+
+
+def _even_moments(activation: Activation, q: Array, biases: tuple[float, ...]) -> Array:
+    """Those of `quadrature.even_moments`, (3, n_networks, K), of the layers' variances q."""
+    if not biases:
+        return np.reshape(even_moments(activation, q.ravel()), (3, *q.shape))
+    return np.stack(
+        [
+            even_moments(about(activation.layer(k), mean), q[:, k])
+            for k, mean in enumerate(biases[:-1])
+        ],
+        axis=-1,
+    )
 
 
 def _backward(condition: Condition, ln: Mapping[Quantity, Array], alpha: Array) -> Iterator[Steps]:

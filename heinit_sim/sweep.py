@@ -66,7 +66,9 @@ class NetworkPass:
     activation_options: tuple[tuple[str, Slope], ...]
     stds: tuple[float, ...]
     bias_stds: tuple[float, ...]
-    """σ_b of the layers 0 … K; empty: there are no biases."""
+    """σ_b of the layers 0 … K; empty: 0."""
+    biases: tuple[float, ...]
+    """Mean of the biases of the same layers; empty: 0."""
     target: float
     lsuv: Lsuv | None = None
 
@@ -201,6 +203,7 @@ def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:
         tuple(sorted(condition.activation_options.items())),
         stds,
         tuple(map(math.sqrt, condition.bias_variances)),
+        condition.biases,
         condition.target,
         condition.lsuv,
     )
@@ -217,8 +220,7 @@ def _simulate_block(
         own = [network_pass for network_pass in passes if network_pass.draws == draws]
         betas = sample_biases(seed, draws, trials) if any(p.bias_stds for p in own) else []
         for network_pass in own:
-            stds = network_pass.bias_stds
-            biases = [std * b for std, b in zip(stds, betas, strict=True)] if stds else None
+            biases = _biases(network_pass, betas)
             try:
                 measured[network_pass] = _measure(network_pass, weights, x, biases)
             except FloatRangeError as error:
@@ -227,6 +229,15 @@ def _simulate_block(
         if isinstance(weights, list):
             spare.append(weights)
     return Block(trials, measured)
+
+
+def _biases(network_pass: NetworkPass, betas: Sequence[Array]) -> list[Array] | None:
+    """β_k of the layers 0 … K from standard-normal numbers; None where there are none."""
+    stds, means = network_pass.bias_stds, network_pass.biases
+    if not stds:
+        return [np.full((1, 1, 1), mean) for mean in means] or None
+    drawn = [std * b for std, b in zip(stds, betas, strict=True)]
+    return [b + mean for b, mean in zip(drawn, means, strict=True)] if means else drawn
 
 
 def _measure(

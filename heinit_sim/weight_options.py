@@ -24,7 +24,7 @@ _DEFAULTS = {
 }
 _FANS = ("mode", "distribution")
 _LSUV = ("tolerance", "attempts")
-_ANYWHERE = ("variance", "bias_variance")
+_ANYWHERE = ("variance", "bias", "bias_variance")
 
 
 class Init(Section):
@@ -40,6 +40,7 @@ class Init(Section):
     distribution: kinds.WeightDistribution | None = kinds.or_null(kinds.WeightDistribution)
     tolerance: kinds.Tolerance | None = kinds.or_null(kinds.Tolerance)
     attempts: kinds.Attempts | None = kinds.or_null(kinds.Attempts)
+    bias: kinds.Bias | None = kinds.or_null(kinds.Bias)
     bias_variance: kinds.BiasVariance = 0.0
 
     @field_validator("*")

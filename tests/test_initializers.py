@@ -27,6 +27,7 @@ EXPECTED = {
     **dict.fromkeys(("lecun_normal", "lecun_uniform", "jax_default"), 1 / 30),
     "variance_scaling": 1 / 30,
     "torch_linear_default": 1 / (3 * 30),  # U(±1/√fan_in)
+    "lsuv": 1 / 30,  # what it starts from
     "orthogonal": 1 / 30,  # ten orthonormal rows of 30: each entry squared is 1/30 on average
 }
 

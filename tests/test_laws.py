@@ -64,6 +64,7 @@ def test_the_scale_law_holds_for_a_variance_of_its_own_in_every_layer(condition:
         passes[0].activation_options,
         tuple(np.sqrt(condition.weight_variances).tolist()),
         bias_stds=(),
+        biases=(),
         target=0.0,
     )
     simulate = sweep._simulate_block
