@@ -6,6 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from heinit_sim.config import parse_config
+from heinit_sim.draws import DrawnWeights, Draws
 from heinit_sim.initializers import TRUNCATED_STD, Distribution
 from heinit_sim.normal import cumulative
 from heinit_sim.weight_laws import WEIGHT_LAWS
@@ -22,7 +24,12 @@ EXACT: dict[str, Callable[[Array], Array]] = {
     ),
 }
 # Fourth moments, of which the error of the variance is made.
-FOURTH = {"normal": 3.0, "uniform": 9 / 5, "truncated_normal": 2.4}
+KEPT = 4 * math.exp(-2) / math.sqrt(2 * math.pi) / math.erf(math.sqrt(2))  # 4 φ(2)/P(|z| < 2)
+FOURTH = {
+    "normal": 3.0,
+    "uniform": 9 / 5,
+    "truncated_normal": (3 * (1 - KEPT) - 4 * KEPT) / (1 - KEPT) ** 2,  # by parts, twice
+}
 
 
 def sample(name: Distribution, shape: tuple[int, int] = (400, 500), seed: int = 0) -> Array:
@@ -40,8 +47,14 @@ def kolmogorov(values: Array, law: Callable[[Array], Array]) -> float:
     return float(distance) * math.sqrt(len(ordered))
 
 
-# P(√n D > 2.5) = 2 exp(−2 · 2.5²) = 7e-6 (Kolmogorov's law).
+def tail(distance: float) -> float:
+    """P(√n D > distance) of the right law: Kolmogorov's, 2 Σ (−1)^(j−1) exp(−2 j² distance²)."""
+    terms = ((-1) ** (j - 1) * math.exp(-2 * (j * distance) ** 2) for j in range(1, 20))
+    return 2 * math.fsum(terms)
+
+
 BOUND = 2.5
+assert tail(BOUND) < 1e-5
 
 
 @pytest.mark.parametrize("name", INDEPENDENT)
@@ -57,25 +70,75 @@ def test_the_whole_law_is_the_exact_one(name: Distribution) -> None:
 @pytest.mark.parametrize("name", INDEPENDENT)
 def test_mean_is_zero_and_variance_one(name: Distribution) -> None:
     values = sample(name, (1000, 1000))
-    assert abs(values.mean()) < 5e-3
-    assert abs((values**2).mean() - 1) < 5 * math.sqrt((FOURTH[name] - 1) / values.size)
+    fourth = FOURTH[name]
+
+    def scores(z: Array) -> tuple[float, ...]:
+        """z of the first, second and fourth moment; errors from those of the exact law."""
+        root = math.sqrt(z.size)
+        eighth = float((z**8).mean())
+        return (
+            abs(z.mean()) * root,
+            abs((z**2).mean() - 1) * root / math.sqrt(fourth - 1),
+            abs((z**4).mean() - fourth) * root / math.sqrt(eighth - fourth**2),
+        )
+
+    assert max(scores(values)) < 5
+    assert scores(values + 0.01)[0] > 5
+    assert scores(1.01 * values)[1] > 5
+    for other in set(INDEPENDENT) - {name}:
+        assert scores(sample(other, (1000, 1000)))[2] > 5
 
 
-def test_bounds() -> None:
-    assert np.abs(sample("uniform")).max() <= math.sqrt(3)
-    assert np.abs(sample("truncated_normal")).max() <= CUT
-    assert np.abs(sample("uniform")).max() > 1.73
-    assert np.abs(sample("truncated_normal")).max() > 0.999 * CUT
+@pytest.mark.parametrize(("name", "bound"), [("uniform", math.sqrt(3)), ("truncated_normal", CUT)])
+def test_bounds(name: Distribution, bound: float) -> None:
+    def within(values: Array) -> bool:
+        return bool(0.999 * bound < np.abs(values).max() <= bound)
+
+    assert within(sample(name))
+    assert not within(1.002 * sample(name))
+    assert not within(0.998 * sample(name))
+    assert not within(sample("normal"))
+
+
+def test_an_uncorrected_truncation_is_the_same_before_it_is_scaled() -> None:
     assert np.array_equal(sample("truncated_normal"), sample("truncated_normal_uncorrected"))
 
 
 @pytest.mark.parametrize("shape", [(40, 40), (30, 50), (50, 30), (1, 7), (7, 1)])
 def test_orthogonal_rows_or_columns_whichever_are_fewer(shape: tuple[int, int]) -> None:
-    omega = sample("orthogonal", shape)
     fewer, more = sorted(shape)
-    gram = omega @ omega.T if shape[0] == fewer else omega.T @ omega
-    np.testing.assert_allclose(gram, more * np.eye(fewer), rtol=0, atol=1e-12 * more)
+
+    def is_orthogonal(omega: Array) -> bool:
+        gram = omega @ omega.T if shape[0] == fewer else omega.T @ omega
+        return bool((np.abs(gram - more * np.eye(fewer)) < 1e-12 * more).all())
+
+    omega = sample("orthogonal", shape)
+    assert is_orthogonal(omega)
     assert abs((omega**2).mean() - 1) < 1e-13
+    turned = omega.copy()
+    turned[0, 0] += 1e-6
+    assert not is_orthogonal(turned)
+    assert not is_orthogonal(sample("normal", shape))
+
+
+@pytest.mark.parametrize(
+    ("init", "half"),
+    [
+        ("{scheme: torch_linear_default}", 1 / math.sqrt(50)),  # nn.Linear: U(±1/√fan_in)
+        ("{scheme: xavier_uniform}", math.sqrt(6 / (50 + 30))),  # Glorot & Bengio 2010, eq. 16
+        ("{scheme: he_uniform}", math.sqrt(6 / 50)),
+        ("{scheme: xavier_uniform, gain: 2}", 2 * math.sqrt(6 / (50 + 30))),
+        ("{variance: 0.03, distribution: uniform}", 0.3),
+    ],
+)
+def test_uniform_weights_of_a_config_lie_where_papers_say(init: str, half: float) -> None:
+    network = "network: {depth: 1, width: 30, input_dim: 50}"
+    (condition,) = parse_config(f"name: a\n{network}\ninit: {init}\n").conditions
+    draws = Draws(condition.widths, 1, (), condition.weight_distributions)
+    omega = math.sqrt(condition.weight_variances[0]) * DrawnWeights(0, draws, range(100))[0]
+    assert kolmogorov(omega, lambda z: np.clip((z + half) / (2 * half), 0, 1)) < BOUND
+    twin = 1.03 * half
+    assert kolmogorov(omega, lambda z: np.clip((z + twin) / (2 * twin), 0, 1)) > BOUND
 
 
 def test_orthogonal_weights_follow_haar() -> None:
