@@ -16,7 +16,6 @@ from threadpoolctl import threadpool_limits
 
 from heinit_sim.activations import Mask, Slope, make_activation
 from heinit_sim.draws import Draws, sample_biases, sample_inputs, sample_weights
-from heinit_sim.errors import FloatRangeError
 from heinit_sim.moments import (
     UnitMoments,
     joined,
@@ -211,11 +210,7 @@ def _simulate_block(
         betas = sample_biases(seed, draws, trials) if any(p.bias_std for p in own) else []
         for network_pass in own:
             biases = [network_pass.bias_std * b for b in betas] if network_pass.bias_std else None
-            try:
-                measured[network_pass] = _measure(network_pass, weights, x, biases)
-            except FloatRangeError as error:
-                where = f"networks {trials[0]} to {trials[-1]}, {network_pass.activation}"
-                raise FloatRangeError(f"{where}: {error}") from None
+            measured[network_pass] = _measure(network_pass, weights, x, biases)
         if isinstance(weights, list):
             spare.append(weights)
     return Block(trials, measured)
