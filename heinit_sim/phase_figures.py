@@ -89,7 +89,7 @@ def draw_phase_diagram(config: SweepConfig) -> Figure:
 
 
 def _key(condition: Condition) -> _Key:
-    return condition.activation, tuple(condition.activation_options.items())
+    return str(condition.activation), tuple(condition.activation_options.items())
 
 
 def _name(key: _Key) -> str:

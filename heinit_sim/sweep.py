@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from heinit_sim.activations import Mask, Slope, make_activation
+from heinit_sim.activations import Activation, Mask, Slope, make_activation
 from heinit_sim.draws import Draws, sample_biases, sample_inputs, sample_weights
 from heinit_sim.moments import (
     UnitMoments,
@@ -59,7 +59,7 @@ class NetworkPass:
     """One forward and backward pass per trial; one serves all conditions the scale law joins."""
 
     draws: Draws
-    activation: str
+    activation: str | Activation
     activation_options: tuple[tuple[str, Slope], ...]
     stds: tuple[float, ...]
     bias_std: float

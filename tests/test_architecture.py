@@ -16,7 +16,7 @@ RANKS = [
     {"activations"},
     {"records", "documents", "kinds", "gallery", "placement", "weight_laws"},
     {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
-    | {"theory", "log_law", "spread", "fates", "identities"},
+    | {"theory", "log_law", "spread", "fates", "identities", "own_activations"},
     {"schema", "curves", "mean_field", "chain", "steps", "verdict", "comparison"}
     | {"probes", "moment_rules", "critical", "pairs"},
     {"figures", "problems", "predictions", "expectations", "phase", "gains"}
