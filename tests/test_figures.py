@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 import heinit_sim.figures
 from heinit_sim.config import parse_config
 from heinit_sim.curves import QUANTITIES, curves_of
-from heinit_sim.figures import draw_forward_backward, saving
+from heinit_sim.figures import draw_forward_backward
+from heinit_sim.frames import saving
 from heinit_sim.predictions import predict_sweep
 from heinit_sim.records import (
     Condition,
