@@ -4,11 +4,18 @@ from collections.abc import Callable, Mapping
 
 from matplotlib.figure import Figure
 
+from heinit_sim.ends import draw_ends
+from heinit_sim.frames import saving
 from heinit_sim.layers import draw_layers
+from heinit_sim.log_spreads import draw_log_spreads
 from heinit_sim.records import FigureKind, SweepPrediction, SweepResult
+from heinit_sim.slopes import draw_slopes
 
 _DRAW: Mapping[FigureKind, Callable[[SweepResult | SweepPrediction], Figure]] = {
     "layers": draw_layers,
+    "end": draw_ends,
+    "slopes": draw_slopes,
+    "spread": draw_log_spreads,
 }
 
 
@@ -22,4 +29,5 @@ def draw_forward_backward(result: SweepResult | SweepPrediction) -> Figure:
     Returns:
         The figure; save it `with frames.saving():`.
     """
-    return _DRAW[result.config.figure.kind](result)
+    with saving():
+        return _DRAW[result.config.figure.kind](result)

@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,7 +17,6 @@ from heinit_sim.curves import (
     load_published,
 )
 from heinit_sim.frames import (
-    STYLE,
     Name,
     Panel,
     label_size,
@@ -38,42 +36,41 @@ CIRCLE: dict[str, Any] = {"marker": "o", "linestyle": "", "markerfacecolor": "w"
 
 def draw_layers(result: SweepResult | SweepPrediction) -> Figure:
     """Draw a statistic of h_k and of ∂ℓ/∂h_k against the layer k, one panel per pass."""
-    with matplotlib.rc_context(STYLE):
-        config = result.config.figure
-        curves = {direction: curves_of(result, direction) for direction in QUANTITIES}
-        lines = {direction: [c.line for c in curves[direction]] for direction in QUANTITIES}
-        both = [*lines["forward"], *lines["backward"]]
-        limits = config.decades or fitted_limits([y for line in both for y in line.drawn])
-        labels = [line.label for line in both]
-        size, banded = label_size(labels), bands_show(both, limits)
-        depth = max(condition.depth for condition in result.config.conditions)
-        panels = {
-            direction: Panel(
-                layer_scale(depth, direction),
-                decade_scale(limits),
-                "Layer, $k$",
-                f"{WORDS[config.quantity]} of {SYMBOLS[direction]}",
-            )
-            for direction in QUANTITIES
-        }
-        figure = lay_out(panels, labels)
-        for ax, direction in zip(figure.axes, QUANTITIES, strict=True):
-            for line in lines[direction]:
-                draw_line(ax, line)
-                if banded:
-                    draw_predicted(ax, line)
-            if config.overlay:
-                _draw_published(ax, curves[direction], direction)
-            names = [
-                Name(line.label, line.paint.ink, _draw_arrow(ax, line, direction))
-                for line in lines[direction]
-            ]
-            write_names(ax, names, direction, size)
-        for line in lines["forward"]:
-            plot(figure.axes[1], line, line.middle, "behind", color=line.paint.color, **BEHIND)
-        circles = " Circles: curves as published." if config.overlay else ""
-        caption = caption_of(curves["forward"], curves["backward"], result, banded=banded)
-        write_caption(figure, f"{caption} Dashed in b: the forward pass.{circles}")
+    config = result.config.figure
+    curves = {direction: curves_of(result, direction) for direction in QUANTITIES}
+    lines = {direction: [c.line for c in curves[direction]] for direction in QUANTITIES}
+    both = [*lines["forward"], *lines["backward"]]
+    limits = config.decades or fitted_limits([y for line in both for y in line.drawn])
+    labels = [line.label for line in both]
+    size, banded = label_size(labels), bands_show(both, limits)
+    depth = max(condition.depth for condition in result.config.conditions)
+    panels = {
+        direction: Panel(
+            layer_scale(depth, direction),
+            decade_scale(limits),
+            "Layer, $k$",
+            f"{WORDS[config.quantity]} of {SYMBOLS[direction]}",
+        )
+        for direction in QUANTITIES
+    }
+    figure = lay_out(panels, labels)
+    for ax, direction in zip(figure.axes, QUANTITIES, strict=True):
+        for line in lines[direction]:
+            draw_line(ax, line)
+            if banded:
+                draw_predicted(ax, line)
+        if config.overlay:
+            _draw_published(ax, curves[direction], direction)
+        names = [
+            Name(line.label, line.paint.ink, _draw_arrow(ax, line, direction))
+            for line in lines[direction]
+        ]
+        write_names(ax, names, direction, size)
+    for line in lines["forward"]:
+        plot(figure.axes[1], line, line.middle, "behind", color=line.paint.color, **BEHIND)
+    circles = " Circles: curves as published." if config.overlay else ""
+    caption = caption_of(curves["forward"], curves["backward"], result, banded=banded)
+    write_caption(figure, f"{caption} Dashed in b: the forward pass.{circles}")
     return figure
 
 

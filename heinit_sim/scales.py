@@ -30,6 +30,8 @@ class Scale:
 @cache
 def text_width(text: str) -> float:
     """Return the width of a line of text per point of font size."""
+    if not text:  # which has no outlines
+        return 0.0
     return float(TextPath((0, 0), text, size=1).get_extents().width)
 
 
@@ -69,7 +71,7 @@ def layer_scale(depth: int, direction: Pass) -> Scale:
 def plain_scale(limits: tuple[float, float]) -> Scale:
     """Return a linear scale."""
     low, high = limits
-    ticks = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    ticks = MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     inside = [float(tick) for tick in ticks if low <= tick <= high]
     return Scale(limits, inside, [f"{tick:.10g}".replace("-", "−") for tick in inside])
 
