@@ -25,19 +25,20 @@ def misfit(config: SweepConfig) -> str | None:
 def _number(config: SweepConfig) -> str | None:
     if swept_number(config.sweep):
         return None
-    return f"no number is swept ({config.figure.kind}), must have a key of sweep with two or more"
+    kind = config.figure.kind
+    return f"no number is swept ({kind}), must have two or more numbers under a key of sweep"
 
 
 def _slopes(config: SweepConfig) -> str | None:
     if min(condition.depth for condition in config.conditions) == 1:
-        return "a single hidden layer has no slope (slopes), must be 2 of them in every condition"
+        return "one hidden layer has no slope (slopes), must have 2 or more in every condition"
     return _number(config)
 
 
 def _networks(config: SweepConfig) -> str | None:
     if config.trials > 1:
         return None
-    return f"{config.trials} network has no spread ({config.figure.kind}), must be 2 trials or more"
+    return "one network has no spread (spread), must have trials of 2 or more"
 
 
 _NEEDS: Mapping[FigureKind, Callable[[SweepConfig], str | None]] = {

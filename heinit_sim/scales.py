@@ -68,10 +68,10 @@ def layer_scale(depth: int, direction: Pass) -> Scale:
     return Scale(limits, ticks, [f"{k:,.0f}" for k in ticks])
 
 
-def plain_scale(limits: tuple[float, float]) -> Scale:
-    """Return a linear scale."""
+def plain_scale(limits: tuple[float, float], most: int = 7) -> Scale:
+    """Return a linear scale with `most` steps at most."""
     low, high = limits
-    ticks = MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    ticks = MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     inside = [float(tick) for tick in ticks if low <= tick <= high]
     return Scale(limits, inside, [f"{tick:.10g}".replace("-", "−") for tick in inside])
 

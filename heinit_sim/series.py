@@ -1,6 +1,7 @@
 """Conditions in lines along a swept number: their order, their names, their axis."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,7 +35,8 @@ AXES = {
 }
 WIDE = 10  # ratio of the values from which the axis is logarithmic
 MARGIN = 0.03  # of the axis, at the end without labels
-TICK_SIZE, TICKS_APART, TICKS_ROOM = 13, 9, 210  # points
+TICK_SIZE, TICKS_APART = 13, 6  # points
+ROOM, LABELLED_ROOM = 320, 170  # points of a panel, at least; less beside labels
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,9 @@ def swept_axis(config: SweepConfig, direction: Pass) -> tuple[Scale, str]:
     margin = MARGIN * (high - low)
     limits = (low - margin, high) if direction == "forward" else (low, high + margin)
     name = AXES.get(path, path.rpartition(".")[2].replace("_", " ").capitalize())
-    return (_wide_scale(limits) if _is_wide(numbers) else plain_scale(limits)), name
+    room = ROOM if len(config.sweep) == 1 else LABELLED_ROOM
+    *crowded, last = _scales(limits, wide=_is_wide(numbers))
+    return next((scale for scale in crowded if _fits(scale, room)), last), name
 
 
 def _path(config: SweepConfig) -> str:
@@ -106,17 +110,26 @@ def _is_wide(numbers: Array) -> bool:
     return bool(min(numbers) > 0 and max(numbers) >= WIDE * min(numbers))
 
 
-def _wide_scale(limits: tuple[float, float]) -> Scale:
-    """Return a logarithmic scale with as many ticks as there is room for."""
+def _scales(limits: tuple[float, float], *, wide: bool) -> Iterator[Scale]:
+    """Yield scales of ever fewer ticks; the last has room anywhere."""
+    if not wide:
+        yield from (plain_scale(limits, most) for most in (7, 5, 4, 3, 2))
+        return
     low, high = limits
     exponents = range(math.floor(low), math.ceil(high) + 1)
     for mantissas in ((1, 2, 5), (1, 3), (1,)):
         ticks = [(m, e) for e in exponents for m in mantissas if low <= math.log10(m) + e <= high]
         labels = [_tick_text(m, e) for m, e in ticks]
-        wanted = sum(TICK_SIZE * text_width(label) + TICKS_APART for label in labels)
-        if wanted <= TICKS_ROOM and len(ticks) > 1:
-            return Scale(limits, [math.log10(m) + e for m, e in ticks], labels)
-    return decade_scale(limits)
+        if len(ticks) > 1:
+            yield Scale(limits, [math.log10(m) + e for m, e in ticks], labels)
+    yield decade_scale(limits)
+
+
+def _fits(scale: Scale, room: float) -> bool:
+    """Whether the labels of neighbouring ticks stand apart on an axis of so many points."""
+    places = np.array(scale.ticks) * room / (scale.limits[1] - scale.limits[0])
+    widths = TICK_SIZE * np.array([text_width(label) for label in scale.labels])
+    return bool((np.diff(places) >= (widths[:-1] + widths[1:]) / 2 + TICKS_APART).all())
 
 
 def _tick_text(mantissa: int, exponent: int) -> str:
