@@ -23,6 +23,8 @@ Quantity = Literal[
 Statistic = Literal["second_moment", "variance", "input_0_second_moment"]
 Measure = tuple[Quantity, Statistic]
 
+FigureKind = Literal["layers", "end", "slopes", "spread"]
+
 PASS_OF: dict[Quantity, Pass] = {
     "preactivation": "forward",
     "activation": "forward",
@@ -87,6 +89,8 @@ class FigureConfig:
     """Range of both value axes, in decades; None fits the data."""
     overlay: Literal["figure_7_4_published"] | None = None
     """Published curves drawn on top."""
+    kind: FigureKind = "layers"
+    """Against the layer, against a swept number, …."""
 
 
 @dataclass(frozen=True)

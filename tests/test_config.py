@@ -1070,7 +1070,7 @@ PROPERTIES = {
     "Sweep": PATHS,
     "When": PATHS,
     "Expectation": "forward, backward, max_decades_per_layer, when",
-    "Figure": "quantity, decades, overlay",
+    "Figure": "kind, quantity, decades, overlay",
 }
 
 

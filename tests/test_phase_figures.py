@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from heinit_sim.activations import ACTIVATIONS, make_activation
 from heinit_sim.config import parse_config
 from heinit_sim.critical import critical_weight_variance
-from heinit_sim.figures import saving
+from heinit_sim.frames import saving
 from heinit_sim.phase_figures import draw_phase_diagram
 from heinit_sim.records import SweepConfig
 
