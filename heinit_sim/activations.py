@@ -46,19 +46,16 @@ class Activation:
         return self.by_layer[k] if self.by_layer else self
 
 
-def _plain(
-    a: Callable[[Array], Array],
-    derivative: Callable[[Array], Array | Mask],
-    *kinks: float,
-    period: float = math.inf,
+def plain(
+    a: Callable[[Array], Array], derivative: Callable[[Array], Array | Mask], *kinks: float
 ) -> Activation:
-    """An activation that is not homogeneous, from its plain function."""
+    """An activation that is not homogeneous, from its plain function and derivative."""
 
     def value(z: Array, out: Array) -> Array:
         out[...] = a(z)
         return out
 
-    return Activation(value, derivative, kinks=kinks, period=period)
+    return Activation(value, derivative, kinks=kinks)
 
 
 def _leaky_relu(negative_slope: float) -> Activation:
@@ -157,22 +154,22 @@ LINEAR = Activation(
 _ACTIVATIONS: dict[str, Activation] = {
     "relu": RELU,
     "linear": LINEAR,
-    "tanh": _plain(np.tanh, _sech2),
-    "sigmoid": _plain(_sigmoid, lambda z: _sigmoid(z) * _sigmoid(-z)),
-    "erf": _plain(erf, _erf_slope),
-    "hard_tanh": _plain(
+    "tanh": plain(np.tanh, _sech2),
+    "sigmoid": plain(_sigmoid, lambda z: _sigmoid(z) * _sigmoid(-z)),
+    "erf": plain(erf, _erf_slope),
+    "hard_tanh": plain(
         lambda z: np.clip(z, -1.0, 1.0), lambda z: (z > -1.0) & (z <= 1.0), -1.0, 1.0
     ),
-    "softsign": _plain(lambda z: z / (1 + np.abs(z)), lambda z: (1 / (1 + np.abs(z))) ** 2, 0.0),
-    "elu": _plain(_elu, _elu_slope, 0.0),
-    "selu": _plain(_selu, _selu_slope, 0.0),
-    "gelu": _plain(lambda z: z * cumulative(z), lambda z: cumulative(z) + z * density(z)),
-    "gelu_tanh": _plain(_gelu_tanh, _gelu_tanh_slope),
-    "silu": _plain(lambda z: z * _sigmoid(z), _silu_slope),
-    "mish": _plain(lambda z: z * np.tanh(_softplus(z)), _mish_slope),
-    "softplus": _plain(_softplus, _sigmoid),
-    "relu6": _plain(lambda z: np.clip(z, 0.0, 6.0), lambda z: (z > 0.0) & (z <= 6.0), 0.0, 6.0),
-    "sin": _plain(np.sin, np.cos, *_QUADRANTS, period=2 * math.pi),
+    "softsign": plain(lambda z: z / (1 + np.abs(z)), lambda z: (1 / (1 + np.abs(z))) ** 2, 0.0),
+    "elu": plain(_elu, _elu_slope, 0.0),
+    "selu": plain(_selu, _selu_slope, 0.0),
+    "gelu": plain(lambda z: z * cumulative(z), lambda z: cumulative(z) + z * density(z)),
+    "gelu_tanh": plain(_gelu_tanh, _gelu_tanh_slope),
+    "silu": plain(lambda z: z * _sigmoid(z), _silu_slope),
+    "mish": plain(lambda z: z * np.tanh(_softplus(z)), _mish_slope),
+    "softplus": plain(_softplus, _sigmoid),
+    "relu6": plain(lambda z: np.clip(z, 0.0, 6.0), lambda z: (z > 0.0) & (z <= 6.0), 0.0, 6.0),
+    "sin": replace(plain(np.sin, np.cos, *_QUADRANTS), period=2 * math.pi),
 }
 ACTIVATIONS: dict[str, Callable[..., Activation]] = {
     **{name: partial(lambda activation: activation, a) for name, a in _ACTIVATIONS.items()},
@@ -183,11 +180,15 @@ ALIASES = {"swish": "silu"}
 """Second names."""
 
 
-def make_activation(name: str, options: Mapping[str, Slope]) -> Activation:
+def make_activation(name: str | Activation, options: Mapping[str, Slope]) -> Activation:
     """The activation of that name, e.g. `make_activation("leaky_relu", {"negative_slope": 0.2})`.
+
+    One that is an activation already is returned as it is.
 
     Raises:
         KeyError: No activation has that name.
         TypeError: The activation takes other options.
     """
+    if isinstance(name, Activation):
+        return name
     return ACTIVATIONS[ALIASES.get(name, name)](**options)

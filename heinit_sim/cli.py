@@ -92,6 +92,7 @@ def run(
         if json_ or not quiet:
             terminal.print_summary(sweep_config, rows, directory, json_=json_, findings=findings)
         if not quiet:
+            terminal.print_fates(result)
             seconds = time.perf_counter() - start
             names = ", ".join(outputs.run_files(plots=plots))
             typer.echo(f"Wrote {directory} in {seconds:.1f} s: {names}", err=True)
@@ -181,10 +182,10 @@ def init(
     NAME.yaml in this directory; without a name, figure_7_4.yaml.
     """
     with errors():
-        from heinit_sim.gallery import gallery, gallery_text
+        from heinit_sim.gallery import gallery_text, to_gallery_table
 
         if list_:
-            typer.echo("\n".join(gallery()))
+            terminal.print_table(to_gallery_table())
             return
         name = name or "figure_7_4"
         text = gallery_text(name)

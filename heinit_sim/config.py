@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from heinit_sim import documents, problems
+from heinit_sim import documents, figure_kinds, problems
 from heinit_sim.drafts import Draft, Override, Tree, holds, listed, parse_override, with_value
 from heinit_sim.errors import ConfigError
 from heinit_sim.layer_laws import LayerLaw, layer_laws, lsuv_of, widths_of
@@ -60,9 +60,13 @@ def parse_config(
     if not draft.n_problems:
         hint = "; --set expect=[] takes all expectations back" if overrides else ""
         selected = _selected(draft, [config for _, config, _ in checked], hint)
-    if draft.n_problems:
-        raise ConfigError(draft.messages())
-    return _sweep_config(draft, checked, selected)
+    if not draft.n_problems:
+        config = _sweep_config(draft, checked, selected)
+        wrong = figure_kinds.misfit(config)
+        if wrong is None:
+            return config
+        draft.report(("figure", "kind"), wrong)
+    raise ConfigError(draft.messages())
 
 
 def _check_file(draft: Draft) -> None:
@@ -180,6 +184,7 @@ def _sweep_config(
             quantity=first.figure.quantity,
             decades=(decades[0], decades[1]) if decades else None,
             overlay=first.figure.overlay,
+            kind=first.figure.kind,
         ),
         expect=tuple(map(_expectation, expect, selected)),
         document={**_document(first, sweep), **({"expect": expect} if expect else {})},

@@ -1,13 +1,10 @@
-"""What the figures show, before anything is drawn: curves, their scale, their labels' places."""
+"""What the figures show, before anything is drawn: curves, what they are called."""
 
 import csv
-import math
 from dataclasses import dataclass
 from importlib import resources
 
-import matplotlib
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from heinit_sim.records import (
@@ -20,13 +17,16 @@ from heinit_sim.records import (
     Statistic,
     SweepPrediction,
     SweepResult,
-    swept_text,
 )
+from heinit_sim.scales import value_text
 from heinit_sim.spread import Spread, spread
+from heinit_sim.strokes import Line, Paint, paints
 
 Array = NDArray[np.float64]
 
 MAX_LAYERS = 1000  # a panel has no room to show more
+SYMBOLS: dict[Pass, str] = {"forward": "$h_k$", "backward": r"$\partial\ell/\partial h_k$"}
+WORDS = {"variance": "Variance", "second_moment": "Second moment", "std": "Standard deviation"}
 QUANTITIES: dict[Pass, Quantity] = {"forward": "activation", "backward": "grad_activation"}
 
 
@@ -36,15 +36,20 @@ class Curve:
 
     condition: Condition
     label: str
-    color: Array
-    ink: Array  # the colour, darkened for text
+    paint: Paint
     layers: NDArray[np.int64]
     seen: Spread
     theory: Array
     exact: bool
     typical: bool  # whether `seen` is of networks, measured or predicted; else the predicted mean
     predicted: Array | None  # 5 % quantile, median, 95 % quantile for one input, (3, layers)
-    weight: float  # of lines: 1, or less where many must fit
+
+    @property
+    def line(self) -> Line:
+        """The curve against its layers."""
+        index, x = self.condition.index, self.layers.astype(float)
+        seen = (self.seen.median, self.seen.p05, self.seen.p95)
+        return Line(index, self.label, self.paint, x, *seen, self.theory, self.predicted)
 
 
 def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Curve]:
@@ -55,10 +60,8 @@ def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Cu
     shown = result.config.figure.quantity
     statistic: Statistic = "second_moment" if shown == "second_moment" else "variance"
     measure, factor = (QUANTITIES[direction], statistic), 0.5 if shown == "std" else 1.0
-    colors = matplotlib.colormaps["plasma"](np.linspace(0.1, 0.82, len(result.conditions)))
-    weight = min(1.0, (7 / len(result.conditions)) ** 0.6)
     curves = []
-    for one, color in zip(result.conditions, colors, strict=True):
+    for one, paint in zip(result.conditions, paints(len(result.conditions)), strict=True):
         depth = one.condition.depth
         layers = np.linspace(0, depth, min(depth, MAX_LAYERS) + 1).round().astype(np.int64)
         exact = one.theory_kind == "exact" and bool(np.isfinite(one.theory[measure]).all())
@@ -71,23 +74,11 @@ def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Cu
         else:
             low, median, high = [theory] * 3 if predicted is None else predicted
             seen, predicted = Spread(theory, 0 * theory, median, low, high), None
-        label = label_of(one.condition) + ("" if np.isfinite(seen.median).any() else " (all zero)")
-        ink = color * (0.6, 0.6, 0.6, 1.0)
-        curves.append(
-            Curve(
-                one.condition,
-                label,
-                color,
-                ink,
-                layers,
-                seen,
-                theory,
-                exact,
-                typical,
-                predicted,
-                weight,
-            )
-        )
+        label = label_of(one.condition)
+        if not np.isfinite(seen.median).any():
+            label += " (all zero)" if np.isneginf(seen.median).any() else " (out of range)"
+        known = (exact, typical, predicted)
+        curves.append(Curve(one.condition, label, paint, layers, seen, theory, *known))
     return curves
 
 
@@ -110,7 +101,7 @@ def caption_of(
     *,
     banded: bool,
 ) -> str:
-    """Return one line that says what is what; `banded` if predicted bands are drawn."""
+    """Return what says which line is which; `banded` if predicted bands are drawn."""
     first = result.conditions[0]
     if isinstance(first, ConditionResult):
         n = len(next(iter(first.networks.values())))
@@ -126,15 +117,13 @@ def caption_of(
         for panel in (forward, backward)
     )
     thin = a if a == b else f"a: {a}, b: {b}"
-    circles = " Circles: curves as published." if result.config.figure.overlay else ""
     dotted = " Dotted: predicted median, 5–95 % (one input)." if banded else ""
-    dashed = "Dashed in b: the forward pass."
-    return f"Thick: {thick}. Thin: theory ({thin}).{dotted} {dashed}{circles}"
+    return f"Thick: {thick}. Thin: theory ({thin}).{dotted}"
 
 
 def label_of(condition: Condition) -> str:
     """Return what sets a condition apart, e.g. "width = 200"."""
-    low, high = (_value(pick(condition.weight_variances)) for pick in (min, max))
+    low, high = (value_text(pick(condition.weight_variances)) for pick in (min, max))
     swept = condition.swept or {"init.variance": low if low == high else f"{low}–{high}"}
     if condition.lsuv and not condition.swept:
         swept = {"init.scheme": "lsuv"}
@@ -145,72 +134,8 @@ def label_of(condition: Condition) -> str:
         name = r"$\sigma^2_\Omega$" if path == "init.variance" else name
         # Between others, a word like "relu" says itself what it is.
         bare = len(swept) > 1 and not isinstance(value, int | float)
-        parts.append(_value(value) if bare else name + equals + _value(value))
+        parts.append(value_text(value) if bare else name + equals + value_text(value))
     return ", ".join(parts)
-
-
-def _value(value: object) -> str:
-    """Return a swept value as short text."""
-    text = swept_text(value, _number)
-    return text if len(text) <= 24 or "$" in text else f"{text[:23]}…"
-
-
-def _number(value: float) -> str:
-    mantissa, _, exponent = f"{value:.10g}".partition("e")
-    return _power(float(mantissa), int(exponent)) if exponent else mantissa
-
-
-def _power(mantissa: float, exponent: int) -> str:
-    factor = "" if mantissa == 1 else rf"{mantissa:.10g}\times"
-    return f"${factor}10^{{{exponent}}}$"
-
-
-def fitted_limits(curves: list[Curve]) -> tuple[float, float]:
-    """Return the decades that hold every curve, with a margin; at least 0.3 of them."""
-    drawn = [v for c in curves for v in (c.seen.median, c.seen.p05, c.seen.p95, c.theory)]
-    drawn += [c.predicted.ravel() for c in curves if c.predicted is not None]
-    values = np.concatenate(drawn)
-    finite = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
-    low, high = float(finite.min()), float(finite.max())
-    margin = max(0.04 * (high - low), (0.3 - (high - low)) / 2)
-    return low - margin, high + margin
-
-
-def decade_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
-    """Return readable ticks between two log10 values, and their labels as numbers."""
-    base = math.floor(low)  # taken out below: 10**low may be past float range
-    if high - low >= 2.5:
-        ticks = MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]).tick_values(low, high)
-        found = [(1.0, int(e)) for e in ticks]
-    elif high - low >= 1:
-        found = [(m, e) for e in range(base, math.ceil(high) + 1) for m in (1.0, 2.0, 5.0)]
-    else:
-        mantissas = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(
-            10 ** (low - base), 10 ** (high - base)
-        )
-        found = [(float(m), base) for m in mantissas if m > 0]
-    inside = [(m, e) for m, e in found if low <= math.log10(m) + e <= high]
-    if high - low < 2.5 and low >= -4 and high <= 4:
-        labels = [f"{m * 10.0**e:.10g}" for m, e in inside]
-    else:
-        labels = [_power(m, e) for m, e in inside]
-    return [math.log10(m) + e for m, e in inside], labels
-
-
-def spread_out(wanted: Array, gap: float, low: float, high: float) -> Array:
-    """Move positions as little as possible (least squares) until neighbours are a gap apart."""
-    order = np.argsort(wanted, kind="stable")
-    steps = gap * np.arange(len(wanted))
-    blocks: list[tuple[float, int]] = []  # of positions that touch: their sum and number
-    for total in wanted[order] - steps:
-        count = 1
-        while blocks and blocks[-1][0] / blocks[-1][1] > total / count:
-            total, count = total + blocks[-1][0], count + blocks.pop()[1]
-        blocks.append((total, count))
-    levels = np.concatenate([np.full(count, total / count) for total, count in blocks])
-    placed = np.empty_like(wanted)
-    placed[order] = np.clip(levels, low, high - steps[-1]) + steps
-    return placed
 
 
 def load_published(direction: Pass) -> dict[float, Array]:

@@ -44,6 +44,10 @@ DistributionName = Literal[
     "orthogonal",
 ]
 Quantity = Literal["variance", "second_moment", "std"]
+FigureKind = Literal["layers", "end", "slopes", "spread"]
+DEFAULT_FIGURE: FigureKind = "layers"
+ONLY_FOR: dict[str, tuple[FigureKind, ...]] = {"decades": ("layers", "end"), "overlay": ("layers",)}
+"""Key of the figure -> the kinds that heed it; the other keys go with every kind."""
 Draws = Literal["common", "independent"]
 Word = Literal["vanishing", "stable", "exploding"]
 DEFAULT_ACTIVATION: ActivationName = "relu"

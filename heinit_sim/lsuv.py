@@ -51,26 +51,26 @@ def unit_variance_factors(
         One factor per layer and network, each (n_networks,).
     """
     h, factors = x, []
-    for k, std in enumerate(stds):
-        unscaled = std * (weights[k] @ h)
-        bias = np.zeros(1) if biases is None else biases[k]
-        factor, f = np.ones(len(x)), unscaled + bias
-        for _ in range(lsuv.attempts):
-            variance = _variance(f)
-            off = (np.abs(variance - 1) >= lsuv.tolerance) & (variance > 0)
-            if not off.any():
-                break
-            factor[off] /= np.sqrt(variance[off])
-            f = factor[:, np.newaxis, np.newaxis] * unscaled + bias
-        factors.append(factor)
-        if k < len(stds) - 1:
-            h = activation.layer(k).value(f, np.empty_like(f))
+    with np.errstate(over="ignore", invalid="ignore"):  # the pass says where
+        for k, std in enumerate(stds):
+            unscaled = std * (weights[k] @ h)
+            bias = np.zeros(1) if biases is None else biases[k]
+            factor, f = np.ones(len(x)), unscaled + bias
+            for _ in range(lsuv.attempts):
+                variance = _variance(f)
+                off = (np.abs(variance - 1) >= lsuv.tolerance) & (variance > 0)
+                if not off.any():
+                    break
+                factor[off] /= np.sqrt(variance[off])
+                f = factor[:, np.newaxis, np.newaxis] * unscaled + bias
+            factors.append(factor)
+            if k < len(stds) - 1:
+                h = activation.layer(k).value(f, np.empty_like(f))
     return factors
 
 
 def _variance(f: Array) -> Array:
     """Over units and inputs, one number per network; 0 for what is past float range."""
-    with np.errstate(over="ignore", invalid="ignore"):  # the pass says where
-        variance = f.reshape(len(f), -1).var(axis=1)
+    variance = f.reshape(len(f), -1).var(axis=1)
     settled: Array = np.where(np.isfinite(variance), variance, 0.0)
     return settled

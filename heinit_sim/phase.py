@@ -119,7 +119,7 @@ def condition_weight_scale(condition: Condition, activation: Activation) -> floa
         )
     if condition.lsuv:
         return None
-    layers = _between(condition)
+    layers = slice(1, max(condition.depth, 2))
     pairs = zip(condition.widths[layers], condition.weight_variances[layers], strict=True)
     scales = np.array([width * variance for width, variance in pairs])
     if not np.isfinite(scales).all():
@@ -132,13 +132,8 @@ def condition_weight_scale(condition: Condition, activation: Activation) -> floa
 
 def condition_bias_variance(condition: Condition) -> float | None:
     """σ²_b of the same layers; None where it differs."""
-    found = set(condition.bias_variances[_between(condition)]) or {0.0}
+    found = set(condition.bias_variances[1 : max(condition.depth, 2)]) or {0.0}
     return found.pop() if len(found) == 1 else None
-
-
-def _between(condition: Condition) -> slice:
-    """The layers between hidden layers."""
-    return slice(1, max(condition.depth, 2))
 
 
 def length_fixed_point(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from heinit_sim.activations import Activation, Slope, make_activation
 from heinit_sim.critical import Edge, edge_of_chaos
 from heinit_sim.curves import label_of
-from heinit_sim.figures import STYLE
+from heinit_sim.frames import STYLE
 from heinit_sim.phase import condition_bias_variance, condition_weight_scale, length_fixed_point
 from heinit_sim.phase_labels import Pixels, around, beside, pixels_along, slanted, write_labels
 from heinit_sim.records import Condition, SweepConfig
@@ -51,7 +51,7 @@ def draw_phase_diagram(config: SweepConfig) -> Figure:
         config: The sweep; nothing of it is simulated.
 
     Returns:
-        The figure; save it `with figures.saving():`.
+        The figure; save it `with frames.saving():`.
     """
     keys = dict.fromkeys(_key(condition) for condition in config.conditions)
     activations = {key: make_activation(key[0], dict(key[1])) for key in keys}
@@ -89,7 +89,7 @@ def draw_phase_diagram(config: SweepConfig) -> Figure:
 
 
 def _key(condition: Condition) -> _Key:
-    return condition.activation, tuple(condition.activation_options.items())
+    return str(condition.activation), tuple(condition.activation_options.items())
 
 
 def _name(key: _Key) -> str:

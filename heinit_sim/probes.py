@@ -76,7 +76,7 @@ def sample_networks(
         tuple(variances),
         rng.standard_normal((n_networks, widths[0])),
         activation,
-        slope_of(condition.activation, activation),
+        slope_of(str(condition.activation), activation),
         rng.standard_normal((n_networks, widths[-1])),
     )
 

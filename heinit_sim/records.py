@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # NumPy is not needed to read a config
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from heinit_sim.activations import Slope
+    from heinit_sim.activations import Activation, Slope
 
 Pass = Literal["forward", "backward"]
 Quantity = Literal[
@@ -23,6 +23,8 @@ Quantity = Literal[
 ]
 Statistic = Literal["second_moment", "variance", "input_0_second_moment"]
 Measure = tuple[Quantity, Statistic]
+
+FigureKind = Literal["layers", "end", "slopes", "spread"]
 
 PASS_OF: dict[Quantity, Pass] = {
     "preactivation": "forward",
@@ -85,8 +87,8 @@ class Condition:
     """Dotted path of each swept key -> its value at this point, in the order of the sweep."""
     widths: tuple[int, ...]
     """D_0 … D_{K+1}: input, the K hidden layers, output."""
-    activation: str
-    """Name of a in `activations.py`."""
+    activation: str | Activation
+    """Name of a in `activations.py`, or a user's own."""
     activation_options: Mapping[str, Slope]
     """What that activation takes, e.g. {"negative_slope": 0.2}; a tuple has one for each layer."""
     weight_variances: tuple[float, ...]
@@ -125,6 +127,8 @@ class FigureConfig:
     """Range of both value axes, in decades; None fits the data."""
     overlay: Literal["figure_7_4_published"] | None = None
     """Published curves drawn on top."""
+    kind: FigureKind = "layers"
+    """Against the layer, against a swept number, …."""
 
 
 @dataclass(frozen=True)

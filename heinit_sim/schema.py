@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 from pydantic import (
     Discriminator,
     Field,
+    SerializerFunctionWrapHandler,
     Tag,
     ValidationInfo,
     create_model,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -121,6 +123,9 @@ Expect = Annotated[
 class Figure(Section):
     """What the figure shows."""
 
+    kind: Annotated[
+        kinds.FigureKind, kinds.choice("Against what it is drawn", kinds.FigureKind)
+    ] = kinds.DEFAULT_FIGURE
     quantity: Annotated[kinds.Quantity, kinds.choice("What is drawn", kinds.Quantity)] = "variance"
     decades: kinds.Decades | None = kinds.or_null(kinds.Decades)
     overlay: kinds.Overlay | None = kinds.or_null(kinds.Overlay)
@@ -131,6 +136,27 @@ class Figure(Section):
         if decades is not None and decades[0] >= decades[1]:
             raise relation(f"not a range ({decades}), must have the lower number first")
         return decades
+
+    @field_validator("quantity")
+    @classmethod
+    def _check_slopes(cls, quantity: str, info: ValidationInfo) -> str:
+        if quantity == "second_moment" and info.data.get("kind") == "slopes":
+            raise relation(f"not for kind: slopes ({quantity}), must be variance or std")
+        return quantity
+
+    @field_validator("decades", "overlay")
+    @classmethod
+    def _check_kind(cls, value: object, info: ValidationInfo) -> object:
+        kind, heeded = info.data.get("kind"), kinds.ONLY_FOR[str(info.field_name)]
+        if value is not None and kind is not None and kind not in heeded:
+            text = f"not for kind: {kind} ({value}), only for {' and '.join(heeded)}"
+            raise relation(f"{text}; null takes it back")
+        return value
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave the default kind out: the hash of a config stays what it was without the key."""
+        return {k: v for k, v in dump(self).items() if (k, v) != ("kind", kinds.DEFAULT_FIGURE)}
 
 
 class Config(Section):

@@ -77,7 +77,8 @@ def iter_steps(
         statistics = (INPUT_0, "second_moment")
     for statistic in statistics:
         ln = _ln_norms(result.condition, result.networks, statistic)
-        yield from _forward(result.condition, ln, statistic, activation)
+        may_be_lost = slope is None  # else NaN is an error
+        yield from _forward(result.condition, ln, statistic, activation, may_be_lost)
         if slope is not None and result.condition.target == 0.0 and statistic == INPUT_0:
             alpha = np.broadcast_to(slope, result.condition.depth)
             yield from _backward(result.condition, ln, alpha)
@@ -103,11 +104,14 @@ def _forward(
     ln: Mapping[Quantity, Array],
     statistic: Statistic,
     activation: Activation,
+    may_be_lost: bool,
 ) -> Iterator[Steps]:
     with np.errstate(divide="ignore", invalid="ignore"):  # no biases; what is no number
         ln_b = np.log(condition.bias_variances or 0.0)
         ln_q = np.logaddexp(np.log(condition.weight_variances) + ln["activation"], ln_b)
     dead = np.isneginf(ln_q)
+    if may_be_lost:
+        dead |= np.isnan(ln["preactivation"])
     n = np.array(condition.widths[1:], float)
     layers = np.arange(len(n))
     ratio = _ratio(ln["preactivation"], ln_q, dead)

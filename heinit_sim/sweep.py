@@ -14,63 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from heinit_sim.activations import Mask, Slope, make_activation
 from heinit_sim.draws import Draws, sample_biases, sample_inputs, sample_weights
-from heinit_sim.errors import FloatRangeError
-from heinit_sim.lsuv import ScaledWeights, unit_variance_factors
-from heinit_sim.moments import (
-    UnitMoments,
-    joined,
-    log10_moments,
-    outer_moments,
-    taken,
-    unit_moments,
-)
-from heinit_sim.network import (
-    SETTLE_EVERY,
-    Weights,
-    iter_backward,
-    iter_forward,
-    loss_gradient,
-)
+from heinit_sim.passes import Measured, NetworkPass, biases_of, measure
 from heinit_sim.predictions import BESIDE_A_RUN, homogeneous_slope, predict
 from heinit_sim.records import (
     Condition,
     ConditionResult,
-    Lsuv,
-    Measure,
-    Quantity,
-    Statistic,
     SweepConfig,
     SweepResult,
 )
 from heinit_sim.scale_law import scale_law
-from heinit_sim.scaled import Scaled, rescaled
 
 Array = NDArray[np.float64]
-Measured = Mapping[Measure, Array]
-"""(quantity, statistic) -> log10, (n_networks, K+1)."""
 
 # Trials run in blocks whose arrays stay about this large: long enough calls for threads to run
 # beside each other, small enough for the cache.
 _BLOCK_BYTES = 2**18
 _LARGEST_BLOCK = 256
-
-
-@dataclass(frozen=True)
-class NetworkPass:
-    """One forward and backward pass per trial; one serves all conditions the scale law joins."""
-
-    draws: Draws
-    activation: str
-    activation_options: tuple[tuple[str, Slope], ...]
-    stds: tuple[float, ...]
-    bias_stds: tuple[float, ...]
-    """σ_b of the layers 0 … K; empty: 0."""
-    biases: tuple[float, ...]
-    """Mean of the biases of the same layers; empty: 0."""
-    target: float
-    lsuv: Lsuv | None = None
 
 
 @dataclass(frozen=True)
@@ -220,65 +180,8 @@ def _simulate_block(
         own = [network_pass for network_pass in passes if network_pass.draws == draws]
         betas = sample_biases(seed, draws, trials) if any(p.bias_stds for p in own) else []
         for network_pass in own:
-            biases = _biases(network_pass, betas)
-            try:
-                measured[network_pass] = _measure(network_pass, weights, x, biases)
-            except FloatRangeError as error:
-                where = f"networks {trials[0]} to {trials[-1]}, {network_pass.activation}"
-                raise FloatRangeError(f"{where}: {error}") from None
+            biases = biases_of(network_pass, betas)
+            measured[network_pass] = measure(network_pass, weights, x, biases)
         if isinstance(weights, list):
             spare.append(weights)
     return Block(trials, measured)
-
-
-def _biases(network_pass: NetworkPass, betas: Sequence[Array]) -> list[Array] | None:
-    """β_k of the layers 0 … K from standard-normal numbers; None where there are none."""
-    stds, means = network_pass.bias_stds, network_pass.biases
-    if not stds:
-        return [np.full((1, 1, 1), mean) for mean in means] or None
-    drawn = [std * b for std, b in zip(stds, betas, strict=True)]
-    return [b + mean for b, mean in zip(drawn, means, strict=True)] if means else drawn
-
-
-def _measure(
-    network_pass: NetworkPass, weights: Weights, x: Array, biases: Sequence[Array] | None
-) -> Measured:
-    """Forward, loss, backward; the moments of all five quantities on the way."""
-    options = dict(network_pass.activation_options)
-    activation = make_activation(network_pass.activation, options)
-    if network_pass.lsuv:
-        how = (network_pass.stds, x, activation, biases, network_pass.lsuv)
-        weights = ScaledWeights(weights, unit_variance_factors(weights, *how))
-    homogeneous = activation.negative_slope is not None and biases is None
-    layers: list[UnitMoments] = []
-    derivatives: list[Array | Mask] = []
-    for forward in iter_forward(weights, network_pass.stds, x, activation, biases):
-        layers.append(unit_moments(forward if homogeneous else rescaled(forward)))
-        if len(forward.mantissa) == 2:  # f_k and h_{k+1}
-            k = len(derivatives)
-            derivatives.append(activation.layer(k).derivative(forward.mantissa[0]))
-    alternating = joined(layers)  # h_0, f_0, h_1, f_1, …, h_K, f_K
-    h, f = taken(alternating, slice(0, None, 2)), taken(alternating, slice(1, None, 2))
-
-    output = Scaled(forward.mantissa[0], forward.exponent[0])
-    dl_dout = loss_gradient(output, network_pass.target)
-    every = SETTLE_EVERY if homogeneous else 1
-    backward = iter_backward(weights, network_pass.stds, dl_dout, derivatives, every)
-    alternating = joined(  # ∂f_K, ∂h_K, …, ∂f_0, ∂h_0
-        [unit_moments(layer if homogeneous else rescaled(layer)) for layer in backward]
-    )
-    dl_dh, dl_df = (
-        taken(alternating, slice(None, None, -2)),
-        taken(alternating, slice(-2, None, -2)),
-    )
-
-    of: dict[Quantity, dict[Statistic, Array]] = {
-        "preactivation": log10_moments(f),
-        "activation": log10_moments(h),
-        "grad_preactivation": log10_moments(dl_df),
-        "grad_activation": log10_moments(dl_dh),
-        "grad_weight": log10_moments(outer_moments(dl_df, h)),
-    }
-    # ∂ℓ/∂f_K = 2 (f_K − y) varies as 2 f_K does, also where f_K is lost beside y.
-    of["grad_preactivation"]["variance"][-1] = of["preactivation"]["variance"][-1] + np.log10(4.0)
-    return {(q, s): log10.T for q, moments in of.items() for s, log10 in moments.items()}

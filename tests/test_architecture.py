@@ -16,15 +16,26 @@ RANKS = [
     {"activations"},
     {"records", "documents", "kinds", "gallery", "placement", "weight_laws"},
     {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
-    | {"theory", "log_law", "spread", "identities"},
+    | {"theory", "log_law", "spread", "fates", "identities", "own_activations"}
+    | {"scales", "strokes", "figure_kinds"},
     {"weight_options", "pairs", "lsuv"},
-    {"schema", "layer_laws", "curves", "mean_field", "chain", "steps", "verdict", "comparison"}
-    | {"probes", "moment_rules", "critical"},
-    {"figures", "problems", "predictions", "expectations", "phase", "gains"}
+    {
+        "schema",
+        "layer_laws",
+        "passes",
+        "curves",
+        "frames",
+        "mean_field",
+        "chain",
+        "steps",
+        "verdict",
+    }
+    | {"comparison", "probes", "moment_rules", "critical"},
+    {"layers", "series", "panes", "problems", "predictions", "expectations", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities"},
     {"drafts", "selection", "sweep", "tables", "exports", "checks", "verification"}
-    | {"phase_labels"},
-    {"config", "cost", "reports", "identity_tables", "prediction_tables"}
+    | {"phase_labels", "ends", "slopes", "log_spreads"},
+    {"config", "figures", "cost", "reports", "identity_tables", "prediction_tables"}
     | {"phase_tables", "phase_figures", "gain_tables"},
     {"outputs"},
     {"terminal"},
@@ -42,7 +53,7 @@ HOMES = {
     r"\bnp\.maximum\(z": {"activations"},
     r"\bSeedSequence\(": {"draws"},
     r"\bThreadPoolExecutor\(": {"sweep"},
-    r"\bax\.": {"figures", "phase_figures", "phase_labels"},
+    r"\bax\.": {"frames", "strokes", "layers", "slopes", "phase_figures", "phase_labels"},
     r"\.savefig\(": {"exports"},
     r"\bmkdir\(": {"outputs", "placement"},
     r"\btyper\.Exit\b": {"shell"},
@@ -110,6 +121,7 @@ def test_a_line_knows_its_room(pattern: str) -> None:
         "problems",
         "schema",
         "kinds",
+        "figure_kinds",
     ],
 )
 def test_reading_a_config_loads_neither_numpy_nor_matplotlib(module: str) -> None:

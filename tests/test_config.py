@@ -41,13 +41,17 @@ init:
 """
 SWEPT = GOOD + "sweep:\n  init.variance: [1, 2]\n"
 KEYS = "name, network, init, inputs, loss, sweep, trials, seed, draws, figure, expect"
-INIT_KEYS = "variance, scheme, scale, mode, gain, a, nonlinearity, distribution, bias_variance"
+INIT_KEYS = (
+    "variance, scheme, scale, mode, gain, a, nonlinearity, "
+    "distribution, tolerance, attempts, bias, bias_variance"
+)
 INIT = f"must be a mapping with the keys {INIT_KEYS}, or a list of one for each layer 0 … K"
 NETWORK_KEYS = "depth, width, input_dim, output_dim, activation"
 PATHS = (
     "network.depth, network.width, network.input_dim, network.output_dim, network.activation, "
     "network.activation.negative_slope, init, init.variance, init.scheme, init.scale, "
-    "init.mode, init.gain, init.a, init.nonlinearity, init.distribution, init.bias_variance, "
+    "init.mode, init.gain, init.a, init.nonlinearity, init.distribution, init.tolerance, "
+    "init.attempts, init.bias, init.bias_variance, "
     "inputs.distribution, inputs.count, loss.name, loss.target"
 )
 SWEPT_KEY = f"must be one of {PATHS}"
@@ -1065,7 +1069,7 @@ PROPERTIES = {
     "Sweep": PATHS,
     "When": PATHS,
     "Expectation": "forward, backward, max_decades_per_layer, when",
-    "Figure": "quantity, decades, overlay",
+    "Figure": "kind, quantity, decades, overlay",
 }
 
 

@@ -313,7 +313,8 @@ def test_plot_redraws_to_the_same_bytes_and_elsewhere_otherwise(small: Path) -> 
 
 
 def test_starter_configs_are_listed_written_once_and_valid(tmp_path: Path) -> None:
-    listed = heinit_sim("init", "--list", cwd=tmp_path).stdout.split()
+    lines = heinit_sim("init", "--list", cwd=tmp_path).stdout.splitlines()
+    listed = [line.split()[0] for line in lines]
     assert listed == [path.stem for path in CONFIGS]
     for name in listed:
         assert heinit_sim("init", name, cwd=tmp_path).returncode == 0

@@ -19,9 +19,11 @@ from matplotlib.typing import ColorType
 from numpy.typing import NDArray
 
 import heinit_sim.figures
+import heinit_sim.scales
 from heinit_sim.config import parse_config
 from heinit_sim.curves import QUANTITIES, curves_of
-from heinit_sim.figures import draw_forward_backward, saving
+from heinit_sim.figures import draw_forward_backward
+from heinit_sim.frames import saving
 from heinit_sim.predictions import predict_sweep
 from heinit_sim.records import (
     Condition,
@@ -169,6 +171,34 @@ RESULTS = {
     "2,000 layers": deep(),
     "one layer": flat(3, depth=1),
 }
+ACTIVATIONS = "network.activation: [relu, tanh, selu, {name: leaky_relu, negative_slope: 0.2}]"
+KINDS = {  # what the figure is, what is swept
+    "end, widths": ("end", "network.width: [200, 10, 20, 50, 100]"),
+    "end, eight decades": ("end", "init.variance: [1.0e-8, 1.0e-4, 1]"),
+    "end, less than a decade": ("end", "init.variance: [0.12, 0.25, 0.6]"),
+    "end, below zero": ("end", "loss.target: [-1.5, 0, 1]"),
+    "end, activations": ("end", f"network.depth: [2, 4, 20], {ACTIVATIONS}"),
+    "end, 12 lines": ("end", f"init.variance: [0.01, 3], loss.target: [{', '.join('0123456789')}]"),
+    "slopes, widths": ("slopes", "network.width: [5, 10, 20]"),
+    "slopes, activations": ("slopes", f"init.variance: [0.01, 0.1, 1], {ACTIVATIONS}"),
+    "spread, widths": ("spread", "network.width: [5, 10, 20, 40]"),
+    "spread, depths": ("spread", "network.depth: [1, 3, 30]"),
+    "spread": ("spread", "init.variance: [1]"),
+}
+
+
+def of_kind(name: str) -> SweepResult:
+    kind, sweep = KINDS[name]
+    text = f"""
+name: x
+network: {{depth: 6, width: 8, input_dim: 8}}
+init: {{variance: 0.25}}
+inputs: {{count: 3}}
+sweep: {{{sweep}}}
+trials: 20
+figure: {{kind: {kind}}}
+"""
+    return run_sweep(parse_config(text))
 
 
 def panels(figure: Figure) -> tuple[Axes, Axes]:
@@ -395,9 +425,10 @@ def test_an_arrow_of_a_single_layer_points_the_way_of_its_pass() -> None:
         assert abs(tip[1]) < 1e-12
 
 
-@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize("name", [*RESULTS, *KINDS])
 def test_labels_collide_with_nothing_and_stay_inside(name: str) -> None:
-    figure = draw_forward_backward(RESULTS[name])
+    result = RESULTS[name] if name in RESULTS else of_kind(name)
+    figure = draw_forward_backward(result)
     figure.set_dpi(200)  # as a run saves it
     with saving():
         figure.draw_without_rendering()
@@ -406,8 +437,8 @@ def test_labels_collide_with_nothing_and_stay_inside(name: str) -> None:
         with saving():  # the window extent of an annotation itself would include its leader
             return Text.get_window_extent(text)
 
-    names = [label for ax in panels(figure) for label in labels(ax)]
-    assert len(names) == 2 * len(RESULTS[name].conditions)
+    names = [label for ax in panels(figure) for label in labels(ax) if label.get_text()]
+    assert len(names) == 2 * len(result.conditions) or name in KINDS
     # Title, axis, tick and caption texts: a missing or second tick label is there, but invisible.
     others = [text for text in figure.findobj(match=Text) if text not in names]
     texts = [text for text in (*names, *others) if text.get_visible() and text.get_text()]
@@ -423,7 +454,7 @@ def test_labels_collide_with_nothing_and_stay_inside(name: str) -> None:
     for label in names:
         for ax in panels(figure):
             assert not box(label).overlaps(ax.bbox), label  # the curves lie in there
-    for ax, i in itertools.product(panels(figure), range(len(RESULTS[name].conditions))):
+    for ax, i in itertools.product(panels(figure), range(len(result.conditions))):
         if has(ax, f"arrow {i}"):
             tip = ax.transData.transform(labels(ax)[i].xy)
             assert not any(box(label).contains(*tip) for label in names)
@@ -677,6 +708,15 @@ def test_the_same_result_gives_the_same_bytes_whatever_the_users_settings(suffix
         assert saved(figure_7_4(), suffix) == plain
         assert dict(matplotlib.rcParams) == before
     assert saved(flat(3), suffix) != plain
+
+
+@pytest.mark.parametrize("name", ["end, activations", "slopes, widths", "spread"])
+def test_other_kinds_give_the_same_bytes_as_well(name: str) -> None:
+    result = of_kind(name)
+    plain = saved(result, "svg")
+    heinit_sim.scales.text_width.cache_clear()
+    with matplotlib.rc_context({"font.size": 31.0, "font.family": ["DejaVu Serif"]}):
+        assert saved(result, "svg") == plain
 
 
 def test_a_result_draws_itself() -> None:

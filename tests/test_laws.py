@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from heinit_sim import sweep
 from heinit_sim.activations import make_activation
 from heinit_sim.mean_field import mean_field
+from heinit_sim.passes import Measured, NetworkPass
 from heinit_sim.records import MEASURES, PASS_OF, STATISTICS, Condition, Measure, SweepConfig
 from heinit_sim.spread import spread
-from heinit_sim.sweep import Measured, collect, iter_sweep, run_sweep
+from heinit_sim.sweep import collect, iter_sweep, run_sweep
 from heinit_sim.theory import exact
 
 # Reproducible, and without a clock: a busy machine must not fail a law.
@@ -58,7 +59,7 @@ def differ(a: np.ndarray, b: np.ndarray) -> float:
 def test_the_scale_law_holds_for_a_variance_of_its_own_in_every_layer(condition: Condition) -> None:
     passes = sweep.plan_passes(config(condition))
     assert set(passes[0].stds) == {1.0}
-    direct = sweep.NetworkPass(
+    direct = NetworkPass(
         passes[0].draws,
         passes[0].activation,
         passes[0].activation_options,

@@ -11,8 +11,9 @@ from threadpoolctl import threadpool_info
 
 from heinit_sim import draws, sweep
 from heinit_sim.config import parse_config
+from heinit_sim.passes import NetworkPass
 from heinit_sim.records import MEASURES, Condition, Measure, Quantity, SweepConfig, SweepResult
-from heinit_sim.sweep import Array, Block, NetworkPass, iter_sweep, plan_passes, run_sweep
+from heinit_sim.sweep import Array, Block, iter_sweep, plan_passes, run_sweep
 
 VARIANCES = (0.001, 0.02, 0.1, 1.0)
 

@@ -1,0 +1,48 @@
+"""What each kind of figure needs of a config."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from heinit_sim.records import FigureKind, SweepConfig
+
+
+def swept_number(sweep: Mapping[str, Sequence[object]]) -> str | None:
+    """The first path of a sweep with two or more values that are all numbers; None without one.
+
+    A width that is given layer by layer is no number.
+    """
+    for path, values in sweep.items():
+        if len(values) > 1 and all(isinstance(value, int | float) for value in values):
+            return path
+    return None
+
+
+def misfit(config: SweepConfig) -> str | None:
+    """Why the figure cannot be of its config's kind: what is wrong, given and allowed."""
+    kind = config.figure.kind
+    return _NEEDS[kind](config) if kind in _NEEDS else None
+
+
+def _number(config: SweepConfig) -> str | None:
+    if swept_number(config.sweep):
+        return None
+    kind = config.figure.kind
+    return f"no number is swept ({kind}), must have two or more numbers under a key of sweep"
+
+
+def _slopes(config: SweepConfig) -> str | None:
+    if min(condition.depth for condition in config.conditions) == 1:
+        return "one hidden layer has no slope (slopes), must have 2 or more in every condition"
+    return _number(config)
+
+
+def _networks(config: SweepConfig) -> str | None:
+    if config.trials > 1:
+        return None
+    return "one network has no spread (spread), must have trials of 2 or more"
+
+
+_NEEDS: Mapping[FigureKind, Callable[[SweepConfig], str | None]] = {
+    "end": _number,
+    "slopes": _slopes,
+    "spread": _networks,
+}

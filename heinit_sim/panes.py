@@ -1,0 +1,50 @@
+"""Lines in two panels, named at the end their pass goes to. Never prints, never saves."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from heinit_sim.frames import Name, Panel, label_size, lay_out, write_names
+from heinit_sim.records import Pass
+from heinit_sim.strokes import Line, draw_line, draw_predicted
+
+
+def draw_panes(
+    panels: Mapping[Pass, Panel],
+    lines: Mapping[Pass, list[Line]],
+    *,
+    marked: bool = False,
+    banded: bool = False,
+) -> Figure:
+    """Draw the lines of each pass into its panel.
+
+    Args:
+        panels: The axes of both passes.
+        lines: The lines of both, under the same labels.
+        marked: With circles at the points.
+        banded: With predicted bands.
+    """
+    labels = [line.label for direction in panels for line in lines[direction]]
+    figure = lay_out(panels, labels)
+    for ax, direction in zip(figure.axes, panels, strict=True):
+        for line in lines[direction]:
+            draw_line(ax, line, marked=marked)
+            if banded:
+                draw_predicted(ax, line)
+        names = [
+            Name(line.label, line.paint.ink, _tip(line, panels[direction], direction))
+            for line in lines[direction]
+        ]
+        write_names(ax, names, direction, label_size(labels))
+    return figure
+
+
+def _tip(line: Line, panel: Panel, direction: Pass) -> tuple[float, float] | None:
+    """Where the line is last seen on its way to its name."""
+    low, high = panel.y.limits
+    seen = np.flatnonzero((line.middle >= low) & (line.middle <= high))
+    if len(seen) == 0:
+        return None
+    at = seen[-1 if direction == "forward" else 0]
+    return float(line.x[at]), float(line.middle[at])
