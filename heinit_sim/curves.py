@@ -133,7 +133,7 @@ def label_of(condition: Condition) -> str:
         name = path.rsplit(".", 1)[-1].replace("_", " ")
         name = r"$\sigma^2_\Omega$" if path == "init.variance" else name
         # Between others, a word like "relu" says itself what it is.
-        bare = len(swept) > 1 and not isinstance(value, int | float)
+        bare = path == "init" or (len(swept) > 1 and not isinstance(value, int | float))
         parts.append(value_text(value) if bare else name + equals + value_text(value))
     return ", ".join(parts)
 

@@ -72,7 +72,8 @@ def to_prediction_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, title_style="bold")
+    padding = (0, 1, 0, 0) if "init" in config.sweep else (0, 1)  # its values take room
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=padding, title_style="bold")
     table.title = f"{config.name}: second moments predicted where each pass ends"
     for path in config.sweep:
         table.add_column(SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")

@@ -115,7 +115,8 @@ class Condition:
     def label(self) -> str:
         """The swept values, e.g. "init.variance = 0.02"; empty where nothing is swept."""
         texts = {path: swept_text(value, to_text) for path, value in self.swept.items()}
-        return ", ".join(f"{path} = {text}" for path, text in texts.items())
+        # Whole initialisations say themselves what they are.
+        return ", ".join(t if path == "init" else f"{path} = {t}" for path, t in texts.items())
 
 
 @dataclass(frozen=True)

@@ -157,9 +157,7 @@ def print_plan(
         print_json(document)
         return
     lines = [f"{config.name}: {plan_size(config)}"]
-    for condition in config.conditions:
-        swept = ", ".join(f"{path} = {value}" for path, value in condition.swept.items())
-        lines.append(f"  {condition.index}: {swept or 'as configured'}")
+    lines += [f"  {c.index}: {c.label or 'as configured'}" for c in config.conditions]
     lines += [
         f"{needs.passes} forward and backward passes on {jobs} thread{'s' * (jobs != 1)}",
         f"about {needs.seconds:.1f} s and {needs.peak_bytes / 2**20:.0f} MiB, before plots",

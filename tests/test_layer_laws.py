@@ -138,14 +138,14 @@ def test_init_is_swept_as_a_whole() -> None:
     for condition, variances in zip(config.conditions, expected, strict=True):
         np.testing.assert_allclose(condition.weight_variances, variances, rtol=1e-15, atol=0)
     assert [c.label for c in config.conditions] == [
-        "init = he_normal fan_out",
-        "init = variance=0.0001",
-        "init = 2×he_normal, lecun_normal gain=2.0",
+        "he_normal fan_out",
+        "variance=0.0001",
+        "2×he_normal, lecun_normal gain=2.0",
     ]
     assert [label_of(c) for c in config.conditions] == [
-        "init = he_normal fan_out",
-        "init = variance=0.0001",
-        "init = 2×he_normal, lecun_norm…",
+        "he_normal fan_out",
+        "variance=0.0001",
+        "2×he_normal, lecun_norm…",
     ]
 
 
