@@ -53,7 +53,8 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
     for network_pass in passes:
         inputs = network_pass.draws.n_inputs
         units = sum(network_pass.draws.widths) * inputs
-        seconds += 2 * network_pass.draws.n_weights * inputs * per_product
+        products = 3 if network_pass.lsuv else 2  # one more pass forward finds the factors
+        seconds += products * network_pass.draws.n_weights * inputs * per_product
         seconds += units * _SWEEPS_PER_LAYER * per_element
         seconds += units * _activation_seconds(
             network_pass.activation, network_pass.activation_options

@@ -115,7 +115,9 @@ def to_summary_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
     last = f"h_{depths.pop()}" if len(depths) == 1 else "h_K"
     # A grid, or a verdict of two words, needs the room.
     theory = len(config.sweep) < 2 and all("/" not in row["verdict"] for row in rows)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=_title(config), title_style="bold")
+    padding = (0, 1, 0, 0) if "init" in config.sweep else (0, 1)  # its values take room
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=padding, title_style="bold")
+    table.title = _title(config)
     for path in config.sweep:
         table.add_column(SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")
     for header in ("Var h_1", f"Var {last}"):
