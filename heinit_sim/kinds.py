@@ -106,6 +106,7 @@ ACTIVATION = (
     "or a mapping like {name: leaky_relu, negative_slope: 0.2}"
 )
 BIAS = "a number of at least 0"
+MEAN = "a number from -1000000 to 1000000"
 EXPECT = "a mapping like {forward: stable, when: {init.variance: 0.02}}, or a list of at most 1000"
 WHEN = "a mapping from dotted paths to one value each"
 SLOPE_LIMIT = "a number that is not below 0"
@@ -126,7 +127,7 @@ Slope = Annotated[
     Discriminator(lambda slope: "<list>" if isinstance(slope, list) else "<one>"),
 ]
 Variance = Annotated[float, described("Variance of all weights, σ²_Ω", "a number above 0", gt=0)]
-Bias = Annotated[float, described("Constant in all biases, their mean", "a finite number")]
+Bias = Annotated[float, described("Constant in all biases, their mean", MEAN, ge=-1e6, le=1e6)]
 BiasVariance = Annotated[float, described("Variance of all biases, σ²_b", BIAS, ge=0)]
 SchemeName = Annotated[Scheme, described("How fans set σ²_Ω", f"one of {', '.join(SCHEMES)}")]
 ModeName = Annotated[Mode, choice("Fan to divide by, if not the scheme's", Mode)]

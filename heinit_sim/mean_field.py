@@ -108,14 +108,16 @@ def lsuv_variances(condition: Condition, activation: Activation) -> list[float]:
     found, second, product = [], 1.0, 0.0  # E[h_k²], E[h_k h_k'] of two inputs
     for k, bias_variance in enumerate(bias_variances[:-1]):
         found.append(_unless(1 - bias_variance, condition.widths[k] * second))
-        correlation = (1 - bias_variance) * product / second + bias_variance
+        share = product / second if second > 0 else math.nan
+        correlation = (1 - bias_variance) * share + bias_variance
         layer = activation.layer(k)
         second = float(layer_moments(about(layer, means[k]), np.array(1.0)).second)
         key = (k if activation.by_layer else 0, means[k], round(correlation, 12))
-        if key not in seen and bias_variance < 1:
+        if key not in seen and bias_variance < 1 and not math.isnan(share):
             seen[key] = _product(layer, means[k], min(correlation, 1.0))
         product = seen.get(key, math.nan)
-    common = (1 + (condition.n_inputs - 1) * product / second) / condition.n_inputs / outputs
+    share = product / second if second > 0 else math.nan
+    common = (1 + (condition.n_inputs - 1) * share) / condition.n_inputs / outputs
     room = 1 - bias_variances[-1] * (1 - 1 / outputs)
     if condition.n_inputs * outputs == 1:  # a single number has no variance: it stays as it is
         return [*found, condition.weight_variances[-1]]

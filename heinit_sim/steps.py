@@ -40,6 +40,8 @@ Mask = NDArray[np.bool_]
 _FLAT = 1e-6
 # Simulated networks that are not homogeneous stay within it; broken ones need not.
 _LN_RANGE = 700.0
+# c²/q from which rounding hides what is left of the spread about a mean c.
+_FAR = 1e18
 
 
 class Steps(NamedTuple):
@@ -119,7 +121,9 @@ def _forward(
     if condition.biases:
         with np.errstate(divide="ignore", over="ignore"):  # of no mean; of no variance
             off = np.exp(2 * np.log(np.abs(condition.biases)) - ln_q)
-        cumulants = (n * (1 + off), n * (2 + 4 * off), n * (8 + 24 * off))
+        off = np.minimum(off, _FAR)
+        known = np.where(off < _FAR, n * (2 + 4 * off), 0.0)
+        cumulants = (n * (1 + off), known, n * (8 + 24 * off))
     yield Steps("preactivation", statistic, layers, ratio, *cumulants)
 
     ln_q, dead, n = ln_q[:, :-1], dead[:, :-1], n[:-1]
@@ -131,7 +135,8 @@ def _forward(
     elif statistic == INPUT_0:
         q = np.exp(np.clip(np.where(dead, 0.0, ln_q), -_LN_RANGE, _LN_RANGE))
         second, fourth, sixth = _even_moments(activation, q, condition.biases)
-        ln_second = np.log(second)
+        dead = dead | (second == 0)  # all units are off: no number is left of the average
+        ln_second = np.log(np.where(dead, 1.0, second))
     else:
         return  # E[a²] of an average over inputs is not that at the average q
     ratio = _ratio(ln["activation"][:, 1:], ln_second, dead)
@@ -144,13 +149,10 @@ def _even_moments(activation: Activation, q: Array, biases: tuple[float, ...]) -
     """Those of `quadrature.even_moments`, (3, n_networks, K), of the layers' variances q."""
     if not biases:
         return np.reshape(even_moments(activation, q.ravel()), (3, *q.shape))
-    return np.stack(
-        [
-            even_moments(about(activation.layer(k), mean), q[:, k])
-            for k, mean in enumerate(biases[:-1])
-        ],
-        axis=-1,
-    )
+    layers = [about(activation.layer(k), mean) for k, mean in enumerate(biases[:-1])]
+    with np.errstate(divide="ignore", invalid="ignore"):  # of units that are all off
+        moments = [even_moments(layer, q[:, k]) for k, layer in enumerate(layers)]
+    return np.nan_to_num(np.stack(moments, axis=-1), nan=1.0)
 
 
 def _backward(condition: Condition, ln: Mapping[Quantity, Array], alpha: Array) -> Iterator[Steps]:

@@ -221,3 +221,25 @@ def test_constant_biases_have_no_phase() -> None:
     config = parse_config(NETWORK + "init: {variance: 1, bias: 0.5}\n")
     with pytest.raises(ConfigError, match="a constant bias has no phase"):
         phase_rows(config)
+
+
+@pytest.mark.parametrize("activation", ["relu", "softplus", "gelu", "tanh"])
+@pytest.mark.parametrize("bias", ["1e6", "-1e6", "-9"])
+@pytest.mark.parametrize("init", ["scheme: he_normal", "scheme: lsuv", "variance: 1e-300"])
+def test_units_that_are_all_on_or_all_off_are_no_mistake(
+    activation: str, bias: str, init: str
+) -> None:
+    network = f"network: {{depth: 3, width: 20, input_dim: 10, activation: {activation}}}"
+    config = parse_config(f"name: z\ntrials: 5\n{network}\ninit: {{{init}, bias: {bias}}}\n")
+    assert all(finding.held for finding in check(run_sweep(config)))
+
+
+def test_a_constant_beyond_reason_is_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(NETWORK + "init: {variance: 1, bias: 1e7}\n", "c.yaml")
+    assert caught.value.problems == [
+        (
+            "c.yaml:3:27: error: init.bias: too large (10000000.0), "
+            "must be a number from -1000000 to 1000000"
+        )
+    ]
