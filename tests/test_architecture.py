@@ -12,8 +12,10 @@ from heinit_sim.schema import config_schema
 
 PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
-    {"errors", "scalars", "normal", "initializers", "scaled", "tails"},
+    {"errors", "scalars", "normal", "initializers", "scaled", "tails", "input_options"},
     {"records", "activations", "documents", "kinds", "gallery", "placement", "weight_laws"},
+    {"data_sets"},
+    {"input_laws"},
     {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
     | {"theory", "log_law", "spread", "identities"},
     {"schema", "curves", "mean_field", "chain", "steps", "verdict", "comparison"}
@@ -21,7 +23,8 @@ RANKS = [
     {"figures", "problems", "predictions", "expectations", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities"},
     {"drafts", "selection", "sweep", "tables", "exports", "checks", "verification"}
-    | {"phase_labels"},
+    | {"phase_labels", "input_choice"},
+    {"grid"},
     {"config", "cost", "reports", "identity_tables", "prediction_tables"}
     | {"phase_tables", "phase_figures", "gain_tables"},
     {"outputs"},
