@@ -19,6 +19,10 @@ from heinit_sim.records import Inputs
 Array = NDArray[np.float64]
 
 
+# Components at a time where norms are sampled.
+_BLOCK = 2**20
+
+
 class InputLaw(NamedTuple):
     """The law of u."""
 
@@ -89,6 +93,55 @@ def fill_inputs(out: Array, rng: Generator, inputs: Inputs) -> None:
     if (shift, factor) != (0.0, 1.0):
         out *= factor
         out += shift
+
+
+def is_standard(inputs: Inputs) -> bool:
+    """Whether the inputs of a batch are independent and x ~ N(0, I)."""
+    normal = inputs.distribution in ("standard_normal", "normal")
+    return normal and _affine(inputs) == (0.0, 1.0)
+
+
+def norm_moments(inputs: Inputs, dim: int) -> tuple[float, float]:
+    """E‖x‖² and E‖x‖⁴ of inputs of D_0 = `dim` components.
+
+    With x = m + s u: E x² = m² + s² E[u²], and as u is symmetric
+    Var x² = 4 m² s² E[u²] + s⁴ Var u²; components are independent. Over the examples of a data set
+    otherwise, for each is as likely.
+    """
+    if data_sets.is_data_set(inputs):
+        squared = np.exp(data_sets.log_norms(inputs))
+        return float(squared.mean()), float((squared**2).mean())
+    law, (shift, factor) = INPUT_LAWS[inputs.distribution], _affine(inputs)
+    second = dim * (shift**2 + factor**2 * law.second)
+    spread = law.fourth(inputs) - law.second**2
+    variance = dim * (4 * (shift * factor) ** 2 * law.second + factor**4 * spread)
+    return second, second**2 + variance
+
+
+def component_variance(inputs: Inputs) -> float:
+    """Variance of x_j about the mean of all components, over components and inputs."""
+    if data_sets.is_data_set(inputs):
+        return float(data_sets.normalised(inputs).var())
+    return _affine(inputs)[1] ** 2 * INPUT_LAWS[inputs.distribution].second
+
+
+def sample_log_norms(inputs: Inputs, dim: int, count: int, rng: Generator) -> Array:
+    """Draw ln ‖x‖² of so many inputs, each of a network of its own."""
+    if data_sets.is_data_set(inputs):
+        return rng.choice(data_sets.log_norms(inputs), count)
+    if is_standard(inputs) or inputs.distribution == "pair":
+        ln: Array = np.log(2 * rng.standard_gamma(np.full(count, dim / 2)))
+        return ln
+    size = max(_BLOCK // dim, 1)
+    blocks = [np.empty((min(size, count - start), dim)) for start in range(0, count, size)]
+    return np.concatenate([_log_norms(block, rng, inputs) for block in blocks])
+
+
+def _log_norms(out: Array, rng: Generator, inputs: Inputs) -> Array:
+    fill_inputs(out, rng, inputs)
+    with np.errstate(divide="ignore"):  # an input without any component
+        ln: Array = np.log(np.vecdot(out, out))
+    return ln
 
 
 def _affine(inputs: Inputs) -> tuple[float, float]:
