@@ -51,8 +51,8 @@ def require_digits() -> None:
         DataError: It is not installed.
     """
     if importlib.util.find_spec("sklearn") is None:
-        install = "pip install 'heinit-sim[data]'"
-        raise DataError(f"digits come with scikit-learn, which is not installed; {install}")
+        install = "pip install 'heinit-sim[data]' brings it"
+        raise DataError(f"scikit-learn is not installed, which has the digits; {install}")
 
 
 @lru_cache(maxsize=64)
@@ -142,7 +142,7 @@ def _table(path: str, data: bytes) -> Array:
     if rows.ndim != 2:
         raise DataError(f"wrong shape ({rows.shape}), {_FORMS}")
     if not rows.size:
-        raise DataError(f"empty (shape {rows.shape}), must have an example")
+        raise DataError("empty, must have an example of a component or more")
     beyond = ~(np.abs(rows) <= _LARGEST)
     if beyond.any():
         row, column = (int(place[0]) for place in np.nonzero(beyond))
@@ -180,7 +180,7 @@ def _from_csv(data: bytes) -> Array:
         if wrong:
             given = f"{wrong[0][:40]!r} in line {line}"
             raise DataError(f"not a number ({given}), must be numbers only, below one header line")
-    return np.array([cells for _, cells in rows], float).reshape(len(rows), -1)
+    return np.array([cells for _, cells in rows], float, ndmin=2)
 
 
 def _number(cell: str) -> float | str:

@@ -15,7 +15,7 @@ RANKS = [
     {"errors", "scalars", "normal", "initializers", "scaled", "tails", "input_options"},
     {"records", "activations", "documents", "kinds", "gallery", "placement", "weight_laws"},
     {"data_sets"},
-    {"input_laws"},
+    {"input_laws", "input_facts"},
     {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
     | {"theory", "log_law", "spread", "identities"},
     {"schema", "curves", "mean_field", "chain", "steps", "verdict", "comparison"}
