@@ -99,7 +99,9 @@ def _predicted(one: Prediction, measure: Measure, layers: NDArray[np.int64]) -> 
     quantity, statistic = measure
     if quantity not in one.quantiles:
         return None
-    share = one.mean_field[quantity, statistic] - one.mean_field[quantity, "second_moment"]
+    share = one.mean_field[quantity, statistic].copy()
+    second = one.mean_field[quantity, "second_moment"]
+    np.subtract(share, second, out=share, where=np.isfinite(second))  # else both are 0
     return (one.quantiles[quantity] + share)[:, layers]
 
 

@@ -125,6 +125,8 @@ def log_norms(inputs: Inputs) -> Array:
 
 
 def _bytes(path: str) -> bytes:
+    if Path(path).suffix.lower() not in (".npy", ".csv"):
+        raise DataError(f"not a data file ({path[-100:]!r}), {_FORMS}")
     try:
         return Path(path).read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
@@ -134,11 +136,7 @@ def _bytes(path: str) -> bytes:
 
 def _table(path: str, data: bytes) -> Array:
     """The numbers of a file, checked."""
-    readers = {".npy": _from_npy, ".csv": _from_csv}
-    reader = readers.get(Path(path).suffix.lower())
-    if reader is None:
-        raise DataError(f"not a data file ({path[-100:]!r}), {_FORMS}")
-    rows = reader(data)
+    rows = _from_npy(data) if path.lower().endswith(".npy") else _from_csv(data)
     if rows.ndim != 2:
         raise DataError(f"wrong shape ({rows.shape}), {_FORMS}")
     if not rows.size:
