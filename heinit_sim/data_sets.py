@@ -55,27 +55,13 @@ def require_digits() -> None:
         raise DataError(f"scikit-learn is not installed, which has the digits; {install}")
 
 
-@lru_cache(maxsize=64)
 def examples(inputs: Inputs) -> Array:
     """The examples of a data set as they are given, (n, D_0).
 
     Raises:
         DataError: It cannot be read, or is not what it was, or not a table of finite numbers.
     """
-    if inputs.distribution == "digits":
-        require_digits()
-        from sklearn.datasets import load_digits
-
-        rows = np.array(load_digits().data, float)
-    else:
-        data = _bytes(inputs.path)
-        if hashlib.sha256(data).hexdigest() != inputs.sha256:
-            raise DataError(
-                f"{printable(inputs.path)}: changed since the config was read; start again"
-            )
-        rows = _table(inputs.path, data)
-    rows.setflags(write=False)
-    return rows
+    return _digits() if inputs.distribution == "digits" else _rows(inputs.path, inputs.sha256)
 
 
 @lru_cache(maxsize=64)
@@ -122,6 +108,26 @@ def log_norms(inputs: Inputs) -> Array:
         unit = rows / np.where(largest > 0, largest, 1.0)[:, np.newaxis]
         ln: Array = 2 * np.log(largest) + np.log(np.vecdot(unit, unit))
     return ln
+
+
+@lru_cache(maxsize=1)
+def _digits() -> Array:
+    require_digits()
+    from sklearn.datasets import load_digits
+
+    rows = np.array(load_digits().data, float)
+    rows.setflags(write=False)
+    return rows
+
+
+@lru_cache(maxsize=64)
+def _rows(path: str, digest: str) -> Array:
+    data = _bytes(path)
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise DataError(f"{printable(path)}: changed since the config was read; start again")
+    rows = _table(path, data)
+    rows.setflags(write=False)
+    return rows
 
 
 def _bytes(path: str) -> bytes:

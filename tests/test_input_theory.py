@@ -95,6 +95,15 @@ def test_means_over_networks_are_the_exact_ones_and_wrong_norms_are_found(
         assert largest_z(result, exact(condition, 0.0, wrong)) > 1
 
 
+@pytest.mark.parametrize("name", ["normal", "sparse", "constant", "file"])
+def test_of_one_input_the_variances_behind_it_are_known(name: str, file_inputs: Inputs) -> None:
+    result = simulate(condition_of(inputs_of(name, file_inputs), n_inputs=1), 20_000)
+    variances = {m: v for m, v in result.theory.items() if m[1] == "variance"}
+    assert np.isnan(variances["activation", "variance"]).tolist() == [True, False, False]
+    assert np.isfinite(variances["grad_activation", "variance"][1:]).all()
+    assert largest_z(result, dict(result.theory)) < 1
+
+
 def test_variances_are_left_open_where_the_inputs_are_not_independent_normal_ones() -> None:
     for name, inputs in DRAWN.items():
         (found,) = predict([condition_of(inputs)], 0)
@@ -242,10 +251,13 @@ def test_check_holds_for_any_inputs_and_finds_wrong_weights(name: str, file_inpu
 
 
 def test_inputs_that_are_all_zero_are_dead_and_nothing_else() -> None:
-    condition = condition_of(Inputs("constant", mean=0.0))
-    result = simulate(condition, 3)
+    config = SweepConfig("x", (condition_of(Inputs("constant", mean=0.0)),), {}, 3, 11)
+    result = run_sweep(config, 1)
+    (found,) = result.conditions
     for quantity in PASS_OF:
         for statistic in STATISTICS:
-            assert np.isneginf(result.networks[quantity, statistic]).all()
-        assert np.isneginf(result.theory[quantity, "second_moment"]).all()
-        assert np.isneginf(result.quantiles[quantity]).all()
+            assert np.isneginf(found.networks[quantity, statistic]).all()
+        assert np.isneginf(found.theory[quantity, "second_moment"]).all()
+        assert np.isneginf(found.quantiles[quantity]).all()
+    assert [text.get_text() for text in result.draw().texts]  # drawn without a warning
+    assert all(finding.held for finding in check(result))
