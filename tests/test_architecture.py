@@ -13,11 +13,12 @@ from heinit_sim.schema import config_schema
 PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
     {"errors", "scalars", "normal", "initializers", "scaled", "tails", "input_options"},
-    {"records", "activations", "documents", "kinds", "gallery", "placement", "weight_laws"},
+    {"activations"},
+    {"records", "documents", "kinds", "gallery", "placement", "weight_laws"},
     {"data_sets"},
     {"input_laws", "input_facts"},
     {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
-    | {"theory", "log_law", "spread", "identities"},
+    | {"theory", "log_law", "spread", "fates", "identities", "own_activations"},
     {"schema", "curves", "mean_field", "chain", "steps", "verdict", "comparison"}
     | {"probes", "moment_rules", "critical", "pairs"},
     {"figures", "problems", "predictions", "expectations", "phase", "gains"}
