@@ -70,7 +70,7 @@ def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Cu
             seen = spread(factor * one.networks[measure][:, layers])
         else:
             low, median, high = [theory] * 3 if predicted is None else predicted
-            seen, predicted = Spread(theory, 0 * theory, median, low, high), None
+            seen, predicted = Spread(theory, np.zeros_like(theory), median, low, high), None
         label = label_of(one.condition)
         if not np.isfinite(seen.median).any():
             label += " (all zero)" if np.isneginf(seen.median).any() else " (out of range)"

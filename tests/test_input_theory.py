@@ -10,6 +10,7 @@ from heinit_sim import data_sets
 from heinit_sim.activations import RELU
 from heinit_sim.checks import check
 from heinit_sim.draws import Draws, prediction_rng, sample_inputs
+from heinit_sim.figures import draw_forward_backward
 from heinit_sim.input_laws import component_variance, norm_moments, sample_log_norms
 from heinit_sim.log_law import input_law
 from heinit_sim.mean_field import mean_field
@@ -259,5 +260,6 @@ def test_inputs_that_are_all_zero_are_dead_and_nothing_else() -> None:
             assert np.isneginf(found.networks[quantity, statistic]).all()
         assert np.isneginf(found.theory[quantity, "second_moment"]).all()
         assert np.isneginf(found.quantiles[quantity]).all()
-    assert [text.get_text() for text in result.draw().texts]  # drawn without a warning
+    assert result.draw().axes  # without a warning
+    assert draw_forward_backward(predict_sweep(config)).axes
     assert all(finding.held for finding in check(result))
