@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import Discriminator, Field, Tag
 
+from heinit_sim import input_options
 from heinit_sim.initializers import SCHEMES, Distribution, Mode
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ DEFAULT_SLOPES: dict[str, float] = {"leaky_relu": 0.01, "prelu": 0.25}
 """Of the activations that take a negative_slope: PyTorch's."""
 SMALLEST_SLOPE = 1e-6
 """A few layers multiplied by it must leave float range neither themselves nor squared."""
+SMALLEST_MEAN = 1e-6
 
 
 def described(meaning: str, allowed: str, **limits: Any) -> Any:
@@ -93,6 +95,8 @@ ACTIVATION = (
 BIAS = "a number of at least 0"
 EXPECT = "a mapping like {forward: stable, when: {init.variance: 0.02}}, or a list of at most 1000"
 WHEN = "a mapping from dotted paths to one value each"
+MEAN = "a number from -1e6 to 1e6, 0 or at least 1e-6 in size"
+DIGESTS = "a mapping from paths to 64 digits of 0-9, a-f"
 SLOPE_LIMIT = "a number that is not below 0"
 
 Depth = Annotated[int, integer("Hidden layers, K", 1, 100_000)]
@@ -121,8 +125,34 @@ WeightDistribution = Annotated[
     Distribution, choice("How weights are drawn, if not as the scheme says", Distribution)
 ]
 InputDistribution = Annotated[
-    Literal["standard_normal"], described("How inputs are drawn", "standard_normal")
+    input_options.InputDistribution,
+    choice("How inputs are drawn", input_options.InputDistribution),
 ]
+Normalisation = Annotated[
+    input_options.Normalisation,
+    choice("What their mean and std are taken of, to be 0 and 1", input_options.Normalisation),
+]
+Mean = Annotated[
+    float,
+    described("Mean of every component of normal, uniform, constant", MEAN, ge=-1e6, le=1e6),
+]
+Std = Annotated[
+    float,
+    described(
+        "Standard deviation of normal, uniform", "a number from 1e-6 to 1e6", ge=1e-6, le=1e6
+    ),
+]
+Density = Annotated[
+    float,
+    described(
+        "Probability that a component of sparse is not 0", "a number from 1e-6 to 1", ge=1e-6, le=1
+    ),
+]
+Cosine = Annotated[
+    float, described("Cosine between the two of a pair", "a number from -1 to 1", ge=-1, le=1)
+]
+DataPath = Annotated[str, described("Data file, one example a row", "the path of a .npy or .csv")]
+Digests = Annotated[dict[str, str], described("SHA-256 of data files, to be sure of them", DIGESTS)]
 Count = Annotated[int, integer("Inputs in the batch", 1, 1_000_000)]
 LossName = Annotated[Literal["least_squares"], described("Name of the loss", "least_squares")]
 Target = Annotated[float, described("Target of every output, y", "a finite number")]

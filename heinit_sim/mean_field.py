@@ -3,6 +3,8 @@
     q_k = fan_in σ²_k E[a(√q_{k−1} z)²] + σ²_b      variance of f_k, z ~ N(0, 1)
     E[(∂ℓ/∂f_{k−1})²] = E[a'(√q_{k−1} z)²] · fan_out σ²_k E[(∂ℓ/∂f_k)²]
 
+It begins with q_0 = σ²_0 E‖x‖² + σ²_b, as if all inputs were equally long: those of a wide input
+layer with independent components are, those of a data set are not.
 The gradient is taken to be independent of the activations.
 
 Source: Prince (2023), eq. 7.10 and 7.21; He et al. 2015, eq. 9 and 13; for any activation
@@ -16,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.activations import Activation
+from heinit_sim.input_laws import component_variance, norm_moments
 from heinit_sim.quadrature import layer_moments
 from heinit_sim.records import Condition, Measure
 
@@ -48,7 +51,9 @@ def mean_field(condition: Condition, activation: Activation) -> dict[Measure, Ar
     ln_b = _log(condition.bias_variance)
     seen: dict[tuple[int, float], _Layer] = {}
 
-    h, f, layers = [0.0], [], []
+    x_variance = component_variance(condition.inputs)
+    x_second = norm_moments(condition.inputs, condition.widths[0])[0] / condition.widths[0]
+    h, f, layers = [_log(x_second)], [], []
     for k in range(condition.depth + 1):
         f.append(_add(ln_fan_in[k] + ln_v[k] + h[-1], ln_b))
         if k < condition.depth:
@@ -75,7 +80,7 @@ def mean_field(condition: Condition, activation: Activation) -> dict[Measure, Ar
     second["grad_weight"] = second["grad_preactivation"] + second["activation"]
     variance = {
         **{quantity: moment + inner for quantity, moment in second.items()},
-        "activation": np.array([0.0, *(layer.variance for layer in layers)]),
+        "activation": np.array([_log(x_variance), *(layer.variance for layer in layers)]),
         "grad_activation": second["grad_activation"],
     }
     measures: dict[Measure, Array] = {}

@@ -158,12 +158,12 @@ def read_run(
 
 
 def read_config(directory: Path) -> SweepConfig:
-    """Read the config of a saved run.
+    """Read the config of a saved run, whose data files need not be there any more.
 
     Raises:
         RunDirectoryError: There is none, or not the one its manifest names.
     """
-    return load_config(checked_file(directory, "config.yaml"))
+    return load_config(checked_file(directory, "config.yaml"), read_data=False)
 
 
 def read_summary(directory: Path) -> tuple[SweepConfig, list[tables.Row]]:

@@ -26,6 +26,7 @@ from heinit_sim.critical import (
     length_slopes,
 )
 from heinit_sim.errors import ConfigError
+from heinit_sim.input_laws import norm_moments
 from heinit_sim.pairs import pair_average
 from heinit_sim.quadrature import layer_moments
 from heinit_sim.records import Condition
@@ -93,7 +94,8 @@ def condition_phase(condition: Condition, activation: Activation) -> Phase | Non
     if weight_scale is None:
         return None
     bias_variance = condition.bias_variance
-    q0 = condition.weight_variances[0] * condition.widths[0] + bias_variance
+    x_squared, _ = norm_moments(condition.inputs, condition.widths[0])
+    q0 = condition.weight_variances[0] * x_squared + bias_variance
     return phase(activation, weight_scale, bias_variance, q0)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from heinit_sim.initializers import Distribution
+from heinit_sim.input_options import InputDistribution, Normalisation
 
 if TYPE_CHECKING:  # NumPy is not needed to read a config
     import numpy as np
@@ -45,6 +46,25 @@ def to_text(value: object) -> str:
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """The law of the inputs, or the data set they are drawn from; what one lacks is as here."""
+
+    distribution: InputDistribution = "standard_normal"
+    normalisation: Normalisation = "none"
+    mean: float = 0.0
+    """Of every component, before normalisation."""
+    std: float = 1.0
+    density: float = 1.0
+    """Probability that a component is not zero."""
+    cosine: float = 0.0
+    """Of the angle between the two of a pair."""
+    path: str = ""
+    """Of the data file."""
+    sha256: str = ""
+    """Of its bytes; empty for none."""
+
+
+@dataclass(frozen=True)
 class Condition:
     """One point of the sweep: a network, the variance of its weights, its inputs and its loss."""
 
@@ -61,13 +81,15 @@ class Condition:
     weight_variances: tuple[float, ...]
     """σ²_Ω of the layers 0 … K."""
     n_inputs: int
-    """Inputs in the batch, x ~ N(0, I)."""
+    """Inputs in the batch."""
     target: float
     """y of the least-squares loss Σ_o (f_K,o − y)²."""
     weight_distribution: Distribution = "normal"
     """Of the weights, whose variance is the above."""
     bias_variance: float = 0.0
     """σ²_b of the layers 0 … K; 0 for no biases."""
+    inputs: Inputs = field(default_factory=Inputs)
+    """What the inputs are, x ~ N(0, I) by default."""
 
     @property
     def depth(self) -> int:

@@ -189,7 +189,13 @@ def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:
         (1.0,) * len(variances) if obeys_scale_law(condition) else tuple(map(math.sqrt, variances))
     )
     return NetworkPass(
-        Draws(condition.widths, condition.n_inputs, salt, condition.weight_distribution),
+        Draws(
+            condition.widths,
+            condition.n_inputs,
+            salt,
+            condition.weight_distribution,
+            condition.inputs,
+        ),
         condition.activation,
         tuple(sorted(condition.activation_options.items())),
         stds,

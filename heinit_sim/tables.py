@@ -33,6 +33,8 @@ SYMBOLS = {
     "network.width": "D_h",
     "network.depth": "K",
     "loss.target": "y",
+    "inputs.distribution": "inputs",
+    "inputs.normalisation": "normed",
 }
 # The columns of `summary.csv` that the table shows as numbers.
 _NUMBERS = (

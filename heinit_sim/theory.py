@@ -61,8 +61,8 @@ def exact(
     Args:
         condition: The network, its weight variances and its loss.
         negative_slope: α, the activation's slope below zero, of all hidden layers or of each.
-        inputs: Moments of ‖x‖ if x is not standard normal. Of such inputs the variance over units
-            is not known, nor is that of what it enters.
+        inputs: Moments of ‖x‖ if the inputs of a batch are not independent and standard normal. Of
+            such inputs the variance over units is not known, nor is that of what it enters.
 
     Source: isotropy of Gaussian weights given the activations. With g_k = Σ_o f_K,o ∂f_K,o/∂h_k,
     E[g_k g_kᵀ | h_k] = A_k ‖h_k‖² I + B_k h_k h_kᵀ; for the target's part Σ_o y ∂f_K,o/∂h_k it is

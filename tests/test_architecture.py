@@ -12,9 +12,11 @@ from heinit_sim.schema import config_schema
 
 PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
-    {"errors", "scalars", "normal", "initializers", "scaled", "tails"},
+    {"errors", "scalars", "normal", "initializers", "scaled", "tails", "input_options"},
     {"activations"},
     {"records", "documents", "kinds", "gallery", "placement", "weight_laws"},
+    {"data_sets"},
+    {"input_laws", "input_facts"},
     {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
     | {"theory", "log_law", "spread", "fates", "identities", "own_activations"}
     | {"scales", "strokes", "figure_kinds"},
@@ -23,8 +25,9 @@ RANKS = [
     {"layers", "series", "panes", "problems", "predictions", "expectations", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities"},
     {"drafts", "selection", "sweep", "tables", "exports", "checks", "verification"}
-    | {"phase_labels", "ends", "slopes", "log_spreads"},
-    {"config", "figures", "cost", "reports", "identity_tables", "prediction_tables"}
+    | {"phase_labels", "ends", "slopes", "log_spreads", "input_choice"},
+    {"grid", "figures"},
+    {"config", "cost", "reports", "identity_tables", "prediction_tables"}
     | {"phase_tables", "phase_figures", "gain_tables"},
     {"outputs"},
     {"terminal"},
