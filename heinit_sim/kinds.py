@@ -33,6 +33,7 @@ ActivationName = Literal[
 ]
 Quantity = Literal["variance", "second_moment", "std"]
 Draws = Literal["common", "independent"]
+Bins = Literal["decades", "std"]
 Word = Literal["vanishing", "stable", "exploding"]
 DEFAULT_ACTIVATION: ActivationName = "relu"
 LEAKY_SLOPE = 0.01
@@ -115,6 +116,10 @@ InputDistribution = Annotated[
 Count = Annotated[int, integer("Inputs in the batch", 1, 1_000_000)]
 LossName = Annotated[Literal["least_squares"], described("Name of the loss", "least_squares")]
 Target = Annotated[float, described("Target of every output, y", "a finite number")]
+Histograms = Annotated[
+    Bins,
+    described("Bins to count the numbers of every layer in", "null, decades or std"),
+]
 Decade = Annotated[float, Field(ge=-1e6, le=1e6)]
 Decades = Annotated[
     list[Decade],

@@ -16,7 +16,7 @@ RANKS = [
     {"records", "activations", "documents", "kinds", "gallery", "placement", "weight_laws"},
     {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
     | {"theory", "log_law", "spread", "identities"},
-    {"schema", "curves", "mean_field", "chain", "steps", "verdict", "comparison"}
+    {"schema", "curves", "histograms", "mean_field", "chain", "steps", "verdict", "comparison"}
     | {"probes", "moment_rules", "critical", "pairs"},
     {"figures", "problems", "predictions", "expectations", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities"},
