@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.moments import unit_moments
-from heinit_sim.records import Bins, Histogram, Quantity
+from heinit_sim.records import COUNTED, Bins, ConditionResult, Histogram, Quantity
 from heinit_sim.scaled import Exponents, Scaled, rescaled
 
 Array = NDArray[np.float64]
@@ -102,6 +102,27 @@ def to_histograms(tallies: Tallies, bins: Bins | None) -> dict[Quantity, Histogr
         zero, below, above = counts[:, 0], counts[:, 1], counts[:, -1]
         histograms[quantity] = Histogram(GRIDS[bins].edges, counts[:, 2:-1], below, above, zero)
     return histograms
+
+
+def differing_layers(one: ConditionResult, other: ConditionResult, rtol: float) -> Iterator[str]:
+    """A line for each layer that has more numbers in other bins than their rounding explains.
+
+    Numbers that differ by up to `rtol` may cross an edge: of N normal ones at most 0.49 N rtol any
+    one edge, as 0.49 is the largest density of ln|z|. Twice that is allowed, and one number.
+    """
+    for quantity in COUNTED if one.histograms and other.histograms else ():
+        x, y = (_up_to_edges(of.histograms[quantity]) for of in (one, other))
+        crossed = np.abs(x - y).max(axis=-1)
+        for k in np.flatnonzero(crossed > 1 + rtol * np.maximum(x[:, -1], y[:, -1])):
+            where = f"{one.condition.label or 'the condition'}: {quantity}, layer {k}"
+            yield f"{where}: {crossed[k]} numbers or more are in other bins"
+
+
+def _up_to_edges(of: Histogram) -> Counts:
+    """Zeros, and from there on how many numbers are below each edge and in all, (K+1, n)."""
+    ends = (of.zero[:, np.newaxis], of.below[:, np.newaxis], of.counts, of.above[:, np.newaxis])
+    sums: Counts = np.cumsum(np.concatenate(ends, axis=-1), axis=-1)
+    return sums
 
 
 def _rows(stack: Scaled) -> list[Scaled]:

@@ -16,9 +16,9 @@ RANKS = [
     {"records", "activations", "documents", "kinds", "gallery", "placement", "weight_laws"},
     {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
     | {"theory", "log_law", "spread", "identities"},
-    {"schema", "curves", "histograms", "mean_field", "chain", "steps", "verdict", "comparison"}
+    {"schema", "curves", "histograms", "mean_field", "chain", "steps", "verdict"}
     | {"probes", "moment_rules", "critical", "pairs"},
-    {"figures", "problems", "predictions", "expectations", "phase", "gains"}
+    {"figures", "comparison", "problems", "predictions", "expectations", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities"},
     {"drafts", "selection", "sweep", "tables", "exports", "checks", "verification"}
     | {"phase_labels"},
