@@ -16,12 +16,12 @@ RANKS = [
     {"records", "activations", "documents", "kinds", "gallery", "placement", "weight_laws"},
     {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
     | {"theory", "log_law", "spread", "identities"},
-    {"schema", "curves", "histograms", "mean_field", "chain", "steps", "verdict"}
+    {"schema", "curves", "mean_field", "chain", "steps", "verdict", "histograms", "densities"}
     | {"probes", "moment_rules", "critical", "pairs"},
     {"figures", "comparison", "problems", "predictions", "expectations", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities"},
     {"drafts", "selection", "sweep", "tables", "exports", "checks", "verification"}
-    | {"phase_labels"},
+    | {"phase_labels", "ridges"},
     {"config", "cost", "reports", "identity_tables", "prediction_tables"}
     | {"phase_tables", "phase_figures", "gain_tables"},
     {"outputs"},
@@ -40,7 +40,7 @@ HOMES = {
     r"\bnp\.maximum\(z": {"activations"},
     r"\bSeedSequence\(": {"draws"},
     r"\bThreadPoolExecutor\(": {"sweep"},
-    r"\bax\.": {"figures", "phase_figures", "phase_labels"},
+    r"\bax\.": {"figures", "ridges", "phase_figures", "phase_labels"},
     r"\.savefig\(": {"exports"},
     r"\bmkdir\(": {"outputs", "placement"},
     r"\btyper\.Exit\b": {"shell"},
