@@ -13,9 +13,10 @@ from heinit_sim.schema import config_schema
 PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
     {"errors", "scalars", "normal", "initializers", "scaled", "tails"},
-    {"records", "activations", "documents", "kinds", "gallery", "placement", "weight_laws"},
+    {"activations"},
+    {"records", "documents", "kinds", "gallery", "placement", "weight_laws"},
     {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
-    | {"theory", "log_law", "spread", "identities"},
+    | {"theory", "log_law", "spread", "fates", "identities", "own_activations"},
     {"schema", "curves", "mean_field", "chain", "steps", "verdict", "histograms", "densities"}
     | {"probes", "moment_rules", "critical", "pairs"},
     {"figures", "comparison", "problems", "predictions", "expectations", "phase", "gains"}

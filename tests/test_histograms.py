@@ -4,6 +4,7 @@ import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -54,7 +55,7 @@ def plain_layers(of: SweepConfig, trial: int) -> dict[Quantity, list[Array]]:
     c = of.conditions[0]
     fixed = Draws(c.widths, c.n_inputs, (), c.weight_distribution)
     trials = range(trial, trial + 1)
-    value, slope = PLAIN[c.activation]
+    value, slope = PLAIN[str(c.activation)]
     drawn = draws.sample_weights(of.seed, fixed, trials, [])
     omegas = [math.sqrt(variance) * drawn[k][0] for k, variance in enumerate(c.weight_variances)]
     betas = [
@@ -246,6 +247,20 @@ def test_networks_that_left_float_range_are_left_out_silently(bins: Bins) -> Non
             np.testing.assert_array_equal(one, other)
         else:  # h_0 was still finite, and log10 needs no unit
             assert one.sum() - other.sum() == 30 * 7
+
+
+@pytest.mark.parametrize("bins", GRIDS)
+def test_layers_count_the_networks_that_are_still_defined(bins: Bins) -> None:
+    leaving = "{network.depth: [21], network.width: [6], init.variance: [2.6e+13]}"
+    of = config(SMALL, bins, sweep=leaving).conditions[0]
+    with_biases = replace(of, bias_variance=1.0)  # else ReLU is carried past any range
+    result = run_sweep(replace(config(SMALL, bins), conditions=(with_biases,))).conditions[0]
+    for quantity in COUNTED:
+        units = of.widths[:-1] if quantity == "activation" else of.widths[1:]
+        defined = (~np.isnan(result.networks[quantity, "second_moment"])).sum(axis=0)
+        totals = counts_of(result.histograms[quantity]).sum(axis=1)
+        np.testing.assert_array_equal(totals, defined * units * 5)
+        assert quantity == "activation" or 0 < defined[-1] < 9  # some were lost at f_K
 
 
 WIDE = """
