@@ -164,6 +164,17 @@ def test_threads_blocks_chunks_and_redrawn_weights_change_no_count(
     assert same()
 
 
+def test_counts_are_summed_on_the_way_and_handed_out_with_the_last_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sweep, "_BLOCK_BYTES", 600)
+    of = config(SMALL, "std")
+    for jobs in (1, 2):
+        blocks = list(sweep.iter_sweep(of, jobs))
+        assert len(blocks) > 3
+        assert [bool(block.tallies) for block in blocks] == [False] * (len(blocks) - 1) + [True]
+
+
 def test_each_condition_has_counts_of_its_own() -> None:
     both = run_sweep(config(SMALL, "decades", sweep="{init.variance: [0.3, 30.0]}"))
     for variance, of in zip((0.3, 30.0), both.conditions, strict=True):

@@ -59,9 +59,11 @@ def layers_of(ax: Axes) -> list[int]:
     return [int(label.get_text().replace(",", "")) for label in ax.get_yticklabels()]
 
 
+@pytest.mark.parametrize("activation", ["tanh", "relu"])  # relu: zeros are in no density
 @pytest.mark.parametrize("bins", ["std", "decades"])
-def test_ridges_are_the_densities_of_every_layer_to_one_scale(bins: Bins) -> None:
-    result = simulate("sweep: {init.variance: [0.05, 0.1]}\n", bins=bins)
+def test_ridges_are_the_densities_of_every_layer_to_one_scale(bins: Bins, activation: str) -> None:
+    sweep = "sweep: {init.variance: [0.05, 0.1]}\n"
+    result = simulate(sweep, bins=bins, activation=activation)
     figure = draw_ridges(result)
     for ax, (first, quantity) in zip(figure.axes, PANELS, strict=True):
         assert layers_of(ax) == [first, first + 1, first + 2, first + 3]
