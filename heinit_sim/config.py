@@ -180,6 +180,7 @@ def _sweep_config(
         trials=first.trials,
         seed=first.seed,
         draws=first.draws,
+        histograms=first.record.histograms if first.record else None,
         figure=FigureConfig(
             quantity=first.figure.quantity,
             decades=(decades[0], decades[1]) if decades else None,

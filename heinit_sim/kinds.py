@@ -36,11 +36,12 @@ ActivationName = Literal[
     "swish",
 ]
 Quantity = Literal["variance", "second_moment", "std"]
-FigureKind = Literal["layers", "end", "slopes", "spread"]
+FigureKind = Literal["layers", "end", "slopes", "spread", "ridges"]
 DEFAULT_FIGURE: FigureKind = "layers"
 ONLY_FOR: dict[str, tuple[FigureKind, ...]] = {"decades": ("layers", "end"), "overlay": ("layers",)}
 """Key of the figure -> the kinds that heed it; the other keys go with every kind."""
 Draws = Literal["common", "independent"]
+Bins = Literal["decades", "std"]
 Word = Literal["vanishing", "stable", "exploding"]
 DEFAULT_ACTIVATION: ActivationName = "relu"
 DEFAULT_SLOPES: dict[str, float] = {"leaky_relu": 0.01, "prelu": 0.25}
@@ -156,6 +157,10 @@ Digests = Annotated[dict[str, str], described("SHA-256 of data files, to be sure
 Count = Annotated[int, integer("Inputs in the batch", 1, 1_000_000)]
 LossName = Annotated[Literal["least_squares"], described("Name of the loss", "least_squares")]
 Target = Annotated[float, described("Target of every output, y", "a finite number")]
+Histograms = Annotated[
+    Bins,
+    described("Bins to count the numbers of every layer in", "null, decades or std"),
+]
 Decade = Annotated[float, Field(ge=-1e6, le=1e6)]
 Decades = Annotated[
     list[Decade],

@@ -23,8 +23,9 @@ Quantity = Literal[
 ]
 Statistic = Literal["second_moment", "variance", "input_0_second_moment"]
 Measure = tuple[Quantity, Statistic]
+Bins = Literal["decades", "std"]
 
-FigureKind = Literal["layers", "end", "slopes", "spread"]
+FigureKind = Literal["layers", "end", "slopes", "spread", "ridges"]
 
 PASS_OF: dict[Quantity, Pass] = {
     "preactivation": "forward",
@@ -38,6 +39,8 @@ STATISTICS: tuple[Statistic, ...] = ("second_moment", "variance")
 INPUT_0: Statistic = "input_0_second_moment"
 """Over the units alone, for the first input of the batch: its law is known step by step."""
 MEASURES: tuple[Measure, ...] = tuple((q, s) for q in PASS_OF for s in (*STATISTICS, INPUT_0))
+COUNTED: tuple[Quantity, ...] = ("preactivation", "activation", "grad_preactivation")
+"""What histograms are taken of."""
 
 
 def to_text(value: object) -> str:
@@ -153,6 +156,8 @@ class SweepConfig:
     """Independent networks per condition."""
     seed: int
     draws: Literal["common", "independent"] = "common"
+    histograms: Bins | None = None
+    """Bins in which the numbers of every layer are counted; None counts nothing."""
     figure: FigureConfig = field(default_factory=FigureConfig)
     expect: tuple[Expectation, ...] = ()
     document: Mapping[str, object] = field(default_factory=dict)
@@ -182,11 +187,32 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Histogram:
+    """How many numbers of each layer are in each bin: units, inputs and networks together.
+
+    A bin holds its lower edge, not its upper one. Zeros are in no bin but counted apart.
+    """
+
+    edges: NDArray[np.float64]
+    """(n_bins + 1,): of log10|z|, or of z in standard deviations."""
+    counts: NDArray[np.int64]
+    """(K+1, n_bins)."""
+    below: NDArray[np.int64]
+    """(K+1,): numbers under the lowest edge."""
+    above: NDArray[np.int64]
+    """(K+1,): numbers from the highest edge on."""
+    zero: NDArray[np.int64]
+    """(K+1,): numbers that are exactly 0."""
+
+
+@dataclass(frozen=True)
 class ConditionResult(Prediction):
     """What one condition's networks showed beside what was predicted, all as log10."""
 
     networks: Mapping[Measure, NDArray[np.float64]]
     """(quantity, statistic) -> (n_networks, K+1): one number per network and layer."""
+    histograms: Mapping[Quantity, Histogram] = field(default_factory=dict)
+    """Those of `COUNTED`, if the config asks for them."""
 
 
 @dataclass(frozen=True)

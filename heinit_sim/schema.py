@@ -116,6 +116,12 @@ Expect = Annotated[
 ]
 
 
+class Record(Section):
+    """What is kept of a run beside its moments."""
+
+    histograms: kinds.Histograms | None = kinds.or_null(kinds.Histograms)
+
+
 class Figure(Section):
     """What the figure shows."""
 
@@ -174,8 +180,14 @@ class Config(Section):
     draws: Annotated[kinds.Draws, kinds.choice("Random numbers of the conditions", kinds.Draws)] = (
         "common"
     )
+    record: Record | None = Field(default=None, description="What else is kept.")
     figure: Figure = Field(default=Figure(), description="The figure.")
     expect: Expect = Field(default_factory=list)
+
+    @field_validator("record")
+    @classmethod
+    def _check_anything(cls, record: Record | None) -> Record | None:
+        return record if record and record.histograms else None  # else config.yaml would have {}
 
 
 def config_schema() -> dict[str, Any]:

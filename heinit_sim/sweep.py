@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from heinit_sim.activations import Activation, Mask, Slope, make_activation
 from heinit_sim.draws import Draws, sample_biases, sample_inputs, sample_weights
+from heinit_sim.histograms import Counts, Tallies, counted, in_layers, to_histograms, total
 from heinit_sim.moments import (
     UnitMoments,
     joined,
@@ -33,8 +34,11 @@ from heinit_sim.network import (
 )
 from heinit_sim.predictions import BESIDE_A_RUN, homogeneous_slope, predict
 from heinit_sim.records import (
+    COUNTED,
+    Bins,
     Condition,
     ConditionResult,
+    Histogram,
     Measure,
     Quantity,
     Statistic,
@@ -64,6 +68,7 @@ class NetworkPass:
     stds: tuple[float, ...]
     bias_std: float
     target: float
+    histograms: Bins | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,16 @@ class Block:
 
     trials: range
     measured: Mapping[NetworkPass, Measured]
+    tallies: Mapping[NetworkPass, Tallies]
+    """The histograms of these trials; `iter_sweep` hands out those of all with the last block."""
+
+
+def shares_pass(config: SweepConfig, condition: Condition) -> bool:
+    """Whether the pass of the unit-variance network serves the condition.
+
+    It does by the scale law, but for histograms: numbers do not move by whole bins.
+    """
+    return config.histograms is None and obeys_scale_law(condition)
 
 
 def obeys_scale_law(condition: Condition) -> bool:
@@ -114,9 +129,16 @@ def iter_sweep(config: SweepConfig, jobs: int | None = None) -> Generator[Block,
         range(start, min(start + size, config.trials)) for start in range(0, config.trials, size)
     ]
     jobs = min(jobs or usable_cpus(), len(blocks))
+    so_far: dict[NetworkPass, Tallies] = {}
+
+    def counted_up(block: Block) -> Block:
+        for network_pass, tallies in block.tallies.items():
+            so_far[network_pass] = total([so_far.get(network_pass, {}), tallies])
+        return replace(block, tallies=so_far if block.trials == blocks[-1] else {})
+
     with threadpool_limits(limits=1, user_api="blas"):
         if jobs == 1:
-            yield from map(simulate, blocks)
+            yield from map(counted_up, map(simulate, blocks))
             return
         with ThreadPoolExecutor(jobs) as pool:
             pending: deque[Future[Block]] = deque()
@@ -124,9 +146,9 @@ def iter_sweep(config: SweepConfig, jobs: int | None = None) -> Generator[Block,
                 for trials in blocks:
                     pending.append(pool.submit(simulate, trials))
                     if len(pending) == 2 * jobs:
-                        yield pending.popleft().result()
+                        yield counted_up(pending.popleft().result())
                 while pending:
-                    yield pending.popleft().result()
+                    yield counted_up(pending.popleft().result())
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
@@ -134,33 +156,40 @@ def iter_sweep(config: SweepConfig, jobs: int | None = None) -> Generator[Block,
 def collect(config: SweepConfig, blocks: Sequence[Block]) -> SweepResult:
     """Put the blocks together: one `ConditionResult` per condition, theory beside measurement."""
     stacks: dict[NetworkPass, Measured] = {}
-    networks = []
+    networks, histograms = [], []
     for condition, network_pass in zip(config.conditions, plan_passes(config), strict=True):
         if network_pass not in stacks:
             parts = [block.measured[network_pass] for block in blocks]
             stacks[network_pass] = {m: np.concatenate([p[m] for p in parts]) for m in parts[0]}
         measured = stacks[network_pass]
-        if obeys_scale_law(condition):
+        if shares_pass(config, condition):
             shifts = scale_law(condition.weight_variances)
             measured = {measure: log10 + shifts[measure[0]] for measure, log10 in measured.items()}
         networks.append(measured)
-    return with_theory(config, networks)
+        tallies = total([b.tallies[network_pass] for b in blocks if b.tallies])
+        histograms.append(to_histograms(tallies, config.histograms))
+    return with_theory(config, networks, histograms)
 
 
 def with_theory(
-    config: SweepConfig, networks: Sequence[Measured], *, quantiles: bool = True
+    config: SweepConfig,
+    networks: Sequence[Measured],
+    histograms: Sequence[Mapping[Quantity, Histogram]],
+    *,
+    quantiles: bool = True,
 ) -> SweepResult:
     """The result of a sweep from what each condition's networks showed.
 
     Args:
         config: The sweep.
         networks: What its networks showed, condition by condition.
+        histograms: Where their numbers are, condition by condition; empty where not counted.
         quantiles: Predict those over networks too, which takes a while.
     """
     predictions = predict(config.conditions, BESIDE_A_RUN if quantiles else 0)
     results = [
-        ConditionResult(**vars(prediction), networks=measured)
-        for prediction, measured in zip(predictions, networks, strict=True)
+        ConditionResult(**vars(prediction), networks=measured, histograms=counted)
+        for prediction, measured, counted in zip(predictions, networks, histograms, strict=True)
     ]
     return SweepResult(config, tuple(results))
 
@@ -185,9 +214,8 @@ def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:
         digest = hashlib.sha256(text.encode()).digest()
         salt = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
     variances = condition.weight_variances
-    stds = (
-        (1.0,) * len(variances) if obeys_scale_law(condition) else tuple(map(math.sqrt, variances))
-    )
+    shares = shares_pass(config, condition)
+    stds = (1.0,) * len(variances) if shares else tuple(map(math.sqrt, variances))
     return NetworkPass(
         Draws(
             condition.widths,
@@ -201,6 +229,7 @@ def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:
         stds,
         math.sqrt(condition.bias_variance),
         condition.target,
+        config.histograms,
     )
 
 
@@ -208,7 +237,7 @@ def _simulate_block(
     seed: int, passes: Sequence[NetworkPass], spare: list[list[Array]], trials: range
 ) -> Block:
     """Draw each network of these trials once and take all its passes."""
-    measured = {}
+    measured, tallies = {}, {}
     for draws in dict.fromkeys(p.draws for p in passes):
         x = sample_inputs(seed, draws, trials)
         weights = sample_weights(seed, draws, trials, spare)
@@ -216,22 +245,25 @@ def _simulate_block(
         betas = sample_biases(seed, draws, trials) if any(p.bias_std for p in own) else []
         for network_pass in own:
             biases = [network_pass.bias_std * b for b in betas] if network_pass.bias_std else None
-            measured[network_pass] = _measure(network_pass, weights, x, biases)
+            of_pass = _measure(network_pass, weights, x, biases)
+            measured[network_pass], tallies[network_pass] = of_pass
         if isinstance(weights, list):
             spare.append(weights)
-    return Block(trials, measured)
+    return Block(trials, measured, tallies)
 
 
 def _measure(
     network_pass: NetworkPass, weights: Weights, x: Array, biases: Sequence[Array] | None
-) -> Measured:
-    """Forward, loss, backward; the moments of all five quantities on the way."""
+) -> tuple[Measured, Tallies]:
+    """Forward, loss, backward; the moments of all five quantities on the way, and histograms."""
     options = dict(network_pass.activation_options)
     activation = make_activation(network_pass.activation, options)
     homogeneous = activation.negative_slope is not None and biases is None
     layers: list[UnitMoments] = []
     derivatives: list[Array | Mask] = []
-    for forward in iter_forward(weights, network_pass.stds, x, activation, biases):
+    bins, counts = network_pass.histograms, {quantity: list[Counts]() for quantity in COUNTED}
+    passed = iter_forward(weights, network_pass.stds, x, activation, biases)
+    for forward in counted(passed, bins, counts["activation"], counts["preactivation"]):
         layers.append(unit_moments(forward if homogeneous else rescaled(forward)))
         if len(forward.mantissa) == 2:  # f_k and h_{k+1}
             k = len(derivatives)
@@ -243,6 +275,7 @@ def _measure(
     dl_dout = loss_gradient(output, network_pass.target)
     every = SETTLE_EVERY if homogeneous else 1
     backward = iter_backward(weights, network_pass.stds, dl_dout, derivatives, every)
+    backward = counted(backward, bins, counts["grad_preactivation"])
     alternating = joined(  # ∂f_K, ∂h_K, …, ∂f_0, ∂h_0
         [unit_moments(layer if homogeneous else rescaled(layer)) for layer in backward]
     )
@@ -260,4 +293,6 @@ def _measure(
     }
     # ∂ℓ/∂f_K = 2 (f_K − y) varies as 2 f_K does, also where f_K is lost beside y.
     of["grad_preactivation"]["variance"][-1] = of["preactivation"]["variance"][-1] + np.log10(4.0)
-    return {(q, s): log10.T for q, moments in of.items() for s, log10 in moments.items()}
+    measured = {(q, s): log10.T for q, moments in of.items() for s, log10 in moments.items()}
+    counts["grad_preactivation"].reverse()
+    return measured, in_layers(counts)

@@ -20,12 +20,12 @@ RANKS = [
     {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
     | {"theory", "log_law", "spread", "fates", "identities", "own_activations"}
     | {"scales", "strokes", "figure_kinds"},
-    {"schema", "curves", "frames", "mean_field", "chain", "steps", "verdict", "comparison"}
-    | {"probes", "moment_rules", "critical", "pairs"},
+    {"schema", "curves", "frames", "mean_field", "chain", "steps", "verdict", "histograms"}
+    | {"probes", "moment_rules", "critical", "pairs", "densities"},
     {"layers", "series", "panes", "problems", "predictions", "expectations", "phase", "gains"}
-    | {"layer_identities", "xavier_identities", "gradient_identities"},
+    | {"layer_identities", "xavier_identities", "gradient_identities", "comparison"},
     {"drafts", "selection", "sweep", "tables", "exports", "checks", "verification"}
-    | {"phase_labels", "ends", "slopes", "log_spreads", "input_choice"},
+    | {"phase_labels", "ends", "slopes", "log_spreads", "ridges", "input_choice"},
     {"grid", "figures"},
     {"config", "cost", "reports", "identity_tables", "prediction_tables"}
     | {"phase_tables", "phase_figures", "gain_tables"},
@@ -45,7 +45,7 @@ HOMES = {
     r"\bnp\.maximum\(z": {"activations"},
     r"\bSeedSequence\(": {"draws"},
     r"\bThreadPoolExecutor\(": {"sweep"},
-    r"\bax\.": {"frames", "strokes", "layers", "slopes", "phase_figures", "phase_labels"},
+    r"\bax\.": {"frames", "strokes", "layers", "ridges", "slopes", "phase_figures", "phase_labels"},
     r"\.savefig\(": {"exports"},
     r"\bmkdir\(": {"outputs", "placement"},
     r"\btyper\.Exit\b": {"shell"},

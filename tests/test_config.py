@@ -41,7 +41,7 @@ init:
   variance: 0.5
 """
 SWEPT = GOOD + "sweep:\n  init.variance: [1, 2]\n"
-KEYS = "name, network, init, inputs, loss, sweep, trials, seed, draws, figure, expect"
+KEYS = "name, network, init, inputs, loss, sweep, trials, seed, draws, record, figure, expect"
 INPUT_KEYS = "distribution, mean, std, density, cosine, path, sha256, normalisation, count"
 INIT_KEYS = "variance, scheme, mode, gain, distribution, bias_variance"
 NETWORK_KEYS = "depth, width, input_dim, output_dim, activation"
@@ -1149,6 +1149,7 @@ PROPERTIES = {
     "Sweep": PATHS,
     "When": PATHS,
     "Expectation": "forward, backward, max_decades_per_layer, when",
+    "Record": "histograms",
     "Figure": "kind, quantity, decades, overlay",
 }
 
