@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from heinit_sim.expectations import check_expectations
     from heinit_sim.figures import draw_forward_backward
     from heinit_sim.outputs import read_run, write_run
+    from heinit_sim.own_activations import own_activation, with_activation
     from heinit_sim.predictions import predict_sweep
     from heinit_sim.records import (
         Condition,
@@ -49,11 +50,13 @@ _HOME = {
     "compare": "comparison",
     "draw_forward_backward": "figures",
     "load_config": "config",
+    "own_activation": "own_activations",
     "parse_config": "config",
     "predict_sweep": "predictions",
     "read_run": "outputs",
     "run_sweep": "sweep",
     "spread": "spread",
+    "with_activation": "own_activations",
     "write_run": "outputs",
 }
 __all__ = [
@@ -75,11 +78,13 @@ __all__ = [
     "compare",
     "draw_forward_backward",
     "load_config",
+    "own_activation",
     "parse_config",
     "predict_sweep",
     "read_run",
     "run_sweep",
     "spread",
+    "with_activation",
     "write_run",
 ]
 

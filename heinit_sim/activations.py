@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -12,6 +12,8 @@ from heinit_sim.normal import cumulative, density, erf
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Slope = float | tuple[float, ...]
+"""Of all hidden layers, or of each of them."""
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 """λ and α that make N(0, 1) a fixed point of mean and variance (Klambauer et al. 2017)."""
@@ -25,16 +27,29 @@ class Activation:
     """a(z) of the first array into the second, which is returned."""
     derivative: Callable[[Array], Array | Mask]
     """a'(z); at a kink the slope below it, as booleans where it is only ever 0 or 1."""
-    negative_slope: float | None = None
+    negative_slope: Slope | None = None
     """α if a is positively homogeneous: slope 1 above zero, α below; None for all others."""
     kinks: tuple[float, ...] = ()
-    """Where a or a derivative of it jumps."""
+    """Where a or a derivative of it jumps; of a periodic function, where its quadrants end."""
+    period: float = math.inf
+    """What can be added to z."""
+    by_layer: tuple["Activation", ...] = ()
+    """The activations of the hidden layers, where they differ."""
+
+    @property
+    def common_slope(self) -> float | None:
+        """α where one serves all layers of a positively homogeneous activation."""
+        return None if isinstance(self.negative_slope, tuple) else self.negative_slope
+
+    def layer(self, k: int) -> "Activation":
+        """The activation that follows f_k."""
+        return self.by_layer[k] if self.by_layer else self
 
 
-def _plain(
+def plain(
     a: Callable[[Array], Array], derivative: Callable[[Array], Array | Mask], *kinks: float
 ) -> Activation:
-    """An activation that is not homogeneous, from its plain function."""
+    """An activation that is not homogeneous, from its plain function and derivative."""
 
     def value(z: Array, out: Array) -> Array:
         out[...] = a(z)
@@ -51,6 +66,14 @@ def _leaky_relu(negative_slope: float) -> Activation:
         return np.multiply(z, derivative(z), out=out)
 
     return Activation(value, derivative, negative_slope, (0.0,))
+
+
+def _prelu(negative_slope: Slope) -> Activation:
+    """A leaky ReLU whose slope may be another in each layer, as training makes it."""
+    if isinstance(negative_slope, float | int):
+        return _leaky_relu(negative_slope)
+    layers = tuple(_leaky_relu(slope) for slope in negative_slope)
+    return replace(layers[0], negative_slope=tuple(negative_slope), by_layer=layers)
 
 
 def _sigmoid(z: Array) -> Array:
@@ -117,6 +140,9 @@ def _erf_slope(z: Array) -> Array:
     return slope * (2 / math.sqrt(math.pi))
 
 
+# Quadrants of a sine up to where E[g(√q z)] no longer depends on q: see `quadrature`.
+_QUADRANTS = tuple(float(n) for n in np.arange(-60, 61) * np.pi / 2)
+
 RELU = Activation(
     lambda z, out: np.maximum(z, 0.0, out=out), lambda z: z > 0.0, negative_slope=0.0, kinks=(0.0,)
 )
@@ -128,33 +154,41 @@ LINEAR = Activation(
 _ACTIVATIONS: dict[str, Activation] = {
     "relu": RELU,
     "linear": LINEAR,
-    "tanh": _plain(np.tanh, _sech2),
-    "sigmoid": _plain(_sigmoid, lambda z: _sigmoid(z) * _sigmoid(-z)),
-    "erf": _plain(erf, _erf_slope),
-    "hard_tanh": _plain(
+    "tanh": plain(np.tanh, _sech2),
+    "sigmoid": plain(_sigmoid, lambda z: _sigmoid(z) * _sigmoid(-z)),
+    "erf": plain(erf, _erf_slope),
+    "hard_tanh": plain(
         lambda z: np.clip(z, -1.0, 1.0), lambda z: (z > -1.0) & (z <= 1.0), -1.0, 1.0
     ),
-    "softsign": _plain(lambda z: z / (1 + np.abs(z)), lambda z: (1 / (1 + np.abs(z))) ** 2, 0.0),
-    "elu": _plain(_elu, _elu_slope, 0.0),
-    "selu": _plain(_selu, _selu_slope, 0.0),
-    "gelu": _plain(lambda z: z * cumulative(z), lambda z: cumulative(z) + z * density(z)),
-    "gelu_tanh": _plain(_gelu_tanh, _gelu_tanh_slope),
-    "silu": _plain(lambda z: z * _sigmoid(z), _silu_slope),
-    "mish": _plain(lambda z: z * np.tanh(_softplus(z)), _mish_slope),
-    "softplus": _plain(_softplus, _sigmoid),
-    "relu6": _plain(lambda z: np.clip(z, 0.0, 6.0), lambda z: (z > 0.0) & (z <= 6.0), 0.0, 6.0),
+    "softsign": plain(lambda z: z / (1 + np.abs(z)), lambda z: (1 / (1 + np.abs(z))) ** 2, 0.0),
+    "elu": plain(_elu, _elu_slope, 0.0),
+    "selu": plain(_selu, _selu_slope, 0.0),
+    "gelu": plain(lambda z: z * cumulative(z), lambda z: cumulative(z) + z * density(z)),
+    "gelu_tanh": plain(_gelu_tanh, _gelu_tanh_slope),
+    "silu": plain(lambda z: z * _sigmoid(z), _silu_slope),
+    "mish": plain(lambda z: z * np.tanh(_softplus(z)), _mish_slope),
+    "softplus": plain(_softplus, _sigmoid),
+    "relu6": plain(lambda z: np.clip(z, 0.0, 6.0), lambda z: (z > 0.0) & (z <= 6.0), 0.0, 6.0),
+    "sin": replace(plain(np.sin, np.cos, *_QUADRANTS), period=2 * math.pi),
 }
 ACTIVATIONS: dict[str, Callable[..., Activation]] = {
     **{name: partial(lambda activation: activation, a) for name, a in _ACTIVATIONS.items()},
     "leaky_relu": _leaky_relu,
+    "prelu": _prelu,
 }
+ALIASES = {"swish": "silu"}
+"""Second names."""
 
 
-def make_activation(name: str, options: Mapping[str, float]) -> Activation:
+def make_activation(name: str | Activation, options: Mapping[str, Slope]) -> Activation:
     """The activation of that name, e.g. `make_activation("leaky_relu", {"negative_slope": 0.2})`.
+
+    One that is an activation already is returned as it is.
 
     Raises:
         KeyError: No activation has that name.
         TypeError: The activation takes other options.
     """
-    return ACTIVATIONS[name](**options)
+    if isinstance(name, Activation):
+        return name
+    return ACTIVATIONS[ALIASES.get(name, name)](**options)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from heinit_sim.activations import Slope
 from heinit_sim.records import Condition, Quantity
 from heinit_sim.spread import spread
 
@@ -30,13 +31,13 @@ _BLOCK_LAYERS = 2_500_000
 
 
 def sample_norms(
-    condition: Condition, negative_slope: float, n_networks: int, rng: Generator
+    condition: Condition, negative_slope: Slope, n_networks: int, rng: Generator
 ) -> dict[Quantity, Array]:
     """Draw the second moments of every layer of so many networks, for one standard-normal input.
 
     Args:
         condition: Widths, weight variances; its n_inputs, target and biases do not enter.
-        negative_slope: α.
+        negative_slope: α, of all hidden layers or of each.
         n_networks: Independent networks.
         rng: Random numbers.
 
@@ -44,16 +45,17 @@ def sample_norms(
         Quantity -> log10 of the mean square over units, (n_networks, K+1); -inf behind a layer
         whose units are all off, and for every gradient of such a network.
     """
+    alpha = np.broadcast_to(negative_slope, condition.depth)
     size = min(_BLOCK, max(_BLOCK_LAYERS // (condition.depth + 1), 1))
     blocks = [
-        _sample_block(condition, negative_slope, min(size, n_networks - start), rng)
+        _sample_block(condition, alpha, min(size, n_networks - start), rng)
         for start in range(0, n_networks, size)
     ]
     return {quantity: np.concatenate([b[quantity] for b in blocks]) for quantity in blocks[0]}
 
 
 def predicted_quantiles(
-    condition: Condition, negative_slope: float, n_networks: int, rng: Generator
+    condition: Condition, negative_slope: Slope, n_networks: int, rng: Generator
 ) -> dict[Quantity, Array]:
     """Quantiles over networks of the second moments of every layer, for one input.
 
@@ -67,7 +69,7 @@ def predicted_quantiles(
 
 
 def _sample_block(
-    condition: Condition, alpha: float, n_networks: int, rng: Generator
+    condition: Condition, alpha: Array, n_networks: int, rng: Generator
 ) -> dict[Quantity, Array]:
     """As `sample_norms`; arrays of one layer are (n_networks,), of all (K+1, n_networks)."""
     widths, depth = condition.widths, condition.depth
@@ -84,7 +86,7 @@ def _sample_block(
             s.append(positive[k] + negative)
             through = ln_v[k] + ln_h[k]
             ln_f[k] = through + np.log(s[k])
-            ln_h[k + 1] = through + np.log(positive[k] + alpha**2 * negative)
+            ln_h[k + 1] = through + np.log(positive[k] + alpha[k] ** 2 * negative)
         s.append(_chi2(rng, np.full(n_networks, widths[-1])))
         ln_f[-1] = ln_v[-1] + ln_h[-1] + np.log(s[-1])
 
@@ -95,15 +97,15 @@ def _sample_block(
             ln_df[k] = np.log(r)
             t2 = r / s[k]
             on, off = m[k - 1], widths[k] - m[k - 1]
-            a = positive[k - 1]
-            h2 = a + alpha**2 * (s[k - 1] - a)  # ‖h_k‖² / (σ²_{k−1} ‖h_{k−1}‖²)
+            a, alpha2 = positive[k - 1], alpha[k - 1] ** 2
+            h2 = a + alpha2 * (s[k - 1] - a)  # ‖h_k‖² / (σ²_{k−1} ‖h_{k−1}‖²)
             cos2 = a / h2  # the share of the positive units in ‖h_k‖²
             rest_on, rest_off = _chi2(rng, on - 1), _chi2(rng, off - 1)
             w = np.sqrt(t2) * rng.standard_normal(n_networks) * ((on > 0) & (off > 0))
             ln_dh[k] = np.log(1 + w**2 + t2 * (rest_on + rest_off))
             df_on = (np.sqrt(cos2) - w * np.sqrt(1 - cos2)) ** 2 + t2 * rest_on
             df_off = (np.sqrt(1 - cos2) + w * np.sqrt(cos2)) ** 2 + t2 * rest_off
-            r = (df_on + alpha**2 * df_off) * s[k - 1] / h2
+            r = (df_on + alpha2 * df_off) * s[k - 1] / h2
         ln_df[0] = np.log(r)
         ln_dh[0] = np.log(1 + r / s[0] * _chi2(rng, np.full(n_networks, widths[0] - 1)))
 

@@ -92,6 +92,7 @@ def run(
         if json_ or not quiet:
             terminal.print_summary(sweep_config, rows, directory, json_=json_, findings=findings)
         if not quiet:
+            terminal.print_fates(result)
             seconds = time.perf_counter() - start
             names = ", ".join(outputs.run_files(plots=plots))
             typer.echo(f"Wrote {directory} in {seconds:.1f} s: {names}", err=True)

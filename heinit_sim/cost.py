@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from heinit_sim.activations import make_activation
+from heinit_sim.activations import Slope, make_activation
 from heinit_sim.draws import Draws, keeps_weights
 from heinit_sim.initializers import Distribution
 from heinit_sim.predictions import BESIDE_A_RUN, homogeneous_slope, n_sampled
@@ -109,7 +109,7 @@ def _probe() -> tuple[float, float]:
 
 
 @cache
-def _activation_seconds(name: str, options: tuple[tuple[str, float], ...]) -> float:
+def _activation_seconds(name: str, options: tuple[tuple[str, Slope], ...]) -> float:
     """Seconds per unit and input of a(f) and a'(f)."""
     activation = make_activation(name, dict(options))
     f = np.random.Generator(np.random.SFC64(0)).standard_normal((100, 100))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.activations import Activation
-from heinit_sim.quadrature import average, layer_moments
+from heinit_sim.quadrature import average, layer_moments, wrapped
 
 Array = NDArray[np.float64]
 
@@ -57,6 +57,7 @@ def length_slopes(activation: Activation, q: Array) -> Array:
     def product(f: Array) -> Array:
         return activation.value(f, np.empty_like(f)) * activation.derivative(f) * f
 
+    q = wrapped(activation, q)
     return average(product, q, activation.kinks) / q
 
 
@@ -79,7 +80,7 @@ def critical_weight_variance(activation: Activation, bias_variance: float) -> fl
     χ₁ reaches 1), GELU, SiLU and Mish have none for small biases (their length map leaves the
     critical q*), softplus none at all.
     """
-    slope = activation.negative_slope
+    slope = activation.common_slope
     if slope is not None:
         return 2 / (1 + slope**2) if bias_variance == 0 else float("nan")
     if bias_variance == 0 and activation.value(np.zeros(1), np.empty(1))[0] == 0:
@@ -101,7 +102,7 @@ def critical_weight_variance(activation: Activation, bias_variance: float) -> fl
 
 def edge_of_chaos(activation: Activation, top: float) -> Edge:
     """The edge of chaos for σ²_b from 0 to `top`, for drawing."""
-    if activation.negative_slope is not None:
+    if activation.common_slope is not None:
         rows = np.linspace(0, top, 2)
         leap = np.stack([chaos_onset(activation, rows), rows], axis=1)
         return Edge(leap[:1], leap)
@@ -122,8 +123,9 @@ def chaos_onset(activation: Activation, bias_variances: Array) -> Array:
     It is the critical line where there is one. Elsewhere χ₁ jumps, as q* leaps or diverges. Good
     to a few per cent there, for drawing.
     """
-    if activation.negative_slope is not None:
-        return np.full(len(bias_variances), 2 / (1 + activation.negative_slope**2))
+    slope = activation.common_slope
+    if slope is not None:
+        return np.full(len(bias_variances), 2 / (1 + slope**2))
     moments = layer_moments(activation, _GRID)
     onset = np.empty(len(bias_variances))
     for n, bias_variance in enumerate(bias_variances):

@@ -74,7 +74,9 @@ def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Cu
         else:
             low, median, high = [theory] * 3 if predicted is None else predicted
             seen, predicted = Spread(theory, 0 * theory, median, low, high), None
-        label = label_of(one.condition) + ("" if np.isfinite(seen.median).any() else " (all zero)")
+        label = label_of(one.condition)
+        if not np.isfinite(seen.median).any():
+            label += " (all zero)" if np.isneginf(seen.median).any() else " (out of range)"
         known = (exact, typical, predicted)
         curves.append(Curve(one.condition, label, paint, layers, seen, theory, *known))
     return curves

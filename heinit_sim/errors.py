@@ -23,10 +23,6 @@ class RunDirectoryError(HeinitSimError):
     exit_code = 2
 
 
-class FloatRangeError(HeinitSimError):
-    """Activations of a network that cannot be rescaled left the range of a float."""
-
-
 class WriteError(HeinitSimError):
     """The results could not be written; what was there before is as it was."""
 

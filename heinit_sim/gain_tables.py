@@ -15,7 +15,8 @@ _CAPTION = f"""\
 Weights of variance gain²/fan_in, zero biases. χ₁: growth of the squared
 gradient per layer. Forward, backward: what {LAYERS} layers make of the
 pre-activations' variance (from 1 on) and of the squared gradient.
-χ₁ holds at variance 1; for linear, relu and leaky_relu (slope 0.01) at any.
+χ₁ holds at variance 1; for linear, relu, leaky_relu (slope 0.01) and prelu
+(0.25) at any.
 1/√E[a²]: He et al. 2015. 1/std[a]: Brock et al. 2021, whose centred weights
 keep the variance; forward is with plain ones. PyTorch: calculate_gain."""
 _FORMULAS = {
@@ -35,6 +36,8 @@ _FORMULAS = {
     "mish": "z tanh(ln(1 + e^z))",
     "softplus": "ln(1 + e^z)",
     "relu6": "z, cut at 0 and 6",
+    "prelu": "z above 0, α z below, α = 0.25",
+    "sin": "sin z",
 }
 
 

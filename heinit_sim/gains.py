@@ -10,13 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heinit_sim.activations import ACTIVATIONS, Activation, make_activation
+from heinit_sim.activations import ACTIVATIONS, ALIASES, Activation, make_activation
 from heinit_sim.errors import ConfigError
+from heinit_sim.kinds import DEFAULT_SLOPES
 from heinit_sim.quadrature import layer_moments
 
 LAYERS = 50
-LEAKY_SLOPE = 0.01
-"""The slope below zero that PyTorch and this package give leaky_relu by default."""
 
 # Of `torch.nn.init.calculate_gain`; it knows no other activation of ours.
 PYTORCH: dict[str, float] = {
@@ -24,7 +23,7 @@ PYTORCH: dict[str, float] = {
     "sigmoid": 1.0,
     "tanh": 5 / 3,
     "relu": math.sqrt(2.0),
-    "leaky_relu": math.sqrt(2 / (1 + LEAKY_SLOPE**2)),
+    "leaky_relu": math.sqrt(2 / (1 + DEFAULT_SLOPES["leaky_relu"] ** 2)),
     "selu": 3 / 4,
 }
 # Brock et al. 2021 publish these for their convention; samples gave them.
@@ -95,17 +94,18 @@ class Gains:
 
 
 def gains_of(name: str) -> Gains:
-    """The gains of an activation, leaky_relu with a slope of 0.01.
+    """The gains of an activation, leaky_relu with a slope of 0.01 and prelu with one of 0.25.
 
     Raises:
         ConfigError: No activation has that name.
     """
+    name = ALIASES.get(name, name)
     if name not in ACTIVATIONS:
         close = difflib.get_close_matches(name.lower(), ACTIVATIONS, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         known = f"must be one of {', '.join(ACTIVATIONS)}"
         raise ConfigError([f"ACTIVATION: error: unknown activation ({name!r}), {known}{hint}"])
-    options = {"negative_slope": LEAKY_SLOPE} if name == "leaky_relu" else {}
+    options = {"negative_slope": DEFAULT_SLOPES[name]} if name in DEFAULT_SLOPES else {}
     activation = make_activation(name, options)
     moments = layer_moments(activation, np.array(1.0))
     values = {

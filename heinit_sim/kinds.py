@@ -30,6 +30,9 @@ ActivationName = Literal[
     "mish",
     "softplus",
     "relu6",
+    "prelu",
+    "sin",
+    "swish",
 ]
 Quantity = Literal["variance", "second_moment", "std"]
 FigureKind = Literal["layers", "end", "slopes", "spread"]
@@ -39,7 +42,8 @@ ONLY_FOR: dict[str, tuple[FigureKind, ...]] = {"decades": ("layers", "end"), "ov
 Draws = Literal["common", "independent"]
 Word = Literal["vanishing", "stable", "exploding"]
 DEFAULT_ACTIVATION: ActivationName = "relu"
-LEAKY_SLOPE = 0.01
+DEFAULT_SLOPES: dict[str, float] = {"leaky_relu": 0.01, "prelu": 0.25}
+"""Of the activations that take a negative_slope: PyTorch's."""
 SMALLEST_SLOPE = 1e-6
 """A few layers multiplied by it must leave float range neither themselves nor squared."""
 
@@ -78,7 +82,7 @@ def when(kind: Any, path: str) -> Any:
 
 NAME = "1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
 WIDTH = "an integer from 1 to 65536, or a list of one for each hidden layer"
-SLOPE = "a number from -1000 to 1000"
+SLOPE = "a number from -1000 to 1000, or for prelu a list of one for each hidden layer"
 GAIN = "a number above 0 and at most 1000000"
 RANGE = "null or a list of two numbers from -1000000 to 1000000, the lower first"
 SWEEP = "a mapping from dotted paths to lists of values"
@@ -100,8 +104,11 @@ Width = Annotated[
 ]
 InputDim = Annotated[int, integer("Inputs of the network, D_i", 1, 65_536)]
 OutputDim = Annotated[int, integer("Outputs of the network, D_o", 1, 65_536)]
+OneSlope = Annotated[float, Field(ge=-1000, le=1000)]
 Slope = Annotated[
-    float, described(f"Slope below zero of leaky_relu, {LEAKY_SLOPE}", SLOPE, ge=-1000, le=1000)
+    Annotated[OneSlope, Tag("<one>")] | Annotated[list[OneSlope], Tag("<list>")],
+    described("Slope below zero of leaky_relu, 0.01, or prelu, 0.25", SLOPE),
+    Discriminator(lambda slope: "<list>" if isinstance(slope, list) else "<one>"),
 ]
 Variance = Annotated[float, described("Variance of all weights, σ²_Ω", "a number above 0", gt=0)]
 BiasVariance = Annotated[float, described("Variance of all biases, σ²_b", BIAS, ge=0)]

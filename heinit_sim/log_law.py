@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from heinit_sim.activations import Slope
 from heinit_sim.records import Condition
 
 Array = NDArray[np.float64]
@@ -42,26 +43,28 @@ def linear_law(n_units: int) -> LogLaw:
     return LogLaw(float(digamma(half)[0] + np.log(2.0)), float(trigamma(half)[0]))
 
 
-def log_law(condition: Condition, negative_slope: float) -> tuple[Array, Array]:
+def log_law(condition: Condition, negative_slope: Slope) -> tuple[Array, Array]:
     """Mean and variance of ln (‖h_k‖²/D_k) over networks that are alive, k = 0 … K.
 
-    For one input x ~ N(0, I) per network. NaN behind the input for slopes other than 0 and ±1,
-    for which no closed form is known.
+    For one input x ~ N(0, I) per network. NaN behind layers whose slope is not 0 or ±1, for which
+    no closed form is known.
 
     Returns:
         Two arrays of shape (K+1,), in natural logarithms.
     """
     widths = condition.widths
-    if negative_slope == 0.0:
-        steps = [relu_law(n) for n in widths[1:-1]]
-    elif abs(negative_slope) == 1.0:
-        steps = [linear_law(n) for n in widths[1:-1]]
-    else:
-        steps = [LogLaw(np.nan, np.nan)] * condition.depth
+    alpha = np.broadcast_to(negative_slope, condition.depth).tolist()
+    steps = [_law(slope, n) for slope, n in zip(alpha, widths[1:-1], strict=True)]
     means = np.log(condition.weight_variances[:-1]) + [step.mean for step in steps]
     first = linear_law(widths[0])
     mean = np.cumsum([first.mean, *means]) - np.log(widths[:-1])
     return mean, np.cumsum([first.variance, *(step.variance for step in steps)])
+
+
+def _law(slope: float, n_units: int) -> LogLaw:
+    if slope == 0.0:
+        return relu_law(n_units)
+    return linear_law(n_units) if abs(slope) == 1.0 else LogLaw(np.nan, np.nan)
 
 
 def digamma(x: Array) -> Array:

@@ -46,15 +46,16 @@ def mean_field(condition: Condition, activation: Activation) -> dict[Measure, Ar
         [math.log(w) for w in widths] for widths in (condition.widths[:-1], condition.widths[1:])
     )
     ln_b = _log(condition.bias_variance)
-    seen: dict[float, _Layer] = {}
+    seen: dict[tuple[int, float], _Layer] = {}
 
     h, f, layers = [0.0], [], []
     for k in range(condition.depth + 1):
         f.append(_add(ln_fan_in[k] + ln_v[k] + h[-1], ln_b))
         if k < condition.depth:
-            if f[-1] not in seen:
-                seen[f[-1]] = _layer(activation, f[-1])
-            layers.append(seen[f[-1]])
+            key = (k if activation.by_layer else 0, f[-1])
+            if key not in seen:
+                seen[key] = _layer(activation.layer(k), f[-1])
+            layers.append(seen[key])
             h.append(layers[-1].second)
 
     last = math.log(4.0) + _add(f[-1], 2 * _log(abs(condition.target)))
@@ -85,7 +86,7 @@ def mean_field(condition: Condition, activation: Activation) -> dict[Measure, Ar
 
 
 def _layer(activation: Activation, ln_q: float) -> _Layer:
-    alpha = activation.negative_slope
+    alpha = activation.common_slope
     if alpha is not None:
         p2 = (1 + alpha**2) / 2
         variance = p2 - (1 - alpha) ** 2 / (2 * math.pi)

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.activations import Activation
-from heinit_sim.errors import FloatRangeError
 from heinit_sim.scaled import Scaled, minus, product, scaled
 
 Array = NDArray[np.float64]
@@ -56,8 +55,7 @@ def iter_forward(
         activation: a; the activations are rescaled on the way if it is positively homogeneous.
         biases: β_k of the same layers, (..., fan_out, 1); then nothing is rescaled either.
 
-    Raises:
-        FloatRangeError: A network that is not rescaled left the range of a float.
+    What is not rescaled is NaN from the layer on at which it left the range of a float.
     """
     if biases is not None or activation.negative_slope is None:
         yield from _iter_unscaled(weights, stds, x, activation, biases)
@@ -69,7 +67,7 @@ def iter_forward(
         pair = _layers(2, h, omega.shape[-2])
         settle = k % SETTLE_EVERY == 0
         f = product(stds[k], omega, h, out=pair[0], settle=settle)
-        h = Scaled(activation.value(f.mantissa, pair[1]), f.exponent)
+        h = Scaled(activation.layer(k).value(f.mantissa, pair[1]), f.exponent)
         yield Scaled(pair, f.exponent[np.newaxis])
     omega = weights[len(stds) - 1]
     output = _layers(1, h, omega.shape[-2])
@@ -124,7 +122,7 @@ def _iter_unscaled(
     activation: Activation,
     biases: Sequence[Array] | None,
 ) -> Iterator[Scaled]:
-    """The forward pass in plain floats: every exponent is 0."""
+    """The forward pass in plain floats: every exponent is 0, and networks out of range are NaN."""
     h = Scaled(x, np.zeros(x.shape[:-2], np.int64))
     yield Scaled(x[np.newaxis], h.exponent[np.newaxis])
     for k, std in enumerate(stds):
@@ -132,25 +130,23 @@ def _iter_unscaled(
         hidden = k < len(stds) - 1
         layers = _layers(2 if hidden else 1, h, omega.shape[-2])
         f = np.matmul(omega, h.mantissa, out=layers[0])
-        f *= std
+        with np.errstate(over="ignore"):  # of a network that is lost
+            f *= std
         if biases is not None:
             f += biases[k]
-        _check_range(f, h.mantissa, k)
+        lost = _lost(f, h.mantissa)
+        f[lost] = 0.0
         if hidden:
-            h = Scaled(activation.value(f, layers[1]), h.exponent)
+            h = Scaled(activation.layer(k).value(f, layers[1]), h.exponent)
+        layers[:, lost] = np.nan
         yield Scaled(layers, h.exponent[np.newaxis])
 
 
-def _check_range(f: Array, h: Array, k: int) -> None:
-    """Stop before a pre-activation that float range, not the network, makes infinite or zero."""
+def _lost(f: Array, h: Array) -> NDArray[np.bool_]:
+    """Whose pre-activation float range, not the network, makes infinite or zero; (...)."""
     size = np.abs(f).max(axis=(-1, -2))
-    lost = (size < 1 / _LARGEST) & np.any(h, axis=(-1, -2))
-    if not (size < _LARGEST).all() or lost.any():
-        what = "underflow" if lost.any() else "overflow"
-        raise FloatRangeError(
-            f"{what} at layer {k}: only relu, leaky_relu and linear networks without biases are "
-            "carried past the range of a float; take fewer layers or another variance"
-        )
+    inside: NDArray[np.bool_] = (size < _LARGEST) & ((size > 1 / _LARGEST) | ~np.any(h, (-1, -2)))
+    return ~inside
 
 
 def _layers(count: int, like: Scaled, n_units: int) -> Array:

@@ -79,11 +79,16 @@ def write_run(
         run: What changes from run to run (times, host): a block of its own in the manifest.
 
     Raises:
-        RunDirectoryError: See `check_target`.
+        RunDirectoryError: See `check_target`; or the activation was given from Python.
         WriteError: The disk is full, …; what was there before stays.
     """
     check_target(directory, result.config, force=force)
     directory = directory.resolve()
+    if not all(isinstance(c.activation, str) for c in result.config.conditions):
+        raise RunDirectoryError(
+            f"{directory}: no config.yaml could name an activation that was given from Python; "
+            "save the arrays of result.conditions"
+        )
     with placement.writing(directory, directory.parent) as temporary:
         fresh = temporary / "new"
         fresh.mkdir()

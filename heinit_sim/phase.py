@@ -25,6 +25,7 @@ from heinit_sim.critical import (
     crossing,
     length_slopes,
 )
+from heinit_sim.errors import ConfigError
 from heinit_sim.pairs import pair_average
 from heinit_sim.quadrature import layer_moments
 from heinit_sim.records import Condition
@@ -103,14 +104,21 @@ def condition_weight_scale(condition: Condition, activation: Activation) -> floa
     mean is taken for a positively homogeneous activation without biases, whose second moments it
     keeps over the whole depth; for all others, and past float range, there is no phase, and
     None. A network of one hidden layer has no such layer: the one behind it stands for it.
+
+    Raises:
+        ConfigError: Layers differ in their activation.
     """
+    if activation.by_layer:
+        raise ConfigError(
+            ["theory --phase: error: a slope for each layer has no one phase, must be one slope"]
+        )
     layers = slice(1, max(condition.depth, 2))
     pairs = zip(condition.widths[layers], condition.weight_variances[layers], strict=True)
     scales = np.array([width * variance for width, variance in pairs])
     if not np.isfinite(scales).all():
         return None
     uneven = np.ptp(scales) > _TIE * scales.max()
-    if uneven and (activation.negative_slope is None or condition.bias_variance > 0):
+    if uneven and (activation.common_slope is None or condition.bias_variance > 0):
         return None
     return float(scales[0] * np.exp(np.mean(np.log(scales / scales[0]))))
 
@@ -124,7 +132,7 @@ def length_fixed_point(
     the direction of the first step. It is bracketed on a geometric grid, hence found as fast where
     the map itself creeps. Two fixed points within 9 % of each other may be overlooked.
     """
-    alpha = activation.negative_slope
+    alpha = activation.common_slope
     if alpha is not None:  # the map is linear
         factor = weight_scale * (1 + alpha**2) / 2
         if abs(factor - 1) <= _TIE * 10:
@@ -176,8 +184,9 @@ def correlation_slope(activation: Activation, weight_scale: float, q: float, c: 
 
 def _slopes(activation: Activation, q: float) -> tuple[float, float]:
     """E[a'(√q z)²] and d E[a(√q z)²] / dq, at 0 and infinity as well."""
-    if activation.negative_slope is not None:
-        half = (1 + activation.negative_slope**2) / 2
+    alpha = activation.common_slope
+    if alpha is not None:
+        half = (1 + alpha**2) / 2
         return half, half
     at = np.array(min(max(q, ALMOST_ZERO), ALMOST_INFINITE))
     slope = float(layer_moments(activation, at).slope)
@@ -197,7 +206,7 @@ def _correlation(
     method climbs to it from c = 0 without passing it.
     """
     if _word(chi1) != "chaotic":
-        unchanged = activation.negative_slope == 1 and _word(chi1) == "critical"
+        unchanged = activation.common_slope == 1 and _word(chi1) == "critical"
         return (float("nan") if unchanged else 1.0), chi1
     c, slope = 0.0, 0.0
     for _ in range(60):  # halves the error at worst

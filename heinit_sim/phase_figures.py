@@ -14,7 +14,7 @@ from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from heinit_sim.activations import Activation, make_activation
+from heinit_sim.activations import Activation, Slope, make_activation
 from heinit_sim.critical import Edge, edge_of_chaos
 from heinit_sim.curves import label_of
 from heinit_sim.frames import STYLE
@@ -23,7 +23,7 @@ from heinit_sim.phase_labels import Pixels, around, beside, pixels_along, slante
 from heinit_sim.records import Condition, SweepConfig
 
 Array = NDArray[np.float64]
-_Key = tuple[str, tuple[tuple[str, float], ...]]  # an activation and its options
+_Key = tuple[str, tuple[tuple[str, Slope], ...]]  # an activation and its options
 _Places = dict[tuple[float, float], list[Condition]]  # (σ²_w, σ²_b) -> the conditions there
 
 WIDTH, HEIGHT = 7.2, 5.4  # inches
@@ -89,12 +89,12 @@ def draw_phase_diagram(config: SweepConfig) -> Figure:
 
 
 def _key(condition: Condition) -> _Key:
-    return condition.activation, tuple(condition.activation_options.items())
+    return str(condition.activation), tuple(condition.activation_options.items())
 
 
 def _name(key: _Key) -> str:
     """An activation in words, e.g. "leaky relu 0.2"."""
-    return " ".join([key[0].replace("_", " "), *(f"{value:g}" for _, value in key[1])])
+    return " ".join([key[0].replace("_", " "), *(str(value) for _, value in key[1])])
 
 
 def _places(config: SweepConfig, activations: Mapping[_Key, Activation]) -> tuple[_Places, str]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.activations import make_activation
+from heinit_sim.activations import Slope, make_activation
 from heinit_sim.chain import predicted_quantiles
 from heinit_sim.draws import prediction_rng
 from heinit_sim.mean_field import mean_field
@@ -40,7 +40,7 @@ def predict(conditions: Iterable[Condition], n_networks: int = BESIDE_A_RUN) -> 
         conditions: What is predicted; the prediction of one never depends on the others.
         n_networks: Networks to sample for the quantiles, fewer where they are deep; 0 for none.
     """
-    laws: dict[tuple[tuple[int, ...], float], Quantiles] = {}
+    laws: dict[tuple[tuple[int, ...], Slope], Quantiles] = {}
     predictions = []
     for condition in conditions:
         wide = mean_field(
@@ -72,14 +72,14 @@ def n_sampled(condition: Condition, n_networks: int) -> int:
     return max(fewer, _FEWEST) if n_networks else 0
 
 
-def homogeneous_slope(condition: Condition) -> float | None:
+def homogeneous_slope(condition: Condition) -> Slope | None:
     """α where a factor of the inputs is one of every layer: a[rz] = r a[z], no biases; or None."""
     if condition.bias_variance > 0:
         return None
     return make_activation(condition.activation, condition.activation_options).negative_slope
 
 
-def _unit_quantiles(condition: Condition, slope: float, n_networks: int) -> Quantiles:
+def _unit_quantiles(condition: Condition, slope: Slope, n_networks: int) -> Quantiles:
     """Quantiles over networks at σ²_Ω = 1, for one input."""
     unit = replace(condition, weight_variances=(1.0,) * len(condition.weight_variances))
     return predicted_quantiles(unit, slope, n_networks, prediction_rng())

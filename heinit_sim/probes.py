@@ -55,9 +55,9 @@ def slope_of(name: str, activation: Activation) -> float:
     Raises:
         ConfigError: The activation has none: the identities do not hold for it.
     """
-    slope: float | None = activation.negative_slope
+    slope = activation.common_slope
     if slope is None:
-        known = "identities are derived for relu, leaky_relu and linear"
+        known = "identities are derived for relu, linear, leaky_relu and prelu of one slope"
         raise ConfigError([f"verify: activation {name}: {known}; choose one of them"])
     return slope
 
@@ -76,7 +76,7 @@ def sample_networks(
         tuple(variances),
         rng.standard_normal((n_networks, widths[0])),
         activation,
-        slope_of(condition.activation, activation),
+        slope_of(str(condition.activation), activation),
         rng.standard_normal((n_networks, widths[-1])),
     )
 

@@ -22,6 +22,8 @@ UNITS = np.arange(-END, END + 1)
 POWERS = 2.0 ** np.arange(-3, 41)
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 _TOGETHER = 256  # values of q at a time: their nodes stay in the cache
+# √q over the period from which on a Gaussian, taken round, is uniform to 1e-17: e^−2(πx)² of it.
+_WRAPPED = 1.42
 
 
 class LayerMoments(NamedTuple):
@@ -52,7 +54,7 @@ def average(g: Callable[[Array], Array], q: Array, kinks: tuple[float, ...] = ()
 
 def layer_moments(activation: Activation, q: Array) -> LayerMoments:
     """What mean field needs of an activation at the pre-activation variances q."""
-    flat = np.atleast_1d(np.asarray(q, float)).ravel()
+    flat = wrapped(activation, np.atleast_1d(np.asarray(q, float)).ravel())
     z, weights = _nodes(np.sqrt(flat), activation.kinks)
     f = np.sqrt(flat)[:, np.newaxis] * z
     a = activation.value(f, np.empty_like(f))
@@ -64,6 +66,11 @@ def layer_moments(activation: Activation, q: Array) -> LayerMoments:
         np.vecdot(weights, np.asarray(activation.derivative(f), float) ** 2),
     )
     return LayerMoments(*(moment.reshape(np.shape(q)) for moment in moments))
+
+
+def wrapped(activation: Activation, q: Array) -> Array:
+    """The variances, none so large that averages of a periodic function no longer depend on it."""
+    return np.minimum(q, (_WRAPPED * activation.period) ** 2)
 
 
 def _nodes(root: Array, kinks: tuple[float, ...]) -> tuple[Array, Array]:
@@ -85,6 +92,7 @@ def panels(edges: Array) -> tuple[Array, Array]:
 def even_moments(activation: Activation, q: Array) -> tuple[Array, Array, Array]:
     """E[a²], E[a⁴]/E[a²]² and E[a⁶]/E[a²]³ at the pre-activation variances q, a vector."""
     moments = []
+    q = wrapped(activation, q)
     for some in np.array_split(q, -(-len(q) // _TOGETHER) or 1):
         z, weights = _nodes(np.sqrt(some), activation.kinks)
         f = np.sqrt(some)[:, np.newaxis] * z

@@ -14,6 +14,8 @@ if TYPE_CHECKING:  # NumPy is not needed to read a config
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from heinit_sim.activations import Activation, Slope
+
 Pass = Literal["forward", "backward"]
 Quantity = Literal[
     "preactivation", "activation", "grad_preactivation", "grad_activation", "grad_weight"
@@ -52,10 +54,10 @@ class Condition:
     """Dotted path of each swept key -> its value at this point, in the order of the sweep."""
     widths: tuple[int, ...]
     """D_0 … D_{K+1}: input, the K hidden layers, output."""
-    activation: str
-    """Name of a in `activations.py`."""
-    activation_options: Mapping[str, float]
-    """What that activation takes, e.g. {"negative_slope": 0.2}."""
+    activation: str | Activation
+    """Name of a in `activations.py`, or a user's own."""
+    activation_options: Mapping[str, Slope]
+    """What that activation takes, e.g. {"negative_slope": 0.2}; a tuple has one for each layer."""
     weight_variances: tuple[float, ...]
     """σ²_Ω of the layers 0 … K."""
     n_inputs: int

@@ -83,6 +83,7 @@ def _settle(mantissa: NDArray[np.float64], exponent: Exponents) -> Exponents:
     usual = (squared_norm > _SMALLEST_SQUARED_NORM) & (squared_norm < _LARGEST_SQUARED_NORM)
     if usual.all():
         return exponent
+    usual |= np.isnan(squared_norm)  # what is lost stays lost
     shift = np.where(usual, 0, np.frexp(np.abs(flat).max(axis=-1))[1])
     np.ldexp(mantissa, -shift[..., np.newaxis, np.newaxis], out=mantissa)
     return exponent + shift

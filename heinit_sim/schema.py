@@ -24,6 +24,7 @@ from heinit_sim.sections import (
     Loss,
     Network,
     Section,
+    hashable,
     relation,
 )
 
@@ -55,14 +56,14 @@ class Sweep(Section):
     def _check_distinct(cls, values: list[object]) -> list[object]:
         seen: dict[object, int] = {}
         for index, value in enumerate(values):
-            first = seen.setdefault(tuple(value) if isinstance(value, list) else value, index)
+            first = seen.setdefault(hashable(value), index)
             if first != index:
                 raise relation(f"the same as value {first + 1}, must be distinct", index)
         return values
 
     @field_validator("network_activation_negative_slope")
     @classmethod
-    def _check_apart(cls, slopes: list[float], info: ValidationInfo) -> list[float]:
+    def _check_apart(cls, slopes: list[object], info: ValidationInfo) -> list[object]:
         if info.data.get("network_activation"):
             raise relation("inside network.activation, which is swept too, must be swept alone")
         return slopes

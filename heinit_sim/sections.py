@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 from heinit_sim import kinds
 
 
-def relation(text: str, *at: int) -> PydanticCustomError:
+def relation(text: str, *at: int | str) -> PydanticCustomError:
     """Values that do not go together; `at` leads from the field to the one to blame."""
     return PydanticCustomError("relation", "{text}", {"text": text, "at": at})
 
@@ -26,6 +26,13 @@ class Section(BaseModel):
     """What all parts of a config have in common: typed strictly, and closed."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
+
+
+def hashable(value: object) -> object:
+    """The value of a field as one that can be looked up: equal where the values are."""
+    if isinstance(value, Section):
+        return tuple(map(hashable, vars(value).values()))
+    return tuple(map(hashable, value)) if isinstance(value, list) else value
 
 
 class Activation(Section):
@@ -41,24 +48,34 @@ class Activation(Section):
 
     @field_validator("negative_slope")
     @classmethod
-    def _check_slope(cls, slope: float | None, info: ValidationInfo) -> float | None:
-        name = info.data.get("name", "leaky_relu")
-        if slope is not None and name != "leaky_relu":
+    def _check_slope(
+        cls, slope: float | list[float] | None, info: ValidationInfo
+    ) -> float | list[float] | None:
+        name = info.data.get("name", "prelu")
+        if slope is None:
+            return kinds.DEFAULT_SLOPES.get(name)
+        if name not in kinds.DEFAULT_SLOPES:
             raise relation(f"{name} has no such option ({slope}), must be left out")
-        if slope and abs(slope) < kinds.SMALLEST_SLOPE:
-            raise relation(
-                f"too small ({slope}), must be 0 or at least {kinds.SMALLEST_SLOPE} in size"
-            )
-        return kinds.LEAKY_SLOPE if slope is None and name == "leaky_relu" else slope
+        if isinstance(slope, list) and name != "prelu":
+            raise relation(f"{name} has one slope for all layers, must be a number; or take prelu")
+        for place, each in enumerate(slope if isinstance(slope, list) else [slope]):
+            if 0 < abs(each) < kinds.SMALLEST_SLOPE:
+                text = f"too small ({each}), must be 0 or at least {kinds.SMALLEST_SLOPE} in size"
+                raise relation(text, *([place] if isinstance(slope, list) else []))
+        return slope
 
     @property
-    def options(self) -> dict[str, float]:
+    def options(self) -> dict[str, float | tuple[float, ...]]:
         """What the function takes besides its name."""
-        return {} if self.negative_slope is None else {"negative_slope": self.negative_slope}
+        slope = self.negative_slope
+        if slope is None:
+            return {}
+        return {"negative_slope": tuple(slope) if isinstance(slope, list) else slope}
 
     @model_serializer
     def _plain(self) -> str | dict[str, object]:
-        return {"name": self.name, **self.options} if self.options else self.name
+        slope = self.negative_slope
+        return self.name if slope is None else {"name": self.name, "negative_slope": slope}
 
 
 ActivationField = Annotated[
@@ -84,6 +101,15 @@ class Network(Section):
                 f"wrong length ({len(width)}), must be one for each of the {depth} layers"
             )
         return width
+
+    @field_validator("activation")
+    @classmethod
+    def _check_slopes(cls, activation: Activation, info: ValidationInfo) -> Activation:
+        slopes, depth = activation.negative_slope, info.data.get("depth")
+        if isinstance(slopes, list) and depth is not None and len(slopes) != depth:
+            text = f"wrong length ({len(slopes)}), must be one for each of the {depth} layers"
+            raise relation(text, "negative_slope")
+        return activation
 
 
 class Init(Section):

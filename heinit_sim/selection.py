@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from heinit_sim.problems import Keys, shown
 from heinit_sim.schema import Config, Expect, Expectation, When
+from heinit_sim.sections import hashable
 
 _LISTED = 6
 """So many of the values that would match are quoted."""
@@ -46,7 +47,7 @@ def select(
         wanted = {path: getattr(when, n) for n, path in paths.items() if n in when.model_fields_set}
         for path in wanted.keys() - places.keys():
             places[path] = _places(points, path)
-        at = {path: places[path].get(_hashable(value), set()) for path, value in wanted.items()}
+        at = {path: places[path].get(hashable(value), set()) for path, value in wanted.items()}
         if all(at.values()):
             found = tuple(sorted(set.intersection(*at.values()))) if at else everywhere
             text = "matches no condition, must be values that one condition has together"
@@ -64,16 +65,12 @@ def _places(points: Sequence[Config], path: str) -> dict[object, set[int]]:
     for place, config in enumerate(points):
         value = _at(config, path)
         if value is not None:
-            places.setdefault(_hashable(value), set()).add(place)
+            places.setdefault(hashable(value), set()).add(place)
     return places
 
 
 def _at(config: Config, path: str) -> object:
     return functools.reduce(getattr, path.split("."), config)
-
-
-def _hashable(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _listed(points: Sequence[Config], path: str, places: Mapping[object, set[int]]) -> str:

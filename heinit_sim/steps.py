@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.activations import Activation
+from heinit_sim.activations import Activation, Slope
 from heinit_sim.quadrature import even_moments
 from heinit_sim.records import (
     INPUT_0,
@@ -62,23 +62,26 @@ class Steps(NamedTuple):
 
 
 def iter_steps(
-    result: ConditionResult, activation: Activation, slope: float | None
+    result: ConditionResult, activation: Activation, slope: Slope | None
 ) -> Iterator[Steps]:
     """Yield what can be tested of a condition.
 
     Args:
         result: What its networks showed.
         activation: Its activation.
-        slope: α where it is positively homogeneous and without biases, else None.
+        slope: α, of all hidden layers or of each, where it is positively homogeneous and without
+            biases, else None.
     """
     statistics: tuple[Statistic, ...] = (INPUT_0,)
     if result.condition.n_inputs > 1:
         statistics = (INPUT_0, "second_moment")
     for statistic in statistics:
         ln = _ln_norms(result.condition, result.networks, statistic)
-        yield from _forward(result.condition, ln, statistic, activation)
+        may_be_lost = slope is None  # else NaN is an error
+        yield from _forward(result.condition, ln, statistic, activation, may_be_lost)
         if slope is not None and result.condition.target == 0.0 and statistic == INPUT_0:
-            yield from _backward(result.condition, ln, slope)
+            alpha = np.broadcast_to(slope, result.condition.depth)
+            yield from _backward(result.condition, ln, alpha)
 
 
 def _ln_norms(
@@ -101,22 +104,25 @@ def _forward(
     ln: Mapping[Quantity, Array],
     statistic: Statistic,
     activation: Activation,
+    may_be_lost: bool,
 ) -> Iterator[Steps]:
     with np.errstate(divide="ignore", invalid="ignore"):  # no biases; what is no number
         ln_b = np.log(condition.bias_variance)
         ln_q = np.logaddexp(np.log(condition.weight_variances) + ln["activation"], ln_b)
     dead = np.isneginf(ln_q)
+    if may_be_lost:
+        dead |= np.isnan(ln["preactivation"])
     n = np.array(condition.widths[1:], float)
     layers = np.arange(len(n))
     ratio = _ratio(ln["preactivation"], ln_q, dead)
     yield Steps("preactivation", statistic, layers, ratio, n, 2 * n, 8 * n)
 
     ln_q, dead, n = ln_q[:, :-1], dead[:, :-1], n[:-1]
-    alpha = activation.negative_slope
-    if alpha is not None:
+    if activation.negative_slope is not None:
+        alpha = np.array(activation.negative_slope)
         p2, p4, p6 = ((1 + alpha**power) / 2 for power in (2, 4, 6))
         ln_second = ln_q + np.log(p2)
-        fourth, sixth = np.array(3 * p4 / p2**2), np.array(15 * p6 / p2**3)
+        fourth, sixth = 3 * p4 / p2**2, 15 * p6 / p2**3
     elif statistic == INPUT_0:
         ln_within = np.clip(np.where(dead, 0.0, ln_q), -_LN_RANGE, _LN_RANGE)
         moments = even_moments(activation, np.exp(ln_within).ravel())
@@ -130,7 +136,7 @@ def _forward(
     yield Steps("activation", statistic, layers[1:], ratio, n, variance, third)
 
 
-def _backward(condition: Condition, ln: Mapping[Quantity, Array], slope: float) -> Iterator[Steps]:
+def _backward(condition: Condition, ln: Mapping[Quantity, Array], alpha: Array) -> Iterator[Steps]:
     widths = np.array(condition.widths, float)
     layers = np.arange(condition.depth + 1)
     ln_across = np.log(condition.weight_variances) + ln["grad_preactivation"]
@@ -143,12 +149,11 @@ def _backward(condition: Condition, ln: Mapping[Quantity, Array], slope: float) 
     yield Steps("grad_activation", INPUT_0, layers, ratio, n, 2 * n, 8 * n)
 
     along, ln_across, n = along[:, 1:], ln_across[:, 1:], widths[1:-1]
-    if slope == 0.0:
-        kept, cumulants = along, _mixture(n)
-    else:
-        with np.errstate(over="ignore", invalid="ignore"):  # of numbers that are beyond reason
-            turned = slope**2 * np.exp(ln["preactivation"][:, :-1] - ln["activation"][:, 1:])
-            kept, cumulants = along * (1 + slope**2 - turned), _slopes(n, slope, along, turned)
+    with np.errstate(over="ignore", invalid="ignore"):  # of numbers that are beyond reason
+        turned = alpha**2 * np.exp(ln["preactivation"][:, :-1] - ln["activation"][:, 1:])
+        kept = np.where(alpha == 0, along, along * (1 + alpha**2 - turned))
+        pairs = zip(_mixture(n), _slopes(n, alpha, along, turned), strict=True)
+        cumulants = [np.where(alpha == 0, rectified, leaky) for rectified, leaky in pairs]
     ratio = _ratio(ln["grad_preactivation"][:, :-1], ln_across, dead, kept)
     yield Steps("grad_preactivation", INPUT_0, layers[:-1], ratio, *cumulants)
 
@@ -174,7 +179,7 @@ def _mixture(n: Array) -> tuple[Array, Array, Array]:
     return nu, 2 * nu + variance, 8 * nu + 6 * variance + third
 
 
-def _slopes(n: Array, alpha: float, along: Array, turned: Array) -> tuple[Array, Array, Array]:
+def _slopes(n: Array, alpha: Array, along: Array, turned: Array) -> tuple[Array, Array, Array]:
     """The same of R + t w² + b w, what slopes 1 and α ≠ 0 leave of the gradient across h_k.
 
     w ~ N(0, 1) goes in the direction that turns the positive units of h_k into the negative ones.
@@ -184,7 +189,7 @@ def _slopes(n: Array, alpha: float, along: Array, turned: Array) -> tuple[Array,
 
     Args:
         n: D_k of the hidden layers.
-        alpha: α.
+        alpha: α of the same.
         along: c²/‖h_k‖² over σ²_k ‖∂ℓ/∂f_k‖², (n_networks, K).
         turned: t = α² ‖f_{k−1}‖²/‖h_k‖², likewise.
 

@@ -14,10 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from heinit_sim.activations import make_activation
+from heinit_sim.activations import Activation, Mask, Slope, make_activation
 from heinit_sim.draws import Draws, sample_biases, sample_inputs, sample_weights
-from heinit_sim.errors import FloatRangeError
-from heinit_sim.moments import joined, log10_moments, outer_moments, taken, unit_moments
+from heinit_sim.moments import (
+    UnitMoments,
+    joined,
+    log10_moments,
+    outer_moments,
+    taken,
+    unit_moments,
+)
 from heinit_sim.network import (
     SETTLE_EVERY,
     Weights,
@@ -53,8 +59,8 @@ class NetworkPass:
     """One forward and backward pass per trial; one serves all conditions the scale law joins."""
 
     draws: Draws
-    activation: str
-    activation_options: tuple[tuple[str, float], ...]
+    activation: str | Activation
+    activation_options: tuple[tuple[str, Slope], ...]
     stds: tuple[float, ...]
     bias_std: float
     target: float
@@ -204,11 +210,7 @@ def _simulate_block(
         betas = sample_biases(seed, draws, trials) if any(p.bias_std for p in own) else []
         for network_pass in own:
             biases = [network_pass.bias_std * b for b in betas] if network_pass.bias_std else None
-            try:
-                measured[network_pass] = _measure(network_pass, weights, x, biases)
-            except FloatRangeError as error:
-                where = f"networks {trials[0]} to {trials[-1]}, {network_pass.activation}"
-                raise FloatRangeError(f"{where}: {error}") from None
+            measured[network_pass] = _measure(network_pass, weights, x, biases)
         if isinstance(weights, list):
             spare.append(weights)
     return Block(trials, measured)
@@ -221,11 +223,13 @@ def _measure(
     options = dict(network_pass.activation_options)
     activation = make_activation(network_pass.activation, options)
     homogeneous = activation.negative_slope is not None and biases is None
-    layers, derivatives = [], []
+    layers: list[UnitMoments] = []
+    derivatives: list[Array | Mask] = []
     for forward in iter_forward(weights, network_pass.stds, x, activation, biases):
         layers.append(unit_moments(forward if homogeneous else rescaled(forward)))
         if len(forward.mantissa) == 2:  # f_k and h_{k+1}
-            derivatives.append(activation.derivative(forward.mantissa[0]))
+            k = len(derivatives)
+            derivatives.append(activation.layer(k).derivative(forward.mantissa[0]))
     alternating = joined(layers)  # h_0, f_0, h_1, f_1, …, h_K, f_K
     h, f = taken(alternating, slice(0, None, 2)), taken(alternating, slice(1, None, 2))
 

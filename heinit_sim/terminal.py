@@ -28,6 +28,8 @@ _PIPED = 200
 _FOLDED = 8
 """So narrow may a column get that wraps."""
 _UNBOUNDED = 100_000
+_NOTES = 10
+"""So many notes are shown."""
 
 
 def simulate(config: SweepConfig, jobs: int, *, quiet: bool) -> SweepResult:
@@ -88,6 +90,19 @@ def print_summary(
     if findings is not None:
         document["findings"] = reports.to_json_values(findings)
     print_json(document)
+
+
+def print_fates(result: SweepResult) -> None:
+    """Say on stderr which networks died or left float range on the way."""
+    from heinit_sim.fates import fates
+
+    lines = []
+    for of in result.conditions:
+        about = f"{of.condition.label}: " if of.condition.label else ""
+        lines += [f"{about}{fate.text}" for fate in fates(of)]
+    more = [f"… and {len(lines) - _NOTES} more"] if len(lines) > _NOTES else []
+    for line in lines[:_NOTES] + more:
+        typer.echo(line, err=True)
 
 
 def print_comparison(found: Comparison, rtol: float, *, json_: bool) -> None:

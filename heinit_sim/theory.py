@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from heinit_sim.activations import Slope
 from heinit_sim.records import Condition, Measure
 
 Array = NDArray[np.float64]
@@ -29,16 +30,16 @@ class InputNorms(NamedTuple):
 
 
 class _Slopes(NamedTuple):
-    """Moments of a(z) and of its slope s(z), z ~ N(0, 1)."""
+    """Moments of a(z) and of its slope s(z), z ~ N(0, 1), for each hidden layer, (K,)."""
 
-    a: float  # E[a]
-    p2: float  # E[a²] = E[s²]
-    a3: float  # E[a³]
-    p4: float  # E[a⁴]/3 = E[s⁴]
-    sa: float  # E[s a]
+    a: Array  # E[a]
+    p2: Array  # E[a²] = E[s²]
+    a3: Array  # E[a³]
+    p4: Array  # E[a⁴]/3 = E[s⁴]
+    sa: Array  # E[s a]
 
 
-def _slope_moments(alpha: float) -> _Slopes:
+def _slope_moments(alpha: Array) -> _Slopes:
     return _Slopes(
         a=(1 - alpha) / np.sqrt(2 * np.pi),
         p2=(1 + alpha**2) / 2,
@@ -49,7 +50,7 @@ def _slope_moments(alpha: float) -> _Slopes:
 
 
 def exact(
-    condition: Condition, negative_slope: float, inputs: InputNorms | None = None
+    condition: Condition, negative_slope: Slope, inputs: InputNorms | None = None
 ) -> dict[Measure, Array]:
     """Exact means over networks and inputs at finite width, as log10, each of shape (K+1,).
 
@@ -59,7 +60,7 @@ def exact(
 
     Args:
         condition: The network, its weight variances and its loss.
-        negative_slope: α, the activation's slope below zero.
+        negative_slope: α, the activation's slope below zero, of all hidden layers or of each.
         inputs: Moments of ‖x‖ if x is not standard normal. Of such inputs the variance over units
             is not known, nor is that of what it enters.
 
@@ -67,7 +68,8 @@ def exact(
     E[g_k g_kᵀ | h_k] = A_k ‖h_k‖² I + B_k h_k h_kᵀ; for the target's part Σ_o y ∂f_K,o/∂h_k it is
     C_k I. The cross term is odd in Ω_K and vanishes.
     """
-    m = _slope_moments(negative_slope)
+    alpha = np.broadcast_to(negative_slope, condition.depth)
+    m = _slope_moments(alpha)
     ln_v = np.log(np.array(condition.weight_variances))
     fan_in, fan_out = (np.array(w, float) for w in (condition.widths[:-1], condition.widths[1:]))
     hidden = fan_out[:-1]  # D_{k+1} of the layers k = 0 … K−1, which an activation follows
@@ -91,7 +93,7 @@ def exact(
 
         # Backward: A, B, C of the docstring for the layers 0 … K.
         ln_a, ln_b, ln_c = _backward_coefficients(ln_v, fan_out, m)
-        ln_alive = _ln_alive(condition, negative_slope)
+        ln_alive = _ln_alive(condition, alpha)
         grad_h = _add(ln_a + norm2, ln_y2 + ln_c + ln_alive)
 
         # Given h_k, the gradient δ = ∂ℓ/∂f_k has E[variance over its units] = W₁‖h_k‖² + W₀ and
@@ -124,7 +126,7 @@ def exact(
         }
     variance = one_input
     if condition.n_inputs > 1:
-        uncorrelated = (np.arange(len(fan_in)) == 0) | (negative_slope == 1.0)
+        uncorrelated = np.logical_and.accumulate(np.append(True, alpha == 1.0))
         variance = {quantity: np.full_like(ln_v, np.nan) for quantity in second}
         for quantity, units in (("preactivation", fan_out), ("activation", fan_in)):
             pooled = known + second[quantity] + np.log1p(-1 / (units * condition.n_inputs))
@@ -132,7 +134,7 @@ def exact(
     return _as_log10(second, variance)
 
 
-def log_norm_spread(condition: Condition, negative_slope: float) -> float:
+def log_norm_spread(condition: Condition, negative_slope: Slope) -> float:
     """Variance over networks of ln ‖h_K‖², to first order in 1/width; its mean is minus half of it.
 
     The sum over the hidden layers of the relative variance of ‖h_{k+1}‖²/‖h_k‖², which is
@@ -140,19 +142,18 @@ def log_norm_spread(condition: Condition, negative_slope: float) -> float:
 
     Source: Hanin & Nica 2018.
     """
-    m = _slope_moments(negative_slope)
-    return float((3 * m.p4 / m.p2**2 - 1) * np.sum(1 / np.array(condition.widths[1:-1])))
+    m = _slope_moments(np.broadcast_to(negative_slope, condition.depth))
+    return float(np.sum((3 * m.p4 / m.p2**2 - 1) / np.array(condition.widths[1:-1])))
 
 
-def _ln_alive(condition: Condition, negative_slope: float) -> Array:
+def _ln_alive(condition: Condition, alpha: Array) -> Array:
     """Logarithm of the probability that the target's part of the gradient reaches layer k = 0 … K.
 
     A ReLU layer of n units is all zero with probability 2^−n; behind it no gradient flows. Only
     ∂ℓ/∂f_K and ∂ℓ/∂h_K do not pass through a rectifier.
     """
-    if negative_slope != 0.0:
-        return np.zeros(condition.depth + 1)
-    ln_alive = _chain(0.0, np.log1p(-(2.0 ** -np.array(condition.widths[1:-1], float))))
+    survives = np.log1p(-(2.0 ** -np.array(condition.widths[1:-1], float)))
+    ln_alive = _chain(0.0, np.where(alpha == 0.0, survives, 0.0))
     ln_alive[-1] = 0.0
     return ln_alive
 
@@ -166,12 +167,11 @@ def _backward_coefficients(ln_v: Array, fan_out: Array, m: _Slopes) -> tuple[Arr
     ln_c[-1] = np.log(outputs) + ln_v[-1]
     for k in reversed(range(len(ln_v) - 1)):
         n = fan_out[k]
-        same, different = np.log(n * m.p4), n * (n - 1) * m.p2**2
-        ln_a[k] = _add(np.log(n * m.p4 + different) + ln_a[k + 1], same + ln_b[k + 1])
-        ln_b[k] = _add(
-            np.log(2) + same + ln_a[k + 1], np.log(2 * n * m.p4 + different) + ln_b[k + 1]
-        )
-        ln_c[k] = np.log(n * m.p2) + ln_c[k + 1] - ln_v[k]
+        p2, p4 = m.p2[k], m.p4[k]
+        same, different = np.log(n * p4), n * (n - 1) * p2**2
+        ln_a[k] = _add(np.log(n * p4 + different) + ln_a[k + 1], same + ln_b[k + 1])
+        ln_b[k] = _add(np.log(2) + same + ln_a[k + 1], np.log(2 * n * p4 + different) + ln_b[k + 1])
+        ln_c[k] = np.log(n * p2) + ln_c[k + 1] - ln_v[k]
         ln_a[k], ln_b[k], ln_c[k] = (c[k] + 2 * ln_v[k] for c in (ln_a, ln_b, ln_c))
     return ln_a, ln_b, ln_c
 

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from heinit_sim.fates import fates
 from heinit_sim.records import ConditionResult, Measure, Pass, Prediction
 
 Array = NDArray[np.float64]
@@ -40,13 +41,18 @@ class Trend:
     allowed: float
     """How far from the drift a slope is called stable."""
     word: Word
+    fate: str = ""
+    """What befell networks that did not come through; empty if all did."""
 
     @property
     def reason(self) -> str:
         """The numbers behind the word, e.g. "-0.012 ± 0.003 decades per layer; …"."""
         error = "" if math.isnan(self.error) else f" ± {self.error:.3f}"
         stable = f"stable is {self.drift:+.3f} ± {self.allowed:.3f}"
-        return f"{self.decades_per_layer:+.3f}{error} decades per layer; {stable}"
+        slope = f"{self.decades_per_layer:+.3f}{error} decades per layer; {stable}"
+        if math.isnan(self.decades_per_layer):
+            slope = "no slope"
+        return f"{self.fate}; {slope}" if self.fate else slope
 
 
 def trend(result: ConditionResult, direction: Pass) -> Trend:
@@ -55,7 +61,9 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
     "Stable" is a slope that changes the variance by less than a factor of 10 over the network,
     beyond the drift of the median that a finite width brings (half of `log_norm_spread`, in the
     logarithm: −5/2n per ReLU layer of n units) and three standard errors of the slope: those that
-    this spread implies, or where it is not known, the measured ones.
+    this spread implies, or where it is not known, the measured ones. Networks that leave the range
+    of a float explode or vanish, whatever the slope of the layers before; their gradients are not
+    known.
     """
     measure, sign = _JUDGED[direction]
     depth = result.condition.depth
@@ -70,7 +78,11 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
     allowed = _ALLOWED_DECADES / depth + 3 * (error if spread else np.nan_to_num(measured))
     word = _word(slope - drift, allowed)
     theory = predicted_slope(result, direction)
-    return Trend(slope, measured, theory, drift, float(allowed), word)
+    befell = fates(result)
+    if direction == "forward" and befell and befell[0].word != "dead":
+        word = "exploding" if befell[0].word == "overflow" else "vanishing"
+    fate = ", ".join(fate.text for fate in befell)
+    return Trend(slope, measured, theory, drift, float(allowed), word, fate)
 
 
 def predicted_slope(prediction: Prediction, direction: Pass) -> float:
@@ -98,7 +110,11 @@ def _word(excess: float, allowed: float) -> Word:
 
 
 def _slope(log10_values: Array) -> float:
-    """Least-squares slope per layer; NaN for a single layer, infinite where one is all zero."""
+    """Least-squares slope over the layers that are known; infinite where one is all zero.
+
+    NaN for fewer than two.
+    """
+    log10_values = log10_values[~np.isnan(log10_values)]
     if len(log10_values) < 2:
         return math.nan
     if np.isneginf(log10_values).any():

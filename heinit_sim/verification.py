@@ -115,8 +115,8 @@ def raise_if_failed(verification: Verification) -> None:
 
 
 def _slope(condition: Condition) -> float:
-    name = condition.activation
-    return slope_of(name, make_activation(name, condition.activation_options))
+    activation = make_activation(condition.activation, condition.activation_options)
+    return slope_of(str(condition.activation), activation)
 
 
 def _count(identity: Identity[Any], condition: Condition, n_networks: int | None) -> int:

@@ -8,11 +8,11 @@ from heinit_sim.activations import ACTIVATIONS, make_activation
 
 Array = np.ndarray
 POINTS = np.array([-1e300, -2.0, -1e-300, -0.0, 0.0, 1e-300, 0.5, 1e300])
-HOMOGENEOUS = {"relu": 0.0, "leaky_relu": 0.2, "linear": 1.0}
+HOMOGENEOUS = {"relu": 0.0, "leaky_relu": 0.2, "prelu": 0.2, "linear": 1.0}
 
 
 def options(name: str) -> dict[str, float]:
-    return {"negative_slope": 0.2} if name == "leaky_relu" else {}
+    return {"negative_slope": 0.2} if name in ("leaky_relu", "prelu") else {}
 
 
 def value(name: str, z: Array) -> Array:
@@ -43,6 +43,8 @@ PLAIN: dict[str, Callable[[float], float]] = {
     "mish": lambda z: z * math.tanh(math.log1p(math.exp(z))),
     "softplus": lambda z: math.log1p(math.exp(z)),
     "relu6": lambda z: min(max(z, 0.0), 6.0),
+    "prelu": lambda z: z if z > 0 else 0.2 * z,
+    "sin": math.sin,
 }
 
 
@@ -91,11 +93,15 @@ def test_kinks_are_where_a_derivative_jumps_and_nowhere_else(name: str) -> None:
     step = 2.0**-8
     bends = np.diff([slope(name, z - step), slope(name, z), slope(name, z + step)], n=2, axis=0)
     jumps = z[np.abs(bends[0]) > 1e-3]  # a smooth one bends by |a'''| step² < 1e-4 at most
-    assert len(jumps) == 0 or make_activation(name, options(name)).kinks
-    for kink in make_activation(name, options(name)).kinks:
+    activation = make_activation(name, options(name))
+    if math.isfinite(activation.period):  # its kinks are the ends of quadrants
+        assert len(jumps) == 0
+        return
+    assert len(jumps) == 0 or activation.kinks
+    for kink in activation.kinks:
         assert np.abs(jumps - kink).min() <= 2 * step, name
     for jump in jumps:
-        assert min(abs(jump - k) for k in make_activation(name, options(name)).kinks) <= 2 * step
+        assert min(abs(jump - k) for k in activation.kinks) <= 2 * step
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -110,6 +116,19 @@ def test_signed_zeros_and_huge_numbers_pass_without_a_warning(name: str) -> None
 def test_small_numbers_keep_their_digits(name: str) -> None:
     z = np.array([-1e-200, 1e-200])
     np.testing.assert_allclose(value(name, z), slope(name, np.zeros(1)) * z, rtol=1e-14, atol=0)
+
+
+def test_swish_is_another_name_of_silu() -> None:
+    assert make_activation("swish", {}) is make_activation("silu", {})
+
+
+def test_prelu_with_a_slope_for_each_layer_is_leaky_relu_of_that_slope_there() -> None:
+    slopes = (0.0, 0.25, -1.0)
+    prelu = make_activation("prelu", {"negative_slope": slopes})
+    assert prelu.negative_slope == slopes
+    for k, alpha in enumerate(slopes):
+        expected = [z if z > 0 else alpha * z for z in POINTS.tolist()]
+        assert prelu.layer(k).value(POINTS, np.empty_like(POINTS)).tolist() == expected
 
 
 def test_relu_has_slope_zero_at_zero() -> None:

@@ -13,7 +13,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from heinit_sim.activations import make_activation
+from heinit_sim.activations import Slope, make_activation
 from heinit_sim.moments import joined, log10_moments, outer_moments, taken, unit_moments
 from heinit_sim.network import iter_backward, iter_forward, loss_gradient
 from heinit_sim.records import Condition, Measure
@@ -24,19 +24,20 @@ Array = np.ndarray
 N_NETWORKS = 40_000
 LEVEL = 1e-4
 
-SHAPES = {
+SHAPES: dict[str, tuple[tuple[int, ...], tuple[float, ...], Slope, int, float]] = {
     "unequal widths": ((7, 8, 6, 5, 3), (0.3, 0.2, 0.5, 0.4), 0.2, 1, 0.0),
     "target": ((7, 8, 6, 5, 3), (0.3, 0.2, 0.5, 0.4), 0.2, 1, 0.7),
     "relu": ((7, 8, 6, 5, 3), (0.3, 0.2, 0.5, 0.4), 0.0, 3, 0.0),
     "relu, target, dead networks": ((4, 2, 2, 1), (0.3, 0.4, 0.5), 0.0, 1, 10.0),
     "negative slope": ((4, 6, 5, 2), (0.3, 0.5, 0.2), -0.5, 1, 1.3),
     "linear": ((4, 6, 5, 2), (0.3, 0.5, 0.2), 1.0, 4, 0.5),
+    "a slope for each layer": ((4, 6, 5, 3, 2), (0.3, 0.5, 0.4, 0.2), (1.0, 0.0, -0.5), 2, 0.7),
 }
 
 
 def measure(
     condition: Condition,
-    alpha: float,
+    alpha: Slope,
     *,
     mask: Callable[[Array], Array] = lambda derivative: derivative,
     transpose: bool = False,
@@ -50,11 +51,14 @@ def measure(
     if fixed_input is not None:
         x[:] = fixed_input[:, np.newaxis]
     stds = tuple(np.sqrt(condition.weight_variances).tolist())
-    plain = {0.0: "relu", 1.0: "linear"}  # whose derivatives are booleans
+    plain: dict[Slope, str] = {0.0: "relu", 1.0: "linear"}  # whose derivatives are booleans
     options = {} if alpha in plain else {"negative_slope": alpha}
-    activation = make_activation(plain.get(alpha, "leaky_relu"), options)
+    activation = make_activation(plain.get(alpha, "prelu"), options)
     forward = list(iter_forward(weights, stds, x, activation))
-    derivatives = [mask(activation.derivative(pair.mantissa[0])) for pair in forward[1:-1]]
+    derivatives = [
+        mask(activation.layer(k).derivative(pair.mantissa[0]))
+        for k, pair in enumerate(forward[1:-1])
+    ]
     if transpose:  # square layers only: Ω where Ωᵀ belongs
         weights = [
             omega.swapaxes(-1, -2) if omega.shape[-1] == omega.shape[-2] else omega
@@ -94,7 +98,7 @@ def largest_z(measured: dict[Measure, Array], expected: dict[Measure, Array]) ->
     return float(max(zs)) / NormalDist().inv_cdf(1 - LEVEL / 2 / len(zs))
 
 
-def shape_condition(name: str) -> tuple[Condition, float]:
+def shape_condition(name: str) -> tuple[Condition, Slope]:
     widths, variances, alpha, n_inputs, target = SHAPES[name]
     return Condition(0, {}, widths, "leaky_relu", {}, variances, n_inputs, target), alpha
 
@@ -113,6 +117,12 @@ def test_twin_with_a_weight_variance_ten_percent_off_is_found(name: str, layer: 
     variances[layer] *= 1.1
     wrong = replace(condition, weight_variances=tuple(variances))
     assert largest_z(measure(wrong, alpha), exact(condition, alpha)) > 1
+
+
+def test_twin_with_slopes_of_other_layers_is_found() -> None:
+    condition, alpha = shape_condition("a slope for each layer")
+    assert isinstance(alpha, tuple)
+    assert largest_z(measure(condition, alpha[::-1]), exact(condition, alpha)) > 1
 
 
 def test_twin_without_the_mask_is_found() -> None:

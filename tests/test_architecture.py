@@ -13,9 +13,11 @@ from heinit_sim.schema import config_schema
 PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
     {"errors", "scalars", "normal", "initializers", "scaled", "tails"},
-    {"records", "activations", "documents", "kinds", "gallery", "placement", "weight_laws"},
+    {"activations"},
+    {"records", "documents", "kinds", "gallery", "placement", "weight_laws"},
     {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
-    | {"theory", "log_law", "spread", "identities", "scales", "strokes", "figure_kinds"},
+    | {"theory", "log_law", "spread", "fates", "identities", "own_activations"}
+    | {"scales", "strokes", "figure_kinds"},
     {"schema", "curves", "frames", "mean_field", "chain", "steps", "verdict", "comparison"}
     | {"probes", "moment_rules", "critical", "pairs"},
     {"layers", "series", "panes", "problems", "predictions", "expectations", "phase", "gains"}

@@ -10,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from heinit_sim.activations import make_activation
+from heinit_sim.activations import Slope, make_activation
 from heinit_sim.chain import predicted_quantiles, sample_norms
 from heinit_sim.mean_field import mean_field
 from heinit_sim.records import INPUT_0, PASS_OF, Condition, Measure, Quantity, SweepConfig
@@ -22,18 +22,19 @@ Norms = dict[Quantity, Array]
 LEVEL = 1e-4
 N_NETWORKS = 400_000
 SHAPE = ((7, 8, 6, 5, 3), (0.3, 0.2, 0.5, 0.4))
-SLOPES = [0.0, 0.2, -0.5, 1.0, -1.0]
+SLOPES = [0.0, 0.2, -0.5, 1.0, -1.0, (0.0, 1.0, -0.5)]
 
 
 def condition(
-    alpha: float, widths: tuple[int, ...] = SHAPE[0], variances: tuple[float, ...] = SHAPE[1]
+    alpha: Slope, widths: tuple[int, ...] = SHAPE[0], variances: tuple[float, ...] = SHAPE[1]
 ) -> Condition:
-    name = {0.0: "relu", 1.0: "linear"}.get(alpha, "leaky_relu")
-    options = {} if name != "leaky_relu" else {"negative_slope": alpha}
+    plain: dict[Slope, str] = {0.0: "relu", 1.0: "linear"}
+    name = plain.get(alpha, "prelu")
+    options = {} if name != "prelu" else {"negative_slope": alpha}
     return Condition(0, {}, widths, name, options, variances, 1, 0.0)
 
 
-def sample(of: Condition, alpha: float, n: int = N_NETWORKS, seed: int = 1) -> Norms:
+def sample(of: Condition, alpha: Slope, n: int = N_NETWORKS, seed: int = 1) -> Norms:
     return sample_norms(of, alpha, n, np.random.default_rng(seed))
 
 
@@ -49,14 +50,14 @@ def largest_z(norms: Norms, expected: dict[Measure, Array]) -> float:
 
 
 @pytest.mark.parametrize("alpha", SLOPES)
-def test_means_over_networks_are_the_exact_ones(alpha: float) -> None:
+def test_means_over_networks_are_the_exact_ones(alpha: Slope) -> None:
     norms = sample(condition(alpha), alpha)
     assert largest_z(norms, exact(condition(alpha), alpha)) < 1
 
 
 @pytest.mark.parametrize("alpha", SLOPES)
 @pytest.mark.parametrize("layer", [0, 2])
-def test_twin_with_a_weight_variance_five_percent_off_is_found(alpha: float, layer: int) -> None:
+def test_twin_with_a_weight_variance_five_percent_off_is_found(alpha: Slope, layer: int) -> None:
     variances = list(SHAPE[1])
     variances[layer] *= 1.05
     wrong = condition(alpha, variances=tuple(variances))
@@ -100,11 +101,12 @@ def largest_distance(norms: Norms, networks: dict[Measure, Array]) -> float:
 
 
 @pytest.mark.parametrize("alpha", SLOPES)
-def test_every_layer_has_the_distribution_of_networks_simulated_in_full(alpha: float) -> None:
+def test_every_layer_has_the_distribution_of_networks_simulated_in_full(alpha: Slope) -> None:
     of = condition(alpha)
     networks = dict(run_sweep(SweepConfig("x", (of,), {}, 20_000, 5), 1).conditions[0].networks)
     assert largest_distance(sample(of, alpha, 20_000), networks) < 1
-    assert largest_distance(sample(of, alpha + 0.15, 20_000), networks) > 1
+    wrong = tuple(slope + 0.15 for slope in np.broadcast_to(alpha, 3).tolist())
+    assert largest_distance(sample(of, wrong, 20_000), networks) > 1
     wider = condition(alpha, (7, 8, 7, 5, 3))
     assert largest_distance(sample(wider, alpha, 20_000), networks) > 1
 
@@ -119,7 +121,7 @@ def test_so_it_has_in_layers_of_one_and_two_units(alpha: float) -> None:
 
 
 @pytest.mark.parametrize("alpha", [*SLOPES, 100.0])
-def test_no_gradient_is_smaller_than_eulers_identity_allows(alpha: float) -> None:
+def test_no_gradient_is_smaller_than_eulers_identity_allows(alpha: Slope) -> None:
     of = condition(alpha)
     norms = sample(of, alpha, 20_000)
     fan_in, fan_out = np.log10(of.widths[:-1]), np.log10(of.widths[1:])

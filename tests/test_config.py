@@ -1336,6 +1336,58 @@ def test_the_fuzzers_reach_good_configs_too() -> None:
     assert 10 < sum(reached()) < 190
 
 
+SLOPED = """
+name: x
+network: {{depth: 2, width: 3, input_dim: 3, activation: {activation}}}
+init: {{variance: 1}}
+"""
+
+
+def test_prelu_takes_one_slope_or_one_for_each_layer() -> None:
+    for activation, slope in {
+        "prelu": 0.25,
+        "{name: prelu, negative_slope: 1}": 1.0,
+        "{name: prelu, negative_slope: [0, -1]}": (0.0, -1.0),
+    }.items():
+        found = parse_config(SLOPED.format(activation=activation)).conditions[0]
+        assert found.activation == "prelu"
+        assert found.activation_options == {"negative_slope": slope}
+
+
+@pytest.mark.parametrize(
+    ("activation", "problem"),
+    [
+        (
+            "{name: prelu, negative_slope: [1, 2, 3]}",
+            "negative_slope: wrong length (3), must be one for each of the 2 layers",
+        ),
+        (
+            "{name: prelu, negative_slope: [1, 1e-9]}",
+            "negative_slope[1]: too small (1e-09), must be 0 or at least 1e-06 in size",
+        ),
+        (
+            "{name: leaky_relu, negative_slope: [1, 2]}",
+            (
+                "negative_slope: leaky_relu has one slope for all layers, must be a number; "
+                "or take prelu"
+            ),
+        ),
+    ],
+)
+def test_slopes_that_do_not_fit_are_named(activation: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"network.activation.{problem}")):
+        parse_config(SLOPED.format(activation=activation))
+
+
+def test_slopes_by_layer_can_be_swept_and_selected() -> None:
+    swept = "sweep: {network.activation.negative_slope: [0.5, [0, 1]]}\n"
+    when = "expect: {forward: stable, when: {network.activation.negative_slope: [0, 1]}}\n"
+    found = parse_config(SLOPED.format(activation="prelu") + swept + when)
+    slopes = [c.activation_options["negative_slope"] for c in found.conditions]
+    assert slopes == [0.5, (0.0, 1.0)]
+    assert found.expect[0].conditions == (1,)
+
+
 @pytest.mark.parametrize(("slope", "fits"), [("0", True), ("1e-6", True), ("-1e-7", False)])
 def test_a_negative_slope_is_zero_or_leaves_float_range_alone(slope: str, fits: bool) -> None:
     text = f"""

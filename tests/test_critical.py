@@ -17,12 +17,13 @@ from heinit_sim.quadrature import layer_moments
 
 
 def activation(name: str) -> Activation:
-    return make_activation(name, {"negative_slope": 0.5} if name == "leaky_relu" else {})
+    return make_activation(name, {"negative_slope": 0.5} if name in ("leaky_relu", "prelu") else {})
 
 
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
 def test_length_slope_is_the_difference_quotient_of_the_second_moment(name: str) -> None:
-    q, step = np.array([0.01, 0.6, 1.0, 30.0]), 2.0**-10
+    turns = math.isfinite(activation(name).period)  # its moments have all but reached their limits
+    q, step = np.array([0.01, 0.6, 1.0, 3.0 if turns else 30.0]), 2.0**-10
     up, down = (layer_moments(activation(name), q * (1 + s)).second for s in (step, -step))
     quotient = (up - down) / (2 * step * q)
     # The third logarithmic derivative of a second moment is a few times the first at most.

@@ -319,7 +319,7 @@ def test_variances_at_the_ends_of_the_range_are_verified(variance: float) -> Non
 
 def test_an_activation_without_a_slope_below_zero_is_refused() -> None:
     tanh: Any = make_activation("relu", {})
-    expected = "verify: activation tanh: identities are derived for relu, leaky_relu and linear"
+    expected = "verify: activation tanh: identities are derived for relu, linear, leaky_relu"
     with pytest.raises(ConfigError, match=f"^{expected}"):
         slope_of("tanh", replace(tanh, negative_slope=None))
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from heinit_sim.activations import make_activation
-from heinit_sim.errors import FloatRangeError
 from heinit_sim.network import iter_backward, iter_forward, loss_gradient
 from heinit_sim.scale_law import scale_law
 from heinit_sim.scaled import Scaled
@@ -289,12 +288,23 @@ def test_without_biases_the_plain_pass_has_the_bits_of_the_rescaled_one() -> Non
         assert np.array_equal(plain(one), plain(other))
 
 
-@pytest.mark.parametrize(("std", "word"), [(1e20, "overflow"), (1e-20, "underflow")])
-def test_what_cannot_be_rescaled_says_where_it_leaves_float_range(std: float, word: str) -> None:
-    widths = (4,) * 41
-    weights, x = draw(widths)
-    with pytest.raises(FloatRangeError, match=f"{word} at layer [0-9]+: only relu"):
-        list(iter_forward(weights, (std,) * 40, x, make_activation("gelu", {})))
+@pytest.mark.parametrize("std", [1e10, 1e-10, 1e154])
+def test_a_network_that_leaves_float_range_is_not_known_from_there_on(std: float) -> None:
+    rng = np.random.default_rng(4)
+    weights = [rng.standard_normal((2, 9, 9)) for _ in range(40)]
+    for omega in weights:
+        omega[1] /= std  # the second network stays where it is
+    x, stds = rng.standard_normal((2, 9, 3)), (std,) * 40
+    gelu = make_activation("gelu", {})
+    together = layer_by_layer(iter_forward(weights, stds, x, gelu))
+    alone = layer_by_layer(iter_forward([w[1:] for w in weights], stds, x[1:], gelu))
+    known = [np.isfinite(plain(z)[0]).all() for z in together]
+    assert known == sorted(known, reverse=True)
+    assert set(known) == {True, False}
+    assert all(np.isnan(plain(z)[0]).all() for z in together[known.index(False) :])
+    for one, other in zip(together, alone, strict=True):
+        assert np.array_equal(plain(one)[1:], plain(other))
+        assert np.isfinite(plain(other)).all()
 
 
 def test_a_dead_layer_is_no_underflow() -> None:

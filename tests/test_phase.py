@@ -56,7 +56,9 @@ def test_tanh_with_biases_is_where_poole_and_others_have_it(
     assert found.word == word
 
 
-@pytest.mark.parametrize("name", sorted(set(ACTIVATIONS) - {"linear", "leaky_relu", "softplus"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(ACTIVATIONS) - {"linear", "leaky_relu", "prelu", "softplus"})
+)
 @pytest.mark.parametrize("q0", [0.3, 3.0])
 def test_length_ends_where_plain_iteration_ends(name: str, q0: float) -> None:
     a = make_activation(name, {})
@@ -256,8 +258,11 @@ def test_unequal_layers_have_a_phase_only_where_a_mean_tells_it() -> None:
 
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
 def test_second_moments_grow_with_the_length_as_the_solver_assumes(name: str) -> None:
-    a = make_activation(name, {"negative_slope": -0.5} if name == "leaky_relu" else {})
-    assert (length_slopes(a, np.geomspace(1e-6, 1e6, 100)) > 0).all()
+    a = make_activation(name, {"negative_slope": -0.5} if name in ("leaky_relu", "prelu") else {})
+    # A sine that turns many times has reached 1/2, but for rounding.
+    largest = 1e6 if math.isinf(a.period) else 10.0
+    assert (length_slopes(a, np.geomspace(1e-6, largest, 100)) > 0).all()
+    assert np.abs(length_slopes(a, np.array([1e6]))).max() < 2
 
 
 @pytest.mark.parametrize("variance", [5e-324, 1e-300, 1e300, 1.7e308])

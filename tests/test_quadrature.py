@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.activations import ACTIVATIONS, make_activation
-from heinit_sim.quadrature import average, layer_moments
+from heinit_sim.quadrature import average, even_moments, layer_moments
 
 Q = np.logspace(-12, 12, 25)
 PROMISED = 1e-10
@@ -27,7 +27,7 @@ CHECKED = {
 
 
 def options(name: str) -> dict[str, float]:
-    return {"negative_slope": 0.2} if name == "leaky_relu" else {}
+    return {"negative_slope": 0.2} if name in ("leaky_relu", "prelu") else {}
 
 
 @pytest.mark.parametrize("name", CHECKED)
@@ -50,6 +50,18 @@ def test_gelu_has_its_closed_form() -> None:  # Tsuchida et al. 2020
     second = Q / 4 + Q / (2 * np.pi) * np.arcsin(Q / (1 + Q))
     second += Q**2 / (np.pi * (1 + Q) * np.sqrt(1 + 2 * Q))
     np.testing.assert_allclose(moments.second, second, rtol=PROMISED, atol=0)
+
+
+def test_sine_has_its_closed_forms_at_any_number_of_turns() -> None:
+    sine = make_activation("sin", {})
+    moments, (second, fourth, sixth) = layer_moments(sine, Q), even_moments(sine, Q)
+    np.testing.assert_allclose(moments.second, -np.expm1(-2 * Q) / 2, rtol=PROMISED, atol=0)
+    np.testing.assert_allclose(moments.slope, (1 + np.exp(-2 * Q)) / 2, rtol=PROMISED, atol=0)
+    np.testing.assert_array_equal(second, moments.second)
+    e = np.exp(-Q[12:])  # before, the powers of sin cancel in the closed forms
+    closed = [(3 - 4 * e**2 + e**8) / 8, (10 - 15 * e**2 + 6 * e**8 - e**18) / 32]
+    found = [fourth[12:] * second[12:] ** 2, sixth[12:] * second[12:] ** 3]
+    np.testing.assert_allclose(found, closed, rtol=PROMISED, atol=0)
 
 
 @pytest.mark.parametrize(("name", "alpha"), [("relu", 0.0), ("leaky_relu", 0.2), ("linear", 1.0)])

@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from heinit_sim.activations import make_activation
+from heinit_sim.activations import Slope, make_activation
 from heinit_sim.predictions import homogeneous_slope
 from heinit_sim.records import INPUT_0, Condition, ConditionResult, Quantity, SweepConfig
 from heinit_sim.steps import Steps, _mixture, iter_steps
@@ -20,8 +20,8 @@ RELU = Condition(0, {}, (7, 8, 6, 5, 3), "relu", {}, (0.3, 0.2, 0.5, 0.4), 1, 0.
 BIASED = replace(RELU, bias_variance=0.3)
 
 
-def leaky(alpha: float) -> Condition:
-    return replace(RELU, activation="leaky_relu", activation_options={"negative_slope": alpha})
+def leaky(alpha: Slope) -> Condition:
+    return replace(RELU, activation="prelu", activation_options={"negative_slope": alpha})
 
 
 CONDITIONS = {
@@ -33,6 +33,8 @@ CONDITIONS = {
     "leaky, steep": leaky(30.0),
     "absolute value": leaky(-1.0),
     "linear": replace(RELU, activation="linear"),
+    "slopes by layer": leaky(tuple([0.0, 0.3, 1.0, -0.5][k % 4] for k in range(RELU.depth))),
+    "sine": replace(RELU, activation="sin"),
     "tanh": replace(RELU, activation="tanh"),
     "tanh, biases": replace(BIASED, activation="tanh"),
     "softplus, biases": replace(BIASED, activation="softplus"),

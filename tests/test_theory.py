@@ -101,7 +101,7 @@ def test_moments_of_the_slope_are_those_of_a_midpoint_sum(alpha: float) -> None:
     width = 1e-4
     z = np.arange(width / 2, 12, width)  # the density beyond 12 is below 1e-31
     weight = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * width
-    found = _slope_moments(alpha)
+    found = _slope_moments(np.array(alpha))
 
     def mean(above: np.ndarray, below: np.ndarray) -> float:
         return float(weight @ (above + below))

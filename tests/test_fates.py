@@ -1,0 +1,72 @@
+"""What befell networks, from their numbers alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from heinit_sim.checks import check
+from heinit_sim.fates import Fate, fates
+from heinit_sim.records import Condition, ConditionResult, SweepConfig, SweepResult
+from heinit_sim.sweep import run_sweep
+from heinit_sim.tables import layer_rows, summary_rows, to_csv
+
+GELU = Condition(0, {}, (30,) * 401 + (1,), "gelu", {}, (1.0,) * 401, 3, 0.0)
+
+
+def simulate(condition: Condition, trials: int = 6) -> SweepResult:
+    return run_sweep(SweepConfig("x", (condition,), {}, trials, 1), 1)
+
+
+def only(result: SweepResult) -> ConditionResult:
+    return result.conditions[0]
+
+
+def test_networks_that_come_through_have_no_fate() -> None:
+    assert fates(only(simulate(replace(GELU, activation="tanh")))) == []
+
+
+@pytest.mark.parametrize(
+    ("variance", "word", "verdict"),
+    [(1.0, "overflow", "exploding"), (0.01, "underflow", "vanishing")],
+)
+def test_networks_that_leave_float_range_say_where_and_leave_no_nonsense(
+    variance: float, word: str, verdict: str
+) -> None:
+    result = simulate(replace(GELU, weight_variances=(variance,) * 401))
+    (fate,) = fates(only(result))
+    assert (fate.word, fate.n_networks, fate.n_all) == (word, 6, 6)
+    f = only(result).networks["preactivation", "second_moment"]
+    lost = np.isnan(f)
+    assert int(lost.argmax(axis=1).min()) == fate.first > 100
+    assert (np.diff(lost.astype(int), axis=1) >= 0).all()  # for good
+    # Twice the exponent of the largest unit, less the share of the others in the mean.
+    before = np.array([of_f[k - 1] for of_f, k in zip(f, lost.argmax(axis=1), strict=True)])
+    assert (np.abs(before) > 2 * 500 * np.log10(2) - 6).all()
+    assert np.isnan(only(result).networks["grad_activation", "second_moment"]).all()
+    (row,) = summary_rows(result)
+    assert row["verdict"] == f"{verdict} / undefined"
+    assert row["forward_reason"].startswith(f"{word} at layer {fate.first} or later in 6 of 6 net")
+    for line in to_csv(layer_rows(result)).splitlines()[1:]:
+        assert "inf" not in line
+        assert "nan" not in line
+
+
+def test_one_network_that_is_lost_takes_no_other_with_it() -> None:
+    result = simulate(replace(GELU, weight_variances=(0.39,) * 401), 30)
+    (fate,) = [fate for fate in fates(only(result)) if fate.word != "dead"]
+    assert 0 < fate.n_networks < 30
+    f = only(result).networks["preactivation", "second_moment"]
+    assert np.count_nonzero(np.isnan(f[:, -1])) == fate.n_networks
+    assert all(finding.held for finding in check(result))
+
+
+def test_dead_layers_are_told_from_lost_ones() -> None:
+    narrow = Condition(0, {}, (2,) * 31 + (1,), "relu", {}, (1.0,) * 31, 1, 0.0)
+    result = only(simulate(narrow, 40))
+    (fate,) = fates(result)
+    dead = np.isneginf(result.networks["activation", "second_moment"])
+    first = int(dead.argmax(axis=1)[dead.any(axis=1)].min())
+    assert fate == Fate("dead", first, fate.n_networks, 40)
+    assert fate.n_networks == np.count_nonzero(dead.any(axis=1)) > 0
+    assert fate.text == f"dead from layer {fate.first} or later in {fate.n_networks} of 40 networks"
