@@ -53,7 +53,7 @@ def draw_log_spreads(result: SweepResult | SweepPrediction) -> Figure:
         y_label = f"Var [ ln {WORDS[config.figure.quantity].lower()} of {SYMBOLS[direction]} ]"
         panels[direction] = Panel(layer_scale(depth, direction), y, "Layer, $k$", y_label)
     figure = draw_panes(panels, lines)
-    write_caption(figure, _caption(result))
+    write_caption(figure, _caption(result, lines["forward"]))
     return figure
 
 
@@ -114,9 +114,10 @@ def _line(one: Prediction, paint: Paint, direction: Pass, shown: str) -> Line:
     return Line(condition.index, label_of(condition), paint, at.astype(float), *seen)
 
 
-def _caption(result: SweepResult | SweepPrediction) -> str:
-    theory = "theory of the second moment, one input (b: of sampled networks)"
+def _caption(result: SweepResult | SweepPrediction, lines: list[Line]) -> str:
+    theory = "theory of the second moment, one input (b: of sampled networks)."
     if isinstance(result, SweepPrediction):
-        return f"Thick: {theory}."
-    n = result.config.trials
-    return f"Thick: over {n} networks; band: ± {ERRORS} standard errors. Thin: {theory}."
+        return f"Thick: {theory}"
+    known = any(np.isfinite(line.theory).any() for line in lines)
+    thin = f" Thin: {theory}" if known else ""
+    return f"Thick: over {result.config.trials} networks; band: ± {ERRORS} standard errors.{thin}"

@@ -181,6 +181,12 @@ WORDS = {
 }
 
 
+def test_the_caption_is_silent_where_nothing_is_predicted() -> None:
+    network = "depth: 3, width: 6, input_dim: 5, activation: tanh"
+    figure = draw_forward_backward(run_sweep(config(network)))
+    assert caption(figure) == "Thick: over 20 networks; band: ± 2 standard errors."
+
+
 def test_of_a_prediction_theory_is_drawn() -> None:
     found = predict_sweep(config())
     figure = draw_forward_backward(found)
