@@ -142,8 +142,14 @@ def log_norm_spread(condition: Condition, negative_slope: Slope) -> float:
 
     Source: Hanin & Nica 2018.
     """
+    return float(np.sum(layer_spreads(condition, negative_slope)))
+
+
+def layer_spreads(condition: Condition, negative_slope: Slope) -> Array:
+    """What each hidden layer adds to `log_norm_spread`, (K,)."""
     m = _slope_moments(np.broadcast_to(negative_slope, condition.depth))
-    return float(np.sum((3 * m.p4 / m.p2**2 - 1) / np.array(condition.widths[1:-1])))
+    spreads: Array = (3 * m.p4 / m.p2**2 - 1) / np.array(condition.widths[1:-1])
+    return spreads
 
 
 def _ln_alive(condition: Condition, alpha: Array) -> Array:

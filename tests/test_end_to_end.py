@@ -313,6 +313,24 @@ def test_plot_redraws_to_the_same_bytes_and_elsewhere_otherwise(small: Path) -> 
     assert png != before["forward_backward.png"]
 
 
+@pytest.mark.parametrize("kind", ["end", "slopes", "spread"])
+def test_another_kind_of_figure_goes_under_the_same_names(kind: str, small: Path) -> None:
+    sets = ("--set", "network.width=6,8", "--set", f"figure.kind={kind}")
+    assert heinit_sim("run", "small.yaml", *sets, cwd=small).returncode == 0
+    before = files(small / "outputs" / "small")
+    assert heinit_sim("plot", "outputs/small", cwd=small).returncode == 0
+    assert files(small / "outputs" / "small") == before
+    layers = ("--set", "figure.kind=layers", "--out", "layers")
+    assert heinit_sim("plot", "outputs/small", *layers, cwd=small).returncode == 0
+    drawn = files(small / "layers")
+    assert drawn.keys() == {f"forward_backward.{suffix}" for suffix in ("png", "svg", "pdf")}
+    assert all(before[name] != drawn[name] for name in drawn)
+    assert heinit_sim("theory", "small.yaml", *sets, "--out", "th", cwd=small).returncode == 0
+    assert files(small / "th")["theory.png"].startswith(b"\x89PNG")
+    wrong = heinit_sim("validate", "small.yaml", "--set", "figure.kind=end", cwd=small)
+    assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (2, "", 1)
+
+
 def test_starter_configs_are_listed_written_once_and_valid(tmp_path: Path) -> None:
     lines = heinit_sim("init", "--list", cwd=tmp_path).stdout.splitlines()
     listed = [line.split()[0] for line in lines]

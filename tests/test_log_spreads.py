@@ -116,13 +116,23 @@ def test_simulated_networks_spread_as_predicted(direction: Pass, activation: str
     assert worst(2 * width) > 4.5  # planted: the wrong width
 
 
-def test_other_slopes_spread_to_first_order_with_the_sum_of_inverse_widths() -> None:
-    network = "depth: 3, width: [4, 8, 16], input_dim: 10, "
-    network += "activation: {name: leaky_relu, negative_slope: 0.5}"
-    p2, p4 = (1 + 0.5**2) / 2, (1 + 0.5**4) / 2
+@pytest.mark.parametrize(
+    ("activation", "slopes"),
+    [
+        ("{name: leaky_relu, negative_slope: 0.5}", (0.5, 0.5, 0.5)),
+        ("{name: prelu, negative_slope: [0.5, 0, -2]}", (0.5, 0.0, -2.0)),
+    ],
+)
+def test_other_slopes_spread_to_first_order_with_the_sum_of_inverse_widths(
+    activation: str, slopes: tuple[float, ...]
+) -> None:
+    network = f"depth: 3, width: [4, 8, 16], input_dim: 10, activation: {activation}"
     found = predicted_variance_of_ln(predicted(network), "forward")
-    sums = np.array([0.0, 1 / 4, 1 / 4 + 1 / 8, 1 / 4 + 1 / 8 + 1 / 16])
-    np.testing.assert_allclose(found, 2 / 10 + (3 * p4 / p2**2 - 1) * sums, rtol=1e-12)
+    expected = [2 / 10]
+    for n, slope in zip((4, 8, 16), slopes, strict=True):
+        p2, p4 = (1 + slope**2) / 2, (1 + slope**4) / 2
+        expected.append(expected[-1] + (3 * p4 / p2**2 - 1) / n)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +179,12 @@ WORDS = {
     "variance": "variance",
     "std": "standard deviation",
 }
+
+
+def test_the_caption_is_silent_where_nothing_is_predicted() -> None:
+    network = "depth: 3, width: 6, input_dim: 5, activation: tanh"
+    figure = draw_forward_backward(run_sweep(config(network)))
+    assert caption(figure) == "Thick: over 20 networks; band: ± 2 standard errors."
 
 
 def test_of_a_prediction_theory_is_drawn() -> None:
