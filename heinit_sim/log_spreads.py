@@ -8,6 +8,7 @@ from heinit_sim.chain import sample_norms
 from heinit_sim.curves import MAX_LAYERS, QUANTITIES, SYMBOLS, WORDS, label_of
 from heinit_sim.draws import prediction_rng
 from heinit_sim.frames import Panel, write_caption
+from heinit_sim.input_laws import norm_moments
 from heinit_sim.log_law import log_law
 from heinit_sim.panes import draw_panes
 from heinit_sim.predictions import BESIDE_A_RUN, homogeneous_slope, n_sampled
@@ -90,7 +91,9 @@ def predicted_variance_of_ln(prediction: Prediction, direction: Pass) -> Array:
         return unknown
     if direction == "forward":
         exact = log_law(condition, slope)[1]
-        first_order = np.cumsum([2 / condition.widths[0], *layer_spreads(condition, slope)])
+        second, fourth = norm_moments(condition.inputs, condition.widths[0])
+        of_inputs = fourth / second**2 - 1 if second > 0 else np.nan
+        first_order = np.cumsum([of_inputs, *layer_spreads(condition, slope)])
         return exact if np.isfinite(exact).all() else first_order
     n_networks = n_sampled(condition, BESIDE_A_RUN)
     if condition.target != 0.0 or n_networks < ENOUGH:

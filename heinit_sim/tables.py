@@ -43,6 +43,8 @@ _NUMBERS = (
     *(f"{theory}{d}_decades_per_layer" for d in _PASSES for theory in ("", "theory_")),
 )
 _ERRORS = tuple(f"{d}_decades_per_layer_se" for d in _PASSES)
+_SHORT = 12
+"""A swept value of so many characters leaves the table within 80 columns."""
 _STYLES = {"vanishing": "blue", "stable": "green", "exploding": "red"}
 
 
@@ -114,8 +116,10 @@ def to_summary_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
 
     depths = {c.depth for c in config.conditions}
     last = f"h_{depths.pop()}" if len(depths) == 1 else "h_K"
-    # A grid, or a verdict of two words, needs the room.
-    theory = len(config.sweep) < 2 and all("/" not in row["verdict"] for row in rows)
+    # A grid, long names or a verdict of two words need the room.
+    texts = [*(swept_text(row[path]) for path in config.sweep for row in rows)]
+    short = len(config.sweep) < 2 and max(map(len, texts), default=0) <= _SHORT
+    theory = short and all("/" not in row["verdict"] for row in rows)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=_title(config), title_style="bold")
     for path in config.sweep:
         table.add_column(SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")

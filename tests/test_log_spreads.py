@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from heinit_sim.config import parse_config
 from heinit_sim.figures import draw_forward_backward
 from heinit_sim.log_spreads import predicted_variance_of_ln, variance_of_ln
 from heinit_sim.predictions import predict, predict_sweep
-from heinit_sim.records import Pass, Prediction, Quantity, SweepConfig
+from heinit_sim.records import Inputs, Pass, Prediction, Quantity, SweepConfig
 from heinit_sim.sweep import run_sweep
 
 Array = NDArray[np.float64]
@@ -194,3 +195,17 @@ def test_of_a_prediction_theory_is_drawn() -> None:
     for ax, direction in zip(figure.axes, ("forward", "backward"), strict=True):
         theory = predicted_variance_of_ln(found.conditions[0], direction)  # type: ignore[arg-type]  # a pass
         np.testing.assert_array_equal(ys(named(ax, "median 0")), theory)
+
+
+def test_inputs_of_another_law_bring_their_own_spread() -> None:
+    leaky = "{name: leaky_relu, negative_slope: 0.2}"
+    network = f"depth: 3, width: 60, input_dim: 200, activation: {leaky}"
+    of = predicted(network)
+    sparse = replace(of.condition, inputs=Inputs("sparse", density=0.1))
+    found, plain = (
+        predicted_variance_of_ln(replace(of, condition=c), "forward")
+        for c in (sparse, of.condition)
+    )
+    # E x⁴ = 3/density for components of variance 1, 3 for normal ones.
+    np.testing.assert_allclose(plain[0], (3 - 1) / 200, rtol=1e-12)
+    np.testing.assert_allclose(found - plain, (3 / 0.1 - 3) / 200, rtol=1e-12)
