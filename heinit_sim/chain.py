@@ -20,6 +20,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from heinit_sim.activations import Slope
+from heinit_sim.input_laws import sample_log_norms
 from heinit_sim.records import Condition, Quantity
 from heinit_sim.spread import spread
 
@@ -33,10 +34,10 @@ _BLOCK_LAYERS = 2_500_000
 def sample_norms(
     condition: Condition, negative_slope: Slope, n_networks: int, rng: Generator
 ) -> dict[Quantity, Array]:
-    """Draw the second moments of every layer of so many networks, for one standard-normal input.
+    """Draw the second moments of every layer of so many networks, for one input.
 
     Args:
-        condition: Widths, weight variances; its n_inputs, target and biases do not enter.
+        condition: Widths, weight variances, inputs; its n_inputs, target and biases do not enter.
         negative_slope: α, of all hidden layers or of each.
         n_networks: Independent networks.
         rng: Random numbers.
@@ -78,7 +79,7 @@ def _sample_block(
     with np.errstate(divide="ignore", invalid="ignore"):  # dead networks, mended at the end
         # s = ‖f_k‖² / (σ²_k ‖h_k‖²), and of it the positive part A; m of them are positive.
         s, positive, m = [], [], []
-        ln_h[0] = np.log(_chi2(rng, np.full(n_networks, widths[0])))
+        ln_h[0] = sample_log_norms(condition.inputs, widths[0], n_networks, rng)
         for k, n in enumerate(widths[1:-1]):
             m.append(rng.binomial(n, 0.5, n_networks))
             positive.append(_chi2(rng, m[k]))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.errors import RunDirectoryError
+from heinit_sim.histograms import differing_layers
 from heinit_sim.pairing import differing_settings, pairs_of
 from heinit_sim.records import (
     MEASURES,
@@ -64,8 +65,10 @@ class Comparison:
     """A line for each pair of conditions of other depths, whose rows were not compared."""
     dead: tuple[str, ...]
     """A line for each condition where another share of networks is dead."""
+    histograms: tuple[str, ...]
+    """A line for each layer whose numbers are in other bins; only if exact."""
     settings: tuple[str, ...]
-    """Where the configs differ, name, figure and expectations aside."""
+    """Where the configs differ, name, figure, record and expectations aside."""
     left_out: tuple[str, ...]
     """What only one of the runs has."""
 
@@ -77,17 +80,18 @@ class Comparison:
     @property
     def mismatches(self) -> tuple[str, ...]:
         """What differs beside the rows."""
-        return self.depths + self.dead
+        return self.depths + self.dead + self.histograms
 
 
 def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comparison:
     """Compare two runs: the numbers of one config, or the typical networks of two.
 
-    Of one config (name, figure and expectations aside) every network's number must agree. Of two,
-    the means over networks of log10 are compared by Welch's t, at the family-wise level `LEVEL`:
-    they tell of the typical network, where the arithmetic mean of a deep layer would be carried by
-    rare ones. Runs of equal seeds and common draws share their random numbers; the error, which
-    takes them for independent, is then larger than it need be, so the comparison is conservative.
+    Of one config (name, figure, record and expectations aside) every network's number must agree,
+    and the histograms. Of two, the means over networks of log10 are compared by Welch's t, at the
+    family-wise level `LEVEL`: they tell of the typical network, where the arithmetic mean of a deep
+    layer would be carried by rare ones. Runs of equal seeds and common draws share their random
+    numbers; the error, which takes them for independent, is then larger than it need be, so the
+    comparison is conservative.
 
     Args:
         first: A run; may lack measures.
@@ -131,6 +135,12 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
             found += rows
             largest = max(largest, farthest)
             smallest_p = float(np.fmin(smallest_p, p))
+    bins = (first.config.histograms, second.config.histograms)
+    if bins[0] == bins[1] and exact:
+        histograms = [line for pair in comparable for line in differing_layers(*pair, rtol)]
+    else:
+        histograms = []
+        left_out += ["histograms (not the same bins of one config)"] * any(bins)
     lost = 0 if exact else sum(_n_lost(*pair, m) for pair in comparable for m in shared)
     if lost:
         left_out.append(f"{lost} rows of fewer than two networks that are alive, in one run")
@@ -146,6 +156,7 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
         rows=tuple(found),
         depths=tuple(other_depths),
         dead=tuple(dead),
+        histograms=tuple(histograms),
         settings=settings,
         left_out=tuple(left_out),
     )

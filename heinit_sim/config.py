@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,43 +10,49 @@ from typing import Any
 from heinit_sim import documents, figure_kinds, problems
 from heinit_sim.drafts import Draft, Override, Tree, holds, listed, parse_override, with_value
 from heinit_sim.errors import ConfigError
+from heinit_sim.grid import Point, points, tried
+from heinit_sim.input_choice import Unfit, choose_inputs
 from heinit_sim.layer_laws import LayerLaw, layer_laws, lsuv_of, widths_of
 from heinit_sim.problems import Keys
-from heinit_sim.records import Condition, Expectation, FigureConfig, SweepConfig
+from heinit_sim.records import Condition, Expectation, FigureConfig, Inputs, SweepConfig
 from heinit_sim.schema import Config, Sweep, config_schema
 from heinit_sim.selection import expectations, select
 from heinit_sim.weight_options import Init
 
 __all__ = ["Override", "config_schema", "load_config", "parse_config", "parse_override"]
 
-MAX_CONDITIONS = 10_000
 MAX_LAYERS = 10_000_000
 """Of all conditions together: each layer's width and variance is held in memory."""
 ENOUGH = 1000
 """So many problems are known that no further point of the grid is looked at."""
 
-Point = Mapping[str, int]
-"""Swept path -> which of its values is tried."""
-Checked = tuple[Point, Config, list[LayerLaw]]
-"""A point of the grid, the config there, and what its layers are drawn from."""
+Checked = tuple[Point, Config, list[LayerLaw], Inputs]
+"""A point of the grid, the config there, what its layers are drawn from, and its inputs."""
 
 
-def load_config(source: str | os.PathLike[str], overrides: Sequence[Override] = ()) -> SweepConfig:
+def load_config(
+    source: str | os.PathLike[str], overrides: Sequence[Override] = (), *, read_data: bool = True
+) -> SweepConfig:
     """Read and validate a config file, or standard input for `-`.
 
     Args:
         source: Path of the file, or `-`.
         overrides: What replaces values of the file, in this order.
+        read_data: Look at data files of inputs too; they are needed to simulate or predict.
 
     Raises:
         ConfigError: It cannot be read or is wrong; every problem is one line with its place.
     """
     name, data = documents.read(source)
-    return parse_config(data, name, overrides)
+    return parse_config(data, name, overrides, read_data=read_data)
 
 
 def parse_config(
-    text: str | bytes, source: str = "<string>", overrides: Sequence[Override] = ()
+    text: str | bytes,
+    source: str = "<string>",
+    overrides: Sequence[Override] = (),
+    *,
+    read_data: bool = True,
 ) -> SweepConfig:
     """Validate the text of a config; `source` is its name in messages. See `load_config`."""
     draft = Draft(text, documents.printable(source))
@@ -55,11 +60,11 @@ def parse_config(
         draft.override(override)
     if draft.value is not None:
         _check_file(draft)
-    checked = list(_checked(draft)) if draft.tree else []
+    checked = list(_checked(draft, read_data=read_data)) if draft.tree else []
     selected: list[tuple[int, ...]] = []
     if not draft.n_problems:
         hint = "; --set expect=[] takes all expectations back" if overrides else ""
-        selected = _selected(draft, [config for _, config, _ in checked], hint)
+        selected = _selected(draft, [config for _, config, *_ in checked], hint)
     if not draft.n_problems:
         config = _sweep_config(draft, checked, selected)
         wrong = figure_kinds.misfit(config)
@@ -86,25 +91,30 @@ def _check_file(draft: Draft) -> None:
             draft.report(misfit.keys, misfit.text, of_key=misfit.of_key)
 
 
-def _checked(draft: Draft) -> Iterator[Checked]:
+def _checked(draft: Draft, *, read_data: bool) -> Iterator[Checked]:
     """Check the config as a whole at every point of the grid."""
     swept, n_layers = draft.swept, 0
-    for point in _points(draft):
+    digests: dict[str, str] = {}
+    for point in points(draft):
         tree = {k: value for k, value in draft.tree.items() if k not in ("sweep", "expect")}
         for path, index in point.items():
             tree = with_value(tree, tuple(path.split(".")), swept[path][index])
         config = problems.check(tree)
         if isinstance(config, list):
             for misfit in config:
-                keys = _tried(misfit.keys, point)
+                keys = tried(misfit.keys, point)
                 if keys[0] != "sweep" or misfit.kind == "relation":  # else `_check_file` saw it
                     draft.report(keys, misfit.text, of_key=misfit.of_key)
         else:
             n_layers += config.network.depth + 1
             laws = layer_laws(config.init, config.network)
             for keys, text in _past_range(config.init, laws):
-                draft.report(_tried(keys, point), text)
-            yield point, config, laws
+                draft.report(tried(keys, point), text)
+            inputs = choose_inputs(config, digests, read_data=read_data)
+            if isinstance(inputs, Unfit):
+                draft.report(tried(inputs.keys, point), inputs.text)
+            else:
+                yield point, config, laws, inputs
         if n_layers > MAX_LAYERS:
             text = f"too many layers, must be at most {MAX_LAYERS} in all conditions together"
             draft.report(("sweep",), text)
@@ -120,27 +130,6 @@ def _past_range(init: Init | list[Init], laws: Sequence[LayerLaw]) -> Iterator[t
             key = "gain" if layer.scale is None else "scale"
             text = f"too small ({getattr(layer, key)}), must leave a variance above 0"
             yield (*keys, key), text
-
-
-def _points(draft: Draft) -> Iterator[Point]:
-    """The grid, the last path varying fastest; only its first point if there are too many."""
-    lengths = {path: len(values) for path, values in draft.swept.items()}
-    count = math.prod(lengths.values())
-    if count > MAX_CONDITIONS:
-        text = f"too many conditions ({count}), must be at most {MAX_CONDITIONS}"
-        draft.report(("sweep",), text)
-        lengths = dict.fromkeys(lengths, 1)
-    for indices in itertools.product(*map(range, lengths.values())):
-        yield dict(zip(lengths, indices, strict=True))
-
-
-def _tried(keys: Keys, point: Point) -> Keys:
-    """Where the value stands in the file: a swept one stands in the sweep."""
-    for path, index in point.items():
-        way = tuple(path.split("."))
-        if keys[: len(way)] == way:
-            return ("sweep", path, index, *keys[len(way) :])
-    return keys
 
 
 def _selected(draft: Draft, points: Sequence[Config], hint: str) -> list[tuple[int, ...]]:
@@ -160,7 +149,7 @@ def _selected(draft: Draft, points: Sequence[Config], hint: str) -> list[tuple[i
 def _sweep_config(
     draft: Draft, checked: Sequence[Checked], selected: Sequence[tuple[int, ...]]
 ) -> SweepConfig:
-    _, first, _ = checked[0]
+    first = checked[0][1]
     given = Sweep.model_validate(draft.tree.get("sweep", {}))
     values = given.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
     sweep = {path: values[path] for path in draft.swept}
@@ -173,13 +162,14 @@ def _sweep_config(
     return SweepConfig(
         name=first.name,
         conditions=tuple(
-            _condition(n, {path: frozen[path][i] for path, i in point.items()}, config, laws)
-            for n, (point, config, laws) in enumerate(checked)
+            _condition(n, {path: frozen[path][i] for path, i in found[0].items()}, *found[1:])
+            for n, found in enumerate(checked)
         ),
         sweep=frozen,
         trials=first.trials,
         seed=first.seed,
         draws=first.draws,
+        histograms=first.record.histograms if first.record else None,
         figure=FigureConfig(
             quantity=first.figure.quantity,
             decades=(decades[0], decades[1]) if decades else None,
@@ -187,12 +177,19 @@ def _sweep_config(
             kind=first.figure.kind,
         ),
         expect=tuple(map(_expectation, expect, selected)),
-        document={**_document(first, sweep), **({"expect": expect} if expect else {})},
+        document={
+            **_document(first, sweep, {inputs.path: inputs.sha256 for *_, inputs in checked}),
+            **({"expect": expect} if expect else {}),
+        },
     )
 
 
 def _condition(
-    index: int, swept: Mapping[str, object], config: Config, laws: Sequence[LayerLaw]
+    index: int,
+    swept: Mapping[str, object],
+    config: Config,
+    laws: Sequence[LayerLaw],
+    inputs: Inputs,
 ) -> Condition:
     activation = config.network.activation
     variances, distributions, biases, bias_variances = zip(*laws, strict=True)
@@ -207,6 +204,7 @@ def _condition(
         bias_variances=bias_variances if any(bias_variances) else (),
         biases=biases if any(biases) else (),
         lsuv=lsuv_of(config.init),
+        inputs=inputs,
         n_inputs=config.inputs.count,
         target=config.loss.target,
     )
@@ -223,15 +221,18 @@ def _expectation(given: Mapping[str, Any], conditions: tuple[int, ...]) -> Expec
     )
 
 
-def _document(config: Config, sweep: Mapping[str, object]) -> Tree:
+def _document(config: Config, sweep: Mapping[str, object], digests: Mapping[str, str]) -> Tree:
     """The resolved config; what the sweep replaces is left out of the rest."""
-    document: Tree = config.model_dump(exclude_none=True, exclude={"expect"})
+    document: Any = config.model_dump(exclude_none=True, exclude={"expect"})
+    document["inputs"].pop("sha256", None)
+    if files := {path: digest for path, digest in digests.items() if digest}:
+        document["inputs"]["sha256"] = files
     for path in sweep:
         *parents, key = path.split(".")
         inner: Any = document
         for parent in parents:
             inner = inner[parent]
-        del inner[key]
+        inner.pop(key, None)  # defaults are left out of some
     return {**document, "sweep": dict(sweep)}
 
 

@@ -11,9 +11,11 @@ from threadpoolctl import threadpool_limits
 
 from heinit_sim.activations import Slope, make_activation
 from heinit_sim.draws import Draws, keeps_weights
+from heinit_sim.histograms import GRIDS, counted
 from heinit_sim.initializers import Distribution
 from heinit_sim.predictions import BESIDE_A_RUN, homogeneous_slope, n_sampled
-from heinit_sim.records import MEASURES, Condition, SweepConfig
+from heinit_sim.records import COUNTED, MEASURES, Bins, Condition, SweepConfig
+from heinit_sim.scaled import Scaled
 from heinit_sim.sweep import block_size, plan_passes
 from heinit_sim.weight_laws import WEIGHT_LAWS
 
@@ -59,15 +61,20 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
         seconds += units * _activation_seconds(
             network_pass.activation, network_pass.activation_options
         )
+        if network_pass.histograms:
+            seconds += len(COUNTED) * units * _count_seconds(network_pass.histograms)
     per_thread = max(_block_bytes(d, size) for d in draws)
     layers = sum(condition.depth + 1 for condition in config.conditions)
     results = 2 * 8 * len(MEASURES) * layers * config.trials  # per block, then put together
+    counts = sum(
+        8 * len(COUNTED) * len(p.stds) * GRIDS[p.histograms].n_bins for p in passes if p.histograms
+    )
     n_blocks = -(-config.trials // size)
     seconds = config.trials * seconds + n_blocks * _SECONDS_PER_CALLS * sum(
         len(network_pass.stds) for network_pass in passes
     )
     busy = min(jobs, n_blocks)
-    predicted = {(c.widths, c.activation): c for c in config.conditions}.values()
+    predicted = {(c.widths, c.activation, c.inputs): c for c in config.conditions}.values()
     sampled = [(c.depth + 1) * n_sampled(c, BESIDE_A_RUN) for c in predicted if _has_law(c)]
     return Cost(
         passes=len(passes) * config.trials,
@@ -75,6 +82,7 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
         peak_bytes=_BASE_BYTES
         + busy * per_thread
         + results
+        + (2 * busy + 2) * counts  # of the blocks under way, their sum, and the records
         + layers * _BYTES_PER_ROWS
         + max(sampled, default=0) * _BYTES_PER_SAMPLE,
     )
@@ -118,6 +126,15 @@ def _probe() -> tuple[float, float]:
         product = _best_seconds(lambda: a @ a) / a.size / len(a)
         element = _best_seconds(lambda: np.maximum(a, 0.0)) / a.size
     return product, element
+
+
+@cache
+def _count_seconds(bins: Bins) -> float:
+    """Seconds per number counted in a histogram."""
+    numbers = np.random.Generator(np.random.SFC64(0)).standard_normal((1, 1, 100, 100))
+    stack = Scaled(numbers, np.zeros((1, 1), np.int64))
+    pair = Scaled(numbers.repeat(2, axis=0), np.zeros((2, 1), np.int64))
+    return _best_seconds(lambda: list(counted([stack, pair], bins, [], []))) / (3 * numbers.size)
 
 
 @cache

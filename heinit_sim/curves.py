@@ -73,7 +73,7 @@ def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Cu
             seen = spread(factor * one.networks[measure][:, layers])
         else:
             low, median, high = [theory] * 3 if predicted is None else predicted
-            seen, predicted = Spread(theory, 0 * theory, median, low, high), None
+            seen, predicted = Spread(theory, np.zeros_like(theory), median, low, high), None
         label = label_of(one.condition)
         if not np.isfinite(seen.median).any():
             label += " (all zero)" if np.isneginf(seen.median).any() else " (out of range)"
@@ -90,7 +90,9 @@ def _predicted(one: Prediction, measure: Measure, layers: NDArray[np.int64]) -> 
     quantity, statistic = measure
     if quantity not in one.quantiles:
         return None
-    share = one.mean_field[quantity, statistic] - one.mean_field[quantity, "second_moment"]
+    share = one.mean_field[quantity, statistic].copy()
+    second = one.mean_field[quantity, "second_moment"]
+    np.subtract(share, second, out=share, where=np.isfinite(second))  # else both are 0
     return (one.quantiles[quantity] + share)[:, layers]
 
 

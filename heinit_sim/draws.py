@@ -1,7 +1,8 @@
 """The random numbers of a trial: one stream per trial and layer, the same whenever it is asked."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from zlib import crc32
 
@@ -10,6 +11,8 @@ from numpy.random import SFC64, Generator, SeedSequence
 from numpy.typing import NDArray
 
 from heinit_sim.initializers import Distribution
+from heinit_sim.input_laws import fill_inputs
+from heinit_sim.records import Inputs
 from heinit_sim.weight_laws import WEIGHT_LAWS
 
 Array = NDArray[np.float64]
@@ -31,6 +34,7 @@ class Draws:
     """Empty for common draws; four words of a condition's digest for independent ones."""
     distributions: tuple[Distribution, ...] = ()
     """Of the weights of the layers 0 … K; empty: all normal."""
+    inputs: Inputs = field(default_factory=Inputs)
 
     @property
     def n_weights(self) -> int:
@@ -87,7 +91,8 @@ def sample_weights(
 def sample_inputs(seed: int, draws: Draws, trials: range) -> Array:
     """Draw x, (n_networks, D_0, n_inputs), input by input: more of them begin with the fewer."""
     x = np.empty((len(trials), draws.n_inputs, draws.widths[0]))
-    _sample(x, seed, _INPUTS, trials, 0, draws.salt)
+    fill = partial(fill_inputs, inputs=draws.inputs)
+    _sample(x, seed, _INPUTS, trials, 0, draws.salt, fill)
     return np.ascontiguousarray(x.swapaxes(-1, -2))
 
 

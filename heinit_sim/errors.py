@@ -17,6 +17,12 @@ class ConfigError(HeinitSimError):
         self.problems = problems
 
 
+class DataError(HeinitSimError):
+    """A data set cannot be used as inputs."""
+
+    exit_code = 2
+
+
 class RunDirectoryError(HeinitSimError):
     """A run directory is not what the command needs: missing, incomplete, or already full."""
 

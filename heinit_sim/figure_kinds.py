@@ -41,8 +41,15 @@ def _networks(config: SweepConfig) -> str | None:
     return "one network has no spread (spread), must have trials of 2 or more"
 
 
+def _histograms(config: SweepConfig) -> str | None:
+    if config.histograms:
+        return None
+    return "no histograms are recorded (ridges), must have record.histograms, decades or std"
+
+
 _NEEDS: Mapping[FigureKind, Callable[[SweepConfig], str | None]] = {
     "end": _number,
     "slopes": _slopes,
     "spread": _networks,
+    "ridges": _histograms,
 }

@@ -9,6 +9,7 @@ from heinit_sim.frames import saving
 from heinit_sim.layers import draw_layers
 from heinit_sim.log_spreads import draw_log_spreads
 from heinit_sim.records import FigureKind, SweepPrediction, SweepResult
+from heinit_sim.ridges import draw_ridges
 from heinit_sim.slopes import draw_slopes
 
 _DRAW: Mapping[FigureKind, Callable[[SweepResult | SweepPrediction], Figure]] = {
@@ -24,10 +25,16 @@ def draw_forward_backward(result: SweepResult | SweepPrediction) -> Figure:
 
     Args:
         result: The sweep, or what is predicted of it; `result.config.figure` says which kind of
-            figure, statistic, range and overlay.
+            figure, statistic, range and overlay. Ridges are of what was counted: of a prediction
+            the layers are drawn.
 
     Returns:
         The figure; save it `with frames.saving():`.
     """
+    kind = result.config.figure.kind
     with saving():
-        return _DRAW[result.config.figure.kind](result)
+        if kind == "ridges":
+            return (
+                draw_layers(result) if isinstance(result, SweepPrediction) else draw_ridges(result)
+            )
+        return _DRAW[kind](result)

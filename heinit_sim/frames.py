@@ -72,8 +72,8 @@ def label_size(texts: Sequence[str]) -> float:
 
 def lay_out(panels: Mapping[Pass, Panel], texts: Sequence[str]) -> Figure:
     """Lay out two mirrored panels: scales outside, the labels of both between."""
-    widest = max(text_width(text) for panel in panels.values() for text in panel.y.labels)
-    outer = OUTER + 13 * widest
+    ticks = [text for panel in panels.values() for text in panel.y.labels]
+    outer = OUTER + 13 * max(map(text_width, ticks), default=0.0)
     inner = GAP + label_size(texts) * max(map(text_width, texts))
     width = WIDTH / 2 - outer - inner - MIDDLE / 2
     bottom, height = BOTTOM / HEIGHT, 1 - (TOP + BOTTOM) / HEIGHT

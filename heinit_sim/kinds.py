@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import Discriminator, Field, Tag
 
+from heinit_sim import input_options
 from heinit_sim.gain_constants import GainWord, Nonlinearity
 from heinit_sim.initializers import SCHEMES, Mode
 
@@ -44,17 +45,19 @@ DistributionName = Literal[
     "orthogonal",
 ]
 Quantity = Literal["variance", "second_moment", "std"]
-FigureKind = Literal["layers", "end", "slopes", "spread"]
+FigureKind = Literal["layers", "end", "slopes", "spread", "ridges"]
 DEFAULT_FIGURE: FigureKind = "layers"
 ONLY_FOR: dict[str, tuple[FigureKind, ...]] = {"decades": ("layers", "end"), "overlay": ("layers",)}
 """Key of the figure -> the kinds that heed it; the other keys go with every kind."""
 Draws = Literal["common", "independent"]
+Bins = Literal["decades", "std"]
 Word = Literal["vanishing", "stable", "exploding"]
 DEFAULT_ACTIVATION: ActivationName = "relu"
 DEFAULT_SLOPES: dict[str, float] = {"leaky_relu": 0.01, "prelu": 0.25}
 """Of the activations that take a negative_slope: PyTorch's."""
 SMALLEST_SLOPE = 1e-6
 """A few layers multiplied by it must leave float range neither themselves nor squared."""
+SMALLEST_MEAN = 1e-6
 
 
 def described(meaning: str, allowed: str, **limits: Any) -> Any:
@@ -106,9 +109,11 @@ ACTIVATION = (
     "or a mapping like {name: leaky_relu, negative_slope: 0.2}"
 )
 BIAS = "a number of at least 0"
-MEAN = "a number from -1000000 to 1000000"
+OFFSET = "a number from -1000000 to 1000000"
 EXPECT = "a mapping like {forward: stable, when: {init.variance: 0.02}}, or a list of at most 1000"
 WHEN = "a mapping from dotted paths to one value each"
+MEAN = "a number from -1e6 to 1e6, 0 or at least 1e-6 in size"
+DIGESTS = "a mapping from paths to 64 digits of 0-9, a-f"
 SLOPE_LIMIT = "a number that is not below 0"
 
 Depth = Annotated[int, integer("Hidden layers, K", 1, 100_000)]
@@ -127,7 +132,7 @@ Slope = Annotated[
     Discriminator(lambda slope: "<list>" if isinstance(slope, list) else "<one>"),
 ]
 Variance = Annotated[float, described("Variance of all weights, σ²_Ω", "a number above 0", gt=0)]
-Bias = Annotated[float, described("Constant in all biases, their mean", MEAN, ge=-1e6, le=1e6)]
+Bias = Annotated[float, described("Constant in all biases, their mean", OFFSET, ge=-1e6, le=1e6)]
 BiasVariance = Annotated[float, described("Variance of all biases, σ²_b", BIAS, ge=0)]
 SchemeName = Annotated[Scheme, described("How fans set σ²_Ω", f"one of {', '.join(SCHEMES)}")]
 ModeName = Annotated[Mode, choice("Fan to divide by, if not the scheme's", Mode)]
@@ -155,11 +160,41 @@ WeightDistribution = Annotated[
     choice("How weights are drawn, if not as the scheme says", DistributionName),
 ]
 InputDistribution = Annotated[
-    Literal["standard_normal"], described("How inputs are drawn", "standard_normal")
+    input_options.InputDistribution,
+    choice("How inputs are drawn", input_options.InputDistribution),
 ]
+Normalisation = Annotated[
+    input_options.Normalisation,
+    choice("What their mean and std are taken of, to be 0 and 1", input_options.Normalisation),
+]
+Mean = Annotated[
+    float,
+    described("Mean of every component of normal, uniform, constant", MEAN, ge=-1e6, le=1e6),
+]
+Std = Annotated[
+    float,
+    described(
+        "Standard deviation of normal, uniform", "a number from 1e-6 to 1e6", ge=1e-6, le=1e6
+    ),
+]
+Density = Annotated[
+    float,
+    described(
+        "Probability that a component of sparse is not 0", "a number from 1e-6 to 1", ge=1e-6, le=1
+    ),
+]
+Cosine = Annotated[
+    float, described("Cosine between the two of a pair", "a number from -1 to 1", ge=-1, le=1)
+]
+DataPath = Annotated[str, described("Data file, one example a row", "the path of a .npy or .csv")]
+Digests = Annotated[dict[str, str], described("SHA-256 of data files, to be sure of them", DIGESTS)]
 Count = Annotated[int, integer("Inputs in the batch", 1, 1_000_000)]
 LossName = Annotated[Literal["least_squares"], described("Name of the loss", "least_squares")]
 Target = Annotated[float, described("Target of every output, y", "a finite number")]
+Histograms = Annotated[
+    Bins,
+    described("Bins to count the numbers of every layer in", "null, decades or std"),
+]
 Decade = Annotated[float, Field(ge=-1e6, le=1e6)]
 Decades = Annotated[
     list[Decade],

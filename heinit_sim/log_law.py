@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.activations import Slope
-from heinit_sim.records import Condition
+from heinit_sim.data_sets import is_data_set, log_norms
+from heinit_sim.records import Condition, Inputs
 
 Array = NDArray[np.float64]
 
@@ -20,6 +21,9 @@ class LogLaw(NamedTuple):
 
     mean: float
     variance: float
+
+
+_UNKNOWN = LogLaw(np.nan, np.nan)
 
 
 @lru_cache(maxsize=1024)
@@ -43,11 +47,32 @@ def linear_law(n_units: int) -> LogLaw:
     return LogLaw(float(digamma(half)[0] + np.log(2.0)), float(trigamma(half)[0]))
 
 
+def input_law(inputs: Inputs, dim: int) -> LogLaw:
+    """Mean and variance of ln ‖x‖² over inputs that are not all zero.
+
+    x ~ N(0, s² I), alone or in pairs; constant inputs; data sets. NaN for others, which have no
+    such closed form.
+    """
+    if is_data_set(inputs):
+        ln = log_norms(inputs)
+        alive = ln[np.isfinite(ln)]
+        return LogLaw(float(alive.mean()), float(alive.var())) if len(alive) else _UNKNOWN
+    if inputs.distribution == "constant" and inputs.mean:
+        return LogLaw(float(np.log(dim) + 2 * np.log(abs(inputs.mean))), 0.0)
+    unscaled = inputs.normalisation != "none"
+    if inputs.distribution in ("standard_normal", "normal", "pair") and (
+        unscaled or inputs.mean == 0.0
+    ):
+        law = linear_law(dim)
+        return LogLaw(law.mean + (0.0 if unscaled else 2 * np.log(inputs.std)), law.variance)
+    return _UNKNOWN
+
+
 def log_law(condition: Condition, negative_slope: Slope) -> tuple[Array, Array]:
     """Mean and variance of ln (‖h_k‖²/D_k) over networks that are alive, k = 0 … K.
 
-    For one input x ~ N(0, I) per network. NaN behind layers whose slope is not 0 or ±1, for which
-    no closed form is known.
+    For one input per network. NaN for inputs of which `input_law` knows nothing, and behind layers
+    whose slope is not 0 or ±1, for which no closed form is known.
 
     Returns:
         Two arrays of shape (K+1,), in natural logarithms.
@@ -56,7 +81,7 @@ def log_law(condition: Condition, negative_slope: Slope) -> tuple[Array, Array]:
     alpha = np.broadcast_to(negative_slope, condition.depth).tolist()
     steps = [_law(slope, n) for slope, n in zip(alpha, widths[1:-1], strict=True)]
     means = np.log(condition.weight_variances[:-1]) + [step.mean for step in steps]
-    first = linear_law(widths[0])
+    first = input_law(condition.inputs, widths[0])
     mean = np.cumsum([first.mean, *means]) - np.log(widths[:-1])
     return mean, np.cumsum([first.variance, *(step.variance for step in steps)])
 
@@ -64,7 +89,7 @@ def log_law(condition: Condition, negative_slope: Slope) -> tuple[Array, Array]:
 def _law(slope: float, n_units: int) -> LogLaw:
     if slope == 0.0:
         return relu_law(n_units)
-    return linear_law(n_units) if abs(slope) == 1.0 else LogLaw(np.nan, np.nan)
+    return linear_law(n_units) if abs(slope) == 1.0 else _UNKNOWN
 
 
 def digamma(x: Array) -> Array:

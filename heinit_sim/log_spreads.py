@@ -8,6 +8,7 @@ from heinit_sim.chain import sample_norms
 from heinit_sim.curves import MAX_LAYERS, QUANTITIES, SYMBOLS, WORDS, label_of
 from heinit_sim.draws import prediction_rng
 from heinit_sim.frames import Panel, write_caption
+from heinit_sim.input_laws import norm_moments
 from heinit_sim.log_law import log_law
 from heinit_sim.panes import draw_panes
 from heinit_sim.predictions import BESIDE_A_RUN, homogeneous_slope, n_sampled
@@ -22,6 +23,7 @@ from heinit_sim.records import (
 from heinit_sim.scales import fitted_limits, layer_scale, plain_scale
 from heinit_sim.spread import LN10
 from heinit_sim.strokes import Line, Paint, paints
+from heinit_sim.theory import layer_spreads
 
 Array = NDArray[np.float64]
 
@@ -52,7 +54,7 @@ def draw_log_spreads(result: SweepResult | SweepPrediction) -> Figure:
         y_label = f"Var [ ln {WORDS[config.figure.quantity].lower()} of {SYMBOLS[direction]} ]"
         panels[direction] = Panel(layer_scale(depth, direction), y, "Layer, $k$", y_label)
     figure = draw_panes(panels, lines)
-    write_caption(figure, _caption(result))
+    write_caption(figure, _caption(result, lines["forward"]))
     return figure
 
 
@@ -89,20 +91,15 @@ def predicted_variance_of_ln(prediction: Prediction, direction: Pass) -> Array:
         return unknown
     if direction == "forward":
         exact = log_law(condition, slope)[1]
-        return exact if np.isfinite(exact).all() else _first_order(prediction)
+        second, fourth = norm_moments(condition.inputs, condition.widths[0])
+        of_inputs = fourth / second**2 - 1 if second > 0 else np.nan
+        first_order = np.cumsum([of_inputs, *layer_spreads(condition, slope)])
+        return exact if np.isfinite(exact).all() else first_order
     n_networks = n_sampled(condition, BESIDE_A_RUN)
     if condition.target != 0.0 or n_networks < ENOUGH:
         return unknown
     norms = sample_norms(condition, slope, n_networks, prediction_rng())
     return variance_of_ln(norms["grad_activation"])[0]
-
-
-def _first_order(prediction: Prediction) -> Array:
-    """Return 2/D_0 of the input, then the share of each layer in `log_norm_spread`."""
-    shares = np.cumsum([0.0, *(1 / n for n in prediction.condition.widths[1:-1])])
-    total = prediction.log_norm_spread or 0.0
-    spread: Array = 2 / prediction.condition.widths[0] + total * shares / shares[-1]
-    return spread
 
 
 def _line(one: Prediction, paint: Paint, direction: Pass, shown: str) -> Line:
@@ -120,9 +117,10 @@ def _line(one: Prediction, paint: Paint, direction: Pass, shown: str) -> Line:
     return Line(condition.index, label_of(condition), paint, at.astype(float), *seen)
 
 
-def _caption(result: SweepResult | SweepPrediction) -> str:
-    theory = "theory of the second moment, one input (b: of sampled networks)"
+def _caption(result: SweepResult | SweepPrediction, lines: list[Line]) -> str:
+    theory = "theory of the second moment, one input (b: of sampled networks)."
     if isinstance(result, SweepPrediction):
-        return f"Thick: {theory}."
-    n = result.config.trials
-    return f"Thick: over {n} networks; band: ± {ERRORS} standard errors. Thin: {theory}."
+        return f"Thick: {theory}"
+    known = any(np.isfinite(line.theory).any() for line in lines)
+    thin = f" Thin: {theory}" if known else ""
+    return f"Thick: over {result.config.trials} networks; band: ± {ERRORS} standard errors.{thin}"

@@ -12,6 +12,7 @@ from typing import Any
 from threadpoolctl import threadpool_info
 
 from heinit_sim.errors import RunDirectoryError
+from heinit_sim.input_facts import input_facts
 from heinit_sim.records import SweepConfig
 
 SCHEMA_VERSION = 1
@@ -44,6 +45,7 @@ def write_manifest(config: SweepConfig, directory: Path, run: Mapping[str, objec
         "name": config.name,
         "config_sha256": config_hash(config),
         "seed": config.seed,
+        **({"inputs": inputs} if (inputs := input_facts(config)) else {}),
         "versions": {
             "heinit-sim": version("heinit-sim"),
             "python": platform.python_version(),

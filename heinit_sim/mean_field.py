@@ -4,6 +4,8 @@
     E[f_k²] = q_k + c²                              biases of mean c; then √q z is c + √q z
     E[(∂ℓ/∂f_{k−1})²] = E[a'(√q_{k−1} z)²] · fan_out σ²_k E[(∂ℓ/∂f_k)²]
 
+It begins with q_0 = σ²_0 E‖x‖² + σ²_b, as if all inputs were equally long: those of a wide input
+layer with independent components are, those of a data set are not.
 The gradient is taken to be independent of the activations.
 
 Source: Prince (2023), eq. 7.10 and 7.21; He et al. 2015, eq. 9 and 13; for any activation
@@ -17,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.activations import Activation
+from heinit_sim.input_laws import component_variance, norm_moments
 from heinit_sim.pairs import pair_average
 from heinit_sim.quadrature import about, layer_moments
 from heinit_sim.records import Condition, Measure
@@ -54,7 +57,9 @@ def mean_field(condition: Condition, activation: Activation) -> dict[Measure, Ar
     means = condition.biases or (0.0,) * len(ln_v)
     seen: dict[tuple[int, float, float], _Layer] = {}
 
-    h, f, layers = [0.0], [], []  # E[h_k²], Var f_k
+    x_variance = component_variance(condition.inputs)
+    x_second = norm_moments(condition.inputs, condition.widths[0])[0] / condition.widths[0]
+    h, f, layers = [_log(x_second)], [], []  # E[h_k²], Var f_k
     for k in range(condition.depth + 1):
         f.append(_add(ln_fan_in[k] + ln_v[k] + h[-1], ln_b[k]))
         if k < condition.depth:
@@ -83,7 +88,7 @@ def mean_field(condition: Condition, activation: Activation) -> dict[Measure, Ar
     variance = {
         **{quantity: moment + inner for quantity, moment in second.items()},
         "preactivation": np.array(f) + inner,
-        "activation": np.array([0.0, *(layer.variance for layer in layers)]),
+        "activation": np.array([_log(x_variance), *(layer.variance for layer in layers)]),
         "grad_activation": second["grad_activation"],
     }
     measures: dict[Measure, Array] = {}
@@ -105,7 +110,9 @@ def lsuv_variances(condition: Condition, activation: Activation) -> list[float]:
     means = condition.biases or (0.0,) * len(bias_variances)
     outputs = condition.widths[-1]
     seen: dict[tuple[int, float, float], float] = {}
-    found, second, product = [], 1.0, 0.0  # E[h_k²], E[h_k h_k'] of two inputs
+    found = []
+    second = norm_moments(condition.inputs, condition.widths[0])[0] / condition.widths[0]  # E[h_k²]
+    product = second - component_variance(condition.inputs)  # E[h_k h_k'] of independent inputs
     for k, bias_variance in enumerate(bias_variances[:-1]):
         found.append(_unless(1 - bias_variance, condition.widths[k] * second))
         share = product / second if second > 0 else math.nan

@@ -1,8 +1,9 @@
 """The only writer of run directories, and their reader."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -23,12 +24,22 @@ from heinit_sim.manifest import (
     to_json,
     write_manifest,
 )
-from heinit_sim.records import MEASURES, SweepConfig, SweepResult
+from heinit_sim.records import (
+    COUNTED,
+    MEASURES,
+    Bins,
+    Condition,
+    Histogram,
+    Quantity,
+    SweepConfig,
+    SweepResult,
+)
 from heinit_sim.sweep import with_theory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_PARTS = tuple(part.name for part in fields(Histogram))
 _TABLES = ("layers.csv", "summary.csv", "networks.npz", "config.yaml")
 
 
@@ -151,19 +162,23 @@ def read_run(
                 }
                 for c in config.conditions
             ]
+            histograms = [
+                _histograms(arrays, c, config.histograms, complete=complete)
+                for c in config.conditions
+            ]
     except (ValueError, KeyError, OSError, BadZipFile) as error:
         text = f"{path}: not the numbers of its config.yaml ({error}); {AGAIN}"
         raise RunDirectoryError(text) from error
-    return with_theory(config, networks, quantiles=quantiles)
+    return with_theory(config, networks, histograms, quantiles=quantiles)
 
 
 def read_config(directory: Path) -> SweepConfig:
-    """Read the config of a saved run.
+    """Read the config of a saved run, whose data files need not be there any more.
 
     Raises:
         RunDirectoryError: There is none, or not the one its manifest names.
     """
-    return load_config(checked_file(directory, "config.yaml"))
+    return load_config(checked_file(directory, "config.yaml"), read_data=False)
 
 
 def read_summary(directory: Path) -> tuple[SweepConfig, list[tables.Row]]:
@@ -187,6 +202,23 @@ def _networks(log10: NDArray[np.float64], n_networks: int, depth: int) -> NDArra
     return log10
 
 
+def _histograms(
+    arrays: Mapping[str, NDArray[Any]], condition: Condition, bins: Bins | None, *, complete: bool
+) -> dict[Quantity, Histogram]:
+    """The histograms of a condition, as many as its config asks for."""
+    histograms: dict[Quantity, Histogram] = {}
+    for quantity in COUNTED if bins else ():
+        keys = {part: _histogram_key(condition.index, quantity, part) for part in _PARTS}
+        if complete or all(key in arrays for key in keys.values()):
+            histogram = Histogram(**{part: arrays[key] for part, key in keys.items()})
+            layers, n_bins = condition.depth + 1, len(histogram.edges) - 1
+            shapes = [part.shape for part in vars(histogram).values()]
+            if shapes != [(n_bins + 1,), (layers, n_bins), (layers,), (layers,), (layers,)]:
+                raise ValueError(f"{keys['counts']}: not {n_bins} bins in each of {layers} layers")
+            histograms[quantity] = histogram
+    return histograms
+
+
 def _write_results(result: SweepResult, directory: Path) -> None:
     texts = {
         "layers.csv": tables.to_csv(tables.layer_rows(result)),
@@ -199,6 +231,11 @@ def _write_results(result: SweepResult, directory: Path) -> None:
         _key(of.condition.index, *measure): log10
         for of in result.conditions
         for measure, log10 in of.networks.items()
+    } | {
+        _histogram_key(of.condition.index, quantity, part): array
+        for of in result.conditions
+        for quantity, histogram in of.histograms.items()
+        for part, array in vars(histogram).items()
     }
     np.savez(directory / "networks.npz", allow_pickle=False, **arrays)
 
@@ -206,3 +243,8 @@ def _write_results(result: SweepResult, directory: Path) -> None:
 def _key(condition: int, quantity: str, statistic: str) -> str:
     """Key of one array (n_networks, K+1) of log10 values in `networks.npz`."""
     return f"condition_{condition}.{quantity}.log10_{statistic}"
+
+
+def _histogram_key(condition: int, quantity: str, part: str) -> str:
+    """Key of one array of a histogram in `networks.npz`."""
+    return f"condition_{condition}.{quantity}.histogram_{part}"

@@ -9,8 +9,8 @@ Pair = tuple[ConditionResult, ConditionResult]
 
 _LISTED = 4
 """So many conditions are named where there may be many."""
-_APART = ("name", "figure", "expect")
-"""Keys of a config that no number depends on."""
+_APART = ("name", "figure", "record", "expect")
+"""Keys of a config that no number depends on, but for rounding."""
 
 
 def differing_settings(first: SweepConfig, second: SweepConfig) -> tuple[str, ...]:

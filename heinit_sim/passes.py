@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from heinit_sim.activations import Activation, Mask, Slope, make_activation
 from heinit_sim.draws import Draws
+from heinit_sim.histograms import Counts, Tallies, counted, in_layers
 from heinit_sim.lsuv import ScaledWeights, unit_variance_factors
 from heinit_sim.moments import (
     UnitMoments,
@@ -24,7 +25,7 @@ from heinit_sim.network import (
     iter_forward,
     loss_gradient,
 )
-from heinit_sim.records import Lsuv, Measure, Quantity, Statistic
+from heinit_sim.records import COUNTED, Bins, Lsuv, Measure, Quantity, Statistic
 from heinit_sim.scaled import Scaled, rescaled
 
 Array = NDArray[np.float64]
@@ -46,6 +47,7 @@ class NetworkPass:
     """Mean of the biases of the same layers; empty: 0."""
     target: float
     lsuv: Lsuv | None = None
+    histograms: Bins | None = None
 
 
 def biases_of(network_pass: NetworkPass, betas: Sequence[Array]) -> list[Array] | None:
@@ -59,8 +61,8 @@ def biases_of(network_pass: NetworkPass, betas: Sequence[Array]) -> list[Array] 
 
 def measure(
     network_pass: NetworkPass, weights: Weights, x: Array, biases: Sequence[Array] | None
-) -> Measured:
-    """Forward, loss, backward; the moments of all five quantities on the way."""
+) -> tuple[Measured, Tallies]:
+    """Forward, loss, backward; the moments of all five quantities on the way, and histograms."""
     options = dict(network_pass.activation_options)
     activation = make_activation(network_pass.activation, options)
     if network_pass.lsuv:
@@ -69,7 +71,9 @@ def measure(
     homogeneous = activation.negative_slope is not None and biases is None
     layers: list[UnitMoments] = []
     derivatives: list[Array | Mask] = []
-    for forward in iter_forward(weights, network_pass.stds, x, activation, biases):
+    bins, counts = network_pass.histograms, {quantity: list[Counts]() for quantity in COUNTED}
+    passed = iter_forward(weights, network_pass.stds, x, activation, biases)
+    for forward in counted(passed, bins, counts["activation"], counts["preactivation"]):
         layers.append(unit_moments(forward if homogeneous else rescaled(forward)))
         if len(forward.mantissa) == 2:  # f_k and h_{k+1}
             k = len(derivatives)
@@ -81,6 +85,7 @@ def measure(
     dl_dout = loss_gradient(output, network_pass.target)
     every = SETTLE_EVERY if homogeneous else 1
     backward = iter_backward(weights, network_pass.stds, dl_dout, derivatives, every)
+    backward = counted(backward, bins, counts["grad_preactivation"])
     alternating = joined(  # ∂f_K, ∂h_K, …, ∂f_0, ∂h_0
         [unit_moments(layer if homogeneous else rescaled(layer)) for layer in backward]
     )
@@ -98,4 +103,6 @@ def measure(
     }
     # ∂ℓ/∂f_K = 2 (f_K − y) varies as 2 f_K does, also where f_K is lost beside y.
     of["grad_preactivation"]["variance"][-1] = of["preactivation"]["variance"][-1] + np.log10(4.0)
-    return {(q, s): log10.T for q, moments in of.items() for s, log10 in moments.items()}
+    measured = {(q, s): log10.T for q, moments in of.items() for s, log10 in moments.items()}
+    counts["grad_preactivation"].reverse()
+    return measured, in_layers(counts)

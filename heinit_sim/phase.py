@@ -26,6 +26,7 @@ from heinit_sim.critical import (
     length_slopes,
 )
 from heinit_sim.errors import ConfigError
+from heinit_sim.input_laws import norm_moments
 from heinit_sim.pairs import pair_average
 from heinit_sim.quadrature import layer_moments
 from heinit_sim.records import Condition
@@ -93,7 +94,8 @@ def condition_phase(condition: Condition, activation: Activation) -> Phase | Non
     bias_variance = condition_bias_variance(condition)
     if weight_scale is None or bias_variance is None:
         return None
-    q0 = condition.weight_variances[0] * condition.widths[0]
+    x_squared, _ = norm_moments(condition.inputs, condition.widths[0])
+    q0 = condition.weight_variances[0] * x_squared
     q0 += condition.bias_variances[0] if condition.bias_variances else 0.0
     return phase(activation, weight_scale, bias_variance, q0)
 

@@ -9,17 +9,19 @@ from numpy.typing import NDArray
 from heinit_sim.activations import Slope, make_activation
 from heinit_sim.chain import predicted_quantiles
 from heinit_sim.draws import prediction_rng
+from heinit_sim.input_laws import is_standard, norm_moments
 from heinit_sim.mean_field import mean_field
 from heinit_sim.records import (
     PASS_OF,
     Condition,
+    Inputs,
     Prediction,
     Quantity,
     SweepConfig,
     SweepPrediction,
 )
 from heinit_sim.scale_law import scale_law
-from heinit_sim.theory import exact, log_norm_spread
+from heinit_sim.theory import InputNorms, exact, log_norm_spread
 
 Array = NDArray[np.float64]
 Quantiles = dict[Quantity, Array]
@@ -40,7 +42,7 @@ def predict(conditions: Iterable[Condition], n_networks: int = BESIDE_A_RUN) -> 
         conditions: What is predicted; the prediction of one never depends on the others.
         n_networks: Networks to sample for the quantiles, fewer where they are deep; 0 for none.
     """
-    laws: dict[tuple[tuple[int, ...], Slope], Quantiles] = {}
+    laws: dict[tuple[tuple[int, ...], Slope, Inputs], Quantiles] = {}
     predictions = []
     for condition in conditions:
         wide = mean_field(
@@ -52,11 +54,12 @@ def predict(conditions: Iterable[Condition], n_networks: int = BESIDE_A_RUN) -> 
             continue
         quantiles, sampled = {}, n_sampled(condition, n_networks)
         if sampled:
-            shape = (condition.widths, slope)
+            shape = (condition.widths, slope, condition.inputs)
             if shape not in laws:
                 laws[shape] = _unit_quantiles(condition, slope, sampled)
             quantiles = _scaled(laws[shape], condition)
-        finite, spread = exact(condition, slope), log_norm_spread(condition, slope)
+        finite = exact(condition, slope, _norms(condition))
+        spread = log_norm_spread(condition, slope)
         predictions.append(Prediction(condition, "exact", finite, wide, quantiles, sampled, spread))
     return predictions
 
@@ -77,6 +80,13 @@ def homogeneous_slope(condition: Condition) -> Slope | None:
     if condition.bias_variances or condition.biases:
         return None
     return make_activation(condition.activation, condition.activation_options).negative_slope
+
+
+def _norms(condition: Condition) -> InputNorms | None:
+    """Moments of ‖x‖ where the inputs of the batch are not independent and N(0, I)."""
+    if is_standard(condition.inputs):
+        return None
+    return InputNorms(*norm_moments(condition.inputs, condition.widths[0]))
 
 
 def _unit_quantiles(condition: Condition, slope: Slope, n_networks: int) -> Quantiles:

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from heinit_sim.initializers import Distribution
+from heinit_sim.input_options import InputDistribution, Normalisation
 
 if TYPE_CHECKING:  # NumPy is not needed to read a config
     import numpy as np
@@ -23,8 +24,9 @@ Quantity = Literal[
 ]
 Statistic = Literal["second_moment", "variance", "input_0_second_moment"]
 Measure = tuple[Quantity, Statistic]
+Bins = Literal["decades", "std"]
 
-FigureKind = Literal["layers", "end", "slopes", "spread"]
+FigureKind = Literal["layers", "end", "slopes", "spread", "ridges"]
 
 PASS_OF: dict[Quantity, Pass] = {
     "preactivation": "forward",
@@ -38,6 +40,8 @@ STATISTICS: tuple[Statistic, ...] = ("second_moment", "variance")
 INPUT_0: Statistic = "input_0_second_moment"
 """Over the units alone, for the first input of the batch: its law is known step by step."""
 MEASURES: tuple[Measure, ...] = tuple((q, s) for q in PASS_OF for s in (*STATISTICS, INPUT_0))
+COUNTED: tuple[Quantity, ...] = ("preactivation", "activation", "grad_preactivation")
+"""What histograms are taken of."""
 
 
 # Keys whose values say themselves what they are.
@@ -78,6 +82,25 @@ class Lsuv(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """The law of the inputs, or the data set they are drawn from; what one lacks is as here."""
+
+    distribution: InputDistribution = "standard_normal"
+    normalisation: Normalisation = "none"
+    mean: float = 0.0
+    """Of every component, before normalisation."""
+    std: float = 1.0
+    density: float = 1.0
+    """Probability that a component is not zero."""
+    cosine: float = 0.0
+    """Of the angle between the two of a pair."""
+    path: str = ""
+    """Of the data file."""
+    sha256: str = ""
+    """Of its bytes; empty for none."""
+
+
+@dataclass(frozen=True)
 class Condition:
     """One point of the sweep: a network, the variance of its weights, its inputs and its loss."""
 
@@ -94,7 +117,7 @@ class Condition:
     weight_variances: tuple[float, ...]
     """σ²_Ω of the layers 0 … K."""
     n_inputs: int
-    """Inputs in the batch, x ~ N(0, I)."""
+    """Inputs in the batch."""
     target: float
     """y of the least-squares loss Σ_o (f_K,o − y)²."""
     weight_distributions: tuple[Distribution, ...] = ()
@@ -105,6 +128,8 @@ class Condition:
     """Mean of the biases of the layers 0 … K; empty: 0."""
     lsuv: Lsuv | None = None
     """Weights are data-dependent; their variances are those they start from."""
+    inputs: Inputs = field(default_factory=Inputs)
+    """What the inputs are, x ~ N(0, I) by default."""
 
     @property
     def depth(self) -> int:
@@ -170,6 +195,8 @@ class SweepConfig:
     """Independent networks per condition."""
     seed: int
     draws: Literal["common", "independent"] = "common"
+    histograms: Bins | None = None
+    """Bins in which the numbers of every layer are counted; None counts nothing."""
     figure: FigureConfig = field(default_factory=FigureConfig)
     expect: tuple[Expectation, ...] = ()
     document: Mapping[str, object] = field(default_factory=dict)
@@ -199,11 +226,32 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Histogram:
+    """How many numbers of each layer are in each bin: units, inputs and networks together.
+
+    A bin holds its lower edge, not its upper one. Zeros are in no bin but counted apart.
+    """
+
+    edges: NDArray[np.float64]
+    """(n_bins + 1,): of log10|z|, or of z in standard deviations."""
+    counts: NDArray[np.int64]
+    """(K+1, n_bins)."""
+    below: NDArray[np.int64]
+    """(K+1,): numbers under the lowest edge."""
+    above: NDArray[np.int64]
+    """(K+1,): numbers from the highest edge on."""
+    zero: NDArray[np.int64]
+    """(K+1,): numbers that are exactly 0."""
+
+
+@dataclass(frozen=True)
 class ConditionResult(Prediction):
     """What one condition's networks showed beside what was predicted, all as log10."""
 
     networks: Mapping[Measure, NDArray[np.float64]]
     """(quantity, statistic) -> (n_networks, K+1): one number per network and layer."""
+    histograms: Mapping[Quantity, Histogram] = field(default_factory=dict)
+    """Those of `COUNTED`, if the config asks for them."""
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,12 @@ class Sweep(Section):
     init_bias: list[kinds.Bias] = kinds.swept("init.bias")
     init_bias_variance: list[kinds.BiasVariance] = kinds.swept("init.bias_variance")
     inputs_distribution: list[kinds.InputDistribution] = kinds.swept("inputs.distribution")
+    inputs_mean: list[kinds.Mean] = kinds.swept("inputs.mean")
+    inputs_std: list[kinds.Std] = kinds.swept("inputs.std")
+    inputs_density: list[kinds.Density] = kinds.swept("inputs.density")
+    inputs_cosine: list[kinds.Cosine] = kinds.swept("inputs.cosine")
+    inputs_path: list[kinds.DataPath] = kinds.swept("inputs.path")
+    inputs_normalisation: list[kinds.Normalisation] = kinds.swept("inputs.normalisation")
     inputs_count: list[kinds.Count] = kinds.swept("inputs.count")
     loss_name: list[kinds.LossName] = kinds.swept("loss.name")
     loss_target: list[kinds.Target] = kinds.swept("loss.target")
@@ -120,6 +126,12 @@ Expect = Annotated[
 ]
 
 
+class Record(Section):
+    """What is kept of a run beside its moments."""
+
+    histograms: kinds.Histograms | None = kinds.or_null(kinds.Histograms)
+
+
 class Figure(Section):
     """What the figure shows."""
 
@@ -178,8 +190,14 @@ class Config(Section):
     draws: Annotated[kinds.Draws, kinds.choice("Random numbers of the conditions", kinds.Draws)] = (
         "common"
     )
+    record: Record | None = Field(default=None, description="What else is kept.")
     figure: Figure = Field(default=Figure(), description="The figure.")
     expect: Expect = Field(default_factory=list)
+
+    @field_validator("record")
+    @classmethod
+    def _check_anything(cls, record: Record | None) -> Record | None:
+        return record if record and record.histograms else None  # else config.yaml would have {}
 
     @model_validator(mode="after")
     def _check_layers(self) -> Config:

@@ -83,7 +83,10 @@ def series_of(config: SweepConfig) -> list[Series]:
 
 
 def swept_axis(config: SweepConfig, direction: Pass) -> tuple[Scale, str]:
-    """Return the scale of the swept number for one pass, and what the axis is called."""
+    """Return the scale of the swept number for one pass, and what the axis is called.
+
+    Its ticks are the swept values, or where these are too close, readable ones.
+    """
     path = _path(config)
     numbers = _numbers(config, path)
     x = np.log10(numbers) if _is_wide(numbers) else numbers
@@ -92,7 +95,9 @@ def swept_axis(config: SweepConfig, direction: Pass) -> tuple[Scale, str]:
     limits = (low - margin, high) if direction == "forward" else (low, high + margin)
     name = AXES.get(path, path.rpartition(".")[2].replace("_", " ").capitalize())
     room = ROOM if len(config.sweep) == 1 else LABELLED_ROOM
-    *crowded, last = _scales(limits, wide=_is_wide(numbers))
+    order = np.argsort(numbers)
+    own = Scale(limits, x[order].tolist(), [value_text(config.sweep[path][i]) for i in order])
+    *crowded, last = (own, *_scales(limits, wide=_is_wide(numbers)))
     return next((scale for scale in crowded if _fits(scale, room)), last), name
 
 

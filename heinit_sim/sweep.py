@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from heinit_sim.draws import Draws, sample_biases, sample_inputs, sample_weights
+from heinit_sim.histograms import Tallies, to_histograms, total
 from heinit_sim.passes import Measured, NetworkPass, biases_of, measure
 from heinit_sim.predictions import BESIDE_A_RUN, homogeneous_slope, predict
 from heinit_sim.records import (
     Condition,
     ConditionResult,
+    Histogram,
+    Quantity,
     SweepConfig,
     SweepResult,
 )
@@ -39,6 +42,16 @@ class Block:
 
     trials: range
     measured: Mapping[NetworkPass, Measured]
+    tallies: Mapping[NetworkPass, Tallies]
+    """The histograms of these trials; `iter_sweep` hands out those of all with the last block."""
+
+
+def shares_pass(config: SweepConfig, condition: Condition) -> bool:
+    """Whether the pass of the unit-variance network serves the condition.
+
+    It does by the scale law, but for histograms: numbers do not move by whole bins.
+    """
+    return config.histograms is None and obeys_scale_law(condition)
 
 
 def obeys_scale_law(condition: Condition) -> bool:
@@ -83,9 +96,16 @@ def iter_sweep(config: SweepConfig, jobs: int | None = None) -> Generator[Block,
         range(start, min(start + size, config.trials)) for start in range(0, config.trials, size)
     ]
     jobs = min(jobs or usable_cpus(), len(blocks))
+    so_far: dict[NetworkPass, Tallies] = {}
+
+    def counted_up(block: Block) -> Block:
+        for network_pass, tallies in block.tallies.items():
+            so_far[network_pass] = total([so_far.get(network_pass, {}), tallies])
+        return replace(block, tallies=so_far if block.trials == blocks[-1] else {})
+
     with threadpool_limits(limits=1, user_api="blas"):
         if jobs == 1:
-            yield from map(simulate, blocks)
+            yield from map(counted_up, map(simulate, blocks))
             return
         with ThreadPoolExecutor(jobs) as pool:
             pending: deque[Future[Block]] = deque()
@@ -93,9 +113,9 @@ def iter_sweep(config: SweepConfig, jobs: int | None = None) -> Generator[Block,
                 for trials in blocks:
                     pending.append(pool.submit(simulate, trials))
                     if len(pending) == 2 * jobs:
-                        yield pending.popleft().result()
+                        yield counted_up(pending.popleft().result())
                 while pending:
-                    yield pending.popleft().result()
+                    yield counted_up(pending.popleft().result())
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
@@ -103,33 +123,40 @@ def iter_sweep(config: SweepConfig, jobs: int | None = None) -> Generator[Block,
 def collect(config: SweepConfig, blocks: Sequence[Block]) -> SweepResult:
     """Put the blocks together: one `ConditionResult` per condition, theory beside measurement."""
     stacks: dict[NetworkPass, Measured] = {}
-    networks = []
+    networks, histograms = [], []
     for condition, network_pass in zip(config.conditions, plan_passes(config), strict=True):
         if network_pass not in stacks:
             parts = [block.measured[network_pass] for block in blocks]
             stacks[network_pass] = {m: np.concatenate([p[m] for p in parts]) for m in parts[0]}
         measured = stacks[network_pass]
-        if obeys_scale_law(condition):
+        if shares_pass(config, condition):
             shifts = scale_law(condition.weight_variances)
             measured = {measure: log10 + shifts[measure[0]] for measure, log10 in measured.items()}
         networks.append(measured)
-    return with_theory(config, networks)
+        tallies = total([b.tallies[network_pass] for b in blocks if b.tallies])
+        histograms.append(to_histograms(tallies, config.histograms))
+    return with_theory(config, networks, histograms)
 
 
 def with_theory(
-    config: SweepConfig, networks: Sequence[Measured], *, quantiles: bool = True
+    config: SweepConfig,
+    networks: Sequence[Measured],
+    histograms: Sequence[Mapping[Quantity, Histogram]],
+    *,
+    quantiles: bool = True,
 ) -> SweepResult:
     """The result of a sweep from what each condition's networks showed.
 
     Args:
         config: The sweep.
         networks: What its networks showed, condition by condition.
+        histograms: Where their numbers are, condition by condition; empty where not counted.
         quantiles: Predict those over networks too, which takes a while.
     """
     predictions = predict(config.conditions, BESIDE_A_RUN if quantiles else 0)
     results = [
-        ConditionResult(**vars(prediction), networks=measured)
-        for prediction, measured in zip(predictions, networks, strict=True)
+        ConditionResult(**vars(prediction), networks=measured, histograms=counted)
+        for prediction, measured, counted in zip(predictions, networks, histograms, strict=True)
     ]
     return SweepResult(config, tuple(results))
 
@@ -154,11 +181,16 @@ def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:
         digest = hashlib.sha256(text.encode()).digest()
         salt = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
     variances = condition.weight_variances
-    stds = (
-        (1.0,) * len(variances) if obeys_scale_law(condition) else tuple(map(math.sqrt, variances))
-    )
+    shares = shares_pass(config, condition)
+    stds = (1.0,) * len(variances) if shares else tuple(map(math.sqrt, variances))
     return NetworkPass(
-        Draws(condition.widths, condition.n_inputs, salt, condition.weight_distributions),
+        Draws(
+            condition.widths,
+            condition.n_inputs,
+            salt,
+            condition.weight_distributions,
+            condition.inputs,
+        ),
         condition.activation,
         tuple(sorted(condition.activation_options.items())),
         stds,
@@ -166,6 +198,7 @@ def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:
         condition.biases,
         condition.target,
         condition.lsuv,
+        config.histograms,
     )
 
 
@@ -173,7 +206,7 @@ def _simulate_block(
     seed: int, passes: Sequence[NetworkPass], spare: list[list[Array]], trials: range
 ) -> Block:
     """Draw each network of these trials once and take all its passes."""
-    measured = {}
+    measured, tallies = {}, {}
     for draws in dict.fromkeys(p.draws for p in passes):
         x = sample_inputs(seed, draws, trials)
         weights = sample_weights(seed, draws, trials, spare)
@@ -181,7 +214,8 @@ def _simulate_block(
         betas = sample_biases(seed, draws, trials) if any(p.bias_stds for p in own) else []
         for network_pass in own:
             biases = biases_of(network_pass, betas)
-            measured[network_pass] = measure(network_pass, weights, x, biases)
+            of_pass = measure(network_pass, weights, x, biases)
+            measured[network_pass], tallies[network_pass] = of_pass
         if isinstance(weights, list):
             spare.append(weights)
-    return Block(trials, measured)
+    return Block(trials, measured, tallies)

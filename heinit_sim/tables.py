@@ -34,6 +34,8 @@ SYMBOLS = {
     "network.width": "D_h",
     "network.depth": "K",
     "loss.target": "y",
+    "inputs.distribution": "inputs",
+    "inputs.normalisation": "normed",
 }
 # The columns of `summary.csv` that the table shows as numbers.
 _NUMBERS = (
@@ -42,6 +44,8 @@ _NUMBERS = (
     *(f"{theory}{d}_decades_per_layer" for d in _PASSES for theory in ("", "theory_")),
 )
 _ERRORS = tuple(f"{d}_decades_per_layer_se" for d in _PASSES)
+_SHORT = 12
+"""A swept value of so many characters leaves the table within 80 columns."""
 _STYLES = {"vanishing": "blue", "stable": "green", "exploding": "red"}
 
 
@@ -113,8 +117,10 @@ def to_summary_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
 
     depths = {c.depth for c in config.conditions}
     last = f"h_{depths.pop()}" if len(depths) == 1 else "h_K"
-    # A grid, or a verdict of two words, needs the room.
-    theory = len(config.sweep) < 2 and all("/" not in row["verdict"] for row in rows)
+    # A grid, long names or a verdict of two words need the room.
+    texts = [*(swept_text(row[path]) for path in config.sweep for row in rows)]
+    short = len(config.sweep) < 2 and max(map(len, texts), default=0) <= _SHORT
+    theory = short and all("/" not in row["verdict"] for row in rows)
     padding = (0, 1, 0, 0) if "init" in config.sweep else (0, 1)  # its values take room
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=padding, title_style="bold")
     table.title = _title(config)

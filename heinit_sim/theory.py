@@ -61,8 +61,8 @@ def exact(
     Args:
         condition: The network, its weight variances and its loss.
         negative_slope: α, the activation's slope below zero, of all hidden layers or of each.
-        inputs: Moments of ‖x‖ if x is not standard normal. Of such inputs the variance over units
-            is not known, nor is that of what it enters.
+        inputs: Moments of ‖x‖ if the inputs of a batch are not independent and standard normal. Of
+            such inputs the variance over units is not known, nor is that of what it enters.
 
     Source: isotropy of Gaussian weights given the activations. With g_k = Σ_o f_K,o ∂f_K,o/∂h_k,
     E[g_k g_kᵀ | h_k] = A_k ‖h_k‖² I + B_k h_k h_kᵀ; for the target's part Σ_o y ∂f_K,o/∂h_k it is
@@ -142,8 +142,14 @@ def log_norm_spread(condition: Condition, negative_slope: Slope) -> float:
 
     Source: Hanin & Nica 2018.
     """
+    return float(np.sum(layer_spreads(condition, negative_slope)))
+
+
+def layer_spreads(condition: Condition, negative_slope: Slope) -> Array:
+    """What each hidden layer adds to `log_norm_spread`, (K,)."""
     m = _slope_moments(np.broadcast_to(negative_slope, condition.depth))
-    return float(np.sum((3 * m.p4 / m.p2**2 - 1) / np.array(condition.widths[1:-1])))
+    spreads: Array = (3 * m.p4 / m.p2**2 - 1) / np.array(condition.widths[1:-1])
+    return spreads
 
 
 def _ln_alive(condition: Condition, alpha: Array) -> Array:

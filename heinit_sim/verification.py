@@ -11,6 +11,7 @@ from heinit_sim.draws import verification_rng
 from heinit_sim.errors import CheckFailed, ConfigError
 from heinit_sim.gradient_identities import GRADIENTS
 from heinit_sim.identities import Identity, Row, Sides, judge, largest_z
+from heinit_sim.input_laws import is_standard
 from heinit_sim.layer_identities import LAYERS
 from heinit_sim.moment_rules import RULES
 from heinit_sim.probes import second_moment, slope_of
@@ -87,8 +88,13 @@ def verify(
         One row per identity, in order.
 
     Raises:
-        ConfigError: The identities are not derived for its activation, or σ²_Ω is out of range.
+        ConfigError: The identities are not derived for its activation, σ²_Ω is out of range, or
+            its inputs are not standard normal.
     """
+    if not is_standard(condition.inputs):
+        given = condition.inputs.distribution
+        text = f"verify: inputs: identities are held for standard-normal ones only ({given})"
+        raise ConfigError([f"{text}; give a config with such inputs"])
     probe, slope = probe_condition(condition), _slope(condition)
     counts = [_count(identity, probe, n_networks) for identity in identities]
     sampled = [

@@ -12,30 +12,24 @@ from heinit_sim.schema import config_schema
 
 PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
-    {"errors", "scalars", "normal", "initializers", "gain_constants", "scaled", "tails"},
+    {"errors", "scalars", "normal", "initializers", "gain_constants", "scaled", "tails"}
+    | {"input_options"},
     {"activations"},
     {"records", "documents", "kinds", "gallery", "placement", "weight_laws"},
+    {"data_sets"},
+    {"input_laws", "input_facts"},
     {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
     | {"theory", "log_law", "spread", "fates", "identities", "own_activations"}
     | {"scales", "strokes", "figure_kinds"},
-    {"weight_options", "pairs", "lsuv"},
-    {
-        "schema",
-        "layer_laws",
-        "passes",
-        "curves",
-        "frames",
-        "mean_field",
-        "chain",
-        "steps",
-        "verdict",
-    }
-    | {"comparison", "probes", "moment_rules", "critical"},
+    {"weight_options", "pairs", "lsuv", "histograms"},
+    {"schema", "layer_laws", "passes", "curves", "frames", "mean_field", "chain", "steps"}
+    | {"verdict", "probes", "moment_rules", "critical", "densities"},
     {"layers", "series", "panes", "problems", "predictions", "expectations", "phase", "gains"}
-    | {"layer_identities", "xavier_identities", "gradient_identities"},
+    | {"layer_identities", "xavier_identities", "gradient_identities", "comparison"},
     {"drafts", "selection", "sweep", "tables", "exports", "checks", "verification"}
-    | {"phase_labels", "ends", "slopes", "log_spreads"},
-    {"config", "figures", "cost", "reports", "identity_tables", "prediction_tables"}
+    | {"phase_labels", "ends", "slopes", "log_spreads", "ridges", "input_choice"},
+    {"grid", "figures"},
+    {"config", "cost", "reports", "identity_tables", "prediction_tables"}
     | {"phase_tables", "phase_figures", "gain_tables"},
     {"outputs"},
     {"terminal"},
@@ -53,7 +47,7 @@ HOMES = {
     r"\bnp\.maximum\(z": {"activations"},
     r"\bSeedSequence\(": {"draws"},
     r"\bThreadPoolExecutor\(": {"sweep"},
-    r"\bax\.": {"frames", "strokes", "layers", "slopes", "phase_figures", "phase_labels"},
+    r"\bax\.": {"frames", "strokes", "layers", "ridges", "slopes", "phase_figures", "phase_labels"},
     r"\.savefig\(": {"exports"},
     r"\bmkdir\(": {"outputs", "placement"},
     r"\btyper\.Exit\b": {"shell"},

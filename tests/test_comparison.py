@@ -319,3 +319,35 @@ def test_the_level_is_shared_by_every_row_and_every_count_of_dead_networks() -> 
     found = compare(first, second)
     # 15 measures at 5 layers of 2 conditions, and a count for each of these
     np.testing.assert_allclose(found.level, LEVEL / (15 * 5 * 2 + 2), rtol=1e-14, atol=0)
+
+
+def crossing(result: SweepResult, numbers: int, layer: int = 2) -> SweepResult:
+    """So many numbers of h_k moved from the fullest bin into the next."""
+    (of,) = result.conditions
+    histogram = of.histograms["activation"]
+    counts = histogram.counts.copy()
+    fullest = counts[layer].argmax()
+    counts[layer, [fullest, fullest + 1]] += [-numbers, numbers]
+    moved = {**of.histograms, "activation": replace(histogram, counts=counts)}
+    return replace(result, conditions=(replace(of, histograms=moved),))
+
+
+@pytest.mark.parametrize("bins", ["decades", "std"])
+def test_histograms_of_one_config_may_differ_by_what_crosses_an_edge(bins: str) -> None:
+    record = f"record: {{histograms: {bins}}}\n"
+    result = simulate(record)
+    assert compare(result, simulate(record)).held
+    assert compare(result, crossing(result, 1)).held
+    found = compare(result, crossing(result, 3))
+    text = "the condition: activation, layer 2: 3 numbers or more are in other bins"
+    assert found.histograms == found.mismatches == (text,)
+    assert comparison_lines(found, 1e-6)[0].startswith("different in the histograms of 1 layer: ")
+    assert compare(result, crossing(result, 3), rtol=0.01).held  # 1 % of 720 numbers may cross
+
+
+def test_a_run_with_histograms_has_the_numbers_of_one_without() -> None:
+    found = compare(simulate(), simulate("record: {histograms: std}\n"))
+    assert (found.exact, found.held) == (True, True)
+    assert found.left_out == ("histograms (not the same bins of one config)",)
+    other = compare(simulate("record: {histograms: std}\n"), simulate(seed=1))
+    assert other.left_out == found.left_out

@@ -25,6 +25,7 @@ from heinit_sim.config import (
 from heinit_sim.documents import parse, to_yaml
 from heinit_sim.errors import ConfigError
 from heinit_sim.initializers import SCHEMES
+from heinit_sim.input_options import InputDistribution
 from heinit_sim.kinds import ActivationName
 from heinit_sim.records import Expectation, FigureConfig, SweepConfig
 
@@ -40,7 +41,8 @@ init:
   variance: 0.5
 """
 SWEPT = GOOD + "sweep:\n  init.variance: [1, 2]\n"
-KEYS = "name, network, init, inputs, loss, sweep, trials, seed, draws, figure, expect"
+KEYS = "name, network, init, inputs, loss, sweep, trials, seed, draws, record, figure, expect"
+INPUT_KEYS = "distribution, mean, std, density, cosine, path, sha256, normalisation, count"
 INIT_KEYS = (
     "variance, scheme, scale, mode, gain, a, nonlinearity, "
     "distribution, tolerance, attempts, bias, bias_variance"
@@ -51,8 +53,9 @@ PATHS = (
     "network.depth, network.width, network.input_dim, network.output_dim, network.activation, "
     "network.activation.negative_slope, init, init.variance, init.scheme, init.scale, "
     "init.mode, init.gain, init.a, init.nonlinearity, init.distribution, init.tolerance, "
-    "init.attempts, init.bias, init.bias_variance, "
-    "inputs.distribution, inputs.count, loss.name, loss.target"
+    "init.attempts, init.bias, init.bias_variance, inputs.distribution, inputs.mean, inputs.std, "
+    "inputs.density, inputs.cosine, inputs.path, inputs.normalisation, inputs.count, loss.name, "
+    "loss.target"
 )
 SWEPT_KEY = f"must be one of {PATHS}"
 NAME = "must be 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
@@ -70,6 +73,8 @@ GAIN = "must be a number above 0 and at most 1000000, or one of second_moment, s
 RANGE = "must be null or a list of two numbers from -1000000 to 1000000, the lower first"
 ACTIVATION_NAMES = f"must be one of {', '.join(get_args(ActivationName))}"
 ACTIVATION = f"{ACTIVATION_NAMES}, or a mapping like {{name: leaky_relu, negative_slope: 0.2}}"
+INPUTS = f"must be one of {', '.join(get_args(InputDistribution))}"
+FILE = "must be a .npy file of shape (examples, components) or a .csv file"
 SCHEME = f"must be one of {', '.join(SCHEMES)}"
 TRY = "values to try go under sweep"
 MAPPING = "must be a mapping with the keys"
@@ -342,12 +347,86 @@ BAD_ENDS = [
         ),
     ),
     (
-        "inputs: {distribution: normal}",
-        "8:24: error: inputs.distribution: unknown value ('normal'), must be standard_normal",
+        "inputs: {distribution: Normal}",
+        (
+            f"8:24: error: inputs.distribution: unknown value ('Normal'), {INPUTS}; "
+            "did you mean 'normal'?"
+        ),
     ),
     (
         "inputs:",
-        f"8:8: error: inputs: not a mapping (null), {MAPPING} distribution, count",
+        f"8:8: error: inputs: not a mapping (null), {MAPPING} {INPUT_KEYS}",
+    ),
+    (
+        "inputs: {distribution: sparse, mean: 2}",
+        "8:38: error: inputs.mean: sparse has no such option (2.0), must be left out",
+    ),
+    (
+        "inputs: {distribution: uniform, mean: 1e-7}",
+        (
+            "8:39: error: inputs.mean: too small (1e-07), must be a number from -1e6 to 1e6, "
+            "0 or at least 1e-6 in size"
+        ),
+    ),
+    (
+        "inputs: {distribution: normal, std: 0}",
+        "8:37: error: inputs.std: too small (0), must be a number from 1e-6 to 1e6",
+    ),
+    (
+        "inputs: {distribution: sparse, density: 2}",
+        "8:41: error: inputs.density: too large (2), must be a number from 1e-6 to 1",
+    ),
+    (
+        "inputs: {distribution: pair, cosine: -1.5}",
+        "8:38: error: inputs.cosine: too small (-1.5), must be a number from -1 to 1",
+    ),
+    (
+        "inputs: {distribution: pair, count: 3}",
+        "8:37: error: inputs.count: not even (3), must be for inputs in pairs",
+    ),
+    (
+        "sweep: {inputs.count: [2, 3]}\ninputs: {distribution: pair}",
+        "8:27: error: inputs.count: not even (3), must be for inputs in pairs",
+    ),
+    (
+        "inputs: {distribution: pair}\nsweep: {network.input_dim: [1, 2]}",
+        "9:29: error: network.input_dim: too small (1), must be at least 2 for pairs",
+    ),
+    (
+        "inputs: {distribution: constant, normalisation: global}",
+        (
+            "8:49: error: inputs.normalisation: constant inputs have no spread to divide by "
+            "(global), must be none"
+        ),
+    ),
+    (
+        "inputs: {normalisation: batch}",
+        (
+            "8:25: error: inputs.normalisation: unknown value ('batch'), "
+            "must be one of none, global, per_component"
+        ),
+    ),
+    (
+        "inputs: {distribution: digits}",
+        "5:14: error: network.input_dim: not that of digits (5), must be 64",
+    ),
+    (
+        "inputs: {distribution: file}",
+        "8:9: error: inputs: no path is given, must have one for distribution: file",
+    ),
+    (
+        "inputs: {distribution: file, path: no/such.npy}",
+        (
+            "8:36: error: inputs.path: cannot be read ('no/such.npy'): "
+            f"No such file or directory; {FILE}"
+        ),
+    ),
+    (
+        "inputs: {sha256: {a.npy: 12}}",
+        (
+            "8:18: error: inputs.sha256: not SHA-256 of files, "
+            "must be a mapping from paths to 64 digits of 0-9, a-f"
+        ),
     ),
     ("inputs: {count: 1000001}", f"8:17: error: inputs.count: too large (1000001), {COUNT}"),
     (
@@ -1064,11 +1143,12 @@ PROPERTIES = {
     "Network": NETWORK_KEYS,
     "Activation": "name, negative_slope",
     "Init": INIT_KEYS,
-    "Inputs": "distribution, count",
+    "Inputs": INPUT_KEYS,
     "Loss": "name, target",
     "Sweep": PATHS,
     "When": PATHS,
     "Expectation": "forward, backward, max_decades_per_layer, when",
+    "Record": "histograms",
     "Figure": "kind, quantity, decades, overlay",
 }
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -61,3 +63,30 @@ def test_every_shape_with_a_law_costs_the_layers_of_its_sampled_networks(
     monkeypatch.setattr(cost_module, "_SECONDS_PER_SAMPLE", 1.0)
     sampled = cost(sweep=sweep).seconds - without
     np.testing.assert_allclose(sampled, 4000 * layers, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("bins", ["decades", "std"])
+def test_every_number_that_is_counted_costs_its_time(
+    bins: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fixed: dict[str, Any] = {
+        "loss__target": "1",
+        "trials": "10",
+    }  # a pass of its own for each condition anyway
+    monkeypatch.setattr(cost_module, "_probe", lambda: (0.0, 0.0))
+    monkeypatch.setattr(cost_module, "_weight_seconds", lambda _: 0.0)
+    monkeypatch.setattr(cost_module, "_activation_seconds", lambda *_: 0.0)
+    monkeypatch.setattr(cost_module, "_count_seconds", lambda _: 1.0)
+    counted = cost(record__histograms=bins, **fixed).seconds - cost(**fixed).seconds
+    units = 3 * 100 * (100 + 50 * 100 + 1)  # inputs, hidden layers, output of 100 inputs
+    np.testing.assert_allclose(counted, 10 * 5 * units, rtol=1e-6, atol=0)
+
+
+def test_histograms_of_deep_networks_are_counted_as_memory() -> None:
+    deep: dict[str, Any] = {
+        "network__depth": "10000",
+        "sweep": "{init.variance: [0.1]}",
+        "network__width": "4",
+    }
+    more = cost(record__histograms="decades", **deep).peak_bytes - cost(**deep).peak_bytes
+    assert more > 2 * 3 * 10_000 * 800 * 8

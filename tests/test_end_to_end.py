@@ -14,6 +14,7 @@ import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from heinit_sim.config import load_config
@@ -310,6 +311,24 @@ def test_plot_redraws_to_the_same_bytes_and_elsewhere_otherwise(small: Path) -> 
     png = files(small / "std")["forward_backward.png"]
     assert png.startswith(b"\x89PNG")
     assert png != before["forward_backward.png"]
+
+
+@pytest.mark.parametrize("kind", ["end", "slopes", "spread"])
+def test_another_kind_of_figure_goes_under_the_same_names(kind: str, small: Path) -> None:
+    sets = ("--set", "network.width=6,8", "--set", f"figure.kind={kind}")
+    assert heinit_sim("run", "small.yaml", *sets, cwd=small).returncode == 0
+    before = files(small / "outputs" / "small")
+    assert heinit_sim("plot", "outputs/small", cwd=small).returncode == 0
+    assert files(small / "outputs" / "small") == before
+    layers = ("--set", "figure.kind=layers", "--out", "layers")
+    assert heinit_sim("plot", "outputs/small", *layers, cwd=small).returncode == 0
+    drawn = files(small / "layers")
+    assert drawn.keys() == {f"forward_backward.{suffix}" for suffix in ("png", "svg", "pdf")}
+    assert all(before[name] != drawn[name] for name in drawn)
+    assert heinit_sim("theory", "small.yaml", *sets, "--out", "th", cwd=small).returncode == 0
+    assert files(small / "th")["theory.png"].startswith(b"\x89PNG")
+    wrong = heinit_sim("validate", "small.yaml", "--set", "figure.kind=end", cwd=small)
+    assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (2, "", 1)
 
 
 def test_starter_configs_are_listed_written_once_and_valid(tmp_path: Path) -> None:
@@ -648,3 +667,66 @@ def test_theory_writes_its_files_once_and_simulates_nothing(small: Path) -> None
         printed = heinit_sim("theory", "small.yaml", *extra, "--json", cwd=small)
         assert json.loads(printed.stdout).keys() == {"name", name}
     assert {path.name for path in small.iterdir()} == {"small.yaml", "t"}
+
+
+DATA = """
+name: data
+network: {depth: 3, width: 8, input_dim: 2}
+init: {scheme: he_normal}
+inputs: {distribution: file, count: 2}
+sweep: {inputs.path: [rows.npy, rows.csv], inputs.normalisation: [none, per_component]}
+trials: 4
+"""
+CSV = "age,height\n3,95.5\n30,180\n8,130\n"
+
+
+def test_data_files_are_run_checked_and_told_when_gone_or_changed(tmp_path: Path) -> None:
+    rows = np.array([[3, 95.5], [30, 180], [8, 130]])
+    np.save(tmp_path / "rows.npy", rows)
+    (tmp_path / "rows.csv").write_text(CSV, "utf-8")
+    (tmp_path / "data.yaml").write_text(DATA, "utf-8")
+    found = heinit_sim("run", "data.yaml", "--check", cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert "data: 28 of 28 held" in found.stdout
+    run = tmp_path / "outputs" / "data"
+    with np.load(run / "networks.npz") as networks:  # the two files hold the same numbers
+        for key in networks:
+            if key.startswith("condition_0."):
+                other = networks[key.replace("condition_0.", "condition_2.")]
+                assert np.array_equal(networks[key], other)
+    again = heinit_sim("run", run / "config.yaml", "--out", "again", "--no-plots", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert files(tmp_path / "again")["networks.npz"] == files(run)["networks.npz"]
+
+    (tmp_path / "rows.csv").write_text(CSV + "50,170\n", "utf-8")
+    changed = heinit_sim("check", run, cwd=tmp_path)
+    (tmp_path / "rows.csv").unlink()
+    gone = [heinit_sim(command, run, cwd=tmp_path) for command in ("check", "plot", "show")]
+    assert [p.returncode for p in (changed, *gone)] == [2, 2, 2, 0]
+    place = "outputs/data/config.yaml:21:27: error: inputs.path: "
+    for process, what in ((changed, "not the file of"), (gone[0], "cannot be read ('rows.csv')")):
+        assert process.stdout == ""
+        assert f"{place}{what}" in process.stderr
+        assert process.stderr.count("\n") == 1
+
+
+def test_digits_of_three_normalisations(tmp_path: Path) -> None:
+    text = DATA.replace("input_dim: 2", "input_dim: 64").replace("file", "digits")
+    text = text.replace("inputs.path: [rows.npy, rows.csv], ", "")
+    text = text.replace("none, per", "none, global, per")
+    (tmp_path / "digits.yaml").write_text(text, "utf-8")
+    found = heinit_sim("run", "digits.yaml", "--no-plots", "--json", cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert len(json.loads(found.stdout)["summary"]) == 3
+    manifest = json.loads((tmp_path / "outputs/data/manifest.json").read_text("utf-8"))
+    assert [facts["examples"] for facts in manifest["inputs"]] == [1797] * 3
+    assert len(manifest["inputs"][2]["mean"]) == 64
+
+
+def test_validating_drawn_inputs_loads_no_numpy(tmp_path: Path) -> None:
+    text = SMALL.replace("count: 4", "count: 4, distribution: sparse, density: 0.2")
+    (tmp_path / "sparse.yaml").write_text(text, "utf-8")
+    code = "import sys, heinit_sim.config as c; c.load_config('sparse.yaml'); print(*sys.modules)"
+    run = [sys.executable, "-c", code]
+    found = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "numpy" not in found.stdout.split()

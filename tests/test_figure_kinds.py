@@ -45,10 +45,17 @@ NUMBER = "must have two or more numbers under a key of sweep"
             ),
         ),
         (
+            "figure: {kind: ridges}",
+            (
+                "4:16: error: figure.kind: no histograms are recorded (ridges), "
+                "must have record.histograms, decades or std"
+            ),
+        ),
+        (
             "figure: {kind: slope}",
             (
                 "4:16: error: figure.kind: unknown value ('slope'), "
-                "must be one of layers, end, slopes, spread; did you mean 'slopes'?"
+                "must be one of layers, end, slopes, spread, ridges; did you mean 'slopes'?"
             ),
         ),
         (

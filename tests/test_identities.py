@@ -14,7 +14,7 @@ from heinit_sim.config import parse_config
 from heinit_sim.errors import CheckFailed, ConfigError
 from heinit_sim.identities import Identity, Row, Sides, judge, largest_z
 from heinit_sim.probes import Networks, sample_networks, slope_of
-from heinit_sim.records import Condition
+from heinit_sim.records import Condition, Inputs
 from heinit_sim.verification import (
     IDENTITIES,
     Verification,
@@ -322,6 +322,14 @@ def test_an_activation_without_a_slope_below_zero_is_refused() -> None:
     expected = "verify: activation tanh: identities are derived for relu, linear, leaky_relu"
     with pytest.raises(ConfigError, match=f"^{expected}"):
         slope_of("tanh", replace(tanh, negative_slope=None))
+
+
+def test_inputs_that_are_not_standard_normal_are_refused() -> None:
+    expected = r"^verify: inputs: identities are held for standard-normal ones only \(uniform\); "
+    with pytest.raises(ConfigError, match=expected):
+        verify(replace(RECTANGULAR, inputs=Inputs("uniform")), 0)
+    normal = replace(RECTANGULAR, inputs=Inputs("normal"))
+    assert verify(normal, 0, identities=IDENTITIES[:1]).rows[0].held
 
 
 def test_names_are_unique_and_every_explanation_is_one_line() -> None:

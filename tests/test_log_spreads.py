@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from heinit_sim.config import parse_config
 from heinit_sim.figures import draw_forward_backward
 from heinit_sim.log_spreads import predicted_variance_of_ln, variance_of_ln
 from heinit_sim.predictions import predict, predict_sweep
-from heinit_sim.records import Pass, Prediction, Quantity, SweepConfig
+from heinit_sim.records import Inputs, Pass, Prediction, Quantity, SweepConfig
 from heinit_sim.sweep import run_sweep
 
 Array = NDArray[np.float64]
@@ -116,13 +117,23 @@ def test_simulated_networks_spread_as_predicted(direction: Pass, activation: str
     assert worst(2 * width) > 4.5  # planted: the wrong width
 
 
-def test_other_slopes_spread_to_first_order_with_the_sum_of_inverse_widths() -> None:
-    network = "depth: 3, width: [4, 8, 16], input_dim: 10, "
-    network += "activation: {name: leaky_relu, negative_slope: 0.5}"
-    p2, p4 = (1 + 0.5**2) / 2, (1 + 0.5**4) / 2
+@pytest.mark.parametrize(
+    ("activation", "slopes"),
+    [
+        ("{name: leaky_relu, negative_slope: 0.5}", (0.5, 0.5, 0.5)),
+        ("{name: prelu, negative_slope: [0.5, 0, -2]}", (0.5, 0.0, -2.0)),
+    ],
+)
+def test_other_slopes_spread_to_first_order_with_the_sum_of_inverse_widths(
+    activation: str, slopes: tuple[float, ...]
+) -> None:
+    network = f"depth: 3, width: [4, 8, 16], input_dim: 10, activation: {activation}"
     found = predicted_variance_of_ln(predicted(network), "forward")
-    sums = np.array([0.0, 1 / 4, 1 / 4 + 1 / 8, 1 / 4 + 1 / 8 + 1 / 16])
-    np.testing.assert_allclose(found, 2 / 10 + (3 * p4 / p2**2 - 1) * sums, rtol=1e-12)
+    expected = [2 / 10]
+    for n, slope in zip((4, 8, 16), slopes, strict=True):
+        p2, p4 = (1 + slope**2) / 2, (1 + slope**4) / 2
+        expected.append(expected[-1] + (3 * p4 / p2**2 - 1) / n)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +182,12 @@ WORDS = {
 }
 
 
+def test_the_caption_is_silent_where_nothing_is_predicted() -> None:
+    network = "depth: 3, width: 6, input_dim: 5, activation: tanh"
+    figure = draw_forward_backward(run_sweep(config(network)))
+    assert caption(figure) == "Thick: over 20 networks; band: ± 2 standard errors."
+
+
 def test_of_a_prediction_theory_is_drawn() -> None:
     found = predict_sweep(config())
     figure = draw_forward_backward(found)
@@ -178,3 +195,17 @@ def test_of_a_prediction_theory_is_drawn() -> None:
     for ax, direction in zip(figure.axes, ("forward", "backward"), strict=True):
         theory = predicted_variance_of_ln(found.conditions[0], direction)  # type: ignore[arg-type]  # a pass
         np.testing.assert_array_equal(ys(named(ax, "median 0")), theory)
+
+
+def test_inputs_of_another_law_bring_their_own_spread() -> None:
+    leaky = "{name: leaky_relu, negative_slope: 0.2}"
+    network = f"depth: 3, width: 60, input_dim: 200, activation: {leaky}"
+    of = predicted(network)
+    sparse = replace(of.condition, inputs=Inputs("sparse", density=0.1))
+    found, plain = (
+        predicted_variance_of_ln(replace(of, condition=c), "forward")
+        for c in (sparse, of.condition)
+    )
+    # E x⁴ = 3/density for components of variance 1, 3 for normal ones.
+    np.testing.assert_allclose(plain[0], (3 - 1) / 200, rtol=1e-12)
+    np.testing.assert_allclose(found - plain, (3 / 0.1 - 3) / 200, rtol=1e-12)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from heinit_sim.phase import (
     length_fixed_point,
     phase,
 )
-from heinit_sim.records import Condition
+from heinit_sim.records import Condition, Inputs
 
 Array = NDArray[np.float64]
 RELU, TANH = make_activation("relu", {}), make_activation("tanh", {})
@@ -241,6 +242,12 @@ def test_condition_starts_from_what_its_inputs_give() -> None:
     found = condition_phase(condition((30, 100, 100, 1), 0.02), RELU)
     assert found
     np.testing.assert_allclose(found.q, 30 * 0.02, rtol=1e-12, atol=0)
+    shifted = replace(
+        condition((30, 100, 100, 1), 0.02), inputs=Inputs("normal", mean=5.0, std=3.0)
+    )
+    found = condition_phase(shifted, RELU)
+    assert found
+    np.testing.assert_allclose(found.q, 30 * (5**2 + 3**2) * 0.02, rtol=1e-12, atol=0)
 
 
 def test_unequal_layers_have_a_phase_only_where_a_mean_tells_it() -> None:

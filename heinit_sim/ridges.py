@@ -1,0 +1,166 @@
+"""Histograms of every layer as stacked ridges: activations on one side, gradients on the other."""
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from heinit_sim.curves import label_of
+from heinit_sim.densities import Ridge, evenly, fitted_range, height_unit, ridge_of
+from heinit_sim.frames import BOTTOM, HEIGHT, OUTER, SIDES, TITLES, TOP, WIDTH, write_caption
+from heinit_sim.records import Bins, Pass, Quantity, SweepResult
+from heinit_sim.scales import decade_scale, text_width
+
+Array = NDArray[np.float64]
+
+QUANTITIES: dict[Pass, Quantity] = {"forward": "activation", "backward": "grad_preactivation"}
+MOST_LAYERS, MOST_CONDITIONS = 12, 8  # more are not told apart
+OVERLAP = 2.1  # the tallest ridge, in rows
+LEAST = 0.5  # rows that are left above the first
+FAINT = 0.01  # rows: what is lower is not told from its baseline
+LABEL_SIZE, LABELS_WIDTH, SWATCH = 14, 620, 2.9  # points; swatch and gaps in font sizes
+GUTTER = 64  # points between the panels
+WORDS: dict[tuple[Bins, Pass], str] = {
+    ("std", "forward"): "$h_k$, in standard deviations of $h_1$",
+    ("std", "backward"): (
+        r"$\partial\ell/\partial f_k$, in standard deviations of $\partial\ell/\partial f_{K-1}$"
+    ),
+    ("decades", "forward"): "$|h_k|$",
+    ("decades", "backward"): r"$|\partial\ell/\partial f_k|$",
+}
+
+
+def draw_ridges(result: SweepResult) -> Figure:
+    """Draw the histograms of h_k, k = 1 … K, and of ∂ℓ/∂f_k, k = 0 … K−1, one panel per pass.
+
+    Args:
+        result: The sweep, of a config with `record.histograms`.
+
+    Returns:
+        The figure; save it `with frames.saving():`.
+    """
+    bins = result.config.histograms
+    assert bins is not None  # the config was checked
+    shown = evenly(0, len(result.conditions) - 1, MOST_CONDITIONS)
+    conditions = [result.conditions[i] for i in shown]
+    colors = matplotlib.colormaps["plasma"](np.linspace(0.1, 0.82, len(conditions)))
+    depth = max(of.condition.depth for of in conditions)
+    figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72))
+    notes, reach = [], 0.0
+    for direction in QUANTITIES:
+        first = int(direction == "forward")
+        layers = evenly(first, first + depth - 1, MOST_LAYERS)
+        ridges = [
+            ridge_of(of, i, QUANTITIES[direction], k)
+            for k in layers
+            for i, of in enumerate(conditions)
+            if first <= k < first + of.condition.depth
+        ]
+        ax = _panel(figure, direction, layers, bins, ridges)
+        unit, cut = height_unit(ridges)
+        reach = max(reach, _draw(ax, ridges, layers, unit, colors))
+        notes.append(_note(ridges, cut=cut))
+    for ax in figure.axes:
+        ax.set_ylim(0.7 - len(layers), reach + 0.05)
+    _draw_labels(figure, [label_of(of.condition) for of in conditions], colors)
+    caption = (
+        f"Each ridge: density over units, inputs and {result.config.trials} networks, to one "
+        f"height scale in each panel.{_of_both(*notes)}"
+    )
+    if len(conditions) < len(result.conditions):
+        caption += f" {len(conditions)} of {len(result.conditions)} conditions."
+    write_caption(figure, caption)
+    return figure
+
+
+def _panel(
+    figure: Figure, direction: Pass, layers: list[int], bins: Bins, ridges: list[Ridge]
+) -> Axes:
+    """Lay out one panel: a baseline for every layer, the first on top, scales outside."""
+    side, first = SIDES[direction], direction == "forward"
+    outer = OUTER + 13 * (text_width(str(max(layers))) + 0.7)
+    width = (WIDTH - 2 * outer - GUTTER) / 2
+    left = outer if first else WIDTH - outer - width
+    height = HEIGHT - TOP - BOTTOM
+    ax = figure.add_axes((left / WIDTH, BOTTOM / HEIGHT, width / WIDTH, height / HEIGHT))
+    limits = fitted_range(ridges, bins)
+    ax.set_xlim(limits)
+    if bins == "decades":
+        scale = decade_scale(limits)
+        ax.set_xticks(scale.ticks, scale.labels)
+    ax.set_yticks([-row for row in range(len(layers))], [f"{k:,}" for k in layers])
+    ax.yaxis.set_ticks_position(side)
+    ax.tick_params(axis="y", length=0)
+    for spine in ("left", "right"):
+        ax.spines[spine].set_visible(False)
+    ax.grid(axis="x", color="0.9", linewidth=0.8)
+    ax.set_title(TITLES[direction], loc=side, pad=33, fontweight="bold")
+    ax.set_xlabel(WORDS[bins, direction])
+    ax.set_ylabel("Layer, $k$", rotation=0, ha=side)
+    ax.yaxis.set_label_coords(0 if first else 1, 1.05)
+    return ax
+
+
+def _draw(ax: Axes, ridges: list[Ridge], layers: list[int], unit: float, colors: Array) -> float:
+    """Draw the ridges, the deeper in front; return how high they reach."""
+    low, high = ax.get_xlim()
+    reach = LEAST
+    for row, layer in enumerate(layers):
+        ax.axhline(-row, color="0.75", linewidth=0.8, zorder=2 + row)
+        outlines = []
+        for ridge in (ridge for ridge in ridges if ridge.layer == layer):
+            x, height = ridge.middles, OVERLAP * np.minimum(ridge.density / unit, 1.0)
+            seen = np.flatnonzero((height > FAINT) & (x >= low) & (x <= high))
+            shown = slice(max(seen[0] - 1, 0), seen[-1] + 2) if len(seen) else slice(0)
+            outlines.append((ridge.of, x[shown], height[shown] - row))
+            reach = max(reach, height[shown].max(initial=0.0) - row)
+        for _, x, top in outlines:  # what is behind fades
+            ax.fill_between(x, -row, top, color="white", alpha=0.6, linewidth=0, zorder=2 + row)
+        for of, x, top in outlines:
+            style: dict[str, Any] = {"color": colors[of], "zorder": 2 + row}
+            ax.fill_between(x, -row, top, alpha=_fill(colors), linewidth=0, **style)
+            ax.plot(x, top, linewidth=1.3, label=f"ridge {of} {layer}", **style)
+    return reach
+
+
+def _fill(colors: Array) -> float:
+    """Return how opaque the ridges of so many conditions are."""
+    return min(0.45, 0.9 / len(colors))
+
+
+def _draw_labels(figure: Figure, labels: list[str], colors: Array) -> None:
+    """Name the conditions in a row above the panels, each in its own colour."""
+    widths = sum(map(text_width, labels)) + SWATCH * len(labels)
+    size = min(LABEL_SIZE, LABELS_WIDTH / widths)
+    figure.legend(
+        [Patch(facecolor=(*color[:3], _fill(colors)), edgecolor=color) for color in colors],
+        labels,
+        loc="center",
+        bbox_to_anchor=(0.5, 1 - (TOP - 0.05 * (HEIGHT - TOP - BOTTOM) - 8) / HEIGHT),
+        ncols=len(labels),
+        frameon=False,
+        borderpad=0,
+        fontsize=size,
+        labelcolor=[color * (0.6, 0.6, 0.6, 1.0) for color in colors],
+        handlelength=0.9,
+        handletextpad=0.4,
+        columnspacing=1.4,
+    )
+
+
+def _note(ridges: list[Ridge], *, cut: bool) -> str:
+    """Say what a panel does not show."""
+    zeros = [100 * ridge.zeros for ridge in ridges if ridge.zeros > 0.005]
+    low, high = (f"{end:.0f}" for end in (min(zeros, default=0), max(zeros, default=0)))
+    note = f" Zeros left out ({low if low == high else f'{low}–{high}'} %)." if zeros else ""
+    if any(ridge.inside < 0.5 and ridge.zeros < 1 for ridge in ridges):
+        note += " Layers beyond the axis left out."
+    return note + " Tallest peaks cut off." * cut
+
+
+def _of_both(a: str, b: str) -> str:
+    return a if a == b else "".join(f" {x}:{note}" for x, note in (("a", a), ("b", b)) if note)
