@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Literal
 
 from heinit_sim.activations import make_activation
 from heinit_sim.phase import condition_bias_variance, condition_phase, condition_weight_scale
-from heinit_sim.records import Condition, SweepConfig, swept_text
+from heinit_sim.records import Condition, SweepConfig
 from heinit_sim.tables import SYMBOLS, Row
+from heinit_sim.texts import swept_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,9 +17,9 @@ from heinit_sim.records import (
     Quantity,
     SweepConfig,
     SweepPrediction,
-    swept_text,
 )
 from heinit_sim.tables import SYMBOLS, Row, power_text, slopes_text
+from heinit_sim.texts import swept_text
 from heinit_sim.verdict import predicted_slope
 
 if TYPE_CHECKING:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from heinit_sim.initializers import Distribution
 from heinit_sim.input_options import InputDistribution, Normalisation
+from heinit_sim.texts import swept_text, to_text
 
 if TYPE_CHECKING:  # NumPy is not needed to read a config
     import numpy as np
@@ -42,34 +41,6 @@ INPUT_0: Statistic = "input_0_second_moment"
 MEASURES: tuple[Measure, ...] = tuple((q, s) for q in PASS_OF for s in (*STATISTICS, INPUT_0))
 COUNTED: tuple[Quantity, ...] = ("preactivation", "activation", "grad_preactivation")
 """What histograms are taken of."""
-
-
-# Keys whose values say themselves what they are.
-_SPEAKING = ("name", "negative_slope", "scheme", "mode", "distribution")
-
-
-def to_text(value: object) -> str:
-    """A value of a config on one line, e.g. "0.02", "relu" or "[4, 3, 2]"."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def swept_text(value: object, number: Callable[[float], str] = "{:g}".format) -> str:
-    """A swept value, short, e.g. "0.02", "4 3 2", "he_normal gain=2" or "50×lecun_normal, …".
-
-    Args:
-        value: Plain.
-        number: How a float is written.
-    """
-    if isinstance(value, Mapping):
-        names = {key: "" if key in _SPEAKING else f"{key}=" for key in value}
-        return " ".join(names[key] + swept_text(part, number) for key, part in value.items())
-    if isinstance(value, list | tuple):
-        texts = [swept_text(part, number) for part in value]
-        if not any(isinstance(part, Mapping) for part in value):
-            return " ".join(texts)
-        runs = ((text, len(list(alike))) for text, alike in groupby(texts))
-        return ", ".join(f"{n}×{text}" if n > 1 else text for text, n in runs)
-    return number(value) if isinstance(value, float) else str(value)
 
 
 class Lsuv(NamedTuple):

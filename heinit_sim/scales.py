@@ -10,7 +10,8 @@ from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from heinit_sim.records import Pass, swept_text
+from heinit_sim.records import Pass
+from heinit_sim.texts import swept_text
 
 Array = NDArray[np.float64]
 

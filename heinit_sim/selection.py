@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pydantic import BaseModel, TypeAdapter
 
 from heinit_sim.problems import Keys, shown
-from heinit_sim.records import swept_text, to_text
 from heinit_sim.schema import Config, Expect, Expectation, When
 from heinit_sim.sections import hashable
+from heinit_sim.texts import swept_text, to_text
 
 _LISTED = 6
 """So many of the values that would match are quoted."""

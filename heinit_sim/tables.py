@@ -16,9 +16,9 @@ from heinit_sim.records import (
     Pass,
     SweepConfig,
     SweepResult,
-    swept_text,
 )
 from heinit_sim.spread import spread
+from heinit_sim.texts import swept_text
 from heinit_sim.verdict import trend
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from heinit_sim.schema import config_schema
 PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
     {"errors", "scalars", "normal", "initializers", "gain_constants", "scaled", "tails"}
-    | {"input_options"},
+    | {"input_options", "texts"},
     {"activations"},
     {"records", "documents", "kinds", "gallery", "placement", "weight_laws"},
     {"data_sets"},

@@ -1,0 +1,32 @@
+"""Values of a config as text on one line."""
+
+import json
+from collections.abc import Callable, Mapping
+from itertools import groupby
+
+# Keys whose values say themselves what they are.
+_SPEAKING = ("name", "negative_slope", "scheme", "mode", "distribution")
+
+
+def to_text(value: object) -> str:
+    """A value of a config on one line, e.g. "0.02", "relu" or "[4, 3, 2]"."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def swept_text(value: object, number: Callable[[float], str] = "{:g}".format) -> str:
+    """A swept value, short, e.g. "0.02", "4 3 2", "he_normal gain=2" or "50×lecun_normal, …".
+
+    Args:
+        value: Plain.
+        number: How a float is written.
+    """
+    if isinstance(value, Mapping):
+        names = {key: "" if key in _SPEAKING else f"{key}=" for key in value}
+        return " ".join(names[key] + swept_text(part, number) for key, part in value.items())
+    if isinstance(value, list | tuple):
+        texts = [swept_text(part, number) for part in value]
+        if not any(isinstance(part, Mapping) for part in value):
+            return " ".join(texts)
+        runs = ((text, len(list(alike))) for text, alike in groupby(texts))
+        return ", ".join(f"{n}×{text}" if n > 1 else text for text, n in runs)
+    return number(value) if isinstance(value, float) else str(value)
