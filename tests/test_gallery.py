@@ -58,6 +58,6 @@ def test_the_list_begins_each_line_with_a_name_and_says_what_it_shows(width: int
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(
-        ConfigError, match="no config 'figure_7_5' in the gallery; it has figure_7_4"
+        ConfigError, match="no config 'figure_7_5' in the gallery; it has activation_gains, "
     ):
         gallery_text("figure_7_5")
