@@ -111,6 +111,23 @@ def test_every_layer_of_every_network_has_unit_variance(activation: str) -> None
     assert not unit_everywhere(loose, 0.001)  # it stops within tolerance
 
 
+def test_layers_with_slopes_of_their_own_are_followed_by_these() -> None:
+    prelu = "{name: prelu, negative_slope: [0.9, -3, 0]}"
+    assert unit_everywhere(parsed("{scheme: lsuv, tolerance: 1e-9}", prelu), 1e-9)
+
+
+def test_a_network_past_float_range_keeps_its_weights_and_leaves_others_alone() -> None:
+    weights, stds = orthonormal()
+    x = sample_inputs(0, Draws(WIDTHS, 8, ()), range(4))
+    tanh = make_activation("tanh", {})
+    expected = unit_variance_factors(weights, stds, x, tanh, None, Lsuv())
+    x[2] *= 1e200  # whose square is infinite
+    found = unit_variance_factors(weights, stds, x, tanh, None, Lsuv())
+    others = [0, 1, 3]
+    assert found[0][2] == 1.0
+    assert all(np.array_equal(f[others], e[others]) for f, e in zip(found, expected, strict=True))
+
+
 def test_biases_take_more_than_one_attempt() -> None:
     init = "{scheme: lsuv, bias_variance: 0.3, bias: 2, tolerance: 0.001, attempts: "
     assert not unit_everywhere(parsed(init + "1}"), 0.001)
