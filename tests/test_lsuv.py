@@ -210,6 +210,17 @@ def test_theory_is_what_wide_networks_show(activation: str, output_dim: int) -> 
     assert abs(f.mean() - expected) < 5 * error + bias
 
 
+def test_theory_knows_the_slope_of_each_layer() -> None:
+    # A linear layer keeps independent inputs apart; ReLU gives them E[h h'] = 1/2π of E[h²] = 1/2.
+    prelu = "{name: prelu, negative_slope: [1, 1, 0]}"
+    (condition,) = parsed(activation=prelu).conditions
+    activation = make_activation("prelu", condition.activation_options)
+    common = (1 + 7 / math.pi) / 8 / 3
+    expected = (1 / 7, 1 / 12, 1 / 5, 1 / (9 / 2 * (1 - common)))
+    found = lsuv_variances(condition, activation)
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=0)
+
+
 def test_theory_has_none_where_biases_alone_exceed_unit_variance() -> None:
     (condition,) = parsed("{scheme: lsuv, bias_variance: 1.5}").conditions
     assert all(map(math.isnan, lsuv_variances(condition, make_activation("tanh", {}))))
