@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from heinit_sim.activations import Slope, make_activation
+from heinit_sim.activations import Activation, Slope, make_activation
 from heinit_sim.draws import Draws, keeps_weights
 from heinit_sim.histograms import GRIDS, counted
 from heinit_sim.initializers import Distribution
@@ -138,7 +138,7 @@ def _count_seconds(bins: Bins) -> float:
 
 
 @cache
-def _activation_seconds(name: str, options: tuple[tuple[str, Slope], ...]) -> float:
+def _activation_seconds(name: str | Activation, options: tuple[tuple[str, Slope], ...]) -> float:
     """Seconds per unit and input of a(f) and a'(f)."""
     activation = make_activation(name, dict(options))
     f = np.random.Generator(np.random.SFC64(0)).standard_normal((100, 100))

@@ -42,8 +42,9 @@ def fates(result: ConditionResult) -> list[Fate]:
     for of_h, of_f in zip(h, f, strict=True):
         if np.isnan(of_f).any():
             k = int(np.isnan(of_f).argmax())
-            grows = of_h[k] + math.log10(condition.weight_variances[k] * condition.widths[k]) > 0
-            found.setdefault("overflow" if grows else "underflow", []).append(k)
+            log10_q = of_h[k] + math.log10(condition.weight_variances[k] * condition.widths[k])
+            # Activations that are lost before their layer is are too large.
+            found.setdefault("underflow" if log10_q <= 0 else "overflow", []).append(k)
         elif np.isneginf(of_h[1:]).any():
             found.setdefault("dead", []).append(1 + int(np.isneginf(of_h[1:]).argmax()))
     common = sorted(found.items(), key=lambda item: -len(item[1]))

@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, Tag
 from heinit_sim import input_options
 from heinit_sim.gain_constants import GainWord, Nonlinearity
 from heinit_sim.initializers import SCHEMES, Mode
+from heinit_sim.records import Bins, FigureKind
 
 if TYPE_CHECKING:
     Scheme = str
@@ -45,12 +46,10 @@ DistributionName = Literal[
     "orthogonal",
 ]
 Quantity = Literal["variance", "second_moment", "std"]
-FigureKind = Literal["layers", "end", "slopes", "spread", "ridges"]
 DEFAULT_FIGURE: FigureKind = "layers"
 ONLY_FOR: dict[str, tuple[FigureKind, ...]] = {"decades": ("layers", "end"), "overlay": ("layers",)}
 """Key of the figure -> the kinds that heed it; the other keys go with every kind."""
 Draws = Literal["common", "independent"]
-Bins = Literal["decades", "std"]
 Word = Literal["vanishing", "stable", "exploding"]
 DEFAULT_ACTIVATION: ActivationName = "relu"
 DEFAULT_SLOPES: dict[str, float] = {"leaky_relu": 0.01, "prelu": 0.25}
@@ -195,6 +194,7 @@ Histograms = Annotated[
     Bins,
     described("Bins to count the numbers of every layer in", "null, decades or std"),
 ]
+Kind = Annotated[FigureKind, choice("Kind of figure", FigureKind)]
 Decade = Annotated[float, Field(ge=-1e6, le=1e6)]
 Decades = Annotated[
     list[Decade],

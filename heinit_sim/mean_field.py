@@ -154,6 +154,8 @@ def _layer(activation: Activation, ln_q: float) -> _Layer:
     if not abs(ln_q) < _LN_RANGE:
         return _Layer(math.nan, math.nan, math.nan)
     moments = layer_moments(activation, np.array(math.exp(ln_q)))
+    if not np.isfinite(moments).all():
+        return _Layer(math.nan, math.nan, math.nan)
     return _Layer(*(_log(float(m)) for m in (moments.second, moments.variance, moments.slope)))
 
 

@@ -139,6 +139,7 @@ def _iter_unscaled(
         f[lost] = 0.0
         if hidden:
             h = Scaled(activation.layer(k).value(f, layers[1]), h.exponent)
+            layers[1, ~(np.abs(h.mantissa).max(axis=(-1, -2)) < _LARGEST)] = np.nan
         layers[:, lost] = np.nan
         yield Scaled(layers, h.exponent[np.newaxis])
 

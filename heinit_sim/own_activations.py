@@ -40,7 +40,17 @@ def own_activation(
             f"derivative({z[n]:.4g}) is {slopes[n]:.6g}, but a has the slope {quotient[n]:.6g} "
             "there; give the derivative of a, and name its kinks"
         )
-    return plain(a, derivative, *kinks)
+    return plain(_quiet(a), _quiet(derivative), *kinks)
+
+
+def _quiet(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """The function without warnings where it leaves float range, which results tell themselves."""
+
+    def quiet(z: Array) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return function(z)
+
+    return quiet
 
 
 def with_activation(config: SweepConfig, activation: Activation) -> SweepConfig:

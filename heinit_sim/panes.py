@@ -9,6 +9,9 @@ from heinit_sim.frames import Name, Panel, label_size, lay_out, write_names
 from heinit_sim.records import Pass
 from heinit_sim.strokes import Line, draw_line, draw_predicted
 
+ERRORS = 2
+"""Standard errors that a band about a measured value reaches to either side."""
+
 
 def draw_panes(
     panels: Mapping[Pass, Panel],

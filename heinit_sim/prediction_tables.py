@@ -18,7 +18,7 @@ from heinit_sim.records import (
     SweepConfig,
     SweepPrediction,
 )
-from heinit_sim.tables import SYMBOLS, Row, power_text, slopes_text
+from heinit_sim.tables import Row, power_text, slopes_text, swept_table
 from heinit_sim.texts import swept_text
 from heinit_sim.verdict import predicted_slope
 
@@ -69,14 +69,8 @@ def prediction_rows(prediction: SweepPrediction) -> list[Row]:
 
 def to_prediction_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
     """The table of `prediction_rows`, 80 columns wide for one swept key."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    padding = (0, 1, 0, 0) if "init" in config.sweep else (0, 1)  # its values take room
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=padding, title_style="bold")
-    table.title = f"{config.name}: second moments predicted where each pass ends"
-    for path in config.sweep:
-        table.add_column(SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")
+    title = f"{config.name}: second moments predicted where each pass ends"
+    table = swept_table(config, title)
     table.add_column("pass", no_wrap=True)
     for header in ("mean", "median", "5 %", "95 %", "slope"):
         table.add_column(header, justify="right", no_wrap=True)

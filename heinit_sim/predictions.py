@@ -7,21 +7,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.activations import Slope, make_activation
-from heinit_sim.chain import predicted_quantiles
+from heinit_sim.chain import predicted_quantiles, sample_norms
 from heinit_sim.draws import prediction_rng
 from heinit_sim.input_laws import is_standard, norm_moments
+from heinit_sim.log_law import log_law
 from heinit_sim.mean_field import mean_field
 from heinit_sim.records import (
     PASS_OF,
     Condition,
     Inputs,
+    Pass,
     Prediction,
     Quantity,
     SweepConfig,
     SweepPrediction,
 )
 from heinit_sim.scale_law import scale_law
-from heinit_sim.theory import InputNorms, exact, log_norm_spread
+from heinit_sim.spread import variance_of_ln
+from heinit_sim.theory import InputNorms, exact, layer_spreads, log_norm_spread
 
 Array = NDArray[np.float64]
 Quantiles = dict[Quantity, Array]
@@ -33,6 +36,7 @@ ALONE = 40_000
 """Where the prediction is all that is asked for."""
 _DEEP = 50  # deeper networks get fewer samples, in proportion, but never fewer than these:
 _FEWEST = 50
+_ENOUGH = 1000  # for a variance over networks: its standard error is about 5 %
 
 
 def predict(conditions: Iterable[Condition], n_networks: int = BESIDE_A_RUN) -> list[Prediction]:
@@ -80,6 +84,29 @@ def homogeneous_slope(condition: Condition) -> Slope | None:
     if condition.bias_variances or condition.biases:
         return None
     return make_activation(condition.activation, condition.activation_options).negative_slope
+
+
+def predicted_variance_of_ln(prediction: Prediction, direction: Pass) -> Array:
+    """Variance over networks of ln ‖h_k‖² or ln ‖∂ℓ/∂h_k‖² for one input, (K+1,).
+
+    Forward exact for ReLU and linear networks, else to first order in 1/width; backward that of
+    sampled networks. NaN where it is not known.
+    """
+    condition, slope = prediction.condition, homogeneous_slope(prediction.condition)
+    unknown = np.full(condition.depth + 1, np.nan)
+    if slope is None or prediction.log_norm_spread is None:
+        return unknown
+    if direction == "forward":
+        known = log_law(condition, slope)[1]
+        second, fourth = norm_moments(condition.inputs, condition.widths[0])
+        of_inputs = fourth / second**2 - 1 if second > 0 else np.nan
+        first_order = np.cumsum([of_inputs, *layer_spreads(condition, slope)])
+        return known if np.isfinite(known).all() else first_order
+    n_networks = n_sampled(condition, BESIDE_A_RUN)
+    if condition.target != 0.0 or n_networks < _ENOUGH:
+        return unknown
+    norms = sample_norms(condition, slope, n_networks, prediction_rng())
+    return variance_of_ln(norms["grad_activation"])[0]
 
 
 def _norms(condition: Condition) -> InputNorms | None:

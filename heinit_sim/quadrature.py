@@ -68,18 +68,22 @@ def average(g: Callable[[Array], Array], q: Array, kinks: tuple[float, ...] = ()
 
 
 def layer_moments(activation: Activation, q: Array) -> LayerMoments:
-    """What mean field needs of an activation at the pre-activation variances q."""
+    """What mean field needs of an activation at the pre-activation variances q.
+
+    Not finite where a or its square is past float range.
+    """
     flat = wrapped(activation, np.atleast_1d(np.asarray(q, float)).ravel())
     z, weights = _nodes(np.sqrt(flat), activation.kinks)
     f = np.sqrt(flat)[:, np.newaxis] * z
     a = activation.value(f, np.empty_like(f))
-    mean = np.vecdot(weights, a)
-    moments = (
-        mean,
-        np.vecdot(weights, a**2),
-        np.vecdot(weights, (a - mean[:, np.newaxis]) ** 2),
-        np.vecdot(weights, np.asarray(activation.derivative(f), float) ** 2),
-    )
+    with np.errstate(over="ignore", invalid="ignore"):  # of one's own, which may grow fast
+        mean = np.vecdot(weights, a)
+        moments = (
+            mean,
+            np.vecdot(weights, a**2),
+            np.vecdot(weights, (a - mean[:, np.newaxis]) ** 2),
+            np.vecdot(weights, np.asarray(activation.derivative(f), float) ** 2),
+        )
     return LayerMoments(*(moment.reshape(np.shape(q)) for moment in moments))
 
 
@@ -111,9 +115,10 @@ def even_moments(activation: Activation, q: Array) -> tuple[Array, Array, Array]
     for some in np.array_split(q, -(-len(q) // _TOGETHER) or 1):
         z, weights = _nodes(np.sqrt(some), activation.kinks)
         f = np.sqrt(some)[:, np.newaxis] * z
-        a2 = activation.value(f, np.empty_like(f)) ** 2
-        second = np.vecdot(weights, a2)
-        a2 /= second[:, np.newaxis]  # whose powers stay within range
-        moments.append([second, np.vecdot(weights, a2**2), np.vecdot(weights, a2**3)])
+        a = activation.value(f, np.empty_like(f))
+        with np.errstate(over="ignore", invalid="ignore"):  # as in `layer_moments`
+            second = np.vecdot(weights, a**2)
+            a2 = a**2 / second[:, np.newaxis]  # whose powers stay within range
+            moments.append([second, np.vecdot(weights, a2**2), np.vecdot(weights, a2**3)])
     second, fourth, sixth = np.concatenate(moments, axis=1)
     return second, fourth, sixth

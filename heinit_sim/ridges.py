@@ -2,20 +2,17 @@
 
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from numpy.typing import NDArray
 
 from heinit_sim.curves import label_of
 from heinit_sim.densities import Ridge, evenly, fitted_range, height_unit, ridge_of
 from heinit_sim.frames import BOTTOM, HEIGHT, OUTER, SIDES, TITLES, TOP, WIDTH, write_caption
 from heinit_sim.records import Bins, Pass, Quantity, SweepResult
 from heinit_sim.scales import decade_scale, text_width
-
-Array = NDArray[np.float64]
+from heinit_sim.strokes import Paint, paints
 
 QUANTITIES: dict[Pass, Quantity] = {"forward": "activation", "backward": "grad_preactivation"}
 MOST_LAYERS, MOST_CONDITIONS = 12, 8  # more are not told apart
@@ -47,7 +44,7 @@ def draw_ridges(result: SweepResult) -> Figure:
     assert bins is not None  # the config was checked
     shown = evenly(0, len(result.conditions) - 1, MOST_CONDITIONS)
     conditions = [result.conditions[i] for i in shown]
-    colors = matplotlib.colormaps["plasma"](np.linspace(0.1, 0.82, len(conditions)))
+    colors = paints(len(conditions))
     depth = max(of.condition.depth for of in conditions)
     figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72))
     notes, reach = [], 0.0
@@ -105,7 +102,9 @@ def _panel(
     return ax
 
 
-def _draw(ax: Axes, ridges: list[Ridge], layers: list[int], unit: float, colors: Array) -> float:
+def _draw(
+    ax: Axes, ridges: list[Ridge], layers: list[int], unit: float, colors: list[Paint]
+) -> float:
     """Draw the ridges, the deeper in front; return how high they reach."""
     low, high = ax.get_xlim()
     reach = LEAST
@@ -121,23 +120,27 @@ def _draw(ax: Axes, ridges: list[Ridge], layers: list[int], unit: float, colors:
         for _, x, top in outlines:  # what is behind fades
             ax.fill_between(x, -row, top, color="white", alpha=0.6, linewidth=0, zorder=2 + row)
         for of, x, top in outlines:
-            style: dict[str, Any] = {"color": colors[of], "zorder": 2 + row}
-            ax.fill_between(x, -row, top, alpha=_fill(colors), linewidth=0, **style)
+            style: dict[str, Any] = {"color": colors[of].color, "zorder": 2 + row}
+            ax.fill_between(x, -row, top, alpha=_fill(len(colors)), linewidth=0, **style)
             ax.plot(x, top, linewidth=1.3, label=f"ridge {of} {layer}", **style)
     return reach
 
 
-def _fill(colors: Array) -> float:
+def _fill(n_conditions: int) -> float:
     """Return how opaque the ridges of so many conditions are."""
-    return min(0.45, 0.9 / len(colors))
+    return min(0.45, 0.9 / n_conditions)
 
 
-def _draw_labels(figure: Figure, labels: list[str], colors: Array) -> None:
+def _draw_labels(figure: Figure, labels: list[str], colors: list[Paint]) -> None:
     """Name the conditions in a row above the panels, each in its own colour."""
     widths = sum(map(text_width, labels)) + SWATCH * len(labels)
     size = min(LABEL_SIZE, LABELS_WIDTH / widths)
+    fills: list[dict[str, Any]] = [
+        {"facecolor": (*paint.color[:3], _fill(len(colors))), "edgecolor": paint.color}
+        for paint in colors
+    ]
     figure.legend(
-        [Patch(facecolor=(*color[:3], _fill(colors)), edgecolor=color) for color in colors],
+        [Patch(**fill) for fill in fills],
         labels,
         loc="center",
         bbox_to_anchor=(0.5, 1 - (TOP - 0.05 * (HEIGHT - TOP - BOTTOM) - 8) / HEIGHT),
@@ -145,7 +148,7 @@ def _draw_labels(figure: Figure, labels: list[str], colors: Array) -> None:
         frameon=False,
         borderpad=0,
         fontsize=size,
-        labelcolor=[color * (0.6, 0.6, 0.6, 1.0) for color in colors],
+        labelcolor=[paint.ink for paint in colors],
         handlelength=0.9,
         handletextpad=0.4,
         columnspacing=1.4,

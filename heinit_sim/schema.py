@@ -135,9 +135,7 @@ class Record(Section):
 class Figure(Section):
     """What the figure shows."""
 
-    kind: Annotated[
-        kinds.FigureKind, kinds.choice("Against what it is drawn", kinds.FigureKind)
-    ] = kinds.DEFAULT_FIGURE
+    kind: kinds.Kind = kinds.DEFAULT_FIGURE
     quantity: Annotated[kinds.Quantity, kinds.choice("What is drawn", kinds.Quantity)] = "variance"
     decades: kinds.Decades | None = kinds.or_null(kinds.Decades)
     overlay: kinds.Overlay | None = kinds.or_null(kinds.Overlay)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from heinit_sim.curves import QUANTITIES, SYMBOLS, WORDS
 from heinit_sim.frames import Panel, write_caption
-from heinit_sim.panes import draw_panes
+from heinit_sim.panes import ERRORS, draw_panes
 from heinit_sim.records import ConditionResult, Pass, Prediction, SweepPrediction, SweepResult
 from heinit_sim.scales import fitted_limits, plain_scale
 from heinit_sim.series import Series, series_of, swept_axis
@@ -17,7 +17,6 @@ from heinit_sim.verdict import predicted_slope, trend
 
 Array = NDArray[np.float64]
 
-ERRORS = 2  # standard errors that a band reaches to either side
 LEAST = 0.02  # decades per layer: the shortest axis
 LEVEL: dict[str, Any] = {"color": "0.55", "linewidth": 0.8, "zorder": 1.5}
 STABLE: dict[str, Any] = {"color": "0.92", "linewidth": 0, "zorder": 0.5}

@@ -46,6 +46,27 @@ def spread(log10_values: Array) -> Spread:
     return Spread(log10_mean, error, median, p05, p95)
 
 
+def variance_of_ln(log10_values: Array) -> tuple[Array, Array]:
+    """Unbiased variance over networks of ln s, and its standard error.
+
+    Args:
+        log10_values: log10 s, (n_networks, K+1); networks with s = 0 are left out.
+
+    Returns:
+        Two arrays (K+1,); NaN where fewer than two networks are left.
+
+    Source: Var S² = (μ₄ − σ⁴ (n−3)/(n−1))/n for n independent values of any law.
+    """
+    alive = np.isfinite(log10_values)
+    n = alive.sum(axis=0).astype(float)
+    n[n < 2] = np.nan
+    ln = np.where(alive, log10_values, 0.0) * LN10
+    deviation = np.where(alive, ln - ln.sum(axis=0) / n, 0.0)
+    variance = (deviation**2).sum(axis=0) / (n - 1)
+    fourth = (deviation**4).sum(axis=0) / n
+    return variance, np.sqrt((fourth - variance**2 * (n - 3) / (n - 1)) / n)
+
+
 def _quantile(log10_values: Array, q: float) -> Array:
     """Linear-interpolation quantile over axis 0; -inf as soon as its lower neighbour is."""
     lower = np.quantile(log10_values, q, axis=0, method="lower")

@@ -127,6 +127,8 @@ def _forward(
     yield Steps("preactivation", statistic, layers, ratio, *cumulants)
 
     ln_q, dead, n = ln_q[:, :-1], dead[:, :-1], n[:-1]
+    if may_be_lost:  # a[f] may be past float range where f is not
+        dead = dead | np.isnan(ln["activation"][:, 1:])
     if activation.negative_slope is not None and not condition.biases:
         alpha = np.array(activation.negative_slope)
         p2, p4, p6 = ((1 + alpha**power) / 2 for power in (2, 4, 6))
@@ -135,7 +137,8 @@ def _forward(
     elif statistic == INPUT_0:
         q = np.exp(np.clip(np.where(dead, 0.0, ln_q), -_LN_RANGE, _LN_RANGE))
         second, fourth, sixth = _even_moments(activation, q, condition.biases)
-        dead = dead | (second == 0)  # all units are off: no number is left of the average
+        # All units are off, or a² is past float range: no number is left of the average.
+        dead = dead | (second == 0) | ~np.isfinite(second)
         ln_second = np.log(np.where(dead, 1.0, second))
     else:
         return  # E[a²] of an average over inputs is not that at the average q
@@ -152,7 +155,7 @@ def _even_moments(activation: Activation, q: Array, biases: tuple[float, ...]) -
     layers = [about(activation.layer(k), mean) for k, mean in enumerate(biases[:-1])]
     with np.errstate(divide="ignore", invalid="ignore"):  # of units that are all off
         moments = [even_moments(layer, q[:, k]) for k, layer in enumerate(layers)]
-    return np.nan_to_num(np.stack(moments, axis=-1), nan=1.0)
+    return np.nan_to_num(np.stack(moments, axis=-1), nan=1.0, posinf=np.inf)
 
 
 def _backward(condition: Condition, ln: Mapping[Quantity, Array], alpha: Array) -> Iterator[Steps]:

@@ -112,20 +112,13 @@ def to_summary_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
         config: The run's config.
         rows: Its `summary_rows`, or the same read back from `summary.csv`.
     """
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     depths = {c.depth for c in config.conditions}
     last = f"h_{depths.pop()}" if len(depths) == 1 else "h_K"
     # A grid, long names or a verdict of two words need the room.
     texts = [*(swept_text(row[path]) for path in config.sweep for row in rows)]
     short = len(config.sweep) < 2 and max(map(len, texts), default=0) <= _SHORT
     theory = short and all("/" not in row["verdict"] for row in rows)
-    padding = (0, 1, 0, 0) if "init" in config.sweep else (0, 1)  # its values take room
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=padding, title_style="bold")
-    table.title = _title(config)
-    for path in config.sweep:
-        table.add_column(SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")
+    table = swept_table(config, _title(config))
     for header in ("Var h_1", f"Var {last}"):
         table.add_column(header, justify="right", no_wrap=True)
     for direction in _PASSES:
@@ -142,6 +135,18 @@ def to_summary_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
             style=_STYLES.get(str(row["verdict"])),
         )
     table.caption = "Medians over networks; forward, backward: decades per layer"
+    return table
+
+
+def swept_table(config: SweepConfig, title: str) -> "Table":
+    """A table without rows, with a column for each swept key."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    padding = (0, 1, 0, 0) if "init" in config.sweep else (0, 1)  # its values take room
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=padding, title_style="bold", title=title)
+    for path in config.sweep:
+        table.add_column(SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")
     return table
 
 

@@ -66,7 +66,8 @@ def probe_condition(condition: Condition) -> Condition:
             allowed = f"σ²_Ω times a fan must lie between 1e-{_DECADES} and 1e{_DECADES}"
             raise ConfigError([f"verify: init: σ²_Ω = {variance:g} is out of range, {allowed}"])
     probe = replace(condition, widths=widths, weight_variances=variances)
-    return replace(probe, weight_distributions=(), bias_variances=(), lsuv=None)  # as they draw
+    plain = replace(probe, weight_distributions=(), lsuv=None)  # as identities draw their weights
+    return replace(plain, bias_variances=(), biases=())
 
 
 def verify(

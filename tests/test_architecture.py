@@ -15,8 +15,8 @@ RANKS = [
     {"errors", "scalars", "normal", "initializers", "gain_constants", "scaled", "tails"}
     | {"input_options", "texts"},
     {"activations"},
-    {"records", "documents", "kinds", "gallery", "placement", "weight_laws"},
-    {"data_sets"},
+    {"records", "documents", "gallery", "placement", "weight_laws"},
+    {"data_sets", "kinds"},
     {"input_laws", "input_facts"},
     {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
     | {"theory", "log_law", "spread", "fates", "identities", "own_activations"}

@@ -61,6 +61,14 @@ def test_averages_about_a_mean_are_those_of_a_sum_on_a_fine_grid(
     assert abs(float(turned) - first) > 1e-3  # a wrong sign is seen
 
 
+@pytest.mark.parametrize("q", [0.3, 30.0, 1e4, 1e12])
+def test_a_sine_about_a_mean_stays_periodic(q: float) -> None:
+    found = layer_moments(about(make_activation("sin", {}), 0.7), np.array(q))
+    swing = 0.5 * math.cos(1.4) * math.exp(-2 * q)  # of E[sin² f], f ~ N(0.7, q)
+    np.testing.assert_allclose(found.second, 0.5 - swing, rtol=1e-13, atol=0)
+    np.testing.assert_allclose(found.slope, 0.5 + swing, rtol=1e-13, atol=0)
+
+
 def test_no_mean_is_the_activation_itself() -> None:
     tanh = make_activation("tanh", {})
     assert about(tanh, 0.0) is tanh

@@ -199,6 +199,14 @@ def test_normalised_examples_have_mean_zero_and_std_one(tmp_path: Path, axis: in
         np.testing.assert_allclose(found[:, :2].std(axis=0), 1.0, rtol=1e-15, atol=0)
 
 
+def test_a_component_that_never_varies_becomes_zero_though_its_mean_is_rounded(
+    tmp_path: Path,
+) -> None:
+    rows = np.array([[0.1, 1.0], [0.1, 2.0], [0.1, 4.0]])
+    assert rows[:, 0].mean() != 0.1
+    assert (data_sets.normalised(of_rows(tmp_path, rows, "per_component"))[:, 0] == 0).all()
+
+
 def test_statistics_are_those_of_the_whole_data_set(tmp_path: Path) -> None:
     columns = ROWS.T.tolist()
     mean, std = data_sets.statistics(of_rows(tmp_path, ROWS, "per_component"))

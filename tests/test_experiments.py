@@ -19,9 +19,9 @@ from heinit_sim.expectations import check_expectations
 from heinit_sim.fates import fates
 from heinit_sim.gallery import gallery
 from heinit_sim.log_law import log_law
-from heinit_sim.log_spreads import variance_of_ln
 from heinit_sim.quadrature import layer_moments
 from heinit_sim.records import ConditionResult, Measure, SweepConfig, SweepResult
+from heinit_sim.spread import variance_of_ln
 from heinit_sim.sweep import run_sweep
 from heinit_sim.verdict import trend
 

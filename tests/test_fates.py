@@ -7,7 +7,7 @@ import pytest
 
 from heinit_sim.checks import check
 from heinit_sim.fates import Fate, fates
-from heinit_sim.records import Condition, ConditionResult, SweepConfig, SweepResult
+from heinit_sim.records import Condition, ConditionResult, Measure, SweepConfig, SweepResult
 from heinit_sim.sweep import run_sweep
 from heinit_sim.tables import layer_rows, summary_rows, to_csv
 
@@ -70,3 +70,28 @@ def test_dead_layers_are_told_from_lost_ones() -> None:
     assert fate == Fate("dead", first, fate.n_networks, 40)
     assert fate.n_networks == np.count_nonzero(dead.any(axis=1)) > 0
     assert fate.text == f"dead from layer {fate.first} or later in {fate.n_networks} of 40 networks"
+
+
+@pytest.mark.parametrize(("variance", "word"), [(1e305, "overflow"), (1e-305, "underflow")])
+def test_weights_beyond_float_range_say_which_way_though_activations_are_bounded(
+    variance: float, word: str
+) -> None:
+    result = only(simulate(Condition(0, {}, (30, 30, 30, 1), "tanh", {}, (variance,) * 3, 3, 0.0)))
+    assert [fate.text for fate in fates(result)] == [
+        f"{word} at layer 0 or later in 6 of 6 networks"
+    ]
+
+
+def test_the_commonest_fate_comes_first() -> None:
+    result = only(simulate(Condition(0, {}, (5, 5, 5, 1), "tanh", {}, (1.0,) * 3, 3, 0.0)))
+    measures: tuple[Measure, ...] = (
+        ("activation", "second_moment"),
+        ("preactivation", "second_moment"),
+    )
+    h, f = (result.networks[measure].copy() for measure in measures)
+    one = replace(result, networks=dict(zip(measures, (h, f), strict=True)))
+    h[0, 2:] = f[0, 1:] = np.nan
+    h[1:4, 1:] = f[1:4, 1:] = -np.inf
+    assert [(fate.word, fate.n_networks) for fate in fates(one)] == [("dead", 3), ("overflow", 1)]
+    h[1:3], f[1:3] = h[0], f[0]
+    assert [(fate.word, fate.n_networks) for fate in fates(one)] == [("overflow", 3), ("dead", 1)]

@@ -40,6 +40,14 @@ def test_a_list_has_one_entry_for_each_layer() -> None:
     assert condition.bias_variances == (0.0, 2.0, 0.0)
 
 
+def test_layers_of_equal_fans_have_entries_of_their_own() -> None:
+    init = "init: [{variance: 3}, {variance: 2}, {scheme: lecun_uniform}]"
+    text = f"name: a\nnetwork: {{depth: 2, width: 4, input_dim: 4, output_dim: 4}}\n{init}\n"
+    (condition,) = parse_config(text).conditions
+    assert condition.weight_variances == (3.0, 2.0, 0.25)
+    assert condition.weight_distributions == ("normal", "normal", "uniform")
+
+
 def test_a_list_of_equal_entries_is_the_entry_itself() -> None:
     one = parsed("init: {scheme: he_normal, bias_variance: 0.1}")
     many = parsed(f"init: [{', '.join(['{scheme: he_normal, bias_variance: 0.1}'] * 3)}]")

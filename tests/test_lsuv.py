@@ -111,6 +111,23 @@ def test_every_layer_of_every_network_has_unit_variance(activation: str) -> None
     assert not unit_everywhere(loose, 0.001)  # it stops within tolerance
 
 
+def test_layers_with_slopes_of_their_own_are_followed_by_these() -> None:
+    prelu = "{name: prelu, negative_slope: [0.9, -3, 0]}"
+    assert unit_everywhere(parsed("{scheme: lsuv, tolerance: 1e-9}", prelu), 1e-9)
+
+
+def test_a_network_past_float_range_keeps_its_weights_and_leaves_others_alone() -> None:
+    weights, stds = orthonormal()
+    x = sample_inputs(0, Draws(WIDTHS, 8, ()), range(4))
+    tanh = make_activation("tanh", {})
+    expected = unit_variance_factors(weights, stds, x, tanh, None, Lsuv())
+    x[2] *= 1e200  # whose square is infinite
+    found = unit_variance_factors(weights, stds, x, tanh, None, Lsuv())
+    others = [0, 1, 3]
+    assert found[0][2] == 1.0
+    assert all(np.array_equal(f[others], e[others]) for f, e in zip(found, expected, strict=True))
+
+
 def test_biases_take_more_than_one_attempt() -> None:
     init = "{scheme: lsuv, bias_variance: 0.3, bias: 2, tolerance: 0.001, attempts: "
     assert not unit_everywhere(parsed(init + "1}"), 0.001)
@@ -191,6 +208,17 @@ def test_theory_is_what_wide_networks_show(activation: str, output_dim: int) -> 
     expected = 10 ** one.mean_field["preactivation", "second_moment"][-1]
     bias = 0.04 * expected  # E[1/Var] is not 1/E[Var]: 2/(n − 1) of 100 inputs, twice
     assert abs(f.mean() - expected) < 5 * error + bias
+
+
+def test_theory_knows_the_slope_of_each_layer() -> None:
+    # A linear layer keeps independent inputs apart; ReLU gives them E[h h'] = 1/2π of E[h²] = 1/2.
+    prelu = "{name: prelu, negative_slope: [1, 1, 0]}"
+    (condition,) = parsed(activation=prelu).conditions
+    activation = make_activation("prelu", condition.activation_options)
+    common = (1 + 7 / math.pi) / 8 / 3
+    expected = (1 / 7, 1 / 12, 1 / 5, 1 / (9 / 2 * (1 - common)))
+    found = lsuv_variances(condition, activation)
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=0)
 
 
 def test_theory_has_none_where_biases_alone_exceed_unit_variance() -> None:

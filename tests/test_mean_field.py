@@ -134,3 +134,10 @@ def test_wide_networks_with_biases_agree_with_the_recursion(name: str) -> None:
 def test_twins_with_the_wrong_activation_or_a_variance_ten_percent_off_are_found() -> None:
     assert np.abs(z_scores("gelu", "silu")).max() > BOUND
     assert np.abs(z_scores("tanh", "tanh", 0.0055)).max() > BOUND
+
+
+def test_layers_at_the_same_variance_keep_slopes_of_their_own() -> None:
+    options = {"negative_slope": (1.0, 0.0)}
+    of = replace(condition((4, 4, 4, 1), 0.25, "prelu"), activation_options=options)
+    found = mean_field(of, make_activation("prelu", options))["activation", "second_moment"]
+    np.testing.assert_allclose(10**found, [1.0, 1.0, 0.5], rtol=1e-14, atol=0)

@@ -14,6 +14,7 @@ from heinit_sim import (
     with_activation,
     write_run,
 )
+from heinit_sim.fates import fates
 from heinit_sim.records import MEASURES
 
 Array = np.ndarray
@@ -57,6 +58,20 @@ def test_an_activation_of_ones_own_has_theory_and_is_checked() -> None:
         assert abs(found - np.log10(second)) < 1e-10
         q = 40 * 0.05 * second
     assert all(finding.held for finding in check(run_sweep(config)))
+
+
+def test_networks_of_it_that_leave_float_range_are_not_carried_on() -> None:
+    network = "network: {depth: 12, width: 40, input_dim: 30}"
+    text = f"name: a\n{network}\ninit: {{variance: 1}}\ntrials: 40\n"
+    config = parse_config(text)
+    for a, slope in ((squared, lambda z: 2 * np.maximum(z, 0.0)), (np.exp, np.exp)):
+        result = run_sweep(with_activation(config, own_activation(a, slope, kinks=(0.0,))))
+        one = result.conditions[0]
+        (fate,) = fates(one)  # and no warning is given
+        assert (fate.word, fate.n_networks) == ("overflow", 40)
+        assert not any(np.isposinf(one.networks[m]).any() for m in MEASURES)
+        assert not any(np.isposinf(theory).any() for theory in one.theory.values())
+        assert all(finding.held for finding in check(result))
 
 
 def test_a_derivative_that_is_not_one_is_found() -> None:

@@ -19,7 +19,7 @@ from heinit_sim.config import parse_config
 from heinit_sim.densities import CUT, TAIL, evenly, ridge_of
 from heinit_sim.exports import write_figure
 from heinit_sim.frames import saving
-from heinit_sim.records import Bins, Quantity, SweepResult
+from heinit_sim.records import Bins, Histogram, Quantity, SweepResult
 from heinit_sim.ridges import FAINT, OVERLAP, draw_ridges
 from heinit_sim.sweep import run_sweep
 
@@ -122,6 +122,19 @@ def test_the_axis_holds_all_but_the_tails() -> None:
                 assert of.counts[layer][beyond].sum() <= 2 * TAIL * of.counts[layer].sum()
             if bins == "std":
                 assert left == -right
+
+
+@pytest.mark.parametrize(
+    ("below", "above", "ends"), [(0, 0, (0, 1)), (5, 0, (-2, 1)), (0, 5, (0, 2))]
+)
+def test_numbers_beyond_the_bins_are_tails_too(
+    below: int, above: int, ends: tuple[float, float]
+) -> None:
+    counts = np.array([[0, 0, 10, 0]])
+    beyond = np.array([[below], [above], [0]])
+    histogram = Histogram(np.linspace(-2, 2, 5), counts, *beyond)
+    result = replace(simulate(depth=1).conditions[0], histograms={"activation": histogram})
+    assert ridge_of(result, 0, "activation", 0).ends == ends
 
 
 def test_a_deep_network_shows_twelve_layers_with_the_first_and_the_last() -> None:
