@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from heinit_sim.chain import sample_norms
-from heinit_sim.curves import MAX_LAYERS, QUANTITIES, SYMBOLS, WORDS, label_of
+from heinit_sim.curves import MAX_LAYERS, QUANTITIES, SYMBOLS, WORDS, labels_of
 from heinit_sim.draws import prediction_rng
 from heinit_sim.frames import Panel, write_caption
 from heinit_sim.input_laws import norm_moments
@@ -43,11 +43,12 @@ def draw_log_spreads(result: SweepResult | SweepPrediction) -> Figure:
     config = result.config
     depth = max(condition.depth for condition in config.conditions)
     colors = paints(len(result.conditions))
+    labels = labels_of([one.condition for one in result.conditions])
     lines, panels = {}, {}
     for direction in QUANTITIES:
         lines[direction] = [
-            _line(one, paint, direction, config.figure.quantity)
-            for one, paint in zip(result.conditions, colors, strict=True)
+            _line(one, label, paint, direction, config.figure.quantity)
+            for one, label, paint in zip(result.conditions, labels, colors, strict=True)
         ]
         drawn = [values for line in lines[direction] for values in line.drawn]
         y = plain_scale(fitted_limits([np.zeros(1), *drawn], LEAST))
@@ -102,7 +103,7 @@ def predicted_variance_of_ln(prediction: Prediction, direction: Pass) -> Array:
     return variance_of_ln(norms["grad_activation"])[0]
 
 
-def _line(one: Prediction, paint: Paint, direction: Pass, shown: str) -> Line:
+def _line(one: Prediction, label: str, paint: Paint, direction: Pass, shown: str) -> Line:
     condition = one.condition
     factor = 0.25 if shown == "std" else 1.0  # ln of a root is half of ln
     theory = factor * predicted_variance_of_ln(one, direction)
@@ -114,7 +115,7 @@ def _line(one: Prediction, paint: Paint, direction: Pass, shown: str) -> Line:
     low, high = middle - ERRORS * error, middle + ERRORS * error
     at = np.linspace(0, condition.depth, min(condition.depth, MAX_LAYERS) + 1).round().astype(int)
     seen = (middle[at], low[at], high[at], theory[at])
-    return Line(condition.index, label_of(condition), paint, at.astype(float), *seen)
+    return Line(condition.index, label, paint, at.astype(float), *seen)
 
 
 def _caption(result: SweepResult | SweepPrediction, lines: list[Line]) -> str:
