@@ -112,6 +112,8 @@ def _line(one: Prediction, label: str, paint: Paint, direction: Pass, shown: str
         statistic: Statistic = "second_moment" if shown == "second_moment" else "variance"
         log10 = one.networks[QUANTITIES[direction], statistic]
         middle, error = (factor * values for values in variance_of_ln(log10))
+    if not np.isfinite(middle).any():  # dead networks have no ln, curved activations no theory
+        label += " (undefined)" if isinstance(one, ConditionResult) else " (unknown)"
     low, high = middle - ERRORS * error, middle + ERRORS * error
     at = np.linspace(0, condition.depth, min(condition.depth, MAX_LAYERS) + 1).round().astype(int)
     seen = (middle[at], low[at], high[at], theory[at])
