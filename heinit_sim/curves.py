@@ -1,6 +1,7 @@
 """What the figures show, before anything is drawn: curves, what they are called."""
 
 import csv
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -18,7 +19,7 @@ from heinit_sim.records import (
     SweepPrediction,
     SweepResult,
 )
-from heinit_sim.scales import value_text
+from heinit_sim.scales import value_text, value_texts
 from heinit_sim.spread import Spread, spread
 from heinit_sim.strokes import Line, Paint, paints
 
@@ -61,7 +62,10 @@ def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Cu
     statistic: Statistic = "second_moment" if shown == "second_moment" else "variance"
     measure, factor = (QUANTITIES[direction], statistic), 0.5 if shown == "std" else 1.0
     curves = []
-    for one, paint in zip(result.conditions, paints(len(result.conditions)), strict=True):
+    labels = labels_of([one.condition for one in result.conditions])
+    for one, label, paint in zip(
+        result.conditions, labels, paints(len(result.conditions)), strict=True
+    ):
         depth = one.condition.depth
         layers = np.linspace(0, depth, min(depth, MAX_LAYERS) + 1).round().astype(np.int64)
         exact = one.theory_kind == "exact" and bool(np.isfinite(one.theory[measure]).all())
@@ -74,7 +78,6 @@ def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Cu
         else:
             low, median, high = [theory] * 3 if predicted is None else predicted
             seen, predicted = Spread(theory, np.zeros_like(theory), median, low, high), None
-        label = label_of(one.condition)
         if not np.isfinite(seen.median).any():
             label += " (all zero)" if np.isneginf(seen.median).any() else " (out of range)"
         known = (exact, typical, predicted)
@@ -123,12 +126,32 @@ def caption_of(
     return f"Thick: {thick}. Thin: theory ({thin}).{dotted}"
 
 
+def labels_of(conditions: Sequence[Condition]) -> list[str]:
+    """Return what sets each of the conditions apart, e.g. "width = 200"."""
+    swept = [condition.swept or _init_of(condition) for condition in conditions]
+    texts: list[dict[str, str]] = [{} for _ in swept]
+    for path in dict.fromkeys(path for values in swept for path in values):
+        having = [n for n, values in enumerate(swept) if path in values]
+        for n, text in zip(having, value_texts([swept[n][path] for n in having]), strict=True):
+            texts[n][path] = text
+    return [_label(values, of) for values, of in zip(swept, texts, strict=True)]
+
+
 def label_of(condition: Condition) -> str:
-    """Return what sets a condition apart, e.g. "width = 200"."""
-    low, high = (value_text(pick(condition.weight_variances)) for pick in (min, max))
-    swept = condition.swept or {"init.variance": low if low == high else f"{low}–{high}"}
-    if condition.lsuv and not condition.swept:
-        swept = {"init.scheme": "lsuv"}
+    """Return what sets a condition apart where there are no others to be told from."""
+    return labels_of([condition])[0]
+
+
+def _init_of(condition: Condition) -> Mapping[str, object]:
+    """What to say of a condition where nothing is swept."""
+    if condition.lsuv:
+        return {"init.scheme": "lsuv"}
+    low, high = (f"{pick(condition.weight_variances):.4g}" for pick in (min, max))
+    low, high = (value_text(float(text)) for text in (low, high))
+    return {"init.variance": low if low == high else f"{low}–{high}"}
+
+
+def _label(swept: Mapping[str, object], texts: Mapping[str, str]) -> str:
     equals = " = " if len(swept) == 1 else "="
     parts = []
     for path, value in swept.items():
@@ -136,7 +159,7 @@ def label_of(condition: Condition) -> str:
         name = r"$\sigma^2_\Omega$" if path == "init.variance" else name
         # Between others, a word like "relu" says itself what it is.
         bare = path == "init" or (len(swept) > 1 and not isinstance(value, int | float))
-        parts.append(value_text(value) if bare else name + equals + value_text(value))
+        parts.append(texts[path] if bare else name + equals + texts[path])
     return ", ".join(parts)
 
 

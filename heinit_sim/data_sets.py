@@ -20,6 +20,7 @@ Array = NDArray[np.float64]
 
 # Fourth powers of norms stay within float range.
 _LARGEST = 1e60
+_SMALLEST = 1e-60
 _FORMS = "must be a .npy file of shape (examples, components) or a .csv file"
 
 
@@ -152,6 +153,10 @@ def _table(path: str, data: bytes) -> Array:
         row, column = (int(place[0]) for place in np.nonzero(beyond))
         given = f"{rows[row, column]:g} in example {row + 1}, component {column + 1}"
         raise DataError(f"not finite or too large ({given}), must be at most {_LARGEST:g} in size")
+    largest = float(np.abs(rows).max())
+    if 0 < largest < _SMALLEST:
+        given = f"{largest:g} is the largest"
+        raise DataError(f"too small ({given}), must have {_SMALLEST:g} or more in size, or zeros")
     return rows
 
 
@@ -183,7 +188,8 @@ def _from_csv(data: bytes) -> Array:
         wrong = [cell for cell in cells if isinstance(cell, str)]
         if wrong:
             given = f"{wrong[0][:40]!r} in line {line}"
-            raise DataError(f"not a number ({given}), must be numbers only, below one header line")
+            must = "must be numbers with commas between, below one header line"
+            raise DataError(f"not a number ({given}), {must}")
     return np.array([cells for _, cells in rows], float, ndmin=2)
 
 

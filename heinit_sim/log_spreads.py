@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from heinit_sim.curves import MAX_LAYERS, QUANTITIES, SYMBOLS, WORDS, label_of
+from heinit_sim.curves import MAX_LAYERS, QUANTITIES, SYMBOLS, WORDS, labels_of
 from heinit_sim.frames import Panel, write_caption
 from heinit_sim.panes import ERRORS, draw_panes
 from heinit_sim.predictions import predicted_variance_of_ln
@@ -32,11 +32,12 @@ def draw_log_spreads(result: SweepResult | SweepPrediction) -> Figure:
     config = result.config
     depth = max(condition.depth for condition in config.conditions)
     colors = paints(len(result.conditions))
+    labels = labels_of([one.condition for one in result.conditions])
     lines, panels = {}, {}
     for direction in QUANTITIES:
         lines[direction] = [
-            _line(one, paint, direction, config.figure.quantity)
-            for one, paint in zip(result.conditions, colors, strict=True)
+            _line(one, label, paint, direction, config.figure.quantity)
+            for one, label, paint in zip(result.conditions, labels, colors, strict=True)
         ]
         drawn = [values for line in lines[direction] for values in line.drawn]
         y = plain_scale(fitted_limits([np.zeros(1), *drawn], LEAST))
@@ -47,7 +48,7 @@ def draw_log_spreads(result: SweepResult | SweepPrediction) -> Figure:
     return figure
 
 
-def _line(one: Prediction, paint: Paint, direction: Pass, shown: str) -> Line:
+def _line(one: Prediction, label: str, paint: Paint, direction: Pass, shown: str) -> Line:
     condition = one.condition
     factor = 0.25 if shown == "std" else 1.0  # ln of a root is half of ln
     theory = factor * predicted_variance_of_ln(one, direction)
@@ -56,10 +57,12 @@ def _line(one: Prediction, paint: Paint, direction: Pass, shown: str) -> Line:
         statistic: Statistic = "second_moment" if shown == "second_moment" else "variance"
         log10 = one.networks[QUANTITIES[direction], statistic]
         middle, error = (factor * values for values in variance_of_ln(log10))
+    if not np.isfinite(middle).any():  # dead networks have no ln, curved activations no theory
+        label += " (undefined)" if isinstance(one, ConditionResult) else " (unknown)"
     low, high = middle - ERRORS * error, middle + ERRORS * error
     at = np.linspace(0, condition.depth, min(condition.depth, MAX_LAYERS) + 1).round().astype(int)
     seen = (middle[at], low[at], high[at], theory[at])
-    return Line(condition.index, label_of(condition), paint, at.astype(float), *seen)
+    return Line(condition.index, label, paint, at.astype(float), *seen)
 
 
 def _caption(result: SweepResult | SweepPrediction, lines: list[Line]) -> str:

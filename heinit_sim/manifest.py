@@ -51,12 +51,12 @@ def write_manifest(config: SweepConfig, directory: Path, run: Mapping[str, objec
             "python": platform.python_version(),
             "numpy": version("numpy"),
             "matplotlib": version("matplotlib"),
-            "blas": [
+            "blas": sorted(  # found in another order each time where scikit-learn brings its own
                 " ".join(
                     str(library.get(key)) for key in ("internal_api", "version", "architecture")
                 )
                 for library in blas
-            ],
+            ),
         },
         "platform": f"{platform.system()} {platform.machine()}",
         "files": {path.name: sha256(path) for path in sorted(directory.iterdir())},

@@ -40,6 +40,8 @@ def unit_moments(z: Scaled) -> UnitMoments:
     cancels = variance < _CANCELS * mean**2
     if cancels.any():  # only where it does: no number may depend on others of the stack
         columns = z.mantissa.swapaxes(-1, -2)[cancels]
+        first = columns[:, 0]  # the mean itself where all are equal, which rounding may miss
+        mean[cancels] = np.where(_equal(columns), first, mean[cancels])
         variance[cancels] = np.mean((columns - mean[cancels][:, np.newaxis]) ** 2, axis=-1)
     return UnitMoments(mean, variance, z.exponent)
 
@@ -80,12 +82,19 @@ def log10_moments(layers: UnitMoments) -> dict[Statistic, Array]:
         Statistic -> (K+1, ...): one number per layer and network; -inf for zero.
     """
     within = layers.variance.mean(axis=-1)
+    between = np.where(_equal(layers.mean), 0.0, layers.mean.var(axis=-1))
     moments: dict[Statistic, Array] = {
         "second_moment": within + (layers.mean**2).mean(axis=-1),
-        "variance": within + layers.mean.var(axis=-1),
+        "variance": within + between,
         INPUT_0: layers.variance[..., 0] + layers.mean[..., 0] ** 2,
     }
     return {statistic: _log10(moment, layers.exponent) for statistic, moment in moments.items()}
+
+
+def _equal(values: Array) -> NDArray[np.bool_]:
+    """Whether all values along the last axis are the same."""
+    equal: NDArray[np.bool_] = (values == values[..., :1]).all(axis=-1)
+    return equal
 
 
 def _log10(moment: Array, exponent: Exponents) -> Array:

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from heinit_sim.curves import label_of
+from heinit_sim.curves import labels_of
 from heinit_sim.densities import Ridge, evenly, fitted_range, height_unit, ridge_of
 from heinit_sim.frames import BOTTOM, HEIGHT, OUTER, SIDES, TITLES, TOP, WIDTH, write_caption
 from heinit_sim.records import Bins, Pass, Quantity, SweepResult
@@ -63,7 +63,7 @@ def draw_ridges(result: SweepResult) -> Figure:
         notes.append(_note(ridges, cut=cut))
     for ax in figure.axes:
         ax.set_ylim(0.7 - len(layers), reach + 0.05)
-    _draw_labels(figure, [label_of(of.condition) for of in conditions], colors)
+    _draw_labels(figure, labels_of([of.condition for of in conditions]), colors)
     caption = (
         f"Each ridge: density over units, inputs and {result.config.trials} networks, to one "
         f"height scale in each panel.{_of_both(*notes)}"

@@ -38,7 +38,31 @@ def text_width(text: str) -> float:
 
 def value_text(value: object) -> str:
     """Return a swept value as short text."""
-    text = swept_text(value, _number)
+    return _shortened(swept_text(value, _number))
+
+
+def value_texts(values: Sequence[object]) -> list[str]:
+    """Return swept values as short texts, which differ where the values do.
+
+    Those that would be cut off before they differ begin with the first word that does.
+    """
+    whole = [swept_text(value, _number) for value in values]
+    found = [_shortened(text) for text in whole]
+    for short in set(found):
+        alike = {text for text, cut in zip(whole, found, strict=True) if cut == short}
+        if len(alike) > 1:
+            words = [text.split(" ") for text in alike]
+            columns = list(zip(*words, strict=False))
+            same = next((n for n, each in enumerate(columns) if len(set(each)) > 1), -1)
+            same %= len(columns)  # one text goes on where another ends: from its last word
+            found = [
+                _shortened("…" + " ".join(text.split(" ")[same:])) if text in alike else cut
+                for text, cut in zip(whole, found, strict=True)
+            ]
+    return found
+
+
+def _shortened(text: str) -> str:
     return text if len(text) <= 24 or "$" in text else f"{text[:23]}…"
 
 

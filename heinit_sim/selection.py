@@ -10,10 +10,12 @@ from pydantic import BaseModel, TypeAdapter
 from heinit_sim.problems import Keys, shown
 from heinit_sim.schema import Config, Expect, Expectation, When
 from heinit_sim.sections import hashable
-from heinit_sim.texts import swept_text, to_text
+from heinit_sim.texts import flow_text
 
 _LISTED = 6
 """So many of the values that would match are quoted."""
+_LONGEST = 60
+"""A value of more characters is cut off in messages."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def select(
         else:
             given = when.model_dump(by_alias=True, exclude_unset=True)
             yield [
-                Unmatched((path,), f"matches no condition ({shown(given[path])}), must be {has}")
+                Unmatched((path,), f"matches no condition ({_given(given[path])}), must be {has}")
                 for path, has in ((p, _listed(points, p, places[p])) for p in at if not at[p])
             ]
 
@@ -84,11 +86,19 @@ def _plain(value: object) -> object:
     return value
 
 
+def _given(value: object) -> str:
+    return _quoted(flow_text(value)) if isinstance(value, dict | list) else shown(value)
+
+
+def _quoted(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
 def _listed(points: Sequence[Config], path: str, places: Mapping[object, set[int]]) -> str:
     """The values that conditions have at that path."""
     values = [_at(points[min(some)], path) for some in places.values()]
     if not values:
         return "left out; no condition has such a value"
-    texts = [swept_text(_plain(value), to_text) for value in values[:_LISTED]]
+    texts = [_quoted(flow_text(_plain(value))) for value in values[:_LISTED]]
     more = ", …" if len(values) > _LISTED else ""
     return f"one of {', '.join(texts)}{more}" if len(values) > 1 else texts[0]

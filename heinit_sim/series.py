@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.curves import label_of
+from heinit_sim.curves import labels_of
 from heinit_sim.figure_kinds import swept_number
 from heinit_sim.records import Condition, Pass, SweepConfig
 from heinit_sim.scales import (
@@ -68,16 +68,17 @@ def series_of(config: SweepConfig) -> list[Series]:
     order = np.argsort(_numbers(config, path))
     x = np.sort(_numbers(config, path))
     x = np.log10(x) if _is_wide(x) else x
+    labels = labels_of([group[0] for group in groups.values()])
     return [
         Series(
             index,
-            label_of(group[0]) if text else "",
+            label if text else "",
             paint,
             [group[place].index for place in order],
             x,
         )
-        for index, ((text, group), paint) in enumerate(
-            zip(groups.items(), paints(len(groups)), strict=True)
+        for index, ((text, group), label, paint) in enumerate(
+            zip(groups.items(), labels, paints(len(groups)), strict=True)
         )
     ]
 

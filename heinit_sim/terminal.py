@@ -192,8 +192,10 @@ def print_table(table: Table) -> None:
     plain = not terminal or bool(os.environ.get("NO_COLOR"))
     asked = os.environ.get("COLUMNS", "")
     width = Console().width if terminal or asked.isdecimal() else _PIPED
-    if _least_width(table) > width:
-        table.padding = (0, 1, 0, 0)
+    for padding in (table.padding, (0, 1, 0, 0), 0):  # rather than fold within a word
+        table.padding = padding
+        if _least_width(table, whole_words=True) <= width:
+            break
     for column in table.columns:
         column.overflow = "fold"  # never an ellipsis
     console = Console(
@@ -207,8 +209,11 @@ def print_table(table: Table) -> None:
     typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
-def _least_width(table: Table) -> int:
-    """The width below which a number would be cut; columns that may wrap fold to `_FOLDED`."""
+def _least_width(table: Table, *, whole_words: bool = False) -> int:
+    """The width below which a number would be cut; columns that may wrap fold to `_FOLDED`.
+
+    With `whole_words` not to less than their longest word.
+    """
     from rich.console import Console
 
     console = Console(file=StringIO(), width=_UNBOUNDED)
@@ -216,8 +221,10 @@ def _least_width(table: Table) -> int:
     for column in table.columns:
         if not column.no_wrap:
             cells = (column.header, *column.cells)
-            widest = max(console.measure(cell).maximum for cell in cells)
-            width -= max(widest - _FOLDED, 0)
+            measures = [console.measure(cell) for cell in cells]
+            longest_word = max(measure.minimum for measure in measures) if whole_words else 0
+            widest = max(measure.maximum for measure in measures)
+            width -= max(widest - max(_FOLDED, longest_word), 0)
     return width
 
 

@@ -13,6 +13,15 @@ def to_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def flow_text(value: object) -> str:
+    """A value as one writes it in a config, e.g. "{scheme: he_normal, mode: fan_out}"."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {flow_text(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(flow_text, value)) + "]"
+    return to_text(value)
+
+
 def swept_text(value: object, number: Callable[[float], str] = "{:g}".format) -> str:
     """A swept value, short, e.g. "0.02", "4 3 2", "he_normal gain=2" or "50×lecun_normal, …".
 

@@ -117,7 +117,17 @@ BAD: dict[str, tuple[str, bytes | Callable[[], bytes], str]] = {
     "word": (
         "a.csv",
         b"a,b,c\n1,2,x\n",
-        "not a number ('x' in line 2), must be numbers only, below one header line",
+        "not a number ('x' in line 2), must be numbers with commas between, below one header line",
+    ),
+    "semicolons": (
+        "a.csv",
+        b"1;2;3\n4;5;6\n",
+        "not a number ('4;5;6' in line 2), must be numbers with commas between",
+    ),
+    "too small": (
+        "a.npy",
+        lambda: npy(1e-200 * ROWS),
+        "too small (8e-200 is the largest), must have 1e-60 or more in size, or zeros",
     ),
     "header with a number": ("a.csv", b"a,b,3\n1,2,3\n", "not a number ('a' in line 1)"),
     "missing value": ("a.csv", b"1,2,\n", "not a number ('' in line 1)"),

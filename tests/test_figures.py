@@ -3,6 +3,7 @@ import io
 import itertools
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 import heinit_sim.figures
 import heinit_sim.scales
 from heinit_sim.config import parse_config
-from heinit_sim.curves import QUANTITIES, curves_of
+from heinit_sim.curves import QUANTITIES, curves_of, label_of
 from heinit_sim.figures import draw_forward_backward
 from heinit_sim.frames import saving
 from heinit_sim.predictions import predict_sweep
@@ -33,6 +34,7 @@ from heinit_sim.records import (
     SweepConfig,
     SweepResult,
 )
+from heinit_sim.scales import value_texts
 from heinit_sim.sweep import run_sweep
 
 Array = NDArray[np.float64]
@@ -509,6 +511,53 @@ def test_labels_say_what_was_swept(swept: Mapping[str, object], label: str) -> N
     result = sweep_result([walks(0.0, 5, seed=0)], swept=[swept])
     for ax in panels(draw_forward_backward(result)):
         assert [text.get_text() for text in labels(ax)] == [label]
+
+
+LONG = {"scheme": "variance_scaling", "scale": 2, "mode": "fan_in"}
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([LONG, "relu"], ["variance_scaling scale=…", "relu"]),
+        (
+            [LONG, LONG | {"scale": 1}, {"scheme": "lsuv"}, LONG],
+            ["…scale=2 fan_in", "…scale=1 fan_in", "lsuv", "…scale=2 fan_in"],
+        ),
+        (
+            [LONG, LONG | {"distribution": "uniform"}],
+            ["…fan_in", "…fan_in uniform"],
+        ),
+        ([[0.25] * 9 + [end] * 9 for end in (0.1, 1)], [f"…{'0.1 ' * 5}0.…", "…1 1 1 1 1 1 1 1 1"]),
+    ],
+)
+def test_values_too_long_to_be_told_apart_begin_where_they_differ(
+    values: list[object], texts: list[str]
+) -> None:
+    assert value_texts(values) == texts
+
+
+@pytest.mark.parametrize("kind", ["layers", "spread"])
+def test_no_two_conditions_have_the_same_label(kind: Literal["layers", "spread"]) -> None:
+    swept: list[Mapping[str, object]] = [
+        {"init": LONG | {"scale": scale}, "network.width": width}
+        for scale, width in itertools.product((1, 2), (5, 6))
+    ]
+    sweep = [walks(0.0, 5, seed=n) for n in range(4)]
+    result = sweep_result(sweep, swept=swept, figure=FigureConfig(kind=kind))
+    for ax in panels(draw_forward_backward(result)):
+        assert {text.get_text() for text in labels(ax)} == {
+            f"…scale={scale} fan_in, width={width}" for scale in (1, 2) for width in (5, 6)
+        }
+
+
+def test_a_range_of_variances_is_rounded() -> None:
+    result = sweep_result([walks(0.0, 5, seed=0)])
+    of = result.conditions[0].condition
+    variances = (2 / 21, *of.weight_variances[1:])
+    assert label_of(replace(of, weight_variances=variances)) == (
+        r"$\sigma^2_\Omega$ = 0.02–0.09524"
+    )
 
 
 def test_layers_of_zeros_leave_a_gap() -> None:

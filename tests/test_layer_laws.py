@@ -185,8 +185,9 @@ def test_what_is_selected_by_init() -> None:
     assert parsed(SWEPT, expect).expect[0].conditions == (1,)
     (said,) = problems(SWEPT, expect.replace("1e-4", "1"))
     assert said.endswith(
-        "matches no condition (a mapping), must be one of he_normal fan_out, variance=0.0001, "
-        "2×he_normal, lecun_normal gain=2.0"
+        "matches no condition ({variance: 1.0}), must be one of "
+        "{scheme: he_normal, mode: fan_out}, {variance: 0.0001}, "
+        "[{scheme: he_normal}, {scheme: he_normal}, {scheme: lecun..."
     )
 
 

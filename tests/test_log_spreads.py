@@ -209,3 +209,11 @@ def test_inputs_of_another_law_bring_their_own_spread() -> None:
     # E x⁴ = 3/density for components of variance 1, 3 for normal ones.
     np.testing.assert_allclose(plain[0], (3 - 1) / 200, rtol=1e-12)
     np.testing.assert_allclose(found - plain, (3 / 0.1 - 3) / 200, rtol=1e-12)
+
+
+def test_a_label_without_a_line_says_why() -> None:
+    tanh = predict_sweep(config("depth: 3, width: 6, input_dim: 5, activation: tanh"))
+    dead = run_sweep(config("depth: 400, width: 1, input_dim: 5"))
+    for result, expected in ((tanh, ["unknown", "unknown"]), (dead, ["", "undefined"])):
+        labels = [ax.texts[0].get_text() for ax in draw_forward_backward(result).axes]
+        assert [label.partition(" (")[2].rstrip(")") for label in labels] == expected

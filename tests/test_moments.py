@@ -53,6 +53,15 @@ def test_a_layer_of_one_element_has_variance_zero_and_a_dead_one_no_moments() ->
     assert set(log10_of(np.zeros((3, 2))).values()) == {-np.inf}
 
 
+@pytest.mark.parametrize("shape", [(20, 1), (1, 7), (20, 5), (49, 49)])
+@pytest.mark.parametrize("value", [1.0, 0.3, -6.1e100])
+def test_a_layer_of_equal_elements_has_variance_zero(shape: tuple[int, int], value: float) -> None:
+    found = log10_of(np.full(shape, value))
+    assert found["variance"] == -np.inf
+    expected = 2 * np.log10(abs(value))  # the mean and the square are each rounded once
+    assert abs(found["second_moment"] - expected) < 1e-15 * max(1, abs(expected))
+
+
 @pytest.mark.parametrize("shapes", [((4, 3), (5, 3)), ((1, 3), (5, 3)), ((4, 1), (5, 1))])
 def test_outer_moments_are_those_of_the_outer_products(
     shapes: tuple[tuple[int, int], tuple[int, int]],

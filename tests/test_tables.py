@@ -12,6 +12,7 @@ from heinit_sim.config import parse_config
 from heinit_sim.records import PASS_OF, SweepResult
 from heinit_sim.spread import spread
 from heinit_sim.sweep import run_sweep
+from heinit_sim.terminal import print_table
 
 CONFIG = """
 name: small
@@ -156,3 +157,20 @@ def test_rows_say_which_theory_stands_beside_them(activation: str, kind: str) ->
     text = CONFIG.replace("network: {", f"network: {{activation: {activation}, ")
     rows = list(tables.layer_rows(run_sweep(parse_config(text))))
     assert {row["theory_kind"] for row in rows} == {kind}
+
+
+@pytest.mark.parametrize(("columns", "whole"), [("80", True), ("74", False)])
+def test_columns_move_together_before_a_word_is_broken(
+    columns: str, whole: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        "name: x\nnetwork: {depth: 200, width: 2, input_dim: 2, activation: elu}\n"
+        "init: {variance: 1}\ntrials: 2\n"
+        "sweep: {init.variance: [1e3, 1e30], network.activation: [softplus, elu]}"
+    )
+    result = run_sweep(parse_config(text))
+    monkeypatch.setenv("COLUMNS", columns)
+    print_table(tables.to_summary_table(result.config, tables.summary_rows(result)))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(" activation " in line for line in lines) == whole
