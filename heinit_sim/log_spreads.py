@@ -8,7 +8,6 @@ from heinit_sim.chain import sample_norms
 from heinit_sim.curves import MAX_LAYERS, QUANTITIES, SYMBOLS, WORDS, label_of
 from heinit_sim.draws import prediction_rng
 from heinit_sim.frames import Panel, write_caption
-from heinit_sim.input_laws import norm_moments
 from heinit_sim.log_law import log_law
 from heinit_sim.panes import draw_panes
 from heinit_sim.predictions import BESIDE_A_RUN, homogeneous_slope, n_sampled
@@ -23,7 +22,6 @@ from heinit_sim.records import (
 from heinit_sim.scales import fitted_limits, layer_scale, plain_scale
 from heinit_sim.spread import LN10
 from heinit_sim.strokes import Line, Paint, paints
-from heinit_sim.theory import layer_spreads
 
 Array = NDArray[np.float64]
 
@@ -82,8 +80,8 @@ def variance_of_ln(log10_values: Array) -> tuple[Array, Array]:
 def predicted_variance_of_ln(prediction: Prediction, direction: Pass) -> Array:
     """Variance over networks of ln ‖h_k‖² or ln ‖∂ℓ/∂h_k‖² for one input, (K+1,).
 
-    Forward exact for ReLU and linear networks, else to first order in 1/width; backward that of
-    sampled networks. NaN where it is not known.
+    Forward exact for ReLU and linear networks, where ln ‖x‖² has a closed form; else, and backward,
+    that of sampled networks. NaN where it is not known.
     """
     condition, slope = prediction.condition, homogeneous_slope(prediction.condition)
     unknown = np.full(condition.depth + 1, np.nan)
@@ -91,15 +89,13 @@ def predicted_variance_of_ln(prediction: Prediction, direction: Pass) -> Array:
         return unknown
     if direction == "forward":
         exact = log_law(condition, slope)[1]
-        second, fourth = norm_moments(condition.inputs, condition.widths[0])
-        of_inputs = fourth / second**2 - 1 if second > 0 else np.nan
-        first_order = np.cumsum([of_inputs, *layer_spreads(condition, slope)])
-        return exact if np.isfinite(exact).all() else first_order
+        if np.isfinite(exact).all():
+            return exact
     n_networks = n_sampled(condition, BESIDE_A_RUN)
-    if condition.target != 0.0 or n_networks < ENOUGH:
+    if n_networks < ENOUGH or (direction == "backward" and condition.target != 0.0):
         return unknown
     norms = sample_norms(condition, slope, n_networks, prediction_rng())
-    return variance_of_ln(norms["grad_activation"])[0]
+    return variance_of_ln(norms[QUANTITIES[direction]])[0]
 
 
 def _line(one: Prediction, paint: Paint, direction: Pass, shown: str) -> Line:
@@ -118,7 +114,7 @@ def _line(one: Prediction, paint: Paint, direction: Pass, shown: str) -> Line:
 
 
 def _caption(result: SweepResult | SweepPrediction, lines: list[Line]) -> str:
-    theory = "theory of the second moment, one input (b: of sampled networks)."
+    theory = "theory of the second moment, one input (exact, or of sampled networks)."
     if isinstance(result, SweepPrediction):
         return f"Thick: {theory}"
     known = any(np.isfinite(line.theory).any() for line in lines)
