@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from heinit_sim.activations import Slope, make_activation
 from heinit_sim.chain import predicted_quantiles
 from heinit_sim.draws import prediction_rng
-from heinit_sim.input_laws import is_standard, norm_moments
+from heinit_sim.input_laws import is_standard, norm_moments, zero_probability
 from heinit_sim.mean_field import mean_field
 from heinit_sim.records import (
     PASS_OF,
@@ -86,7 +86,8 @@ def _norms(condition: Condition) -> InputNorms | None:
     """Moments of ‖x‖ where the inputs of the batch are not independent and N(0, I)."""
     if is_standard(condition.inputs):
         return None
-    return InputNorms(*norm_moments(condition.inputs, condition.widths[0]))
+    of = (condition.inputs, condition.widths[0])
+    return InputNorms(*norm_moments(*of), zero_probability(*of))
 
 
 def _unit_quantiles(condition: Condition, slope: Slope, n_networks: int) -> Quantiles:
