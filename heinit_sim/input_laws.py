@@ -118,6 +118,15 @@ def norm_moments(inputs: Inputs, dim: int) -> tuple[float, float]:
     return second, second**2 + variance
 
 
+def zero_probability(inputs: Inputs, dim: int) -> float:
+    """P(x = 0) of inputs of D_0 = `dim` components."""
+    if data_sets.is_data_set(inputs):
+        return float(np.isneginf(data_sets.log_norms(inputs)).mean())
+    if inputs.distribution == "sparse":
+        return float((1 - inputs.density) ** dim)
+    return float(inputs.distribution == "constant" and _affine(inputs)[0] == 0.0)
+
+
 def component_variance(inputs: Inputs) -> float:
     """Variance of x_j about the mean of all components, over components and inputs."""
     if data_sets.is_data_set(inputs):

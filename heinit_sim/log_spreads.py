@@ -66,7 +66,7 @@ def _line(one: Prediction, label: str, paint: Paint, direction: Pass, shown: str
 
 
 def _caption(result: SweepResult | SweepPrediction, lines: list[Line]) -> str:
-    theory = "theory of the second moment, one input (b: of sampled networks)."
+    theory = "theory of the second moment, one input (exact, or of sampled networks)."
     if isinstance(result, SweepPrediction):
         return f"Thick: {theory}"
     known = any(np.isfinite(line.theory).any() for line in lines)

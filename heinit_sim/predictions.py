@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from heinit_sim.activations import Slope, make_activation
 from heinit_sim.chain import predicted_quantiles, sample_norms
 from heinit_sim.draws import prediction_rng
-from heinit_sim.input_laws import is_standard, norm_moments
+from heinit_sim.input_laws import is_standard, norm_moments, zero_probability
 from heinit_sim.log_law import log_law
 from heinit_sim.mean_field import mean_field
 from heinit_sim.records import (
@@ -24,7 +24,7 @@ from heinit_sim.records import (
 )
 from heinit_sim.scale_law import scale_law
 from heinit_sim.spread import variance_of_ln
-from heinit_sim.theory import InputNorms, exact, layer_spreads, log_norm_spread
+from heinit_sim.theory import InputNorms, exact, log_norm_spread
 
 Array = NDArray[np.float64]
 Quantiles = dict[Quantity, Array]
@@ -89,8 +89,8 @@ def homogeneous_slope(condition: Condition) -> Slope | None:
 def predicted_variance_of_ln(prediction: Prediction, direction: Pass) -> Array:
     """Variance over networks of ln ‖h_k‖² or ln ‖∂ℓ/∂h_k‖² for one input, (K+1,).
 
-    Forward exact for ReLU and linear networks, else to first order in 1/width; backward that of
-    sampled networks. NaN where it is not known.
+    Forward exact for ReLU and linear networks, where ln ‖x‖² has a closed form; else, and backward,
+    that of sampled networks. NaN where it is not known.
     """
     condition, slope = prediction.condition, homogeneous_slope(prediction.condition)
     unknown = np.full(condition.depth + 1, np.nan)
@@ -98,22 +98,21 @@ def predicted_variance_of_ln(prediction: Prediction, direction: Pass) -> Array:
         return unknown
     if direction == "forward":
         known = log_law(condition, slope)[1]
-        second, fourth = norm_moments(condition.inputs, condition.widths[0])
-        of_inputs = fourth / second**2 - 1 if second > 0 else np.nan
-        first_order = np.cumsum([of_inputs, *layer_spreads(condition, slope)])
-        return known if np.isfinite(known).all() else first_order
+        if np.isfinite(known).all():
+            return known
     n_networks = n_sampled(condition, BESIDE_A_RUN)
-    if condition.target != 0.0 or n_networks < _ENOUGH:
+    if n_networks < _ENOUGH or (direction == "backward" and condition.target != 0.0):
         return unknown
     norms = sample_norms(condition, slope, n_networks, prediction_rng())
-    return variance_of_ln(norms["grad_activation"])[0]
+    return variance_of_ln(norms["activation" if direction == "forward" else "grad_activation"])[0]
 
 
 def _norms(condition: Condition) -> InputNorms | None:
     """Moments of ‖x‖ where the inputs of the batch are not independent and N(0, I)."""
     if is_standard(condition.inputs):
         return None
-    return InputNorms(*norm_moments(condition.inputs, condition.widths[0]))
+    of = (condition.inputs, condition.widths[0])
+    return InputNorms(*norm_moments(*of), zero_probability(*of))
 
 
 def _unit_quantiles(condition: Condition, slope: Slope, n_networks: int) -> Quantiles:

@@ -119,7 +119,8 @@ def _forward(
     ratio = _ratio(ln["preactivation"], ln_q, dead)
     cumulants = (n, 2 * n, 8 * n)
     if condition.biases:
-        with np.errstate(divide="ignore", over="ignore"):  # of no mean; of no variance
+        # of no mean; of no variance; of neither, where a network is dead
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             off = np.exp(2 * np.log(np.abs(condition.biases)) - ln_q)
         off = np.minimum(off, _FAR)
         known = np.where(off < _FAR, n * (2 + 4 * off), 0.0)

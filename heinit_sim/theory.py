@@ -27,6 +27,8 @@ class InputNorms(NamedTuple):
     """E‖x‖²."""
     fourth: float
     """E‖x‖⁴."""
+    zero: float = 0.0
+    """P(x = 0): such an input leaves every slope at α."""
 
 
 class _Slopes(NamedTuple):
@@ -93,8 +95,8 @@ def exact(
 
         # Backward: A, B, C of the docstring for the layers 0 … K.
         ln_a, ln_b, ln_c = _backward_coefficients(ln_v, fan_out, m)
-        ln_alive = _ln_alive(condition, alpha)
-        grad_h = _add(ln_a + norm2, ln_y2 + ln_c + ln_alive)
+        of_h, of_f = _shares_of_target(condition, alpha, ln_c, x.zero)
+        grad_h = _add(ln_a + norm2, ln_y2 + ln_c + of_h)
 
         # Given h_k, the gradient δ = ∂ℓ/∂f_k has E[variance over its units] = W₁‖h_k‖² + W₀ and
         # E[(mean over its units)²] = R₁‖h_k‖² + R₀; the last entry is δ = 2 (f_K − y).
@@ -112,14 +114,14 @@ def exact(
         second = {
             "preactivation": ln_v + norm2,
             "activation": norm2 - ln_fan_in,
-            "grad_preactivation": ln_4 + _add(_add(w1, r1) + norm2, _add(w0, r0) + ln_alive),
+            "grad_preactivation": ln_4 + _add(_add(w1, r1) + norm2, _add(w0, r0) + of_f),
             "grad_activation": ln_4 + _add(grad_h, ln_b + norm2 - ln_fan_in),
             "grad_weight": ln_4 + _add(_add(w1, r1) + norm4, _add(w0, r0) + norm2) - ln_fan_in,
         }
         one_input = {
             "preactivation": second["preactivation"] + unit_out,
             "activation": var_h,
-            "grad_preactivation": ln_4 + _add(w1 + norm2, w0 + ln_alive),
+            "grad_preactivation": ln_4 + _add(w1 + norm2, w0 + of_f),
             "grad_activation": ln_4 + _add(grad_h + unit, ln_b + var_h),
             "grad_weight": ln_4
             + _add(w1 + norm4 - ln_fan_in, w0 + norm2 - ln_fan_in, r1 + norm2_var_h, r0 + var_h),
@@ -142,26 +144,27 @@ def log_norm_spread(condition: Condition, negative_slope: Slope) -> float:
 
     Source: Hanin & Nica 2018.
     """
-    return float(np.sum(layer_spreads(condition, negative_slope)))
-
-
-def layer_spreads(condition: Condition, negative_slope: Slope) -> Array:
-    """What each hidden layer adds to `log_norm_spread`, (K,)."""
     m = _slope_moments(np.broadcast_to(negative_slope, condition.depth))
-    spreads: Array = (3 * m.p4 / m.p2**2 - 1) / np.array(condition.widths[1:-1])
-    return spreads
+    return float(np.sum((3 * m.p4 / m.p2**2 - 1) / np.array(condition.widths[1:-1])))
 
 
-def _ln_alive(condition: Condition, alpha: Array) -> Array:
-    """Logarithm of the probability that the target's part of the gradient reaches layer k = 0 … K.
+def _shares_of_target(
+    condition: Condition, alpha: Array, ln_c: Array, zero: float
+) -> tuple[Array, Array]:
+    """What is left of the target's part of ∂ℓ/∂h_k and ∂ℓ/∂f_k as h_k may be all zero, as ln.
 
-    A ReLU layer of n units is all zero with probability 2^−n; behind it no gradient flows. Only
-    ∂ℓ/∂f_K and ∂ℓ/∂h_K do not pass through a rectifier.
+    It is where x is, and behind a ReLU layer of n units with probability 2^−n. Then so is all that
+    follows, whose slopes are α throughout, not 1 or α. ∂ℓ/∂f_K passes through none.
     """
-    survives = np.log1p(-(2.0 ** -np.array(condition.widths[1:-1], float)))
-    ln_alive = _chain(0.0, np.where(alpha == 0.0, survives, 0.0))
-    ln_alive[-1] = 0.0
-    return ln_alive
+    fan_out = np.array(condition.widths[1:], float)
+    survives = np.where(alpha == 0.0, np.log1p(-(2.0 ** -fan_out[:-1])), 0.0)
+    ln_alive = _chain(np.log1p(-zero), survives)
+    ln_dead = np.log(-np.expm1(ln_alive))
+    below, p2 = 2 * np.log(np.abs(alpha)), np.log((1 + alpha**2) / 2)
+    steps = np.log(condition.weight_variances) + np.log(fan_out)
+    ratio = _chain(steps[-1], (steps[:-1] + below)[::-1])[::-1] - ln_c
+    of_f = _add(ln_alive[:-1], ln_dead[:-1] + below - p2 + ratio[1:])
+    return _add(ln_alive, ln_dead + ratio), np.append(of_f, 0.0)
 
 
 def _backward_coefficients(ln_v: Array, fan_out: Array, m: _Slopes) -> tuple[Array, Array, Array]:

@@ -242,6 +242,13 @@ def test_units_that_are_all_on_or_all_off_are_no_mistake(
     assert all(finding.held for finding in check(run_sweep(config)))
 
 
+def test_a_layer_without_a_bias_behind_units_that_are_all_off_is_no_mistake() -> None:
+    layers = "[{variance: 0.01, bias: -9}, {variance: 1}, {variance: 1, bias: 1}]"
+    network = "network: {depth: 2, width: 8, input_dim: 8, activation: relu}"
+    config = parse_config(f"name: z\ntrials: 5\n{network}\ninit: {layers}\n")
+    assert all(finding.held for finding in check(run_sweep(config)))
+
+
 def test_a_constant_beyond_reason_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config(NETWORK + "init: {variance: 1, bias: 1e7}\n", "c.yaml")

@@ -1,17 +1,23 @@
 """What theory says of networks whose inputs are not standard normal, against simulation."""
 
 import math
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
 import pytest
 
 from heinit_sim import data_sets
-from heinit_sim.activations import RELU
+from heinit_sim.activations import RELU, Slope
 from heinit_sim.checks import check
 from heinit_sim.draws import Draws, prediction_rng, sample_inputs
 from heinit_sim.figures import draw_forward_backward
-from heinit_sim.input_laws import component_variance, norm_moments, sample_log_norms
+from heinit_sim.input_laws import (
+    component_variance,
+    norm_moments,
+    sample_log_norms,
+    zero_probability,
+)
 from heinit_sim.log_law import input_law
 from heinit_sim.mean_field import mean_field
 from heinit_sim.predictions import predict, predict_sweep
@@ -76,7 +82,8 @@ def largest_z(result: ConditionResult, theory: dict[Measure, Array]) -> float:
             expected = 10 ** predicted[k]
             error = moments.std() / math.sqrt(len(moments))
             if error <= 1e-12 * expected:  # h_0 of constant inputs
-                zs.append(0.0 if np.abs(moments / expected - 1).max() < 1e-12 else math.inf)
+                same = np.abs(moments - expected).max() <= 1e-12 * expected
+                zs.append(0.0 if same else math.inf)
                 continue
             zs.append(abs(moments.mean() - expected) / error)
     assert len(zs) >= 14
@@ -103,6 +110,33 @@ def test_of_one_input_the_variances_behind_it_are_known(name: str, file_inputs: 
     assert np.isnan(variances["activation", "variance"]).tolist() == [True, False, False]
     assert np.isfinite(variances["grad_activation", "variance"][1:]).all()
     assert largest_z(result, dict(result.theory)) < 1
+
+
+@pytest.mark.parametrize(
+    ("activation", "slope"), [("relu", 0.0), ("prelu", 0.5), ("prelu", (0.0, 0.5))]
+)
+def test_inputs_that_are_all_zero_leave_the_target_s_gradient_to_the_lower_slope(
+    activation: str, slope: Slope
+) -> None:
+    condition = Condition(
+        *(0, {}, (2, 2, 3, 2), activation, {"negative_slope": slope} if slope else {}),
+        *((0.4, 0.5, 0.3), 1, 2.0),
+        inputs=Inputs("sparse", density=0.2),
+    )
+    result = simulate(condition, 40_000)
+    assert largest_z(result, dict(result.theory)) < 1
+    never = InputNorms(*norm_moments(condition.inputs, 2))  # planted: no input is zero
+    assert largest_z(result, exact(condition, slope, never)) > 1
+    zero = replace(condition, inputs=Inputs("constant", mean=0.0))
+    assert largest_z(simulate(zero, 4000), dict(predict([zero], 0)[0].theory)) < 1
+
+
+def test_the_probability_of_an_input_that_is_all_zero_is_known(file_inputs: Inputs) -> None:
+    assert zero_probability(Inputs("sparse", density=0.25), 3) == 0.75**3
+    assert zero_probability(Inputs("constant", mean=0.0), 3) == 1.0
+    assert zero_probability(file_inputs, 6) == 1 / 40
+    for name in ("normal", "uniform", "pair", "constant"):
+        assert zero_probability(DRAWN[name], 3) == 0.0
 
 
 def test_variances_are_left_open_where_the_inputs_are_not_independent_normal_ones() -> None:

@@ -97,9 +97,9 @@ def test_dead_networks_are_left_out() -> None:
     "activation", ["relu", "linear", "{name: leaky_relu, negative_slope: 0.2}"]
 )
 def test_simulated_networks_spread_as_predicted(direction: Pass, activation: str) -> None:
-    wide = activation.startswith("{") and direction == "forward"  # known to first order only
-    width, input_dim = (60, 200) if wide else (6, 5)
-    network = f"depth: 3, width: WIDTH, input_dim: {input_dim}, activation: {activation}"
+    sampled = activation.startswith("{") or direction == "backward"
+    width = 6
+    network = f"depth: 3, width: WIDTH, input_dim: 5, activation: {activation}"
     result = run_sweep(config(network.replace("WIDTH", str(width)), trials=3000))
     (one,) = result.conditions
     quantity: Quantity = "activation" if direction == "forward" else "grad_activation"
@@ -110,30 +110,11 @@ def test_simulated_networks_spread_as_predicted(direction: Pass, activation: str
             predicted(network.replace("WIDTH", str(width))), direction
         )
         # 4000 sampled networks beside 3000 simulated ones have √(3/4) of their error
-        uncertain = error * (1.0 if direction == "forward" else np.sqrt(1.75))
+        uncertain = error * (np.sqrt(1.75) if sampled else 1.0)
         return float(abs((measured - theory) / uncertain).max())
 
     assert worst(width) < 4.5
     assert worst(2 * width) > 4.5  # planted: the wrong width
-
-
-@pytest.mark.parametrize(
-    ("activation", "slopes"),
-    [
-        ("{name: leaky_relu, negative_slope: 0.5}", (0.5, 0.5, 0.5)),
-        ("{name: prelu, negative_slope: [0.5, 0, -2]}", (0.5, 0.0, -2.0)),
-    ],
-)
-def test_other_slopes_spread_to_first_order_with_the_sum_of_inverse_widths(
-    activation: str, slopes: tuple[float, ...]
-) -> None:
-    network = f"depth: 3, width: [4, 8, 16], input_dim: 10, activation: {activation}"
-    found = predicted_variance_of_ln(predicted(network), "forward")
-    expected = [2 / 10]
-    for n, slope in zip((4, 8, 16), slopes, strict=True):
-        p2, p4 = (1 + slope**2) / 2, (1 + slope**4) / 2
-        expected.append(expected[-1] + (3 * p4 / p2**2 - 1) / n)
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -143,6 +124,7 @@ def test_other_slopes_spread_to_first_order_with_the_sum_of_inverse_widths(
         ({"network": "depth: 3, width: 6, input_dim: 5, activation: tanh"}, "backward"),
         ({"end": "loss: {target: 1}"}, "backward"),
         ({"network": "depth: 300, width: 6, input_dim: 5"}, "backward"),  # dear to sample
+        ({"network": "depth: 300, width: 6, input_dim: 5, activation: leaky_relu"}, "forward"),
     ],
 )
 def test_what_is_not_known_is_not_predicted(options: dict[str, Any], direction: Pass) -> None:
@@ -197,18 +179,20 @@ def test_of_a_prediction_theory_is_drawn() -> None:
         np.testing.assert_array_equal(ys(named(ax, "median 0")), theory)
 
 
-def test_inputs_of_another_law_bring_their_own_spread() -> None:
-    leaky = "{name: leaky_relu, negative_slope: 0.2}"
-    network = f"depth: 3, width: 60, input_dim: 200, activation: {leaky}"
-    of = predicted(network)
-    sparse = replace(of.condition, inputs=Inputs("sparse", density=0.1))
-    found, plain = (
-        predicted_variance_of_ln(replace(of, condition=c), "forward")
-        for c in (sparse, of.condition)
+@pytest.mark.parametrize("activation", ["relu", "{name: leaky_relu, negative_slope: 0.2}"])
+def test_inputs_of_another_law_bring_their_own_spread(activation: str) -> None:
+    plain = config(f"depth: 3, width: 6, input_dim: 12, activation: {activation}", trials=3000)
+    (standard,) = plain.conditions
+    sparse = replace(standard, inputs=Inputs("sparse", density=0.2))
+    (one,) = run_sweep(replace(plain, conditions=(sparse,))).conditions
+    measured, error = variance_of_ln(one.networks["activation", "second_moment"])
+    # 4000 sampled networks beside 3000 simulated ones have √(3/4) of their error
+    found, planted = (
+        abs(measured - predicted_variance_of_ln(replace(one, condition=of), "forward"))
+        for of in (sparse, standard)
     )
-    # E x⁴ = 3/density for components of variance 1, 3 for normal ones.
-    np.testing.assert_allclose(plain[0], (3 - 1) / 200, rtol=1e-12)
-    np.testing.assert_allclose(found - plain, (3 / 0.1 - 3) / 200, rtol=1e-12)
+    assert (found < 4.5 * np.sqrt(1.75) * error).all()
+    assert (planted > 4.5 * np.sqrt(1.75) * error).all()
 
 
 def test_a_label_without_a_line_says_why() -> None:
