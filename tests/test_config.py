@@ -6,9 +6,9 @@ import math
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any, get_args
 
 import pytest
@@ -661,9 +661,7 @@ def test_an_alias_bomb_is_refused_at_once() -> None:
     bomb = "a0: &a0 [x, x]\n" + "".join(
         f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 30)
     )
-    start = time.perf_counter()
     found = problems_of(bomb)
-    assert time.perf_counter() - start < 2
     assert "c.yaml:1:5: error: a0: anchor (&a0), must be written out" in found
     assert "c.yaml:2:10: error: a1[0]: alias (*a0), must be written out" in found
 
@@ -1096,26 +1094,40 @@ def test_a_setting_from_the_command_line_can_leave_an_expectation_alone() -> Non
     assert parse_config(text, overrides=[set_("init.variance=1"), set_("expect=[]")]).expect == ()
 
 
-def test_a_thousand_expectations_of_ten_thousand_conditions_are_read_in_seconds() -> None:
-    variances, expected = [*range(1, 10_001)], "{forward: stable, when: {init.variance: 7}}, "
-    start = time.perf_counter()
-    parse_config(f"{GOOD}sweep: {{init.variance: {variances}}}\nexpect: [{expected * 1000}]\n")
-    assert time.perf_counter() - start < 6  # measured: 0.8 s
+def calls_to_read(text: str) -> int:
+    """Calls of Python functions that reading a config takes."""
+    n_calls = 0
+
+    def count(frame: FrameType, event: str, arg: object) -> None:
+        nonlocal n_calls
+        n_calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        parse_config(text)
+    finally:
+        sys.setprofile(None)
+    return n_calls
+
+
+def test_expectations_and_conditions_are_not_each_looked_at_for_each_other() -> None:
+    def text(n: int) -> str:
+        expected = "{forward: stable, when: {init.variance: 7}}, "
+        return f"{GOOD}sweep: {{init.variance: {[*range(1, n + 1)]}}}\nexpect: [{expected * n}]\n"
+
+    calls_to_read(text(100))  # what is cached
+    assert calls_to_read(text(400)) < 2.5 * calls_to_read(text(200))  # 4 if they were
+
+
+def test_ten_thousand_conditions_are_read() -> None:
+    values = ", ".join(str(n / 7) for n in range(1, 10_001))
+    text = changed("depth: 3", "depth: 50") + f"sweep: {{init.variance: [{values}]}}"
+    assert len(parse_config(text).conditions) == 10_000
 
 
 def test_a_config_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         parse_config(GOOD).seed = 1  # type: ignore[misc]  # the error is what is tested
-
-
-def test_ten_thousand_conditions_are_read_in_a_second() -> None:
-    values = ", ".join(str(n / 7) for n in range(1, 10_001))
-    start = time.perf_counter()
-    config = parse_config(
-        changed("depth: 3", "depth: 50") + f"sweep: {{init.variance: [{values}]}}"
-    )
-    assert len(config.conditions) == 10_000
-    assert time.perf_counter() - start < 3  # measured: 0.5 s
 
 
 def test_the_deepest_network_is_read() -> None:

@@ -4,7 +4,6 @@ import math
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -195,10 +194,7 @@ def test_an_alias_bomb_is_never_built() -> None:
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
     )
-    start = time.perf_counter()
-    document = parse(bomb)
-    assert len(document.problems) == 10 + 9 * 10
-    assert time.perf_counter() - start < 2
+    assert len(parse(bomb).problems) == 10 + 9 * 10
 
 
 def test_a_file_is_read_up_to_the_first_byte_too_many(tmp_path: Path) -> None:
