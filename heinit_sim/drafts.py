@@ -163,6 +163,8 @@ class Draft:
             allowed = problems.allowed(keys)
             hint = "; a list is written in [ ]" if " list " in allowed else ""
             given = problems.shown(override.text)
+            above = [path for path in problems.sweepable() if holds(path, override.key)]
+            hint = f"; sweep {above[0]}" if above else hint
             return [], [f"cannot be swept ({given}), must be {allowed}{hint}"]
         return document.value, []
 

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from heinit_sim.curves import QUANTITIES, WORDS, Curve, caption_of, curves_of
 from heinit_sim.frames import Panel, write_caption
-from heinit_sim.panes import draw_panes
+from heinit_sim.panes import draw_panes, gaps
 from heinit_sim.records import Pass, SweepPrediction, SweepResult
 from heinit_sim.scales import decade_scale, fitted_limits
 from heinit_sim.series import Series, series_of, swept_axis
@@ -37,7 +37,8 @@ def draw_ends(result: SweepResult | SweepPrediction) -> Figure:
         panels[direction] = Panel(x, decade_scale(limits), x_label, y_label)
         banded = banded or bands_show(lines[direction], limits)
     figure = draw_panes(panels, lines, marked=True, banded=banded)
-    write_caption(figure, caption_of(curves["forward"], curves["backward"], result, banded=banded))
+    caption = caption_of(curves["forward"], curves["backward"], result, banded=banded)
+    write_caption(figure, caption + gaps(lines))
     return figure
 
 

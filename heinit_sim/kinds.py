@@ -48,7 +48,7 @@ DistributionName = Literal[
 Quantity = Literal["variance", "second_moment", "std"]
 DEFAULT_FIGURE: FigureKind = "layers"
 ONLY_FOR: dict[str, tuple[FigureKind, ...]] = {"decades": ("layers", "end"), "overlay": ("layers",)}
-"""Key of the figure -> the kinds that heed it; the other keys go with every kind."""
+"""Key of the figure -> the kinds that heed it."""
 Draws = Literal["common", "independent"]
 Word = Literal["vanishing", "stable", "exploding"]
 DEFAULT_ACTIVATION: ActivationName = "relu"

@@ -43,6 +43,20 @@ def draw_panes(
     return figure
 
 
+def gaps(lines: Mapping[Pass, list[Line]]) -> str:
+    """Say how many points of each pass are missing, for networks died or left float range."""
+    counts = {}
+    for direction, drawn in lines.items():
+        seen = np.concatenate([np.isfinite(line.middle) for line in drawn])
+        if not seen.all():
+            name = "a" if direction == "forward" else "b"
+            counts[name] = f"{np.count_nonzero(~seen)} of {len(seen)}"
+    if len(counts) == 2 and len(set(counts.values())) == 1:
+        counts = {"": counts["a"]}
+    parts = ", ".join(f"{name}: {count}" if name else count for name, count in counts.items())
+    return f" Not shown, dead or out of range: {parts}." if counts else ""
+
+
 def _tip(line: Line, panel: Panel, direction: Pass) -> tuple[float, float] | None:
     """Where the line is last seen on its way to its name."""
     low, high = panel.y.limits

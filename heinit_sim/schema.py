@@ -149,9 +149,14 @@ class Figure(Section):
 
     @field_validator("quantity")
     @classmethod
-    def _check_slopes(cls, quantity: str, info: ValidationInfo) -> str:
-        if quantity == "second_moment" and info.data.get("kind") == "slopes":
+    def _check_quantity(cls, quantity: str, info: ValidationInfo) -> str:
+        kind = info.data.get("kind")
+        if quantity == "second_moment" and kind == "slopes":
             raise relation(f"not for kind: slopes ({quantity}), must be variance or std")
+        if quantity != "variance" and kind == "ridges":
+            raise relation(
+                f"not for kind: ridges ({quantity}), must be left out; they are of the numbers themselves"
+            )
         return quantity
 
     @field_validator("decades", "overlay")

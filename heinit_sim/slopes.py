@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from heinit_sim.curves import QUANTITIES, SYMBOLS, WORDS
 from heinit_sim.frames import Panel, write_caption
-from heinit_sim.panes import ERRORS, draw_panes
+from heinit_sim.panes import ERRORS, draw_panes, gaps
 from heinit_sim.records import ConditionResult, Pass, Prediction, SweepPrediction, SweepResult
 from heinit_sim.scales import fitted_limits, plain_scale
 from heinit_sim.series import Series, series_of, swept_axis
@@ -47,7 +47,7 @@ def draw_slopes(result: SweepResult | SweepPrediction) -> Figure:
             drift, allowed = slopes[direction][series[0].places, 3:].T
             edges = drift - allowed, drift + allowed
             ax.fill_between(series[0].x, *edges, label="stable", **STABLE)
-    write_caption(figure, _caption(result, shaded=shaded))
+    write_caption(figure, _caption(result, shaded=shaded) + gaps(lines))
     return figure
 
 

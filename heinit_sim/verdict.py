@@ -62,25 +62,29 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
     beyond the drift of the median that a finite width brings (half of `log_norm_spread`, in the
     logarithm: −5/2n per ReLU layer of n units) and three standard errors of the slope: those that
     this spread implies, or where it is not known, the measured ones. Networks that leave the range
-    of a float explode or vanish, whatever the slope of the layers before; their gradients are not
-    known.
+    of a float are left out while they are fewer than half; if not, the signal explodes or vanishes,
+    whatever the slope of the layers before, and its gradients are not known.
     """
     measure, sign = _JUDGED[direction]
     depth = result.condition.depth
-    median = np.median(result.networks[measure][:, 1:], axis=0)
+    layers = result.networks[measure][:, 1:]
+    whole = ~np.isnan(layers).any(axis=1)
+    typical = 2 * np.count_nonzero(whole) > len(layers)
+    median = np.median(layers[whole] if typical else layers, axis=0)
     slope = sign * _slope(median)
     slope = -math.inf if math.isinf(slope) else slope  # dead, in the direction of either pass
     spread = result.log_norm_spread or 0.0
     drift = 0.0 - spread / 2 / depth / math.log(10)
-    n_networks = len(result.networks[measure])
-    measured = _error(result.networks[measure][:, 1:])
+    n_networks = len(layers)
+    measured = _error(layers)
     error = _SLOPE_OF_MEDIAN * math.sqrt(spread / n_networks) / depth / math.log(10)
     allowed = _ALLOWED_DECADES / depth + 3 * (error if spread else np.nan_to_num(measured))
     word = _word(slope - drift, allowed)
     theory = predicted_slope(result, direction)
     befell = fates(result)
-    if direction == "forward" and befell and befell[0].word != "dead":
-        word = "exploding" if befell[0].word == "overflow" else "vanishing"
+    lost = [fate.word for fate in befell if fate.word != "dead"]
+    if direction == "forward" and lost and not typical:
+        word = "exploding" if lost[0] == "overflow" else "vanishing"
     fate = ", ".join(fate.text for fate in befell)
     return Trend(slope, measured, theory, drift, float(allowed), word, fate)
 

@@ -753,6 +753,15 @@ def set_(text: str) -> Override:
             [f"--trials=1,2: error: trials: cannot be swept ('1,2'), {COUNT}"],
         ),
         (
+            [set_("network.activation.name=relu,tanh")],
+            [
+                (
+                    "--set network.activation.name=relu,tanh: error: network.activation.name: "
+                    f"cannot be swept ('relu,tanh'), {ACTIVATION_NAMES}; sweep network.activation"
+                )
+            ],
+        ),
+        (
             [set_("init.variance=3,x,-1")],
             [
                 f"--set init.variance=3,x,-1: error: init.variance: not a number ('x'), {VARIANCE}",

@@ -181,6 +181,12 @@ def test_dead_ends_leave_a_gap() -> None:
         values[:] = -np.inf
     for ax in draw_forward_backward(result).axes:
         np.testing.assert_array_equal(np.isnan(ys(named(ax, "median 0"))), [False, True, False])
+    assert caption(draw_forward_backward(result)).endswith(
+        " Not shown, dead or out of range: 1 of 3."
+    )
+    gradients = result.conditions[1].networks
+    gradients["grad_activation", "second_moment"][:] = np.nan
+    assert caption(draw_forward_backward(result)).endswith("out of range: a: 1 of 3, b: 2 of 3.")
 
 
 def test_a_prediction_is_drawn_alike() -> None:

@@ -10,6 +10,7 @@ from heinit_sim.fates import Fate, fates
 from heinit_sim.records import Condition, ConditionResult, Measure, SweepConfig, SweepResult
 from heinit_sim.sweep import run_sweep
 from heinit_sim.tables import layer_rows, summary_rows, to_csv
+from heinit_sim.verdict import trend
 
 GELU = Condition(0, {}, (30,) * 401 + (1,), "gelu", {}, (1.0,) * 401, 3, 0.0)
 
@@ -58,6 +59,17 @@ def test_one_network_that_is_lost_takes_no_other_with_it() -> None:
     assert 0 < fate.n_networks < 30
     f = only(result).networks["preactivation", "second_moment"]
     assert np.count_nonzero(np.isnan(f[:, -1])) == fate.n_networks
+    few = {
+        m: np.concatenate([log10[~np.isnan(f[:, -1])]] * 3 + [log10])
+        for m, log10 in only(result).networks.items()
+    }
+    most = {m: log10[np.isnan(f[:, -1])] for m, log10 in only(result).networks.items()}
+    for networks, words in ((few, ("exploding", "exploding")), (most, ("exploding", "undefined"))):
+        trends = [
+            trend(replace(only(result), networks=networks), d) for d in ("forward", "backward")
+        ]
+        assert tuple(found.word for found in trends) == words
+        assert all(found.reason.startswith("overflow at layer ") for found in trends)
     assert all(finding.held for finding in check(result))
 
 

@@ -59,6 +59,13 @@ NUMBER = "must have two or more numbers under a key of sweep"
             ),
         ),
         (
+            "figure: {quantity: std, kind: ridges}\nrecord: {histograms: std}",
+            (
+                "4:20: error: figure.quantity: not for kind: ridges (std), "
+                "must be left out; they are of the numbers themselves"
+            ),
+        ),
+        (
             "figure: {quantity: second_moment, kind: slopes}",
             (
                 "4:20: error: figure.quantity: not for kind: slopes (second_moment), "
