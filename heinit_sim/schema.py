@@ -154,9 +154,8 @@ class Figure(Section):
         if quantity == "second_moment" and kind == "slopes":
             raise relation(f"not for kind: slopes ({quantity}), must be variance or std")
         if quantity != "variance" and kind == "ridges":
-            raise relation(
-                f"not for kind: ridges ({quantity}), must be left out; they are of the numbers themselves"
-            )
+            why = "they are of the numbers themselves"
+            raise relation(f"not for kind: ridges ({quantity}), must be left out; {why}")
         return quantity
 
     @field_validator("decades", "overlay")
