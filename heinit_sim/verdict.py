@@ -82,7 +82,7 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
     word = _word(slope - drift, allowed)
     theory = predicted_slope(result, direction)
     befell = fates(result)
-    lost = [fate.word for fate in befell if fate.word != "dead"]
+    lost = [fate.word for fate in befell if fate.word in ("overflow", "underflow")]
     if direction == "forward" and lost and not typical:
         word = "exploding" if lost[0] == "overflow" else "vanishing"
     fate = ", ".join(fate.text for fate in befell)

@@ -107,3 +107,12 @@ def test_the_commonest_fate_comes_first() -> None:
     assert [(fate.word, fate.n_networks) for fate in fates(one)] == [("dead", 3), ("overflow", 1)]
     h[1:3], f[1:3] = h[0], f[0]
     assert [(fate.word, fate.n_networks) for fate in fates(one)] == [("overflow", 3), ("dead", 1)]
+
+
+def test_units_that_biases_bring_back_were_off_and_are_not_dead() -> None:
+    relu = Condition(
+        0, {}, (4, 3, 3, 3, 1), "relu", {}, (0.1,) * 4, 2, 0.0, biases=(0.0, -9.0, 1.0, 0.0)
+    )
+    (fate,) = fates(only(simulate(relu)))
+    assert fate == Fate("off", 2, 6, 6)
+    assert fate.text == "all units off at layer 2 or later in 6 of 6 networks"
