@@ -37,6 +37,7 @@ GRAD: Measure = ("grad_activation", "second_moment")
 TRIALS = {
     "figure_7_4": 20,
     "figure_7_4_published": 20,
+    "hanin_rolnick": 150,
     "he_2015_std": 1,
     "width_sweep": 20,
     "depth_sweep": 40,
