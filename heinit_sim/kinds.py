@@ -79,10 +79,15 @@ def or_null(kind: Any, **options: Any) -> Any:
     return Field(default=None, description=kind.__metadata__[0].description, **options)
 
 
+def _none_yet() -> list[object]:
+    """No value of a sweep; pydantic takes a millisecond to find what `list` itself accepts."""
+    return []
+
+
 def swept(path: str) -> Any:
     """A field of the sweep: the values to try at that dotted path."""
     meaning, allowed = f"Values of {path} to try", "a list of one or more distinct values"
-    return described(meaning, allowed, default_factory=list, alias=path, min_length=1)
+    return described(meaning, allowed, default_factory=_none_yet, alias=path, min_length=1)
 
 
 def when(kind: Any, path: str) -> Any:
