@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from heinit_sim import data_sets
 from heinit_sim.input_options import InputDistribution
 from heinit_sim.records import Inputs
+from heinit_sim.weight_laws import WEIGHT_LAWS
 
 Array = NDArray[np.float64]
-
 
 # Components at a time where norms are sampled.
 _BLOCK = 2**20
@@ -35,14 +35,11 @@ class InputLaw(NamedTuple):
 
 
 def _normal(out: Array, rng: Generator, inputs: Inputs) -> None:
-    rng.standard_normal(out=out)
+    WEIGHT_LAWS["normal"](out, rng)
 
 
 def _uniform(out: Array, rng: Generator, inputs: Inputs) -> None:
-    """Between ±√3."""
-    rng.random(out=out)
-    out -= 0.5
-    out *= math.sqrt(12.0)
+    WEIGHT_LAWS["uniform"](out, rng)
 
 
 def _constant(out: Array, rng: Generator, inputs: Inputs) -> None:

@@ -16,17 +16,11 @@ from heinit_sim.curves import (
     curves_of,
     load_published,
 )
-from heinit_sim.frames import (
-    Name,
-    Panel,
-    label_size,
-    lay_out,
-    write_caption,
-    write_names,
-)
+from heinit_sim.frames import Panel, write_caption
+from heinit_sim.panes import Tip, draw_panes
 from heinit_sim.records import Pass, SweepPrediction, SweepResult
 from heinit_sim.scales import decade_scale, fitted_limits, layer_scale
-from heinit_sim.strokes import Line, bands_show, draw_line, draw_predicted, plot
+from heinit_sim.strokes import Line, bands_show, plot
 
 BEHIND: dict[str, Any] = {"linewidth": 1.4, "dashes": (4, 2.5), "zorder": 2}
 HEAD: dict[str, Any] = {"markeredgewidth": 0, "zorder": 5, "clip_on": False}
@@ -41,8 +35,7 @@ def draw_layers(result: SweepResult | SweepPrediction) -> Figure:
     lines = {direction: [c.line for c in curves[direction]] for direction in QUANTITIES}
     both = [*lines["forward"], *lines["backward"]]
     limits = config.decades or fitted_limits([y for line in both for y in line.drawn])
-    labels = [line.label for line in both]
-    size, banded = label_size(labels), bands_show(both, limits)
+    banded = bands_show(both, limits)
     depth = max(condition.depth for condition in result.config.conditions)
     panels = {
         direction: Panel(
@@ -53,19 +46,10 @@ def draw_layers(result: SweepResult | SweepPrediction) -> Figure:
         )
         for direction in QUANTITIES
     }
-    figure = lay_out(panels, labels)
-    for ax, direction in zip(figure.axes, QUANTITIES, strict=True):
-        for line in lines[direction]:
-            draw_line(ax, line)
-            if banded:
-                draw_predicted(ax, line)
-        if config.overlay:
+    figure = draw_panes(panels, lines, banded=banded, tip_of=_draw_arrow)
+    if config.overlay:
+        for ax, direction in zip(figure.axes, QUANTITIES, strict=True):
             _draw_published(ax, curves[direction], direction)
-        names = [
-            Name(line.label, line.paint.ink, _draw_arrow(ax, line, direction))
-            for line in lines[direction]
-        ]
-        write_names(ax, names, direction, size)
     for line in lines["forward"]:
         plot(figure.axes[1], line, line.middle, "behind", color=line.paint.color, **BEHIND)
     circles = " Circles: curves as published." if config.overlay else ""
@@ -74,7 +58,7 @@ def draw_layers(result: SweepResult | SweepPrediction) -> Figure:
     return figure
 
 
-def _draw_arrow(ax: Axes, line: Line, direction: Pass) -> tuple[float, float] | None:
+def _draw_arrow(ax: Axes, line: Line, direction: Pass) -> Tip:
     """Draw an arrow head where the pass is last seen in the panel, and return its tip."""
     low, high = ax.get_ylim()
     median = line.middle

@@ -1,14 +1,17 @@
 """Lines in two panels, named at the end their pass goes to. Never prints, never saves."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from heinit_sim.frames import Name, Panel, label_size, lay_out, write_names
 from heinit_sim.records import Pass
 from heinit_sim.strokes import Line, draw_line, draw_predicted
 
+Tip = tuple[float, float] | None
+"""In data coordinates; None where nothing is seen of a line."""
 ERRORS = 2
 """Standard errors that a band about a measured value reaches to either side."""
 
@@ -19,6 +22,7 @@ def draw_panes(
     *,
     marked: bool = False,
     banded: bool = False,
+    tip_of: Callable[[Axes, Line, Pass], Tip] | None = None,
 ) -> Figure:
     """Draw the lines of each pass into its panel.
 
@@ -27,6 +31,7 @@ def draw_panes(
         lines: The lines of both, under the same labels.
         marked: With circles at the points.
         banded: With predicted bands.
+        tip_of: Where a line ends, and what is drawn there; if not where it is last seen.
     """
     labels = [line.label for direction in panels for line in lines[direction]]
     figure = lay_out(panels, labels)
@@ -36,7 +41,7 @@ def draw_panes(
             if banded:
                 draw_predicted(ax, line)
         names = [
-            Name(line.label, line.paint.ink, _tip(line, panels[direction], direction))
+            Name(line.label, line.paint.ink, (tip_of or _last_seen)(ax, line, direction))
             for line in lines[direction]
         ]
         write_names(ax, names, direction, label_size(labels))
@@ -57,9 +62,9 @@ def gaps(lines: Mapping[Pass, list[Line]]) -> str:
     return f" Not shown, dead or out of range: {parts}." if counts else ""
 
 
-def _tip(line: Line, panel: Panel, direction: Pass) -> tuple[float, float] | None:
+def _last_seen(ax: Axes, line: Line, direction: Pass) -> Tip:
     """Where the line is last seen on its way to its name."""
-    low, high = panel.y.limits
+    low, high = ax.get_ylim()
     seen = np.flatnonzero((line.middle >= low) & (line.middle <= high))
     if len(seen) == 0:
         return None

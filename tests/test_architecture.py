@@ -24,10 +24,10 @@ RANKS = [
     {"weight_options", "pairs", "lsuv", "histograms"},
     {"schema", "layer_laws", "passes", "curves", "frames", "mean_field", "chain", "steps"}
     | {"verdict", "probes", "moment_rules", "critical", "densities"},
-    {"layers", "series", "panes", "problems", "predictions", "expectations", "phase", "gains"}
+    {"series", "panes", "problems", "predictions", "expectations", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities", "comparison"},
     {"drafts", "selection", "sweep", "tables", "exports", "checks", "verification"}
-    | {"phase_labels", "ends", "slopes", "log_spreads", "ridges", "input_choice"},
+    | {"phase_labels", "layers", "ends", "slopes", "log_spreads", "ridges", "input_choice"},
     {"grid", "figures"},
     {"config", "cost", "reports", "identity_tables", "prediction_tables"}
     | {"phase_tables", "phase_figures", "gain_tables"},
@@ -47,7 +47,8 @@ HOMES = {
     r"\bnp\.maximum\(z": {"activations"},
     r"\bSeedSequence\(": {"draws"},
     r"\bThreadPoolExecutor\(": {"sweep"},
-    r"\bax\.": {"frames", "strokes", "layers", "ridges", "slopes", "phase_figures", "phase_labels"},
+    r"\bax\.": {"frames", "strokes", "panes", "layers", "ridges", "slopes"}
+    | {"phase_figures", "phase_labels"},
     r"\.savefig\(": {"exports"},
     r"\bmkdir\(": {"outputs", "placement"},
     r"\btyper\.Exit\b": {"shell"},
