@@ -74,7 +74,7 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
         len(network_pass.stds) for network_pass in passes
     )
     busy = min(jobs, n_blocks)
-    predicted = {(c.widths, c.activation, c.inputs): c for c in config.conditions}.values()
+    predicted = {(c.widths, homogeneous_slope(c), c.inputs): c for c in config.conditions}.values()
     sampled = [(c.depth + 1) * n_sampled(c, BESIDE_A_RUN) for c in predicted if _has_law(c)]
     return Cost(
         passes=len(passes) * config.trials,

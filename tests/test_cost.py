@@ -90,3 +90,14 @@ def test_histograms_of_deep_networks_are_counted_as_memory() -> None:
     }
     more = cost(record__histograms="decades", **deep).peak_bytes - cost(**deep).peak_bytes
     assert more > 2 * 3 * 10_000 * 800 * 8
+
+
+def test_networks_are_sampled_once_for_each_slope_below_zero(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cost_module, "_SECONDS_PER_SAMPLE", 1e6)  # all else is nothing beside it
+    leaky: dict[str, Any] = {"network__activation": "leaky_relu"}
+    swept = leaky | {"network__activation__negative_slope": "0.1,0.2,0.3"}
+    one = cost(**leaky).seconds
+    np.testing.assert_allclose(cost(**swept).seconds, 3 * one, rtol=1e-6)
+    np.testing.assert_allclose(cost(init__variance="0.1,0.2,0.3").seconds, one, rtol=1e-6)
