@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from heinit_sim.initializers import Distribution
 from heinit_sim.input_options import InputDistribution, Normalisation
 from heinit_sim.texts import swept_text, to_text
+from heinit_sim.topology import Convolution, Residual, layer_fans
 
 if TYPE_CHECKING:  # NumPy is not needed to read a config
     import numpy as np
@@ -101,6 +102,15 @@ class Condition:
     """Weights are data-dependent; their variances are those they start from."""
     inputs: Inputs = field(default_factory=Inputs)
     """What the inputs are, x ~ N(0, I) by default."""
+    convolution: Convolution | None = None
+    """What the hidden layers are, if not fully connected."""
+    residual: Residual | None = None
+    """How blocks add to what enters them, if they do."""
+
+    @property
+    def fans(self) -> tuple[tuple[int, int], ...]:
+        """(fan_in, fan_out) of the layers 0 … K."""
+        return layer_fans(self.widths, self.convolution)
 
     @property
     def depth(self) -> int:

@@ -13,7 +13,7 @@ from heinit_sim.schema import config_schema
 PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
     {"errors", "scalars", "normal", "initializers", "gain_constants", "scaled", "tails"}
-    | {"input_options", "texts"},
+    | {"input_options", "texts", "topology"},
     {"activations"},
     {"records", "documents", "gallery", "placement", "weight_laws"},
     {"data_sets", "kinds"},
