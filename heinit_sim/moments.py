@@ -5,14 +5,17 @@ common mean (ddof 0). They are put together from means and variances over the un
 at a time, so that nothing ever cancels: a layer whose elements are equal has variance 0.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from heinit_sim.convolutions import iter_weight_gradients
 from heinit_sim.records import INPUT_0, Statistic
 from heinit_sim.scaled import Exponents, Scaled
+from heinit_sim.topology import Convolution
 
 Array = NDArray[np.float64]
 # Below this ratio of variance to squared mean, E[z²] − E[z]² would lose more than three digits.
@@ -37,13 +40,29 @@ def unit_moments(z: Scaled) -> UnitMoments:
     average = np.full(n_units, 1.0 / n_units)
     mean = average @ z.mantissa
     variance = np.einsum("...un,...un->...n", z.mantissa, z.mantissa) / n_units - mean**2
-    cancels = variance < _CANCELS * mean**2
-    if cancels.any():  # only where it does: no number may depend on others of the stack
-        columns = z.mantissa.swapaxes(-1, -2)[cancels]
-        first = columns[:, 0]  # the mean itself where all are equal, which rounding may miss
-        mean[cancels] = np.where(_equal(columns), first, mean[cancels])
-        variance[cancels] = np.mean((columns - mean[cancels][:, np.newaxis]) ** 2, axis=-1)
+    _recentre(mean, variance, z.mantissa.swapaxes(-1, -2))
     return UnitMoments(mean, variance, z.exponent)
+
+
+def kernel_moments(dl_df: Scaled, h: Scaled, convolution: Convolution) -> UnitMoments:
+    """Mean and variance of ∂ℓ/∂Ω over all weights of one convolution, for each input.
+
+    Args:
+        dl_df: ∂ℓ/∂f, (..., c_out · positions, n_inputs).
+        h: What enters the layer, (..., c_in · positions, n_inputs).
+        convolution: Its image, kernel and padding.
+    """
+    *networks, _, n_inputs = h.mantissa.shape
+    mean, variance = np.empty((2, math.prod(networks), n_inputs))
+    for which, some, gradients in iter_weight_gradients(dl_df.mantissa, h.mantissa, convolution):
+        row = np.full(gradients.shape[-1], 1.0 / gradients.shape[-1])
+        weights = gradients.reshape(*gradients.shape[:2], -1)
+        average = (gradients @ row).mean(axis=-1)
+        spread = np.vecdot(weights, weights) / weights.shape[-1] - average**2
+        _recentre(average, spread, weights)
+        mean[which, some], variance[which, some] = average, spread
+    shape = (*networks, n_inputs)
+    return UnitMoments(mean.reshape(shape), variance.reshape(shape), dl_df.exponent + h.exponent)
 
 
 def joined(layers: Sequence[UnitMoments]) -> UnitMoments:
@@ -89,6 +108,16 @@ def log10_moments(layers: UnitMoments) -> dict[Statistic, Array]:
         INPUT_0: layers.variance[..., 0] + layers.mean[..., 0] ** 2,
     }
     return {statistic: _log10(moment, layers.exponent) for statistic, moment in moments.items()}
+
+
+def _recentre(mean: Array, variance: Array, units: Array) -> None:
+    """Take them anew, in place, where E[z²] − E[z]² cancels; z is (..., units)."""
+    cancels = variance < _CANCELS * mean**2
+    if cancels.any():  # only where it does: no number may depend on others of the stack
+        columns = units[cancels]
+        first = columns[:, 0]  # the mean itself where all are equal, which rounding may miss
+        mean[cancels] = np.where(_equal(columns), first, mean[cancels])
+        variance[cancels] = np.mean((columns - mean[cancels][:, np.newaxis]) ** 2, axis=-1)
 
 
 def _equal(values: Array) -> NDArray[np.bool_]:

@@ -14,8 +14,8 @@ PACKAGE = Path(heinit_sim.__file__).parent
 RANKS = [
     {"errors", "scalars", "normal", "initializers", "gain_constants", "scaled", "tails"}
     | {"input_options", "texts", "topology"},
-    {"activations"},
-    {"records", "documents", "gallery", "placement", "weight_laws"},
+    {"activations", "patches"},
+    {"records", "documents", "gallery", "placement", "weight_laws", "convolutions"},
     {"data_sets", "kinds"},
     {"input_laws", "input_facts"},
     {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}

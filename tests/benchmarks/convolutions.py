@@ -1,0 +1,223 @@
+"""One convolution, side by side in one run: `python -m tests.benchmarks.convolutions`.
+
+Forward, adjoint and the weight gradients' moments on one core, over the time of nothing but their
+matrix products with patches that are there already: the package, the same by FFT (padding is
+circular), and PyTorch (where torch is installed), whose weight gradients are those of single
+inputs by `vmap`.
+"""
+
+import importlib.util
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from heinit_sim.convolutions import convolve, convolve_adjoint
+from heinit_sim.moments import kernel_moments
+from heinit_sim.scaled import Scaled
+from heinit_sim.topology import Convolution
+
+Array = np.ndarray
+Calls = dict[str, Callable[[], object]]
+# Image, kernel, channels, networks, inputs.
+SIZES: list[tuple[tuple[int, ...], int, int, int, int]] = [
+    ((8, 8), 3, 16, 1, 10),
+    ((8, 8), 3, 16, 4, 10),
+    ((8, 8), 3, 16, 1, 100),
+    ((8, 8), 3, 32, 32, 1),
+    ((8, 8), 3, 32, 1, 10),
+    ((8, 8), 3, 64, 1, 10),
+    ((8, 8), 3, 64, 1, 100),
+    ((8, 8), 5, 32, 1, 10),
+    ((16, 16), 3, 16, 1, 10),
+    ((16, 16), 3, 16, 1, 100),
+    ((16, 16), 3, 32, 1, 10),
+    ((16, 16), 3, 64, 1, 10),
+    ((16, 16), 3, 64, 1, 100),
+    ((32, 32), 3, 64, 1, 10),
+    ((8, 8), 3, 128, 1, 100),
+    ((64,), 3, 16, 1, 100),
+    ((64,), 3, 64, 1, 10),
+    ((256,), 5, 16, 1, 10),
+    ((256,), 5, 64, 1, 100),
+]
+SECONDS = 0.6  # for each line of the table, and three rounds at least
+BUFFER = 2**17  # numbers in the products that weight gradients are taken to, and thrown away
+
+
+def main() -> None:
+    """Print the table."""
+    torch = importlib.util.find_spec("torch") is not None
+    names = ["ours", "FFT", *(["torch"] if torch else [])]
+    titles = ("forward", "adjoint", "weight gradients")
+    width = 6 + 7 * len(names)
+    print(f"{'times the bare products':31}" + "".join(f"{title:>{width}}" for title in titles))
+    columns = f"{'ms':>6}" + "".join(f"{name:>7}" for name in names)
+    print(f"{'image':9}{'k':>2}{'c':>5}{'networks':>9}{'n':>6}" + columns * len(titles))
+    with threadpool_limits(limits=1, user_api="blas"):
+        for image, kernel, channels, networks, inputs in SIZES:
+            convolution = Convolution(image, kernel, (channels, channels))
+            calls = _contenders(convolution, networks, inputs)
+            if torch:
+                calls = {**calls, **_torch(convolution, networks, inputs)}
+            seconds = _interleaved(calls)
+            text = f"{'×'.join(map(str, image)):9}{kernel:2}{channels:5}{networks:9}{inputs:6}"
+            for title in titles:
+                bare = seconds[f"{title}, bare"]
+                ratios = [seconds[f"{title}, {name}"] / bare for name in names]
+                text += f"{1e3 * bare:6.2f}" + "".join(f"{ratio:7.2f}" for ratio in ratios)
+            print(text, flush=True)
+
+
+def _contenders(convolution: Convolution, networks: int, inputs: int) -> Calls:
+    c, taps, positions = convolution.channels[0], convolution.taps, convolution.positions
+    rng = np.random.default_rng(0)
+    weights = rng.standard_normal((networks, c, taps, c))
+    h, dl_df = rng.standard_normal((2, networks, c * positions, inputs))
+    layers = [Scaled(layer, np.zeros(networks, np.int64)) for layer in (dl_df, h)]
+    out = np.empty_like(h)
+
+    kernels = weights.reshape(networks, c, taps * c)
+    patches = rng.standard_normal((networks, taps * c, positions * inputs))
+    product = np.empty((networks, c, positions * inputs))
+    single = rng.standard_normal((networks * inputs, positions, taps * c))
+    errors = rng.standard_normal((networks * inputs, c, positions))
+    gradients = np.empty((min(len(errors), max(1, BUFFER // (c * taps * c))), c, taps * c))
+
+    def bare_gradients() -> None:
+        for i in range(0, len(errors), len(gradients)):
+            part = slice(i, i + len(gradients))
+            np.matmul(errors[part], single[part], out=gradients[: len(errors[part])])
+
+    def bare() -> Array:
+        return np.matmul(kernels, patches, out=product)
+
+    calls: Calls = {
+        "forward, bare": bare,
+        "forward, ours": lambda: convolve(weights, h, convolution, out),
+        "forward, FFT": lambda: _fft_convolve(weights, h, convolution),
+        "adjoint, bare": bare,
+        "adjoint, ours": lambda: convolve_adjoint(weights, dl_df, convolution, out),
+        "adjoint, FFT": lambda: _fft_adjoint(weights, dl_df, convolution),
+        "weight gradients, bare": bare_gradients,
+        "weight gradients, ours": lambda: kernel_moments(layers[0], layers[1], convolution),
+        "weight gradients, FFT": lambda: _fft_gradients(dl_df, h, convolution),
+    }
+    # The contenders do the same.
+    f, dl_dh = convolve(weights, h, convolution), convolve_adjoint(weights, dl_df, convolution)
+    np.testing.assert_allclose(_fft_convolve(weights, h, convolution), f, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(_fft_adjoint(weights, dl_df, convolution), dl_dh, rtol=0, atol=1e-9)
+    variance = kernel_moments(layers[0], layers[1], convolution).variance
+    np.testing.assert_allclose(_fft_gradients(dl_df, h, convolution)[1], variance, rtol=1e-9)
+    return calls
+
+
+def _spectrum(layer: Array, convolution: Convolution) -> Array:
+    """(networks, units, n) -> (networks, frequencies, c, n)."""
+    networks, _, n = layer.shape
+    image = convolution.image
+    spectrum = np.fft.rfftn(layer.reshape(networks, -1, *image, n), axes=range(2, 2 + len(image)))
+    flat = spectrum.reshape(*spectrum.shape[:2], -1, n)
+    return np.ascontiguousarray(flat.swapaxes(1, 2))
+
+
+def _kernel_spectrum(weights: Array, convolution: Convolution) -> Array:
+    """(networks, c_out, taps, c_in) -> (networks, frequencies, c_out, c_in), conjugate."""
+    networks, c_out, _, c_in = weights.shape
+    image = convolution.image
+    padded = np.zeros((networks, *image, c_out * c_in))
+    for tap, place in enumerate(np.ndindex(*(convolution.kernel for _ in image))):
+        at = [(t - convolution.kernel // 2) % size for t, size in zip(place, image, strict=True)]
+        padded[(slice(None), *at)] += weights[:, :, tap].reshape(networks, -1)
+    spectrum = np.fft.rfftn(padded, axes=range(1, 1 + len(image)))
+    return np.conj(spectrum.reshape(networks, -1, c_out, c_in))
+
+
+def _images(spectrum: Array, convolution: Convolution) -> Array:
+    """(networks, frequencies, c, n) -> (networks, c · positions, n)."""
+    networks, _, c, n = spectrum.shape
+    *rest, last = convolution.image
+    full = spectrum.swapaxes(1, 2).reshape(networks, c, *rest, last // 2 + 1, n)
+    axes = range(2, 2 + len(convolution.image))
+    return np.fft.irfftn(full, s=convolution.image, axes=axes).reshape(networks, -1, n)
+
+
+def _fft_convolve(weights: Array, h: Array, convolution: Convolution) -> Array:
+    kernels = _kernel_spectrum(weights, convolution)
+    return _images(kernels @ _spectrum(h, convolution), convolution)
+
+
+def _fft_adjoint(weights: Array, dl_df: Array, convolution: Convolution) -> Array:
+    kernels = np.conj(_kernel_spectrum(weights, convolution)).swapaxes(-1, -2)
+    return _images(kernels @ _spectrum(dl_df, convolution), convolution)
+
+
+def _fft_gradients(dl_df: Array, h: Array, convolution: Convolution) -> tuple[Array, Array]:
+    """Mean and variance of the weight gradients, input by input."""
+    errors, images = np.conj(_spectrum(dl_df, convolution)), _spectrum(h, convolution)
+    networks, _, c_out, n = errors.shape
+    c_in = images.shape[2]
+    mean, variance = np.empty((2, networks, n))
+    axes = [
+        (np.arange(convolution.kernel) - convolution.kernel // 2) % size
+        for size in convolution.image
+    ]
+    for i in range(n):
+        outer = errors[:, :, :, np.newaxis, i] * images[:, :, np.newaxis, :, i]
+        pairs = outer.reshape(networks, -1, c_out * c_in, 1)
+        found = _images(pairs, convolution).reshape(networks, -1, *convolution.image)
+        every = [np.arange(size) for size in found.shape[:2]]
+        taps = found[np.ix_(*every, *axes)].reshape(networks, -1)
+        mean[:, i], variance[:, i] = taps.mean(axis=1), taps.var(axis=1)
+    return mean, variance
+
+
+def _torch(convolution: Convolution, networks: int, inputs: int) -> Calls:
+    """Each network a group of channels; weight gradients of single inputs as groups likewise."""
+    import torch  # type: ignore[import-not-found,unused-ignore]  # only where it is installed
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    c, image = convolution.channels[0], convolution.image
+    kernel = (convolution.kernel,) * len(image)
+    apply = torch.nn.functional.conv1d if len(image) == 1 else torch.nn.functional.conv2d
+    around = [convolution.kernel // 2] * (2 * len(image))
+    weights = torch.randn(networks * c, c, *kernel, dtype=torch.float64)
+    h = torch.randn(inputs, networks * c, *image, dtype=torch.float64)
+
+    def forward(of: torch.Tensor) -> torch.Tensor:
+        padded = torch.nn.functional.pad(of, around, mode="circular")
+        return apply(padded, weights, groups=networks)
+
+    def gradients() -> tuple[torch.Tensor, torch.Tensor]:
+        # Input by input and channel by channel an image of its own, correlated with the error.
+        padded = torch.nn.functional.pad(h, around, mode="circular")
+        singles = padded.reshape(inputs * networks, c, *padded.shape[2:]).transpose(0, 1)
+        errors = h.reshape(inputs * networks * c, 1, *image)
+        found = apply(singles, errors, groups=inputs * networks)
+        of_input = found.reshape(c, inputs * networks, -1)
+        return of_input.mean(dim=(0, 2)), of_input.var(dim=(0, 2), correction=0)
+
+    return {
+        "forward, torch": lambda: forward(h),
+        "adjoint, torch": lambda: forward(h),  # as with kernels that are turned already
+        "weight gradients, torch": gradients,
+    }
+
+
+def _interleaved(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
+    """Median of each call's seconds of the processor; the calls take turns."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    start = time.thread_time()
+    while time.thread_time() - start < SECONDS or len(times[next(iter(times))]) < 3:
+        for name, call in calls.items():
+            before = time.thread_time()
+            call()
+            times[name].append(time.thread_time() - before)
+    return {name: statistics.median(taken) for name, taken in times.items()}
+
+
+if __name__ == "__main__":
+    main()
