@@ -43,32 +43,31 @@ SIZES: list[tuple[tuple[int, ...], int, int, int, int]] = [
     ((256,), 5, 16, 1, 10),
     ((256,), 5, 64, 1, 100),
 ]
-SECONDS = 0.6  # for each line of the table, and three rounds at least
+SECONDS = 0.2  # for each line of a table, and three rounds at least
 BUFFER = 2**17  # numbers in the products that weight gradients are taken to, and thrown away
 
 
 def main() -> None:
-    """Print the table."""
+    """Print a table for each of the three products."""
     torch = importlib.util.find_spec("torch") is not None
     names = ["ours", "FFT", *(["torch"] if torch else [])]
-    titles = ("forward", "adjoint", "weight gradients")
-    width = 6 + 7 * len(names)
-    print(f"{'times the bare products':31}" + "".join(f"{title:>{width}}" for title in titles))
-    columns = f"{'ms':>6}" + "".join(f"{name:>7}" for name in names)
-    print(f"{'image':9}{'k':>2}{'c':>5}{'networks':>9}{'n':>6}" + columns * len(titles))
     with threadpool_limits(limits=1, user_api="blas"):
-        for image, kernel, channels, networks, inputs in SIZES:
-            convolution = Convolution(image, kernel, (channels, channels))
-            calls = _contenders(convolution, networks, inputs)
-            if torch:
-                calls = {**calls, **_torch(convolution, networks, inputs)}
-            seconds = _interleaved(calls)
-            text = f"{'×'.join(map(str, image)):9}{kernel:2}{channels:5}{networks:9}{inputs:6}"
-            for title in titles:
-                bare = seconds[f"{title}, bare"]
-                ratios = [seconds[f"{title}, {name}"] / bare for name in names]
-                text += f"{1e3 * bare:6.2f}" + "".join(f"{ratio:7.2f}" for ratio in ratios)
-            print(text, flush=True)
+        for title in ("forward", "adjoint", "weight gradients"):
+            print(f"{title}: milliseconds of the bare products, and times that")
+            header = f"{'image':9}{'kernel':>6}{'c':>5}{'networks':>9}{'inputs':>7}{'bare':>9}"
+            print(header + "".join(f"{name:>8}" for name in names))
+            for image, kernel, channels, networks, inputs in SIZES:
+                convolution = Convolution(image, kernel, (channels, channels))
+                calls = _contenders(convolution, networks, inputs)
+                if torch:
+                    calls = {**calls, **_torch(convolution, networks, inputs)}
+                of = {name: calls[f"{title}, {name}"] for name in ("bare", *names)}
+                seconds = _interleaved(of)
+                bare = seconds["bare"]
+                size = f"{'×'.join(map(str, image)):9}{kernel:6}{channels:5}{networks:9}{inputs:7}"
+                ratios = "".join(f"{seconds[name] / bare:8.2f}" for name in names)
+                print(f"{size}{1e3 * bare:9.2f}{ratios}", flush=True)
+            print()
 
 
 def _contenders(convolution: Convolution, networks: int, inputs: int) -> Calls:
