@@ -1,10 +1,10 @@
 """What a sweep will take: passes, time and memory, from its shapes and a probe of this machine."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -28,6 +28,8 @@ _SWEEPS_PER_LAYER = 20
 _SECONDS_PER_CALLS = 1e-4
 _SECONDS_PER_ROWS = 5e-5
 _BYTES_PER_ROWS = 2500
+# Seconds of a convolution per seconds of its multiplications: patches are laid out for them.
+_PATCHES = 1.5
 # A layer of a network that is sampled for the predicted quantiles: its draws, and its five norms
 # with what quantiles take.
 _SECONDS_PER_SAMPLE = 4e-7
@@ -56,7 +58,11 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
         inputs = network_pass.draws.n_inputs
         units = sum(network_pass.draws.widths) * inputs
         products = 3 if network_pass.lsuv else 2  # one more pass forward finds the factors
-        seconds += products * network_pass.draws.n_weights * inputs * per_product
+        kernels = network_pass.draws.n_kernel_products
+        dense = sum(math.prod(s) for s in network_pass.draws.shapes if len(s) == 2)
+        # Gradients of kernels are products of their own.
+        multiplications = products * dense + (products + 1) * _PATCHES * kernels
+        seconds += multiplications * inputs * per_product
         seconds += units * _SWEEPS_PER_LAYER * per_element
         seconds += units * _activation_seconds(
             network_pass.activation, network_pass.activation_options
@@ -94,18 +100,18 @@ def _has_law(condition: Condition) -> bool:
 
 def _block_bytes(draws: Draws, size: int) -> int:
     """What one thread holds: weights, a few layers of floats and a boolean for every unit."""
-    weights = draws.n_weights if keeps_weights(draws, size) else max(draws.widths) ** 2
+    largest = max(map(math.prod, draws.shapes))
+    weights = draws.n_weights if keeps_weights(draws, size) else largest
     units = max(draws.widths) * draws.n_inputs
-    return size * (8 * weights + 6 * 8 * units + sum(draws.widths) * draws.n_inputs)
+    kept = 9 if draws.convolution or draws.residual else 1  # floats too, or booleans alone
+    return size * (8 * weights + 6 * 8 * units + kept * sum(draws.widths) * draws.n_inputs)
 
 
 def _draw_seconds(draws: Draws) -> float:
     """Seconds to draw the weights of one network."""
-    layers = [fan_in * fan_out for fan_in, fan_out in pairwise(draws.widths)]
-    distributions = draws.distributions or ("normal",) * len(layers)
     return sum(
-        weights * _weight_seconds(distribution)
-        for weights, distribution in zip(layers, distributions, strict=True)
+        math.prod(shape) * _weight_seconds(law)
+        for shape, law in zip(draws.shapes, draws.laws, strict=True)
     )
 
 

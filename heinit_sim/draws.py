@@ -1,9 +1,9 @@
 """The random numbers of a trial: one stream per trial and layer, the same whenever it is asked."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise
 from zlib import crc32
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from heinit_sim.initializers import Distribution
 from heinit_sim.input_laws import fill_inputs
 from heinit_sim.records import Inputs
+from heinit_sim.topology import Convolution, Residual, matrix_places, matrix_shapes
 from heinit_sim.weight_laws import WEIGHT_LAWS
 
 Array = NDArray[np.float64]
@@ -35,11 +36,32 @@ class Draws:
     distributions: tuple[Distribution, ...] = ()
     """Of the weights of the layers 0 … K; empty: all normal."""
     inputs: Inputs = field(default_factory=Inputs)
+    convolution: Convolution | None = None
+    residual: Residual | None = None
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of the weights of one network, in the order of the layers."""
+        return matrix_shapes(self.widths, self.convolution, self.residual)
+
+    @property
+    def laws(self) -> tuple[Distribution, ...]:
+        """What each of them is drawn from."""
+        places = matrix_places(len(self.widths) - 2, self.residual)
+        normal: tuple[Distribution, ...] = ("normal",)
+        of_layers = self.distributions or normal * len(places)
+        return tuple(law for law, own in zip(of_layers, places, strict=True) for _ in own)
 
     @property
     def n_weights(self) -> int:
         """Weights of one network."""
-        return sum(fan_in * fan_out for fan_in, fan_out in pairwise(self.widths))
+        return sum(map(math.prod, self.shapes))
+
+    @property
+    def n_kernel_products(self) -> int:
+        """Multiplications of one input with kernels, each of which is at every position."""
+        kernels = [math.prod(shape) for shape in self.shapes if len(shape) == 3]
+        return sum(kernels) * self.convolution.positions if self.convolution else 0
 
 
 def keeps_weights(draws: Draws, n_networks: int) -> bool:
@@ -48,26 +70,26 @@ def keeps_weights(draws: Draws, n_networks: int) -> bool:
 
 
 class DrawnWeights:
-    """Ω_k/σ_k of some networks, (n_networks, fan_out, fan_in), drawn anew at each look."""
+    """Ω/σ of some networks by place, (n_networks, *shape), drawn anew at each look."""
 
     def __init__(self, seed: int, draws: Draws, trials: range) -> None:
         self._seed, self._draws, self._trials = seed, draws, trials
-        self.shapes = [(len(trials), *fans[::-1]) for fans in pairwise(draws.widths)]
+        self._laws = draws.laws
+        self.shapes = [(len(trials), *shape) for shape in draws.shapes]
 
-    def __getitem__(self, k: int) -> Array:
-        return self.into(np.empty(self.shapes[k]), k)
+    def __getitem__(self, place: int) -> Array:
+        return self.into(np.empty(self.shapes[place]), place)
 
-    def into(self, out: Array, k: int) -> Array:
-        """Draw layer k into an array of its shape, and return that."""
-        distributions = self._draws.distributions
-        fill = WEIGHT_LAWS[distributions[k] if distributions else "normal"]
-        return _sample(out, self._seed, _WEIGHTS, self._trials, k, self._draws.salt, fill)
+    def into(self, out: Array, place: int) -> Array:
+        """Draw the weights of that place into an array of their shape, and return that."""
+        fill = WEIGHT_LAWS[self._laws[place]]
+        return _sample(out, self._seed, _WEIGHTS, self._trials, place, self._draws.salt, fill)
 
 
 def sample_weights(
     seed: int, draws: Draws, trials: range, spare: list[list[Array]]
 ) -> DrawnWeights | list[Array]:
-    """The weights of the trials' networks by layer: kept in arrays, or drawn again at each look.
+    """The weights of the trials' networks by place: kept in arrays, or drawn again at each look.
 
     Args:
         seed: The sweep's seed.
@@ -97,8 +119,8 @@ def sample_inputs(seed: int, draws: Draws, trials: range) -> Array:
 
 
 def sample_biases(seed: int, draws: Draws, trials: range) -> list[Array]:
-    """Draw β_k/σ_b of the layers 0 … K, each (n_networks, D_{k+1}, 1)."""
-    shapes = [(len(trials), width, 1) for width in draws.widths[1:]]
+    """Draw β/σ_b in the order of the weights, each (n_networks, rows of Ω, 1)."""
+    shapes = [(len(trials), shape[0], 1) for shape in draws.shapes]
     return [
         _sample(np.empty(shape), seed, _BIASES, trials, k, draws.salt)
         for k, shape in enumerate(shapes)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.activations import Activation
-from heinit_sim.network import Weights
+from heinit_sim.blocks import Layer
+from heinit_sim.operations import Weights
 from heinit_sim.records import Lsuv
 
 Array = NDArray[np.float64]
@@ -22,16 +22,12 @@ class ScaledWeights:
         self._weights, self._factors = weights, factors
 
     def __getitem__(self, k: int) -> Array:
-        return self._weights[k] * self._factors[k][:, np.newaxis, np.newaxis]
+        omega, factors = self._weights[k], self._factors[k]
+        return omega * factors.reshape(-1, *(1,) * (omega.ndim - 1))
 
 
 def unit_variance_factors(
-    weights: Weights,
-    stds: Sequence[float],
-    x: Array,
-    activation: Activation,
-    biases: Sequence[Array] | None,
-    lsuv: Lsuv,
+    layers: Sequence[Layer], x: Array, biases: Sequence[Array] | None, lsuv: Lsuv
 ) -> list[Array]:
     """Factors of Ω_k after which Var f_k over units and inputs is 1, layer by layer.
 
@@ -40,11 +36,9 @@ def unit_variance_factors(
     allowed. Without biases once is enough. Where Var f_k is 0 there is nothing to divide by.
 
     Args:
-        weights: Ω_k/σ_k of the layers 0 … K, each (n_networks, fan_out, fan_in).
-        stds: σ_k of the same layers.
+        layers: The layers 0 … K without their biases, each of one weight matrix.
         x: The batch, (n_networks, D_0, n_inputs).
-        activation: a, of the hidden layers.
-        biases: β_k of the same layers, as `network.iter_forward` takes them.
+        biases: β_k of the same layers, (n_networks, rows of Ω_k, 1).
         lsuv: Tolerance and number of attempts.
 
     Returns:
@@ -52,9 +46,9 @@ def unit_variance_factors(
     """
     h, factors = x, []
     with np.errstate(over="ignore", invalid="ignore"):  # the pass says where
-        for k, std in enumerate(stds):
-            unscaled = std * (weights[k] @ h)
-            bias = np.zeros(1) if biases is None else biases[k]
+        for k, layer in enumerate(layers):
+            unscaled = layer.linear_part(h)
+            bias = np.zeros(1) if biases is None else layer.per_unit(biases[k])
             factor, f = np.ones(len(x)), unscaled + bias
             for _ in range(lsuv.attempts):
                 variance = _variance(f)
@@ -64,8 +58,8 @@ def unit_variance_factors(
                 factor[off] /= np.sqrt(variance[off])
                 f = factor[:, np.newaxis, np.newaxis] * unscaled + bias
             factors.append(factor)
-            if k < len(stds) - 1:
-                h = activation.layer(k).value(f, np.empty_like(f))
+            if layer.activation is not None:
+                h = layer.activation.value(f, np.empty_like(f))
     return factors
 
 

@@ -6,7 +6,7 @@ at a time, so that nothing ever cancels: a layer whose elements are equal has va
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -79,6 +79,16 @@ def taken(layers: UnitMoments, which: slice) -> UnitMoments:
     return UnitMoments(layers.mean[which], layers.variance[which], layers.exponent[which])
 
 
+def with_layers(layers: UnitMoments, others: Mapping[int, UnitMoments]) -> UnitMoments:
+    """The same with the moments of some layers replaced."""
+    if not others:
+        return layers
+    mean, variance, exponent = layers.mean.copy(), layers.variance.copy(), layers.exponent.copy()
+    for k, other in others.items():
+        mean[k], variance[k], exponent[k] = other
+    return UnitMoments(mean, variance, exponent)
+
+
 def outer_moments(a: UnitMoments, b: UnitMoments) -> UnitMoments:
     """Moments over all pairs (i, j) of a_i b_j, without forming the outer product.
 
@@ -89,6 +99,17 @@ def outer_moments(a: UnitMoments, b: UnitMoments) -> UnitMoments:
         a.variance * b.variance + a.variance * b.mean**2 + b.variance * a.mean**2,
         a.exponent + b.exponent,
     )
+
+
+def pooled_moments(parts: Sequence[UnitMoments]) -> UnitMoments:
+    """Moments over the elements of several arrays of one size together."""
+    if len(parts) == 1:
+        return parts[0]
+    exponent = np.max([part.exponent for part in parts], axis=0)
+    shifts = [(part.exponent - exponent)[..., np.newaxis] for part in parts]
+    means = np.array([np.ldexp(z.mean, e) for z, e in zip(parts, shifts, strict=True)])
+    within = np.array([np.ldexp(z.variance, 2 * e) for z, e in zip(parts, shifts, strict=True)])
+    return UnitMoments(means.mean(axis=0), within.mean(axis=0) + means.var(axis=0), exponent)
 
 
 def log10_moments(layers: UnitMoments) -> dict[Statistic, Array]:

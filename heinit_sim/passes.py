@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.activations import Activation, Mask, Slope, make_activation
+from heinit_sim.activations import Activation, Slope, make_activation
+from heinit_sim.blocks import Layer, Trace, make_layers
 from heinit_sim.draws import Draws
 from heinit_sim.histograms import Counts, Tallies, counted, in_layers
 from heinit_sim.lsuv import ScaledWeights, unit_variance_factors
@@ -17,16 +18,13 @@ from heinit_sim.moments import (
     outer_moments,
     taken,
     unit_moments,
+    with_layers,
 )
-from heinit_sim.network import (
-    SETTLE_EVERY,
-    Weights,
-    iter_backward,
-    iter_forward,
-    loss_gradient,
-)
+from heinit_sim.network import iter_backward, iter_forward, loss_gradient
+from heinit_sim.operations import Weights
 from heinit_sim.records import COUNTED, Bins, Lsuv, Measure, Quantity, Statistic
 from heinit_sim.scaled import Scaled, rescaled
+from heinit_sim.topology import matrix_places
 
 Array = NDArray[np.float64]
 Measured = Mapping[Measure, Array]
@@ -51,58 +49,78 @@ class NetworkPass:
 
 
 def biases_of(network_pass: NetworkPass, betas: Sequence[Array]) -> list[Array] | None:
-    """β_k of the layers 0 … K from standard-normal numbers; None where there are none."""
+    """β in the order of the weights from standard-normal numbers; None where there are none."""
+    places = matrix_places(len(network_pass.stds) - 1, network_pass.draws.residual)
+
+    def by_place(values: Sequence[float]) -> list[float]:
+        return [value for value, own in zip(values, places, strict=True) for _ in own]
+
     stds, means = network_pass.bias_stds, network_pass.biases
     if not stds:
-        return [np.full((1, 1, 1), mean) for mean in means] or None
-    drawn = [std * b for std, b in zip(stds, betas, strict=True)]
-    return [b + mean for b, mean in zip(drawn, means, strict=True)] if means else drawn
+        return [np.full((1, 1, 1), mean) for mean in by_place(means)] if means else None
+    drawn = [std * b for std, b in zip(by_place(stds), betas, strict=True)]
+    return [b + c for b, c in zip(drawn, by_place(means), strict=True)] if means else drawn
 
 
 def measure(
     network_pass: NetworkPass, weights: Weights, x: Array, biases: Sequence[Array] | None
 ) -> tuple[Measured, Tallies]:
     """Forward, loss, backward; the moments of all five quantities on the way, and histograms."""
-    options = dict(network_pass.activation_options)
-    activation = make_activation(network_pass.activation, options)
     if network_pass.lsuv:
-        how = (network_pass.stds, x, activation, biases, network_pass.lsuv)
-        weights = ScaledWeights(weights, unit_variance_factors(weights, *how))
-    homogeneous = activation.negative_slope is not None and biases is None
-    layers: list[UnitMoments] = []
-    derivatives: list[Array | Mask] = []
+        bare = _layers(network_pass, weights, None)
+        factors = unit_variance_factors(bare, x, biases, network_pass.lsuv)
+        weights = ScaledWeights(weights, factors)
+    layers = _layers(network_pass, weights, biases)
+    direct, traces = layers[0].direct, list[Trace]()
     bins, counts = network_pass.histograms, {quantity: list[Counts]() for quantity in COUNTED}
-    passed = iter_forward(weights, network_pass.stds, x, activation, biases)
-    for forward in counted(passed, bins, counts["activation"], counts["preactivation"]):
-        layers.append(unit_moments(forward if homogeneous else rescaled(forward)))
-        if len(forward.mantissa) == 2:  # f_k and h_{k+1}
-            k = len(derivatives)
-            derivatives.append(activation.layer(k).derivative(forward.mantissa[0]))
-    alternating = joined(layers)  # h_0, f_0, h_1, f_1, …, h_K, f_K
+
+    def moments(stack: Scaled) -> UnitMoments:
+        return unit_moments(rescaled(stack) if direct else stack)
+
+    forward = iter_forward(layers, x, traces)
+    of_forward = []
+    for stack in counted(forward, bins, counts["activation"], counts["preactivation"]):
+        of_forward.append(moments(stack))
+    alternating = joined(of_forward)  # h_0, f_0, h_1, f_1, …, h_K, f_K
     h, f = taken(alternating, slice(0, None, 2)), taken(alternating, slice(1, None, 2))
 
-    output = Scaled(forward.mantissa[0], forward.exponent[0])
-    dl_dout = loss_gradient(output, network_pass.target)
-    every = SETTLE_EVERY if homogeneous else 1
-    backward = iter_backward(weights, network_pass.stds, dl_dout, derivatives, every)
-    backward = counted(backward, bins, counts["grad_preactivation"])
-    alternating = joined(  # ∂f_K, ∂h_K, …, ∂f_0, ∂h_0
-        [unit_moments(layer if homogeneous else rescaled(layer)) for layer in backward]
-    )
-    dl_dh, dl_df = (
-        taken(alternating, slice(None, None, -2)),
-        taken(alternating, slice(-2, None, -2)),
-    )
+    dl_dout = loss_gradient(Scaled(stack.mantissa[0], stack.exponent[0]), network_pass.target)
+    backward = iter_backward(layers, dl_dout, traces)
+    of_backward: list[UnitMoments] = []
+    of_weights: dict[int, UnitMoments] = {}
+    for stack in counted(backward, bins, counts["grad_preactivation"]):
+        if of_backward and (found := layers[len(traces) - 1].weight_moments(traces.pop())):
+            of_weights[len(traces)] = found
+        of_backward.append(moments(stack))
+    alternating = joined(of_backward)  # ∂f_K, ∂h_K, …, ∂f_0, ∂h_0
+    dl_dh = taken(alternating, slice(None, None, -2))
+    dl_df = taken(alternating, slice(-2, None, -2))
 
     of: dict[Quantity, dict[Statistic, Array]] = {
         "preactivation": log10_moments(f),
         "activation": log10_moments(h),
         "grad_preactivation": log10_moments(dl_df),
         "grad_activation": log10_moments(dl_dh),
-        "grad_weight": log10_moments(outer_moments(dl_df, h)),
+        "grad_weight": log10_moments(with_layers(outer_moments(dl_df, h), of_weights)),
     }
     # ∂ℓ/∂f_K = 2 (f_K − y) varies as 2 f_K does, also where f_K is lost beside y.
     of["grad_preactivation"]["variance"][-1] = of["preactivation"]["variance"][-1] + np.log10(4.0)
     measured = {(q, s): log10.T for q, moments in of.items() for s, log10 in moments.items()}
     counts["grad_preactivation"].reverse()
     return measured, in_layers(counts)
+
+
+def _layers(
+    network_pass: NetworkPass, weights: Weights, biases: Sequence[Array] | None
+) -> list[Layer]:
+    activation = make_activation(network_pass.activation, dict(network_pass.activation_options))
+    draws = network_pass.draws
+    return make_layers(
+        draws.widths,
+        weights,
+        network_pass.stds,
+        activation,
+        biases,
+        draws.convolution,
+        draws.residual,
+    )

@@ -9,6 +9,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from heinit_sim.activations import Activation, make_activation
+from heinit_sim.blocks import Layer, Trace, make_layers
 from heinit_sim.errors import ConfigError
 from heinit_sim.network import iter_backward, iter_forward
 from heinit_sim.records import Condition
@@ -95,7 +96,7 @@ def mean_square(z: Array) -> Array:
 def forward(networks: Networks) -> tuple[list[Array], list[Array]]:
     """h_k and f_k of the layers k = 0 … L−1, each (n_networks, units)."""
     x = networks.x[..., np.newaxis]
-    layers = _plain(iter_forward(networks.weights, networks.stds, x, networks.activation))
+    layers = _plain(iter_forward(_layers(networks), x, []))
     return layers[::2], layers[1::2]
 
 
@@ -104,15 +105,23 @@ def backward(
 ) -> tuple[list[Array], list[Array]]:
     """∂ℓ/∂h_k and ∂ℓ/∂f_k of the layers k = 0 … L−1, from ∂ℓ/∂f_{L−1}; see `forward`."""
     derivatives = [networks.activation.derivative(f_k)[..., np.newaxis] for f_k in f[:-1]]
+    traces = [Trace((None,), derivative) for derivative in (*derivatives, None)]
     last = scaled(dl_df[..., np.newaxis])
-    layers = _plain(iter_backward(networks.weights, networks.stds, last, derivatives))
+    layers = _plain(iter_backward(_layers(networks), last, traces))
     return layers[::-2], layers[-2::-2]
+
+
+def _layers(networks: Networks) -> list[Layer]:
+    widths = [networks.x.shape[-1], *(omega.shape[-2] for omega in networks.weights)]
+    return make_layers(widths, networks.weights, networks.stds, networks.activation)
 
 
 def _plain(stacks: Iterable[Scaled]) -> list[Array]:
     """The layers one by one, as the numbers they stand for."""
     return [
-        np.ldexp(layer[..., 0], of.exponent[0][..., np.newaxis])
+        np.ldexp(layer[..., 0], exponent[..., np.newaxis])
         for of in stacks
-        for layer in of.mantissa
+        for layer, exponent in zip(
+            of.mantissa, np.broadcast_to(of.exponent, of.mantissa.shape[:-2]), strict=True
+        )
     ]

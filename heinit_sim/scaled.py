@@ -16,6 +16,8 @@ Exponents = NDArray[np.int64]
 # of two squares then stay far inside float64, whose exponents end at ±1022.
 _SMALLEST_SQUARED_NORM = 2.0**-256
 _LARGEST_SQUARED_NORM = 2.0**256
+# An exponent that no number has.
+_LOWEST = -(2**62)
 
 
 class Scaled(NamedTuple):
@@ -42,28 +44,31 @@ def rescaled(array: Scaled) -> Scaled:
     return Scaled(own.mantissa, own.exponent + array.exponent)
 
 
-def product(
-    factor: float,
-    matrix: NDArray[np.float64],
-    array: Scaled,
-    out: NDArray[np.float64],
-    *,
-    settle: bool = True,
-) -> Scaled:
-    """The product factor · matrix @ array, its mantissa in `out`.
+def times(factor: float, array: Scaled, *, settle: bool = True) -> Scaled:
+    """The array times a number, in place: a power of two costs nothing.
 
-    A power of two as factor costs nothing. Without `settle` the mantissa is left as it comes,
-    which the range above bears a few times: the norm of a matrix of standard-normal numbers is
-    about √rows + √columns.
+    Without `settle` the mantissa is left as it comes, which the range above bears a few times: the
+    norm of a matrix of standard-normal numbers is about √rows + √columns.
     """
-    np.matmul(matrix, array.mantissa, out=out)
     fraction, shift = math.frexp(factor)
     if fraction == 0.5:
         shift -= 1
     else:
-        out *= fraction
+        np.multiply(array.mantissa, fraction, out=array.mantissa)
     exponent = array.exponent + shift
-    return Scaled(out, _settle(out, exponent) if settle else exponent)
+    return Scaled(array.mantissa, _settle(array.mantissa, exponent) if settle else exponent)
+
+
+def plus(a: Scaled, b: Scaled, out: NDArray[np.float64]) -> Scaled:
+    """The sum, its mantissa in `out`: each side to all its digits that the sum has."""
+    if np.array_equal(a.exponent, b.exponent):
+        np.add(a.mantissa, b.mantissa, out=out)
+        return Scaled(out, _settle(out, a.exponent))
+    common = np.maximum(*(np.where(_any(z), z.exponent, _LOWEST) for z in (a, b)))
+    common = np.where(common == _LOWEST, a.exponent, common)
+    shifts = [(z.exponent - common)[..., np.newaxis, np.newaxis] for z in (a, b)]
+    np.add(np.ldexp(a.mantissa, shifts[0]), np.ldexp(b.mantissa, shifts[1]), out=out)
+    return Scaled(out, _settle(out, common))
 
 
 def minus(array: Scaled, number: float) -> Scaled:
@@ -74,6 +79,12 @@ def minus(array: Scaled, number: float) -> Scaled:
     shift = (array.exponent - common)[..., np.newaxis, np.newaxis]
     mantissa = np.ldexp(array.mantissa, shift)
     return Scaled(mantissa - np.ldexp(number, -common)[..., np.newaxis, np.newaxis], common)
+
+
+def _any(array: Scaled) -> NDArray[np.bool_]:
+    """Which matrices have elements other than 0, (...)."""
+    found: NDArray[np.bool_] = np.any(array.mantissa, axis=(-1, -2))
+    return found
 
 
 def _settle(mantissa: NDArray[np.float64], exponent: Exponents) -> Exponents:

@@ -27,6 +27,7 @@ from heinit_sim.records import (
     SweepResult,
 )
 from heinit_sim.scale_law import scale_law
+from heinit_sim.topology import matrix_shapes
 
 Array = NDArray[np.float64]
 
@@ -57,10 +58,10 @@ def shares_pass(config: SweepConfig, condition: Condition) -> bool:
 def obeys_scale_law(condition: Condition) -> bool:
     """Whether the condition's moments follow from the unit-variance network's by a factor.
 
-    That takes a positively homogeneous activation, zero biases and y = 0; and weights that do
-    not depend on the inputs.
+    That takes a positively homogeneous activation, zero biases and y = 0; weights that do not
+    depend on the inputs; and that nothing is added to what they make.
     """
-    given = condition.target == 0.0 and condition.lsuv is None
+    given = condition.target == 0.0 and condition.lsuv is None and condition.residual is None
     return given and homogeneous_slope(condition) is not None
 
 
@@ -163,7 +164,7 @@ def with_theory(
 
 def block_size(config: SweepConfig) -> int:
     """Trials per block: from the largest array of the sweep, never from the number of threads."""
-    largest = max(8 * max(c.widths) * max(c.n_inputs, *c.widths) for c in config.conditions)
+    largest = max(8 * max(_largest_arrays(c)) for c in config.conditions)
     return min(max(_BLOCK_BYTES // largest, 1), _LARGEST_BLOCK)
 
 
@@ -172,6 +173,15 @@ def usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _largest_arrays(condition: Condition) -> tuple[int, int]:
+    """Elements of the largest layer of one network, over its inputs, and of a square as wide."""
+    widest = max(condition.widths)
+    if condition.convolution is None:
+        return widest * condition.n_inputs, widest**2
+    weights = map(math.prod, matrix_shapes(condition.widths, condition.convolution, None))
+    return widest * condition.n_inputs, max(weights)
 
 
 def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:
@@ -190,6 +200,8 @@ def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:
             salt,
             condition.weight_distributions,
             condition.inputs,
+            condition.convolution,
+            condition.residual,
         ),
         condition.activation,
         tuple(sorted(condition.activation_options.items())),

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.activations import Slope, make_activation
+from heinit_sim.blocks import Trace, make_layers
 from heinit_sim.moments import joined, log10_moments, outer_moments, taken, unit_moments
 from heinit_sim.network import iter_backward, iter_forward, loss_gradient
 from heinit_sim.records import Condition, Measure
@@ -54,10 +55,10 @@ def measure(
     plain: dict[Slope, str] = {0.0: "relu", 1.0: "linear"}  # whose derivatives are booleans
     options = {} if alpha in plain else {"negative_slope": alpha}
     activation = make_activation(plain.get(alpha, "prelu"), options)
-    forward = list(iter_forward(weights, stds, x, activation))
-    derivatives = [
-        mask(activation.layer(k).derivative(pair.mantissa[0]))
-        for k, pair in enumerate(forward[1:-1])
+    traces: list[Trace] = []
+    forward = list(iter_forward(make_layers(widths, weights, stds, activation), x, traces))
+    traces = [
+        t if t.derivative is None else t._replace(derivative=mask(t.derivative)) for t in traces
     ]
     if transpose:  # square layers only: Ω where Ωᵀ belongs
         weights = [
@@ -66,9 +67,8 @@ def measure(
         ]
     output = Scaled(forward[-1].mantissa[0], forward[-1].exponent[0])
     gradient = loss_gradient(output, condition.target)
-    backward = joined(
-        [unit_moments(z) for z in iter_backward(weights, stds, gradient, derivatives)]
-    )
+    turned = make_layers(widths, weights, stds, activation)
+    backward = joined([unit_moments(z) for z in iter_backward(turned, gradient, traces)])
     alternating = joined([unit_moments(z) for z in forward])
     layers = {
         "preactivation": taken(alternating, slice(1, None, 2)),

@@ -16,12 +16,12 @@ RANKS = [
     | {"input_options", "texts", "topology"},
     {"activations", "patches"},
     {"records", "documents", "gallery", "placement", "weight_laws", "convolutions"},
-    {"data_sets", "kinds"},
-    {"input_laws", "input_facts"},
-    {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
+    {"data_sets", "kinds", "moments"},
+    {"input_laws", "input_facts", "operations"},
+    {"manifest", "pairing", "scale_law", "sections", "draws", "blocks", "quadrature"}
     | {"theory", "log_law", "spread", "fates", "identities", "own_activations"}
     | {"scales", "strokes", "figure_kinds"},
-    {"weight_options", "pairs", "lsuv", "histograms"},
+    {"weight_options", "pairs", "lsuv", "histograms", "network"},
     {"schema", "layer_laws", "passes", "curves", "frames", "mean_field", "chain", "steps"}
     | {"verdict", "probes", "moment_rules", "critical", "densities"},
     {"series", "panes", "problems", "predictions", "expectations", "phase", "gains"}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.activations import make_activation
+from heinit_sim.blocks import Trace, make_layers
 from heinit_sim.chain import sample_norms
 from heinit_sim.checks import _normal_score, check
 from heinit_sim.moments import joined, log10_moments, outer_moments, taken, unit_moments
@@ -223,12 +224,17 @@ def by_hand(
     x = rng.standard_normal((shape[0], condition.widths[0], shape[1]))
     stds = [math.sqrt(v) for v in condition.weight_variances]
     activation = make_activation(condition.activation, condition.activation_options)
-    forward = list(iter_forward(weights, stds, x, activation))
-    slopes = [mask(activation.derivative(pair.mantissa[0])) for pair in forward[1:-1]]
+    traces: list[Trace] = []
+    right = make_layers(condition.widths, weights, stds, activation)
+    forward = list(iter_forward(right, x, traces))
+    traces = [
+        t if t.derivative is None else t._replace(derivative=mask(t.derivative)) for t in traces
+    ]
     if not transpose:
         weights = [w.swapaxes(-1, -2) if w.shape[-1] == w.shape[-2] else w for w in weights]
     gradient = loss_gradient(Scaled(forward[-1].mantissa[0], forward[-1].exponent[0]), 0.0)
-    backward = joined([unit_moments(z) for z in iter_backward(weights, stds, gradient, slopes)])
+    turned = make_layers(condition.widths, weights, stds, activation)
+    backward = joined([unit_moments(z) for z in iter_backward(turned, gradient, traces)])
     values = joined([unit_moments(z) for z in forward])
     layers = {
         "preactivation": taken(values, slice(1, None, 2)),

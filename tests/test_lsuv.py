@@ -8,6 +8,7 @@ import pytest
 
 from heinit_sim import draws, sweep
 from heinit_sim.activations import make_activation
+from heinit_sim.blocks import make_layers
 from heinit_sim.config import parse_config
 from heinit_sim.draws import DrawnWeights, Draws, sample_biases, sample_inputs
 from heinit_sim.errors import ConfigError
@@ -66,6 +67,19 @@ def orthonormal(seed: int = 0, trials: int = 4) -> tuple[DrawnWeights, list[floa
     return drawn, [1 / math.sqrt(max(fans)) for fans in itertools.pairwise(WIDTHS)]
 
 
+def factors_of(
+    weights: DrawnWeights,
+    stds: list[float],
+    x: np.ndarray,
+    name: str,
+    biases: list[np.ndarray] | None = None,
+    lsuv: Lsuv | None = None,
+) -> list[np.ndarray]:
+    widths = [x.shape[1], *(shape[1] for shape in weights.shapes)]
+    layers = make_layers(widths, weights, stds, make_activation(name, {}))
+    return unit_variance_factors(layers, x, biases, lsuv or Lsuv())
+
+
 @pytest.mark.parametrize("name", ["tanh", "relu", "linear"])
 @pytest.mark.parametrize("biased", [False, True])
 @pytest.mark.parametrize("lsuv", [Lsuv(), Lsuv(1e-9), Lsuv(1e-9, 1), Lsuv(0.5, 2)])
@@ -74,7 +88,7 @@ def test_factors_are_those_of_slow_loops(name: str, biased: bool, lsuv: Lsuv) ->
     plain = Draws(WIDTHS, 8, ())
     x = sample_inputs(0, plain, range(4))
     biases = [0.7 * b + 0.2 for b in sample_biases(0, plain, range(4))] if biased else None
-    factors = unit_variance_factors(weights, stds, x, make_activation(name, {}), biases, lsuv)
+    factors = factors_of(weights, stds, x, name, biases, lsuv)
     for t in range(4):
         omegas = [std * weights[k][t] for k, std in enumerate(stds)]
         betas = [np.zeros(width) for width in WIDTHS[1:]]
@@ -119,10 +133,9 @@ def test_layers_with_slopes_of_their_own_are_followed_by_these() -> None:
 def test_a_network_past_float_range_keeps_its_weights_and_leaves_others_alone() -> None:
     weights, stds = orthonormal()
     x = sample_inputs(0, Draws(WIDTHS, 8, ()), range(4))
-    tanh = make_activation("tanh", {})
-    expected = unit_variance_factors(weights, stds, x, tanh, None, Lsuv())
+    expected = factors_of(weights, stds, x, "tanh")
     x[2] *= 1e200  # whose square is infinite
-    found = unit_variance_factors(weights, stds, x, tanh, None, Lsuv())
+    found = factors_of(weights, stds, x, "tanh")
     others = [0, 1, 3]
     assert found[0][2] == 1.0
     assert all(np.array_equal(f[others], e[others]) for f, e in zip(found, expected, strict=True))
@@ -141,11 +154,9 @@ def test_a_layer_without_variance_keeps_its_weights() -> None:
     narrow = DrawnWeights(0, config_draws(config), range(6))
     x = sample_inputs(0, config_draws(config), range(6))
     stds[-1] = 1 / 3
-    factors = unit_variance_factors(narrow, stds, x, make_activation("relu", {}), None, Lsuv())
+    factors = factors_of(narrow, stds, x, "relu")
     assert (factors[-1] == 1).all()
-    dead = unit_variance_factors(
-        weights, stds, 0 * x[:4], make_activation("relu", {}), None, Lsuv()
-    )
+    dead = factors_of(weights, orthonormal()[1], 0 * x[:4], "relu")
     assert all((factor == 1).all() for factor in dead)
 
 

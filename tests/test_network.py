@@ -1,11 +1,12 @@
 """The passes against slow loops, central differences and exact identities."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pytest
 
-from heinit_sim.activations import make_activation
+from heinit_sim.activations import Activation, make_activation
+from heinit_sim.blocks import Layer, Trace, make_layers
 from heinit_sim.network import iter_backward, iter_forward, loss_gradient
 from heinit_sim.scale_law import scale_law
 from heinit_sim.scaled import Scaled
@@ -35,16 +36,32 @@ def passes(
 ) -> dict[str, list[Scaled]]:
     """All layers of both passes, as the package computes them."""
     activation = make_activation("leaky_relu", {"negative_slope": alpha})
-    forward = layer_by_layer(iter_forward(weights, stds, x, activation))
+    layers, traces = dense(weights, stds, activation), list[Trace]()
+    forward = layer_by_layer(iter_forward(layers, x, traces))
     h, f = forward[::2], forward[1::2]
-    derivatives = [activation.derivative(f_k.mantissa) for f_k in f[:-1]]
     gradient = loss_gradient(f[-1], target)
-    backward = layer_by_layer(iter_backward(weights, stds, gradient, derivatives))
+    backward = layer_by_layer(iter_backward(layers, gradient, traces))
     return {"h": h, "f": f, "dl_df": backward[-2::-2], "dl_dh": backward[::-2]}
 
 
 def layer_by_layer(stacks: Iterable[Scaled]) -> list[Scaled]:
-    return [Scaled(layer, of.exponent[0]) for of in stacks for layer in of.mantissa]
+    return [
+        Scaled(layer, exponent)
+        for of in stacks
+        for layer, exponent in zip(
+            of.mantissa, np.broadcast_to(of.exponent, of.mantissa.shape[:-2]), strict=True
+        )
+    ]
+
+
+def dense(
+    weights: list[Array],
+    stds: Sequence[float],
+    activation: Activation,
+    biases: list[Array] | None = None,
+) -> list[Layer]:
+    widths = [weights[0].shape[-1], *(omega.shape[-2] for omega in weights)]
+    return make_layers(widths, weights, stds, activation, biases)
 
 
 def slow_loss(omegas: list[Array], x: Array, alpha: float, target: float) -> float:
@@ -253,12 +270,12 @@ def test_biases_and_other_activations_are_those_of_a_slow_loop(
             h = activation.value(f, np.empty_like(f)) if k < len(weights) - 1 else f
         return float(((h - 0.7) ** 2).sum())
 
-    forward = list(iter_forward(weights, STDS, x, activation, biases))
+    layers, traces = dense(weights, STDS, activation, biases), list[Trace]()
+    forward = list(iter_forward(layers, x, traces))
     assert all((z.exponent == 0).all() for z in forward)
-    derivatives = [activation.derivative(z.mantissa[0]) for z in forward[1:-1]]
     gradient = loss_gradient(Scaled(forward[-1].mantissa[0], forward[-1].exponent[0]), 0.7)
-    layers = layer_by_layer(iter_backward(weights, STDS, gradient, derivatives, 1))
-    dl_df, dl_dx = [plain(z) for z in layers[-2::-2]], plain(layers[-1])
+    gradients = layer_by_layer(iter_backward(layers, gradient, traces))
+    dl_df, dl_dx = [plain(z) for z in gradients[-2::-2]], plain(gradients[-1])
     step = 2.0**-14
     for n in range(N_INPUTS):
         for j in range(WIDTHS[0]):
@@ -282,8 +299,8 @@ def test_without_biases_the_plain_pass_has_the_bits_of_the_rescaled_one() -> Non
     zeros = [np.zeros((len(omega), 1)) for omega in weights]
     relu = make_activation("relu", {})
     stds = (0.5, 0.25, 2.0, 1.0)  # powers of two: the factor rounds nowhere
-    rescaled = layer_by_layer(iter_forward(weights, stds, x, relu))
-    direct = layer_by_layer(iter_forward(weights, stds, x, relu, zeros))
+    rescaled = layer_by_layer(iter_forward(dense(weights, stds, relu), x, []))
+    direct = layer_by_layer(iter_forward(dense(weights, stds, relu, zeros), x, []))
     for one, other in zip(rescaled, direct, strict=True):
         assert np.array_equal(plain(one), plain(other))
 
@@ -296,8 +313,8 @@ def test_a_network_that_leaves_float_range_is_not_known_from_there_on(std: float
         omega[1] /= std  # the second network stays where it is
     x, stds = rng.standard_normal((2, 9, 3)), (std,) * 40
     gelu = make_activation("gelu", {})
-    together = layer_by_layer(iter_forward(weights, stds, x, gelu))
-    alone = layer_by_layer(iter_forward([w[1:] for w in weights], stds, x[1:], gelu))
+    together = layer_by_layer(iter_forward(dense(weights, stds, gelu), x, []))
+    alone = layer_by_layer(iter_forward(dense([w[1:] for w in weights], stds, gelu), x[1:], []))
     known = [np.isfinite(plain(z)[0]).all() for z in together]
     assert known == sorted(known, reverse=True)
     assert set(known) == {True, False}
@@ -309,5 +326,6 @@ def test_a_network_that_leaves_float_range_is_not_known_from_there_on(std: float
 
 def test_a_dead_layer_is_no_underflow() -> None:
     weights = [-np.ones((3, 3)), np.ones((2, 3))]
-    found = list(iter_forward(weights, (1.0, 1.0), np.ones((3, 1)), make_activation("relu6", {})))
+    layers = dense(weights, (1.0, 1.0), make_activation("relu6", {}))
+    found = list(iter_forward(layers, np.ones((3, 1)), []))
     assert not found[-1].mantissa.any()

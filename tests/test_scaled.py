@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from heinit_sim.scaled import Scaled, minus, product, scaled
+from heinit_sim.scaled import Scaled, minus, plus, scaled, times
 
 
 def value(array: Scaled) -> np.ndarray:
@@ -26,15 +26,40 @@ def test_each_matrix_of_a_stack_has_its_own_exponent_and_zero_stays_zero() -> No
     assert array.exponent[2] == 0
 
 
-@pytest.mark.parametrize("factor", [2.0**-40, 0.3, 1.0, 7.0, 1e150])
-def test_product_has_the_bits_of_the_plain_one(factor: float) -> None:
-    rng = np.random.default_rng(1)
-    matrix, z = rng.standard_normal((2, 4, 3)), rng.standard_normal((2, 3, 5))
-    out = np.empty((2, 4, 5))
-    found = product(factor, matrix, scaled(z), out)
+@pytest.mark.parametrize("factor", [0.0, 2.0**-40, 0.3, 1.0, -0.7, 7.0, 1e150])
+@pytest.mark.parametrize("settle", [True, False])
+def test_times_has_the_bits_of_the_plain_product(factor: float, settle: bool) -> None:
+    z = np.random.default_rng(1).standard_normal((2, 4, 5))
+    array = scaled(z)
+    found = times(factor, array, settle=settle)
+    assert found.mantissa is array.mantissa
+    assert np.array_equal(value(found), factor * z)
+    assert np.abs(found.mantissa).max() < 2.0**128
+
+
+@pytest.mark.parametrize("magnitudes", [(1.0, 1.0), (1e140, 1e-3), (1e-140, 1e140)])
+def test_plus_has_the_bits_of_the_plain_sum(magnitudes: tuple[float, float]) -> None:
+    rng = np.random.default_rng(2)
+    a, b = (m * rng.standard_normal((2, 4, 5)) for m in magnitudes)
+    out = np.empty_like(a)
+    found = plus(scaled(a), scaled(b), out)
     assert found.mantissa is out
-    assert np.array_equal(value(found), factor * (matrix @ z))
-    assert np.abs(out).max() < 2.0**128
+    assert np.array_equal(value(found), a + b)
+
+
+def test_plus_far_outside_float_range_keeps_the_larger_side_and_zeros_count_for_nothing() -> None:
+    ones, zeros = np.ones((2, 1, 1)), np.zeros((2, 1, 1))
+    huge, tiny = (Scaled(ones, np.array([e, e - 1])) for e in (5000, -5000))
+    for pair in ((huge, tiny), (tiny, huge)):
+        found = plus(*pair, np.empty_like(ones))
+        assert (np.ldexp(found.mantissa[:, 0, 0], found.exponent - huge.exponent) == 1.0).all()
+    nothing = Scaled(zeros, np.array([9000, 0]))
+    for pair in ((nothing, tiny), (tiny, nothing)):
+        found = plus(*pair, np.empty_like(ones))
+        assert (np.ldexp(found.mantissa[:, 0, 0], found.exponent - tiny.exponent) == 1.0).all()
+    found = plus(nothing, Scaled(zeros, np.array([-3, 7])), np.empty_like(ones))
+    assert not found.mantissa.any()
+    assert (np.abs(found.exponent) < 10_000).all()
 
 
 @pytest.mark.parametrize("number", [0.0, 1e-140, -3.0, 1e140])
