@@ -28,6 +28,7 @@ EXPECTED = {
     "variance_scaling": 1 / 30,
     "torch_linear_default": 1 / (3 * 30),  # U(±1/√fan_in)
     "lsuv": 1 / 30,  # what it starts from
+    "delta_orthogonal": 1 / 30,  # with one tap the same
     "orthogonal": 1 / 30,  # ten orthonormal rows of 30: each entry squared is 1/30 on average
 }
 

@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from heinit_sim.activations import ACTIVATIONS, Activation, make_activation
+from heinit_sim.common_scales import condition_weight_scale
 from heinit_sim.critical import length_slopes
 from heinit_sim.phase import (
     condition_phase,
-    condition_weight_scale,
     correlation_map,
     correlation_slope,
     length_fixed_point,
