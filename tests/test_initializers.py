@@ -47,6 +47,17 @@ def test_orthogonal_weights_have_the_larger_fan_and_the_squared_gain() -> None:
         assert weight_variance(4.0, "fan_in", *fans, "orthogonal") == 4 / 30
 
 
+def test_orthogonal_kernels_divide_by_rows_and_columns_of_what_is_orthogonal() -> None:
+    """Convolutions of 3 × 3 taps: fans are nine times the channels."""
+    for c_in, c_out in ((4, 12), (4, 50), (12, 4)):
+        fans = (9 * c_in, 9 * c_out)
+        flat = weight_variance(4.0, "fan_in", *fans, "orthogonal", 9)
+        assert flat == 4 / max(c_out, 9 * c_in)
+        # An orthogonal centre has mean square 1/max(c_in, c_out), the other eight taps none.
+        delta = weight_variance(4.0, "fan_in", *fans, "delta_orthogonal", 9)
+        assert math.isclose(delta, 4 / max(c_in, c_out) / 9, rel_tol=1e-15)
+
+
 def test_an_uncorrected_truncation_loses_variance() -> None:
     kept = weight_variance(2.0, "fan_in", 50, 50, "truncated_normal_uncorrected") / (2 / 50)
     density, mass = math.exp(-2) / math.sqrt(2 * math.pi), math.erf(math.sqrt(2))
