@@ -12,11 +12,12 @@ from heinit_sim.drafts import Draft, Override, Tree, holds, listed, parse_overri
 from heinit_sim.errors import ConfigError
 from heinit_sim.grid import Point, points, tried
 from heinit_sim.input_choice import Unfit, choose_inputs
-from heinit_sim.layer_laws import LayerLaw, layer_laws, lsuv_of, widths_of
+from heinit_sim.layer_laws import LayerLaw, layer_laws, lsuv_of
+from heinit_sim.network_options import convolution_of, residual_of, widths_of
 from heinit_sim.problems import Keys
 from heinit_sim.records import Condition, Expectation, FigureConfig, Inputs, SweepConfig
 from heinit_sim.schema import Config, Sweep, config_schema
-from heinit_sim.selection import expectations, select
+from heinit_sim.selection import expectations, select, written
 from heinit_sim.weight_options import Init
 
 __all__ = ["Override", "config_schema", "load_config", "parse_config", "parse_override"]
@@ -155,10 +156,7 @@ def _sweep_config(
     sweep = {path: values[path] for path in draft.swept}
     frozen = {path: tuple(_frozen(value) for value in sweep[path]) for path in sweep}
     decades = first.figure.decades
-    expect = [
-        expectation.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
-        for expectation in expectations(draft.tree.get("expect", []))
-    ]
+    expect = [written(each) for each in expectations(draft.tree.get("expect", []))]
     return SweepConfig(
         name=first.name,
         conditions=tuple(
@@ -207,6 +205,8 @@ def _condition(
         inputs=inputs,
         n_inputs=config.inputs.count,
         target=config.loss.target,
+        convolution=convolution_of(config.network),
+        residual=residual_of(config.network),
     )
 
 

@@ -22,9 +22,11 @@ from heinit_sim.records import (
 from heinit_sim.scales import value_text, value_texts
 from heinit_sim.spread import Spread, spread
 from heinit_sim.strokes import Line, Paint, paints
+from heinit_sim.texts import speaks
 
 Array = NDArray[np.float64]
 
+_NAMED = (int, float, type(None))  # values that say nothing without the name of their key
 MAX_LAYERS = 1000  # a panel has no room to show more
 SYMBOLS: dict[Pass, str] = {"forward": "$h_k$", "backward": r"$\partial\ell/\partial h_k$"}
 WORDS = {"variance": "Variance", "second_moment": "Second moment", "std": "Standard deviation"}
@@ -158,7 +160,7 @@ def _label(swept: Mapping[str, object], texts: Mapping[str, str]) -> str:
         name = path.rsplit(".", 1)[-1].replace("_", " ")
         name = r"$\sigma^2_\Omega$" if path == "init.variance" else name
         # Between others, a word like "relu" says itself what it is.
-        bare = path == "init" or (len(swept) > 1 and not isinstance(value, int | float))
+        bare = speaks(path, value) or (len(swept) > 1 and not isinstance(value, _NAMED))
         parts.append(texts[path] if bare else name + equals + texts[path])
     return ", ".join(parts)
 

@@ -65,10 +65,15 @@ def listed(tree: Tree, path: str) -> str | None:
 
 
 def with_value(tree: Tree, keys: Keys, value: object) -> Tree:
-    """A copy with that value; the tree as it is where a mapping is wanted and something else is."""
+    """A copy with that value; the tree as it is where a mapping is wanted and something else is.
+
+    What is null or left out is an empty mapping.
+    """
     key, *rest = (str(key) for key in keys)
     if rest:
-        inner = tree.get(key, DEFAULT_ACTIVATION if key == "activation" else {})
+        inner = tree.get(key)
+        if inner is None:
+            inner = DEFAULT_ACTIVATION if key == "activation" else {}
         if key == "activation" and isinstance(inner, str):
             inner = {"name": inner}
         if not isinstance(inner, dict):

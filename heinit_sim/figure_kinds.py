@@ -8,12 +8,16 @@ from heinit_sim.records import FigureKind, SweepConfig
 def swept_number(sweep: Mapping[str, Sequence[object]]) -> str | None:
     """The first path of a sweep with two or more values that are all numbers; None without one.
 
-    A width that is given layer by layer is no number.
+    A width that is given layer by layer is no number, nor is true or false.
     """
     for path, values in sweep.items():
-        if len(values) > 1 and all(isinstance(value, int | float) for value in values):
+        if len(values) > 1 and all(map(_is_number, values)):
             return path
     return None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def misfit(config: SweepConfig) -> str | None:

@@ -5,7 +5,12 @@ from typing import Literal, NamedTuple
 
 Mode = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
 Distribution = Literal[
-    "normal", "uniform", "truncated_normal", "truncated_normal_uncorrected", "orthogonal"
+    "normal",
+    "uniform",
+    "truncated_normal",
+    "truncated_normal_uncorrected",
+    "orthogonal",
+    "delta_orthogonal",
 ]
 
 TRUNCATED_STD = 0.87962566103423978
@@ -37,6 +42,7 @@ SCHEMES: dict[str, Scheme] = {
     "lsuv": Scheme(1.0, "fan_in", "orthogonal"),  # Mishkin & Matas 2016: what it starts from
     "variance_scaling": Scheme(1.0, "fan_in", "truncated_normal"),  # of Keras and JAX
     "orthogonal": Scheme(1.0, "fan_in", "orthogonal"),  # Saxe et al. 2014; fan: the larger one
+    "delta_orthogonal": Scheme(1.0, "fan_in", "delta_orthogonal"),  # Xiao et al. 2018
 }
 
 
@@ -46,21 +52,26 @@ def weight_variance(
     fan_in: int,
     fan_out: int,
     distribution: Distribution = "normal",
+    taps: int = 1,
 ) -> float:
     """σ²_Ω = scale / fan, with fan = fan_in, fan_out, or their arithmetic or geometric mean.
 
     Args:
         scale: Factor of the variance, the square of the gain.
         mode: Which fan the variance is divided by.
-        fan_in: D_k, columns of Ω_k.
-        fan_out: D_{k+1}, rows of Ω_k.
+        fan_in: D_k, columns of Ω_k; k² c_in of a convolution.
+        fan_out: D_{k+1}, rows of Ω_k; k² c_out of a convolution.
         distribution: Of the weights. Orthogonal rows or columns, whichever are fewer, of norm
-            √scale have the larger fan in place of the mode's; an uncorrected truncation loses
-            variance.
+            √scale have the larger number of them in place of the mode's fan: of c_out rows and
+            k² c_in columns, or of c_out and c_in in the centre of the kernel alone, where σ²_Ω is
+            the mean square over all of it. An uncorrected truncation loses variance.
+        taps: k², weights of one kernel; 1 of a fully connected layer.
 
-    Source: He et al. 2015, eq. 10 and 14; Glorot & Bengio 2010, eq. 12.
+    Source: He et al. 2015, eq. 10 and 14; Glorot & Bengio 2010, eq. 12; Xiao et al. 2018.
     """
     if distribution == "orthogonal":
+        return scale / max(fan_in, fan_out // taps)
+    if distribution == "delta_orthogonal":  # 1/max(c_in, c_out) in one of the taps
         return scale / max(fan_in, fan_out)
     fan = {
         "fan_in": fan_in,

@@ -7,6 +7,7 @@ from typing import Any
 
 from heinit_sim.errors import DataError
 from heinit_sim.input_options import DIGITS_SHAPE, INPUT_OPTIONS
+from heinit_sim.network_options import widths_of
 from heinit_sim.problems import Keys
 from heinit_sim.records import Inputs
 from heinit_sim.schema import Config
@@ -37,9 +38,9 @@ def choose_inputs(
         option: defaults[option] if v is None else v for option, v in values.items()
     }
     inputs = Inputs(given.distribution, given.normalisation, **options)
-    dim = config.network.input_dim
+    dim, keys, _ = _size(config)
     if given.distribution == "pair" and dim < 2:
-        return Unfit(("network", "input_dim"), f"too small ({dim}), must be at least 2 for pairs")
+        return Unfit(keys, f"too small ({dim}), must be at least 2 for pairs")
     if given.distribution == "digits":
         return _digits(config, inputs)
     if given.distribution == "file":
@@ -47,14 +48,22 @@ def choose_inputs(
     return inputs
 
 
+def _size(config: Config) -> tuple[int, Keys, str]:
+    """Components of one input, the setting to blame for them, and the product that they are."""
+    dim = widths_of(config.network)[0]
+    if config.network.kind == "dense":
+        return dim, ("network", "input_dim"), ""
+    return dim, ("network", "image"), "positions · input_channels"
+
+
 def _digits(config: Config, inputs: Inputs) -> Inputs | Unfit:
     from heinit_sim import data_sets  # loads NumPy, which drawn inputs do not need here
 
     n_examples, n_components = DIGITS_SHAPE
-    dim = config.network.input_dim
+    dim, keys, product = _size(config)
     if dim != n_components:
         text = f"not that of digits ({dim}), must be {n_components}"
-        return Unfit(("network", "input_dim"), text)
+        return Unfit(keys, f"{text} = {product}" if product else text)
     try:
         data_sets.require_digits()
     except DataError as error:
@@ -81,9 +90,10 @@ def _file(
         n_examples, n_components = data_sets.examples(inputs).shape
     except DataError as error:
         return Unfit(("inputs", "path"), str(error))
-    dim = config.network.input_dim
+    dim, _, product = _size(config)
     if n_components != dim:
-        text = f"wrong number of columns ({n_components}), must be network.input_dim, {dim}"
+        of_network = product or "network.input_dim"
+        text = f"wrong number of columns ({n_components}), must be {of_network}, {dim}"
         return Unfit(("inputs", "path"), text)
     return _counted(config, inputs, n_examples)
 

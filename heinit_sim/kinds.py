@@ -44,6 +44,7 @@ DistributionName = Literal[
     "truncated_normal_uncorrected",
     "untruncated_normal",
     "orthogonal",
+    "delta_orthogonal",
 ]
 Quantity = Literal["variance", "second_moment", "std"]
 DEFAULT_FIGURE: FigureKind = "layers"

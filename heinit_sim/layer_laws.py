@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import NamedTuple
 
 from heinit_sim.gain_constants import pytorch_squared_gain, squared_gain
 from heinit_sim.initializers import SCHEMES, Distribution, weight_variance
+from heinit_sim.network_options import Network, convolution_of, widths_of
 from heinit_sim.records import Lsuv
-from heinit_sim.sections import Activation, Network
+from heinit_sim.sections import Activation
+from heinit_sim.topology import layer_fans
 from heinit_sim.weight_options import Init
 
 
@@ -24,19 +25,15 @@ class LayerLaw(NamedTuple):
     """σ²_b."""
 
 
-def widths_of(network: Network) -> tuple[int, ...]:
-    """D_0 … D_{K+1}: input, hidden layers, output."""
-    width, depth = network.width, network.depth
-    hidden = width if isinstance(width, list) else [width] * depth
-    return (network.input_dim, *hidden, network.output_dim)
-
-
 def layer_laws(init: Init | list[Init], network: Network) -> list[LayerLaw]:
     """The laws of the layers 0 … K; a list has one entry for each."""
-    fans = list(itertools.pairwise(widths_of(network)))
+    convolution = convolution_of(network)
+    taps = convolution.taps if convolution else 1
+    fans = layer_fans(widths_of(network), convolution)
+    shapes = [*((*fan, taps) for fan in fans[:-1]), (*fans[-1], 1)]  # the last is fully connected
     layers = init if isinstance(init, list) else [init] * len(fans)
-    keys = [(id(layer), fan) for layer, fan in zip(layers, fans, strict=True)]
-    distinct = dict(zip(keys, zip(layers, fans, strict=True), strict=True))
+    keys = [(id(layer), shape) for layer, shape in zip(layers, shapes, strict=True)]
+    distinct = dict(zip(keys, zip(layers, shapes, strict=True), strict=True))
     laws = {key: _law(*of, network.activation) for key, of in distinct.items()}
     return [laws[key] for key in keys]
 
@@ -50,13 +47,17 @@ def lsuv_of(init: Init | list[Init]) -> Lsuv | None:
     return Lsuv(first.tolerance or usual.tolerance, first.attempts or usual.attempts)
 
 
-def _law(init: Init, fans: tuple[int, int], activation: Activation) -> LayerLaw:
+def _law(init: Init, shape: tuple[int, int, int], activation: Activation) -> LayerLaw:
+    """The law of a layer of these fans and taps."""
+    fan_in, fan_out, taps = shape
     distribution = _distribution(init)
     variance = init.variance
     if variance is None:
         assert init.scheme is not None  # the model wants one of the two
         mode = init.mode or SCHEMES[init.scheme].mode
-        variance = weight_variance(_scale(init, activation), mode, *fans, distribution)
+        variance = weight_variance(
+            _scale(init, activation), mode, fan_in, fan_out, distribution, taps
+        )
     return LayerLaw(variance, distribution, init.bias or 0.0, init.bias_variance)
 
 

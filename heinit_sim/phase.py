@@ -17,6 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.activations import Activation
+from heinit_sim.common_scales import (
+    TIE,
+    condition_bias_variance,
+    condition_weight_scale,
+)
 from heinit_sim.critical import (
     ALMOST_INFINITE,
     ALMOST_ZERO,
@@ -25,7 +30,6 @@ from heinit_sim.critical import (
     crossing,
     length_slopes,
 )
-from heinit_sim.errors import ConfigError
 from heinit_sim.input_laws import norm_moments
 from heinit_sim.pairs import pair_average
 from heinit_sim.quadrature import layer_moments
@@ -35,7 +39,6 @@ Array = NDArray[np.float64]
 Word = Literal["ordered", "critical", "chaotic"]
 
 _LARGEST, _SMALLEST = 1e12, 1e-13  # q* beyond them is reported as ∞ and 0
-_TIE = 1e-13  # relative: what the quadrature leaves of a fixed point
 _CRITICAL = 1e-9  # χ₁ − 1 that counts as none: ten times what the quadrature promises
 
 
@@ -96,46 +99,9 @@ def condition_phase(condition: Condition, activation: Activation) -> Phase | Non
         return None
     x_squared, _ = norm_moments(condition.inputs, condition.widths[0])
     q0 = condition.weight_variances[0] * x_squared
+    q0 *= condition.fans[0][0] / condition.widths[0]  # a kernel sees a part of the image
     q0 += condition.bias_variances[0] if condition.bias_variances else 0.0
     return phase(activation, weight_scale, bias_variance, q0)
-
-
-def condition_weight_scale(condition: Condition, activation: Activation) -> float | None:
-    """σ²_w = D_k σ²_k of the layers between hidden layers, k = 1 … K−1.
-
-    Phases are of networks whose σ²_w is the same in all layers. Where it differs, its geometric
-    mean is taken for a positively homogeneous activation without biases, whose second moments it
-    keeps over the whole depth; for all others, and past float range, there is no phase, and
-    None. A network of one hidden layer has no such layer: the one behind it stands for it.
-
-    Raises:
-        ConfigError: Layers differ in their activation, or biases have a mean.
-    """
-    if activation.by_layer:
-        raise ConfigError(
-            ["theory --phase: error: a slope for each layer has no one phase, must be one slope"]
-        )
-    if condition.biases:
-        raise ConfigError(
-            ["theory --phase: error: a constant bias has no phase, must be bias_variance alone"]
-        )
-    if condition.lsuv:
-        return None
-    layers = slice(1, max(condition.depth, 2))
-    pairs = zip(condition.widths[layers], condition.weight_variances[layers], strict=True)
-    scales = np.array([width * variance for width, variance in pairs])
-    if not np.isfinite(scales).all():
-        return None
-    uneven = np.ptp(scales) > _TIE * scales.max()
-    if uneven and (activation.common_slope is None or condition.bias_variances):
-        return None
-    return float(scales[0] * np.exp(np.mean(np.log(scales / scales[0]))))
-
-
-def condition_bias_variance(condition: Condition) -> float | None:
-    """σ²_b of the same layers; None where it differs."""
-    found = set(condition.bias_variances[1 : max(condition.depth, 2)]) or {0.0}
-    return found.pop() if len(found) == 1 else None
 
 
 def length_fixed_point(
@@ -150,7 +116,7 @@ def length_fixed_point(
     alpha = activation.common_slope
     if alpha is not None:  # the map is linear
         factor = weight_scale * (1 + alpha**2) / 2
-        if abs(factor - 1) <= _TIE * 10:
+        if abs(factor - 1) <= TIE * 10:
             return q0 if bias_variance == 0 else math.inf
         return bias_variance / (1 - factor) if factor < 1 else math.inf
 
@@ -162,7 +128,7 @@ def length_fixed_point(
 
     q0 = min(max(q0, 1e-100), 1e100)  # where squares stay within float range
     first = float(growth(np.array(q0)))
-    if abs(first) <= _TIE:
+    if abs(first) <= TIE:
         return q0
     at_zero = float(activation.value(np.zeros(1), np.empty(1))[0])
     least = weight_scale * at_zero**2 + bias_variance  # the map's value at 0
@@ -170,7 +136,7 @@ def length_fixed_point(
     sign = math.copysign(1, first)
     steps = max(0, math.ceil(sign * STEPS * math.log2(end / q0)))
     grid = q0 * 2.0 ** (sign * np.arange(steps + 1) / STEPS)
-    turned = np.flatnonzero(sign * growth(grid) < -_TIE)
+    turned = np.flatnonzero(sign * growth(grid) < -TIE)
     if not turned.size:
         return math.inf if first > 0 else 0.0
     return crossing(growth, *sorted(grid[turned[0] - 1 : turned[0] + 1].tolist()))
@@ -227,7 +193,7 @@ def _correlation(
     for _ in range(60):  # halves the error at worst
         slope = correlation_slope(activation, weight_scale, q, c)
         rise = correlation_map(activation, weight_scale, bias_variance, q, c) - c
-        if rise <= _TIE or slope >= 1:
+        if rise <= TIE or slope >= 1:
             break
         c = min(c + rise / (1 - slope), 1.0)
     return c, slope

@@ -15,10 +15,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from heinit_sim.activations import Activation, Slope, make_activation
+from heinit_sim.common_scales import condition_bias_variance, condition_weight_scale
 from heinit_sim.critical import Edge, edge_of_chaos
 from heinit_sim.curves import label_of
 from heinit_sim.frames import STYLE
-from heinit_sim.phase import condition_bias_variance, condition_weight_scale, length_fixed_point
+from heinit_sim.phase import length_fixed_point
 from heinit_sim.phase_labels import Pixels, around, beside, pixels_along, slanted, write_labels
 from heinit_sim.records import Condition, SweepConfig
 
@@ -64,6 +65,8 @@ def draw_phase_diagram(config: SweepConfig) -> Figure:
         ax = figure.add_axes(PANEL)
         points = np.array([*places, *(point for e in edges.values() for point in e.points)])
         _scale(ax, points[:, 0], top)
+        if any(condition.convolution for condition in config.conditions):
+            ax.set_xlabel(ax.get_xlabel().replace("D_h", r"\mathrm{fan\ in}"))
         lines = [_draw_edge(ax, edges[key], _name(key), n) for n, key in enumerate(keys)]
         taken = np.concatenate([pixels_along(ax, edge.points) for edge in edges.values()])
         taken = np.append(taken, _draw_conditions(ax, places, colors))

@@ -4,7 +4,8 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from heinit_sim.activations import make_activation
-from heinit_sim.phase import condition_bias_variance, condition_phase, condition_weight_scale
+from heinit_sim.common_scales import condition_bias_variance, condition_weight_scale
+from heinit_sim.phase import condition_phase
 from heinit_sim.records import Condition, SweepConfig
 from heinit_sim.tables import SYMBOLS, Row
 from heinit_sim.texts import swept_text
@@ -61,15 +62,16 @@ def to_phase_table(config: SweepConfig, rows: "Sequence[Row]") -> "Table":
     for row, line in zip(rows, lines, strict=True):
         calm = row["phase"] != "critical" or row["q"] < math.inf  # no green where signals diverge
         table.add_row(*line, style=_STYLES.get(row["phase"]) if calm else None)
-    table.caption = "\n".join(_notes(rows))
+    convolutions = any(condition.convolution for condition in config.conditions)
+    table.caption = "\n".join(_notes(rows, "fan_in" if convolutions else "D_h"))
     table.caption_justify = "left"
     return table
 
 
-def _notes(rows: "Sequence[Row]") -> list[str]:
+def _notes(rows: "Sequence[Row]", fan: str) -> list[str]:
     """Lines below the table, shorter than the narrowest one: what is meant and missing."""
     notes = [
-        "σ²_w = D_h σ²_Ω; q*, c*: in deep layers;",
+        f"σ²_w = {fan} σ²_Ω; q*, c*: in deep layers;",
         "ξ in layers; phase: χ₁ below, at, above 1",
     ]
     known = [row for row in rows if row["phase"]]
@@ -90,8 +92,8 @@ def _notes(rows: "Sequence[Row]") -> list[str]:
 def _row(condition: Condition) -> Row:
     activation = make_activation(condition.activation, condition.activation_options)
     found = condition_phase(condition, activation)
-    equal = len(set(condition.widths[1:-1])) == 1
-    width = condition.widths[1] if equal else math.nan
+    fan_ins = {fan_in for fan_in, _ in _between(condition)}
+    width = fan_ins.pop() if len(fan_ins) == 1 else math.nan
     known = vars(found) if found else {}
     critical = known.get("critical_weight_variance", math.nan)
     row: Row = {"condition": condition.index, **condition.swept}
@@ -104,6 +106,12 @@ def _row(condition: Condition) -> Row:
     row["critical_weight_scale"] = critical
     row["critical_weight_variance"] = critical / width
     return row | {key: known.get(key, math.nan) for key in ("xi_q", "xi_c", "c")}
+
+
+def _between(condition: Condition) -> tuple[tuple[int, int], ...]:
+    """Fans of the layers behind hidden ones; of convolutions, without the output layer."""
+    alike = condition.convolution is not None and condition.depth > 1
+    return condition.fans[1:-1] if alike else condition.fans[1:]
 
 
 def _text(value: object) -> str:

@@ -26,6 +26,7 @@ _WRONG = {
     "string_type": "not a string",
     "int_type": "not an integer",
     "float_type": "not a number",
+    "bool_type": "not true or false",
     "finite_number": "not finite",
     "literal_error": "unknown value",
     "string_pattern_mismatch": "not a valid name",
@@ -174,11 +175,12 @@ def _misfit(detail: ErrorDetails, document: object) -> Misfit:
     if kind == "missing":
         return Misfit(keys, kind, f"required key is missing, must be {allowed(keys)}")
     if kind == "literal_error":
-        choices = re.findall(r"'(\w+)'", context["expected"])
+        choices = re.findall(r"'([^']+)'", context["expected"])
         hint = _did_you_mean(given, {choice: choice for choice in choices})
     else:
         hint = _hint(kind, given)
-    if isinstance(given, list) and ".".join(map(str, keys)) in sweepable():
+    alone = kind not in ("too_short", "too_long")  # else a list is right
+    if isinstance(given, list) and alone and ".".join(map(str, keys)) in sweepable():
         hint = "; values to try go under sweep"
     return Misfit(keys, kind, f"{_WRONG[kind]} ({shown(given)}), must be {allowed(keys)}{hint}")
 

@@ -16,16 +16,9 @@ from pydantic import (
     model_validator,
 )
 
-from heinit_sim import kinds
-from heinit_sim.sections import (
-    ActivationField,
-    Inputs,
-    Loss,
-    Network,
-    Section,
-    hashable,
-    relation,
-)
+from heinit_sim import kinds, network_kinds
+from heinit_sim.network_options import Network, ResidualField
+from heinit_sim.sections import ActivationField, Inputs, Loss, Section, hashable, relation
 from heinit_sim.weight_options import InitField, check_layers
 
 
@@ -35,10 +28,27 @@ class Sweep(Section):
     network_depth: list[kinds.Depth] = kinds.swept("network.depth")
     network_width: list[kinds.Width] = kinds.swept("network.width")
     network_input_dim: list[kinds.InputDim] = kinds.swept("network.input_dim")
+    network_image: list[network_kinds.Image] = kinds.swept("network.image")
+    network_kernel: list[network_kinds.Kernel] = kinds.swept("network.kernel")
+    network_channels: list[network_kinds.Channels] = kinds.swept("network.channels")
+    network_input_channels: list[network_kinds.InputChannels] = kinds.swept(
+        "network.input_channels"
+    )
+    network_padding: list[network_kinds.Padding] = kinds.swept("network.padding")
+    network_readout: list[network_kinds.Readout] = kinds.swept("network.readout")
     network_output_dim: list[kinds.OutputDim] = kinds.swept("network.output_dim")
     network_activation: list[ActivationField] = kinds.swept("network.activation")
     network_activation_negative_slope: list[kinds.Slope] = kinds.swept(
         "network.activation.negative_slope"
+    )
+    network_residual: list[ResidualField] = kinds.swept("network.residual")
+    network_residual_scale: list[network_kinds.Scale] = kinds.swept("network.residual.scale")
+    network_residual_branch_layers: list[network_kinds.BranchLayers] = kinds.swept(
+        "network.residual.branch_layers"
+    )
+    network_residual_norm: list[network_kinds.Norm] = kinds.swept("network.residual.norm")
+    network_residual_zero_last: list[network_kinds.ZeroLast] = kinds.swept(
+        "network.residual.zero_last"
     )
     init: list[InitField] = kinds.swept("init")
     init_variance: list[kinds.Variance] = kinds.swept("init.variance")
@@ -78,7 +88,7 @@ class Sweep(Section):
     @classmethod
     def _check_apart(cls, values: list[object], info: ValidationInfo) -> list[object]:
         name = str(info.field_name)
-        for outer in ("network_activation", "init"):
+        for outer in ("network_activation", "network_residual", "init"):
             if name.startswith(f"{outer}_") and info.data.get(outer):
                 path = outer.replace("_", ".")
                 raise relation(f"inside {path}, which is swept too, must be swept alone")

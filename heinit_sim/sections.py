@@ -1,4 +1,4 @@
-"""The sections of a config that describe one network, its weights, inputs and loss, as models."""
+"""The sections of a config that describe activation, inputs and loss, as models."""
 
 from __future__ import annotations
 
@@ -84,35 +84,6 @@ class Activation(Section):
 ActivationField = Annotated[
     Activation, kinds.described("Activation of the hidden layers", kinds.ACTIVATION)
 ]
-
-
-class Network(Section):
-    """A fully connected network with K hidden layers."""
-
-    depth: kinds.Depth
-    width: kinds.Width
-    input_dim: kinds.InputDim
-    output_dim: kinds.OutputDim = 1
-    activation: ActivationField = Activation(name=kinds.DEFAULT_ACTIVATION)
-
-    @field_validator("width")
-    @classmethod
-    def _check_width(cls, width: int | list[int], info: ValidationInfo) -> int | list[int]:
-        depth = info.data.get("depth")
-        if isinstance(width, list) and depth is not None and len(width) != depth:
-            raise relation(
-                f"wrong length ({len(width)}), must be one for each of the {depth} layers"
-            )
-        return width
-
-    @field_validator("activation")
-    @classmethod
-    def _check_slopes(cls, activation: Activation, info: ValidationInfo) -> Activation:
-        slopes, depth = activation.negative_slope, info.data.get("depth")
-        if isinstance(slopes, list) and depth is not None and len(slopes) != depth:
-            text = f"wrong length ({len(slopes)}), must be one for each of the {depth} layers"
-            raise relation(text, "negative_slope")
-        return activation
 
 
 class Inputs(Section):

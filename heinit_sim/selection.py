@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -12,6 +13,8 @@ from heinit_sim.schema import Config, Expect, Expectation, When
 from heinit_sim.sections import hashable
 from heinit_sim.texts import flow_text
 
+_NULLABLE = ("network.residual",)
+"""Null is a value there."""
 _LISTED = 6
 """So many of the values that would match are quoted."""
 _LONGEST = 60
@@ -31,6 +34,15 @@ def expectations(given: object) -> list[Expectation]:
     """The expectations of a valid `expect`: one that stands alone is the only one."""
     expect: Expectation | list[Expectation] = TypeAdapter(Expect).validate_python(given)
     return expect if isinstance(expect, list) else [expect]
+
+
+def written(expectation: Expectation) -> dict[str, Any]:
+    """An expectation as plain values, without what is left out or null; but null may select."""
+    plain = expectation.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
+    given = expectation.when.model_dump(by_alias=True, exclude_unset=True)
+    if None in given.values():
+        plain["when"] = {path: plain["when"].get(path) for path in given}
+    return plain
 
 
 def select(
@@ -66,7 +78,7 @@ def _places(points: Sequence[Config], path: str) -> dict[object, set[int]]:
     places: dict[object, set[int]] = {}
     for place, config in enumerate(points):
         value = _at(config, path)
-        if value is not None:
+        if value is not None or path in _NULLABLE:
             places.setdefault(hashable(value), set()).add(place)
     return places
 

@@ -12,6 +12,7 @@ import numpy as np
 from heinit_sim.records import (
     PASS_OF,
     STATISTICS,
+    Condition,
     ConditionResult,
     Pass,
     SweepConfig,
@@ -33,6 +34,9 @@ SYMBOLS = {
     "init.bias_variance": "σ²_b",
     "network.width": "D_h",
     "network.depth": "K",
+    "network.kernel": "k",
+    "network.residual.scale": "s",
+    "network.residual.branch_layers": "layers",
     "loss.target": "y",
     "inputs.distribution": "inputs",
     "inputs.normalisation": "normed",
@@ -143,7 +147,8 @@ def swept_table(config: SweepConfig, title: str) -> "Table":
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    padding = (0, 1, 0, 0) if "init" in config.sweep else (0, 1)  # its values take room
+    roomy = "init" in config.sweep or "network.residual" in config.sweep  # their values take room
+    padding = (0, 1, 0, 0) if roomy else (0, 1)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=padding, title_style="bold", title=title)
     for path in config.sweep:
         table.add_column(SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")
@@ -171,17 +176,37 @@ def _summary_row(of: ConditionResult) -> Row:
 def _title(config: SweepConfig) -> str:
     networks = "1 network" if config.trials == 1 else f"{config.trials} networks"
     depths = {condition.depth for condition in config.conditions}
-    widths = {width for condition in config.conditions for width in condition.widths[1:-1]}
     facts = [f"{config.name}: {networks} per condition"]
     facts += [f"K = {depth}" for depth in depths if len(depths) == 1]
-    facts += [f"D_h = {width}" for width in widths if len(widths) == 1]
-    return ", ".join(facts)
+    return ", ".join([*facts, *_layer_facts(config.conditions)])
+
+
+def _layer_facts(conditions: Sequence[Condition]) -> Iterator[str]:
+    """What all hidden layers of all conditions have in common, e.g. "D_h = 100"."""
+    units = {width for c in conditions if not c.convolution for width in c.widths[1:-1]}
+    convolutions = [c.convolution for c in conditions if c.convolution]
+    channels = {each for c in convolutions for each in c.channels[1:]}
+    kernels = {f"k = {c.kernel}" for c in convolutions if len(c.image) == 1}
+    kernels |= {f"{c.kernel}×{c.kernel}" for c in convolutions if len(c.image) == 2}
+    images = {"×".join(map(str, c.image)) + f" {c.padding}" for c in convolutions}
+    scales = {c.residual.scale for c in conditions if c.residual}
+    if not all(c.residual for c in conditions):
+        scales = set()
+    facts = (
+        {f"D_h = {width}" for width in units},
+        {f"{each} channels" for each in channels},
+        kernels,
+        images,
+        {f"s = {scale:.4g}" for scale in scales},
+    )
+    yield from (fact.pop() for fact in facts if len(fact) == 1)
 
 
 def _cell(value: object) -> object:
     if isinstance(value, float):
         return "" if math.isnan(value) else repr(value)
-    return json.dumps(value) if isinstance(value, list | tuple | Mapping) else value
+    plain = value is None or isinstance(value, bool | list | tuple | Mapping)
+    return json.dumps(value) if plain else value
 
 
 def _json_value(value: object) -> object:

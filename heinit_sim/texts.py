@@ -6,6 +6,14 @@ from itertools import groupby
 
 # Keys whose values say themselves what they are.
 _SPEAKING = ("name", "negative_slope", "scheme", "mode", "distribution")
+# Keys of residual blocks -> how a value is said, and the one that is not. No other mapping has
+# these keys alone.
+_BLOCKS: dict[str, tuple[str, object]] = {
+    "scale": ("s={}", None),
+    "branch_layers": ("{} layers", 1),
+    "norm": ("norm {}", "none"),
+    "zero_last": ("zero last", False),
+}
 
 
 def to_text(value: object) -> str:
@@ -25,10 +33,15 @@ def flow_text(value: object) -> str:
 def swept_text(value: object, number: Callable[[float], str] = "{:g}".format) -> str:
     """A swept value, short, e.g. "0.02", "4 3 2", "he_normal gain=2" or "50×lecun_normal, …".
 
+    Residual blocks are e.g. "s=0.5 2 layers", and "none" where there are none.
+
     Args:
         value: Plain.
         number: How a float is written.
     """
+    if isinstance(value, Mapping) and value.keys() <= _BLOCKS.keys():
+        said = {key: part for key, part in value.items() if part != _BLOCKS[key][1]}
+        return " ".join(_BLOCKS[k][0].format(swept_text(part, number)) for k, part in said.items())
     if isinstance(value, Mapping):
         names = {key: "" if key in _SPEAKING else f"{key}=" for key in value}
         return " ".join(names[key] + swept_text(part, number) for key, part in value.items())
@@ -38,4 +51,11 @@ def swept_text(value: object, number: Callable[[float], str] = "{:g}".format) ->
             return " ".join(texts)
         runs = ((text, len(list(alike))) for text, alike in groupby(texts))
         return ", ".join(f"{n}×{text}" if n > 1 else text for text, n in runs)
+    if value is None or isinstance(value, bool):
+        return "none" if value is None else to_text(value)
     return number(value) if isinstance(value, float) else str(value)
+
+
+def speaks(path: str, value: object) -> bool:
+    """Whether the text of a value says itself what it is: initialisations, residual blocks."""
+    return path == "init" or (path == "network.residual" and value is not None)

@@ -89,9 +89,13 @@ def verify(
         One row per identity, in order.
 
     Raises:
-        ConfigError: The identities are not derived for its activation, σ²_Ω is out of range, or
-            its inputs are not standard normal.
+        ConfigError: The identities are not derived for its layers or its activation, σ²_Ω is out
+            of range, or its inputs are not standard normal.
     """
+    if condition.convolution or condition.residual:
+        given = "residual" if condition.residual else "kind: cnn"
+        text = f"verify: network: identities are held for plain dense networks only ({given})"
+        raise ConfigError([f"{text}; give a config of one"])
     if not is_standard(condition.inputs):
         given = condition.inputs.distribution
         text = f"verify: inputs: identities are held for standard-normal ones only ({given})"

@@ -14,7 +14,8 @@ from pydantic import Discriminator, Tag, ValidationInfo, field_validator, model_
 
 from heinit_sim import kinds
 from heinit_sim.gain_constants import GainWord, pytorch_squared_gain, squared_gain
-from heinit_sim.sections import Activation, Network, Section, relation
+from heinit_sim.network_options import Network
+from heinit_sim.sections import Activation, Section, relation
 
 # Defaults of a framework -> the scheme that takes options.
 _DEFAULTS = {
@@ -72,16 +73,18 @@ InitField = Annotated[
 
 
 def check_layers(init: Init | list[Init], network: Network) -> None:
-    """Refuse what does not go with the network: the number of layers, its activation's own gain."""
+    """Refuse what does not go with the network: the number of layers, its activation, blocks."""
     layers, activation = network.depth + 1, network.activation
     if not isinstance(init, list):
         _check_gain(init.gain, activation)
+        _check_blocks(init, network)
         return
     if len(init) != layers:
         text = f"wrong length ({len(init)}), must be one for each of the {layers} layers 0 … K"
         raise relation(text, "init")
     for n, layer in enumerate(init):
         _check_gain(layer.gain, activation, n)
+        _check_blocks(layer, network, n)
         if (layer.scheme == "lsuv") != (init[0].scheme == "lsuv"):
             raise relation("of one layer only, must be scheme: lsuv in all layers", "init", n)
         if (layer.tolerance, layer.attempts) != (init[0].tolerance, init[0].attempts):
@@ -94,6 +97,12 @@ def _check_gain(gain: float | GainWord | None, activation: Activation, *at: int)
         must = "second_moment or a number" if own else "a number; its slopes differ by layer"
         text = f"unknown for {activation.name} ({gain}), must be {must}"
         raise relation(text, "init", *at, "gain")
+
+
+def _check_blocks(init: Init, network: Network, *at: int) -> None:
+    if init.scheme == "lsuv" and network.residual is not None:
+        text = "not for residual networks (lsuv), must be another scheme"
+        raise relation(f"{text}; or give network.residual: null", "init", *at, "scheme")
 
 
 def _beside_variance(option: str, value: object, _: Mapping[str, Any]) -> str | None:
@@ -119,7 +128,7 @@ def _refused(option: str, value: object, given: Mapping[str, Any]) -> str | None
         return f"{no}, {out}; with options it is scheme: {_DEFAULTS[scheme]}"
     if option == "scale" and scheme != "variance_scaling":
         own = "JAX's scale multiplies the weights, give init.gain"
-        if scheme != "orthogonal":
+        if not scheme.endswith("orthogonal"):
             own = "it has its own; give scheme: variance_scaling, or init.gain for its root"
         return f"{no}, {out}; {own}"
     if option == "gain" and given.get("scale") is not None:
@@ -132,7 +141,7 @@ def _refused(option: str, value: object, given: Mapping[str, Any]) -> str | None
             return f"given beside init.gain ({value}), {either}; it stands for a gain"
         if option == "nonlinearity" and given.get("a") is not None and value != "leaky_relu":
             return f"takes no init.a ({value}), must be leaky_relu; its slope is all that a is"
-    if scheme == "orthogonal" and option in _FANS:
+    if scheme.endswith("orthogonal") and option in _FANS:
         return f"{no}, {out}"
     if option == "distribution":
         return _refused_distribution(value, given)
@@ -140,7 +149,7 @@ def _refused(option: str, value: object, given: Mapping[str, Any]) -> str | None
 
 
 def _refused_distribution(value: object, given: Mapping[str, Any]) -> str | None:
-    if value == "orthogonal" and given.get("mode") is not None:
+    if str(value).endswith("orthogonal") and given.get("mode") is not None:
         return f"takes no init.mode ({value}), must be left out"
     if value == "normal" and given.get("scheme") == "variance_scaling":
         which = "Keras truncates it, JAX does not"

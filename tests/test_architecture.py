@@ -17,13 +17,13 @@ RANKS = [
     {"activations", "patches"},
     {"records", "documents", "gallery", "placement", "weight_laws", "convolutions"},
     {"data_sets", "kinds", "moments"},
-    {"input_laws", "input_facts", "operations"},
-    {"manifest", "pairing", "scale_law", "sections", "draws", "blocks", "quadrature"}
+    {"input_laws", "input_facts", "sections", "network_kinds", "operations"},
+    {"manifest", "pairing", "scale_law", "draws", "blocks", "quadrature", "network_options"}
     | {"theory", "log_law", "spread", "fates", "identities", "own_activations"}
     | {"scales", "strokes", "figure_kinds"},
     {"weight_options", "pairs", "lsuv", "histograms", "network"},
     {"schema", "layer_laws", "passes", "curves", "frames", "mean_field", "chain", "steps"}
-    | {"verdict", "probes", "moment_rules", "critical", "densities"},
+    | {"common_scales", "verdict", "probes", "moment_rules", "critical", "densities"},
     {"series", "panes", "problems", "predictions", "expectations", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities", "comparison"},
     {"drafts", "selection", "sweep", "tables", "exports", "checks", "verification"}
@@ -43,7 +43,8 @@ EXCEPTIONS = {("records", "figures")}
 # Words that belong to one room (or, for NumPy and matplotlib, to the rooms that may load them).
 HOMES = {
     r"^\s*(import|from) yaml\b": {"documents"},
-    r"\bpydantic\b": {"kinds", "sections", "weight_options", "schema", "problems", "selection"},
+    r"\bpydantic\b": {"kinds", "sections", "weight_options", "schema", "problems", "selection"}
+    | {"network_kinds", "network_options"},
     r"\bnp\.maximum\(z": {"activations"},
     r"\bSeedSequence\(": {"draws"},
     r"\bThreadPoolExecutor\(": {"sweep"},
@@ -116,6 +117,8 @@ def test_a_line_knows_its_room(pattern: str) -> None:
         "problems",
         "schema",
         "kinds",
+        "network_kinds",
+        "network_options",
         "figure_kinds",
     ],
 )

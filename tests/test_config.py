@@ -40,6 +40,17 @@ network:
 init:
   variance: 0.5
 """
+CNN = """\
+name: small
+network:
+  kind: cnn
+  depth: 3
+  image: [4, 6]
+  kernel: 3
+  channels: 8
+init:
+  scheme: he_normal
+"""
 SWEPT = GOOD + "sweep:\n  init.variance: [1, 2]\n"
 KEYS = "name, network, init, inputs, loss, sweep, trials, seed, draws, record, figure, expect"
 INPUT_KEYS = "distribution, mean, std, density, cosine, path, sha256, normalisation, count"
@@ -48,10 +59,18 @@ INIT_KEYS = (
     "distribution, tolerance, attempts, bias, bias_variance"
 )
 INIT = f"must be a mapping with the keys {INIT_KEYS}, or a list of one for each layer 0 … K"
-NETWORK_KEYS = "depth, width, input_dim, output_dim, activation"
+NETWORK_KEYS = (
+    "kind, depth, width, input_dim, image, kernel, channels, input_channels, padding, readout, "
+    "output_dim, activation, residual"
+)
+RESIDUAL_KEYS = "scale, branch_layers, norm, zero_last"
 PATHS = (
-    "network.depth, network.width, network.input_dim, network.output_dim, network.activation, "
-    "network.activation.negative_slope, init, init.variance, init.scheme, init.scale, "
+    "network.depth, network.width, network.input_dim, network.image, network.kernel, "
+    "network.channels, network.input_channels, network.padding, network.readout, "
+    "network.output_dim, network.activation, network.activation.negative_slope, "
+    "network.residual, network.residual.scale, network.residual.branch_layers, "
+    "network.residual.norm, network.residual.zero_last, "
+    "init, init.variance, init.scheme, init.scale, "
     "init.mode, init.gain, init.a, init.nonlinearity, init.distribution, init.tolerance, "
     "init.attempts, init.bias, init.bias_variance, inputs.distribution, inputs.mean, inputs.std, "
     "inputs.density, inputs.cosine, inputs.path, inputs.normalisation, inputs.count, loss.name, "
@@ -972,6 +991,18 @@ GOOD_TEXTS = [
         "name: a\nnetwork: {}\ninit: {}\nsweep: {network.depth: [1], network.width: [2], "
         "network.input_dim: [3], init.variance: [4]}\n"
     ),
+    CNN,
+    CNN + "sweep: {network.image: [[4, 6], [9]], network.kernel: [1, 3]}\n",
+    CNN + "sweep: {network.padding: [zero, circular], network.readout: [flatten, mean]}\n",
+    CNN + "sweep: {network.channels: [8, [8, 8, 8]], network.input_channels: [1, 3]}\n",
+    CNN.replace("channels: 8", "channels: [8, 4, 2]\n  residual:"),
+    CNN + "sweep: {network.residual: [null, {}, {scale: 1/sqrt(depth), branch_layers: 2}]}\n"
+    "expect: [{forward: stable, when: {network.residual: null}}, "
+    "{backward: stable, when: {network.residual: {}, network.image: [4, 6]}}]\n",
+    GOOD + "sweep: {network.residual.scale: [0.5, 1/sqrt(depth)]}\n"
+    "expect: {forward: stable, when: {network.residual.scale: 1/sqrt(depth)}}\n",
+    GOOD.replace("  width: 4", "  width: 4\n  residual: {branch_layers: 2}")
+    + "sweep: {network.residual.norm: [none, inside], network.residual.zero_last: [true]}\n",
     "\ufeff%YAML 1.2\n---\n" + GOOD + "...\n",
     GOOD.replace("\n", "\r\n"),
 ]
@@ -1163,6 +1194,7 @@ PROPERTIES = {
     "": KEYS,
     "Network": NETWORK_KEYS,
     "Activation": "name, negative_slope",
+    "Residual": RESIDUAL_KEYS,
     "Init": INIT_KEYS,
     "Inputs": INPUT_KEYS,
     "Loss": "name, target",
@@ -1213,6 +1245,7 @@ TYPES: dict[str, list[type]] = {
     "array": [list],
     "string": [str],
     "null": [type(None)],
+    "boolean": [bool],
     "integer": [int],
     "number": [int, float],
 }
@@ -1239,7 +1272,7 @@ def accepts(schema: Mapping[str, Any], value: object, models: Mapping[str, Any])
     if isinstance(value, str):
         named = re.search(schema.get("pattern", ""), value) is not None
         return named and value in schema.get("enum", [schema.get("const", value)])
-    if value is None:
+    if value is None or isinstance(value, bool):
         return True
     assert isinstance(value, int | float)
     low, high = schema.get("minimum", value), schema.get("maximum", value)
@@ -1366,6 +1399,11 @@ leaves: st.SearchStrategy[object] = st.sampled_from(
         {"name": "relu", "negative_slope": 1},
         [[1, 2, 3]],
         [1, 1],
+        "cnn",
+        [4, 4],
+        {"scale": "1/sqrt(depth)"},
+        "1/sqrt(depth)",
+        [None, {}],
         "\x85",
     ]
 )
@@ -1382,6 +1420,7 @@ paths = st.sampled_from(
         "sweep/x",
         "sweep/trials",
         "network.activation.name",
+        "network.kind",
     ]
 )
 

@@ -28,6 +28,7 @@ EXPECTED = {
     "variance_scaling": 1 / 30,
     "torch_linear_default": 1 / (3 * 30),  # U(±1/√fan_in)
     "lsuv": 1 / 30,  # what it starts from
+    "delta_orthogonal": 1 / 30,  # with one tap the same
     "orthogonal": 1 / 30,  # ten orthonormal rows of 30: each entry squared is 1/30 on average
 }
 
@@ -44,6 +45,17 @@ def test_schemes_are_those_of_papers_and_libraries(name: str) -> None:
 def test_orthogonal_weights_have_the_larger_fan_and_the_squared_gain() -> None:
     for fans in ((30, 10), (10, 30)):
         assert weight_variance(4.0, "fan_in", *fans, "orthogonal") == 4 / 30
+
+
+def test_orthogonal_kernels_divide_by_rows_and_columns_of_what_is_orthogonal() -> None:
+    """Convolutions of 3 × 3 taps: fans are nine times the channels."""
+    for c_in, c_out in ((4, 12), (4, 50), (12, 4)):
+        fans = (9 * c_in, 9 * c_out)
+        flat = weight_variance(4.0, "fan_in", *fans, "orthogonal", 9)
+        assert flat == 4 / max(c_out, 9 * c_in)
+        # An orthogonal centre has mean square 1/max(c_in, c_out), the other eight taps none.
+        delta = weight_variance(4.0, "fan_in", *fans, "delta_orthogonal", 9)
+        assert math.isclose(delta, 4 / max(c_in, c_out) / 9, rel_tol=1e-15)
 
 
 def test_an_uncorrected_truncation_loses_variance() -> None:

@@ -7,16 +7,18 @@ import pytest
 from numpy.typing import NDArray
 
 from heinit_sim.activations import ACTIVATIONS, Activation, make_activation
+from heinit_sim.common_scales import condition_weight_scale
 from heinit_sim.critical import length_slopes
+from heinit_sim.errors import ConfigError
 from heinit_sim.phase import (
     condition_phase,
-    condition_weight_scale,
     correlation_map,
     correlation_slope,
     length_fixed_point,
     phase,
 )
 from heinit_sim.records import Condition, Inputs
+from heinit_sim.topology import Convolution, Residual
 
 Array = NDArray[np.float64]
 RELU, TANH = make_activation("relu", {}), make_activation("tanh", {})
@@ -280,3 +282,32 @@ def test_any_variance_of_float_range_has_a_phase_or_none_without_a_warning(
     found = condition_phase(condition((5, 8, 8, 1), variance, name), make_activation(name, {}))
     assert found is None or found.word == ("ordered" if variance < 1 else "chaotic")
     assert (found is None) == (variance > 1e307)
+
+
+def test_a_circular_convolution_has_the_phase_of_its_fans() -> None:
+    kernels = Convolution((4, 4), 3, (2, 8, 8, 8), "circular")
+    cnn = replace(condition((32, 128, 128, 128, 1), 0.02), convolution=kernels)
+    assert condition_weight_scale(cnn, TANH) == 0.02 * 9 * 8
+    critical = condition_phase(replace(cnn, weight_variances=(0.3, 2 / 72, 2 / 72, 1.0)), RELU)
+    assert critical
+    assert critical.word == "critical"
+    np.testing.assert_allclose(critical.q, 0.3 * 9 * 2, rtol=1e-12, atol=0)  # E[x²] = 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            {"residual": Residual()},
+            "residual blocks have no phase, must be network.residual: null",
+        ),
+        (
+            {"convolution": Convolution((4, 4), 3, (2, 8, 8, 8), "zero")},
+            "an edge of zeros has no one phase, must be padding: circular",
+        ),
+    ],
+)
+def test_networks_of_no_one_phase_are_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        condition_phase(replace(condition((32, 128, 128, 128, 1), 0.02), **options), TANH)
+    assert caught.value.problems == [f"theory --phase: error: {said}"]

@@ -8,7 +8,7 @@ import pytest
 
 from heinit_sim.config import parse_config
 from heinit_sim.draws import DrawnWeights, Draws
-from heinit_sim.initializers import TRUNCATED_STD, Distribution
+from heinit_sim.initializers import TRUNCATED_STD, Distribution, weight_variance
 from heinit_sim.normal import cumulative
 from heinit_sim.weight_laws import WEIGHT_LAWS
 
@@ -32,7 +32,7 @@ FOURTH = {
 }
 
 
-def sample(name: Distribution, shape: tuple[int, int] = (400, 500), seed: int = 0) -> Array:
+def sample(name: Distribution, shape: tuple[int, ...] = (400, 500), seed: int = 0) -> Array:
     out = np.empty(shape)
     WEIGHT_LAWS[name](out, np.random.Generator(np.random.SFC64(seed)))
     return out
@@ -119,6 +119,77 @@ def test_orthogonal_rows_or_columns_whichever_are_fewer(shape: tuple[int, int]) 
     turned[0, 0] += 1e-6
     assert not is_orthogonal(turned)
     assert not is_orthogonal(sample("normal", shape))
+
+
+def orthogonal_gap(omega: Array) -> float:
+    """How far the rows or columns, whichever are fewer, are from an orthogonal set of one norm."""
+    fewer, more = sorted(omega.shape)
+    gram = omega @ omega.T if omega.shape[0] == fewer else omega.T @ omega
+    gap: float = np.abs(gram - np.trace(gram) / fewer * np.eye(fewer)).max() / more
+    return gap
+
+
+@pytest.mark.parametrize("shape", [(12, 9, 4), (50, 9, 4), (36, 9, 4), (3, 5, 1)])
+def test_orthogonal_kernels_are_orthogonal_as_one_matrix_with_a_row_for_each_output(
+    shape: tuple[int, int, int],
+) -> None:
+    kernels = sample("orthogonal", shape)
+    assert abs((kernels**2).mean() - 1) < 1e-13
+    assert orthogonal_gap(kernels.reshape(shape[0], -1)) < 1e-12
+    kernels[0, 0, 0] += 1e-6
+    assert orthogonal_gap(kernels.reshape(shape[0], -1)) > 1e-12
+
+
+KERNELS: tuple[Distribution, ...] = ("delta_orthogonal", "orthogonal")
+
+
+def convolved(kernels: Array, image: Array, size: int) -> Array:
+    """Σ over taps and channels, with the opposite edge beyond the edge, position by position."""
+    c_out, taps, _ = kernels.shape
+    k = math.isqrt(taps)
+    out = np.zeros((size, size, c_out))
+    for i in range(size):
+        for j in range(size):
+            for tap in range(taps):
+                down, right = tap // k - k // 2, tap % k - k // 2
+                seen = image[(i + down) % size, (j + right) % size]
+                out[i, j] += kernels[:, tap] @ seen
+    return out
+
+
+@pytest.mark.parametrize("shape", [(8, 9, 8), (12, 9, 5), (5, 9, 12), (6, 25, 6)])
+def test_delta_orthogonal_kernels_have_an_orthogonal_centre_alone(
+    shape: tuple[int, int, int],
+) -> None:
+    c_out, taps, c_in = shape
+    kernels = sample("delta_orthogonal", shape)
+    assert abs((kernels**2).mean() - 1) < 1e-13
+    centre = kernels[:, (taps - 1) // 2]
+    assert orthogonal_gap(centre) < 1e-12
+    assert np.count_nonzero(kernels) == np.count_nonzero(centre) == c_out * c_in
+
+
+def test_delta_orthogonal_convolutions_keep_the_norm_of_every_image() -> None:
+    """With σ²_Ω = 1/(k² max(c_in, c_out)), as long as there are as many channels behind it."""
+    rng = np.random.default_rng(0)
+    for c_in, c_out in ((5, 5), (3, 7)):
+        image = rng.standard_normal((4, 4, c_in))
+        delta, flat = (
+            (convolved(kernels, image, 4) ** 2).sum() / (image**2).sum()
+            for kernels in (
+                math.sqrt(weight_variance(1.0, "fan_in", 9 * c_in, 9 * c_out, name, 9))
+                * sample(name, (c_out, 9, c_in))
+                for name in KERNELS
+            )
+        )
+        assert abs(delta - 1) < 1e-12
+        assert abs(flat - 1) > 1e-3  # orthogonal matrices alone do not
+
+
+def test_a_fully_connected_layer_has_one_tap_and_is_plainly_orthogonal() -> None:
+    assert np.array_equal(sample("delta_orthogonal", (30, 50)), sample("orthogonal", (30, 50)))
+    single = sample("delta_orthogonal", (30, 1, 50))[:, 0]
+    assert np.array_equal(single, sample("orthogonal", (30, 50)))
 
 
 @pytest.mark.parametrize(
