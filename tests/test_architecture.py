@@ -20,9 +20,12 @@ RANKS = [
     {"input_laws", "input_facts"},
     {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
     | {"theory", "log_law", "spread", "fates", "identities", "own_activations"}
-    | {"scales", "strokes", "figure_kinds"},
+    | {"scales", "strokes", "figure_kinds", "profiles"},
     {"weight_options", "pairs", "lsuv", "histograms"},
+    {"wide_layers"},
+    {"wide_networks"},
     {"schema", "layer_laws", "passes", "curves", "frames", "mean_field", "chain", "steps"}
+    | {"mean_ratios"}
     | {"verdict", "probes", "moment_rules", "critical", "densities"},
     {"series", "panes", "problems", "predictions", "expectations", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities", "comparison"},
