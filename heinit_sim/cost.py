@@ -13,8 +13,8 @@ from heinit_sim.activations import Activation, Slope, make_activation
 from heinit_sim.draws import Draws, keeps_weights
 from heinit_sim.histograms import GRIDS, counted
 from heinit_sim.initializers import Distribution
-from heinit_sim.predictions import BESIDE_A_RUN, homogeneous_slope, n_sampled
-from heinit_sim.records import COUNTED, MEASURES, Bins, Condition, SweepConfig
+from heinit_sim.predictions import BESIDE_A_RUN, chain_slope, n_sampled
+from heinit_sim.records import COUNTED, MEASURES, Bins, SweepConfig
 from heinit_sim.scaled import Scaled
 from heinit_sim.sweep import block_size, plan_passes
 from heinit_sim.weight_laws import WEIGHT_LAWS
@@ -80,8 +80,9 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
         len(network_pass.stds) for network_pass in passes
     )
     busy = min(jobs, n_blocks)
-    predicted = {(c.widths, homogeneous_slope(c), c.inputs): c for c in config.conditions}.values()
-    sampled = [(c.depth + 1) * n_sampled(c, BESIDE_A_RUN) for c in predicted if _has_law(c)]
+    slopes = ((c, chain_slope(c)) for c in config.conditions)
+    predicted = {(c.widths, slope, c.inputs): c for c, slope in slopes if slope is not None}
+    sampled = [(c.depth + 1) * n_sampled(c, BESIDE_A_RUN) for c in predicted.values()]
     return Cost(
         passes=len(passes) * config.trials,
         seconds=seconds / busy + layers * _SECONDS_PER_ROWS + sum(sampled) * _SECONDS_PER_SAMPLE,
@@ -92,10 +93,6 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
         + layers * _BYTES_PER_ROWS
         + max(sampled, default=0) * _BYTES_PER_SAMPLE,
     )
-
-
-def _has_law(condition: Condition) -> bool:
-    return homogeneous_slope(condition) is not None and not condition.weight_distributions
 
 
 def _block_bytes(draws: Draws, size: int) -> int:

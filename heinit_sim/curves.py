@@ -70,7 +70,8 @@ def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Cu
     ):
         depth = one.condition.depth
         layers = np.linspace(0, depth, min(depth, MAX_LAYERS) + 1).round().astype(np.int64)
-        exact = one.theory_kind == "exact" and bool(np.isfinite(one.theory[measure]).all())
+        exact = one.exact_layers.get(measure[0], 0) > depth
+        exact = exact and bool(np.isfinite(one.theory[measure]).all())
         theory = factor * (one.theory if exact else one.mean_field)[measure][layers]
         quantiles = _predicted(one, measure, layers)
         predicted = None if quantiles is None else factor * quantiles

@@ -51,7 +51,7 @@ def fates(result: ConditionResult) -> list[Fate]:
     for of_h, of_f in zip(h, f, strict=True):
         if np.isnan(of_f).any():
             k = int(np.isnan(of_f).argmax())
-            log10_q = of_h[k] + math.log10(condition.weight_variances[k] * condition.widths[k])
+            log10_q = of_h[k] + math.log10(condition.weight_variances[k] * condition.fans[k][0])
             # Activations that are lost before their layer is are too large.
             found.setdefault("underflow" if log10_q <= 0 else "overflow", []).append(k)
         elif (off := np.isneginf(of_h[1:])).any():

@@ -23,6 +23,7 @@ from heinit_sim.input_laws import component_variance, norm_moments
 from heinit_sim.pairs import pair_average
 from heinit_sim.quadrature import about, layer_moments
 from heinit_sim.records import Condition, Measure
+from heinit_sim.wide_networks import wide_network
 
 Array = NDArray[np.float64]
 
@@ -44,12 +45,15 @@ def mean_field(condition: Condition, activation: Activation) -> dict[Measure, Ar
 
     Variances over units are those of the second moment where the mean is zero. NaN where there is
     none: variances of the output layer, which is not wide, and, for an activation that is not
-    homogeneous, layers beyond the range of a float.
+    homogeneous, layers beyond the range of a float. See `wide_networks` for convolutions and
+    residual blocks.
     """
     if condition.lsuv:
         ln_v = [math.log(v) for v in lsuv_variances(condition, activation)]
     else:
         ln_v = [math.log(v) for v in condition.weight_variances]
+    if condition.convolution or condition.residual:
+        return wide_network(condition, activation, ln_v)
     ln_fan_in, ln_fan_out = (
         [math.log(w) for w in widths] for widths in (condition.widths[:-1], condition.widths[1:])
     )
@@ -104,8 +108,13 @@ def lsuv_variances(condition: Condition, activation: Activation) -> list[float]:
     Of a wide layer that is (1 − σ²_b)/(D_k E[h_k²]). The output layer is not wide: what its units
     have in common over the inputs is lost to the variance, so that E[f_K²] is more than 1. That
     takes the correlation of two inputs, c → E[a(u₁) a(u₂)] + σ²_b from c = 0 of independent ones;
-    the variance over networks of Var f_K itself is left out.
+    the variance over networks of Var f_K itself is left out. Circular convolutions whose output
+    layer sees all positions are as layers of their fans; of other ones, and of residual blocks,
+    it is not known.
     """
+    convolution, fans = condition.convolution, condition.fans
+    if condition.residual or (convolution and convolution[3:] != ("circular", "flatten")):
+        return [math.nan] * len(fans)
     bias_variances = condition.bias_variances or (0.0,) * len(condition.weight_variances)
     means = condition.biases or (0.0,) * len(bias_variances)
     outputs = condition.widths[-1]
@@ -114,7 +123,7 @@ def lsuv_variances(condition: Condition, activation: Activation) -> list[float]:
     second = norm_moments(condition.inputs, condition.widths[0])[0] / condition.widths[0]  # E[h_k²]
     product = second - component_variance(condition.inputs)  # E[h_k h_k'] of independent inputs
     for k, bias_variance in enumerate(bias_variances[:-1]):
-        found.append(_unless(1 - bias_variance, condition.widths[k] * second))
+        found.append(_unless(1 - bias_variance, fans[k][0] * second))
         share = product / second if second > 0 else math.nan
         correlation = (1 - bias_variance) * share + bias_variance
         layer = activation.layer(k)
@@ -128,7 +137,7 @@ def lsuv_variances(condition: Condition, activation: Activation) -> list[float]:
     room = 1 - bias_variances[-1] * (1 - 1 / outputs)
     if condition.n_inputs * outputs == 1:  # a single number has no variance: it stays as it is
         return [*found, condition.weight_variances[-1]]
-    return [*found, _unless(room, condition.widths[-2] * second * (1 - common))]
+    return [*found, _unless(room, fans[-1][0] * second * (1 - common))]
 
 
 def _unless(room: float, by: float) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.log_law import log_law
-from heinit_sim.predictions import homogeneous_slope
+from heinit_sim.predictions import chain_slope
 from heinit_sim.records import (
     PASS_OF,
     STATISTICS,
@@ -46,7 +46,7 @@ def prediction_layer_rows(prediction: SweepPrediction) -> Iterator[Row]:
                 for s in STATISTICS:
                     row[f"theory_log10_{s}"] = float(one.theory[quantity, s][layer])
                 row |= _quantiles(one, quantity, layer) | _log_law(laws, quantity, layer)
-                row["theory_kind"] = _kind(one, row)
+                row["theory_kind"] = one.theory_kind(quantity, layer)
                 yield row
 
 
@@ -62,7 +62,7 @@ def prediction_rows(prediction: SweepPrediction) -> list[Row]:
             row |= _quantiles(one, quantity, layer) | _log_law(_laws(one), quantity, layer)
             row["theory_decades_per_layer"] = predicted_slope(one, direction)
             row["sampled_networks"] = one.sampled
-            row["theory_kind"] = _kind(one, row)
+            row["theory_kind"] = one.theory_kind(quantity, row["layer"])
             rows.append(row)
     return rows
 
@@ -92,13 +92,9 @@ def to_prediction_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
     return table
 
 
-def _kind(one: Prediction, row: Row) -> str:
-    return "" if math.isnan(row["theory_log10_second_moment"]) else one.theory_kind
-
-
 def _laws(one: Prediction) -> tuple[Array, Array]:
     """Mean and standard deviation over networks of log10 of the second moment of h_k."""
-    slope = homogeneous_slope(one.condition) if one.theory_kind == "exact" else None
+    slope = chain_slope(one.condition)
     mean, variance = log_law(one.condition, math.nan if slope is None else slope)
     return mean / math.log(10), np.sqrt(variance) / math.log(10)
 

@@ -1,6 +1,6 @@
 """What is known of a condition before anything is simulated."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from heinit_sim.activations import Slope, make_activation
 from heinit_sim.chain import predicted_quantiles, sample_norms
+from heinit_sim.data_sets import is_data_set
 from heinit_sim.draws import prediction_rng
 from heinit_sim.input_laws import is_standard, norm_moments, zero_probability
 from heinit_sim.log_law import log_law
@@ -16,6 +17,7 @@ from heinit_sim.records import (
     PASS_OF,
     Condition,
     Inputs,
+    Measure,
     Pass,
     Prediction,
     Quantity,
@@ -52,9 +54,11 @@ def predict(conditions: Iterable[Condition], n_networks: int = BESIDE_A_RUN) -> 
         wide = mean_field(
             condition, make_activation(condition.activation, condition.activation_options)
         )
-        slope = homogeneous_slope(condition)
-        if slope is None or condition.weight_distributions:
-            predictions.append(Prediction(condition, "mean_field", wide, wide, {}, 0, None))
+        slope = chain_slope(condition)
+        if slope is None:
+            known = exact_layers(condition)
+            theory = _without_variances(wide, known)
+            predictions.append(Prediction(condition, known, theory, wide, {}, 0, None))
             continue
         quantiles, sampled = {}, n_sampled(condition, n_networks)
         if sampled:
@@ -64,7 +68,8 @@ def predict(conditions: Iterable[Condition], n_networks: int = BESIDE_A_RUN) -> 
             quantiles = _scaled(laws[shape], condition)
         finite = exact(condition, slope, _norms(condition))
         spread = log_norm_spread(condition, slope)
-        predictions.append(Prediction(condition, "exact", finite, wide, quantiles, sampled, spread))
+        known = dict.fromkeys(PASS_OF, condition.depth + 1)
+        predictions.append(Prediction(condition, known, finite, wide, quantiles, sampled, spread))
     return predictions
 
 
@@ -80,10 +85,44 @@ def n_sampled(condition: Condition, n_networks: int) -> int:
 
 
 def homogeneous_slope(condition: Condition) -> Slope | None:
-    """α where a factor of the inputs is one of every layer: a[rz] = r a[z], no biases; or None."""
+    """α where the activation is positively homogeneous, a[rz] = r a[z], without biases; or None.
+
+    A factor of the inputs is one of every layer then, of convolutions and of blocks that do not
+    normalise as well.
+    """
     if condition.bias_variances or condition.biases:
         return None
     return make_activation(condition.activation, condition.activation_options).negative_slope
+
+
+def chain_slope(condition: Condition) -> Slope | None:
+    """α where the law of the norms is known step by step (`chain`); else None.
+
+    That takes a homogeneous activation, normal weights and layers that are fully connected, each
+    with the next one alone.
+    """
+    if condition.weight_distributions or condition.convolution or condition.residual:
+        return None
+    return homogeneous_slope(condition)
+
+
+def exact_layers(condition: Condition) -> dict[Quantity, int]:
+    """Of how many layers, from 0 on, the infinite-width recursion is exact at any width.
+
+    Of convolutions with normal weights and a homogeneous activation: given h_k, f_k is normal at
+    each position, with E[f_k²] = σ² Σ h_k² over the window, and of E[a[f_k]²] it leaves p2. So are
+    the second moments of a forward pass, which begins with components that are alike, or sums over
+    all positions; not those of an average over positions, nor of a backward pass, whose gradients
+    know the activations.
+    """
+    convolution = condition.convolution
+    given = not (condition.weight_distributions or condition.residual or condition.lsuv)
+    if convolution is None or not given or homogeneous_slope(condition) is None:
+        return {}
+    if convolution.padding == "zero" and is_data_set(condition.inputs):
+        return {}
+    averaged = convolution.readout == "mean" and convolution.positions > 1
+    return {"preactivation": condition.depth + (not averaged), "activation": condition.depth + 1}
 
 
 def predicted_variance_of_ln(prediction: Prediction, direction: Pass) -> Array:
@@ -92,9 +131,9 @@ def predicted_variance_of_ln(prediction: Prediction, direction: Pass) -> Array:
     Forward exact for ReLU and linear networks, where ln ‖x‖² has a closed form; else, and backward,
     that of sampled networks. NaN where it is not known.
     """
-    condition, slope = prediction.condition, homogeneous_slope(prediction.condition)
+    condition, slope = prediction.condition, chain_slope(prediction.condition)
     unknown = np.full(condition.depth + 1, np.nan)
-    if slope is None or prediction.log_norm_spread is None:
+    if slope is None:
         return unknown
     if direction == "forward":
         known = log_law(condition, slope)[1]
@@ -105,6 +144,17 @@ def predicted_variance_of_ln(prediction: Prediction, direction: Pass) -> Array:
         return unknown
     norms = sample_norms(condition, slope, n_networks, prediction_rng())
     return variance_of_ln(norms["activation" if direction == "forward" else "grad_activation"])[0]
+
+
+def _without_variances(
+    wide: Mapping[Measure, Array], known: Mapping[Quantity, int]
+) -> dict[Measure, Array]:
+    """The recursion, but for variances of what else it gives exactly."""
+    theory = dict(wide)
+    for quantity, n_layers in known.items():
+        exact_is_none = np.where(np.arange(len(wide[quantity, "variance"])) < n_layers, np.nan, 0.0)
+        theory[quantity, "variance"] = wide[quantity, "variance"] + exact_is_none
+    return theory
 
 
 def _norms(condition: Condition) -> InputNorms | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -162,6 +163,8 @@ class Finding:
     held: bool
     reason: str
     """One line with the numbers: what was measured, what was wanted."""
+    tested: bool = True
+    """False where nothing could be: it has held, and says nothing."""
 
 
 @dataclass(frozen=True)
@@ -189,8 +192,9 @@ class Prediction:
     """What is known of a condition before it is simulated, all as log10."""
 
     condition: Condition
-    theory_kind: Literal["exact", "mean_field"]
-    """What `theory` is: exact at finite width, or the infinite-width recursion."""
+    exact_layers: Mapping[Quantity, int]
+    """quantity -> in how many layers, from 0 on, `theory` is exact at finite width; in all others
+    it is the infinite-width recursion."""
     theory: Mapping[Measure, NDArray[np.float64]]
     """(quantity, statistic) -> (K+1,): the predicted mean over networks; NaN where it is not
     known."""
@@ -204,6 +208,12 @@ class Prediction:
     log_norm_spread: float | None
     """Predicted variance over networks of ln ‖h_K‖², to first order in 1/width; None where it is
     not known."""
+
+    def theory_kind(self, quantity: Quantity, layer: int) -> Literal["", "exact", "mean_field"]:
+        """What the predicted mean of a layer is; empty where there is none."""
+        if math.isnan(self.theory[quantity, "second_moment"][layer]):
+            return ""
+        return "exact" if layer < self.exact_layers.get(quantity, 0) else "mean_field"
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,11 @@ def failed(findings: Sequence[Finding]) -> list[Finding]:
 
 def summary(findings: Sequence[Finding]) -> str:
     """How many held or did not, e.g. "2 of 14 did not hold"."""
-    wrong, n = len(failed(findings)), len(findings)
-    return f"{wrong} of {n} did not hold" if wrong else f"{n} of {n} held"
+    wrong, n = len(failed(findings)), sum(finding.tested for finding in findings)
+    held = f"{wrong} of {n} did not hold" if wrong else f"{n} of {n} held"
+    if n == len(findings):
+        return held
+    return f"{held}, {len(findings) - n} not tested" if n else "nothing could be tested"
 
 
 def to_table(findings: Sequence[Finding]) -> "Table":
@@ -63,14 +66,16 @@ def to_table(findings: Sequence[Finding]) -> "Table":
     wrong = failed(findings)
     shown = wrong if len(findings) > LISTED else sorted(findings, key=lambda finding: finding.held)
     for finding in shown:
-        word, style = ("ok", None) if finding.held else ("FAILED", "red")
+        word, style = ("ok" if finding.tested else "—", None) if finding.held else ("FAILED", "red")
         table.add_row(word, Text(finding.name), Text(finding.reason), style=style)
     return table
 
 
 def to_json_values(findings: Sequence[Finding]) -> list[dict[str, object]]:
-    """The findings for JSON."""
-    return [{"name": f.name, "held": f.held, "reason": f.reason} for f in findings]
+    """The findings for JSON; null is neither held nor not."""
+    return [
+        {"name": f.name, "held": f.held if f.tested else None, "reason": f.reason} for f in findings
+    ]
 
 
 def to_junit(findings: Sequence[Finding], name: str) -> str:
@@ -80,16 +85,20 @@ def to_junit(findings: Sequence[Finding], name: str) -> str:
         findings: What was checked.
         name: Of the suite.
     """
-    wrong = str(len(failed(findings)))
+    wrong, skipped = str(len(failed(findings))), str(sum(not f.tested for f in findings))
     counts = {"tests": str(len(findings)), "failures": wrong, "errors": "0"}
     suites = ET.Element("testsuites", counts)
-    suite = ET.SubElement(suites, "testsuite", {"name": printable(name), **counts, "skipped": "0"})
+    suite = ET.SubElement(
+        suites, "testsuite", {"name": printable(name), **counts, "skipped": skipped}
+    )
     for finding in findings:
         names = {"classname": printable(name), "name": printable(finding.name)}
         case = ET.SubElement(suite, "testcase", names)
         if not finding.held:
             reason = printable(finding.reason)
             ET.SubElement(case, "failure", {"message": reason, "type": "CheckFailed"}).text = reason
+        elif not finding.tested:
+            ET.SubElement(case, "skipped", {"message": printable(finding.reason)})
     ET.indent(suites)
     body = ET.tostring(suites, encoding="unicode")
     return f'<?xml version="1.0" encoding="utf-8"?>\n{body}\n'

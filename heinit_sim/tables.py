@@ -67,8 +67,7 @@ def layer_rows(result: SweepResult) -> Iterator[Row]:
                         row[f"log10_{s}_{name}"] = float(getattr(spreads[s], name)[layer])
                 for s in STATISTICS:
                     row[f"theory_log10_{s}"] = float(of.theory[quantity, s][layer])
-                unknown = math.isnan(row["theory_log10_second_moment"])
-                row["theory_kind"] = "" if unknown else of.theory_kind
+                row["theory_kind"] = of.theory_kind(quantity, layer)
                 yield row
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from heinit_sim.fates import fates
 from heinit_sim.records import ConditionResult, Measure, Pass, Prediction
+from heinit_sim.spread import variance_of_ln
 
 Array = NDArray[np.float64]
 
@@ -61,8 +62,11 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
     "Stable" is a slope that changes the variance by less than a factor of 10 over the network,
     beyond the drift of the median that a finite width brings (half of `log_norm_spread`, in the
     logarithm: −5/2n per ReLU layer of n units) and three standard errors of the slope: those that
-    this spread implies, or where it is not known, the measured ones. Networks that leave the range
-    of a float are left out while they are fewer than half; if not, the signal explodes or vanishes,
+    this spread implies, or where it is not known, the measured ones. Of convolutions, whose units
+    at other positions share weights, and of residual networks the drift is what the networks show:
+    half of the variance over networks of ln ‖h_K‖²/‖h_0‖², which takes the median of a log-normal
+    law back to its mean; none is taken off a single network. Networks that leave the range of a
+    float are left out while they are fewer than half; if not, the signal explodes or vanishes,
     whatever the slope of the layers before, and its gradients are not known.
     """
     measure, sign = _JUDGED[direction]
@@ -74,7 +78,7 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
     slope = sign * _slope(median)
     slope = -math.inf if math.isinf(slope) else slope  # dead, in the direction of either pass
     spread = result.log_norm_spread or 0.0
-    drift = 0.0 - spread / 2 / depth / math.log(10)
+    drift = 0.0 - (spread or _measured_spread(result)) / 2 / depth / math.log(10)
     n_networks = len(layers)
     measured = _error(layers)
     error = _SLOPE_OF_MEDIAN * math.sqrt(spread / n_networks) / depth / math.log(10)
@@ -87,6 +91,16 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
         word = "exploding" if lost[0] == "overflow" else "vanishing"
     fate = ", ".join(fate.text for fate in befell)
     return Trend(slope, measured, theory, drift, float(allowed), word, fate)
+
+
+def _measured_spread(result: ConditionResult) -> float:
+    """Variance over networks of ln ‖h_K‖²/‖h_0‖²; 0 where theory takes care of it, or for one."""
+    if result.condition.convolution is None and result.condition.residual is None:
+        return 0.0
+    h = result.networks["activation", "second_moment"]
+    with np.errstate(invalid="ignore"):  # −inf − (−inf) of inputs that are zero
+        variance, _ = variance_of_ln(h[:, -1:] - h[:, :1])
+    return float(np.nan_to_num(variance[0]))
 
 
 def predicted_slope(prediction: Prediction, direction: Pass) -> float:

@@ -20,10 +20,13 @@ RANKS = [
     {"input_laws", "input_facts", "sections", "network_kinds", "operations"},
     {"manifest", "pairing", "scale_law", "draws", "blocks", "quadrature", "network_options"}
     | {"theory", "log_law", "spread", "fates", "identities", "own_activations"}
-    | {"scales", "strokes", "figure_kinds"},
+    | {"scales", "strokes", "figure_kinds", "profiles"},
     {"weight_options", "pairs", "lsuv", "histograms", "network"},
+    {"wide_layers"},
+    {"wide_networks"},
     {"schema", "layer_laws", "passes", "curves", "frames", "mean_field", "chain", "steps"}
-    | {"common_scales", "verdict", "probes", "moment_rules", "critical", "densities"},
+    | {"common_scales", "mean_ratios", "verdict", "probes", "moment_rules", "critical"}
+    | {"densities"},
     {"series", "panes", "problems", "predictions", "expectations", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities", "comparison"},
     {"drafts", "selection", "sweep", "tables", "exports", "checks", "verification"}

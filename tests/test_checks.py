@@ -98,7 +98,7 @@ def alarms(condition: Condition, networks: Mapping[Measure, Array], trials: int)
     count = 0
     for start in range(0, n_networks, trials):
         some = {measure: log10[start : start + trials] for measure, log10 in networks.items()}
-        one = ConditionResult(condition, "exact", {}, {}, {}, 0, 0.0, some)
+        one = ConditionResult(condition, {}, {}, {}, {}, 0, 0.0, some)
         count += bool(failing(SweepResult(config, (one,)), LEVEL))
     return count
 

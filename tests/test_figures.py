@@ -27,6 +27,7 @@ from heinit_sim.figures import draw_forward_backward
 from heinit_sim.frames import saving
 from heinit_sim.predictions import predict_sweep
 from heinit_sim.records import (
+    PASS_OF,
     Condition,
     ConditionResult,
     FigureConfig,
@@ -86,8 +87,9 @@ def sweep_result(
             for values in theory.values():
                 values[-1] = np.nan
         mean_field = {measure: line - 0.1 * i - 0.05 for i, measure in enumerate(networks)}
+        known = dict.fromkeys(PASS_OF, depth + 1)
         conditions.append(
-            ConditionResult(condition, "exact", theory, mean_field, {}, 0, 1.0, networks)
+            ConditionResult(condition, known, theory, mean_field, {}, 0, 1.0, networks)
         )
     config = SweepConfig(
         name="test",

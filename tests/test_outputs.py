@@ -71,7 +71,7 @@ def test_a_run_reads_back_to_the_same_numbers_and_runs_again(
     for one, other in zip(back.conditions, result.conditions, strict=True):
         for measure in MEASURES:
             assert np.array_equal(one.networks[measure], other.networks[measure])
-        assert one.theory_kind == other.theory_kind
+        assert one.exact_layers == other.exact_layers
         for measure, expected in other.theory.items():
             assert np.array_equal(one.theory[measure], expected, equal_nan=True)
     config, rows = outputs.read_summary(run)

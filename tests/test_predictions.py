@@ -58,7 +58,7 @@ def test_with_a_target_only_the_forward_pass_has_quantiles() -> None:
 def test_biased_and_not_homogeneous_networks_have_no_quantiles(condition: Condition) -> None:
     found = predicted(condition)
     assert homogeneous_slope(condition) is None
-    assert (found.theory_kind, dict(found.quantiles)) == ("mean_field", {})
+    assert (dict(found.exact_layers), dict(found.quantiles)) == ({}, {})
 
 
 def test_slopes_of_homogeneous_activations() -> None:
