@@ -23,7 +23,7 @@ RANKS = [
     | {"scales", "strokes", "figure_kinds"},
     {"weight_options", "pairs", "lsuv", "histograms"},
     {"schema", "layer_laws", "passes", "curves", "frames", "mean_field", "chain", "steps"}
-    | {"verdict", "probes", "moment_rules", "critical", "densities"},
+    | {"verdict", "probes", "moment_rules", "critical", "densities", "correlations"},
     {"series", "panes", "problems", "predictions", "expectations", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities", "comparison"},
     {"drafts", "selection", "sweep", "tables", "exports", "checks", "verification"}
