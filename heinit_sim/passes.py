@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.activations import Activation, Mask, Slope, make_activation
+from heinit_sim.cosines import Cosines, by_quantity, with_cosines
 from heinit_sim.draws import Draws
 from heinit_sim.histograms import Counts, Tallies, counted, in_layers
 from heinit_sim.lsuv import ScaledWeights, unit_variance_factors
@@ -48,6 +49,7 @@ class NetworkPass:
     target: float
     lsuv: Lsuv | None = None
     histograms: Bins | None = None
+    cosine: bool = False
 
 
 def biases_of(network_pass: NetworkPass, betas: Sequence[Array]) -> list[Array] | None:
@@ -61,8 +63,8 @@ def biases_of(network_pass: NetworkPass, betas: Sequence[Array]) -> list[Array] 
 
 def measure(
     network_pass: NetworkPass, weights: Weights, x: Array, biases: Sequence[Array] | None
-) -> tuple[Measured, Tallies]:
-    """Forward, loss, backward; the moments of all five quantities on the way, and histograms."""
+) -> tuple[Measured, Tallies, Cosines]:
+    """Forward, loss, backward; moments of all five quantities on the way, histograms, cosines."""
     options = dict(network_pass.activation_options)
     activation = make_activation(network_pass.activation, options)
     if network_pass.lsuv:
@@ -73,6 +75,10 @@ def measure(
     derivatives: list[Array | Mask] = []
     bins, counts = network_pass.histograms, {quantity: list[Counts]() for quantity in COUNTED}
     passed = iter_forward(weights, network_pass.stds, x, activation, biases)
+    cosines: list[Array] = []
+    if network_pass.cosine:
+        paired = network_pass.draws.inputs.distribution == "pair"
+        passed = with_cosines(passed, cosines, paired=paired)
     for forward in counted(passed, bins, counts["activation"], counts["preactivation"]):
         layers.append(unit_moments(forward if homogeneous else rescaled(forward)))
         if len(forward.mantissa) == 2:  # f_k and h_{k+1}
@@ -105,4 +111,4 @@ def measure(
     of["grad_preactivation"]["variance"][-1] = of["preactivation"]["variance"][-1] + np.log10(4.0)
     measured = {(q, s): log10.T for q, moments in of.items() for s, log10 in moments.items()}
     counts["grad_preactivation"].reverse()
-    return measured, in_layers(counts)
+    return measured, in_layers(counts), by_quantity(cosines)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from heinit_sim.activations import Slope, make_activation
 from heinit_sim.chain import predicted_quantiles, sample_norms
+from heinit_sim.correlations import cosines
 from heinit_sim.draws import prediction_rng
 from heinit_sim.input_laws import is_standard, norm_moments, zero_probability
 from heinit_sim.log_law import log_law
@@ -39,12 +40,15 @@ _FEWEST = 50
 _ENOUGH = 1000  # for a variance over networks: its standard error is about 5 %
 
 
-def predict(conditions: Iterable[Condition], n_networks: int = BESIDE_A_RUN) -> list[Prediction]:
+def predict(
+    conditions: Iterable[Condition], n_networks: int = BESIDE_A_RUN, *, cosine: bool = False
+) -> list[Prediction]:
     """Exact means where they are known, else infinite-width ones; quantiles over networks.
 
     Args:
         conditions: What is predicted; the prediction of one never depends on the others.
         n_networks: Networks to sample for the quantiles, fewer where they are deep; 0 for none.
+        cosine: Predict the cosine of two inputs too.
     """
     laws: dict[tuple[tuple[int, ...], Slope, Inputs], Quantiles] = {}
     predictions = []
@@ -65,12 +69,12 @@ def predict(conditions: Iterable[Condition], n_networks: int = BESIDE_A_RUN) -> 
         finite = exact(condition, slope, _norms(condition))
         spread = log_norm_spread(condition, slope)
         predictions.append(Prediction(condition, "exact", finite, wide, quantiles, sampled, spread))
-    return predictions
+    return list(map(_with_cosines, predictions)) if cosine else predictions
 
 
 def predict_sweep(config: SweepConfig) -> SweepPrediction:
     """Predict every condition of a sweep, without simulating any."""
-    return SweepPrediction(config, tuple(predict(config.conditions, ALONE)))
+    return SweepPrediction(config, tuple(predict(config.conditions, ALONE, cosine=config.cosine)))
 
 
 def n_sampled(condition: Condition, n_networks: int) -> int:
@@ -105,6 +109,13 @@ def predicted_variance_of_ln(prediction: Prediction, direction: Pass) -> Array:
         return unknown
     norms = sample_norms(condition, slope, n_networks, prediction_rng())
     return variance_of_ln(norms["activation" if direction == "forward" else "grad_activation"])[0]
+
+
+def _with_cosines(prediction: Prediction) -> Prediction:
+    condition = prediction.condition
+    activation = make_activation(condition.activation, condition.activation_options)
+    wide = prediction.mean_field
+    return replace(prediction, theory_cosines=cosines(condition, activation, wide))
 
 
 def _norms(condition: Condition) -> InputNorms | None:

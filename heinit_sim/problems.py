@@ -24,6 +24,7 @@ _WRONG = {
     "model_type": "not a mapping",
     "list_type": "not a list",
     "string_type": "not a string",
+    "bool_type": "not true or false",
     "int_type": "not an integer",
     "float_type": "not a number",
     "finite_number": "not finite",

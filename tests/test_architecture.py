@@ -21,15 +21,16 @@ RANKS = [
     {"manifest", "pairing", "scale_law", "sections", "draws", "network", "quadrature", "moments"}
     | {"theory", "log_law", "spread", "fates", "identities", "own_activations"}
     | {"scales", "strokes", "figure_kinds"},
-    {"weight_options", "pairs", "lsuv", "histograms"},
+    {"weight_options", "pairs", "lsuv", "histograms", "cosines"},
     {"schema", "layer_laws", "passes", "curves", "frames", "mean_field", "chain", "steps"}
     | {"verdict", "probes", "moment_rules", "critical", "densities", "correlations"},
     {"series", "panes", "problems", "predictions", "expectations", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities", "comparison"},
     {"drafts", "selection", "sweep", "tables", "exports", "checks", "verification"}
-    | {"phase_labels", "layers", "ends", "slopes", "log_spreads", "ridges", "input_choice"},
+    | {"phase_labels", "layers", "ends", "slopes", "log_spreads", "ridges", "input_choice"}
+    | {"angles"},
     {"grid", "figures"},
-    {"config", "cost", "reports", "identity_tables", "prediction_tables"}
+    {"config", "cost", "reports", "arrays", "identity_tables", "prediction_tables"}
     | {"phase_tables", "phase_figures", "gain_tables"},
     {"outputs"},
     {"terminal"},

@@ -1169,7 +1169,7 @@ PROPERTIES = {
     "Sweep": PATHS,
     "When": PATHS,
     "Expectation": "forward, backward, max_decades_per_layer, when",
-    "Record": "histograms",
+    "Record": "histograms, cosine",
     "Figure": "kind, quantity, decades, overlay",
 }
 
@@ -1213,6 +1213,7 @@ TYPES: dict[str, list[type]] = {
     "array": [list],
     "string": [str],
     "null": [type(None)],
+    "boolean": [bool],
     "integer": [int],
     "number": [int, float],
 }
