@@ -94,7 +94,7 @@ def run(
         if not quiet:
             terminal.print_fates(result)
             seconds = time.perf_counter() - start
-            names = ", ".join(outputs.run_files(plots=plots))
+            names = ", ".join(outputs.run_files(sweep_config, plots=plots))
             typer.echo(f"Wrote {directory} in {seconds:.1f} s: {names}", err=True)
         if findings is not None:
             outcome.report(sweep_config, findings, junit, table=not (json_ or quiet))

@@ -8,6 +8,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from heinit_sim.cosines import differing_cosines
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.histograms import differing_layers
 from heinit_sim.pairing import differing_settings, pairs_of
@@ -67,6 +68,8 @@ class Comparison:
     """A line for each condition where another share of networks is dead."""
     histograms: tuple[str, ...]
     """A line for each layer whose numbers are in other bins; only if exact."""
+    cosines: tuple[str, ...]
+    """A line for each layer whose cosines differ; only if exact."""
     settings: tuple[str, ...]
     """Where the configs differ, name, figure, record and expectations aside."""
     left_out: tuple[str, ...]
@@ -80,18 +83,18 @@ class Comparison:
     @property
     def mismatches(self) -> tuple[str, ...]:
         """What differs beside the rows."""
-        return self.depths + self.dead + self.histograms
+        return self.depths + self.dead + self.histograms + self.cosines
 
 
 def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comparison:
     """Compare two runs: the numbers of one config, or the typical networks of two.
 
     Of one config (name, figure, record and expectations aside) every network's number must agree,
-    and the histograms. Of two, the means over networks of log10 are compared by Welch's t, at the
-    family-wise level `LEVEL`: they tell of the typical network, where the arithmetic mean of a deep
-    layer would be carried by rare ones. Runs of equal seeds and common draws share their random
-    numbers; the error, which takes them for independent, is then larger than it need be, so the
-    comparison is conservative.
+    the histograms and the cosines. Of two, the means over networks of log10 are compared by
+    Welch's t, at the family-wise level `LEVEL`: they tell of the typical network, where the
+    arithmetic mean of a deep layer would be carried by rare ones. Runs of equal seeds and common
+    draws share their random numbers; the error, which takes them for independent, is then larger
+    than it need be, so the comparison is conservative.
 
     Args:
         first: A run; may lack measures.
@@ -141,6 +144,10 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
     else:
         histograms = []
         left_out += ["histograms (not the same bins of one config)"] * any(bins)
+    cosines = [line for pair in comparable if exact for line in differing_cosines(*pair, rtol)]
+    taken = (first.config.cosine, second.config.cosine)
+    if any(taken) and not (exact and all(taken)):
+        left_out.append("cosines (not in both runs of one config)")
     lost = 0 if exact else sum(_n_lost(*pair, m) for pair in comparable for m in shared)
     if lost:
         left_out.append(f"{lost} rows of fewer than two networks that are alive, in one run")
@@ -157,6 +164,7 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
         depths=tuple(other_depths),
         dead=tuple(dead),
         histograms=tuple(histograms),
+        cosines=tuple(cosines),
         settings=settings,
         left_out=tuple(left_out),
     )

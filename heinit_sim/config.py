@@ -168,6 +168,7 @@ def _sweep_config(
         seed=first.seed,
         draws=first.draws,
         histograms=first.record.histograms if first.record else None,
+        cosine=bool(first.record and first.record.cosine),
         figure=FigureConfig(
             quantity=first.figure.quantity,
             decades=(decades[0], decades[1]) if decades else None,

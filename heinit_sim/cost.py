@@ -23,6 +23,8 @@ from heinit_sim.weight_laws import WEIGHT_LAWS
 _BASE_BYTES = 130 * 2**20
 # Elementwise work of one layer in both passes, in units of one pass over its activations.
 _SWEEPS_PER_LAYER = 20
+# The same of its cosines, beside a product with one column.
+_SWEEPS_PER_COSINE = 4
 # What a layer costs beside its numbers, seen on the same: Python's calls in both passes of a block,
 # and its rows of `layers.csv`.
 _SECONDS_PER_CALLS = 1e-4
@@ -67,6 +69,8 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
         seconds += units * _activation_seconds(
             network_pass.activation, network_pass.activation_options
         )
+        if network_pass.cosine:
+            seconds += 2 * units * _SWEEPS_PER_COSINE * per_element
         if network_pass.histograms:
             seconds += len(COUNTED) * units * _count_seconds(network_pass.histograms)
     per_thread = max(_block_bytes(d, size) for d in draws)

@@ -51,9 +51,16 @@ def _histograms(config: SweepConfig) -> str | None:
     return "no histograms are recorded (ridges), must have record.histograms, decades or std"
 
 
+def _cosine(config: SweepConfig) -> str | None:
+    if config.cosine:
+        return None
+    return "no cosines are recorded (cosine), must have record.cosine: true"
+
+
 _NEEDS: Mapping[FigureKind, Callable[[SweepConfig], str | None]] = {
     "end": _number,
     "slopes": _slopes,
     "spread": _networks,
     "ridges": _histograms,
+    "cosine": _cosine,
 }

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from matplotlib.figure import Figure
 
+from heinit_sim.angles import draw_cosines
 from heinit_sim.ends import draw_ends
 from heinit_sim.frames import saving
 from heinit_sim.layers import draw_layers
@@ -17,6 +18,7 @@ _DRAW: Mapping[FigureKind, Callable[[SweepResult | SweepPrediction], Figure]] = 
     "end": draw_ends,
     "slopes": draw_slopes,
     "spread": draw_log_spreads,
+    "cosine": draw_cosines,
 }
 
 

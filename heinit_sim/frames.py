@@ -46,6 +46,8 @@ class Panel:
     y: Scale
     x_label: str
     y_label: str
+    title: str = ""
+    """What it shows, if not simply its pass."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def lay_out(panels: Mapping[Pass, Panel], texts: Sequence[str]) -> Figure:
         ax.yaxis.set_ticks_position(side)
         ax.spines["right" if first else "left"].set_visible(False)
         ax.grid(axis="y", color="0.9", linewidth=0.8)
-        ax.set_title(TITLES[direction], loc=side, pad=33, fontweight="bold")
+        ax.set_title(panel.title or TITLES[direction], loc=side, pad=33, fontweight="bold")
         ax.set_xlabel(panel.x_label)
         ax.set_ylabel(panel.y_label, rotation=0, ha=side)
         ax.yaxis.set_label_coords(0 if first else 1, 1.05)

@@ -200,6 +200,7 @@ Histograms = Annotated[
     Bins,
     described("Bins to count the numbers of every layer in", "null, decades or std"),
 ]
+Recorded = Annotated[bool, described("Cosines between inputs, layer by layer", "true or false")]
 Kind = Annotated[FigureKind, choice("Kind of figure", FigureKind)]
 Decade = Annotated[float, Field(ge=-1e6, le=1e6)]
 Decades = Annotated[

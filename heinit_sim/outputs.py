@@ -1,15 +1,14 @@
 """The only writer of run directories, and their reader."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 import numpy as np
-from numpy.typing import NDArray
 
 from heinit_sim import placement, tables
+from heinit_sim.arrays import from_arrays, to_arrays
 from heinit_sim.config import Override, load_config
 from heinit_sim.documents import to_yaml
 from heinit_sim.errors import RunDirectoryError
@@ -24,28 +23,21 @@ from heinit_sim.manifest import (
     to_json,
     write_manifest,
 )
-from heinit_sim.records import (
-    COUNTED,
-    MEASURES,
-    Bins,
-    Condition,
-    Histogram,
-    Quantity,
-    SweepConfig,
-    SweepResult,
-)
-from heinit_sim.sweep import with_theory
+from heinit_sim.records import SweepConfig, SweepResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_PARTS = tuple(part.name for part in fields(Histogram))
+_COSINES = "cosines.csv"
 _TABLES = ("layers.csv", "summary.csv", "networks.npz", "config.yaml")
+_ALL = (*_TABLES, _COSINES, *FIGURES, MANIFEST)
+"""Whatever a run may hold, the file that makes it complete last."""
 
 
-def run_files(*, plots: bool) -> tuple[str, ...]:
-    """The names of the files that a run writes."""
-    return (*_TABLES, *(FIGURES if plots else ()), MANIFEST)
+def run_files(config: SweepConfig, *, plots: bool) -> tuple[str, ...]:
+    """The names of the files that a run of the config writes."""
+    cosines = (_COSINES,) if config.cosine else ()
+    return (*_TABLES, *cosines, *(FIGURES if plots else ()), MANIFEST)
 
 
 def check_target(directory: Path, config: SweepConfig, *, force: bool) -> None:
@@ -109,9 +101,9 @@ def write_run(
         write_manifest(result.config, fresh, run or {})
         if (directory / MANIFEST).exists():
             check_target(directory, result.config, force=force)
-            placement.replace(directory, fresh, temporary / "old", run_files(plots=True))
+            placement.replace(directory, fresh, temporary / "old", _ALL)
         else:
-            placement.put(directory, fresh, run_files(plots=True))
+            placement.put(directory, fresh, _ALL)
 
 
 def update_figure(figure: "Figure", directory: Path) -> None:
@@ -154,22 +146,10 @@ def read_run(
     path = checked_file(directory, "networks.npz")
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            networks = [
-                {
-                    m: _networks(arrays[_key(c.index, *m)], config.trials, c.depth)
-                    for m in MEASURES
-                    if complete or _key(c.index, *m) in arrays
-                }
-                for c in config.conditions
-            ]
-            histograms = [
-                _histograms(arrays, c, config.histograms, complete=complete)
-                for c in config.conditions
-            ]
+            return from_arrays(arrays, config, complete=complete, quantiles=quantiles)
     except (ValueError, KeyError, OSError, BadZipFile) as error:
         text = f"{path}: not the numbers of its config.yaml ({error}); {AGAIN}"
         raise RunDirectoryError(text) from error
-    return with_theory(config, networks, histograms, quantiles=quantiles)
 
 
 def read_config(directory: Path) -> SweepConfig:
@@ -196,55 +176,14 @@ def read_summary(directory: Path) -> tuple[SweepConfig, list[tables.Row]]:
         raise RunDirectoryError(text) from error
 
 
-def _networks(log10: NDArray[np.float64], n_networks: int, depth: int) -> NDArray[np.float64]:
-    if log10.shape != (n_networks, depth + 1):
-        raise ValueError(f"shape {log10.shape}, should be {(n_networks, depth + 1)}")
-    return log10
-
-
-def _histograms(
-    arrays: Mapping[str, NDArray[Any]], condition: Condition, bins: Bins | None, *, complete: bool
-) -> dict[Quantity, Histogram]:
-    """The histograms of a condition, as many as its config asks for."""
-    histograms: dict[Quantity, Histogram] = {}
-    for quantity in COUNTED if bins else ():
-        keys = {part: _histogram_key(condition.index, quantity, part) for part in _PARTS}
-        if complete or all(key in arrays for key in keys.values()):
-            histogram = Histogram(**{part: arrays[key] for part, key in keys.items()})
-            layers, n_bins = condition.depth + 1, len(histogram.edges) - 1
-            shapes = [part.shape for part in vars(histogram).values()]
-            if shapes != [(n_bins + 1,), (layers, n_bins), (layers,), (layers,), (layers,)]:
-                raise ValueError(f"{keys['counts']}: not {n_bins} bins in each of {layers} layers")
-            histograms[quantity] = histogram
-    return histograms
-
-
 def _write_results(result: SweepResult, directory: Path) -> None:
     texts = {
         "layers.csv": tables.to_csv(tables.layer_rows(result)),
         "summary.csv": tables.to_csv(tables.summary_rows(result)),
         "config.yaml": to_yaml(result.config.document),
     }
+    if result.config.cosine:
+        texts[_COSINES] = tables.to_csv(tables.cosine_rows(result))
     for name, text in texts.items():
         (directory / name).write_text(text, "utf-8", newline="\n")
-    arrays = {
-        _key(of.condition.index, *measure): log10
-        for of in result.conditions
-        for measure, log10 in of.networks.items()
-    } | {
-        _histogram_key(of.condition.index, quantity, part): array
-        for of in result.conditions
-        for quantity, histogram in of.histograms.items()
-        for part, array in vars(histogram).items()
-    }
-    np.savez(directory / "networks.npz", allow_pickle=False, **arrays)
-
-
-def _key(condition: int, quantity: str, statistic: str) -> str:
-    """Key of one array (n_networks, K+1) of log10 values in `networks.npz`."""
-    return f"condition_{condition}.{quantity}.log10_{statistic}"
-
-
-def _histogram_key(condition: int, quantity: str, part: str) -> str:
-    """Key of one array of a histogram in `networks.npz`."""
-    return f"condition_{condition}.{quantity}.histogram_{part}"
+    np.savez(directory / "networks.npz", allow_pickle=False, **to_arrays(result))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from heinit_sim.activations import Activation, Slope, make_activation
 from heinit_sim.blocks import Layer, Trace, make_layers
+from heinit_sim.cosines import Cosines, by_quantity, with_cosines
 from heinit_sim.draws import Draws
 from heinit_sim.histograms import Counts, Tallies, counted, in_layers
 from heinit_sim.lsuv import ScaledWeights, unit_variance_factors
@@ -46,6 +47,7 @@ class NetworkPass:
     target: float
     lsuv: Lsuv | None = None
     histograms: Bins | None = None
+    cosine: bool = False
 
 
 def biases_of(network_pass: NetworkPass, betas: Sequence[Array]) -> list[Array] | None:
@@ -64,8 +66,8 @@ def biases_of(network_pass: NetworkPass, betas: Sequence[Array]) -> list[Array] 
 
 def measure(
     network_pass: NetworkPass, weights: Weights, x: Array, biases: Sequence[Array] | None
-) -> tuple[Measured, Tallies]:
-    """Forward, loss, backward; the moments of all five quantities on the way, and histograms."""
+) -> tuple[Measured, Tallies, Cosines]:
+    """Forward, loss, backward; moments of all five quantities on the way, histograms, cosines."""
     if network_pass.lsuv:
         bare = _layers(network_pass, weights, None)
         factors = unit_variance_factors(bare, x, biases, network_pass.lsuv)
@@ -77,7 +79,10 @@ def measure(
     def moments(stack: Scaled) -> UnitMoments:
         return unit_moments(rescaled(stack) if direct else stack)
 
-    forward = iter_forward(layers, x, traces)
+    forward, cosines = iter_forward(layers, x, traces), list[Array]()
+    if network_pass.cosine:
+        paired = network_pass.draws.inputs.distribution == "pair"
+        forward = with_cosines(forward, cosines, paired=paired)
     of_forward = []
     for stack in counted(forward, bins, counts["activation"], counts["preactivation"]):
         of_forward.append(moments(stack))
@@ -107,7 +112,7 @@ def measure(
     of["grad_preactivation"]["variance"][-1] = of["preactivation"]["variance"][-1] + np.log10(4.0)
     measured = {(q, s): log10.T for q, moments in of.items() for s, log10 in moments.items()}
     counts["grad_preactivation"].reverse()
-    return measured, in_layers(counts)
+    return measured, in_layers(counts), by_quantity(cosines)
 
 
 def _layers(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from heinit_sim.activations import Slope, make_activation
 from heinit_sim.chain import predicted_quantiles, sample_norms
+from heinit_sim.correlations import cosines
 from heinit_sim.data_sets import is_data_set
 from heinit_sim.draws import prediction_rng
 from heinit_sim.input_laws import is_standard, norm_moments, zero_probability
@@ -41,12 +42,15 @@ _FEWEST = 50
 _ENOUGH = 1000  # for a variance over networks: its standard error is about 5 %
 
 
-def predict(conditions: Iterable[Condition], n_networks: int = BESIDE_A_RUN) -> list[Prediction]:
+def predict(
+    conditions: Iterable[Condition], n_networks: int = BESIDE_A_RUN, *, cosine: bool = False
+) -> list[Prediction]:
     """Exact means where they are known, else infinite-width ones; quantiles over networks.
 
     Args:
         conditions: What is predicted; the prediction of one never depends on the others.
         n_networks: Networks to sample for the quantiles, fewer where they are deep; 0 for none.
+        cosine: Predict the cosine of two inputs too.
     """
     laws: dict[tuple[tuple[int, ...], Slope, Inputs], Quantiles] = {}
     predictions = []
@@ -70,12 +74,12 @@ def predict(conditions: Iterable[Condition], n_networks: int = BESIDE_A_RUN) -> 
         spread = log_norm_spread(condition, slope)
         known = dict.fromkeys(PASS_OF, condition.depth + 1)
         predictions.append(Prediction(condition, known, finite, wide, quantiles, sampled, spread))
-    return predictions
+    return list(map(_with_cosines, predictions)) if cosine else predictions
 
 
 def predict_sweep(config: SweepConfig) -> SweepPrediction:
     """Predict every condition of a sweep, without simulating any."""
-    return SweepPrediction(config, tuple(predict(config.conditions, ALONE)))
+    return SweepPrediction(config, tuple(predict(config.conditions, ALONE, cosine=config.cosine)))
 
 
 def n_sampled(condition: Condition, n_networks: int) -> int:
@@ -155,6 +159,13 @@ def _without_variances(
         exact_is_none = np.where(np.arange(len(wide[quantity, "variance"])) < n_layers, np.nan, 0.0)
         theory[quantity, "variance"] = wide[quantity, "variance"] + exact_is_none
     return theory
+
+
+def _with_cosines(prediction: Prediction) -> Prediction:
+    condition = prediction.condition
+    activation = make_activation(condition.activation, condition.activation_options)
+    wide = prediction.mean_field
+    return replace(prediction, theory_cosines=cosines(condition, activation, wide))
 
 
 def _norms(condition: Condition) -> InputNorms | None:

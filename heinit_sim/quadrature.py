@@ -92,6 +92,16 @@ def wrapped(activation: Activation, q: Array) -> Array:
     return np.minimum(q, (_WRAPPED * activation.period) ** 2)
 
 
+def wrapped_pair(activation: Activation, q: float, apart: float) -> tuple[float, float]:
+    """Variance and 1 − correlation of two pre-activations, likewise.
+
+    Of their sum and of their difference, which are independent, each enters round a period.
+    """
+    most = 2 * (_WRAPPED * activation.period) ** 2
+    along, across = min(q * (2 - apart), most), min(q * apart, most)
+    return (along + across) / 2, 2 * across / (along + across)
+
+
 def _nodes(root: Array, kinks: tuple[float, ...]) -> tuple[Array, Array]:
     """Nodes z and weights of E[·] for each √q, (n, n_nodes)."""
     features = np.concatenate([POWERS, -POWERS, kinks, [0.0]]) / root[:, np.newaxis]

@@ -27,7 +27,7 @@ Statistic = Literal["second_moment", "variance", "input_0_second_moment"]
 Measure = tuple[Quantity, Statistic]
 Bins = Literal["decades", "std"]
 
-FigureKind = Literal["layers", "end", "slopes", "spread", "ridges"]
+FigureKind = Literal["layers", "end", "slopes", "spread", "ridges", "cosine"]
 
 PASS_OF: dict[Quantity, Pass] = {
     "preactivation": "forward",
@@ -181,6 +181,8 @@ class SweepConfig:
     draws: Literal["common", "independent"] = "common"
     histograms: Bins | None = None
     """Bins in which the numbers of every layer are counted; None counts nothing."""
+    cosine: bool = False
+    """Whether the cosines between inputs are taken, layer by layer."""
     figure: FigureConfig = field(default_factory=FigureConfig)
     expect: tuple[Expectation, ...] = ()
     document: Mapping[str, object] = field(default_factory=dict)
@@ -208,6 +210,11 @@ class Prediction:
     log_norm_spread: float | None
     """Predicted variance over networks of ln ‖h_K‖², to first order in 1/width; None where it is
     not known."""
+    theory_cosines: Mapping[Quantity, NDArray[np.float64]] = field(
+        default_factory=dict, kw_only=True
+    )
+    """quantity -> (K+1,): the cosine of two inputs in wide layers, of f_k and h_k, if it is asked
+    for; NaN where it is not known. No log10."""
 
     def theory_kind(self, quantity: Quantity, layer: int) -> Literal["", "exact", "mean_field"]:
         """What the predicted mean of a layer is; empty where there is none."""
@@ -243,6 +250,9 @@ class ConditionResult(Prediction):
     """(quantity, statistic) -> (n_networks, K+1): one number per network and layer."""
     histograms: Mapping[Quantity, Histogram] = field(default_factory=dict)
     """Those of `COUNTED`, if the config asks for them."""
+    cosines: Mapping[Quantity, NDArray[np.float64]] = field(default_factory=dict)
+    """quantity -> (n_networks, K+1): mean cosine over pairs of inputs, of f_k and h_k, if the
+    config asks for it; NaN where no two inputs have one. No log10."""
 
 
 @dataclass(frozen=True)

@@ -158,8 +158,8 @@ def _differences(found: Comparison) -> list[str]:
     what = [f"{len(found.rows)} of {found.n_rows} rows"] if found.rows else []
     for lines, name in ((found.depths, "the depth"), (found.dead, "the share of dead networks")):
         what += [f"{name} of {len(lines)} condition{'s' * (len(lines) > 1)}"] * bool(lines)
-    n = len(found.histograms)
-    what += [f"the histograms of {n} layer{'s' * (n > 1)}"] * bool(n)
+    for lines, name in ((found.histograms, "histograms"), (found.cosines, "cosines")):
+        what += [f"the {name} of {len(lines)} layer{'s' * (len(lines) > 1)}"] * bool(lines)
     return what
 
 

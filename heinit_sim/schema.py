@@ -140,6 +140,12 @@ class Record(Section):
     """What is kept of a run beside its moments."""
 
     histograms: kinds.Histograms | None = kinds.or_null(kinds.Histograms)
+    cosine: kinds.Recorded | None = kinds.or_null(kinds.Recorded)
+
+    @field_validator("cosine")
+    @classmethod
+    def _check_wanted(cls, cosine: bool | None) -> bool | None:
+        return cosine or None  # as if left out, in config.yaml and its hash
 
 
 class Figure(Section):
@@ -163,9 +169,9 @@ class Figure(Section):
         kind = info.data.get("kind")
         if quantity == "second_moment" and kind == "slopes":
             raise relation(f"not for kind: slopes ({quantity}), must be variance or std")
-        if quantity != "variance" and kind == "ridges":
-            why = "they are of the numbers themselves"
-            raise relation(f"not for kind: ridges ({quantity}), must be left out; {why}")
+        if quantity != "variance" and kind in ("ridges", "cosine"):
+            why = "they are of the numbers" if kind == "ridges" else "it is of the directions"
+            raise relation(f"not for kind: {kind} ({quantity}), must be left out; {why} themselves")
         return quantity
 
     @field_validator("decades", "overlay")
@@ -209,11 +215,19 @@ class Config(Section):
     @field_validator("record")
     @classmethod
     def _check_anything(cls, record: Record | None) -> Record | None:
-        return record if record and record.histograms else None  # else config.yaml would have {}
+        asked = record and (record.histograms or record.cosine)
+        return record if asked else None  # else config.yaml would have {}
 
     @model_validator(mode="after")
     def _check_layers(self) -> Config:
         check_layers(self.init, self.network)
+        return self
+
+    @model_validator(mode="after")
+    def _check_cosine(self) -> Config:
+        if self.record and self.record.cosine and self.inputs.count == 1:
+            text = "one input has no cosine with another (1), must be 2 or more for record.cosine"
+            raise relation(text, "inputs", "count")
         return self
 
 

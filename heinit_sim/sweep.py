@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from heinit_sim.cosines import Cosines
 from heinit_sim.draws import Draws, sample_biases, sample_inputs, sample_weights
 from heinit_sim.histograms import Tallies, to_histograms, total
 from heinit_sim.passes import Measured, NetworkPass, biases_of, measure
@@ -45,6 +46,7 @@ class Block:
     measured: Mapping[NetworkPass, Measured]
     tallies: Mapping[NetworkPass, Tallies]
     """The histograms of these trials; `iter_sweep` hands out those of all with the last block."""
+    cosines: Mapping[NetworkPass, Cosines]
 
 
 def shares_pass(config: SweepConfig, condition: Condition) -> bool:
@@ -124,25 +126,30 @@ def iter_sweep(config: SweepConfig, jobs: int | None = None) -> Generator[Block,
 def collect(config: SweepConfig, blocks: Sequence[Block]) -> SweepResult:
     """Put the blocks together: one `ConditionResult` per condition, theory beside measurement."""
     stacks: dict[NetworkPass, Measured] = {}
-    networks, histograms = [], []
+    joined: dict[NetworkPass, Cosines] = {}
+    networks, histograms, cosines = [], [], []
     for condition, network_pass in zip(config.conditions, plan_passes(config), strict=True):
         if network_pass not in stacks:
             parts = [block.measured[network_pass] for block in blocks]
             stacks[network_pass] = {m: np.concatenate([p[m] for p in parts]) for m in parts[0]}
+            angles = [block.cosines[network_pass] for block in blocks]
+            joined[network_pass] = {q: np.concatenate([a[q] for a in angles]) for q in angles[0]}
         measured = stacks[network_pass]
         if shares_pass(config, condition):
             shifts = scale_law(condition.weight_variances)
             measured = {measure: log10 + shifts[measure[0]] for measure, log10 in measured.items()}
         networks.append(measured)
+        cosines.append(joined[network_pass])
         tallies = total([b.tallies[network_pass] for b in blocks if b.tallies])
         histograms.append(to_histograms(tallies, config.histograms))
-    return with_theory(config, networks, histograms)
+    return with_theory(config, networks, histograms, cosines)
 
 
 def with_theory(
     config: SweepConfig,
     networks: Sequence[Measured],
     histograms: Sequence[Mapping[Quantity, Histogram]],
+    cosines: Sequence[Cosines],
     *,
     quantiles: bool = True,
 ) -> SweepResult:
@@ -152,12 +159,16 @@ def with_theory(
         config: The sweep.
         networks: What its networks showed, condition by condition.
         histograms: Where their numbers are, condition by condition; empty where not counted.
+        cosines: Those between their inputs, condition by condition; empty where not taken.
         quantiles: Predict those over networks too, which takes a while.
     """
-    predictions = predict(config.conditions, BESIDE_A_RUN if quantiles else 0)
+    n_sampled = BESIDE_A_RUN if quantiles else 0
+    predictions = predict(config.conditions, n_sampled, cosine=config.cosine)
     results = [
-        ConditionResult(**vars(prediction), networks=measured, histograms=counted)
-        for prediction, measured, counted in zip(predictions, networks, histograms, strict=True)
+        ConditionResult(**vars(prediction), networks=measured, histograms=counted, cosines=angles)
+        for prediction, measured, counted, angles in zip(
+            predictions, networks, histograms, cosines, strict=True
+        )
     ]
     return SweepResult(config, tuple(results))
 
@@ -211,6 +222,7 @@ def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:
         condition.target,
         condition.lsuv,
         config.histograms,
+        config.cosine,
     )
 
 
@@ -218,7 +230,7 @@ def _simulate_block(
     seed: int, passes: Sequence[NetworkPass], spare: list[list[Array]], trials: range
 ) -> Block:
     """Draw each network of these trials once and take all its passes."""
-    measured, tallies = {}, {}
+    measured, tallies, cosines = {}, {}, {}
     for draws in dict.fromkeys(p.draws for p in passes):
         x = sample_inputs(seed, draws, trials)
         weights = sample_weights(seed, draws, trials, spare)
@@ -227,7 +239,7 @@ def _simulate_block(
         for network_pass in own:
             biases = biases_of(network_pass, betas)
             of_pass = measure(network_pass, weights, x, biases)
-            measured[network_pass], tallies[network_pass] = of_pass
+            measured[network_pass], tallies[network_pass], cosines[network_pass] = of_pass
         if isinstance(weights, list):
             spare.append(weights)
-    return Block(trials, measured, tallies)
+    return Block(trials, measured, tallies, cosines)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heinit_sim import cosines
 from heinit_sim.records import (
     PASS_OF,
     STATISTICS,
@@ -68,6 +69,21 @@ def layer_rows(result: SweepResult) -> Iterator[Row]:
                 for s in STATISTICS:
                     row[f"theory_log10_{s}"] = float(of.theory[quantity, s][layer])
                 row["theory_kind"] = of.theory_kind(quantity, layer)
+                yield row
+
+
+def cosine_rows(result: SweepResult) -> Iterator[Row]:
+    """The rows of `cosines.csv`: one per condition, quantity and layer."""
+    for of in result.conditions:
+        for quantity in cosines.QUANTITIES:
+            seen = cosines.cosine_spread(of, quantity)
+            for layer in range(of.condition.depth + 1):
+                row: Row = {"condition": of.condition.index, **of.condition.swept}
+                row |= {"quantity": quantity, "layer": layer}
+                row["networks"] = int(seen.networks[layer])
+                for name in ("mean", "se", "median", "p05", "p95"):
+                    row[f"cosine_{name}"] = float(getattr(seen, name)[layer])
+                row["theory_cosine"] = float(of.theory_cosines[quantity][layer])
                 yield row
 
 

@@ -138,7 +138,7 @@ def print_plan(
     from heinit_sim import cost, outputs
 
     needs = cost.estimate(config, jobs)
-    files = outputs.run_files(plots=plots)
+    files = outputs.run_files(config, plots=plots)
     if json_:
         document = {
             "name": config.name,

@@ -21,18 +21,19 @@ RANKS = [
     {"manifest", "pairing", "scale_law", "draws", "blocks", "quadrature", "network_options"}
     | {"theory", "log_law", "spread", "fates", "identities", "own_activations"}
     | {"scales", "strokes", "figure_kinds", "profiles"},
-    {"weight_options", "pairs", "lsuv", "histograms", "network"},
+    {"weight_options", "pairs", "lsuv", "histograms", "network", "cosines"},
     {"wide_layers"},
     {"wide_networks"},
     {"schema", "layer_laws", "passes", "curves", "frames", "mean_field", "chain", "steps"}
     | {"common_scales", "mean_ratios", "verdict", "probes", "moment_rules", "critical"}
-    | {"densities"},
+    | {"densities", "correlations"},
     {"series", "panes", "problems", "predictions", "expectations", "phase", "gains"}
     | {"layer_identities", "xavier_identities", "gradient_identities", "comparison"},
     {"drafts", "selection", "sweep", "tables", "exports", "checks", "verification"}
-    | {"phase_labels", "layers", "ends", "slopes", "log_spreads", "ridges", "input_choice"},
+    | {"phase_labels", "layers", "ends", "slopes", "log_spreads", "ridges", "input_choice"}
+    | {"angles"},
     {"grid", "figures"},
-    {"config", "cost", "reports", "identity_tables", "prediction_tables"}
+    {"config", "cost", "reports", "arrays", "identity_tables", "prediction_tables"}
     | {"phase_tables", "phase_figures", "gain_tables"},
     {"outputs"},
     {"terminal"},

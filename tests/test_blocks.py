@@ -227,7 +227,7 @@ def test_moments_of_the_weight_gradients_are_those_of_all_weights(
     name: str, activation: str, biased: bool
 ) -> None:
     given = case(name, activation, biased=biased)
-    measured, _ = measure(given.network_pass, given.weights, given.x, given.betas)
+    measured, *_ = measure(given.network_pass, given.weights, given.x, given.betas)
     places = matrix_places(len(STDS) - 1, given.network_pass.draws.residual)
     for trial, (k, own) in itertools.product(range(2), enumerate(places)):
         slow = given.slow(trial)
@@ -243,7 +243,7 @@ def test_moments_of_the_weight_gradients_are_those_of_all_weights(
             "input_0_second_moment": np.mean(gradients[0] ** 2),
         }
         for statistic, moment in wanted.items():
-            found = measured["grad_weight", statistic][trial, k]  # type: ignore[index]  # literals
+            found = measured["grad_weight", statistic][trial, k]  # type: ignore[index]  # names above
             assert abs(found - math.log10(moment)) < 1e-11
 
 

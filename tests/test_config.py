@@ -1201,7 +1201,7 @@ PROPERTIES = {
     "Sweep": PATHS,
     "When": PATHS,
     "Expectation": "forward, backward, max_decades_per_layer, when",
-    "Record": "histograms",
+    "Record": "histograms, cosine",
     "Figure": "kind, quantity, decades, overlay",
 }
 

@@ -82,6 +82,15 @@ def test_every_number_that_is_counted_costs_its_time(
     np.testing.assert_allclose(counted, 10 * 5 * units, rtol=1e-6, atol=0)
 
 
+def test_cosines_cost_a_few_steps_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost_module, "_probe", lambda: (0.0, 1.0))
+    monkeypatch.setattr(cost_module, "_weight_seconds", lambda _: 0.0)
+    monkeypatch.setattr(cost_module, "_activation_seconds", lambda *_: 0.0)
+    fixed: dict[str, Any] = {"trials": "10"}
+    plain, more = cost(**fixed).seconds, cost(record__cosine="true", **fixed).seconds
+    assert 1.1 < more / plain < 1.5
+
+
 def test_histograms_of_deep_networks_are_counted_as_memory() -> None:
     deep: dict[str, Any] = {
         "network__depth": "10000",

@@ -89,11 +89,12 @@ def test_a_reference_run_is_of_the_config_in_the_gallery(name: str) -> None:
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_of_the_gallery_runs_shrunk(config: Path, tmp_path: Path) -> None:
-    found = heinit_sim("run", config, "--trials", 2, "--set", "inputs.count=3", cwd=tmp_path)
+    found = heinit_sim("run", config, "--trials", 2, "--set", "inputs.count=4", cwd=tmp_path)
     assert found.returncode == 0, found.stderr
     run = tmp_path / "outputs" / config.stem
     names = {"layers.csv", "summary.csv", "networks.npz", "config.yaml", "manifest.json"}
     names |= {f"forward_backward.{suffix}" for suffix in ("png", "svg", "pdf")}
+    names |= {"cosines.csv"} if "cosine: true" in config.read_text("utf-8") else set()
     assert set(files(run)) == names
     resolved = heinit_sim("validate", run / "config.yaml", cwd=tmp_path)
     assert resolved.stdout.endswith("× 2 networks\n")

@@ -19,6 +19,7 @@ from heinit_sim.expectations import check_expectations
 from heinit_sim.fates import fates
 from heinit_sim.gallery import gallery
 from heinit_sim.log_law import log_law
+from heinit_sim.phase import phase
 from heinit_sim.quadrature import layer_moments
 from heinit_sim.records import ConditionResult, Measure, SweepConfig, SweepResult
 from heinit_sim.spread import variance_of_ln
@@ -44,6 +45,8 @@ TRIALS = {
     "selu_gain": 20,
     "activation_gains": 10,
     "torch_default": 20,
+    "correlation_map": 8,
+    "poole_2016": 4,
 }
 
 
@@ -286,3 +289,42 @@ def test_an_activation_s_own_gain_keeps_the_forward_pass_and_not_the_backward_on
         else:
             words = {"relu": "stable", "tanh": "stable", "selu": "exploding"}
             assert trend(of, "forward").word == words.get(name, "vanishing")
+
+
+def test_inputs_of_a_deep_relu_network_come_to_point_the_same_way() -> None:
+    (of,) = run("correlation_map").conditions
+    theory = of.theory_cosines["activation"]
+    assert [round(float(theory[k]), 4) for k in (10, 20, 50)] == [0.8715, 0.9484, 0.9879]
+    mean, error = mean_and_error(of.cosines["activation"])
+    # Beside chance, what a width of n leaves: 5/n of a layer's squared length, a few layers long.
+    assert (np.abs(mean - theory)[1:] < ERRORS * error[1:] + 5 / 500).all()
+    # The one output: its second moment is as it was, up to what is seen of one heavy-tailed mean.
+    second, variance = (
+        10 ** of.networks["preactivation", s][:, -1] for s in ("second_moment", "variance")
+    )
+    apart = (1 - of.cosines["activation"][:, -1]) * (1 - 1 / of.condition.n_inputs)
+    share = variance.mean() / second.mean()
+    uncertain = ERRORS * (variance - share * second).std(ddof=1) / math.sqrt(len(second))
+    # Lengths may add the variance of ln ‖h_K‖, a quarter of 5 Σ 1/n + 2/n, and no more.
+    lengths = (5 * of.condition.depth + 2) / 500 / 4
+    low, high = apart.mean(), apart.mean() + lengths
+    assert low - uncertain / second.mean() < share < high + uncertain / second.mean()
+    assert share < 0.2  # of independent inputs it would be 0.99
+
+
+def test_cosines_of_poole_s_tanh_networks_go_to_their_limits_from_wherever_they_start() -> None:
+    result = run("poole_2016")
+    for n, (variance, limit) in enumerate([(0.00169, 1.0), (0.00625, 0.122), (0.016, 0.030)]):
+        ends = phase(make_activation("tanh", {}), 1000 * variance, 0.09, 1.0)
+        assert round(ends.c, 3) == limit
+        starts = result.conditions[3 * n : 3 * n + 3]
+        measured = np.stack([of.cosines["preactivation"][:, :-1] for of in starts])
+        theory = np.stack([of.theory_cosines["preactivation"][:-1] for of in starts])
+        # What is left of the starts after 29 layers, each e^(−1/ξ) of that before.
+        assert np.abs(theory[:, -1] - ends.c).max() < 2 * math.exp(-29 / ends.xi_c)
+        # One error for the three starts and for five layers, so that it is well known itself.
+        variances = measured.var(axis=1, ddof=1)[:, -5:].mean()
+        allowed = ERRORS * math.sqrt(variances / measured.shape[1])
+        assert np.abs(measured.mean(axis=1) - theory)[:, -5:].max() < allowed
+        if n == 1:  # the twin without biases, in which chaos leaves an odd function nothing
+            assert np.abs(measured.mean(axis=1) - 0.0)[:, -5:].max() > allowed

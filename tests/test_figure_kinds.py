@@ -52,10 +52,24 @@ NUMBER = "must have two or more numbers under a key of sweep"
             ),
         ),
         (
+            "figure: {kind: cosine}",
+            (
+                "4:16: error: figure.kind: no cosines are recorded (cosine), "
+                "must have record.cosine: true"
+            ),
+        ),
+        (
+            "figure: {quantity: std, kind: cosine}\nrecord: {cosine: true}",
+            (
+                "4:20: error: figure.quantity: not for kind: cosine (std), "
+                "must be left out; it is of the directions themselves"
+            ),
+        ),
+        (
             "figure: {kind: slope}",
             (
                 "4:16: error: figure.kind: unknown value ('slope'), "
-                "must be one of layers, end, slopes, spread, ridges; did you mean 'slopes'?"
+                "must be one of layers, end, slopes, spread, ridges, cosine; did you mean 'slopes'?"
             ),
         ),
         (
@@ -109,6 +123,7 @@ def test_an_override_that_asks_for_another_kind_is_to_blame() -> None:
         "figure: {kind: end, decades: [0, 1], overlay: null}\nsweep: {network.width: [3, 5]}",
         "figure: {kind: slopes, quantity: std}\nsweep: {network.depth: [2, 3]}",
         "figure: {kind: spread, quantity: second_moment}",
+        "figure: {kind: cosine}\nrecord: {cosine: true}",
     ],
 )
 def test_a_figure_that_can_be_drawn_survives_the_resolved_config(text: str) -> None:

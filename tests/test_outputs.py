@@ -40,7 +40,7 @@ def test_a_run_directory_is_complete_and_its_manifest_true(
 ) -> None:
     run = tmp_path / "deep" / "small"
     outputs.write_run(result, run, figure=result.draw(), run={"host": "here"})
-    assert set(files(run)) == set(outputs.run_files(plots=True))
+    assert set(files(run)) == set(outputs.run_files(result.config, plots=True))
     manifest = json.loads((run / "manifest.json").read_text("utf-8"))
     assert manifest["schema_version"] == 1
     assert manifest["seed"] == 0

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from heinit_sim.activations import make_activation
-from heinit_sim.pairs import pair_average
+from heinit_sim.pairs import pair_average, smooth_gap
 
 Array = NDArray[np.float64]
 CORRELATIONS = [-1.0, -1 + 1e-12, -0.5, 0.0, 1e-9, 0.3, 0.999, 1 - 1e-6, 1 - 1e-9, 1 - 1e-14, 1.0]
@@ -55,3 +55,20 @@ def test_a_jump_away_from_zero_gives_the_same_as_a_plain_sum_over_the_plane(c: f
     expected = float(weight @ inside @ weight)
     found = pair_average(derivative("hard_tanh"), 2.0, c, (-1.0, 1.0))
     assert abs(found - expected) < 4 * 0.0025 * 0.4
+
+
+@pytest.mark.parametrize("q", [1e-250, 1e-3, 1.0, 12.6])
+@pytest.mark.parametrize("apart", [0.0, 1e-9, 1e-6, 0.3, 1.0, 1.7, 2.0])
+def test_gaps_of_a_smooth_function_keep_the_digits_of_inputs_that_are_close(
+    q: float, apart: float
+) -> None:
+    # E[sin u₁ sin u₂] = (e^(−q (1−c)) − e^(−q (1+c)))/2; both terms of the gap are positive.
+    expected = (-math.expm1(-q * apart) + math.exp(-2 * q) * math.expm1(q * apart)) / 2
+    # The difference of two sines that are √(q d) apart leaves 1e-16 over that of its digits, twice.
+    rounding = 1e-15 / math.sqrt(apart * min(q, 1.0)) if apart and q > 1e-100 else 0.0
+    found = smooth_gap(np.sin, q, apart)
+    np.testing.assert_allclose(found, expected, rtol=1e-12 + rounding, atol=0)
+
+
+def test_a_function_that_is_all_but_a_step_is_not_taken_for_smooth() -> None:
+    assert math.isnan(smooth_gap(lambda u: np.tanh(1e6 * u), 1.3, 0.4))
