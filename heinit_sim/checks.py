@@ -186,7 +186,7 @@ def _handed_back(of: ConditionResult) -> Finding | None:
 
 
 def _untested(of: ConditionResult) -> Finding:
-    reason = "nothing is known of single layers that so many networks could be held against"
+    reason = "no law of single layers is known that these networks could be held against"
     return Finding(_name(of.condition, "not tested"), True, reason, tested=False)
 
 

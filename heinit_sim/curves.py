@@ -82,7 +82,8 @@ def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Cu
             low, median, high = [theory] * 3 if predicted is None else predicted
             seen, predicted = Spread(theory, np.zeros_like(theory), median, low, high), None
         if not np.isfinite(seen.median).any():
-            label += " (all zero)" if np.isneginf(seen.median).any() else " (out of range)"
+            unknown = "out of range" if isinstance(one, ConditionResult) else "not known"
+            label += " (all zero)" if np.isneginf(seen.median).any() else f" ({unknown})"
         known = (exact, typical, predicted)
         curves.append(Curve(one.condition, label, paint, layers, seen, theory, *known))
     return curves

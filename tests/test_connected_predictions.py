@@ -240,8 +240,9 @@ def test_tables_and_figures_of_predictions_say_what_is_known(
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     figure = draw_forward_backward(prediction)
-    assert len(figure.axes) == 2
     figure.draw_without_rendering()
+    texts = [text.get_text() for ax in figure.axes for text in ax.texts]
+    assert "kind = zeros, averaged (not known)" in texts
 
 
 def test_tables_and_figures_of_results_stand_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
