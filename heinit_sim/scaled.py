@@ -61,13 +61,14 @@ def times(factor: float, array: Scaled, *, settle: bool = True) -> Scaled:
 
 def plus(a: Scaled, b: Scaled, out: NDArray[np.float64]) -> Scaled:
     """The sum, its mantissa in `out`: each side to all its digits that the sum has."""
+    common = a.exponent
     if np.array_equal(a.exponent, b.exponent):
         np.add(a.mantissa, b.mantissa, out=out)
-        return Scaled(out, _settle(out, a.exponent))
-    common = np.maximum(*(np.where(_any(z), z.exponent, _LOWEST) for z in (a, b)))
-    common = np.where(common == _LOWEST, a.exponent, common)
-    shifts = [(z.exponent - common)[..., np.newaxis, np.newaxis] for z in (a, b)]
-    np.add(np.ldexp(a.mantissa, shifts[0]), np.ldexp(b.mantissa, shifts[1]), out=out)
+    else:
+        common = np.maximum(*(np.where(_any(z), z.exponent, _LOWEST) for z in (a, b)))
+        common = np.where(common == _LOWEST, a.exponent, common)
+        shifts = [(z.exponent - common)[..., np.newaxis, np.newaxis] for z in (a, b)]
+        np.add(np.ldexp(a.mantissa, shifts[0]), np.ldexp(b.mantissa, shifts[1]), out=out)
     return Scaled(out, _settle(out, common))
 
 

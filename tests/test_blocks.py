@@ -11,7 +11,7 @@ from heinit_sim.activations import make_activation
 from heinit_sim.blocks import Trace, make_layers
 from heinit_sim.draws import Draws, sample_biases, sample_inputs, sample_weights
 from heinit_sim.network import iter_backward, iter_forward, loss_gradient
-from heinit_sim.passes import NetworkPass, measure
+from heinit_sim.passes import NetworkPass, biases_of, measure
 from heinit_sim.scaled import Scaled
 from heinit_sim.topology import Convolution, Residual, matrix_places, matrix_shapes
 
@@ -295,6 +295,52 @@ def test_blocks_past_any_float_range_obey_eulers_identity(branch_layers: int) ->
         shift = of_h.exponent + of_gradient.exponent - 2 * output.exponent
         terms = np.ldexp(of_h.mantissa * of_gradient.mantissa, shift[:, np.newaxis, np.newaxis])
         assert (abs(terms.sum(axis=-2) - twice_loss) <= 1e-12 * abs(terms).sum(axis=-2)).all()
+
+
+def test_gradients_pass_saturated_layers_that_shrink_them_past_float_range() -> None:
+    depth, rng = 60, np.random.default_rng(6)
+    widths = (9,) * (depth + 1) + (1,)
+    weights = [rng.standard_normal((1, b, a)) for a, b in itertools.pairwise(widths)]
+    layers = make_layers(widths, weights, (40.0,) * (depth + 1), make_activation("tanh", {}))
+    traces: list[Trace] = []
+    *_, last = iter_forward(layers, rng.standard_normal((1, 9, 3)), traces)
+    start = Scaled(last.mantissa[0], last.exponent[0])
+    back = [split(stack)[0] for stack in iter_backward(layers, start, traces)]
+    assert all(gradient.mantissa.any() for gradient in back)
+    largest = [np.log2(np.abs(z.mantissa).max()) + int(z.exponent[0]) for z in back]
+    assert largest[-1] < -1100  # a float ends at −1074
+
+
+def test_what_a_block_adds_up_beyond_the_range_of_plain_floats_is_not_known() -> None:
+    depth, rng = 200, np.random.default_rng(7)
+    widths, residual = (9,) * (depth + 1) + (1,), Residual(1000.0)
+    weights = [rng.standard_normal((1, b, a)) for a, b in itertools.pairwise(widths)]
+    biases = [np.zeros((1, 1, 1))] * len(weights)
+    layers = make_layers(
+        widths, weights, (1.0,) * len(weights), make_activation("relu", {}), biases, None, residual
+    )
+    stacks = list(iter_forward(layers, rng.standard_normal((1, 9, 3)), []))
+    known = [z for stack in stacks for z in stack.mantissa if np.isfinite(z).all()]
+    assert np.abs(known[-1]).max() > 1e100
+    assert all(np.abs(z).max() < 2.0**500 for z in known)
+    assert np.isnan(stacks[-1].mantissa).all()
+
+
+def test_both_weights_of_a_block_have_biases_of_their_layer() -> None:
+    draws = Draws(WIDTHS, 2, (), residual=RESIDUALS["two layers"])
+    means = (0.1, 0.2, 0.3, 0.4)
+    constant = biases_of(NetworkPass(draws, "relu", (), STDS, (), means, 0.0), [])
+    assert constant is not None
+    assert [float(b[0, 0, 0]) for b in constant] == [0.1, 0.2, 0.2, 0.3, 0.3, 0.4]
+    betas = sample_biases(1, draws, range(2))
+    drawn = biases_of(NetworkPass(draws, "relu", (), STDS, (1.0, 2.0, 3.0, 4.0), means, 0.0), betas)
+    assert drawn is not None
+    scales = [1.0, 2.0, 2.0, 3.0, 3.0, 4.0]
+    for b, beta, scale, mean in zip(
+        drawn, betas, scales, [0.1, 0.2, 0.2, 0.3, 0.3, 0.4], strict=True
+    ):
+        assert np.array_equal(b, scale * beta + mean)
+    assert len({b.tobytes() for b in betas}) == len(betas)
 
 
 def split(stack: Scaled) -> list[Scaled]:
