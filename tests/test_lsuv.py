@@ -266,3 +266,20 @@ def test_options_that_do_not_go_with_it_are_refused(init: str) -> None:
         parsed(init)
     (problem,) = caught.value.problems
     assert problem.partition("error: ")[2] == REFUSED[init]
+
+
+@pytest.mark.parametrize("padding", ["circular", "zero"])
+@pytest.mark.parametrize("readout", ["flatten", "mean"])
+@pytest.mark.parametrize("biases", ["", ", bias: 0.3, bias_variance: 0.2, attempts: 100"])
+def test_every_layer_of_a_convolutional_network_has_unit_variance(
+    padding: str, readout: str, biases: str
+) -> None:
+    text = f"""
+name: cnn
+network: {{kind: cnn, depth: 3, image: [4, 5], kernel: 3, channels: 6, input_channels: 2,
+  padding: {padding}, readout: {readout}, output_dim: 3, activation: tanh}}
+init: {{scheme: lsuv, tolerance: 0.01{biases}}}
+inputs: {{count: 10}}
+trials: 5
+"""
+    assert unit_everywhere(parse_config(text), 0.01)

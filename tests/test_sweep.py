@@ -14,6 +14,7 @@ from heinit_sim.config import parse_config
 from heinit_sim.passes import NetworkPass
 from heinit_sim.records import MEASURES, Condition, Measure, Quantity, SweepConfig, SweepResult
 from heinit_sim.sweep import Array, Block, iter_sweep, plan_passes, run_sweep
+from heinit_sim.topology import Convolution, Padding, Readout, Residual
 
 VARIANCES = (0.001, 0.02, 0.1, 1.0)
 
@@ -141,6 +142,32 @@ def test_one_pass_for_all_variances_equals_a_pass_each(
             # relative 1e-12 of the moment itself, at logarithms of up to ±180
             assert difference.max() < 1e-12 * 180 / np.log(10)
             assert np.isfinite(one.networks[measure]).all()
+
+
+@pytest.mark.parametrize("padding", ["circular", "zero"])
+@pytest.mark.parametrize("readout", ["flatten", "mean"])
+def test_convolutions_share_a_pass_and_blocks_do_not(
+    padding: Padding, readout: Readout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convolution = Convolution((3, 4), 3, (2, 5, 5, 5), padding, readout)
+    widths = (24, 60, 60, 60, 3)
+    plain = [
+        replace(condition(i, v, widths=widths), convolution=convolution)
+        for i, v in enumerate(VARIANCES)
+    ]
+    blocks = [replace(c, residual=Residual(0.5)) for c in plain]
+    assert len(set(plan_passes(config(*plain)))) == 1
+    assert len(set(plan_passes(config(*blocks)))) == len(VARIANCES)
+    shared = run_sweep(config(*plain))
+    monkeypatch.setattr(sweep, "obeys_scale_law", lambda _: False)
+    direct = run_sweep(config(*plain))
+    for one, other in zip(shared.conditions, direct.conditions, strict=True):
+        for measure in MEASURES:
+            difference = np.abs(one.networks[measure] - other.networks[measure])
+            assert difference.max() < 1e-12 * 20 / np.log(10)
+    with_blocks = run_sweep(config(*blocks))
+    apart = with_blocks.conditions[0].networks["activation", "second_moment"]
+    assert not np.array_equal(apart, direct.conditions[0].networks["activation", "second_moment"])
 
 
 def test_independent_draws_differ_between_conditions_and_common_ones_do_not() -> None:
