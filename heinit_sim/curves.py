@@ -22,7 +22,7 @@ from heinit_sim.records import (
 from heinit_sim.scales import value_text, value_texts
 from heinit_sim.spread import Spread, spread
 from heinit_sim.strokes import Line, Paint, paints
-from heinit_sim.texts import speaks
+from heinit_sim.texts import as_said, speaks
 
 Array = NDArray[np.float64]
 
@@ -136,7 +136,8 @@ def labels_of(conditions: Sequence[Condition]) -> list[str]:
     texts: list[dict[str, str]] = [{} for _ in swept]
     for path in dict.fromkeys(path for values in swept for path in values):
         having = [n for n, values in enumerate(swept) if path in values]
-        for n, text in zip(having, value_texts([swept[n][path] for n in having]), strict=True):
+        values = [as_said(path, swept[n][path]) for n in having]
+        for n, text in zip(having, value_texts(values), strict=True):
             texts[n][path] = text
     return [_label(values, of) for values, of in zip(swept, texts, strict=True)]
 
@@ -162,7 +163,7 @@ def _label(swept: Mapping[str, object], texts: Mapping[str, str]) -> str:
         name = path.rsplit(".", 1)[-1].replace("_", " ")
         name = r"$\sigma^2_\Omega$" if path == "init.variance" else name
         # Between others, a word like "relu" says itself what it is.
-        bare = speaks(path, value) or (len(swept) > 1 and not isinstance(value, _NAMED))
+        bare = speaks(path) or (len(swept) > 1 and not isinstance(value, _NAMED))
         parts.append(texts[path] if bare else name + equals + texts[path])
     return ", ".join(parts)
 

@@ -8,7 +8,7 @@ from heinit_sim.common_scales import condition_bias_variance, condition_weight_s
 from heinit_sim.phase import condition_phase
 from heinit_sim.records import Condition, SweepConfig
 from heinit_sim.tables import SYMBOLS, Row
-from heinit_sim.texts import swept_text
+from heinit_sim.texts import as_said, swept_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,10 @@ def to_phase_table(config: SweepConfig, rows: "Sequence[Row]") -> "Table":
     shown = [c for c in _HEADERS if f"init.{c}" not in config.sweep]  # σ²_b may be swept
     headers += [_HEADERS[column] for column in shown]
     lines = [
-        [*(swept_text(row[path]) for path in config.sweep), *(_text(row[c]) for c in shown)]
+        [
+            *(swept_text(as_said(path, row[path])) for path in config.sweep),
+            *(_text(row[c]) for c in shown),
+        ]
         for row in rows
     ]
     needed = sum(max(map(len, column)) for column in zip(headers, *lines, strict=True))

@@ -19,7 +19,7 @@ from heinit_sim.records import (
     SweepPrediction,
 )
 from heinit_sim.tables import Row, power_text, slopes_text, swept_table
-from heinit_sim.texts import swept_text
+from heinit_sim.texts import as_said, swept_text
 from heinit_sim.verdict import predicted_slope
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def to_prediction_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
     table.add_column("mean is", no_wrap=True)
     for row in rows:
         forward = row["pass"] == "forward"
-        swept = (swept_text(row[path]) if forward else "" for path in config.sweep)
+        swept = (swept_text(as_said(path, row[path])) if forward else "" for path in config.sweep)
         values = (row["theory_log10_second_moment"],)
         values += tuple(row[f"predicted_log10_{name}"] for name in ("median", "p05", "p95"))
         table.add_row(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from heinit_sim.initializers import Distribution
 from heinit_sim.input_options import InputDistribution, Normalisation
-from heinit_sim.texts import speaks, swept_text, to_text
+from heinit_sim.texts import as_said, speaks, swept_text, to_text
 from heinit_sim.topology import Convolution, Residual, layer_fans
 
 if TYPE_CHECKING:  # NumPy is not needed to read a config
@@ -121,9 +121,9 @@ class Condition:
     @property
     def label(self) -> str:
         """The swept values, e.g. "init.variance = 0.02"; empty where nothing is swept."""
-        texts = {path: swept_text(value, to_text) for path, value in self.swept.items()}
-        speaking = {path for path, value in self.swept.items() if speaks(path, value)}
-        return ", ".join(t if path in speaking else f"{path} = {t}" for path, t in texts.items())
+        said = {path: as_said(path, value) for path, value in self.swept.items()}
+        texts = {path: swept_text(value, to_text) for path, value in said.items()}
+        return ", ".join(t if speaks(path) else f"{path} = {t}" for path, t in texts.items())
 
 
 @dataclass(frozen=True)

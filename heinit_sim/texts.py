@@ -6,14 +6,15 @@ from itertools import groupby
 
 # Keys whose values say themselves what they are.
 _SPEAKING = ("name", "negative_slope", "scheme", "mode", "distribution")
-# Keys of residual blocks -> how a value is said, and the one that is not. No other mapping has
-# these keys alone.
+# Keys of residual blocks -> how a value is said, and the one that is not: s = 1 only where nothing
+# else is said. No other mapping has these keys alone.
 _BLOCKS: dict[str, tuple[str, object]] = {
-    "scale": ("s={}", None),
+    "scale": ("s={}", 1),
     "branch_layers": ("{} layers", 1),
     "norm": ("norm {}", "none"),
     "zero_last": ("zero last", False),
 }
+_SHORT = {"1/sqrt(depth)": "1/√L"}  # of L blocks
 
 
 def to_text(value: object) -> str:
@@ -33,7 +34,7 @@ def flow_text(value: object) -> str:
 def swept_text(value: object, number: Callable[[float], str] = "{:g}".format) -> str:
     """A swept value, short, e.g. "0.02", "4 3 2", "he_normal gain=2" or "50×lecun_normal, …".
 
-    Residual blocks are e.g. "s=0.5 2 layers", and "none" where there are none.
+    Residual blocks are e.g. "s=1/√L 2 layers".
 
     Args:
         value: Plain.
@@ -41,6 +42,7 @@ def swept_text(value: object, number: Callable[[float], str] = "{:g}".format) ->
     """
     if isinstance(value, Mapping) and value.keys() <= _BLOCKS.keys():
         said = {key: part for key, part in value.items() if part != _BLOCKS[key][1]}
+        said = said or {"scale": 1.0}
         return " ".join(_BLOCKS[k][0].format(swept_text(part, number)) for k, part in said.items())
     if isinstance(value, Mapping):
         names = {key: "" if key in _SPEAKING else f"{key}=" for key in value}
@@ -53,9 +55,18 @@ def swept_text(value: object, number: Callable[[float], str] = "{:g}".format) ->
         return ", ".join(f"{n}×{text}" if n > 1 else text for text, n in runs)
     if value is None or isinstance(value, bool):
         return "none" if value is None else to_text(value)
-    return number(value) if isinstance(value, float) else str(value)
+    return number(value) if isinstance(value, float) else _SHORT.get(str(value), str(value))
 
 
-def speaks(path: str, value: object) -> bool:
+def as_said(path: str, value: object) -> object:
+    """A swept value as `swept_text` takes it: images are "8×8", no blocks "plain"."""
+    if path == "network.residual" and value is None:
+        return "plain"
+    if path == "network.image" and isinstance(value, list | tuple):
+        return "×".join(map(str, value))
+    return value
+
+
+def speaks(path: str) -> bool:
     """Whether the text of a value says itself what it is: initialisations, residual blocks."""
-    return path == "init" or (path == "network.residual" and value is not None)
+    return path in ("init", "network.residual")

@@ -47,6 +47,13 @@ TRIALS = {
     "torch_default": 20,
     "correlation_map": 8,
     "poole_2016": 4,
+    "cnn_he": 50,
+    "he_2015_depth": 50,
+    "zero_padding": 20,
+    "residual_depth": 15,
+    "residual_scale": 20,
+    "pre_norm": 25,
+    "delta_orthogonal": 80,
 }
 
 
@@ -328,3 +335,177 @@ def test_cosines_of_poole_s_tanh_networks_go_to_their_limits_from_wherever_they_
         assert np.abs(measured.mean(axis=1) - theory)[:, -5:].max() < allowed
         if n == 1:  # the twin without biases, in which chaos leaves an odd function nothing
             assert np.abs(measured.mean(axis=1) - 0.0)[:, -5:].max() > allowed
+
+
+def test_convolutions_keep_their_signal_at_the_variance_of_he_with_k_squared_in_its_fan() -> None:
+    he, xavier, forgotten = run("cnn_he").conditions
+    assert he.condition.fans[:-1] == ((288, 288),) * 30
+    np.testing.assert_allclose(he.condition.weight_variances[0], 2 / 288, rtol=1e-15, atol=0)
+    layers = np.arange(31)
+    for of, factor, decades in (
+        (he, 1, "+0.000"),
+        (xavier, 1 / 2, "-0.301"),
+        (forgotten, 9, "+0.954"),
+    ):
+        slope = math.log10(factor)
+        assert f"{slope:+.3f}" == decades
+        np.testing.assert_allclose(of.theory[H], layers * slope, rtol=1e-9, atol=1e-12)
+        # The same draws as He's, times a factor.
+        np.testing.assert_allclose(
+            of.networks[H] - he.networks[H], [layers * slope] * 50, rtol=1e-9, atol=1e-12
+        )
+        back, of_he = (one.networks[GRAD] - one.networks[GRAD][:, -1:] for one in (of, he))
+        expected = [layers[::-1] * slope] * 50
+        np.testing.assert_allclose(back - of_he, expected, rtol=1e-9, atol=1e-12)
+    mean, error = mean_and_error(10 ** he.networks[H])
+    near = slice(1, 11)  # deeper, rare networks carry the mean
+    assert (np.abs(mean - 1)[near] < ERRORS * error[near]).all()
+    # c channels of one mean square each, of a variance that ReLU and normal weights make 5 times
+    # its square at most, where all positions are alike: ln of their mean drifts by half of 5/c.
+    drift, error = mean_and_error(he.networks[H][:, -1] * math.log(10) / 30)
+    assert -5 / 2 / 32 - ERRORS * error < drift < 0
+
+
+def test_xavier_keeps_two_to_the_minus_21_and_29_of_he_s_22_and_30_layers() -> None:
+    result = run("he_2015_depth")
+    for he, xavier in zip(result.conditions[::2], result.conditions[1::2], strict=True):
+        depth = he.condition.depth
+        assert np.abs(he.theory[H]).max() < 1e-10
+        np.testing.assert_allclose(xavier.theory[H][-1], -depth * math.log10(2), rtol=1e-9, atol=0)
+        for of in (he, xavier):
+            mean, variance = log_law(of.condition, 0.0)
+            ln = of.networks[H][:, -1] * math.log(10)
+            assert abs(ln.mean() - mean[-1]) < ERRORS * math.sqrt(variance[-1] / len(ln))
+        # The gradient of the same draws, which at h_K is smaller already by the output's variance.
+        along, lost = (of.networks[GRAD][:, 0] - of.networks[GRAD][:, -1] for of in (he, xavier))
+        np.testing.assert_allclose(lost - along, [-depth * math.log10(2)] * 50, rtol=1e-9, atol=0)
+    assert [of.condition.depth for of in result.conditions] == [21, 21, 29, 29]
+
+
+def windows(n: int, *, circular: bool) -> Array:
+    """Which of n positions the three taps at each position see."""
+    seen = np.zeros((n, n))
+    for p in range(n):
+        for place in (p - 1, p, p + 1):
+            if circular or 0 <= place < n:
+                seen[p, place % n] += 1
+    return seen
+
+
+@pytest.mark.parametrize(("place", "n", "kept"), [(2, 8, 0.9212), (3, 4, 0.7616)])
+def test_zeros_beyond_the_edge_take_what_the_largest_eigenvalue_of_the_windows_leaves(
+    place: int, n: int, kept: float
+) -> None:
+    circular, zero = (run("zero_padding").conditions[k] for k in (place - 2, place))
+    assert zero.condition.convolution is not None
+    assert zero.condition.convolution.image == (n, n)
+    signal, decades = np.ones((n, n)), [0.0]
+    for _ in range(50):
+        signal = windows(n, circular=False) @ signal @ windows(n, circular=False).T / 9
+        decades.append(math.log10(signal.mean()))
+    np.testing.assert_allclose(zero.theory[H], decades, rtol=1e-9, atol=1e-12)
+    assert np.abs(circular.theory[H]).max() < 1e-10
+    eigenvalue = ((1 + 2 * math.cos(math.pi / (n + 1))) / 3) ** 2
+    assert round(eigenvalue, 4) == kept
+    np.testing.assert_allclose(
+        np.linalg.eigvalsh(windows(n, circular=False))[-1] ** 2 / 9, eigenvalue, rtol=1e-12, atol=0
+    )
+    # What is left of the next even mode after 49 layers, times its size at the start, under 1.
+    others = (1 + 2 * math.cos(3 * math.pi / (n + 1))) / (1 + 2 * math.cos(math.pi / (n + 1)))
+    step = zero.theory[H][50] - zero.theory[H][49]
+    assert abs(step - math.log10(eigenvalue)) < abs(others) ** 49 + 1e-12
+    for measure, layers in ((H, slice(1, 11)), (GRAD, slice(40, 50))):
+        mean, error = mean_and_error(10 ** zero.networks[measure])
+        expected = 10 ** (zero.theory if measure == H else zero.mean_field)[measure]
+        assert (np.abs(mean - expected)[layers] < ERRORS * error[layers]).all()
+    # The twin: the networks are not those without an edge.
+    mean, error = mean_and_error(10 ** zero.networks[H])
+    assert (np.abs(mean - 1)[1:11] > ERRORS * error[1:11]).all()
+
+
+def test_plain_layers_lose_156_decades_where_blocks_of_scale_one_over_root_l_hold() -> None:
+    plain_he, plain, one_he, one, root_he, root = run("residual_depth").conditions
+    layers = np.arange(201.0)  # from h_1 = f_0 on, in blocks
+    share = 1 / 6  # fan_in σ²_Ω/2 of PyTorch's default
+    for of, factor, first in (
+        (one_he, 2, 2),
+        (one, 1 + share, 1 / 3),
+        (root_he, 1 + 1 / 200, 2),
+        (root, 1 + share / 200, 1 / 3),
+    ):
+        expected = math.log10(first) + layers * math.log10(factor)
+        np.testing.assert_allclose(of.theory[H][1:], expected, rtol=1e-9, atol=1e-9)
+        back = of.mean_field[GRAD][1:] - of.mean_field[GRAD][-1]
+        np.testing.assert_allclose(back, (200 - layers) * math.log10(factor), rtol=1e-9, atol=1e-9)
+    assert round(200 * math.log10(1 + share), 1) == 13.4
+    for of, first, per_layer, limit in (
+        (root_he, 2, 1, math.e),
+        (root, 1 / 3, share, math.exp(share)),
+    ):
+        total = (1 + per_layer / 200) ** 200
+        assert limit * (1 - per_layer**2 / 400 - 1e-4) < total < limit  # e^x (1 − x²/2L …)
+        mean, error = mean_and_error(10 ** of.networks[H][:, [1, 101, 201]])
+        expected = first * np.array([1, math.sqrt(total), total])
+        assert (np.abs(mean - expected) < ERRORS * error).all()
+    # The twin: He's blocks of s = 1/√L are no layers that keep E[h²] as it is.
+    mean, error = mean_and_error(10 ** root_he.networks[H][:, -1])
+    assert mean - 2 > ERRORS * error
+    # The typical network drifts as that of He does, but for orders beyond 1/width.
+    assert round(float(plain.theory[H][-1])) == -156
+    (drift, error), (he_drift, he_error) = (
+        mean_and_error(of.networks[H][:, -1] - of.theory[H][-1]) for of in (plain, plain_he)
+    )
+    assert abs(drift - he_drift) < ERRORS * math.hypot(error, he_error)
+
+
+def test_a_block_multiplies_by_one_more_than_the_square_of_its_scale() -> None:
+    totals = []
+    for of in run("residual_scale").conditions:
+        assert of.condition.residual is not None
+        factor = 1 + of.condition.residual.scale**2
+        expected = math.log10(2) + np.arange(201) * math.log10(factor)
+        np.testing.assert_allclose(of.theory[H][1:], expected, rtol=1e-9, atol=1e-9)
+        back = of.mean_field[GRAD][1] - of.mean_field[GRAD][-1]
+        np.testing.assert_allclose(back, 200 * math.log10(factor), rtol=1e-9, atol=0)
+        mean, error = mean_and_error(10 ** of.networks[H][:, [1, 101, 201]])
+        assert (np.abs(mean - 10 ** expected[[0, 100, 200]]) < ERRORS * error).all()
+        totals.append(factor**200)
+    assert [f"{total:.4g}" for total in totals] == ["3.057e+07", "2551", "7.316", "2.712"]
+
+
+def test_normalised_blocks_add_one_each_where_others_double() -> None:
+    none, before, inside, zero = run("pre_norm").conditions
+    k = np.arange(1, 32)
+    for of, expected in ((none, 2.0**k), (before, k + 1.0), (inside, k + 1.0), (zero, 2.0 + 0 * k)):
+        np.testing.assert_allclose(of.theory[H][1:], np.log10(expected), rtol=1e-9, atol=1e-9)
+        back = of.mean_field[GRAD][1:] - of.mean_field[GRAD][-1]
+        np.testing.assert_allclose(back, np.log10(expected[-1] / expected), rtol=1e-9, atol=1e-9)
+    # At the first and last block and between; without norm rare networks carry the mean.
+    layers = [1, 8, 16, 30]
+    for of in (before, inside):
+        mean, error = mean_and_error(10 ** of.networks[H][:, layers])
+        assert (np.abs(mean - layers - 1) < ERRORS * error).all()
+        through = 10 ** (of.networks[GRAD][:, layers] - of.networks[GRAD][:, -1:])
+        mean, error = mean_and_error(through)
+        assert (np.abs(mean - 32 / (np.array(layers) + 1)) < ERRORS * error).all()
+        # The twin, blocks that double.
+        assert (np.abs(mean - 2.0 ** (31 - np.array(layers)))[:-1] > ERRORS * error[:-1]).all()
+    # Blocks that end in zeros hand everything on as it is.
+    for measure in (H, GRAD):
+        through = zero.networks[measure][:, 1:]
+        np.testing.assert_allclose(through, through[:, :1] + 0 * through, rtol=1e-12, atol=1e-12)
+
+
+def test_only_delta_orthogonal_kernels_keep_the_norm_of_every_input() -> None:
+    normal, orthogonal, delta = run("delta_orthogonal").conditions
+    for measure in (H, GRAD):
+        through = delta.networks[measure]
+        np.testing.assert_allclose(through, through[:, :1] + 0 * through, rtol=1e-12, atol=1e-12)
+    # Given h_k, the squares of a channel at 64 positions are those of normal numbers, which vary by
+    # 2/64 of their mean square at least; 32 channels, 50 layers.
+    for measure, last in ((H, -1), (GRAD, 0)):
+        variance, error = variance_of_ln(normal.networks[measure])
+        assert variance[last] > 50 * 2 / 64 / 32 - ERRORS * error[last]
+        variance, error = variance_of_ln(orthogonal.networks[measure])
+        assert variance[last] > ERRORS * error[last]
+    assert np.abs(normal.theory[H]).max() < 1e-10

@@ -166,11 +166,11 @@ def test_blocks_are_swept_as_a_whole_with_null_for_none() -> None:
     values = [None, {"scale": 1.0}, {"scale": "1/sqrt(depth)", "norm": "before"}]
     assert config.document["sweep"] == {"network.residual": values}
     assert [c.label for c in config.conditions] == [
-        "network.residual = none",
+        "plain",
         "s=1.0",
-        "s=1/sqrt(depth) norm before",
+        "s=1/√L norm before",
     ]
-    assert labels_of(config.conditions) == ["residual = none", "s=1", "s=1/sqrt(depth) norm be…"]
+    assert labels_of(config.conditions) == ["plain", "s=1", "s=1/√L norm before"]
 
 
 def test_blocks_are_taken_back_and_their_parts_set_and_swept() -> None:
@@ -333,7 +333,8 @@ def test_swept_blocks_are_short_texts() -> None:
         "none": None,
         "s=1": {"scale": 1.0},
         "s=0.5 2 layers": {"scale": 0.5, "branch_layers": 2, "zero_last": False},
-        "s=1/sqrt(depth) norm before zero last": {
+        "norm inside": {"scale": 1.0, "norm": "inside"},
+        "s=1/√L norm before zero last": {
             "scale": "1/sqrt(depth)",
             "branch_layers": 1,
             "norm": "before",
@@ -342,6 +343,15 @@ def test_swept_blocks_are_short_texts() -> None:
         "true": True,
     }
     assert {swept_text(value): value for value in expected.values()} == expected
+
+
+def test_images_are_said_by_their_sizes() -> None:
+    config = parsed(CNN, "network.image=[8, 8],[4, 6]", "network.padding=circular,zero")
+    assert labels_of(config.conditions)[::3] == ["8×8, circular", "4×6, zero"]
+    label = "network.image = 8×8, network.padding = circular"
+    assert config.conditions[0].label == label
+    line = parsed(CNN, "network.image=[9],[5]")
+    assert labels_of(line.conditions) == ["image = 9", "image = 5"]
 
 
 def test_csv_has_null_and_true_as_json_has_them() -> None:
