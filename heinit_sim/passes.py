@@ -58,8 +58,11 @@ def biases_of(network_pass: NetworkPass, betas: Sequence[Array]) -> list[Array] 
         return [value for value, own in zip(values, places, strict=True) for _ in own]
 
     stds, means = network_pass.bias_stds, network_pass.biases
+    if not stds and not means:
+        return None
     if not stds:
-        return [np.full((1, 1, 1), mean) for mean in by_place(means)] if means else None
+        shapes = network_pass.draws.shapes
+        return [np.full((1, s[0], 1), c) for c, s in zip(by_place(means), shapes, strict=True)]
     drawn = [std * b for std, b in zip(by_place(stds), betas, strict=True)]
     return [b + c for b, c in zip(drawn, by_place(means), strict=True)] if means else drawn
 

@@ -77,6 +77,8 @@ class Through(NamedTuple):
     """ln of fan_out σ²_Ω."""
     ln_bias_variance: float
     bias_mean: float
+    windows: Convolution | None = None
+    """Whose windows they see, if not all units; of weights in the centre alone, of one position."""
 
 
 def ln_of(number: float) -> float:
@@ -84,9 +86,9 @@ def ln_of(number: float) -> float:
     return math.log(number) if number > 0 else -math.inf if number == 0 else math.nan
 
 
-def weigh(seen: Seen, by: Through, convolution: Convolution | None) -> Signal:
+def weigh(seen: Seen, by: Through) -> Signal:
     """q(p) = fan_in σ²_Ω (average of E[h²] over the window) + σ²_b, of f = β + Ω h."""
-    ln_w = by.ln_forward + window_means(seen.ln_second, convolution)
+    ln_w = by.ln_forward + window_means(seen.ln_second, by.windows)
     ln_q = np.logaddexp(ln_w, by.ln_bias_variance)
     if math.isnan(seen.product) or not math.isfinite(ln_q[0]):
         return Signal(ln_q, math.nan, by.bias_mean)

@@ -134,10 +134,10 @@ def wide_network(
 
 def _forward(condition: Condition, activation: Activation, ln_v: Sequence[float]) -> _Forward:
     """Layer by layer; what a layer does at the same signal is looked up."""
-    convolution, residual = condition.convolution, condition.residual
+    residual = condition.residual
     h = [_inputs(condition)]
     by = _through(condition, ln_v, 0)
-    layers, f = [_Layer((h[0],), (by,))], [weigh(h[0], by, convolution)]
+    layers, f = [_Layer((h[0],), (by,))], [weigh(h[0], by)]
     stream = f[0]
     for k in range(1, condition.depth + 1):
         if residual is None:
@@ -151,7 +151,7 @@ def _forward(condition: Condition, activation: Activation, ln_v: Sequence[float]
             layers.append(_Layer((h[-1],), (by,)))
         else:
             layers.append(_branch(condition, activation.layer(k - 1), stream, by))
-        f.append(weigh(layers[-1].given[-1], layers[-1].by[-1], convolution))
+        f.append(weigh(layers[-1].given[-1], layers[-1].by[-1]))
         if residual is not None:
             stream = _sum(stream, f[-1], residual.scale)
     return _Forward(layers, f, h)
@@ -165,7 +165,7 @@ def _branch(condition: Condition, activation: Activation, stream: Signal, by: Th
     given = [_given(activation, stream, norm=residual.norm == "before")]
     if residual.branch_layers == 1:
         return _Layer(tuple(given), (last,))
-    inner = weigh(given[0], by, condition.convolution)
+    inner = weigh(given[0], by)
     given.append(_given(activation, inner, norm=residual.norm == "inside"))
     return _Layer(tuple(given), (by, last))
 
@@ -222,8 +222,11 @@ def _through(condition: Condition, ln_v: Sequence[float], k: int) -> Through:
     fan_in, fan_out = condition.fans[k]
     bias_variance = condition.bias_variances[k] if condition.bias_variances else 0.0
     mean = condition.biases[k] if condition.biases else 0.0
+    windows, laws = condition.convolution, condition.weight_distributions
+    if windows and laws and laws[k] == "delta_orthogonal":
+        windows = windows._replace(kernel=1)  # all but the centre is 0: no edge is seen
     ln_fan_in, ln_fan_out = math.log(fan_in), math.log(fan_out)
-    return Through(ln_fan_in + ln_v[k], ln_fan_out + ln_v[k], ln_of(bias_variance), mean)
+    return Through(ln_fan_in + ln_v[k], ln_fan_out + ln_v[k], ln_of(bias_variance), mean, windows)
 
 
 def _back(
@@ -233,7 +236,7 @@ def _back(
     of_weights = []
     for n, (given, by) in reversed(list(enumerate(zip(layer.given, layer.by, strict=True)))):
         of_weights.append(weight_gradient(ln_df, product, given, convolution))
-        ln_df = by.ln_backward + window_means(ln_df, convolution)
+        ln_df = by.ln_backward + window_means(ln_df, by.windows)
         if n > 0:
             ln_df = ln_df + given.ln_slope
             product *= given.slope_product if product else 0.0

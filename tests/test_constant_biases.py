@@ -89,6 +89,22 @@ def test_constant_biases_are_added_to_every_unit() -> None:
             np.testing.assert_allclose(found[1:], np.log10([h**2] * 2), rtol=0, atol=1e-8)
 
 
+@pytest.mark.parametrize("residual", ["null", "{branch_layers: 2}"])
+@pytest.mark.parametrize("readout", ["flatten", "mean"])
+def test_constant_biases_are_added_at_every_position_of_every_channel(
+    readout: str, residual: str
+) -> None:
+    text = (
+        f"name: a\ntrials: 3\nnetwork: {{kind: cnn, depth: 3, image: [3, 2], kernel: 3, "
+        f"channels: 4, readout: {readout}, residual: {residual}, output_dim: 2}}\n"
+        "init: {scheme: he_normal, bias: 0.5, bias_variance: %s}\ninputs: {count: 2}\n"
+    )
+    constant, all_but = (run_sweep(parse_config(text % b)).conditions[0] for b in (0, 1e-30))
+    for measure, log10 in constant.networks.items():
+        # Biases that stray by 1e-15 from 0.5 move nothing by more than rounding does.
+        np.testing.assert_allclose(log10, all_but.networks[measure], rtol=0, atol=1e-9)
+
+
 def test_biases_may_differ_by_layer_and_be_swept() -> None:
     layers = "[{variance: 1, bias: 2}, {variance: 1}, {variance: 1, bias_variance: 3}]"
     (condition,) = parse_config(NETWORK + f"init: {layers}\n").conditions

@@ -70,7 +70,7 @@ def test_where_a_correlation_is_not_asked_for_none_is_worked_out() -> None:
 def test_biases_are_shared_by_all_positions() -> None:
     zero = np.zeros(1)
     seen = Seen(zero + math.log(0.5), 0.3, zero, zero, zero, 1.0)
-    found = weigh(seen, Through(math.log(2.0), 0.0, math.log(0.25), 0.7), None)
+    found = weigh(seen, Through(math.log(2.0), 0.0, math.log(0.25), 0.7))
     np.testing.assert_allclose(np.exp(found.ln_variance), [2 * 0.5 + 0.25], rtol=1e-14, atol=0)
     covariance = 2 * 0.5 * 0.3 + 0.25
     np.testing.assert_allclose(found.correlation, covariance / 1.25, rtol=1e-14, atol=0)

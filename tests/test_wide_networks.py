@@ -51,6 +51,18 @@ def offsets(convolution: Convolution) -> Iterator[tuple[int, ...]]:
     yield from grid(range(-reach, reach + 1), repeat=len(convolution.image))
 
 
+def delta_orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """As many channels in as out; a random orthogonal matrix in the centre of each kernel, else 0.
+
+    Its mean square is 1.
+    """
+    channels, taps, _ = shape
+    q, r = np.linalg.qr(rng.standard_normal((channels, channels)))
+    kernels = np.zeros(shape)
+    kernels[:, taps // 2] = math.sqrt(taps * channels) * q * np.sign(np.diagonal(r))
+    return kernels
+
+
 class Plain:
     """One network: weights, biases, and passes that keep everything."""
 
@@ -62,7 +74,9 @@ class Plain:
         self.biases: list[list[Array]] = []
         for k, places in enumerate(self.places):
             std, zero = math.sqrt(of.weight_variances[k]), self.res and self.res.zero_last
-            layer = [std * rng.standard_normal(next(shapes)) for _ in places]
+            centred = of.weight_distributions[k:] and of.weight_distributions[k] != "normal"
+            draw = delta_orthogonal if centred else np.random.Generator.standard_normal
+            layer = [std * draw(rng, next(shapes)) for _ in places]
             if 0 < k < of.depth and zero:
                 layer[-1] *= 0
             self.weights.append(layer)
@@ -237,6 +251,9 @@ CONDITIONS = {
     "zeros, tanh with biases": images("zero", activation="tanh", **SOME_BIASES),
     "zeros, two dimensions": images("zero", image=(3, 4), **LEAKY),
     "zeros, wide kernel": images("zero", image=(4,), kernel=5),
+    "zeros, delta-orthogonal": images(
+        "zero", image=(3, 4), weight_distributions=("normal", *("delta_orthogonal",) * 2, "normal")
+    ),
     "one layer": dense(Residual(0.7)),
     "one layer, tanh with biases": dense(Residual(0.7), "tanh", **BIASES),
     "one layer, norm": dense(Residual(0.7, norm="before")),
@@ -316,6 +333,7 @@ def blocks(of: Condition, **changes: object) -> Condition:
         ("circular", lambda of: convolved(of, padding="zero")),
         ("zeros", lambda of: convolved(of, padding="circular")),
         ("zeros, two dimensions", lambda of: convolved(of, image=(2, 6))),
+        ("zeros, delta-orthogonal", lambda of: replace(of, weight_distributions=())),
         ("circular, averaged", lambda of: convolved(of, readout="flatten")),
         ("circular, averaged, two dimensions", lambda of: replace(of, inputs=Inputs())),
         ("one layer", lambda of: blocks(of, scale=0.8)),
