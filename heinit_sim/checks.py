@@ -43,6 +43,8 @@ class Score(NamedTuple):
     """How many ratios: layers of networks."""
     freedom: float = math.inf
     """Where the error is that of networks: of Student's t, which z is then."""
+    least: float = 1.0
+    """How small `relative` may be."""
 
     @property
     def p(self) -> float:
@@ -136,7 +138,8 @@ def _finding(name: str, scores: dict[int | None, Score], level: float) -> Findin
 
 def _text(found: Score) -> str:
     name = "z" if math.isinf(found.freedom) else "t"
-    return f"{found.relative:.4f} ± {found.error:.4f} of theory, {name} = {found.z:+.1f}"
+    may_be = "" if found.least == 1 else f", which may be {found.least:.2f} … 1"
+    return f"{found.relative:.4f} ± {found.error:.4f} of theory{may_be}, {name} = {found.z:+.1f}"
 
 
 def _product(of: ConditionResult) -> Finding | None:

@@ -8,8 +8,9 @@ average over a batch, at any width:
     E[h_{k+1}²] / (p2 E[f_k²])                    slopes 1 and α, p2 = (1 + α²)/2; given |f_k|
     E[h_{k+1}²] / (E[h_k²] + s² E[f_k²])          residual blocks; given h_k and |f_k|
 
-The last two take biases of mean 0. With zeros beyond the edge the first would take the sums at each
-position, and averaged over positions the output layer's would: of these nothing is said.
+The last two take biases of mean 0. With zeros beyond the edge the mean of the first depends on
+where in the image h_k is, and averaged over positions the output layer's on their signs: no more
+than 1, and no less than what a kernel sees from a corner, or 0.
 
 Source: weights of mean 0 and variance σ²; turning the signs of all that leads to one channel of f_k
 turns its signs and nothing else that the ratio is given.
@@ -44,19 +45,23 @@ class MeanRatios(NamedTuple):
     """(n_networks, n_layers); 0 where a network is dead or lost, infinite for what is no number."""
     channels: Array
     """Channels of each, (n_layers,): what is independent in a layer, at the least."""
+    least: Array
+    """How small the mean of a ratio may be, (n_layers,): 1 where it is known."""
 
 
 class TTest(NamedTuple):
-    """The mean of some ratios, held against 1."""
+    """The mean of some ratios, held against 1, or against the range from `least` to 1."""
 
     mean: float
     error: float
     """Standard error of the mean over networks."""
     t: float
+    """0 within the range."""
     n_ratios: int
     """Layers of networks."""
     freedom: float
     """n_networks − 1."""
+    least: float
 
 
 def t_tests(ratios: MeanRatios) -> dict[int | None, TTest]:
@@ -68,7 +73,10 @@ def t_tests(ratios: MeanRatios) -> dict[int | None, TTest]:
     """
     columns: dict[int | None, list[int]] = {None: list(range(len(ratios.layers)))}
     columns |= {int(k): [place] for place, k in enumerate(ratios.layers)}
-    tests = {k: _t_test(ratios.excess[:, c], ratios.channels[c]) for k, c in columns.items()}
+    tests = {
+        k: _t_test(ratios.excess[:, c], ratios.channels[c], ratios.least[c])
+        for k, c in columns.items()
+    }
     return {k: found for k, found in tests.items() if found is not None}
 
 
@@ -95,24 +103,33 @@ def iter_mean_ratios(
             for quantity in ("activation", "preactivation")
         )
         layers = np.array(_weighed(condition), np.int64)
-        expected = _ln_weighed(condition, h)
+        expected, least = _ln_weighed(condition, h), _least_weighed(condition)[layers]
         excess = _excess(f, expected, may_be_lost)[:, layers]
-        if len(layers):
-            yield MeanRatios("preactivation", statistic, layers, excess, units[layers])
+        yield MeanRatios("preactivation", statistic, layers, excess, units[layers], least)
         layers = np.array(_carried_on(condition, activation), np.int64)
         if len(layers):
             expected = _ln_carried_on(condition, activation, h, f)
             excess = _excess(h[:, 1:], expected, may_be_lost)[:, layers]
-            yield MeanRatios("activation", statistic, layers + 1, excess, units[layers])
+            one = np.ones(len(layers))
+            yield MeanRatios("activation", statistic, layers + 1, excess, units[layers], one)
 
 
 def _weighed(condition: Condition) -> Sequence[int]:
-    """Layers k whose E[f_k²] follows from E[h_k²]."""
-    convolution, depth = condition.convolution, condition.depth
-    whole = convolution is None or convolution.padding == "circular"
-    read = convolution is None or convolution.readout == "flatten"
+    """Layers k whose E[f_k²] follows from E[h_k²], or lies within a range."""
+    depth = condition.depth
     hidden = range(depth) if condition.residual is None else range(1)
-    return [*(hidden if whole else ()), *([depth] if read else ())]
+    return [*hidden, depth]
+
+
+def _least_weighed(condition: Condition) -> Array:
+    """What of fan_in σ² E[h_k²] is left at the least, of the layers 0 … K."""
+    least, convolution = np.ones(condition.depth + 1), condition.convolution
+    if convolution is not None and convolution.padding == "zero":
+        seen = [min(n, convolution.kernel // 2 + 1) for n in convolution.image]
+        least[:-1] = math.prod(seen) / convolution.taps
+    if convolution is not None and convolution.readout == "mean" and convolution.positions > 1:
+        least[-1] = 0.0
+    return least
 
 
 def _carried_on(condition: Condition, activation: Activation) -> Sequence[int]:
@@ -154,15 +171,17 @@ def _excess(ln: Array, ln_expected: Array, may_be_lost: bool) -> Array:
     return np.where(dead, 0.0, np.where(np.isfinite(ratio), ratio, np.inf))
 
 
-def _t_test(excess: Array, channels: Array) -> TTest | None:
+def _t_test(excess: Array, channels: Array, least: Array) -> TTest | None:
     n_networks = len(excess)
     if n_networks < 2 or n_networks * channels.sum() < _ENOUGH:
         return None
-    of_network = excess @ (channels / channels.sum())
+    shares = channels / channels.sum()
+    of_network, lowest = excess @ shares, float(least @ shares)
     mean = float(of_network.mean())
     with np.errstate(invalid="ignore"):  # of numbers that are beyond reason
         error = float(of_network.std(ddof=1)) / math.sqrt(n_networks)
-    t = mean / error if 0 < error < math.inf else math.copysign(math.inf, mean)
-    if np.abs(of_network).max() < _ROUNDING:
+    beyond = max(mean, 0.0) + min(1 + mean - lowest, 0.0)
+    t = beyond / error if 0 < error < math.inf else math.copysign(math.inf, mean)
+    if beyond == 0 or np.abs(of_network).max() < _ROUNDING:
         t = 0.0
-    return TTest(1 + mean, error, t, excess.size, n_networks - 1.0)
+    return TTest(1 + mean, error, t, excess.size, n_networks - 1.0, lowest)

@@ -137,6 +137,12 @@ def test_means_of_thirty_thousand_networks_are_one(kind: str) -> None:
     assert max(test.error for test in tests) < 0.01
 
 
+def scaled(of: Condition, factor: float, k: int = 1) -> Condition:
+    variances = list(of.weight_variances)
+    variances[k] *= factor
+    return replace(of, weight_variances=tuple(variances))
+
+
 def some(kind: str) -> dict[Measure, Array]:
     return {measure: log10[:1000] for measure, log10 in simulated(kind).items()}
 
@@ -148,6 +154,9 @@ def some(kind: str) -> dict[Measure, Array]:
         ("circular", lambda of: replace(of, activation="linear"), "activation"),
         ("circular, averaged", lambda of: replace(of, activation="linear"), "activation"),
         ("zeros", lambda of: replace(of, convolution=images().convolution), "preactivation"),
+        ("zeros", lambda of: scaled(of, 1 / 3), "preactivation"),  # the taps forgotten
+        ("zeros", lambda of: scaled(of, 3.0), "preactivation"),
+        ("circular, averaged", lambda of: scaled(of, 1 / 3, 3), "preactivation"),
         ("blocks", lambda of: replace(of, residual=Residual(1.0)), "activation"),
         ("blocks", lambda of: replace(of, residual=Residual(0.81)), "grad_preactivation"),
         ("circular blocks", lambda of: replace(of, residual=Residual(-1.0)), "activation"),
@@ -187,9 +196,25 @@ def test_blocks_that_add_nothing_hand_on_the_same_number() -> None:
     assert "activation" in failing(idle, networks)
 
 
+def test_a_mean_within_its_range_is_no_alarm_and_one_beyond_it_is() -> None:
+    noise = np.random.default_rng(0).standard_normal((50, 1)) / 100
+    layers, channels = np.array([1]), np.array([50.0])
+    for shift, sign in ((-0.8, -1), (-0.6, 0), (-0.3, 0), (0.3, 1)):
+        least = np.array([4 / 9])
+        found = t_tests(
+            MeanRatios("preactivation", INPUT_0, layers, noise + shift, channels, least)
+        )
+        assert np.sign(found[None].t) == sign
+        beyond = {-1: 1 + shift - 4 / 9, 0: 0.0, 1: shift}[sign]
+        error = float((noise + shift).std(ddof=1)) / math.sqrt(50)
+        assert abs(found[None].t * error - beyond - abs(sign) * noise.mean()) < 1e-12
+
+
 def test_few_channels_in_all_are_not_tested() -> None:
     excess = np.random.default_rng(0).standard_normal((10, 2)) / 10
-    ratios = MeanRatios("activation", INPUT_0, np.array([1, 2]), excess, np.array([50.0, 60.0]))
+    ratios = MeanRatios(
+        "activation", INPUT_0, np.array([1, 2]), excess, np.array([50.0, 60.0]), np.ones(2)
+    )
     assert set(t_tests(ratios)) == {None}
     assert t_tests(ratios._replace(excess=excess[:9])) == {}
     assert set(t_tests(ratios._replace(channels=np.array([100.0, 99.0])))) == {None, 1}
@@ -197,17 +222,19 @@ def test_few_channels_in_all_are_not_tested() -> None:
 
 def test_scores_are_those_of_a_t_test_over_networks() -> None:
     excess = np.random.default_rng(0).standard_normal((30, 2)) / 10
-    ratios = MeanRatios("activation", INPUT_0, np.array([1, 2]), excess, np.array([100.0, 50.0]))
+    ratios = MeanRatios(
+        "activation", INPUT_0, np.array([1, 2]), excess, np.array([100.0, 50.0]), np.ones(2)
+    )
     found = t_tests(ratios)[None]
     numbers = [(2 * a + b) / 3 for a, b in excess.tolist()]
     mean = sum(numbers) / 30
     error = math.sqrt(sum((number - mean) ** 2 for number in numbers) / 29 / 30)
-    expected = (1 + mean, error, mean / error, 60, 29)
+    expected = (1 + mean, error, mean / error, 60, 29, 1)
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=0)
 
 
 def test_where_nothing_is_known_nothing_is_claimed() -> None:
-    of = images("zero", "mean", activation="tanh")
+    of = images("zero", "mean", weight_distributions=("uniform",) * 4)
     (only,) = findings(of, forward(of, 100, 0))
     assert (only.name, only.tested) == ("theory: not tested", False)
     assert summary([only]) == "nothing could be tested"
