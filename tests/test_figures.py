@@ -662,8 +662,8 @@ def test_layer_ticks_are_whole_layers_of_the_network() -> None:
 @pytest.mark.parametrize("name", ["a", "a label as long as any that fits (all zero)"])
 def test_layer_ticks_leave_room_between_their_labels(depth: int, name: str) -> None:
     y = decade_scale((-300.0, 300.0))
-    figure = lay_out({of: Panel(layer_scale(depth, of), y, "x", "y") for of in SIDES}, [name])
     with saving():
+        figure = lay_out({of: Panel(layer_scale(depth, of), y, "x", "y") for of in SIDES}, [name])
         figure.draw_without_rendering()
     space = figure.dpi / 72 * 13 / 4  # that of a font of 13 points
     for ax in panels(figure):
