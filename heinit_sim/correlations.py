@@ -32,6 +32,7 @@ _LARGEST_LN = 709.0
 _ALIKE = ".13g"  # digits of q and d in which two layers are the same
 
 
+@np.errstate(invalid="ignore")  # NaN is what is not known
 def cosines(
     condition: Condition, activation: Activation, moments: Mapping[Measure, Array]
 ) -> dict[Quantity, Array]:

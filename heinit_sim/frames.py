@@ -16,6 +16,7 @@ from heinit_sim.scales import Scale, text_width
 
 Array = NDArray[np.float64]
 
+TICK_SIZE = 13
 # A user's own matplotlibrc must not leak in, neither when drawing nor when saving.
 STYLE: dict[Any, Any] = {k: v for k, v in matplotlib.rcParamsDefault.items() if k != "backend"} | {
     "svg.hashsalt": "heinit-sim",  # else the ids in an SVG are random
@@ -24,9 +25,9 @@ STYLE: dict[Any, Any] = {k: v for k, v in matplotlib.rcParamsDefault.items() if 
     "axes.axisbelow": True,
     "axes.titlesize": 18,
     "axes.labelsize": 14,
-    "xtick.labelsize": 13,
+    "xtick.labelsize": TICK_SIZE,
     "xtick.major.pad": 6.5,  # else the last layer meets the lowest decade
-    "ytick.labelsize": 13,
+    "ytick.labelsize": TICK_SIZE,
 }
 LEADER: dict[str, Any] = {"arrowstyle": "-", "linewidth": 0.8, "shrinkA": 2, "shrinkB": 1}
 WIDTH, HEIGHT, TOP, BOTTOM, OUTER, MIDDLE = 864, 389, 70, 80, 24, 20  # points (1/72 in), as below
@@ -75,7 +76,7 @@ def label_size(texts: Sequence[str]) -> float:
 def lay_out(panels: Mapping[Pass, Panel], texts: Sequence[str]) -> Figure:
     """Lay out two mirrored panels: scales outside, the labels of both between."""
     ticks = [text for panel in panels.values() for text in panel.y.labels]
-    outer = OUTER + 13 * max(map(text_width, ticks), default=0.0)
+    outer = OUTER + TICK_SIZE * max(map(text_width, ticks), default=0.0)
     inner = GAP + label_size(texts) * max(map(text_width, texts))
     width = WIDTH / 2 - outer - inner - MIDDLE / 2
     bottom, height = BOTTOM / HEIGHT, 1 - (TOP + BOTTOM) / HEIGHT
@@ -87,7 +88,8 @@ def lay_out(panels: Mapping[Pass, Panel], texts: Sequence[str]) -> Figure:
         ax = figure.add_axes((left / WIDTH, bottom, width / WIDTH, height))
         ax.set_xlim(panel.x.limits)
         ax.set_ylim(panel.y.limits)
-        ax.set_xticks(panel.x.ticks, panel.x.labels)
+        step = _label_step(panel.x, width)
+        ax.set_xticks(panel.x.ticks[::step], panel.x.labels[::step])
         ax.set_yticks(panel.y.ticks, panel.y.labels)
         ax.yaxis.set_ticks_position(side)
         ax.spines["right" if first else "left"].set_visible(False)
@@ -97,6 +99,17 @@ def lay_out(panels: Mapping[Pass, Panel], texts: Sequence[str]) -> Figure:
         ax.set_ylabel(panel.y_label, rotation=0, ha=side)
         ax.yaxis.set_label_coords(0 if first else 1, 1.05)
     return figure
+
+
+def _label_step(x: Scale, width: float) -> int:
+    """Every how many ticks are drawn so that their labels stay apart on an axis so long."""
+    places = np.array(x.ticks) * width / (x.limits[1] - x.limits[0])
+    sizes = TICK_SIZE * np.array([text_width(text) for text in x.labels])
+    for step in range(1, len(places)):
+        middles, halves = places[::step], sizes[::step] / 2
+        if (np.diff(middles) >= halves[1:] + halves[:-1] + TICK_SIZE / 3).all():
+            return step
+    return max(len(places), 1)
 
 
 def write_names(ax: Axes, names: Sequence[Name], direction: Pass, size: float) -> None:

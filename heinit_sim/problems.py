@@ -111,7 +111,7 @@ def unknown_key(keys: Keys) -> str:
     hint = _did_you_mean(key, {child: child for child in children})
     by_path = _named(parent) in (("sweep",), ("expect", "when"))
     if by_path and tuple(str(key).split(".")) in settings():
-        wrong = "cannot be swept"
+        wrong, hint = "cannot be swept", ""
     else:
         wrong = "unknown key"
         elsewhere = {path.rpartition(".")[2]: path for path in settable()}

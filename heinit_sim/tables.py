@@ -209,7 +209,7 @@ def _layer_facts(conditions: Sequence[Condition]) -> Iterator[str]:
         scales = set()
     facts = (
         {f"D_h = {width}" for width in units},
-        {f"{each} channels" for each in channels},
+        {f"{each} channel{'s' * (each > 1)}" for each in channels},
         kernels,
         images,
         {f"s = {scale:.4g}" for scale in scales},
@@ -243,5 +243,5 @@ def power_text(log10_value: float) -> str:
 
 def slopes_text(measured: float, theory: float | None = None) -> str:
     """A slope, with theory's in parentheses."""
-    text = "—" if math.isnan(measured) else f"{measured:+.3f}"
+    text = "—" if math.isnan(measured) else f"{measured:+z.3f}"
     return text if theory is None else f"{text} ({slopes_text(theory)})"

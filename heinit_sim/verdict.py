@@ -49,8 +49,8 @@ class Trend:
     def reason(self) -> str:
         """The numbers behind the word, e.g. "-0.012 ± 0.003 decades per layer; …"."""
         error = "" if math.isnan(self.error) else f" ± {self.error:.3f}"
-        stable = f"stable is {self.drift:+.3f} ± {self.allowed:.3f}"
-        slope = f"{self.decades_per_layer:+.3f}{error} decades per layer; {stable}"
+        stable = f"stable is {self.drift:+z.3f} ± {self.allowed:.3f}"
+        slope = f"{self.decades_per_layer:+z.3f}{error} decades per layer; {stable}"
         if math.isnan(self.decades_per_layer):
             slope = "no slope"
         return f"{self.fate}; {slope}" if self.fate else slope

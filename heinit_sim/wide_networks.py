@@ -83,7 +83,7 @@ def wide_network(
     by = _through(condition, ln_v, condition.depth)
     output = np.logaddexp(by.ln_forward + seen, by.ln_bias_variance)
     means = condition.biases or (0.0,) * len(ln_v)
-    off = ln_of((means[-1] - condition.target) ** 2)
+    off = 2 * ln_of(abs(means[-1] - condition.target))
     df = [np.array([math.log(4.0) + np.logaddexp(output, off)])]
     weights = [float(df[0][0]) + seen]
     product = 1.0 if convolution is not None and convolution.readout == "mean" else 0.0

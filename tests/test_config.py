@@ -497,6 +497,10 @@ BAD_ENDS = [
     ),
     ("sweep: {trials: [1]}", f"8:9: error: sweep.trials: cannot be swept, must be one of {PATHS}"),
     (
+        "sweep: {network.kind: [cnn]}",
+        f"8:9: error: sweep.network.kind: cannot be swept, must be one of {PATHS}",
+    ),
+    (
         "sweep: {init: [1]}",
         f"8:16: error: init: not a mapping (1), {INIT}",
     ),

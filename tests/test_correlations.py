@@ -240,6 +240,9 @@ def test_zero_inputs_have_no_cosine_and_meet_in_the_biases() -> None:
         condition(TANH, "{variance: 0.02}", "{distribution: constant, mean: 0, count: 2}")
     )
     assert np.isnan(found["activation"]).all()
+    blocks = condition(RELU, "{variance: 0.02}", "{distribution: constant, mean: 0, count: 2}")
+    found = predicted(replace(blocks, residual=Residual()))
+    assert np.isnan(found["activation"]).all()
 
 
 def convolutional(padding: str, activation: str) -> Condition:

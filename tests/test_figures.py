@@ -24,7 +24,7 @@ import heinit_sim.scales
 from heinit_sim.config import parse_config
 from heinit_sim.curves import QUANTITIES, curves_of, label_of
 from heinit_sim.figures import draw_forward_backward
-from heinit_sim.frames import saving
+from heinit_sim.frames import SIDES, Panel, lay_out, saving
 from heinit_sim.predictions import predict_sweep
 from heinit_sim.records import (
     PASS_OF,
@@ -35,7 +35,7 @@ from heinit_sim.records import (
     SweepConfig,
     SweepResult,
 )
-from heinit_sim.scales import value_texts
+from heinit_sim.scales import decade_scale, layer_scale, value_texts
 from heinit_sim.sweep import run_sweep
 
 Array = NDArray[np.float64]
@@ -656,6 +656,20 @@ def test_layer_ticks_are_whole_layers_of_the_network() -> None:
             assert places[-1] == last
             texts = [text.get_text() for text in ax.get_xticklabels()]
             assert [int(text.replace(",", "")) for text in texts] == places.tolist()
+
+
+@pytest.mark.parametrize("depth", [2, 50, 200, 3000, 6000, 100_000])
+@pytest.mark.parametrize("name", ["a", "a label as long as any that fits (all zero)"])
+def test_layer_ticks_leave_room_between_their_labels(depth: int, name: str) -> None:
+    y = decade_scale((-300.0, 300.0))
+    with saving():
+        figure = lay_out({of: Panel(layer_scale(depth, of), y, "x", "y") for of in SIDES}, [name])
+        figure.draw_without_rendering()
+    space = figure.dpi / 72 * 13 / 4  # that of a font of 13 points
+    for ax in panels(figure):
+        boxes = [text.get_window_extent() for text in ax.get_xticklabels()]
+        assert len(boxes) >= 2
+        assert all(left.x1 + space < right.x0 for left, right in itertools.pairwise(boxes))
 
 
 def test_ten_thousand_layers_are_thinned_out_but_not_changed() -> None:

@@ -117,10 +117,10 @@ def test_table_shows_each_number_under_its_head(result: SweepResult) -> None:
     line = next(line for line in rendered(result, 80) if line.strip().startswith("0.25"))
     row = tables.summary_rows(result)[0]
     slopes = [
-        f"{row['forward_decades_per_layer']:+.3f}",
-        f"({row['theory_forward_decades_per_layer']:+.3f})",
-        f"{row['backward_decades_per_layer']:+.3f}",
-        f"({row['theory_backward_decades_per_layer']:+.3f})",
+        f"{row['forward_decades_per_layer']:+z.3f}",
+        f"({row['theory_forward_decades_per_layer']:+z.3f})",
+        f"{row['backward_decades_per_layer']:+z.3f}",
+        f"({row['theory_backward_decades_per_layer']:+z.3f})",
     ]
     assert line.split()[3:] == [*slopes, row["verdict"]]
 
@@ -150,6 +150,19 @@ def test_a_verdict_of_two_words_fits_eighty_columns() -> None:
 )
 def test_variances_print_at_any_magnitude(log10_value: float, text: str) -> None:
     assert tables.power_text(log10_value) == text
+
+
+def test_a_slope_of_nothing_but_rounding_has_no_minus() -> None:
+    assert tables.slopes_text(-1e-17, -0.0) == "+0.000 (+0.000)"
+    assert tables.slopes_text(-0.0006, math.nan) == "-0.001 (—)"
+
+
+def test_a_single_channel_is_not_many() -> None:
+    cnn = "network: {kind: cnn, depth: 2, image: [3], kernel: 1, channels: "
+    for channels, text in ((1, "1 channel"), (2, "2 channels")):
+        given = f"name: a\ntrials: 2\n{cnn}{channels}}}\ninit: {{scheme: he_normal}}\n"
+        title = rendered(run_sweep(parse_config(given)), 80)[0]
+        assert text in title.split(", ")
 
 
 @pytest.mark.parametrize(("activation", "kind"), [("tanh", "mean_field"), ("relu", "exact")])

@@ -444,6 +444,12 @@ def test_lsuv_of_images_is_that_of_layers_of_their_fans() -> None:
         assert np.isnan(theory["grad_activation", "second_moment"]).all()
 
 
+def test_a_target_beyond_the_root_of_the_float_range_is_known() -> None:
+    for of in (dense(Residual()), images()):
+        last = theory_of(replace(of, target=1e300))["grad_preactivation", "second_moment"][-1]
+        np.testing.assert_allclose(last, 600 + math.log10(4.0), rtol=1e-14, atol=0)
+
+
 def test_no_number_leaves_the_range_of_a_float_where_the_activation_is_homogeneous() -> None:
     for of in (deep(Residual(3.0), 2000), images("zero", channels=(9,) * 2000)):
         of = replace(of, weight_variances=tuple(40 * v for v in of.weight_variances))
