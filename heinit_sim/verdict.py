@@ -63,9 +63,9 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
     beyond the drift of the median that a finite width brings (half of `log_norm_spread`, in the
     logarithm: −5/2n per ReLU layer of n units) and three standard errors of the slope: those that
     this spread implies, or where it is not known, the measured ones. Of convolutions, whose units
-    at other positions share weights, and of residual networks the drift is what the networks show:
-    half of the variance over networks of ln ‖h_K‖²/‖h_0‖², which takes the median of a log-normal
-    law back to its mean; none is taken off a single network. Networks that leave the range of a
+    at other positions share weights, and of residual networks it may be anything from no drift to
+    what the networks show: half of the variance over networks of ln ‖h_K‖²/‖h_0‖², which takes the
+    median of a log-normal law back to its mean. Networks that leave the range of a
     float are left out while they are fewer than half; if not, the signal explodes or vanishes,
     whatever the slope of the layers before, and its gradients are not known.
     """
@@ -78,12 +78,14 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
     slope = sign * _slope(median)
     slope = -math.inf if math.isinf(slope) else slope  # dead, in the direction of either pass
     spread = result.log_norm_spread or 0.0
-    drift = 0.0 - (spread or _measured_spread(result)) / 2 / depth / math.log(10)
+    drift = 0.0 - spread / 2 / depth / math.log(10)
+    shown = _measured_spread(result) / 2 / depth / math.log(10)
     n_networks = len(layers)
     measured = _error(layers)
     error = _SLOPE_OF_MEDIAN * math.sqrt(spread / n_networks) / depth / math.log(10)
     allowed = _ALLOWED_DECADES / depth + 3 * (error if spread else np.nan_to_num(measured))
-    word = _word(slope - drift, allowed)
+    drift, allowed = drift - shown / 2, allowed + shown / 2  # from all of it to none
+    word = _word(slope - drift, float(allowed))
     theory = predicted_slope(result, direction)
     befell = fates(result)
     lost = [fate.word for fate in befell if fate.word in ("overflow", "underflow")]
