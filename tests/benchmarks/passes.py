@@ -126,8 +126,8 @@ def _floor(draws: Draws) -> Callable[[], None]:
 def _torch(condition: Condition) -> list[float]:
     """The same pass with autograd: float64, one thread, weight gradients input by input."""
     import torch  # type: ignore[import-not-found,unused-ignore]  # only where it is installed
-    from torch.nn import functional
 
+    functional = torch.nn.functional
     torch.set_num_threads(1)
     convolution, residual, n = condition.convolution, condition.residual, condition.n_inputs
     places = matrix_places(condition.depth, residual)
