@@ -4,7 +4,7 @@ Not part of the suite, for PyTorch is large; run it where torch is installed. A 
 `torch.nn.init`: the variance of what it draws over ours, with its error, and the distance from our
 law. Each is held against a twin as well, 3 % off in scale, which must be found. A line per kind of
 convolution: how far its output and its gradients are from autograd's, in units of rounding; the
-twins have the other padding, or a kernel turned by 180°.
+twins have the other padding, or a kernel turned by 180°. Whole networks are in `torch_networks`.
 """
 
 import importlib.util
@@ -21,6 +21,7 @@ from heinit_sim.gain_constants import squared_gain
 from heinit_sim.initializers import TRUNCATED_STD
 from heinit_sim.normal import cumulative
 from heinit_sim.topology import Convolution, Padding
+from tests.torch_networks import failed_networks
 
 Array = np.ndarray
 FAN_IN, FAN_OUT = 500, 300
@@ -83,6 +84,7 @@ def main() -> int:
         print("torch is not installed")
         return 1
     failed = [name for name in CALLS if not _line(name)] + _gains() + _convolutions()
+    failed += failed_networks()
     print(f"not held: {', '.join(failed)}" if failed else "all held, and no twin did")
     return int(bool(failed))
 
