@@ -1,4 +1,4 @@
-"""Whole networks against PyTorch autograd: a part of `python -m tests.against_torch`.
+"""Whole networks against PyTorch autograd: `python -m tests.torch_networks`, where torch is.
 
 The weights, biases and inputs of a few networks go to PyTorch, which takes the loss of one input at
 a time in float64 and its gradients by f_k, h_k and all weights. Second moments and variances of all
@@ -6,7 +6,9 @@ five quantities, network by network, must be ours to rounding; twins are network
 thing, and must be found.
 """
 
+import importlib.util
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -50,8 +52,11 @@ LAWS = {
 }
 
 
-def failed_networks() -> list[str]:
-    """The networks whose moments are not those of autograd, or whose twins are not found."""
+def main() -> int:
+    """Print a line per network; 1 if its moments are not autograd's, or a twin is not found."""
+    if not importlib.util.find_spec("torch"):
+        print("torch is not installed")
+        return 1
     failed = []
     for name, network in NETWORKS.items():
         for law, rest in LAWS.items():
@@ -71,7 +76,8 @@ def failed_networks() -> list[str]:
             print(f"{f'{name}, {law}':52}{text}{'' if held else '  <-'}")
             if not held:
                 failed.append(f"{name}, {law}")
-    return failed
+    print(f"not held: {'; '.join(failed)}" if failed else "all held, and no twin did")
+    return int(bool(failed))
 
 
 def _with_convolution(change: Callable[[Convolution], Convolution]) -> Planted:
@@ -199,3 +205,7 @@ def _one_input(
         "grad_activation": [next(gradients) for _ in h],
         "grad_weight": [np.concatenate([next(gradients) for _ in own]) for own in omegas],
     }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
