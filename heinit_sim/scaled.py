@@ -38,12 +38,17 @@ def scaled(array: NDArray[np.float64]) -> Scaled:
 
 
 def rescaled(array: Scaled) -> Scaled:
-    """A copy in which every matrix has an exponent of its own.
+    """The array, or a copy if it needs one, in which every matrix has an exponent of its own.
 
     Its columns share it: one that is smaller than another by 1e154 loses its squares.
     """
-    own = scaled(array.mantissa)
-    return Scaled(own.mantissa, own.exponent + array.exponent)
+    mantissa, shape = array.mantissa, array.mantissa.shape[:-2]
+    exponent = np.broadcast_to(array.exponent, shape)
+    flat = mantissa.reshape(*shape, -1)
+    if _usual(np.vecdot(flat, flat)).all():
+        return Scaled(mantissa, exponent)
+    mantissa = mantissa.copy()
+    return Scaled(mantissa, _settle(mantissa, exponent))
 
 
 def times(factor: float, array: Scaled, out: NDArray[np.float64], *, settle: bool = True) -> Scaled:
@@ -98,11 +103,16 @@ def _any(array: Scaled) -> NDArray[np.bool_]:
     return found
 
 
+def _usual(squared_norm: NDArray[np.float64]) -> NDArray[np.bool_]:
+    usual: NDArray[np.bool_] = squared_norm > _SMALLEST_SQUARED_NORM
+    return usual & (squared_norm < _LARGEST_SQUARED_NORM)
+
+
 def _settle(mantissa: NDArray[np.float64], exponent: Exponents) -> Exponents:
     """Bring a mantissa back into range, in place; return the exponent that it then has."""
     flat = mantissa.reshape(*exponent.shape, -1)
     squared_norm = np.vecdot(flat, flat)
-    usual = (squared_norm > _SMALLEST_SQUARED_NORM) & (squared_norm < _LARGEST_SQUARED_NORM)
+    usual = _usual(squared_norm)
     if usual.all():
         return exponent
     usual |= np.isnan(squared_norm)  # what is lost stays lost
