@@ -1,7 +1,6 @@
 """The layers of a network, from its weights: what leads from h_k to f_k and h_{k+1}, and back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -41,12 +40,11 @@ class Trace(NamedTuple):
     """Operation by operation of its branch."""
     derivative: Array | Mask | None
     """a'[f_k]; None where no activation follows."""
-    gradients: tuple[Scaled, ...] = ()
-    """∂ℓ/∂ what each operation made, once the gradient has passed."""
+    weighted: tuple[tuple[Weighted, Scaled, Kept], ...] = ()
+    """Once the gradient has passed: its weights, ∂ℓ/∂ what they made, and what they kept."""
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """f_k = branch(h_k), then h_{k+1} = a[f_k] or h_k + s f_k; the output layer ends at f_K."""
 
     branch: tuple[Operation, ...]
@@ -65,24 +63,23 @@ class Layer:
         """f_k and h_{k+1}, or f_K alone, stacked along a new first axis; and what is kept."""
         last = self.activation is None and self.scale is None
         stack = room(1 if last else 2, h, self.width_out)
-        f, kept = h, []
+        f, out, kept = h, stack[0], []
         for operation in self.branch[:-1]:
             f, own = operation.forward(f, None)
             kept.append(own)
-        f, own = self.branch[-1].forward(f, stack[0])
-        lost = self._lost(stack[0], h.mantissa) if self.direct else None
+        f, own = self.branch[-1].forward(f, out)
+        lost = self._lost(out, h.mantissa) if self.direct else None
         if lost is not None:
             stack[0, lost] = 0.0
         exponent, derivative = f.exponent[np.newaxis], None
         if self.activation is not None:
-            self.activation.value(stack[0], stack[1])
-            derivative = self.activation.derivative(stack[0])
+            self.activation.value(out, stack[1])
+            derivative = self.activation.derivative(out)
         elif self.scale is not None and self.direct:
-            np.multiply(stack[0], self.scale, out=stack[1])
+            np.multiply(out, self.scale, out=stack[1])
             stack[1] += h.mantissa
         elif self.scale is not None:
-            added = times(self.scale, Scaled(stack[0].copy(), f.exponent))
-            exponent = np.stack([f.exponent, plus(h, added, stack[1]).exponent])
+            exponent = np.stack([f.exponent, plus(h, f, stack[1], self.scale).exponent])
         if lost is not None:
             stack[-1, ~(np.abs(stack[-1]).max(axis=(-1, -2)) < _LARGEST)] = np.nan
             stack[:, lost] = np.nan
@@ -92,24 +89,23 @@ class Layer:
         self, dl_df: Scaled, dl_dnext: Scaled | None, trace: Trace, out: Array
     ) -> tuple[Scaled, Trace]:
         """∂ℓ/∂h_k from ∂ℓ/∂f_k and, where f_k is added to h_k, ∂ℓ/∂h_{k+1}; see `through`."""
-        gradient, gradients = dl_df, []
-        for n in reversed(range(len(self.branch))):
-            gradients.append(gradient)
-            own = out if n == 0 else None
-            gradient = self.branch[n].adjoint(gradient, trace.kept[n], own)
+        gradient, weighted = dl_df, []
+        for n in range(len(self.branch) - 1, -1, -1):
+            operation, kept = self.branch[n], trace.kept[n]
+            if kept is not None and isinstance(operation, Weighted):
+                weighted.append((operation, gradient, kept))
+            gradient = operation.adjoint(gradient, kept, None if n else out)
         if self.scale is not None:
             assert dl_dnext is not None
             gradient = plus(dl_dnext, gradient, out)
-        return gradient, trace._replace(gradients=tuple(reversed(gradients)))
+        return gradient, Trace((), None, tuple(weighted))
 
     def through(self, dl_dnext: Scaled, trace: Trace, out: Array) -> Scaled:
         """∂ℓ/∂f_k from ∂ℓ/∂h_{k+1}: a'[f_k] ⊙ or s ∂ℓ/∂h_{k+1}."""
-        if self.scale is None:
-            assert trace.derivative is not None
-            masked = np.multiply(trace.derivative, dl_dnext.mantissa, out=out)
-            return Scaled(masked, dl_dnext.exponent)
-        out[...] = dl_dnext.mantissa
-        return times(self.scale, Scaled(out, dl_dnext.exponent))
+        if self.scale is not None:
+            return times(self.scale, dl_dnext, out, settle=False)
+        assert trace.derivative is not None
+        return Scaled(np.multiply(trace.derivative, dl_dnext.mantissa, out), dl_dnext.exponent)
 
     def weight_moments(self, trace: Trace) -> UnitMoments | None:
         """Mean and variance of ∂ℓ/∂Ω over all weights of the layer, for each input.
@@ -120,15 +116,10 @@ class Layer:
         Args:
             trace: What the gradient left when it passed.
         """
-        found = [
-            operation.weight_moments(gradient, kept)
-            for operation, gradient, kept in zip(
-                self.branch, trace.gradients, trace.kept, strict=True
-            )
-            if isinstance(operation, Weighted)
-        ]
-        known = [moments for moments in found if moments is not None]
-        return pooled_moments(known) if known else None
+        if not trace.weighted:
+            return None
+        found = [weights.weight_moments(dl_df, kept) for weights, dl_df, kept in trace.weighted]
+        return pooled_moments(found)
 
     def linear_part(self, h: Array) -> Array:
         """f_k in plain floats, of a layer without biases."""
@@ -182,14 +173,15 @@ def make_layers(
     """
     depth = len(widths) - 2
     direct = biases is not None or activation.negative_slope is None
-    plain = convolution is None and residual is None
+    dense, dense_inside = Dense(), Dense(inside=True, direct=direct)
+    convolved = None if convolution is None else Convolved(convolution, direct)
 
     def weighted(k: int, place: int, std: float, *, inside: bool) -> Weighted:
-        linear: Linear = Dense(inside)
-        if convolution is not None and k < depth:
-            linear = Convolved(convolution)
+        linear: Linear = dense_inside if inside else dense
+        if convolved is not None and k < depth:
+            linear = convolved
         beta = None if biases is None else biases[place]
-        settle = not plain or k % SETTLE_EVERY == 0 or k == depth
+        settle = convolution is not None or k % SETTLE_EVERY == 0 or k == depth
         return Weighted(linear, weights, place, std, beta, direct, settle)
 
     layers = []

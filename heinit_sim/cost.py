@@ -25,13 +25,19 @@ _BASE_BYTES = 130 * 2**20
 _SWEEPS_PER_LAYER = 20
 # The same of its cosines, beside a product with one column.
 _SWEEPS_PER_COSINE = 4
+# The same of what a block adds: each of its weight layers has an activation and moments of its own;
+# a normalisation, forth and back.
+_SWEEPS_PER_BRANCH_LAYER = 16
+_SWEEPS_PER_NORM = 20
 # What a layer costs beside its numbers, seen on the same: Python's calls in both passes of a block,
 # and its rows of `layers.csv`.
 _SECONDS_PER_CALLS = 1e-4
 _SECONDS_PER_ROWS = 5e-5
 _BYTES_PER_ROWS = 2500
-# Seconds of a convolution per seconds of its multiplications: patches are laid out for them.
-_PATCHES = 1.5
+# Seconds of a convolution per seconds of its multiplications, as its matrices are thin; elementwise
+# work of laying out its patches, in units of one pass over them, in all products together.
+_KERNELS = 1.75
+_SWEEPS_PER_PATCH = 3
 # A layer of a network that is sampled for the predicted quantiles: its draws, and its five norms
 # with what quantiles take.
 _SECONDS_PER_SAMPLE = 4e-7
@@ -63,10 +69,14 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
         kernels = network_pass.draws.n_kernel_products
         dense = sum(math.prod(s) for s in network_pass.draws.shapes if len(s) == 2)
         # Gradients of kernels are products of their own.
-        multiplications = products * dense + (products + 1) * _PATCHES * kernels
+        multiplications = products * dense + (products + 1) * _KERNELS * kernels
         seconds += multiplications * inputs * per_product
-        seconds += units * _SWEEPS_PER_LAYER * per_element
-        seconds += units * _activation_seconds(
+        inside, normed = _inside_units(network_pass.draws)
+        sweeps = units * _SWEEPS_PER_LAYER
+        sweeps += network_pass.draws.n_patches * inputs * _SWEEPS_PER_PATCH
+        sweeps += inside * _SWEEPS_PER_BRANCH_LAYER + normed * _SWEEPS_PER_NORM
+        seconds += sweeps * per_element
+        seconds += max(units, inside) * _activation_seconds(
             network_pass.activation, network_pass.activation_options
         )
         if network_pass.cosine:
@@ -81,7 +91,7 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
     )
     n_blocks = -(-config.trials // size)
     seconds = config.trials * seconds + n_blocks * _SECONDS_PER_CALLS * sum(
-        len(network_pass.stds) for network_pass in passes
+        len(network_pass.draws.shapes) for network_pass in passes
     )
     busy = min(jobs, n_blocks)
     slopes = ((c, chain_slope(c)) for c in config.conditions)
@@ -106,6 +116,14 @@ def _block_bytes(draws: Draws, size: int) -> int:
     units = max(draws.widths) * draws.n_inputs
     kept = 9 if draws.convolution or draws.residual else 1  # floats too, or booleans alone
     return size * (8 * weights + 6 * 8 * units + kept * sum(draws.widths) * draws.n_inputs)
+
+
+def _inside_units(draws: Draws) -> tuple[int, int]:
+    """Numbers that the weight layers of all branches see, and those that are normalised."""
+    if draws.residual is None:
+        return 0, 0
+    blocks = sum(draws.widths[1:-2]) * draws.n_inputs
+    return draws.residual.branch_layers * blocks, blocks * (draws.residual.norm != "none")
 
 
 def _draw_seconds(draws: Draws) -> float:

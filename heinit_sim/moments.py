@@ -39,8 +39,11 @@ def unit_moments(z: Scaled) -> UnitMoments:
     n_units = z.mantissa.shape[-2]
     average = np.full(n_units, 1.0 / n_units)
     mean = average @ z.mantissa
-    variance = np.einsum("...un,...un->...n", z.mantissa, z.mantissa) / n_units - mean**2
-    _recentre(mean, variance, z.mantissa.swapaxes(-1, -2))
+    squared = mean**2
+    variance = np.einsum("...un,...un->...n", z.mantissa, z.mantissa) / n_units - squared
+    cancels = variance < _CANCELS * squared
+    if cancels.any():
+        _recentre(mean, variance, z.mantissa.swapaxes(-1, -2), cancels)
     return UnitMoments(mean, variance, z.exponent)
 
 
@@ -59,7 +62,7 @@ def kernel_moments(dl_df: Scaled, h: Scaled, convolution: Convolution) -> UnitMo
         weights = gradients.reshape(*gradients.shape[:2], -1)
         average = (gradients @ row).mean(axis=-1)
         spread = np.vecdot(weights, weights) / weights.shape[-1] - average**2
-        _recentre(average, spread, weights)
+        _recentre(average, spread, weights, spread < _CANCELS * average**2)
         mean[which, some], variance[which, some] = average, spread
     shape = (*networks, n_inputs)
     return UnitMoments(mean.reshape(shape), variance.reshape(shape), dl_df.exponent + h.exponent)
@@ -67,10 +70,13 @@ def kernel_moments(dl_df: Scaled, h: Scaled, convolution: Convolution) -> UnitMo
 
 def joined(layers: Sequence[UnitMoments]) -> UnitMoments:
     """The moments of layers that came one or two at a time, along the first axis."""
+    exponents = []
+    for layer in layers:
+        exponents += [layer.exponent] * (len(layer.mean) // len(layer.exponent))
     return UnitMoments(
         np.concatenate([layer.mean for layer in layers]),
         np.concatenate([layer.variance for layer in layers]),
-        np.concatenate([np.broadcast_to(z.exponent, z.mean.shape[:-1]) for z in layers]),
+        np.concatenate(exponents),
     )
 
 
@@ -131,14 +137,15 @@ def log10_moments(layers: UnitMoments) -> dict[Statistic, Array]:
     return {statistic: _log10(moment, layers.exponent) for statistic, moment in moments.items()}
 
 
-def _recentre(mean: Array, variance: Array, units: Array) -> None:
-    """Take them anew, in place, where E[z²] − E[z]² cancels; z is (..., units)."""
-    cancels = variance < _CANCELS * mean**2
-    if cancels.any():  # only where it does: no number may depend on others of the stack
-        columns = units[cancels]
-        first = columns[:, 0]  # the mean itself where all are equal, which rounding may miss
-        mean[cancels] = np.where(_equal(columns), first, mean[cancels])
-        variance[cancels] = np.mean((columns - mean[cancels][:, np.newaxis]) ** 2, axis=-1)
+def _recentre(mean: Array, variance: Array, units: Array, cancels: NDArray[np.bool_]) -> None:
+    """Take them anew, in place, where E[z²] − E[z]² cancels; z is (..., units).
+
+    Only there: no number may depend on others of the stack.
+    """
+    columns = units[cancels]
+    first = columns[:, 0]  # the mean itself where all are equal, which rounding may miss
+    mean[cancels] = np.where(_equal(columns), first, mean[cancels])
+    variance[cancels] = np.mean((columns - mean[cancels][:, np.newaxis]) ** 2, axis=-1)
 
 
 def _equal(values: Array) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ Source: Prince, Understanding Deep Learning (2023), eq. 7.13; Ba et al. 2016, eq
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,11 +67,11 @@ class Linear(Protocol):
         ...
 
     def kept(self, z: Scaled) -> Kept:
-        """What the gradient of the weights needs of z."""
+        """What the gradient of the weights needs of z; None: see `Dense`."""
         ...
 
-    def weight_moments(self, gradient: Scaled, kept: Kept) -> UnitMoments | None:
-        """Mean and variance over all weights of ∂ℓ/∂Ω, for each input; None: see `Dense`."""
+    def weight_moments(self, gradient: Scaled, kept: Kept) -> UnitMoments:
+        """Mean and variance over all weights of ∂ℓ/∂Ω, for each input, if z is kept."""
         ...
 
 
@@ -81,6 +81,8 @@ class Dense:
 
     inside: bool = False
     """Whether z is made on the way from h_k to f_k, and not h_k itself."""
+    direct: bool = False
+    """Whether z stays in plain floats."""
 
     def forward(self, omega: Array, z: Array, out: Array | None) -> Array:
         """Ω z."""
@@ -96,11 +98,11 @@ class Dense:
 
     def kept(self, z: Scaled) -> UnitMoments | None:
         """The moments of z, if nobody else has them."""
-        return unit_moments(rescaled(z)) if self.inside else None
+        return unit_moments(_squarable(z, self.direct)) if self.inside else None
 
-    def weight_moments(self, gradient: Scaled, kept: UnitMoments | None) -> UnitMoments | None:
-        """From the moments of both factors; None where others have them."""
-        return None if kept is None else outer_moments(unit_moments(rescaled(gradient)), kept)
+    def weight_moments(self, gradient: Scaled, kept: UnitMoments) -> UnitMoments:
+        """From the moments of both factors."""
+        return outer_moments(unit_moments(_squarable(gradient, self.direct)), kept)
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ class Convolved:
     """A kernel for each pair of channels, the same at every position."""
 
     convolution: Convolution
+    direct: bool = False
+    """Whether z stays in plain floats."""
 
     def forward(self, omega: Array, z: Array, out: Array | None) -> Array:
         """Ω z."""
@@ -127,11 +131,11 @@ class Convolved:
 
     def weight_moments(self, gradient: Scaled, kept: Scaled) -> UnitMoments:
         """From the gradients themselves, a few at a time."""
-        return kernel_moments(rescaled(gradient), rescaled(kept), self.convolution)
+        dl_df, z = (_squarable(layer, self.direct) for layer in (gradient, kept))
+        return kernel_moments(dl_df, z, self.convolution)
 
 
-@dataclass(frozen=True)
-class Weighted:
+class Weighted(NamedTuple):
     """f = β + σ Ω z."""
 
     linear: Linear
@@ -152,7 +156,7 @@ class Weighted:
         f = self.linear.forward(self.weights[self.place], z.mantissa, out)
         kept = self.linear.kept(z)
         if not self.direct:
-            return times(self.std, Scaled(f, z.exponent), settle=self.settle), kept
+            return times(self.std, Scaled(f, z.exponent), f, settle=self.settle), kept
         with np.errstate(over="ignore"):  # of a network that is lost
             f *= self.std
         if self.biases is not None:
@@ -162,10 +166,11 @@ class Weighted:
     def adjoint(self, gradient: Scaled, kept: Kept, out: Array | None) -> Scaled:
         """∂ℓ/∂z, rescaled on the way: the gradient is linear whatever the activation."""
         dl_dz = self.linear.adjoint(self.weights[self.place], gradient.mantissa, out)
-        return times(self.std, Scaled(dl_dz, gradient.exponent), settle=self.settle or self.direct)
+        settle = self.settle or self.direct
+        return times(self.std, Scaled(dl_dz, gradient.exponent), dl_dz, settle=settle)
 
-    def weight_moments(self, gradient: Scaled, kept: Kept) -> UnitMoments | None:
-        """Mean and variance over all weights of ∂ℓ/∂Ω, for each input; None: see `Dense`."""
+    def weight_moments(self, gradient: Scaled, kept: Kept) -> UnitMoments:
+        """Mean and variance over all weights of ∂ℓ/∂Ω, for each input, if z is kept."""
         return self.linear.weight_moments(gradient, kept)
 
 
@@ -196,7 +201,8 @@ class Normalised:
     def forward(self, z: Scaled, out: Array | None) -> tuple[Scaled, Kept]:
         """(z − μ)/s, and that with 1/s."""
         centred = np.subtract(z.mantissa, z.mantissa.mean(axis=-2, keepdims=True), out=out)
-        std = np.sqrt(np.mean(centred**2, axis=-2, keepdims=True))
+        squares = np.einsum("...un,...un->...n", centred, centred)[..., np.newaxis, :]
+        std = np.sqrt(squares / centred.shape[-2])
         inverse = np.divide(1.0, std, out=np.zeros_like(std), where=std != 0)
         centred *= inverse
         return Scaled(centred, np.zeros_like(z.exponent)), (centred, inverse, z.exponent)
@@ -205,7 +211,7 @@ class Normalised:
         """(g − mean g − h mean(g h))/s."""
         h, inverse, exponent = kept
         g = gradient.mantissa
-        along = np.mean(g * h, axis=-2, keepdims=True)
+        along = np.einsum("...un,...un->...n", g, h)[..., np.newaxis, :] / h.shape[-2]
         dl_dz = np.subtract(g, g.mean(axis=-2, keepdims=True), out=out)
         dl_dz -= along * h
         dl_dz *= inverse
@@ -228,3 +234,8 @@ class Pooled:
         if out is not None:
             out[...] = spread
         return Scaled(spread if out is None else out, gradient.exponent)
+
+
+def _squarable(z: Scaled, direct: bool) -> Scaled:
+    """Well inside float range, as are all layers but those in plain floats and their gradients."""
+    return rescaled(z) if direct else z

@@ -16,6 +16,8 @@ Exponents = NDArray[np.int64]
 # of two squares then stay far inside float64, whose exponents end at ±1022.
 _SMALLEST_SQUARED_NORM = 2.0**-256
 _LARGEST_SQUARED_NORM = 2.0**256
+# Powers of two that may be lost between two arrays: their squares stay inside float64 as they are.
+_NEAR = 256
 # An exponent that no number has.
 _LOWEST = -(2**62)
 
@@ -36,39 +38,46 @@ def scaled(array: NDArray[np.float64]) -> Scaled:
 
 
 def rescaled(array: Scaled) -> Scaled:
-    """A copy in which every matrix has an exponent of its own.
+    """The array, or a copy if it needs one, in which every matrix has an exponent of its own.
 
     Its columns share it: one that is smaller than another by 1e154 loses its squares.
     """
-    own = scaled(array.mantissa)
-    return Scaled(own.mantissa, own.exponent + array.exponent)
+    mantissa, shape = array.mantissa, array.mantissa.shape[:-2]
+    exponent = np.broadcast_to(array.exponent, shape)
+    flat = mantissa.reshape(*shape, -1)
+    if _usual(np.vecdot(flat, flat)).all():
+        return Scaled(mantissa, exponent)
+    mantissa = mantissa.copy()
+    return Scaled(mantissa, _settle(mantissa, exponent))
 
 
-def times(factor: float, array: Scaled, *, settle: bool = True) -> Scaled:
-    """The array times a number, in place: a power of two costs nothing.
+def times(factor: float, array: Scaled, out: NDArray[np.float64], *, settle: bool = True) -> Scaled:
+    """The array times a number, its mantissa in `out`, which may be its own.
 
-    Without `settle` the mantissa is left as it comes, which the range above bears a few times: the
-    norm of a matrix of standard-normal numbers is about √rows + √columns.
+    A power of two costs nothing in place. Without `settle` the mantissa is left as it comes, which
+    the range above bears a few times: the norm of a matrix of standard-normal numbers is about
+    √rows + √columns.
     """
-    fraction, shift = math.frexp(factor)
-    if fraction == 0.5:
-        shift -= 1
-    else:
-        np.multiply(array.mantissa, fraction, out=array.mantissa)
+    fraction, shift = _parts(factor)
+    if fraction != 1.0 or out is not array.mantissa:
+        np.multiply(array.mantissa, fraction, out=out)
     exponent = array.exponent + shift
-    return Scaled(array.mantissa, _settle(array.mantissa, exponent) if settle else exponent)
+    return Scaled(out, _settle(out, exponent) if settle else exponent)
 
 
-def plus(a: Scaled, b: Scaled, out: NDArray[np.float64]) -> Scaled:
-    """The sum, its mantissa in `out`: each side to all its digits that the sum has."""
-    common = a.exponent
-    if np.array_equal(a.exponent, b.exponent):
-        np.add(a.mantissa, b.mantissa, out=out)
-    else:
-        common = np.maximum(*(np.where(_any(z), z.exponent, _LOWEST) for z in (a, b)))
-        common = np.where(common == _LOWEST, a.exponent, common)
-        shifts = [(z.exponent - common)[..., np.newaxis, np.newaxis] for z in (a, b)]
-        np.add(np.ldexp(a.mantissa, shifts[0]), np.ldexp(b.mantissa, shifts[1]), out=out)
+def plus(a: Scaled, b: Scaled, out: NDArray[np.float64], factor: float = 1.0) -> Scaled:
+    """The sum a + factor · b, in `out`, maybe b itself: each side to all digits the sum has."""
+    fraction, shift = _parts(factor)
+    gap = b.exponent + shift - a.exponent
+    if (np.abs(gap) <= _NEAR).all():
+        np.multiply(b.mantissa, np.ldexp(fraction, gap)[..., np.newaxis, np.newaxis], out=out)
+        out += a.mantissa
+        return Scaled(out, _settle(out, a.exponent))
+    b = times(factor, b, out, settle=False)
+    common = np.maximum(*(np.where(_any(z), z.exponent, _LOWEST) for z in (a, b)))
+    common = np.where(common == _LOWEST, a.exponent, common)
+    shifts = [(z.exponent - common)[..., np.newaxis, np.newaxis] for z in (a, b)]
+    np.add(np.ldexp(a.mantissa, shifts[0]), np.ldexp(b.mantissa, shifts[1]), out=out)
     return Scaled(out, _settle(out, common))
 
 
@@ -82,17 +91,28 @@ def minus(array: Scaled, number: float) -> Scaled:
     return Scaled(mantissa - np.ldexp(number, -common)[..., np.newaxis, np.newaxis], common)
 
 
+def _parts(factor: float) -> tuple[float, int]:
+    """A fraction above 1/2 up to 1, and the power of two that it is taken times."""
+    fraction, shift = math.frexp(factor)
+    return (1.0, shift - 1) if fraction == 0.5 else (fraction, shift)
+
+
 def _any(array: Scaled) -> NDArray[np.bool_]:
     """Which matrices have elements other than 0, (...)."""
     found: NDArray[np.bool_] = np.any(array.mantissa, axis=(-1, -2))
     return found
 
 
+def _usual(squared_norm: NDArray[np.float64]) -> NDArray[np.bool_]:
+    usual: NDArray[np.bool_] = squared_norm > _SMALLEST_SQUARED_NORM
+    return usual & (squared_norm < _LARGEST_SQUARED_NORM)
+
+
 def _settle(mantissa: NDArray[np.float64], exponent: Exponents) -> Exponents:
     """Bring a mantissa back into range, in place; return the exponent that it then has."""
     flat = mantissa.reshape(*exponent.shape, -1)
     squared_norm = np.vecdot(flat, flat)
-    usual = (squared_norm > _SMALLEST_SQUARED_NORM) & (squared_norm < _LARGEST_SQUARED_NORM)
+    usual = _usual(squared_norm)
     if usual.all():
         return exponent
     usual |= np.isnan(squared_norm)  # what is lost stays lost

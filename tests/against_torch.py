@@ -4,7 +4,7 @@ Not part of the suite, for PyTorch is large; run it where torch is installed. A 
 `torch.nn.init`: the variance of what it draws over ours, with its error, and the distance from our
 law. Each is held against a twin as well, 3 % off in scale, which must be found. A line per kind of
 convolution: how far its output and its gradients are from autograd's, in units of rounding; the
-twins have the other padding, or a kernel turned by 180°.
+twins have the other padding, or a kernel turned by 180°. Whole networks: `tests.torch_networks`.
 """
 
 import importlib.util
@@ -24,6 +24,7 @@ from heinit_sim.topology import Convolution, Padding
 
 Array = np.ndarray
 FAN_IN, FAN_OUT = 500, 300
+C_IN, C_OUT = 60, 90
 BOUND = 2.5  # P(√n D > 2.5) = 7e-6
 CUT = 2 / TRUNCATED_STD
 
@@ -82,7 +83,8 @@ def main() -> int:
     if not importlib.util.find_spec("torch"):
         print("torch is not installed")
         return 1
-    failed = [name for name in CALLS if not _line(name)] + _gains() + _convolutions()
+    failed = [name for name in CALLS if not (_line(name) and _kernel_line(name))]
+    failed += _gains() + _convolutions()
     print(f"not held: {', '.join(failed)}" if failed else "all held, and no twin did")
     return int(bool(failed))
 
@@ -108,6 +110,31 @@ def _line(name: str) -> bool:
     return held and found
 
 
+def _kernel_line(name: str) -> bool:
+    """The same of the kernels of a convolution, (c_out, c_in, 3, 3)."""
+    import torch
+
+    torch.manual_seed(0)
+    function, arguments, init = CALLS[name]
+    if function == "Linear":
+        weights = torch.nn.Conv2d(C_IN, C_OUT, 3).weight.detach()
+    else:
+        weights = torch.empty(C_OUT, C_IN, 3, 3)
+        getattr(torch.nn.init, function)(weights, **arguments)
+    image = f"kind: cnn, image: [4, 4], kernel: 3, channels: {C_OUT}, input_channels: {C_IN}"
+    network = f"network: {{depth: 1, {image}}}"
+    (condition,) = parse_config(f"name: a\n{network}\ninit: {init}\n").conditions
+    law = (condition.weight_distributions or ("normal",))[0]
+    flat = weights.double().numpy().reshape(C_OUT, -1)
+    z = flat / math.sqrt(condition.weight_variances[0])
+    test = _is_orthogonal if law == "orthogonal" else _is_drawn_from
+    text, held = test(z, law)
+    found = not test(1.03 * z, law)[1]
+    name = name.replace("Linear(500, 300)", "Conv2d").removesuffix("()")
+    print(f"{f'  kernels: {name}':52}{law:18}{text}{'' if held and found else '  <-'}")
+    return held and found
+
+
 def _is_drawn_from(z: Array, law: str) -> tuple[str, bool]:
     exact, fourth, bound = LAWS[law]
     ratio, error = float((z**2).mean()), math.sqrt((fourth - 1) / z.size)
@@ -123,8 +150,8 @@ def _is_drawn_from(z: Array, law: str) -> tuple[str, bool]:
 
 
 def _is_orthogonal(z: Array, _: str) -> tuple[str, bool]:
-    gram = z @ z.T / FAN_IN
-    gap = float(np.abs(gram - np.eye(FAN_OUT)).max())
+    gram = z @ z.T / z.shape[1]
+    gap = float(np.abs(gram - np.eye(len(z))).max())
     return f"rows orthonormal to {gap:.0e}", gap < 1e-5  # PyTorch's numbers are float32
 
 

@@ -28,23 +28,41 @@ def test_each_matrix_of_a_stack_has_its_own_exponent_and_zero_stays_zero() -> No
 
 @pytest.mark.parametrize("factor", [0.0, 2.0**-40, 0.3, 1.0, -0.7, 7.0, 1e150])
 @pytest.mark.parametrize("settle", [True, False])
-def test_times_has_the_bits_of_the_plain_product(factor: float, settle: bool) -> None:
+@pytest.mark.parametrize("in_place", [True, False])
+def test_times_has_the_bits_of_the_plain_product(
+    factor: float, settle: bool, in_place: bool
+) -> None:
     z = np.random.default_rng(1).standard_normal((2, 4, 5))
     array = scaled(z)
-    found = times(factor, array, settle=settle)
-    assert found.mantissa is array.mantissa
+    out = array.mantissa if in_place else np.empty_like(z)
+    found = times(factor, array, out, settle=settle)
+    assert found.mantissa is out
     assert np.array_equal(value(found), factor * z)
+    assert in_place or np.array_equal(value(array), z)
     assert np.abs(found.mantissa).max() < 2.0**128
 
 
-@pytest.mark.parametrize("magnitudes", [(1.0, 1.0), (1e140, 1e-3), (1e-140, 1e140)])
-def test_plus_has_the_bits_of_the_plain_sum(magnitudes: tuple[float, float]) -> None:
+@pytest.mark.parametrize("magnitudes", [(1.0, 1.0), (1e140, 1e-3), (1e-140, 1e140), (1e70, 1.0)])
+@pytest.mark.parametrize("factor", [0.0, 2.0**-40, 0.3, 1.0, -0.7, 1000.0])
+@pytest.mark.parametrize("in_place", [True, False])
+def test_plus_has_the_bits_of_the_plain_sum(
+    magnitudes: tuple[float, float], factor: float, in_place: bool
+) -> None:
     rng = np.random.default_rng(2)
     a, b = (m * rng.standard_normal((2, 4, 5)) for m in magnitudes)
-    out = np.empty_like(a)
-    found = plus(scaled(a), scaled(b), out)
+    added = scaled(b)
+    out = added.mantissa if in_place else np.empty_like(a)
+    found = plus(scaled(a), added, out, factor)
     assert found.mantissa is out
-    assert np.array_equal(value(found), a + b)
+    assert np.array_equal(value(found), a + factor * b)
+
+
+@pytest.mark.parametrize("gap", [-300, -256, -255, 255, 256, 257, 300])
+def test_plus_brings_its_sum_into_range_however_far_apart_the_two(gap: int) -> None:
+    a, b = (np.random.default_rng(n).standard_normal((1, 4, 5)) for n in range(2))
+    found = plus(Scaled(a, np.array([7])), Scaled(b, np.array([7 + gap])), np.empty_like(a))
+    assert np.array_equal(np.ldexp(value(found), -7), a + np.ldexp(b, gap))
+    assert 2.0**-256 < (found.mantissa**2).sum() < 2.0**256
 
 
 def test_plus_far_outside_float_range_keeps_the_larger_side_and_zeros_count_for_nothing() -> None:

@@ -3,7 +3,8 @@
 Five variances, 50 hidden layers of 100, 100 inputs, all five quantities, per trial on one core:
 the package, the same written plainly in NumPy, PyTorch autograd on the same networks (where torch
 is installed), and the floor: drawing the weights once plus the 2K matrix products of one pass.
-Then threads, the memory of a default and of a large run, and the start of the commands.
+Then threads, the memory of a default and of a large run, and the start of the commands. Networks
+of other kinds: `python -m tests.benchmarks.passes`.
 """
 
 import importlib.util
