@@ -7,6 +7,7 @@ at a time, so that nothing ever cancels: a layer whose elements are equal has va
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -37,8 +38,7 @@ class UnitMoments(NamedTuple):
 def unit_moments(z: Scaled) -> UnitMoments:
     """Mean and variance over the units (axis -2) of one layer."""
     n_units = z.mantissa.shape[-2]
-    average = np.full(n_units, 1.0 / n_units)
-    mean = average @ z.mantissa
+    mean = _average(n_units) @ z.mantissa
     squared = mean**2
     variance = np.einsum("...un,...un->...n", z.mantissa, z.mantissa) / n_units - squared
     cancels = variance < _CANCELS * squared
@@ -135,6 +135,14 @@ def log10_moments(layers: UnitMoments) -> dict[Statistic, Array]:
         INPUT_0: layers.variance[..., 0] + layers.mean[..., 0] ** 2,
     }
     return {statistic: _log10(moment, layers.exponent) for statistic, moment in moments.items()}
+
+
+@cache
+def _average(n_units: int) -> Array:
+    """What takes the mean over so many units."""
+    shares = np.full(n_units, 1.0 / n_units)
+    shares.flags.writeable = False  # it serves every layer
+    return shares
 
 
 def _recentre(mean: Array, variance: Array, units: Array, cancels: NDArray[np.bool_]) -> None:

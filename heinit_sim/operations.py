@@ -126,7 +126,7 @@ class Convolved:
         return to_units(biases, self.convolution)
 
     def kept(self, z: Scaled) -> Scaled:
-        """Z itself: its positions meet those of ∂ℓ/∂f in a sum."""
+        """The whole of z: its positions meet those of ∂ℓ/∂f in a sum."""
         return z
 
     def weight_moments(self, gradient: Scaled, kept: Scaled) -> UnitMoments:
@@ -229,7 +229,7 @@ class Pooled:
         return Scaled(channel_means(z.mantissa, self.convolution), z.exponent), None
 
     def adjoint(self, gradient: Scaled, kept: None, out: Array | None) -> Scaled:
-        """G / P at every position."""
+        """The gradient over P at every position."""
         spread = channel_means_adjoint(gradient.mantissa, self.convolution)
         if out is not None:
             out[...] = spread
