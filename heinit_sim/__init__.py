@@ -17,16 +17,8 @@ if TYPE_CHECKING:
     from heinit_sim.outputs import read_run, write_run
     from heinit_sim.own_activations import own_activation, with_activation
     from heinit_sim.predictions import predict_sweep
-    from heinit_sim.records import (
-        Condition,
-        ConditionResult,
-        Expectation,
-        Finding,
-        Prediction,
-        SweepConfig,
-        SweepPrediction,
-        SweepResult,
-    )
+    from heinit_sim.records import Condition, Expectation, Finding, SweepConfig
+    from heinit_sim.results import ConditionResult, Prediction, SweepPrediction, SweepResult
     from heinit_sim.spread import Spread, spread
     from heinit_sim.sweep import run_sweep
 
@@ -34,17 +26,17 @@ if TYPE_CHECKING:
 _HOME = {
     "Comparison": "comparison",
     "Condition": "records",
-    "ConditionResult": "records",
+    "ConditionResult": "results",
     "ConfigError": "errors",
     "Expectation": "records",
     "Finding": "records",
     "HeinitSimError": "errors",
-    "Prediction": "records",
+    "Prediction": "results",
     "RunDirectoryError": "errors",
     "Spread": "spread",
     "SweepConfig": "records",
-    "SweepPrediction": "records",
-    "SweepResult": "records",
+    "SweepPrediction": "results",
+    "SweepResult": "results",
     "check": "checks",
     "check_expectations": "expectations",
     "compare": "comparison",

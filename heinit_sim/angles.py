@@ -7,14 +7,8 @@ from heinit_sim.cosines import cosine_spread
 from heinit_sim.curves import MAX_LAYERS, labels_of
 from heinit_sim.frames import Panel, write_caption
 from heinit_sim.panes import draw_panes, gaps
-from heinit_sim.records import (
-    ConditionResult,
-    Pass,
-    Prediction,
-    Quantity,
-    SweepPrediction,
-    SweepResult,
-)
+from heinit_sim.records import Pass, Quantity
+from heinit_sim.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.scales import fitted_limits, layer_scale, plain_scale
 from heinit_sim.strokes import Line, Paint, paints
 

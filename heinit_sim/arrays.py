@@ -8,15 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim import cosines
-from heinit_sim.records import (
-    COUNTED,
-    MEASURES,
-    Condition,
-    Histogram,
-    Quantity,
-    SweepConfig,
-    SweepResult,
-)
+from heinit_sim.records import COUNTED, MEASURES, Condition, Quantity, SweepConfig
+from heinit_sim.results import Histogram, SweepResult
 from heinit_sim.sweep import with_theory
 
 Array = NDArray[np.float64]

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from heinit_sim.activations import make_activation
 from heinit_sim.mean_ratios import iter_mean_ratios, t_tests
 from heinit_sim.predictions import homogeneous_slope
-from heinit_sim.records import INPUT_0, Condition, ConditionResult, Finding, SweepResult
+from heinit_sim.records import INPUT_0, Condition, Finding
+from heinit_sim.results import ConditionResult, SweepResult
 from heinit_sim.steps import Steps, iter_steps
 from heinit_sim.tails import student_tail
 

@@ -12,12 +12,8 @@ from heinit_sim.cosines import differing_cosines
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.histograms import differing_layers
 from heinit_sim.pairing import differing_settings, pairs_of
-from heinit_sim.records import (
-    MEASURES,
-    ConditionResult,
-    Measure,
-    SweepResult,
-)
+from heinit_sim.records import MEASURES, Measure
+from heinit_sim.results import ConditionResult, SweepResult
 from heinit_sim.tails import fisher_tail, student_tail, welch
 
 Array = NDArray[np.float64]

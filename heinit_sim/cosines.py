@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.records import ConditionResult, Quantity
+from heinit_sim.records import Quantity
+from heinit_sim.results import ConditionResult
 from heinit_sim.scaled import Scaled
 
 Array = NDArray[np.float64]

@@ -8,17 +8,8 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.records import (
-    Condition,
-    ConditionResult,
-    Measure,
-    Pass,
-    Prediction,
-    Quantity,
-    Statistic,
-    SweepPrediction,
-    SweepResult,
-)
+from heinit_sim.records import Condition, Measure, Pass, Quantity, Statistic
+from heinit_sim.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.scales import value_text, value_texts
 from heinit_sim.spread import Spread, spread
 from heinit_sim.strokes import Line, Paint, paints

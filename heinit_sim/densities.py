@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.records import Bins, ConditionResult, Quantity
+from heinit_sim.records import Bins, Quantity
+from heinit_sim.results import ConditionResult
 
 Array = NDArray[np.float64]
 

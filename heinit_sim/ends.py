@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 from heinit_sim.curves import QUANTITIES, WORDS, Curve, caption_of, curves_of
 from heinit_sim.frames import Panel, write_caption
 from heinit_sim.panes import draw_panes, gaps
-from heinit_sim.records import Pass, SweepPrediction, SweepResult
+from heinit_sim.records import Pass
+from heinit_sim.results import SweepPrediction, SweepResult
 from heinit_sim.scales import decade_scale, fitted_limits
 from heinit_sim.series import Series, series_of, swept_axis
 from heinit_sim.strokes import Line, bands_show

@@ -3,7 +3,8 @@
 import functools
 import math
 
-from heinit_sim.records import Expectation, Finding, Pass, SweepResult
+from heinit_sim.records import Expectation, Finding, Pass
+from heinit_sim.results import SweepResult
 from heinit_sim.verdict import Trend, trend
 
 _PASSES: tuple[Pass, ...] = ("forward", "backward")

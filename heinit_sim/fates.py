@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from heinit_sim.records import ConditionResult
+from heinit_sim.results import ConditionResult
 
 Word = Literal["dead", "off", "overflow", "underflow"]
 _HOW: dict[Word, str] = {

@@ -9,7 +9,8 @@ from heinit_sim.ends import draw_ends
 from heinit_sim.frames import saving
 from heinit_sim.layers import draw_layers
 from heinit_sim.log_spreads import draw_log_spreads
-from heinit_sim.records import FigureKind, SweepPrediction, SweepResult
+from heinit_sim.records import FigureKind
+from heinit_sim.results import SweepPrediction, SweepResult
 from heinit_sim.ridges import draw_ridges
 from heinit_sim.slopes import draw_slopes
 

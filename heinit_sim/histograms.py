@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.moments import unit_moments
-from heinit_sim.records import COUNTED, Bins, ConditionResult, Histogram, Quantity
+from heinit_sim.records import COUNTED, Bins, Quantity
+from heinit_sim.results import ConditionResult, Histogram
 from heinit_sim.scaled import Exponents, Scaled, rescaled
 
 Array = NDArray[np.float64]

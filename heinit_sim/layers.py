@@ -18,7 +18,8 @@ from heinit_sim.curves import (
 )
 from heinit_sim.frames import Panel, write_caption
 from heinit_sim.panes import Tip, draw_panes
-from heinit_sim.records import Pass, SweepPrediction, SweepResult
+from heinit_sim.records import Pass
+from heinit_sim.results import SweepPrediction, SweepResult
 from heinit_sim.scales import decade_scale, fitted_limits, layer_scale
 from heinit_sim.strokes import Line, bands_show, plot
 

@@ -7,14 +7,8 @@ from heinit_sim.curves import MAX_LAYERS, QUANTITIES, SYMBOLS, WORDS, labels_of
 from heinit_sim.frames import Panel, write_caption
 from heinit_sim.panes import ERRORS, draw_panes
 from heinit_sim.predictions import predicted_variance_of_ln
-from heinit_sim.records import (
-    ConditionResult,
-    Pass,
-    Prediction,
-    Statistic,
-    SweepPrediction,
-    SweepResult,
-)
+from heinit_sim.records import Pass, Statistic
+from heinit_sim.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.scales import fitted_limits, layer_scale, plain_scale
 from heinit_sim.spread import variance_of_ln
 from heinit_sim.strokes import Line, Paint, paints

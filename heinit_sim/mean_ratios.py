@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.activations import Activation
-from heinit_sim.records import INPUT_0, Condition, ConditionResult, Quantity, Statistic
+from heinit_sim.records import INPUT_0, Condition, Quantity, Statistic
+from heinit_sim.results import ConditionResult
 
 Array = NDArray[np.float64]
 

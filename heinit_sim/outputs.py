@@ -23,7 +23,8 @@ from heinit_sim.manifest import (
     to_json,
     write_manifest,
 )
-from heinit_sim.records import SweepConfig, SweepResult
+from heinit_sim.records import SweepConfig
+from heinit_sim.results import SweepResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

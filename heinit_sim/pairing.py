@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from heinit_sim.errors import RunDirectoryError
-from heinit_sim.records import ConditionResult, SweepConfig, SweepResult
+from heinit_sim.records import SweepConfig
+from heinit_sim.results import ConditionResult, SweepResult
 from heinit_sim.texts import to_text
 
 Pair = tuple[ConditionResult, ConditionResult]

@@ -9,15 +9,8 @@ from numpy.typing import NDArray
 
 from heinit_sim.log_law import log_law
 from heinit_sim.predictions import chain_slope
-from heinit_sim.records import (
-    PASS_OF,
-    STATISTICS,
-    Pass,
-    Prediction,
-    Quantity,
-    SweepConfig,
-    SweepPrediction,
-)
+from heinit_sim.records import PASS_OF, STATISTICS, Pass, Quantity, SweepConfig
+from heinit_sim.results import Prediction, SweepPrediction
 from heinit_sim.tables import Row, power_text, slopes_text, swept_table
 from heinit_sim.texts import as_said, swept_text
 from heinit_sim.verdict import predicted_slope

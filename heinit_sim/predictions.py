@@ -14,17 +14,8 @@ from heinit_sim.draws import prediction_rng
 from heinit_sim.input_laws import is_standard, norm_moments, zero_probability
 from heinit_sim.log_law import log_law
 from heinit_sim.mean_field import mean_field
-from heinit_sim.records import (
-    PASS_OF,
-    Condition,
-    Inputs,
-    Measure,
-    Pass,
-    Prediction,
-    Quantity,
-    SweepConfig,
-    SweepPrediction,
-)
+from heinit_sim.records import PASS_OF, Condition, Inputs, Measure, Pass, Quantity, SweepConfig
+from heinit_sim.results import Prediction, SweepPrediction
 from heinit_sim.scale_law import scale_law
 from heinit_sim.spread import variance_of_ln
 from heinit_sim.theory import InputNorms, exact, log_norm_spread

@@ -1,8 +1,7 @@
-"""The frozen dataclasses that travel between stages, and the names of what is measured."""
+"""The frozen dataclasses of what is asked, and the names of what is measured."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -13,10 +12,6 @@ from heinit_sim.texts import as_said, speaks, swept_text, to_text
 from heinit_sim.topology import Convolution, Residual, layer_fans
 
 if TYPE_CHECKING:  # NumPy is not needed to read a config
-    import numpy as np
-    from matplotlib.figure import Figure
-    from numpy.typing import NDArray
-
     from heinit_sim.activations import Activation, Slope
 
 Pass = Literal["forward", "backward"]
@@ -187,91 +182,3 @@ class SweepConfig:
     expect: tuple[Expectation, ...] = ()
     document: Mapping[str, object] = field(default_factory=dict)
     """The resolved config as plain values: what `config.yaml` of a run holds."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What is known of a condition before it is simulated, all as log10."""
-
-    condition: Condition
-    exact_layers: Mapping[Quantity, int]
-    """quantity -> in how many layers, from 0 on, `theory` is exact at finite width; in all others
-    it is the infinite-width recursion."""
-    theory: Mapping[Measure, NDArray[np.float64]]
-    """(quantity, statistic) -> (K+1,): the predicted mean over networks; NaN where it is not
-    known."""
-    mean_field: Mapping[Measure, NDArray[np.float64]]
-    """(quantity, statistic) -> (K+1,): the infinite-width prediction, the textbook's."""
-    quantiles: Mapping[Quantity, NDArray[np.float64]]
-    """quantity -> 5 % quantile, median and 95 % quantile over networks of the second moment for
-    one input, (3, K+1); empty where the law is not known."""
-    sampled: int
-    """Networks behind these quantiles."""
-    log_norm_spread: float | None
-    """Predicted variance over networks of ln ‖h_K‖², to first order in 1/width; None where it is
-    not known."""
-    theory_cosines: Mapping[Quantity, NDArray[np.float64]] = field(
-        default_factory=dict, kw_only=True
-    )
-    """quantity -> (K+1,): the cosine of two inputs in wide layers, of f_k and h_k, if it is asked
-    for; NaN where it is not known. No log10."""
-
-    def theory_kind(self, quantity: Quantity, layer: int) -> Literal["", "exact", "mean_field"]:
-        """What the predicted mean of a layer is; empty where there is none."""
-        if math.isnan(self.theory[quantity, "second_moment"][layer]):
-            return ""
-        return "exact" if layer < self.exact_layers.get(quantity, 0) else "mean_field"
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """How many numbers of each layer are in each bin: units, inputs and networks together.
-
-    A bin holds its lower edge, not its upper one. Zeros are in no bin but counted apart.
-    """
-
-    edges: NDArray[np.float64]
-    """(n_bins + 1,): of log10|z|, or of z in standard deviations."""
-    counts: NDArray[np.int64]
-    """(K+1, n_bins)."""
-    below: NDArray[np.int64]
-    """(K+1,): numbers under the lowest edge."""
-    above: NDArray[np.int64]
-    """(K+1,): numbers from the highest edge on."""
-    zero: NDArray[np.int64]
-    """(K+1,): numbers that are exactly 0."""
-
-
-@dataclass(frozen=True)
-class ConditionResult(Prediction):
-    """What one condition's networks showed beside what was predicted, all as log10."""
-
-    networks: Mapping[Measure, NDArray[np.float64]]
-    """(quantity, statistic) -> (n_networks, K+1): one number per network and layer."""
-    histograms: Mapping[Quantity, Histogram] = field(default_factory=dict)
-    """Those of `COUNTED`, if the config asks for them."""
-    cosines: Mapping[Quantity, NDArray[np.float64]] = field(default_factory=dict)
-    """quantity -> (n_networks, K+1): mean cosine over pairs of inputs, of f_k and h_k, if the
-    config asks for it; NaN where no two inputs have one. No log10."""
-
-
-@dataclass(frozen=True)
-class SweepPrediction:
-    """What is known of a sweep before it is simulated, in the order of the grid."""
-
-    config: SweepConfig
-    conditions: tuple[Prediction, ...]
-
-
-@dataclass(frozen=True)
-class SweepResult:
-    """A simulated sweep: one `ConditionResult` per condition, in the order of the grid."""
-
-    config: SweepConfig
-    conditions: tuple[ConditionResult, ...]
-
-    def draw(self) -> Figure:
-        """Draw the two-panel figure, as `heinit-sim run` does."""
-        from heinit_sim import figures
-
-        return figures.draw_forward_backward(self)

@@ -13,7 +13,8 @@ from heinit_sim.checks import check
 from heinit_sim.comparison import LEVEL, Comparison
 from heinit_sim.documents import printable
 from heinit_sim.expectations import check_expectations
-from heinit_sim.records import Finding, SweepResult
+from heinit_sim.records import Finding
+from heinit_sim.results import SweepResult
 from heinit_sim.texts import to_text
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from matplotlib.patches import Patch
 from heinit_sim.curves import labels_of
 from heinit_sim.densities import Ridge, evenly, fitted_range, height_unit, ridge_of
 from heinit_sim.frames import BOTTOM, HEIGHT, OUTER, SIDES, TITLES, TOP, WIDTH, write_caption
-from heinit_sim.records import Bins, Pass, Quantity, SweepResult
+from heinit_sim.records import Bins, Pass, Quantity
+from heinit_sim.results import SweepResult
 from heinit_sim.scales import decade_scale, text_width
 from heinit_sim.strokes import Paint, paints
 

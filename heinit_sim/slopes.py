@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from heinit_sim.curves import QUANTITIES, SYMBOLS, WORDS
 from heinit_sim.frames import Panel, write_caption
 from heinit_sim.panes import ERRORS, draw_panes, gaps
-from heinit_sim.records import ConditionResult, Pass, Prediction, SweepPrediction, SweepResult
+from heinit_sim.records import Pass
+from heinit_sim.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.scales import fitted_limits, plain_scale
 from heinit_sim.series import Series, series_of, swept_axis
 from heinit_sim.strokes import Line

@@ -23,14 +23,8 @@ from numpy.typing import NDArray
 
 from heinit_sim.activations import Activation, Slope
 from heinit_sim.quadrature import about, even_moments
-from heinit_sim.records import (
-    INPUT_0,
-    Condition,
-    ConditionResult,
-    Measure,
-    Quantity,
-    Statistic,
-)
+from heinit_sim.records import INPUT_0, Condition, Measure, Quantity, Statistic
+from heinit_sim.results import ConditionResult
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -19,14 +19,8 @@ from heinit_sim.draws import Draws, sample_biases, sample_inputs, sample_weights
 from heinit_sim.histograms import Tallies, to_histograms, total
 from heinit_sim.passes import Measured, NetworkPass, biases_of, measure
 from heinit_sim.predictions import BESIDE_A_RUN, homogeneous_slope, predict
-from heinit_sim.records import (
-    Condition,
-    ConditionResult,
-    Histogram,
-    Quantity,
-    SweepConfig,
-    SweepResult,
-)
+from heinit_sim.records import Condition, Quantity, SweepConfig
+from heinit_sim.results import ConditionResult, Histogram, SweepResult
 from heinit_sim.scale_law import scale_law
 from heinit_sim.topology import matrix_shapes
 

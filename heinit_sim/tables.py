@@ -10,15 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heinit_sim import cosines
-from heinit_sim.records import (
-    PASS_OF,
-    STATISTICS,
-    Condition,
-    ConditionResult,
-    Pass,
-    SweepConfig,
-    SweepResult,
-)
+from heinit_sim.records import PASS_OF, STATISTICS, Condition, Pass, SweepConfig
+from heinit_sim.results import ConditionResult, SweepResult
 from heinit_sim.spread import spread
 from heinit_sim.texts import as_said, swept_text
 from heinit_sim.verdict import trend

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from heinit_sim.comparison import Comparison
-    from heinit_sim.records import Finding, SweepConfig, SweepResult
+    from heinit_sim.records import Finding, SweepConfig
+    from heinit_sim.results import SweepResult
     from heinit_sim.tables import Row
     from heinit_sim.verification import Verification
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.fates import fates
-from heinit_sim.records import ConditionResult, Measure, Pass, Prediction
+from heinit_sim.records import Measure, Pass
+from heinit_sim.results import ConditionResult, Prediction
 from heinit_sim.spread import variance_of_ln
 
 Array = NDArray[np.float64]

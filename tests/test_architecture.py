@@ -16,7 +16,7 @@ RANKS = [
     | {"input_options", "texts", "topology"},
     {"activations", "patches"},
     {"records", "documents", "gallery", "placement", "weight_laws", "convolutions"},
-    {"data_sets", "kinds", "moments"},
+    {"data_sets", "kinds", "moments", "results"},
     {"input_laws", "input_facts", "sections", "network_kinds", "operations"},
     {"manifest", "pairing", "scale_law", "draws", "blocks", "quadrature", "network_options"}
     | {"theory", "log_law", "spread", "fates", "identities", "own_activations"}
@@ -43,7 +43,7 @@ RANKS = [
 ]
 RANK = {module: rank for rank, modules in enumerate(RANKS) for module in modules}
 # A result draws itself, as the contract says, through the function of a higher room.
-EXCEPTIONS = {("records", "figures")}
+EXCEPTIONS = {("results", "figures")}
 # Words that belong to one room (or, for NumPy and matplotlib, to the rooms that may load them).
 HOMES = {
     r"^\s*(import|from) yaml\b": {"documents"},

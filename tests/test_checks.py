@@ -14,15 +14,8 @@ from heinit_sim.chain import sample_norms
 from heinit_sim.checks import _normal_score, check
 from heinit_sim.moments import joined, log10_moments, outer_moments, taken, unit_moments
 from heinit_sim.network import iter_backward, iter_forward, loss_gradient
-from heinit_sim.records import (
-    INPUT_0,
-    Condition,
-    ConditionResult,
-    Finding,
-    Measure,
-    SweepConfig,
-    SweepResult,
-)
+from heinit_sim.records import INPUT_0, Condition, Finding, Measure, SweepConfig
+from heinit_sim.results import ConditionResult, SweepResult
 from heinit_sim.scaled import Scaled
 from heinit_sim.sweep import run_sweep
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from heinit_sim.comparison import LEVEL, Comparison, Row, _rows, compare
 from heinit_sim.config import parse_config
 from heinit_sim.errors import RunDirectoryError
-from heinit_sim.records import MEASURES, Measure, SweepResult
+from heinit_sim.records import MEASURES, Measure
 from heinit_sim.reports import comparison_lines, to_comparison_document
+from heinit_sim.results import SweepResult
 from heinit_sim.sweep import run_sweep
 
 Array = NDArray[np.float64]

@@ -14,17 +14,8 @@ from heinit_sim.prediction_tables import (
     to_prediction_table,
 )
 from heinit_sim.predictions import chain_slope, predict, predicted_variance_of_ln
-from heinit_sim.records import (
-    MEASURES,
-    PASS_OF,
-    Condition,
-    ConditionResult,
-    Inputs,
-    Prediction,
-    SweepConfig,
-    SweepPrediction,
-    SweepResult,
-)
+from heinit_sim.records import MEASURES, PASS_OF, Condition, Inputs, SweepConfig
+from heinit_sim.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.tables import layer_rows, summary_rows, to_summary_table
 from heinit_sim.terminal import print_table
 from heinit_sim.topology import Convolution, Padding, Readout, Residual

@@ -15,7 +15,8 @@ from heinit_sim.documents import to_yaml
 from heinit_sim.draws import Draws, sample_biases, sample_inputs, sample_weights
 from heinit_sim.errors import ConfigError
 from heinit_sim.manifest import config_hash
-from heinit_sim.records import ConditionResult, SweepConfig, SweepResult
+from heinit_sim.records import SweepConfig
+from heinit_sim.results import ConditionResult, SweepResult
 from heinit_sim.sweep import plan_passes, run_sweep
 from heinit_sim.tables import cosine_rows
 

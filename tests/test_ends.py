@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from heinit_sim.config import parse_config
 from heinit_sim.figures import draw_forward_backward
 from heinit_sim.predictions import predict_sweep
-from heinit_sim.records import Measure, SweepConfig, SweepResult
+from heinit_sim.records import Measure, SweepConfig
+from heinit_sim.results import SweepResult
 from heinit_sim.sweep import run_sweep
 
 Array = NDArray[np.float64]

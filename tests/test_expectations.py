@@ -9,7 +9,8 @@ import pytest
 from heinit_sim.config import parse_config
 from heinit_sim.expectations import check_expectations
 from heinit_sim.manifest import config_hash
-from heinit_sim.records import Finding, SweepResult
+from heinit_sim.records import Finding
+from heinit_sim.results import SweepResult
 from heinit_sim.sweep import run_sweep
 
 CONFIG = """

@@ -21,7 +21,8 @@ from heinit_sim.gallery import gallery
 from heinit_sim.log_law import log_law
 from heinit_sim.phase import phase
 from heinit_sim.quadrature import layer_moments
-from heinit_sim.records import ConditionResult, Measure, SweepConfig, SweepResult
+from heinit_sim.records import Measure, SweepConfig
+from heinit_sim.results import ConditionResult, SweepResult
 from heinit_sim.spread import variance_of_ln
 from heinit_sim.sweep import run_sweep
 from heinit_sim.verdict import trend

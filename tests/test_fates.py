@@ -7,7 +7,8 @@ import pytest
 
 from heinit_sim.checks import check
 from heinit_sim.fates import Fate, fates
-from heinit_sim.records import Condition, ConditionResult, Measure, SweepConfig, SweepResult
+from heinit_sim.records import Condition, Measure, SweepConfig
+from heinit_sim.results import ConditionResult, SweepResult
 from heinit_sim.sweep import run_sweep
 from heinit_sim.tables import layer_rows, summary_rows, to_csv
 from heinit_sim.verdict import trend

@@ -26,15 +26,8 @@ from heinit_sim.curves import QUANTITIES, curves_of, label_of
 from heinit_sim.figures import draw_forward_backward
 from heinit_sim.frames import SIDES, Panel, lay_out, saving
 from heinit_sim.predictions import predict_sweep
-from heinit_sim.records import (
-    PASS_OF,
-    Condition,
-    ConditionResult,
-    FigureConfig,
-    Measure,
-    SweepConfig,
-    SweepResult,
-)
+from heinit_sim.records import PASS_OF, Condition, FigureConfig, Measure, SweepConfig
+from heinit_sim.results import ConditionResult, SweepResult
 from heinit_sim.scales import decade_scale, layer_scale, value_texts
 from heinit_sim.sweep import run_sweep
 

@@ -18,7 +18,8 @@ from heinit_sim.config import parse_config
 from heinit_sim.draws import Draws
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.histograms import GRIDS, counted
-from heinit_sim.records import COUNTED, MEASURES, Bins, Histogram, Quantity, SweepConfig
+from heinit_sim.records import COUNTED, MEASURES, Bins, Quantity, SweepConfig
+from heinit_sim.results import Histogram
 from heinit_sim.scaled import Scaled
 from heinit_sim.sweep import run_sweep
 

@@ -21,16 +21,8 @@ from heinit_sim.input_laws import (
 from heinit_sim.log_law import input_law
 from heinit_sim.mean_field import mean_field
 from heinit_sim.predictions import predict, predict_sweep
-from heinit_sim.records import (
-    INPUT_0,
-    PASS_OF,
-    STATISTICS,
-    Condition,
-    ConditionResult,
-    Inputs,
-    Measure,
-    SweepConfig,
-)
+from heinit_sim.records import INPUT_0, PASS_OF, STATISTICS, Condition, Inputs, Measure, SweepConfig
+from heinit_sim.results import ConditionResult
 from heinit_sim.sweep import run_sweep
 from heinit_sim.theory import InputNorms, exact
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from heinit_sim.config import parse_config
 from heinit_sim.figures import draw_forward_backward
 from heinit_sim.predictions import predict, predict_sweep, predicted_variance_of_ln
-from heinit_sim.records import Inputs, Pass, Prediction, Quantity, SweepConfig
+from heinit_sim.records import Inputs, Pass, Quantity, SweepConfig
+from heinit_sim.results import Prediction
 from heinit_sim.spread import variance_of_ln
 from heinit_sim.sweep import run_sweep
 

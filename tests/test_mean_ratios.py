@@ -11,17 +11,9 @@ import pytest
 from heinit_sim.activations import make_activation
 from heinit_sim.checks import check
 from heinit_sim.mean_ratios import MeanRatios, iter_mean_ratios, t_tests
-from heinit_sim.records import (
-    INPUT_0,
-    MEASURES,
-    Condition,
-    ConditionResult,
-    Finding,
-    Measure,
-    SweepConfig,
-    SweepResult,
-)
+from heinit_sim.records import INPUT_0, MEASURES, Condition, Finding, Measure, SweepConfig
 from heinit_sim.reports import summary, to_json_values, to_junit, to_table
+from heinit_sim.results import ConditionResult, SweepResult
 from heinit_sim.topology import Convolution, Residual
 
 Array = np.ndarray

@@ -9,7 +9,8 @@ import pytest
 from heinit_sim import exports, outputs
 from heinit_sim.config import load_config, parse_config
 from heinit_sim.errors import RunDirectoryError, WriteError
-from heinit_sim.records import MEASURES, SweepConfig, SweepResult
+from heinit_sim.records import MEASURES, SweepConfig
+from heinit_sim.results import SweepResult
 from heinit_sim.sweep import run_sweep
 
 CONFIG = """

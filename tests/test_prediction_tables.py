@@ -13,7 +13,8 @@ from heinit_sim.prediction_tables import (
     to_prediction_table,
 )
 from heinit_sim.predictions import predict_sweep
-from heinit_sim.records import PASS_OF, SweepPrediction
+from heinit_sim.records import PASS_OF
+from heinit_sim.results import SweepPrediction
 from heinit_sim.spread import spread
 from heinit_sim.sweep import run_sweep
 

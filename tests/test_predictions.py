@@ -7,7 +7,8 @@ import pytest
 from heinit_sim.chain import predicted_quantiles
 from heinit_sim.draws import prediction_rng
 from heinit_sim.predictions import homogeneous_slope, predict
-from heinit_sim.records import INPUT_0, Condition, Prediction, SweepConfig
+from heinit_sim.records import INPUT_0, Condition, SweepConfig
+from heinit_sim.results import Prediction
 from heinit_sim.sweep import run_sweep
 
 RELU = Condition(0, {}, (7, 8, 6, 5, 3), "relu", {}, (0.3, 0.2, 0.5, 0.4), 1, 0.0)

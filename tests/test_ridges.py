@@ -19,7 +19,8 @@ from heinit_sim.config import parse_config
 from heinit_sim.densities import CUT, TAIL, evenly, ridge_of
 from heinit_sim.exports import write_figure
 from heinit_sim.frames import saving
-from heinit_sim.records import Bins, Histogram, Quantity, SweepResult
+from heinit_sim.records import Bins, Quantity
+from heinit_sim.results import Histogram, SweepResult
 from heinit_sim.ridges import FAINT, OVERLAP, draw_ridges
 from heinit_sim.sweep import run_sweep
 

@@ -9,7 +9,8 @@ import pytest
 
 from heinit_sim.activations import Slope, make_activation
 from heinit_sim.predictions import homogeneous_slope
-from heinit_sim.records import INPUT_0, Condition, ConditionResult, Quantity, SweepConfig
+from heinit_sim.records import INPUT_0, Condition, Quantity, SweepConfig
+from heinit_sim.results import ConditionResult
 from heinit_sim.steps import Steps, _mixture, iter_steps
 from heinit_sim.sweep import run_sweep
 

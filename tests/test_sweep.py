@@ -12,7 +12,8 @@ from threadpoolctl import threadpool_info
 from heinit_sim import draws, sweep
 from heinit_sim.config import parse_config
 from heinit_sim.passes import NetworkPass
-from heinit_sim.records import MEASURES, Condition, Measure, Quantity, SweepConfig, SweepResult
+from heinit_sim.records import MEASURES, Condition, Measure, Quantity, SweepConfig
+from heinit_sim.results import SweepResult
 from heinit_sim.sweep import Array, Block, iter_sweep, plan_passes, run_sweep
 from heinit_sim.topology import Convolution, Padding, Readout, Residual
 

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from heinit_sim import tables
 from heinit_sim.config import parse_config
-from heinit_sim.records import PASS_OF, SweepResult
+from heinit_sim.records import PASS_OF
+from heinit_sim.results import SweepResult
 from heinit_sim.spread import spread
 from heinit_sim.sweep import run_sweep
 from heinit_sim.terminal import print_table

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from heinit_sim.config import parse_config
-from heinit_sim.records import MEASURES, Condition, ConditionResult, Pass
+from heinit_sim.records import MEASURES, Condition, Pass
+from heinit_sim.results import ConditionResult
 from heinit_sim.sweep import run_sweep
 from heinit_sim.topology import Convolution
 from heinit_sim.verdict import trend
