@@ -113,7 +113,8 @@ def lsuv_variances(condition: Condition, activation: Activation) -> list[float]:
     it is not known.
     """
     convolution, fans = condition.convolution, condition.fans
-    if condition.residual or (convolution and convolution[3:] != ("circular", "flatten")):
+    joined = (convolution.padding, convolution.readout) if convolution else None
+    if condition.residual or joined not in (None, ("circular", "flatten")):
         return [math.nan] * len(fans)
     bias_variances = condition.bias_variances or (0.0,) * len(condition.weight_variances)
     means = condition.biases or (0.0,) * len(bias_variances)

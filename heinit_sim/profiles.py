@@ -18,8 +18,9 @@ Array = NDArray[np.float64]
 
 def kept_positions(convolution: Convolution | None) -> int:
     """Positions that have second moments of their own: all of them with zero padding, else one."""
-    zeros = convolution is not None and convolution.padding == "zero"
-    return convolution.positions if convolution is not None and zeros else 1
+    if convolution is None or convolution.padding == "circular":
+        return 1
+    return convolution.positions
 
 
 def window_means(ln: Array, convolution: Convolution | None) -> Array:

@@ -31,7 +31,7 @@ from heinit_sim.profiles import (
     variance_over_units,
     window_means,
 )
-from heinit_sim.records import Condition, Measure
+from heinit_sim.records import Condition, Measure, Quantity
 from heinit_sim.topology import Convolution
 from heinit_sim.wide_layers import (
     Seen,
@@ -112,7 +112,7 @@ def wide_network(
     inner_only = np.array([0.0] * condition.depth + [np.nan])  # f_K and ∂ℓ/∂f_K are not wide
     f = [mean_over_positions(signal.ln_second) for signal in forward.f]
     variance_f = [mean_over_positions(signal.ln_variance) for signal in forward.f]
-    second = {
+    second: dict[Quantity, Array] = {
         "preactivation": np.array([*f, np.logaddexp(output, ln_of(means[-1] ** 2))]),
         "activation": np.array([mean_over_positions(h.ln_second) for h in forward.h]),
         "grad_preactivation": np.array(list(map(mean_over_positions, df[::-1]))),
@@ -127,8 +127,8 @@ def wide_network(
     variance["grad_activation"] = second["grad_activation"]
     measures: dict[Measure, Array] = {}
     for quantity, moment in second.items():
-        measures[quantity, "second_moment"] = moment / math.log(10.0)  # type: ignore[index]  # names above
-        measures[quantity, "variance"] = variance[quantity] / math.log(10.0)  # type: ignore[index]  # too
+        measures[quantity, "second_moment"] = moment / math.log(10.0)
+        measures[quantity, "variance"] = variance[quantity] / math.log(10.0)
     return measures
 
 
