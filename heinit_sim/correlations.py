@@ -33,7 +33,7 @@ _ALIKE = ".13g"  # digits of q and d in which two layers are the same
 
 
 @np.errstate(invalid="ignore")  # NaN is what is not known
-def cosines(
+def correlation_map(
     condition: Condition, activation: Activation, moments: Mapping[Measure, Array]
 ) -> dict[Quantity, Array]:
     """Cosine of two inputs in f_k and h_k, k = 0 … K, each of shape (K+1,).

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from heinit_sim.activations import Slope, make_activation
 from heinit_sim.chain import predicted_quantiles, sample_norms
-from heinit_sim.correlations import cosines
+from heinit_sim.correlations import correlation_map
 from heinit_sim.data_sets import is_data_set
 from heinit_sim.draws import prediction_rng
 from heinit_sim.input_laws import is_standard, norm_moments, zero_probability
@@ -156,7 +156,7 @@ def _with_cosines(prediction: Prediction) -> Prediction:
     condition = prediction.condition
     activation = make_activation(condition.activation, condition.activation_options)
     wide = prediction.mean_field
-    return replace(prediction, theory_cosines=cosines(condition, activation, wide))
+    return replace(prediction, theory_cosines=correlation_map(condition, activation, wide))
 
 
 def _norms(condition: Condition) -> InputNorms | None:

@@ -11,7 +11,7 @@ import pytest
 
 from heinit_sim.activations import make_activation
 from heinit_sim.config import parse_config
-from heinit_sim.correlations import cosines, input_cosine
+from heinit_sim.correlations import correlation_map, input_cosine
 from heinit_sim.input_laws import norm_moments
 from heinit_sim.mean_field import mean_field
 from heinit_sim.records import Condition, Inputs, Measure, Quantity
@@ -33,7 +33,7 @@ def condition(network: str, init: str, inputs: str = "{count: 5}") -> Condition:
 
 def predicted(of: Condition) -> dict[Quantity, Array]:
     activation = make_activation(of.activation, of.activation_options)
-    return cosines(of, activation, mean_field(of, activation))
+    return correlation_map(of, activation, mean_field(of, activation))
 
 
 def plain_recursion(
@@ -360,7 +360,7 @@ def of_variant(name: str) -> dict[Quantity, Array]:
         residual=residual,
     )
     moments = plain_moments(activation, residual)
-    return cosines(of, make_activation(activation, {}), moments)
+    return correlation_map(of, make_activation(activation, {}), moments)
 
 
 def farthest(measured: tuple[Array, Array], theory: dict[Quantity, Array]) -> float:

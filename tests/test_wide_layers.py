@@ -37,7 +37,7 @@ def test_relu_correlations_are_those_of_cho_and_saul() -> None:
     assert (found[0], found[1], found[9], found[19]) == (0.3183, 0.4937, 0.8715, 0.9484)
 
 
-@pytest.mark.parametrize("mean", [0.0, 0.6])
+@pytest.mark.parametrize("mean", [0.0, 0.6, -0.6])
 def test_products_by_quadrature_are_those_of_a_plain_sum(mean: float) -> None:
     q, rho, step = 0.8, 0.35, 0.02
     z = np.arange(-8, 8, step) + step / 2
@@ -53,6 +53,29 @@ def test_products_by_quadrature_are_those_of_a_plain_sum(mean: float) -> None:
         expected = (weight * g(u1) * g(u2)).sum() / (weight * g(u1) ** 2).sum()
         # smooth and gone at the ends: the midpoint rule is exact but for rounding
         np.testing.assert_allclose(product, expected, rtol=1e-9, atol=0)
+    share = (weight * np.tanh(u1)).sum() / math.sqrt((weight * np.tanh(u1) ** 2).sum())
+    np.testing.assert_allclose(seen.mean_share, share, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("mean", [0.6, -0.6])
+def test_products_know_where_a_shifted_kink_is(mean: float) -> None:
+    q, rho = 0.8, 0.35
+    # Gauss–Legendre from the kink on; of u₂ given u₁, N(m, s²), the averages are closed
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    first, last = -mean / math.sqrt(q), 12.0
+    z = first + (nodes + 1) * (last - first) / 2
+    weights = weights * (last - first) / 2 * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    m, s = mean + rho * math.sqrt(q) * z, math.sqrt(q * (1 - rho**2))
+    above = np.array([math.erfc(-each / s / math.sqrt(2)) / 2 for each in m])
+    density = np.exp(-((m / s) ** 2) / 2) / math.sqrt(2 * math.pi)
+    u1 = mean + math.sqrt(q) * z
+    value = (weights * u1 * (m * above + s * density)).sum() / (weights * u1**2).sum()
+    slope = (weights * above).sum() / weights.sum()
+    seen = activate(RELU, signal(q, rho, mean))
+    # quadrature is good to 1e-10
+    np.testing.assert_allclose(
+        [seen.product, seen.slope_product], [value, slope], rtol=1e-9, atol=0
+    )
 
 
 def test_sines_too_fast_for_quadrature_are_not_guessed() -> None:

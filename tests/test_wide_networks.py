@@ -456,3 +456,14 @@ def test_no_number_leaves_the_range_of_a_float_where_the_activation_is_homogeneo
         log10 = theory_of(of)
         assert all(np.isfinite(values[:-1]).all() for values in log10.values())
         assert log10["activation", "second_moment"][-1] > 1000
+
+
+def test_identity_blocks_hand_everything_on_whatever_their_activation() -> None:
+    # of sines as fast as these the correlation of two positions is not known
+    residual = Residual(1.0, 1, zero_last=True)
+    relu = images(readout="mean", residual=residual, weight_variances=(1e3,) * 4)
+    sines = replace(relu, activation="sin")
+    wanted: list[tuple[Quantity, int]] = [("preactivation", 3), ("grad_weight", 0)]
+    for quantity, k in wanted:
+        found, expected = second(sines, quantity)[k], second(relu, quantity)[k]
+        assert math.isclose(found, expected, rel_tol=1e-12), quantity
