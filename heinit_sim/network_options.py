@@ -27,6 +27,7 @@ _OF_CNN = dict.fromkeys(
 _OWN = {"dense": _OF_DENSE, "cnn": _OF_CNN}
 _OTHER = _OF_DENSE | _OF_CNN
 _DEFAULTS: dict[str, Any] = {"input_channels": 1, "padding": "zero", "readout": "flatten"}
+_BLOCK = topology.Residual()
 _LONGEST = 40
 """A value of more characters is cut off in messages."""
 
@@ -34,10 +35,10 @@ _LONGEST = 40
 class Residual(Section):
     """Blocks: hidden layers that add to what enters them."""
 
-    scale: network_kinds.Scale = 1.0
-    branch_layers: network_kinds.BranchLayers = 1
-    norm: network_kinds.Norm = "none"
-    zero_last: network_kinds.ZeroLast = False
+    scale: network_kinds.Scale = _BLOCK.scale
+    branch_layers: network_kinds.BranchLayers = _BLOCK.branch_layers
+    norm: network_kinds.Norm = _BLOCK.norm
+    zero_last: network_kinds.ZeroLast = _BLOCK.zero_last
 
     @field_validator("norm")
     @classmethod

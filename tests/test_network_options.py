@@ -343,6 +343,7 @@ def test_swept_blocks_are_short_texts() -> None:
         "true": True,
     }
     assert {swept_text(value): value for value in expected.values()} == expected
+    assert swept_text(Residual()._asdict()) == "s=1"  # what is as by default goes without saying
 
 
 def test_images_are_said_by_their_sizes() -> None:
