@@ -11,7 +11,7 @@ import pytest
 
 from heinit_sim.activations import make_activation
 from heinit_sim.config import parse_config
-from heinit_sim.correlations import correlation_map, input_cosine
+from heinit_sim.correlations import _behind, correlation_map, input_cosine
 from heinit_sim.input_laws import norm_moments
 from heinit_sim.mean_field import mean_field
 from heinit_sim.records import Condition, Inputs, Measure, Quantity
@@ -258,6 +258,8 @@ def test_images_are_alike_everywhere_unless_zeros_beyond_the_edge_are_seen() -> 
         np.testing.assert_array_equal(found, dense)
     assert np.isfinite(predicted(convolutional("circular", "tanh"))["activation"]).all()
     assert np.isnan(predicted(convolutional("zero", "tanh"))["activation"]).all()
+    blocks = replace(convolutional("zero", "relu"), residual=Residual())
+    assert np.isnan(predicted(blocks)["activation"]).all()
     biased = replace(convolutional("zero", "relu"), bias_variances=(0.1,) * 4)
     assert np.isnan(predicted(biased)["activation"]).all()
 
@@ -413,3 +415,28 @@ def test_what_is_beyond_float_range_has_no_cosine() -> None:
     found = predicted(of)
     assert found["activation"][0] == 0.5
     assert np.isnan(found["activation"][-1])
+
+
+@pytest.mark.parametrize("mean", [0.6, -0.6])
+def test_rectifiers_with_a_constant_bias_have_the_cosine_of_a_closed_inner_average(
+    mean: float,
+) -> None:
+    q, c = 0.8, 0.35
+    # Gauss–Legendre from the kink on; of u₂ given u₁, N(m, s²), the average is closed
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    first, last = -mean / math.sqrt(q), 12.0
+    z = first + (nodes + 1) * (last - first) / 2
+    weights = weights * np.exp(-(z**2) / 2)
+    m, s = mean + c * math.sqrt(q) * z, math.sqrt(q * (1 - c**2))
+    above = np.array([math.erfc(-each / s / math.sqrt(2)) / 2 for each in m])
+    density = np.exp(-((m / s) ** 2) / 2) / math.sqrt(2 * math.pi)
+    u1 = mean + math.sqrt(q) * z
+    cosine = (weights * u1 * (m * above + s * density)).sum() / (weights * u1**2).sum()
+    # quadrature is good to 1e-10
+    found = _behind(make_activation("relu", {}))(0, mean, q, 1 - c)
+    assert math.isclose(found, 1 - cosine, rel_tol=1e-9)
+
+
+def test_layers_of_other_slopes_or_biases_are_not_taken_for_one_another() -> None:
+    behind = _behind(make_activation("prelu", {"negative_slope": (0.0, 0.5)}))
+    assert len({behind(k, mean, 1.0, 0.5) for k in (0, 1) for mean in (0.3, -0.3)}) == 4
