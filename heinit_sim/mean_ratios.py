@@ -126,8 +126,8 @@ def _least_weighed(condition: Condition) -> Array:
     """What of fan_in σ² E[h_k²] is left at the least, of the layers 0 … K."""
     least, convolution = np.ones(condition.depth + 1), condition.convolution
     if convolution is not None and convolution.padding == "zero":
-        seen = [min(n, convolution.kernel // 2 + 1) for n in convolution.image]
-        least[:-1] = math.prod(seen) / convolution.taps
+        seen = (convolution.kernel // 2 + 1) ** len(convolution.image)  # images are as large
+        least[:-1] = seen / convolution.taps
     if convolution is not None and convolution.readout == "mean" and convolution.positions > 1:
         least[-1] = 0.0
     return least

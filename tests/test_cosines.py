@@ -264,6 +264,10 @@ def test_runs_of_one_config_are_compared_cosine_by_cosine() -> None:
     assert found.cosines == (
         "the condition: cosine of activation, layer 2: 1 of 9 networks differ, by up to 0.0001",
     )
+    wrong[3, 2] = np.nan
+    found = compare(result, replace(result, conditions=(other,)))
+    text = "the condition: cosine of activation, layer 2: 1 of 9 networks differ, one is undefined"
+    assert found.cosines == (text,)
     without = compare(result, run_sweep(config(record="")))
     assert without.held
     assert without.left_out == ("cosines (not in both runs of one config)",)

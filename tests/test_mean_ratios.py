@@ -57,6 +57,9 @@ def forward(of: Condition, n: int, seed: int) -> dict[Measure, Array]:
         if residual and residual.zero_last and 0 < k < of.depth:
             omega *= 0.0
         f.append(omega @ a)
+        if of.biases:
+            std = math.sqrt(of.bias_variances[k])
+            f[-1] = f[-1] + of.biases[k] + std * rng.standard_normal((n, fan_out, 1))
         if k < of.depth:
             h.append(np.maximum(f[-1], 0) if residual is None else f[-1])
             if residual and k > 0:
@@ -91,6 +94,7 @@ def failing(of: Condition, networks: dict[Measure, Array], alpha: float = 1e-3) 
 KINDS = {
     "circular": images(),
     "circular, averaged": images("circular", "mean"),
+    "circular, biased": images(biases=(0.6, -0.5, 0.4, 0.7), bias_variances=(0.3, 0.1, 0.2, 0.4)),
     "zeros": images("zero"),
     "blocks": blocks(),
     "circular blocks": images(residual=Residual(-0.5)),
@@ -145,6 +149,8 @@ def some(kind: str) -> dict[Measure, Array]:
         ("circular", lambda of: replace(of, weight_variances=(0.2,) * 4), "preactivation"),
         ("circular", lambda of: replace(of, activation="linear"), "activation"),
         ("circular, averaged", lambda of: replace(of, activation="linear"), "activation"),
+        ("circular, biased", lambda of: replace(of, biases=()), "preactivation"),
+        ("circular, biased", lambda of: replace(of, bias_variances=()), "preactivation"),
         ("zeros", lambda of: replace(of, convolution=images().convolution), "preactivation"),
         ("zeros", lambda of: scaled(of, 1 / 3), "preactivation"),  # the taps forgotten
         ("zeros", lambda of: scaled(of, 3.0), "preactivation"),
@@ -200,6 +206,14 @@ def test_a_mean_within_its_range_is_no_alarm_and_one_beyond_it_is() -> None:
         beyond = {-1: 1 + shift - 4 / 9, 0: 0.0, 1: shift}[sign]
         error = float((noise + shift).std(ddof=1)) / math.sqrt(50)
         assert abs(found[None].t * error - beyond - abs(sign) * noise.mean()) < 1e-12
+
+
+def test_ratios_count_as_much_as_channels_of_their_layer() -> None:
+    of = replace(images(), convolution=Convolution((4,), 3, (2, 3, 4, 5)))
+    one = ConditionResult(of, {}, {}, {}, {}, 0, None, dict.fromkeys(MEASURES, np.zeros((2, 4))))
+    f, h = iter_mean_ratios(one, make_activation("relu", {}), may_be_lost=False)
+    assert (f.layers.tolist(), f.channels.tolist()) == ([0, 1, 2, 3], [3, 4, 5, 3])
+    assert (h.layers.tolist(), h.channels.tolist()) == ([1, 2, 3], [3, 4, 5])
 
 
 def test_few_channels_in_all_are_not_tested() -> None:
