@@ -105,8 +105,8 @@ def _score(
 
 def _tested(of: ConditionResult) -> list[tuple[str, dict[int | None, Score]]]:
     condition = of.condition
-    if condition.weight_distributions or condition.lsuv:
-        return []  # the laws are those of Gaussian weights that know no inputs
+    if not _has_laws(condition):
+        return []
     activation = make_activation(condition.activation, condition.activation_options)
     tested = []
     if condition.convolution or condition.residual:
@@ -189,8 +189,15 @@ def _handed_back(of: ConditionResult) -> Finding | None:
     return Finding(_name(of.condition, "grad_preactivation"), held, reason)
 
 
+def _has_laws(condition: Condition) -> bool:
+    """Whether weights are Gaussian and know no inputs, as the laws of single layers have it."""
+    return not (condition.weight_distributions or condition.lsuv)
+
+
 def _untested(of: ConditionResult) -> Finding:
     reason = "no law of single layers is known that these networks could be held against"
+    if _has_laws(of.condition):
+        reason = "too few networks of so few channels for a test; give more trials"
     return Finding(_name(of.condition, "not tested"), True, reason, tested=False)
 
 

@@ -48,6 +48,14 @@ def test_layers_of_equal_fans_have_entries_of_their_own() -> None:
     assert condition.weight_distributions == ("normal", "normal", "uniform")
 
 
+def test_the_output_layer_of_images_is_orthogonal_as_a_matrix_and_not_as_kernels() -> None:
+    cnn = "kind: cnn, depth: 1, image: [8], kernel: 3, channels: 4, readout: mean, output_dim: 9"
+    text = f"name: a\nnetwork: {{{cnn}}}\ninit: {{scheme: orthogonal}}\n"
+    (condition,) = parse_config(text).conditions
+    # of 4 filters of 3 weights the more are the filters; of 9 outputs of 4 channels the outputs
+    np.testing.assert_allclose(condition.weight_variances, (1 / 4, 1 / 9), rtol=1e-15, atol=0)
+
+
 def test_a_list_of_equal_entries_is_the_entry_itself() -> None:
     one = parsed("init: {scheme: he_normal, bias_variance: 0.1}")
     many = parsed(f"init: [{', '.join(['{scheme: he_normal, bias_variance: 0.1}'] * 3)}]")

@@ -243,6 +243,7 @@ def test_where_nothing_is_known_nothing_is_claimed() -> None:
     of = images("zero", "mean", weight_distributions=("uniform",) * 4)
     (only,) = findings(of, forward(of, 100, 0))
     assert (only.name, only.tested) == ("theory: not tested", False)
+    assert only.reason.startswith("no law of single layers is known")
     assert summary([only]) == "nothing could be tested"
     (value,) = to_json_values([only])
     assert value["held"] is None
@@ -251,3 +252,11 @@ def test_where_nothing_is_known_nothing_is_claimed() -> None:
     assert list(to_table([only]).columns[0].cells) == ["—"]
     held = Finding("theory: activation", True, "1.0000 ± 0.0010 of theory, t = +0.1")
     assert summary([held, only]) == "1 of 1 held, 1 not tested"
+
+
+def test_too_few_networks_are_said_to_be_too_few() -> None:
+    of = images("circular", "mean")
+    (only,) = findings(of, forward(of, 40, 0))  # of 15 channels each, 600 in all
+    reason = "too few networks of so few channels for a test; give more trials"
+    assert (only.tested, only.reason) == (False, reason)
+    assert all(found.tested for found in findings(of, forward(of, 100, 0)))
