@@ -9,6 +9,7 @@ from heinit_sim import documents, problems
 from heinit_sim.errors import ConfigError
 from heinit_sim.kinds import DEFAULT_ACTIVATION
 from heinit_sim.problems import Keys
+from heinit_sim.texts import shortened
 
 Tree = dict[str, object]
 Place = tuple[int, int, int]
@@ -31,8 +32,7 @@ class Override:
 
     def __str__(self) -> str:
         start = f"{self.flag} {self.key}" if self.flag == "--set" else self.flag
-        text = documents.printable(f"{start}={self.text}")
-        return text if len(text) <= 80 else text[:77] + "..."
+        return shortened(documents.printable(f"{start}={self.text}"), 80)
 
 
 def parse_override(flag: str, text: str) -> Override:

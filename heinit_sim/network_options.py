@@ -16,7 +16,7 @@ from pydantic_core import PydanticKnownError
 
 from heinit_sim import kinds, network_kinds, topology
 from heinit_sim.sections import Activation, ActivationField, Section, relation
-from heinit_sim.texts import flow_text
+from heinit_sim.texts import flow_text, shortened
 
 # Key of one kind of network -> what to do about it in one of another kind.
 _OF_DENSE = {"width": "give channels", "input_dim": "give image and input_channels"}
@@ -29,7 +29,7 @@ _OTHER = _OF_DENSE | _OF_CNN
 _DEFAULTS: dict[str, Any] = {"input_channels": 1, "padding": "zero", "readout": "flatten"}
 _BLOCK = topology.Residual()
 _LONGEST = 40
-"""A value of more characters is cut off in messages."""
+"""Characters of a value in messages."""
 
 
 class Residual(Section):
@@ -93,7 +93,7 @@ class Network(Section):
             return value
         if key not in _OWN[kind]:
             if value is not None:
-                given = flow_text(value)[:_LONGEST]
+                given = shortened(flow_text(value), _LONGEST)
                 text = f"not for kind: {kind} ({given}), must be left out; {_OTHER[key]}"
                 raise relation(text)
             return None

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.records import SweepConfig
 from heinit_sim.results import ConditionResult, SweepResult
-from heinit_sim.texts import to_text
+from heinit_sim.texts import shortened, to_text
 
 Pair = tuple[ConditionResult, ConditionResult]
 
@@ -26,9 +26,7 @@ def differing_settings(first: SweepConfig, second: SweepConfig) -> tuple[str, ..
 
 
 def _shown(text: str | None) -> str:
-    if text is None:
-        return "none"
-    return text if len(text) <= 60 else text[:57] + "..."
+    return "none" if text is None else shortened(text, 60)
 
 
 def _settings(tree: Mapping[str, object], above: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 from heinit_sim.problems import Keys, shown
 from heinit_sim.schema import Config, Expect, Expectation, When
 from heinit_sim.sections import hashable
-from heinit_sim.texts import flow_text
+from heinit_sim.texts import flow_text, shortened
 
 _NULLABLE = ("network.residual",)
 """Null is a value there."""
@@ -99,11 +99,11 @@ def _plain(value: object) -> object:
 
 
 def _given(value: object) -> str:
-    return _quoted(flow_text(value)) if isinstance(value, dict | list) else shown(value)
+    return _quoted(value) if isinstance(value, dict | list) else shown(value)
 
 
-def _quoted(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+def _quoted(value: object) -> str:
+    return shortened(flow_text(value), _LONGEST)
 
 
 def _listed(points: Sequence[Config], path: str, places: Mapping[object, set[int]]) -> str:
@@ -111,6 +111,6 @@ def _listed(points: Sequence[Config], path: str, places: Mapping[object, set[int
     values = [_at(points[min(some)], path) for some in places.values()]
     if not values:
         return "left out; no condition has such a value"
-    texts = [_quoted(flow_text(_plain(value))) for value in values[:_LISTED]]
+    texts = [_quoted(_plain(value)) for value in values[:_LISTED]]
     more = ", …" if len(values) > _LISTED else ""
     return f"one of {', '.join(texts)}{more}" if len(values) > 1 else texts[0]

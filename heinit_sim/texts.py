@@ -31,6 +31,11 @@ def flow_text(value: object) -> str:
     return to_text(value)
 
 
+def shortened(text: str, most: int) -> str:
+    """A text of at most so many characters; the dots at its end are among them."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
 def swept_text(value: object, number: Callable[[float], str] = "{:g}".format) -> str:
     """A swept value, short, e.g. "0.02", "4 3 2", "he_normal gain=2" or "50×lecun_normal, …".
 

@@ -260,3 +260,11 @@ def test_too_few_networks_are_said_to_be_too_few() -> None:
     reason = "too few networks of so few channels for a test; give more trials"
     assert (only.tested, only.reason) == (False, reason)
     assert all(found.tested for found in findings(of, forward(of, 100, 0)))
+
+
+def test_of_an_average_over_positions_weight_gradients_are_no_products() -> None:
+    names = {
+        readout: {found.name for found in findings(of, forward(of, 100, 0))}
+        for readout, of in (("mean", KINDS["circular, averaged"]), ("flatten", KINDS["circular"]))
+    }
+    assert names["flatten"] - names["mean"] == {"theory: grad_weight"}
