@@ -13,8 +13,8 @@ from heinit_sim.prediction_tables import (
     prediction_rows,
     to_prediction_table,
 )
-from heinit_sim.predictions import chain_slope, predict, predicted_variance_of_ln
-from heinit_sim.records import MEASURES, PASS_OF, Condition, Inputs, SweepConfig
+from heinit_sim.predictions import chain_slope, exact_layers, predict, predicted_variance_of_ln
+from heinit_sim.records import MEASURES, PASS_OF, Condition, Inputs, Lsuv, SweepConfig
 from heinit_sim.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.tables import layer_rows, summary_rows, to_summary_table
 from heinit_sim.terminal import print_table
@@ -127,6 +127,16 @@ def test_exact_is_only_what_is_known_to_be(of: Condition, layers: dict[str, int]
         assert np.isnan(found.theory[quantity, "variance"][:n]).all()
         wide = found.mean_field[quantity, "second_moment"]
         assert np.array_equal(found.theory[quantity, "second_moment"], wide)
+
+
+def test_what_is_exact_goes_by_inputs_positions_and_lsuv_too() -> None:
+    whole = {"preactivation": 4, "activation": 4}
+    digits = Inputs("digits")  # whose pixels are not alike, as a window at the edge sees
+    assert exact_layers(replace(images("circular"), inputs=digits)) == whole
+    assert exact_layers(replace(images("zero"), inputs=digits)) == {}
+    point = Convolution((1,), 1, (2, 3, 2, 3), readout="mean")  # which is its own average
+    assert exact_layers(replace(DENSE, widths=(2, 3, 2, 3, 2), convolution=point)) == whole
+    assert exact_layers(replace(images(), lsuv=Lsuv())) == {}
 
 
 def test_only_fully_connected_networks_without_blocks_are_chains() -> None:
