@@ -177,14 +177,13 @@ def deep(**changes: object) -> Condition:
         deep(residual=Residual()),
     ],
 )
-def test_the_median_may_drift_as_far_as_networks_show(of: Condition) -> None:
+def test_the_drift_of_the_median_is_no_more_than_networks_show(of: Condition) -> None:
     h = walks(40, 400, 0.3)  # the median falls by 6 nats, 2.6 decades
     found = trend(shown(of, h), "forward")
     ln = h[:, -1] * math.log(10)
-    shown_drift = -ln.var(ddof=1) / 2 / 40 / math.log(10)
-    margin = 1 / 40 + 3 * found.error
-    assert math.isclose(found.drift - found.allowed, shown_drift - margin, rel_tol=1e-12)
-    assert math.isclose(found.drift + found.allowed, margin, rel_tol=1e-12)
+    half = ln.var(ddof=1) / 4 / 40 / math.log(10)  # anything from no drift to twice that
+    assert math.isclose(found.drift, -half, rel_tol=1e-12)
+    assert math.isclose(found.allowed, 1 / 40 + 3 * found.error + half, rel_tol=1e-12)
     assert found.word == "stable"
     falling = h - 0.1 * np.arange(41)
     assert trend(shown(of, falling), "forward").word == "vanishing"
