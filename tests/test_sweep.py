@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from heinit_sim import draws, sweep
 from heinit_sim.config import parse_config
@@ -231,13 +231,19 @@ def test_a_sweep_uses_its_threads_alone_and_stops_them_when_abandoned(
     monkeypatch.setattr(sweep, "_BLOCK_BYTES", 2**13)
     monkeypatch.setattr(sweep, "_simulate_block", counted)
     alone = threading.active_count()
-    blocks = iter_sweep(config(trials=2000), jobs=2)
-    next(blocks)
-    assert threading.active_count() == alone + 2
-    assert {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"} == {1}
-    blocks.close()
+    with threadpool_limits(limits=2, user_api="blas"):
+        blocks = iter_sweep(config(trials=2000), jobs=2)
+        next(blocks)
+        assert threading.active_count() == alone + 2
+        assert blas_threads() == {1}
+        blocks.close()
+        assert blas_threads() == {2}
     assert threading.active_count() == alone
     assert len(simulated) < 20
+
+
+def blas_threads() -> set[int]:
+    return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
 
 
 def extreme(activation: str, variances: tuple[float, ...]) -> SweepResult:

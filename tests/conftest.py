@@ -1,0 +1,13 @@
+"""Test processes run beside each other: each takes one thread of BLAS, or they wait for theirs."""
+
+from collections.abc import Iterator
+
+import numpy as np  # noqa: F401  # loaded, so that there is a BLAS to limit
+import pytest
+from threadpoolctl import threadpool_limits
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
