@@ -70,9 +70,8 @@ def check(result: SweepResult, alpha: float = 1e-3) -> list[Finding]:
     n_tests = sum(map(len, tested))
     findings = [_finding(*one, alpha / n_tests) for of_condition in tested for one in of_condition]
     for of, of_condition in zip(result.conditions, tested, strict=True):
-        exact = [one for one in (_product(of), _handed_back(of)) if one is not None]
-        findings += exact
-        if not exact and not of_condition:
+        findings += [one for one in (_product(of), _handed_back(of)) if one is not None]
+        if not of_condition:
             findings.append(_untested(of))
     return findings
 
