@@ -138,7 +138,7 @@ def _finding(name: str, scores: dict[int | None, Score], level: float) -> Findin
 
 def _text(found: Score) -> str:
     name = "z" if math.isinf(found.freedom) else "t"
-    may_be = "" if found.least == 1 else f", which may be {found.least:.2f} … 1"
+    may_be = "" if found.least == 1 else f", which may be {found.least:.3g} … 1"
     return f"{found.relative:.4f} ± {found.error:.4f} of theory{may_be}, {name} = {found.z:+.1f}"
 
 

@@ -177,7 +177,7 @@ def _t_test(excess: Array, channels: Array, least: Array) -> TTest | None:
     if n_networks < 2 or n_networks * channels.sum() < _ENOUGH:
         return None
     shares = channels / channels.sum()
-    of_network, lowest = excess @ shares, float(least @ shares)
+    of_network, lowest = excess @ shares, 1 - float((1 - least) @ shares)  # 1 of ones
     mean = float(of_network.mean())
     with np.errstate(invalid="ignore"):  # of numbers that are beyond reason
         error = float(of_network.std(ddof=1)) / math.sqrt(n_networks)

@@ -268,3 +268,14 @@ def test_of_an_average_over_positions_weight_gradients_are_no_products() -> None
         for readout, of in (("mean", KINDS["circular, averaged"]), ("flatten", KINDS["circular"]))
     }
     assert names["flatten"] - names["mean"] == {"theory: grad_weight"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [("circular", None), ("circular, averaged", "which may be 0."), ("zeros", "which may be 0.")],
+)
+def test_a_range_is_told_where_there_is_one(kind: str, says: str | None) -> None:
+    (reason,) = (
+        f.reason for f in findings(KINDS[kind], some(kind)) if f.name == "theory: preactivation"
+    )
+    assert (says in reason) if says else ("may be" not in reason)
