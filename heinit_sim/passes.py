@@ -97,8 +97,12 @@ def measure(
     of_backward: list[UnitMoments] = []
     of_weights: dict[int, UnitMoments] = {}
     for stack in counted(backward, bins, counts["grad_preactivation"]):
-        if of_backward and (found := layers[len(traces) - 1].weight_moments(traces.pop())):
-            of_weights[len(traces)] = found
+        if of_backward:  # the gradient has passed the last of the traces
+            trace = traces.pop()
+            k = len(traces)
+            found = layers[k].weight_moments(trace)
+            if found is not None:
+                of_weights[k] = found
         of_backward.append(moments(stack))
     alternating = joined(of_backward)  # ∂f_K, ∂h_K, …, ∂f_0, ∂h_0
     dl_dh = taken(alternating, slice(None, None, -2))
