@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from heinit_sim.config import load_config, parse_config
     from heinit_sim.errors import ConfigError, HeinitSimError, RunDirectoryError
     from heinit_sim.expectations import check_expectations
-    from heinit_sim.figures import draw_forward_backward
+    from heinit_sim.figures import draw
     from heinit_sim.outputs import read_run, write_run
     from heinit_sim.own_activations import own_activation, with_activation
     from heinit_sim.predictions import predict_sweep
@@ -40,7 +40,7 @@ _HOME = {
     "check": "checks",
     "check_expectations": "expectations",
     "compare": "comparison",
-    "draw_forward_backward": "figures",
+    "draw": "figures",
     "load_config": "config",
     "own_activation": "own_activations",
     "parse_config": "config",
@@ -68,7 +68,7 @@ __all__ = [
     "check",
     "check_expectations",
     "compare",
-    "draw_forward_backward",
+    "draw",
     "load_config",
     "own_activation",
     "parse_config",

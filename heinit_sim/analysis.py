@@ -179,10 +179,10 @@ def theory(
 
                 text, figure = tables.to_csv(rows), draw_phase_diagram(found)
             else:
-                from heinit_sim.figures import draw_forward_backward
+                from heinit_sim.figures import draw
 
                 text = tables.to_csv(prediction_tables.prediction_layer_rows(prediction))
-                figure = draw_forward_backward(prediction)
+                figure = draw(prediction)
             name = "phase" if phase else "theory"
             names = exports.write_prediction(name, text, figure, out, found, force=force)
             typer.echo(f"Wrote {', '.join(names)} in {out}", err=True)

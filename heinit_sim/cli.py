@@ -68,6 +68,7 @@ def run(
         directory = out or Path("outputs") / sweep_config.name
 
         from heinit_sim import manifest, outputs, placement, reports, sweep, tables
+        from heinit_sim.figures import draw
 
         if junit is not None:
             placement.check_file(junit, "--junit", directory)
@@ -85,7 +86,7 @@ def run(
         start = time.perf_counter()
         result = terminal.simulate(sweep_config, jobs, quiet=quiet)
         facts = manifest.run_facts(jobs, time.perf_counter() - start)
-        figure = result.draw() if plots else None
+        figure = draw(result) if plots else None
         outputs.write_run(result, directory, figure=figure, force=force, run=facts)
         rows = tables.summary_rows(result)
         findings = reports.find(result, alpha or ALPHA) if check else None
@@ -118,6 +119,7 @@ def plot(
     """Redraw the figure of saved runs, without simulating."""
     with errors():
         from heinit_sim import exports, outputs
+        from heinit_sim.figures import draw
 
         replaced = overrides(sets)
         if any(not override.key.startswith("figure.") for override in replaced):
@@ -127,7 +129,7 @@ def plot(
         if out is not None and len(run_dirs) > 1:
             raise ConfigError(["--out: error: takes one RUN_DIR at a time"])
         for directory in run_dirs:
-            figure = outputs.read_run(directory, replaced).draw()
+            figure = draw(outputs.read_run(directory, replaced))
             if out is None:
                 outputs.update_figure(figure, directory)
             else:

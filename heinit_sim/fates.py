@@ -8,8 +8,8 @@ import numpy as np
 
 from heinit_sim.results import ConditionResult
 
-Word = Literal["dead", "off", "overflow", "underflow"]
-_HOW: dict[Word, str] = {
+FateWord = Literal["dead", "off", "overflow", "underflow"]
+_HOW: dict[FateWord, str] = {
     "dead": "dead from",
     "off": "all units off at",
     "overflow": "overflow at",
@@ -21,7 +21,7 @@ _HOW: dict[Word, str] = {
 class Fate:
     """What befell some networks of a condition."""
 
-    word: Word
+    word: FateWord
     first: int
     """The first layer where it did."""
     n_networks: int
@@ -47,7 +47,7 @@ def fates(result: ConditionResult) -> list[Fate]:
     h = result.networks["activation", "second_moment"]
     f = result.networks["preactivation", "second_moment"]
     condition = result.condition
-    found: dict[Word, list[int]] = {}
+    found: dict[FateWord, list[int]] = {}
     for of_h, of_f in zip(h, f, strict=True):
         if np.isnan(of_f).any():
             k = int(np.isnan(of_f).argmax())

@@ -23,7 +23,7 @@ _DRAW: Mapping[FigureKind, Callable[[SweepResult | SweepPrediction], Figure]] = 
 }
 
 
-def draw_forward_backward(result: SweepResult | SweepPrediction) -> Figure:
+def draw(result: SweepResult | SweepPrediction) -> Figure:
     """Draw the two-panel figure, one panel per pass.
 
     Args:

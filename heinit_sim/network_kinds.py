@@ -19,9 +19,9 @@ MAX_UNITS = 2**24
 IMAGE = "a list of one or two integers from 1 to 4096, [length] or [height, width]"
 KERNEL = "an odd integer from 1 to 8191"
 CHANNELS = "an integer from 1 to 65536, or a list of one for each hidden layer"
-SCALE = "a number from 1e-6 to 1000, or 1/sqrt(depth)"
+BLOCK_SCALE = "a number from 1e-6 to 1000, or 1/sqrt(depth)"
 
-Kind = Annotated[
+HiddenKind = Annotated[
     NetworkKind, choice("What hidden layers are, fully connected or convolutions", NetworkKind)
 ]
 Image = Annotated[
@@ -45,9 +45,9 @@ def _is_word(scale: object) -> bool:
     return isinstance(scale, str) and ("/" in scale or scale[:1].isalpha())
 
 
-Scale = Annotated[
+BlockScale = Annotated[
     Annotated[float, Field(ge=1e-6, le=1000), Tag("<one>")] | Annotated[ScaleWord, Tag("<word>")],
-    described("Factor of what a block adds, s", SCALE),
+    described("Factor of what a block adds, s", BLOCK_SCALE),
     Discriminator(lambda scale: "<word>" if _is_word(scale) else "<one>"),
 ]
 BranchLayers = Annotated[int, integer("Weight layers of a block", 1, 2)]

@@ -35,7 +35,7 @@ _LONGEST = 40
 class Residual(Section):
     """Blocks: hidden layers that add to what enters them."""
 
-    scale: network_kinds.Scale = _BLOCK.scale
+    scale: network_kinds.BlockScale = _BLOCK.scale
     branch_layers: network_kinds.BranchLayers = _BLOCK.branch_layers
     norm: network_kinds.Norm = _BLOCK.norm
     zero_last: network_kinds.ZeroLast = _BLOCK.zero_last
@@ -63,7 +63,7 @@ ResidualField = Annotated[
 class Network(Section):
     """A network with K hidden layers, fully connected or convolutions, maybe in blocks."""
 
-    kind: network_kinds.Kind = network_kinds.DEFAULT_KIND
+    kind: network_kinds.HiddenKind = network_kinds.DEFAULT_KIND
     depth: kinds.Depth
     width: kinds.Width | None = kinds.or_null(kinds.Width, validate_default=True)
     input_dim: kinds.InputDim | None = kinds.or_null(kinds.InputDim, validate_default=True)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from heinit_sim.records import Condition, Measure, Quantity, SweepConfig
 
-if TYPE_CHECKING:  # a result draws itself; arrays are its fields
+if TYPE_CHECKING:  # arrays are its fields
     import numpy as np
-    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
 
@@ -95,9 +94,3 @@ class SweepResult:
 
     config: SweepConfig
     conditions: tuple[ConditionResult, ...]
-
-    def draw(self) -> Figure:
-        """Draw the two-panel figure, as `heinit-sim run` does."""
-        from heinit_sim import figures
-
-        return figures.draw_forward_backward(self)

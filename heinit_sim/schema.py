@@ -42,7 +42,7 @@ class Sweep(Section):
         "network.activation.negative_slope"
     )
     network_residual: list[ResidualField] = kinds.swept("network.residual")
-    network_residual_scale: list[network_kinds.Scale] = kinds.swept("network.residual.scale")
+    network_residual_scale: list[network_kinds.BlockScale] = kinds.swept("network.residual.scale")
     network_residual_branch_layers: list[network_kinds.BranchLayers] = kinds.swept(
         "network.residual.branch_layers"
     )

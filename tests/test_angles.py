@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from heinit_sim.config import parse_config
-from heinit_sim.figures import draw_forward_backward
+from heinit_sim.figures import draw
 from heinit_sim.predictions import predict_sweep
 from heinit_sim.records import Quantity, SweepConfig
 from heinit_sim.sweep import run_sweep
@@ -41,7 +41,7 @@ def caption(figure: Figure) -> str:
 
 def test_medians_of_both_quantities_are_drawn_over_their_theory() -> None:
     result = run_sweep(config("sweep: {network.activation: [relu, tanh]}"))
-    figure = draw_forward_backward(result)
+    figure = draw(result)
     for ax, quantity in zip(figure.axes, PANELS, strict=True):
         layers = slice(None) if quantity == "activation" else slice(-1)  # f_K is left out
         for n, of in enumerate(result.conditions):
@@ -59,7 +59,7 @@ def test_medians_of_both_quantities_are_drawn_over_their_theory() -> None:
 
 
 def test_the_axis_is_linear_and_holds_zero_and_one() -> None:
-    for ax in draw_forward_backward(run_sweep(config())).axes:
+    for ax in draw(run_sweep(config())).axes:
         low, high = ax.get_ylim()
         assert low < 0
         assert high > 1
@@ -69,7 +69,7 @@ def test_the_axis_is_linear_and_holds_zero_and_one() -> None:
 
 def test_of_a_prediction_theory_is_all_there_is() -> None:
     prediction = predict_sweep(config())
-    figure = draw_forward_backward(prediction)
+    figure = draw(prediction)
     for ax, quantity in zip(figure.axes, PANELS, strict=True):
         theory = prediction.conditions[0].theory_cosines[quantity]
         layers = slice(None) if quantity == "activation" else slice(-1)
@@ -78,12 +78,12 @@ def test_of_a_prediction_theory_is_all_there_is() -> None:
 
 
 def test_one_network_is_called_one() -> None:
-    figure = draw_forward_backward(run_sweep(config(trials=1)))
+    figure = draw(run_sweep(config(trials=1)))
     assert caption(figure) == "Thick: one network. Thin: theory (infinite width)."
 
 
 @pytest.mark.parametrize("width", [1])
 def test_networks_that_die_are_said_to_be_missing(width: int) -> None:
     result = run_sweep(config(f"sweep: {{network.width: [{width}]}}", trials=3))
-    figure = draw_forward_backward(result)
+    figure = draw(result)
     assert "Not shown, dead or out of range:" in caption(figure)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.fates import fates
-from heinit_sim.figures import draw_forward_backward
+from heinit_sim.figures import draw
 from heinit_sim.prediction_tables import (
     prediction_layer_rows,
     prediction_rows,
@@ -241,7 +241,7 @@ def test_tables_and_figures_of_predictions_say_what_is_known(
     print_table(to_prediction_table(config, rows))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
-    figure = draw_forward_backward(prediction)
+    figure = draw(prediction)
     figure.draw_without_rendering()
     texts = [text.get_text() for ax in figure.axes for text in ax.texts]
     assert "kind = zeros, averaged (not known)" in texts
@@ -259,4 +259,4 @@ def test_tables_and_figures_of_results_stand_beside_it(capsys: pytest.CaptureFix
     np.testing.assert_allclose(rows[5]["theory_forward_decades_per_layer"], 0, rtol=0, atol=1e-14)
     print_table(to_summary_table(config, rows))
     assert "blocks of zeros" in capsys.readouterr().out
-    draw_forward_backward(result).draw_without_rendering()
+    draw(result).draw_without_rendering()

@@ -10,7 +10,7 @@ from matplotlib.text import Annotation
 from numpy.typing import NDArray
 
 from heinit_sim.config import parse_config
-from heinit_sim.figures import draw_forward_backward
+from heinit_sim.figures import draw
 from heinit_sim.predictions import predict_sweep
 from heinit_sim.records import Measure, SweepConfig
 from heinit_sim.results import SweepResult
@@ -75,7 +75,7 @@ def test_medians_bands_and_theory_are_those_at_the_end_of_the_pass(
     panel: int, quantity: str, statistic: Any, factor: float
 ) -> None:
     result = simulated(quantity=quantity)
-    ax = draw_forward_backward(result).axes[panel]
+    ax = draw(result).axes[panel]
     name, layer = AT[panel]
     measure: Measure = (name, statistic)  # type: ignore[assignment]  # of the table above
     ascending = [result.conditions[i] for i in (1, 0, 2)]  # widths 10, 20, 100
@@ -96,7 +96,7 @@ def test_medians_bands_and_theory_are_those_at_the_end_of_the_pass(
 
 def test_dotted_lines_are_the_quantiles_predicted_at_the_end() -> None:
     result = simulated()
-    for ax, (name, layer) in zip(draw_forward_backward(result).axes, AT.values(), strict=True):
+    for ax, (name, layer) in zip(draw(result).axes, AT.values(), strict=True):
         for row, line in enumerate(("p05", "p50", "p95")):
             expected = [
                 result.conditions[i].quantiles[name][row, layer]  # type: ignore[index]  # as above
@@ -107,7 +107,7 @@ def test_dotted_lines_are_the_quantiles_predicted_at_the_end() -> None:
 
 def test_other_swept_keys_make_lines_of_their_own() -> None:
     result = simulated(GRID, "variance")
-    first, second = draw_forward_backward(result).axes
+    first, second = draw(result).axes
     names = ["relu, target=0", "relu, target=1", "tanh, target=0", "tanh, target=1"]
     assert labels(first) == labels(second) == names
     for index, name in enumerate(names):
@@ -128,12 +128,12 @@ def test_other_swept_keys_make_lines_of_their_own() -> None:
 
 
 def test_a_single_line_needs_no_label() -> None:
-    for ax in draw_forward_backward(simulated()).axes:
+    for ax in draw(simulated()).axes:
         assert labels(ax) == [""]
 
 
 def test_axes_say_what_they_show() -> None:
-    first, second = draw_forward_backward(simulated()).axes
+    first, second = draw(simulated()).axes
     assert first.get_ylabel() == "Second moment of $h_K$"
     assert second.get_ylabel() == r"Second moment of $\partial\ell/\partial h_0$"
     assert first.get_xlabel() == second.get_xlabel() == "Width, $D_h$"
@@ -152,7 +152,7 @@ def test_axes_say_what_they_show() -> None:
 def test_the_axis_is_logarithmic_from_a_factor_of_ten(sweep: str, logarithmic: bool) -> None:
     result = simulated(sweep)
     given = np.sort(np.array(next(iter(result.config.sweep.values())), float))
-    ax = draw_forward_backward(result).axes[0]
+    ax = draw(result).axes[0]
     expected = np.log10(given) if logarithmic else given
     np.testing.assert_array_equal(xs(named(ax, "median 0")), expected)
     shown = [text.get_text().replace("−", "-") for text in ax.get_xticklabels()]
@@ -163,16 +163,16 @@ def test_the_axis_is_logarithmic_from_a_factor_of_ten(sweep: str, logarithmic: b
 
 def test_values_too_close_for_ticks_of_their_own_get_readable_ones() -> None:
     crowd = ", ".join(str(10 + n) for n in range(40))
-    ax = draw_forward_backward(predict_sweep(config(f"network.width: [{crowd}]"))).axes[0]
+    ax = draw(predict_sweep(config(f"network.width: [{crowd}]"))).axes[0]
     shown = [int(text.get_text()) for text in ax.get_xticklabels()]
     assert 2 <= len(shown) <= 8
     assert len(set(np.diff(shown))) == 1
 
 
 def test_each_panel_fits_its_own_range_unless_it_is_given() -> None:
-    first, second = draw_forward_backward(simulated()).axes
+    first, second = draw(simulated()).axes
     assert first.get_ylim() != second.get_ylim()
-    for ax in draw_forward_backward(simulated(quantity="std, decades: [-3, 4]")).axes:
+    for ax in draw(simulated(quantity="std, decades: [-3, 4]")).axes:
         assert ax.get_ylim() == (-3.0, 4.0)
 
 
@@ -180,27 +180,25 @@ def test_dead_ends_leave_a_gap() -> None:
     result = simulated()
     for values in result.conditions[0].networks.values():
         values[:] = -np.inf
-    for ax in draw_forward_backward(result).axes:
+    for ax in draw(result).axes:
         np.testing.assert_array_equal(np.isnan(ys(named(ax, "median 0"))), [False, True, False])
-    assert caption(draw_forward_backward(result)).endswith(
-        " Not shown, dead or out of range: 1 of 3."
-    )
+    assert caption(draw(result)).endswith(" Not shown, dead or out of range: 1 of 3.")
     gradients = result.conditions[1].networks
     gradients["grad_activation", "second_moment"][:] = np.nan
-    assert caption(draw_forward_backward(result)).endswith("out of range: a: 1 of 3, b: 2 of 3.")
+    assert caption(draw(result)).endswith("out of range: a: 1 of 3, b: 2 of 3.")
 
 
 def test_a_prediction_is_drawn_alike() -> None:
     result = simulated()
-    figure = draw_forward_backward(predict_sweep(result.config))
+    figure = draw(predict_sweep(result.config))
     assert caption(figure).startswith("Thick: predicted median for one input; band: 5–95 %")
-    for ax, twin in zip(figure.axes, draw_forward_backward(result).axes, strict=True):
+    for ax, twin in zip(figure.axes, draw(result).axes, strict=True):
         np.testing.assert_array_equal(ys(named(ax, "theory 0")), ys(named(twin, "theory 0")))
         assert np.isfinite(ys(named(ax, "median 0"))).all()
 
 
 def test_the_caption_says_what_is_what_and_nothing_of_the_other_pass() -> None:
-    assert caption(draw_forward_backward(simulated())) == (
+    assert caption(draw(simulated())) == (
         "Thick: median of 30 networks; band: 5–95 %. Thin: theory (exact mean). "
         "Dotted: predicted median, 5–95 % (one input)."
     )

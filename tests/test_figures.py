@@ -19,11 +19,10 @@ from matplotlib.transforms import Bbox
 from matplotlib.typing import ColorType
 from numpy.typing import NDArray
 
-import heinit_sim.figures
-import heinit_sim.scales
+from heinit_sim import curves, scales
 from heinit_sim.config import parse_config
 from heinit_sim.curves import QUANTITIES, curves_of, label_of
-from heinit_sim.figures import draw_forward_backward
+from heinit_sim.figures import draw
 from heinit_sim.frames import SIDES, Panel, lay_out, saving
 from heinit_sim.predictions import predict_sweep
 from heinit_sim.records import PASS_OF, Condition, FigureConfig, Measure, SweepConfig
@@ -254,7 +253,7 @@ def relative_luminance(color: ColorType) -> float:
 
 def saved(result: SweepResult, suffix: str) -> bytes:
     metadata = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[suffix]
-    figure = draw_forward_backward(result)
+    figure = draw(result)
     buffer = io.BytesIO()
     with saving():
         figure.savefig(buffer, format=suffix, dpi=50, metadata=metadata)
@@ -264,7 +263,7 @@ def saved(result: SweepResult, suffix: str) -> bytes:
 @pytest.mark.parametrize("panel", [0, 1])
 def test_medians_bands_and_theory_are_those_of_the_networks(panel: int) -> None:
     result = figure_7_4()
-    ax = panels(draw_forward_backward(result))[panel]
+    ax = panels(draw(result))[panel]
     measure: Measure = ("activation", "variance") if panel == 0 else ("grad_activation", "variance")
     for i, one in enumerate(result.conditions):
         values = one.networks[measure]
@@ -281,7 +280,7 @@ def test_medians_bands_and_theory_are_those_of_the_networks(panel: int) -> None:
 
 def test_theory_known_on_some_layers_only_gives_way_to_infinite_width() -> None:
     result = figure_7_4(exact=False)
-    figure = draw_forward_backward(result)
+    figure = draw(result)
     for ax, quantity in zip(panels(figure), ("activation", "grad_activation"), strict=True):
         drawn = ys(named(ax, "theory 2"))
         measures = result.conditions[2].mean_field
@@ -293,7 +292,7 @@ def test_theory_known_on_some_layers_only_gives_way_to_infinite_width() -> None:
     ("exact", "said"), [(True, "theory (exact mean)"), (False, "theory (infinite width)")]
 )
 def test_caption_says_which_theory_and_how_many_networks(exact: bool, said: str) -> None:
-    text = caption(draw_forward_backward(figure_7_4(exact=exact)))
+    text = caption(draw(figure_7_4(exact=exact)))
     assert said in text
     assert "median of 40 networks" in text
     assert "5–95 %" in text
@@ -304,18 +303,18 @@ def test_caption_tells_apart_theories_that_differ_between_panels() -> None:
     result = figure_7_4()
     for one in result.conditions:
         one.theory["activation", "variance"][:] = np.nan
-    text = caption(draw_forward_backward(result))
+    text = caption(draw(result))
     assert "theory (a: infinite width, b: exact mean)" in text
 
 
 def test_caption_does_not_call_one_network_a_median() -> None:
-    text = caption(draw_forward_backward(sweep_result([walks(0.0, 10, seed=0, n=1)])))
+    text = caption(draw(sweep_result([walks(0.0, 10, seed=0, n=1)])))
     assert "one network" in text
     assert "median" not in text
 
 
 def test_forward_medians_lie_dashed_and_thin_behind_the_backward_panel() -> None:
-    first, second = panels(draw_forward_backward(figure_7_4()))
+    first, second = panels(draw(figure_7_4()))
     for i in range(5):
         front, behind = named(first, f"median {i}"), named(second, f"behind {i}")
         np.testing.assert_array_equal(ys(behind), ys(front))
@@ -328,7 +327,7 @@ def test_forward_medians_lie_dashed_and_thin_behind_the_backward_panel() -> None
 
 
 def test_theory_is_a_thin_line_on_top_of_the_median() -> None:
-    for ax in panels(draw_forward_backward(figure_7_4())):
+    for ax in panels(draw(figure_7_4())):
         median, theory = named(ax, "median 0"), named(ax, "theory 0")
         assert theory.get_zorder() > median.get_zorder()
         assert theory.get_linewidth() < median.get_linewidth() / 3
@@ -337,8 +336,8 @@ def test_theory_is_a_thin_line_on_top_of_the_median() -> None:
 def test_standard_deviations_are_half_the_decades_of_variances() -> None:
     shown = figure_7_4(FigureConfig("std"))
     for ax, twin in zip(
-        panels(draw_forward_backward(shown)),
-        panels(draw_forward_backward(figure_7_4())),
+        panels(draw(shown)),
+        panels(draw(figure_7_4())),
         strict=True,
     ):
         for name in ("median 4", "theory 4"):
@@ -351,8 +350,8 @@ def test_standard_deviations_are_half_the_decades_of_variances() -> None:
 
 def test_second_moments_are_not_variances() -> None:
     for ax, twin in zip(
-        panels(draw_forward_backward(figure_7_4(FigureConfig("second_moment")))),
-        panels(draw_forward_backward(figure_7_4())),
+        panels(draw(figure_7_4(FigureConfig("second_moment")))),
+        panels(draw(figure_7_4())),
         strict=True,
     ):
         difference = ys(named(ax, "median 1")) - ys(named(twin, "median 1"))
@@ -370,7 +369,7 @@ def test_second_moments_are_not_variances() -> None:
 def test_axes_say_what_they_show(
     quantity: Literal["variance", "second_moment", "std"], words: str
 ) -> None:
-    first, second = panels(draw_forward_backward(figure_7_4(FigureConfig(quantity))))
+    first, second = panels(draw(figure_7_4(FigureConfig(quantity))))
     assert first.get_ylabel() == f"{words} $h_k$"
     assert second.get_ylabel() == rf"{words} $\partial\ell/\partial h_k$"
     assert first.get_xlabel() == second.get_xlabel() == "Layer, $k$"
@@ -382,7 +381,7 @@ def test_axes_say_what_they_show(
 @pytest.mark.parametrize("name", ["Figure 7.4", "different depths", "one layer"])
 def test_arrow_heads_point_the_way_the_pass_goes(name: str, panel: int) -> None:
     result = RESULTS[name]
-    ax = panels(draw_forward_backward(result))[panel]
+    ax = panels(draw(result))[panel]
     for i in range(len(result.conditions)):
         median, arrow = named(ax, f"median {i}"), named(ax, f"arrow {i}")
         points = ax.transData.transform(np.stack([xs(median), ys(median)], axis=1))
@@ -398,7 +397,7 @@ def test_arrow_heads_point_the_way_the_pass_goes(name: str, panel: int) -> None:
 
 
 def test_arrow_heads_are_equally_large_at_any_angle() -> None:
-    first, second = panels(draw_forward_backward(figure_7_4()))
+    first, second = panels(draw(figure_7_4()))
     lengths = []
     for ax, i in itertools.product((first, second), range(5)):
         arrow = named(ax, f"arrow {i}")
@@ -412,7 +411,7 @@ def test_an_arrow_of_a_single_layer_points_the_way_of_its_pass() -> None:
     forward, backward = np.full((5, 11), -np.inf), np.full((5, 11), -np.inf)
     forward[:, 0] = 0.0  # only the input, and only the last gradient, are not zero
     backward[:, -1] = 0.0
-    first, second = panels(draw_forward_backward(sweep_result([(forward, backward)])))
+    first, second = panels(draw(sweep_result([(forward, backward)])))
     for ax, layer, sign in ((first, 0, 1), (second, 10, -1)):
         arrow = named(ax, "arrow 0")
         np.testing.assert_array_equal(arrow.get_xydata(), [[layer, 0.0]])
@@ -425,7 +424,7 @@ def test_an_arrow_of_a_single_layer_points_the_way_of_its_pass() -> None:
 @pytest.mark.parametrize("name", [*RESULTS, *KINDS])
 def test_labels_collide_with_nothing_and_stay_inside(name: str) -> None:
     result = RESULTS[name] if name in RESULTS else of_kind(name)
-    figure = draw_forward_backward(result)
+    figure = draw(result)
     figure.set_dpi(200)  # as a run saves it
     with saving():
         figure.draw_without_rendering()
@@ -458,7 +457,7 @@ def test_labels_collide_with_nothing_and_stay_inside(name: str) -> None:
 
 
 def test_labels_stand_in_the_order_of_the_curves_ends() -> None:
-    for ax, layer in zip(panels(draw_forward_backward(near_equal(12))), (-1, 0), strict=True):
+    for ax, layer in zip(panels(draw(near_equal(12))), (-1, 0), strict=True):
         ends = [ys(named(ax, f"median {i}"))[layer] for i in range(12)]
         heights = [label.get_position()[1] for label in labels(ax)]
         assert np.all(np.diff(np.array(heights)[np.argsort(ends)]) > 0)
@@ -466,14 +465,14 @@ def test_labels_stand_in_the_order_of_the_curves_ends() -> None:
 
 def test_only_labels_that_were_moved_have_leaders() -> None:
     apart = sweep_result([(np.full((5, 11), y), np.full((5, 11), y)) for y in (-50.0, 0.0, 50.0)])
-    for ax in panels(draw_forward_backward(apart)):
+    for ax in panels(draw(apart)):
         assert [label.arrow_patch for label in labels(ax)] == [None] * 3
-    for ax in panels(draw_forward_backward(flat(4))):
+    for ax in panels(draw(flat(4))):
         assert all(label.arrow_patch is not None for label in labels(ax))
 
 
 def test_a_curve_that_ends_earlier_is_led_to_its_label() -> None:
-    first, _ = panels(draw_forward_backward(depths()))
+    first, _ = panels(draw(depths()))
     leaders = [label.arrow_patch is not None for label in labels(first)]
     assert leaders[:3] == [True, True, True]
     for i, depth in enumerate((1, 5, 20, 50)):
@@ -504,7 +503,7 @@ def test_a_curve_that_ends_earlier_is_led_to_its_label() -> None:
 )
 def test_labels_say_what_was_swept(swept: Mapping[str, object], label: str) -> None:
     result = sweep_result([walks(0.0, 5, seed=0)], swept=[swept])
-    for ax in panels(draw_forward_backward(result)):
+    for ax in panels(draw(result)):
         assert [text.get_text() for text in labels(ax)] == [label]
 
 
@@ -540,7 +539,7 @@ def test_no_two_conditions_have_the_same_label(kind: Literal["layers", "spread"]
     ]
     sweep = [walks(0.0, 5, seed=n) for n in range(4)]
     result = sweep_result(sweep, swept=swept, figure=FigureConfig(kind=kind))
-    for ax in panels(draw_forward_backward(result)):
+    for ax in panels(draw(result)):
         assert {text.get_text() for text in labels(ax)} == {
             f"…scale={scale} fan_in, width={width}" for scale in (1, 2) for width in (5, 6)
         }
@@ -557,7 +556,7 @@ def test_a_range_of_variances_is_rounded() -> None:
 
 def test_layers_of_zeros_leave_a_gap() -> None:
     result = dying()
-    for ax in panels(draw_forward_backward(result)):
+    for ax in panels(draw(result)):
         bottom = ax.get_ylim()[0]
         assert np.isnan(ys(named(ax, "median 0"))).all()
         assert not has(ax, "arrow 0")
@@ -573,7 +572,7 @@ def test_layers_of_zeros_leave_a_gap() -> None:
 
 
 def test_decades_fix_both_panels_and_the_curves_end_where_they_leave() -> None:
-    figure = draw_forward_backward(figure_7_4(FigureConfig(decades=(-20, 20))))
+    figure = draw(figure_7_4(FigureConfig(decades=(-20, 20))))
     first, second = panels(figure)
     for ax in (first, second):
         assert ax.get_ylim() == (-20, 20)
@@ -589,7 +588,7 @@ def test_decades_fix_both_panels_and_the_curves_end_where_they_leave() -> None:
 @pytest.mark.parametrize("name", ["Figure 7.4", "12 nearly equal", "12 equal", "2,000 layers"])
 def test_a_fitted_range_is_shared_and_holds_every_band(name: str) -> None:
     result = RESULTS[name]
-    first, second = panels(draw_forward_backward(result))
+    first, second = panels(draw(result))
     assert first.get_ylim() == second.get_ylim()
     low, high = first.get_ylim()
     edges = [band(ax, i) for ax in (first, second) for i in range(len(result.conditions))]
@@ -604,7 +603,7 @@ def test_a_figure_of_one_value_or_of_zeros_only_still_has_a_scale(level: float) 
     for one in result.conditions:
         for values in (*one.networks.values(), *one.theory.values(), *one.mean_field.values()):
             values[:] = level
-    for ax in panels(draw_forward_backward(result)):
+    for ax in panels(draw(result)):
         np.testing.assert_allclose(ax.get_ylim(), (-0.15, 0.15), rtol=0, atol=1e-12)
         assert len(ax.get_yticks()) >= 3
 
@@ -629,7 +628,7 @@ def test_a_figure_of_one_value_or_of_zeros_only_still_has_a_scale(level: float) 
 )
 def test_ticks_are_few_unique_and_say_where_they_stand(decades: tuple[float, float]) -> None:
     result = sweep_result([walks(0.0, 5, seed=0)], figure=FigureConfig(decades=decades))
-    for ax in panels(draw_forward_backward(result)):
+    for ax in panels(draw(result)):
         places = ax.get_yticks()
         texts = [text.get_text() for text in ax.get_yticklabels()]
         assert 2 <= len(texts) <= 10
@@ -643,7 +642,7 @@ def test_ticks_are_few_unique_and_say_where_they_stand(decades: tuple[float, flo
 
 def test_layer_ticks_are_whole_layers_of_the_network() -> None:
     for name, last in (("one layer", 1), ("Figure 7.4", 50), ("2,000 layers", 2000)):
-        for ax in panels(draw_forward_backward(RESULTS[name])):
+        for ax in panels(draw(RESULTS[name])):
             places = ax.get_xticks()
             assert places[0] == 0
             assert places[-1] == last
@@ -668,7 +667,7 @@ def test_layer_ticks_leave_room_between_their_labels(depth: int, name: str) -> N
 def test_ten_thousand_layers_are_thinned_out_but_not_changed() -> None:
     forward, backward = walks(-1.3, 10_000, seed=0, n=5)
     for ax, values in zip(
-        panels(draw_forward_backward(sweep_result([(forward, backward)]))),
+        panels(draw(sweep_result([(forward, backward)]))),
         (forward, backward),
         strict=True,
     ):
@@ -681,7 +680,7 @@ def test_ten_thousand_layers_are_thinned_out_but_not_changed() -> None:
 
 
 def published(panel: str, variance: float) -> Array:
-    path = Path(heinit_sim.figures.__file__).parent / "data" / "figure_7_4_published.csv"
+    path = Path(curves.__file__).parent / "data" / "figure_7_4_published.csv"
     with path.open(encoding="utf-8") as lines:
         rows = [
             (float(row["layer"]), float(row["log10_value"]))
@@ -693,7 +692,7 @@ def published(panel: str, variance: float) -> Array:
 
 def test_overlay_shows_the_published_points_in_the_ink_of_their_condition() -> None:
     config = FigureConfig("std", (-100, 100), "figure_7_4_published")
-    figure = draw_forward_backward(figure_7_4(config))
+    figure = draw(figure_7_4(config))
     assert caption(figure).endswith("Circles: curves as published.")
     for ax, panel in zip(panels(figure), ("forward", "backward"), strict=True):
         for i, variance in enumerate(VARIANCES):
@@ -719,20 +718,20 @@ def test_published_points_agree_with_standard_deviations_not_variances() -> None
 def test_published_points_without_a_condition_are_grey() -> None:
     config = FigureConfig("std", (-100, 100), "figure_7_4_published")
     result = sweep_result([walks(0.0, 50, seed=0)], variances=[0.02], figure=config)
-    for ax in panels(draw_forward_backward(result)):
+    for ax in panels(draw(result)):
         for variance in VARIANCES:
             color = to_rgb(named(ax, f"published {variance:g}").get_markeredgecolor())
             assert (color == (0.5, 0.5, 0.5)) == (variance != 0.02)
 
 
 def test_no_overlay_unless_asked_for() -> None:
-    for ax in panels(draw_forward_backward(figure_7_4())):
+    for ax in panels(draw(figure_7_4())):
         assert not any(str(line.get_label()).startswith("published") for line in ax.lines)
 
 
 @pytest.mark.parametrize("n", [2, 5, 8, 12, 20])
 def test_colours_differ_in_lightness_and_labels_are_readable_on_white(n: int) -> None:
-    first, second = panels(draw_forward_backward(flat(n)))
+    first, second = panels(draw(flat(n)))
     colors = [to_hex(named(first, f"median {i}").get_color()) for i in range(n)]
     assert colors == [to_hex(named(second, f"median {i}").get_color()) for i in range(n)]
     steps = np.diff([relative_luminance(color) for color in colors])
@@ -772,13 +771,13 @@ def test_the_same_result_gives_the_same_bytes_whatever_the_users_settings(suffix
 def test_other_kinds_give_the_same_bytes_as_well(name: str) -> None:
     result = of_kind(name)
     plain = saved(result, "svg")
-    heinit_sim.scales.text_width.cache_clear()
+    scales.text_width.cache_clear()
     with matplotlib.rc_context({"font.size": 31.0, "font.family": ["DejaVu Serif"]}):
         assert saved(result, "svg") == plain
 
 
-def test_a_result_draws_itself() -> None:
-    figure = figure_7_4().draw()
+def test_a_result_is_drawn_at_its_size() -> None:
+    figure = draw(figure_7_4())
     assert isinstance(figure, Figure)
     np.testing.assert_allclose(figure.get_size_inches(), [12, 5.4], rtol=0.01)
 
@@ -823,7 +822,7 @@ def test_predicted_bands_are_of_the_statistic_that_is_shown(
 
 def test_predicted_lines_are_the_quantiles_from_low_to_high() -> None:
     result = run_sweep(parse_config(simulated()))
-    for ax, direction in zip(panels(draw_forward_backward(result)), QUANTITIES, strict=True):
+    for ax, direction in zip(panels(draw(result)), QUANTITIES, strict=True):
         (curve,) = curves_of(result, direction)
         assert curve.predicted is not None
         low, median, high = curve.predicted
@@ -838,9 +837,7 @@ def test_predicted_lines_are_the_quantiles_from_low_to_high() -> None:
 def test_predicted_bands_are_drawn_and_explained_where_they_can_be_told_from_their_median(
     width: int, variances: str, shown: bool
 ) -> None:
-    figure = draw_forward_backward(
-        run_sweep(parse_config(simulated(width=width, variances=variances)))
-    )
+    figure = draw(run_sweep(parse_config(simulated(width=width, variances=variances))))
     for ax in panels(figure):
         dotted = [line for line in ax.get_lines() if str(line.get_label()).startswith("predicted")]
         assert bool(dotted) == shown
@@ -859,5 +856,5 @@ def test_predicted_bands_are_drawn_and_explained_where_they_can_be_told_from_the
 def test_the_caption_of_a_prediction_says_where_it_is_a_mean(
     change: tuple[str, str], said: str
 ) -> None:
-    figure = draw_forward_backward(predict_sweep(parse_config(simulated().replace(*change))))
+    figure = draw(predict_sweep(parse_config(simulated().replace(*change))))
     assert f"Thick: {said}" in caption(figure)

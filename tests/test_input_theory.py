@@ -11,7 +11,7 @@ from heinit_sim import data_sets
 from heinit_sim.activations import RELU, Slope
 from heinit_sim.checks import check
 from heinit_sim.draws import Draws, prediction_rng, sample_inputs
-from heinit_sim.figures import draw_forward_backward
+from heinit_sim.figures import draw
 from heinit_sim.input_laws import (
     component_variance,
     norm_moments,
@@ -286,6 +286,6 @@ def test_inputs_that_are_all_zero_are_dead_and_nothing_else() -> None:
             assert np.isneginf(found.networks[quantity, statistic]).all()
         assert np.isneginf(found.theory[quantity, "second_moment"]).all()
         assert np.isneginf(found.quantiles[quantity]).all()
-    assert result.draw().axes  # without a warning
-    assert draw_forward_backward(predict_sweep(config)).axes
+    assert draw(result).axes  # without a warning
+    assert draw(predict_sweep(config)).axes
     assert all(finding.held for finding in check(result))

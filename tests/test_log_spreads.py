@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from heinit_sim.config import parse_config
-from heinit_sim.figures import draw_forward_backward
+from heinit_sim.figures import draw
 from heinit_sim.predictions import predict, predict_sweep, predicted_variance_of_ln
 from heinit_sim.records import Inputs, Pass, Quantity, SweepConfig
 from heinit_sim.results import Prediction
@@ -138,7 +138,7 @@ def test_what_is_not_known_is_not_predicted(options: dict[str, Any], direction: 
 def test_lines_show_the_variance_its_error_and_theory(quantity: str, factor: float) -> None:
     result = run_sweep(config(quantity=quantity, count=2))
     (one,) = result.conditions
-    figure = draw_forward_backward(result)
+    figure = draw(result)
     for ax, direction in zip(figure.axes, ("forward", "backward"), strict=True):
         of: Any = "activation" if direction == "forward" else "grad_activation"
         statistic: Any = "second_moment" if quantity == "second_moment" else "variance"
@@ -167,13 +167,13 @@ WORDS = {
 
 def test_the_caption_is_silent_where_nothing_is_predicted() -> None:
     network = "depth: 3, width: 6, input_dim: 5, activation: tanh"
-    figure = draw_forward_backward(run_sweep(config(network)))
+    figure = draw(run_sweep(config(network)))
     assert caption(figure) == "Thick: over 20 networks; band: ± 2 standard errors."
 
 
 def test_of_a_prediction_theory_is_drawn() -> None:
     found = predict_sweep(config())
-    figure = draw_forward_backward(found)
+    figure = draw(found)
     assert caption(figure).startswith("Thick: theory")
     for ax, direction in zip(figure.axes, ("forward", "backward"), strict=True):
         theory = predicted_variance_of_ln(found.conditions[0], direction)  # type: ignore[arg-type]  # a pass
@@ -200,5 +200,5 @@ def test_a_label_without_a_line_says_why() -> None:
     tanh = predict_sweep(config("depth: 3, width: 6, input_dim: 5, activation: tanh"))
     dead = run_sweep(config("depth: 400, width: 1, input_dim: 5"))
     for result, expected in ((tanh, ["unknown", "unknown"]), (dead, ["", "undefined"])):
-        labels = [ax.texts[0].get_text() for ax in draw_forward_backward(result).axes]
+        labels = [ax.texts[0].get_text() for ax in draw(result).axes]
         assert [label.partition(" (")[2].rstrip(")") for label in labels] == expected

@@ -9,6 +9,7 @@ import pytest
 from heinit_sim import exports, outputs
 from heinit_sim.config import load_config, parse_config
 from heinit_sim.errors import RunDirectoryError, WriteError
+from heinit_sim.figures import draw
 from heinit_sim.records import MEASURES, SweepConfig
 from heinit_sim.results import SweepResult
 from heinit_sim.sweep import run_sweep
@@ -40,7 +41,7 @@ def test_a_run_directory_is_complete_and_its_manifest_true(
     result: SweepResult, tmp_path: Path
 ) -> None:
     run = tmp_path / "deep" / "small"
-    outputs.write_run(result, run, figure=result.draw(), run={"host": "here"})
+    outputs.write_run(result, run, figure=draw(result), run={"host": "here"})
     assert set(files(run)) == set(outputs.run_files(result.config, plots=True))
     manifest = json.loads((run / "manifest.json").read_text("utf-8"))
     assert manifest["schema_version"] == 1
@@ -58,7 +59,7 @@ def test_a_run_directory_is_complete_and_its_manifest_true(
 
 def test_the_same_result_gives_the_same_bytes(result: SweepResult, tmp_path: Path) -> None:
     for name in "ab":
-        outputs.write_run(result, tmp_path / name, figure=result.draw())
+        outputs.write_run(result, tmp_path / name, figure=draw(result))
     assert files(tmp_path / "a") == files(tmp_path / "b")
 
 
@@ -207,7 +208,7 @@ def test_redrawing_changes_the_figure_only_and_keeps_the_manifest_true(
     run = tmp_path / "small"
     outputs.write_run(result, run, figure=None)
     before = files(run)
-    outputs.update_figure(outputs.read_run(run).draw(), run)
+    outputs.update_figure(draw(outputs.read_run(run)), run)
     after = files(run)
     assert {name for name in after if after[name] != before.get(name)} == {
         "manifest.json",
@@ -242,7 +243,7 @@ def test_files_and_folders_of_the_user_survive_a_replacement(
     result: SweepResult, tmp_path: Path
 ) -> None:
     run = tmp_path / "small"
-    outputs.write_run(result, run, figure=result.draw())
+    outputs.write_run(result, run, figure=draw(result))
     (run / "notes").mkdir()
     (run / "notes" / "a.txt").write_text("mine")
     (run / "link").symlink_to("notes")
@@ -291,9 +292,9 @@ def test_a_figure_is_exported_anywhere_but_into_a_run(result: SweepResult, tmp_p
     outputs.write_run(result, run, figure=None)
     before = files(run)
     with pytest.raises(RunDirectoryError, match="a figure of its own"):
-        exports.export_figure(result.draw(), run)
+        exports.export_figure(draw(result), run)
     assert files(run) == before
-    exports.export_figure(result.draw(), tmp_path / "slides" / "new")
+    exports.export_figure(draw(result), tmp_path / "slides" / "new")
     assert len(files(tmp_path / "slides" / "new")) == 3
 
 

@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from heinit_sim.config import parse_config
-from heinit_sim.figures import draw_forward_backward
+from heinit_sim.figures import draw
 from heinit_sim.predictions import predict_sweep
 from heinit_sim.records import Measure, SweepConfig
 from heinit_sim.sweep import run_sweep
@@ -64,7 +64,7 @@ def test_slopes_are_fitted_to_the_median_network_and_banded_by_their_error(
 ) -> None:
     result = run_sweep(config(quantity))
     x = np.log10(VARIANCES)
-    for ax, (measure, sign) in zip(draw_forward_backward(result).axes, JUDGED, strict=True):
+    for ax, (measure, sign) in zip(draw(result).axes, JUDGED, strict=True):
         slopes, errors = [], []
         for i in (2, 0, 1):  # variances ascending
             values = result.conditions[i].networks[measure][:, 1:]
@@ -89,15 +89,15 @@ def test_what_is_called_stable_is_grey_below_a_single_line() -> None:
     drift = -spread / 2 / 5 / np.log(10)
     error = np.sqrt(np.pi / 2 * 6 / 5) * np.sqrt(spread / 50) / 5 / np.log(10)
     allowed = 1 / 5 + 3 * error
-    for ax in draw_forward_backward(result).axes:
+    for ax in draw(result).axes:
         expected = np.tile([drift - allowed, drift + allowed], (3, 1))
         found = edges(ax, "stable", np.log10(VARIANCES))
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
-    assert "Grey: called stable" in caption(draw_forward_backward(result))
+    assert "Grey: called stable" in caption(draw(result))
 
 
 def test_several_lines_have_no_grey_between_them() -> None:
-    figure = draw_forward_backward(run_sweep(config(sweep=", network.activation: [relu, tanh]")))
+    figure = draw(run_sweep(config(sweep=", network.activation: [relu, tanh]")))
     for ax in figure.axes:
         assert "stable" not in {area.get_label() for area in ax.collections}
         assert {"median 0", "median 1"} < {line.get_label() for line in ax.lines}
@@ -105,14 +105,14 @@ def test_several_lines_have_no_grey_between_them() -> None:
 
 
 def test_both_panels_share_a_range_that_holds_level() -> None:
-    first, second = draw_forward_backward(run_sweep(config())).axes
+    first, second = draw(run_sweep(config())).axes
     assert first.get_ylim() == second.get_ylim()
     assert first.get_ylim()[0] < 0 < first.get_ylim()[1]
     assert first.get_ylabel() == "Variance of $h_k$, decades per layer"
 
 
 def test_one_network_has_a_slope_without_an_error() -> None:
-    figure = draw_forward_backward(run_sweep(config(trials=1)))
+    figure = draw(run_sweep(config(trials=1)))
     assert caption(figure).startswith("Thick: slope of one network. Thin")
     for ax in figure.axes:
         (band,) = (area for area in ax.collections if area.get_label() == "band 0")
@@ -120,7 +120,7 @@ def test_one_network_has_a_slope_without_an_error() -> None:
 
 
 def test_of_a_prediction_the_slopes_of_infinite_width_are_drawn() -> None:
-    figure = draw_forward_backward(predict_sweep(config("std")))
+    figure = draw(predict_sweep(config("std")))
     assert caption(figure) == "Slopes predicted for infinite width."
     for ax in figure.axes:
         expected = np.log10(4 * np.array(VARIANCES)) / 2

@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image  # matplotlib needs it too
 
 from heinit_sim import load_config, run_sweep
+from heinit_sim.figures import draw
 from heinit_sim.frames import saving
 from heinit_sim.gallery import gallery
 
@@ -19,7 +20,7 @@ COLORS = 128
 
 def write_thumbnail(name: str, path: Path) -> None:
     """Simulate a config of the gallery and draw its figure, small."""
-    figure = run_sweep(load_config(gallery()[name])).draw()
+    figure = draw(run_sweep(load_config(gallery()[name])))
     large = io.BytesIO()
     with saving():
         figure.savefig(large, format="png", dpi=DPI * FINER)
