@@ -8,48 +8,54 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from heinit_sim.checks import check
-    from heinit_sim.comparison import Comparison, compare
-    from heinit_sim.config import load_config, parse_config
+    from heinit_sim.activations import own_activation, with_activation
+    from heinit_sim.checks.comparison import Comparison, compare
+    from heinit_sim.checks.expectations import check_expectations
+    from heinit_sim.checks.theory_agreement import check
+    from heinit_sim.config.load import load_config, parse_config
     from heinit_sim.errors import ConfigError, HeinitSimError, RunDirectoryError
-    from heinit_sim.expectations import check_expectations
-    from heinit_sim.figures import draw
-    from heinit_sim.outputs import read_run, write_run
-    from heinit_sim.own_activations import own_activation, with_activation
-    from heinit_sim.predictions import predict_sweep
-    from heinit_sim.records import Condition, Expectation, Finding, SweepConfig
-    from heinit_sim.results import ConditionResult, Prediction, SweepPrediction, SweepResult
-    from heinit_sim.spread import Spread, spread
-    from heinit_sim.sweep import run_sweep
+    from heinit_sim.experiment.results import (
+        ConditionResult,
+        Finding,
+        Prediction,
+        SweepPrediction,
+        SweepResult,
+    )
+    from heinit_sim.experiment.sweep_config import Condition, Expectation, SweepConfig
+    from heinit_sim.figures.draw import draw
+    from heinit_sim.numerics.spread import Spread, spread
+    from heinit_sim.runs.directory import read_run, write_run
+    from heinit_sim.simulation.sweep import run_sweep
+    from heinit_sim.theory.predictions import predict_sweep
 
 # Where each public name lives; looked up at first use, so that `--help` never loads NumPy.
 _HOME = {
-    "Comparison": "comparison",
-    "Condition": "records",
-    "ConditionResult": "results",
+    "Comparison": "checks.comparison",
+    "Condition": "experiment.sweep_config",
+    "ConditionResult": "experiment.results",
     "ConfigError": "errors",
-    "Expectation": "records",
-    "Finding": "records",
+    "Expectation": "experiment.sweep_config",
+    "Finding": "experiment.results",
     "HeinitSimError": "errors",
-    "Prediction": "results",
+    "Prediction": "experiment.results",
     "RunDirectoryError": "errors",
-    "Spread": "spread",
-    "SweepConfig": "records",
-    "SweepPrediction": "results",
-    "SweepResult": "results",
-    "check": "checks",
-    "check_expectations": "expectations",
-    "compare": "comparison",
-    "draw": "figures",
-    "load_config": "config",
-    "own_activation": "own_activations",
-    "parse_config": "config",
-    "predict_sweep": "predictions",
-    "read_run": "outputs",
-    "run_sweep": "sweep",
-    "spread": "spread",
-    "with_activation": "own_activations",
-    "write_run": "outputs",
+    "Spread": "numerics.spread",
+    "SweepConfig": "experiment.sweep_config",
+    "SweepPrediction": "experiment.results",
+    "SweepResult": "experiment.results",
+    "check": "checks.theory_agreement",
+    "check_expectations": "checks.expectations",
+    "compare": "checks.comparison",
+    "draw": "figures.draw",
+    "load_config": "config.load",
+    "own_activation": "activations",
+    "parse_config": "config.load",
+    "predict_sweep": "theory.predictions",
+    "read_run": "runs.directory",
+    "run_sweep": "simulation.sweep",
+    "spread": "numerics.spread",
+    "with_activation": "activations",
+    "write_run": "runs.directory",
 }
 __all__ = [
     "Comparison",

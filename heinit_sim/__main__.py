@@ -17,8 +17,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     os.environ["MPLBACKEND"] = "agg"  # figures go to files, whatever the user draws with
 
-    from heinit_sim import analysis, cli  # noqa: F401  # their commands
-    from heinit_sim.shell import app
+    from heinit_sim.cli.app import app
 
     try:
         app(prog_name="heinit-sim")

@@ -1,57 +1,29 @@
 """Name -> a(z), a'(z), and what is known of it."""
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
-from heinit_sim.normal import cumulative, density, erf
-
-Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
-Slope = float | tuple[float, ...]
-"""Of all hidden layers, or of each of them."""
+from heinit_sim.experiment.activation_table import ALIASES, Activation, Slope
+from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.numerics import FloatArray, Mask
+from heinit_sim.numerics.special_functions import cumulative, density, erf
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 """λ and α that make N(0, 1) a fixed point of mean and variance (Klambauer et al. 2017)."""
 
 
-@dataclass(frozen=True)
-class Activation:
-    """An activation function a and its derivative, elementwise."""
-
-    value: Callable[[Array, Array], Array]
-    """a(z) of the first array into the second, which is returned."""
-    derivative: Callable[[Array], Array | Mask]
-    """a'(z); at a kink the slope below it, as booleans where it is only ever 0 or 1."""
-    negative_slope: Slope | None = None
-    """α if a is positively homogeneous: slope 1 above zero, α below; None for all others."""
-    kinks: tuple[float, ...] = ()
-    """Where a or a derivative of it jumps; of a periodic function, where its quadrants end."""
-    period: float = math.inf
-    """What can be added to z."""
-    by_layer: tuple["Activation", ...] = ()
-    """The activations of the hidden layers, where they differ."""
-
-    @property
-    def common_slope(self) -> float | None:
-        """α where one serves all layers of a positively homogeneous activation."""
-        return None if isinstance(self.negative_slope, tuple) else self.negative_slope
-
-    def layer(self, k: int) -> "Activation":
-        """The activation that follows f_k."""
-        return self.by_layer[k] if self.by_layer else self
-
-
 def plain(
-    a: Callable[[Array], Array], derivative: Callable[[Array], Array | Mask], *kinks: float
+    a: Callable[[FloatArray], FloatArray],
+    derivative: Callable[[FloatArray], FloatArray | Mask],
+    *kinks: float,
 ) -> Activation:
     """An activation that is not homogeneous, from its plain function and derivative."""
 
-    def value(z: Array, out: Array) -> Array:
+    def value(z: FloatArray, out: FloatArray) -> FloatArray:
         out[...] = a(z)
         return out
 
@@ -59,10 +31,10 @@ def plain(
 
 
 def _leaky_relu(negative_slope: float) -> Activation:
-    def derivative(z: Array) -> Array:
+    def derivative(z: FloatArray) -> FloatArray:
         return np.where(z > 0.0, 1.0, negative_slope)
 
-    def value(z: Array, out: Array) -> Array:
+    def value(z: FloatArray, out: FloatArray) -> FloatArray:
         return np.multiply(z, derivative(z), out=out)
 
     return Activation(value, derivative, negative_slope, (0.0,))
@@ -76,67 +48,67 @@ def _prelu(negative_slope: Slope) -> Activation:
     return replace(layers[0], negative_slope=tuple(negative_slope), by_layer=layers)
 
 
-def _sigmoid(z: Array) -> Array:
+def _sigmoid(z: FloatArray) -> FloatArray:
     e = np.exp(-np.abs(z))
-    result: Array = np.where(z < 0, e, 1.0) / (1.0 + e)
+    result: FloatArray = np.where(z < 0, e, 1.0) / (1.0 + e)
     return result
 
 
-def _sech2(z: Array) -> Array:
+def _sech2(z: FloatArray) -> FloatArray:
     """1 − tanh², without cancelling where tanh is flat."""
     e = np.exp(-2.0 * np.abs(z))
     return 4.0 * e / (1.0 + e) ** 2
 
 
-def _silu_slope(z: Array) -> Array:
+def _silu_slope(z: FloatArray) -> FloatArray:
     s = _sigmoid(z)
     return s * (1.0 + z * _sigmoid(-z))
 
 
-def _softplus(z: Array) -> Array:
+def _softplus(z: FloatArray) -> FloatArray:
     return np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z)))
 
 
-def _mish_slope(z: Array) -> Array:
+def _mish_slope(z: FloatArray) -> FloatArray:
     return np.tanh(_softplus(z)) + z * _sech2(_softplus(z)) * _sigmoid(z)
 
 
-def _gelu_tanh_argument(z: Array) -> tuple[Array, Array]:
+def _gelu_tanh_argument(z: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The argument of tanh, and its derivative; both are flat long before |z| = 50."""
     z = np.clip(z, -50.0, 50.0)
     scale = np.sqrt(2 / np.pi)
     return scale * (z + 0.044715 * z**3), scale * (1 + 3 * 0.044715 * z**2)
 
 
-def _gelu_tanh(z: Array) -> Array:
+def _gelu_tanh(z: FloatArray) -> FloatArray:
     return z * _sigmoid(2.0 * _gelu_tanh_argument(z)[0])
 
 
-def _gelu_tanh_slope(z: Array) -> Array:
+def _gelu_tanh_slope(z: FloatArray) -> FloatArray:
     u, du = _gelu_tanh_argument(z)
     return _sigmoid(2.0 * u) + 0.5 * z * _sech2(u) * du
 
 
-def _elu(z: Array) -> Array:
+def _elu(z: FloatArray) -> FloatArray:
     return np.where(z > 0, z, np.expm1(np.minimum(z, 0.0)))
 
 
-def _elu_slope(z: Array) -> Array:
+def _elu_slope(z: FloatArray) -> FloatArray:
     return np.exp(np.minimum(z, 0.0))
 
 
-def _selu(z: Array) -> Array:
+def _selu(z: FloatArray) -> FloatArray:
     return SELU_SCALE * np.where(z > 0, z, SELU_ALPHA * np.expm1(np.minimum(z, 0.0)))
 
 
-def _selu_slope(z: Array) -> Array:
-    slope: Array = np.where(z > 0, 1.0, SELU_ALPHA * np.exp(np.minimum(z, 0.0)))
+def _selu_slope(z: FloatArray) -> FloatArray:
+    slope: FloatArray = np.where(z > 0, 1.0, SELU_ALPHA * np.exp(np.minimum(z, 0.0)))
     slope *= SELU_SCALE
     return slope
 
 
-def _erf_slope(z: Array) -> Array:
-    slope: Array = np.exp(-np.square(np.clip(z, -40.0, 40.0)))
+def _erf_slope(z: FloatArray) -> FloatArray:
+    slope: FloatArray = np.exp(-np.square(np.clip(z, -40.0, 40.0)))
     return slope * (2 / math.sqrt(math.pi))
 
 
@@ -176,8 +148,6 @@ ACTIVATIONS: dict[str, Callable[..., Activation]] = {
     "leaky_relu": _leaky_relu,
     "prelu": _prelu,
 }
-ALIASES = {"swish": "silu"}
-"""Second names."""
 
 
 def make_activation(name: str | Activation, options: Mapping[str, Slope]) -> Activation:
@@ -192,3 +162,59 @@ def make_activation(name: str | Activation, options: Mapping[str, Slope]) -> Act
     if isinstance(name, Activation):
         return name
     return ACTIVATIONS[ALIASES.get(name, name)](**options)
+
+
+_STEP = 2.0**-16
+# Far above what truncation, a third derivative times step²/6, and rounding, 1e-16 |a|/step, leave.
+_TOLERANCE = 1e-4
+
+
+def own_activation(
+    a: Callable[[FloatArray], FloatArray],
+    derivative: Callable[[FloatArray], FloatArray],
+    kinks: Sequence[float] = (),
+) -> Activation:
+    """Your own a(z) and a'(z), for `with_activation`.
+
+    Args:
+        a: The function, elementwise on an array of any shape.
+        derivative: Its derivative, likewise.
+        kinks: Where a or a derivative of it jumps: quadratures stop there.
+
+    Raises:
+        ValueError: The derivative is not that of the function.
+    """
+    grid = np.linspace(-3.05, 3.05, 62)
+    z = grid[[min((abs(x - kink) for kink in kinks), default=1.0) > 2 * _STEP for x in grid]]
+    quotient = (a(z + _STEP) - a(z - _STEP)) / (2 * _STEP)
+    slopes = np.asarray(derivative(z), float)
+    close = np.abs(quotient - slopes) < _TOLERANCE * (1 + np.abs(slopes) + np.abs(a(z)))
+    if not close.all():
+        n = int(close.argmin())
+        raise ValueError(
+            f"derivative({z[n]:.4g}) is {slopes[n]:.6g}, but a has the slope {quotient[n]:.6g} "
+            "there; give the derivative of a, and name its kinks"
+        )
+    return plain(_quiet(a), _quiet(derivative), *kinks)
+
+
+def _quiet(function: Callable[[FloatArray], FloatArray]) -> Callable[[FloatArray], FloatArray]:
+    """The function without warnings where it leaves float range, which results tell themselves."""
+
+    def quiet(z: FloatArray) -> FloatArray:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return function(z)
+
+    return quiet
+
+
+def with_activation(config: SweepConfig, activation: Activation) -> SweepConfig:
+    """The config with your own activation in every condition, to be simulated or predicted.
+
+    Its run cannot be written, for no `config.yaml` could say what was simulated.
+    """
+    conditions = tuple(
+        replace(condition, activation=activation, activation_options={})
+        for condition in config.conditions
+    )
+    return replace(config, conditions=conditions)

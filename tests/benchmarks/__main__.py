@@ -22,9 +22,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from heinit_sim import load_config
-from heinit_sim.draws import Draws, sample_weights
-from heinit_sim.records import SweepConfig
-from heinit_sim.sweep import iter_sweep
+from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.sampling.streams import Draws, sample_weights
+from heinit_sim.simulation.sweep import iter_sweep
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = ROOT / "configs" / "figure_7_4.yaml"

@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from heinit_sim.convolutions import convolve, convolve_adjoint
-from heinit_sim.moments import kernel_moments
-from heinit_sim.scaled import Scaled
-from heinit_sim.topology import Convolution
+from heinit_sim.experiment.architecture import Convolution
+from heinit_sim.network.convolution import convolve, convolve_adjoint
+from heinit_sim.network.moments import kernel_moments
+from heinit_sim.numerics.scaled_array import Scaled
 
 Array = np.ndarray
 Calls = dict[str, Callable[[], object]]

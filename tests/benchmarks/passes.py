@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from heinit_sim.config import parse_config
-from heinit_sim.draws import Draws, sample_weights
-from heinit_sim.records import Condition, SweepConfig
-from heinit_sim.sweep import block_size, iter_sweep, plan_passes
-from heinit_sim.topology import matrix_places, matrix_shapes
+from heinit_sim.config.load import parse_config
+from heinit_sim.experiment.architecture import matrix_places, matrix_shapes
+from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.sampling.streams import Draws, sample_weights
+from heinit_sim.simulation.plan import block_size, plan_passes
+from heinit_sim.simulation.sweep import iter_sweep
 
 Array = np.ndarray
 DENSE = "network: {depth: 50, width: 100, input_dim: 100}\ninputs: {count: 100}"

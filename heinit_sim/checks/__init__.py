@@ -1,0 +1,1 @@
+"""Whether a result is as expected, as theory says, and as another run."""

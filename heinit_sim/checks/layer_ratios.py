@@ -1,0 +1,229 @@
+"""What one layer does to a norm, given all before it: ratios whose law is known.
+
+For one input of a network with Gaussian weights, n = D_{k+1} units, q = σ²_k ‖h_k‖² + σ²_b:
+
+    ‖f_k‖²/q                                      ~ χ²_n(n λ), λ = c²/q for biases of mean c
+    ‖h_{k+1}‖²/E[a(√q z)²]                        a sum of n, z ~ N(0, 1)
+    (‖∂ℓ/∂h_k‖² − c²/‖h_k‖²)/(σ²_k ‖∂ℓ/∂f_k‖²)      ~ χ²_{D_k − 1}
+    (‖∂ℓ/∂f_{k−1}‖² − c²/‖h_k‖²)/(σ²_k ‖∂ℓ/∂f_k‖²)  ~ χ²_{m − 1}, m ~ Bin(D_k, ½), for ReLU
+
+with c = ⟨∂ℓ/∂h_k, h_k⟩ = 2ℓ. The first two hold for any activation; the others for a positively
+homogeneous one, zero biases and y = 0 (for the last with any slope, see `_slopes`). Deviations
+from the mean are uncorrelated over layers, and independent over networks. Averaged over a batch,
+the first two keep their mean, and their spread can but shrink.
+
+Source: Gaussian weights given the activations; Euler's identity for c. See `chain`.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heinit_sim.experiment.activation_table import Activation, Slope
+from heinit_sim.experiment.quantities import INPUT_0, Measure, Quantity, Statistic
+from heinit_sim.experiment.results import ConditionResult
+from heinit_sim.experiment.sweep_config import Condition
+from heinit_sim.numerics import FloatArray, Mask
+from heinit_sim.theory.infinite_width.quadrature import about, even_moments
+
+# E[a⁴]/E[a²]² − 1 of an activation that is all but saturated: below this the rounding and the
+# quadrature of its moments would be seen.
+_FLAT = 1e-6
+# Simulated networks that are not homogeneous stay within it; broken ones need not.
+_LN_RANGE = 700.0
+# c²/q from which rounding hides what is left of the spread about a mean c.
+_FAR = 1e18
+
+
+class Steps(NamedTuple):
+    """Ratios of one quantity over networks and layers, and the cumulants of their law.
+
+    All arrays can be broadcast to (n_networks, n_layers).
+    """
+
+    quantity: Quantity
+    statistic: Statistic
+    layers: NDArray[np.int64]
+    """The layers of the quantity, (n_layers,)."""
+    ratio: FloatArray
+    """(n_networks, n_layers); NaN where a network is dead, infinite if not a number otherwise."""
+    mean: FloatArray
+    variance: FloatArray
+    """0 where the ratio is fixed, or known too badly to be tested."""
+    third: FloatArray
+    """The third cumulant."""
+
+
+def iter_steps(
+    result: ConditionResult, activation: Activation, slope: Slope | None
+) -> Iterator[Steps]:
+    """Yield what can be tested of a condition.
+
+    Args:
+        result: What its networks showed.
+        activation: Its activation.
+        slope: α, of all hidden layers or of each, where it is positively homogeneous and without
+            biases, else None.
+    """
+    statistics: tuple[Statistic, ...] = (INPUT_0,)
+    if result.condition.n_inputs > 1:
+        statistics = (INPUT_0, "second_moment")
+    for statistic in statistics:
+        ln = _ln_norms(result.condition, result.networks, statistic)
+        may_be_lost = slope is None  # else NaN is an error
+        yield from _forward(result.condition, ln, statistic, activation, may_be_lost)
+        if slope is not None and result.condition.target == 0.0 and statistic == INPUT_0:
+            alpha = np.broadcast_to(slope, result.condition.depth)
+            yield from _backward(result.condition, ln, alpha)
+
+
+def _ln_norms(
+    condition: Condition, networks: Mapping[Measure, FloatArray], statistic: Statistic
+) -> dict[Quantity, FloatArray]:
+    """Quantity -> ln of the squared norms, (n_networks, K+1)."""
+    fan_in, fan_out = condition.widths[:-1], condition.widths[1:]
+    units: dict[Quantity, tuple[int, ...]] = {
+        "preactivation": fan_out,
+        "activation": fan_in,
+        "grad_preactivation": fan_out,
+        "grad_activation": fan_in,
+    }
+    ln10 = np.log(10.0)
+    return {q: ln10 * networks[q, statistic] + np.log(n) for q, n in units.items()}
+
+
+def _forward(
+    condition: Condition,
+    ln: Mapping[Quantity, FloatArray],
+    statistic: Statistic,
+    activation: Activation,
+    may_be_lost: bool,
+) -> Iterator[Steps]:
+    with np.errstate(divide="ignore", invalid="ignore"):  # no biases; what is no number
+        ln_b = np.log(condition.bias_variances or 0.0)
+        ln_q = np.logaddexp(np.log(condition.weight_variances) + ln["activation"], ln_b)
+    dead = np.isneginf(ln_q)
+    if may_be_lost:
+        dead |= np.isnan(ln["preactivation"])
+    n = np.array(condition.widths[1:], float)
+    layers = np.arange(len(n))
+    ratio = _ratio(ln["preactivation"], ln_q, dead)
+    cumulants = (n, 2 * n, 8 * n)
+    if condition.biases:
+        # of no mean; of no variance; of neither, where a network is dead
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            off = np.exp(2 * np.log(np.abs(condition.biases)) - ln_q)
+        off = np.minimum(off, _FAR)
+        known = np.where(off < _FAR, n * (2 + 4 * off), 0.0)
+        cumulants = (n * (1 + off), known, n * (8 + 24 * off))
+    yield Steps("preactivation", statistic, layers, ratio, *cumulants)
+
+    ln_q, dead, n = ln_q[:, :-1], dead[:, :-1], n[:-1]
+    if may_be_lost:  # a[f] may be past float range where f is not
+        dead = dead | np.isnan(ln["activation"][:, 1:])
+    if activation.negative_slope is not None and not condition.biases:
+        alpha = np.array(activation.negative_slope)
+        p2, p4, p6 = ((1 + alpha**power) / 2 for power in (2, 4, 6))
+        ln_second = ln_q + np.log(p2)
+        fourth, sixth = 3 * p4 / p2**2, 15 * p6 / p2**3
+    elif statistic == INPUT_0:
+        q = np.exp(np.clip(np.where(dead, 0.0, ln_q), -_LN_RANGE, _LN_RANGE))
+        second, fourth, sixth = _even_moments(activation, q, condition.biases)
+        # All units are off, or a² is past float range: no number is left of the average.
+        dead = dead | (second == 0) | ~np.isfinite(second)
+        ln_second = np.log(np.where(dead, 1.0, second))
+    else:
+        return  # E[a²] of an average over inputs is not that at the average q
+    ratio = _ratio(ln["activation"][:, 1:], ln_second, dead)
+    variance = np.where(fourth - 1 > _FLAT, n * (fourth - 1), 0.0)
+    third = n * (sixth - 3 * fourth + 2)
+    yield Steps("activation", statistic, layers[1:], ratio, n, variance, third)
+
+
+def _even_moments(activation: Activation, q: FloatArray, biases: tuple[float, ...]) -> FloatArray:
+    """Those of `quadrature.even_moments`, (3, n_networks, K), of the layers' variances q."""
+    if not biases:
+        return np.reshape(even_moments(activation, q.ravel()), (3, *q.shape))
+    layers = [about(activation.layer(k), mean) for k, mean in enumerate(biases[:-1])]
+    with np.errstate(divide="ignore", invalid="ignore"):  # of units that are all off
+        moments = [even_moments(layer, q[:, k]) for k, layer in enumerate(layers)]
+    return np.nan_to_num(np.stack(moments, axis=-1), nan=1.0, posinf=np.inf)
+
+
+def _backward(
+    condition: Condition, ln: Mapping[Quantity, FloatArray], alpha: FloatArray
+) -> Iterator[Steps]:
+    widths = np.array(condition.widths, float)
+    layers = np.arange(condition.depth + 1)
+    ln_across = np.log(condition.weight_variances) + ln["grad_preactivation"]
+    dead = np.isneginf(ln["preactivation"][:, -1:])
+    with np.errstate(invalid="ignore"):  # −inf − (−inf) of a dead network
+        ln_along = 2 * (np.log(2.0) + ln["preactivation"][:, -1:]) - ln["activation"]
+    along = _ratio(ln_along, ln_across, dead)
+    ratio = _ratio(ln["grad_activation"], ln_across, dead, along)
+    n = widths[:-1] - 1
+    yield Steps("grad_activation", INPUT_0, layers, ratio, n, 2 * n, 8 * n)
+
+    along, ln_across, n = along[:, 1:], ln_across[:, 1:], widths[1:-1]
+    with np.errstate(over="ignore", invalid="ignore"):  # of numbers that are beyond reason
+        turned = alpha**2 * np.exp(ln["preactivation"][:, :-1] - ln["activation"][:, 1:])
+        kept = np.where(alpha == 0, along, along * (1 + alpha**2 - turned))
+        pairs = zip(_mixture(n), _slopes(n, alpha, along, turned), strict=True)
+        cumulants = [np.where(alpha == 0, rectified, leaky) for rectified, leaky in pairs]
+    ratio = _ratio(ln["grad_preactivation"][:, :-1], ln_across, dead, kept)
+    yield Steps("grad_preactivation", INPUT_0, layers[:-1], ratio, *cumulants)
+
+
+def _ratio(
+    ln_of: FloatArray, ln_over: FloatArray, dead: Mask, less: FloatArray | float = 0.0
+) -> FloatArray:
+    """Their quotient, less something; NaN where dead, and infinite for what is no number else."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        ratio = np.exp(ln_of - ln_over) - less
+    return np.where(dead, np.nan, np.where(np.isfinite(ratio), ratio, np.inf))
+
+
+def _mixture(n: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """First three cumulants of χ²_{m−1}, m ~ Bin(n, ½) given m ≥ 1.
+
+    Given its degrees of freedom χ²_ν has the cumulants ν, 2ν, 8ν; total cumulance adds those of ν.
+    """
+    alive = 1 - 2.0**-n
+    m1, m2, m3 = n / 2, n * (n + 1) / 4, n**2 * (n + 3) / 8
+    m1, m2, m3 = m1 / alive, m2 / alive, m3 / alive
+    variance = m2 - m1**2
+    third = m3 - 3 * m1 * m2 + 2 * m1**3
+    nu = m1 - 1
+    return nu, 2 * nu + variance, 8 * nu + 6 * variance + third
+
+
+def _slopes(
+    n: FloatArray, alpha: FloatArray, along: FloatArray, turned: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The same of R + t w² + b w, what slopes 1 and α ≠ 0 leave of the gradient across h_k.
+
+    w ~ N(0, 1) goes in the direction that turns the positive units of h_k into the negative ones.
+    With cos² the share of the positive units in ‖h_k‖², slopes leave t = sin² + α² cos² of a square
+    in this direction and cos² + α² sin² of one along h_k; b² = 4 cos² sin² (1 − α²)² of the square
+    `along` mixes the two. R ~ χ²_{m−1} + α² χ²_{n−m−1}, m ~ Bin(n, ½), is the rest.
+
+    Args:
+        n: D_k of the hidden layers.
+        alpha: α of the same.
+        along: c²/‖h_k‖² over σ²_k ‖∂ℓ/∂f_k‖², (n_networks, K).
+        turned: t = α² ‖f_{k−1}‖²/‖h_k‖², likewise.
+
+    The first two are exact for n > 1, with χ²_{−1} counted as minus χ²_1: w is missing where all
+    units are on one side. Given all but w, t w² + b w − t has mean zero, hence no correlation
+    with R; the third leaves out the little that t and m have in common. One unit has no w at all,
+    and nothing to test.
+    """
+    cross = np.maximum(4 * along * (1 - turned) * (turned - alpha**2), 0.0)
+    mean = (n / 2 - 1) * (1 + alpha**2) + turned
+    of_m = (1 - alpha**2) * n / 4
+    variance = 2 * (n / 2 - 1) * (1 + alpha**4) + (1 - alpha**2) * of_m
+    third = 8 * (n / 2 - 1) * (1 + alpha**6) + 6 * (1 - alpha**4) * of_m
+    variance = np.where(n > 1, variance + 2 * turned**2 + cross, 0.0)
+    return mean, variance, third + 8 * turned**3 + 6 * turned * cross

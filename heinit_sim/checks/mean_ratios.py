@@ -1,0 +1,192 @@
+"""What one layer of a convolutional or residual network does to a norm: ratios of mean 1.
+
+Positions share weights, and branches add to what they see, so that the law of a layer does not
+follow from the norm of the one before. Its mean does, whatever came before, of one input as of the
+average over a batch, at any width:
+
+    E[f_k²] / (fan_in σ² E[h_k²] + σ²_b + c²)     circular convolutions; layers fully connected
+    E[h_{k+1}²] / (p2 E[f_k²])                    slopes 1 and α, p2 = (1 + α²)/2; given |f_k|
+    E[h_{k+1}²] / (E[h_k²] + s² E[f_k²])          residual blocks; given h_k and |f_k|
+
+The last two take biases of mean 0. With zeros beyond the edge the mean of the first depends on
+where in the image h_k is, and averaged over positions the output layer's on their signs: no more
+than 1, and no less than what a kernel sees from a corner, or 0.
+
+Source: weights of mean 0 and variance σ²; turning the signs of all that leads to one channel of f_k
+turns its signs and nothing else that the ratio is given.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heinit_sim.experiment.activation_table import Activation
+from heinit_sim.experiment.quantities import INPUT_0, Quantity, Statistic
+from heinit_sim.experiment.results import ConditionResult
+from heinit_sim.experiment.sweep_config import Condition
+from heinit_sim.numerics import FloatArray
+
+# From so many channels in all on, averages of squares, χ²_1 at their most skewed, go beyond what
+# Student's t allows less than twice as often: 1.8 times at 1e-4 for 50 networks of 20 channels.
+_ENOUGH = 1000
+_ROUNDING = 1e-9  # of ratios that are 1, of blocks that add nothing
+
+
+class MeanRatios(NamedTuple):
+    """Ratios of one quantity in some layers, less 1."""
+
+    quantity: Quantity
+    statistic: Statistic
+    layers: NDArray[np.int64]
+    """The layers of the quantity, (n_layers,)."""
+    excess: FloatArray
+    """(n_networks, n_layers); 0 where a network is dead or lost, infinite for what is no number."""
+    channels: FloatArray
+    """Channels of each, (n_layers,): what is independent in a layer, at the least."""
+    least: FloatArray
+    """How small the mean of a ratio may be, (n_layers,): 1 where it is known."""
+
+
+class TTest(NamedTuple):
+    """The mean of some ratios, held against 1, or against the range from `least` to 1."""
+
+    mean: float
+    error: float
+    """Standard error of the mean over networks."""
+    t: float
+    """0 within the range."""
+    n_ratios: int
+    """Layers of networks."""
+    freedom: float
+    """n_networks − 1."""
+    least: float
+
+
+def t_tests(ratios: MeanRatios) -> dict[int | None, TTest]:
+    """Layer -> whether its ratios are 1 on average; None -> those of all layers together.
+
+    Each network gives one number, its ratios weighted by the channels behind them, whose deviations
+    from 1 are uncorrelated over layers. An average over networks is no more skewed than χ² of as
+    many degrees of freedom as channels in all of them; left out is what has fewer than `_ENOUGH`.
+    """
+    columns: dict[int | None, list[int]] = {None: list(range(len(ratios.layers)))}
+    columns |= {int(k): [place] for place, k in enumerate(ratios.layers)}
+    tests = {
+        k: _t_test(ratios.excess[:, c], ratios.channels[c], ratios.least[c])
+        for k, c in columns.items()
+    }
+    return {k: found for k, found in tests.items() if found is not None}
+
+
+def iter_mean_ratios(
+    result: ConditionResult, activation: Activation, *, may_be_lost: bool
+) -> Iterator[MeanRatios]:
+    """Yield what can be tested of a condition; nothing where nothing is known.
+
+    Args:
+        result: What the networks of a convolutional or residual condition showed.
+        activation: Its activation.
+        may_be_lost: Whether NaN is a network that left float range; else it is an error.
+    """
+    condition = result.condition
+    units = np.array(condition.widths[1:], float)
+    if condition.convolution is not None:
+        units[:-1] = condition.convolution.channels[1:]
+    statistics: tuple[Statistic, ...] = (INPUT_0,)
+    if condition.n_inputs > 1:
+        statistics = (INPUT_0, "second_moment")
+    for statistic in statistics:
+        h, f = (
+            np.log(10.0) * result.networks[quantity, statistic]
+            for quantity in ("activation", "preactivation")
+        )
+        layers = np.array(_weighed(condition), np.int64)
+        expected, least = _ln_weighed(condition, h), _least_weighed(condition)[layers]
+        excess = _excess(f, expected, may_be_lost)[:, layers]
+        yield MeanRatios("preactivation", statistic, layers, excess, units[layers], least)
+        layers = np.array(_carried_on(condition, activation), np.int64)
+        if len(layers):
+            expected = _ln_carried_on(condition, activation, h, f)
+            excess = _excess(h[:, 1:], expected, may_be_lost)[:, layers]
+            one = np.ones(len(layers))
+            yield MeanRatios("activation", statistic, layers + 1, excess, units[layers], one)
+
+
+def _weighed(condition: Condition) -> Sequence[int]:
+    """Layers k whose E[f_k²] follows from E[h_k²], or lies within a range."""
+    depth = condition.depth
+    hidden = range(depth) if condition.residual is None else range(1)
+    return [*hidden, depth]
+
+
+def _least_weighed(condition: Condition) -> FloatArray:
+    """What of fan_in σ² E[h_k²] is left at the least, of the layers 0 … K."""
+    least, convolution = np.ones(condition.depth + 1), condition.convolution
+    if convolution is not None and convolution.padding == "zero":
+        seen = (convolution.kernel // 2 + 1) ** len(convolution.image)  # images are as large
+        least[:-1] = seen / convolution.taps
+    if convolution is not None and convolution.readout == "mean" and convolution.positions > 1:
+        least[-1] = 0.0
+    return least
+
+
+def _carried_on(condition: Condition, activation: Activation) -> Sequence[int]:
+    """Layers k whose E[h_{k+1}²] follows from E[f_k²] and E[h_k²]."""
+    if condition.residual is None and activation.negative_slope is None:
+        return ()
+    means = condition.biases or (0.0,) * (condition.depth + 1)
+    return [k for k in range(condition.depth) if means[k] == 0]
+
+
+def _ln_weighed(condition: Condition, h: FloatArray) -> FloatArray:
+    fan_in = np.array([fans[0] for fans in condition.fans], float)
+    none = np.zeros(condition.depth + 1)
+    variances = np.array(condition.bias_variances or none)
+    with np.errstate(divide="ignore"):  # no biases
+        ln_b = np.log(variances + np.array(condition.biases or none) ** 2)
+    expected: FloatArray = np.logaddexp(
+        np.log(fan_in) + np.log(condition.weight_variances) + h, ln_b
+    )
+    return expected
+
+
+def _ln_carried_on(
+    condition: Condition, activation: Activation, h: FloatArray, f: FloatArray
+) -> FloatArray:
+    f = f[:, :-1]
+    if condition.residual is None:
+        alpha = np.broadcast_to(np.array(activation.negative_slope, float), condition.depth)
+        return f + np.log((1 + alpha**2) / 2)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a branch of no weight; lost numbers
+        added = f + np.log(condition.residual.scale**2)
+    expected: FloatArray = np.logaddexp(h[:, :-1], added)
+    expected[:, 0] = f[:, 0]
+    return expected
+
+
+def _excess(ln: FloatArray, ln_expected: FloatArray, may_be_lost: bool) -> FloatArray:
+    dead = np.isneginf(ln_expected) & np.isneginf(ln)
+    if may_be_lost:
+        dead |= np.isnan(ln) | np.isnan(ln_expected)
+    with np.errstate(over="ignore", invalid="ignore"):
+        ratio = np.exp(ln - ln_expected) - 1
+    return np.where(dead, 0.0, np.where(np.isfinite(ratio), ratio, np.inf))
+
+
+def _t_test(excess: FloatArray, channels: FloatArray, least: FloatArray) -> TTest | None:
+    n_networks = len(excess)
+    if n_networks < 2 or n_networks * channels.sum() < _ENOUGH:
+        return None
+    shares = channels / channels.sum()
+    of_network, lowest = excess @ shares, 1 - float((1 - least) @ shares)  # 1 of ones
+    mean = float(of_network.mean())
+    with np.errstate(invalid="ignore"):  # of numbers that are beyond reason
+        error = float(of_network.std(ddof=1)) / math.sqrt(n_networks)
+    beyond = max(mean, 0.0) + min(1 + mean - lowest, 0.0)
+    t = beyond / error if 0 < error < math.inf else math.copysign(math.inf, mean)
+    if beyond == 0 or np.abs(of_network).max() < _ROUNDING:
+        t = 0.0
+    return TTest(1 + mean, error, t, excess.size, n_networks - 1.0, lowest)

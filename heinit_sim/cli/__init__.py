@@ -1,0 +1,1 @@
+"""The commands: arguments in, one library call per stage, Rich out, exit codes."""

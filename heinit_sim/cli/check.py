@@ -1,0 +1,152 @@
+"""What a check found, told to whoever is to know it: the user, a JUnit file, GitHub."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from heinit_sim.cli import console
+from heinit_sim.cli.console import print_json, print_table
+from heinit_sim.cli.options import (
+    ALPHA,
+    AlphaOption,
+    JobsOption,
+    JsonOption,
+    JunitOption,
+    SeedOption,
+    SetOption,
+    TrialsOption,
+    errors,
+    overrides,
+)
+from heinit_sim.errors import CheckFailed, ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from heinit_sim.experiment.results import Finding
+    from heinit_sim.experiment.sweep_config import SweepConfig
+
+
+def check(
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="A run directory, a config, or - for stdin.")
+    ],
+    sets: SetOption = None,
+    seed: SeedOption = None,
+    trials: TrialsOption = None,
+    jobs: JobsOption = None,
+    alpha: AlphaOption = None,
+    junit: JunitOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Check a run, or a config without writing its run; exit 3 if something does not hold.
+
+    On GitHub Actions, failures also become annotations and a step summary.
+    """
+    with errors():
+        from heinit_sim.checks import findings as checks_findings
+        from heinit_sim.config.load import load_config
+        from heinit_sim.runs import atomic_write, directory
+        from heinit_sim.simulation import sweep
+
+        if junit is not None:
+            atomic_write.check_file(junit, "--junit")
+        replaced = overrides(sets, seed=seed, trials=trials)
+        if target != "-" and Path(target).is_dir():
+            if replaced:
+                raise ConfigError([f"{replaced[0].flag}: error: {target} is a run, not a config"])
+            result = directory.read_run(Path(target), quantiles=False)
+        else:
+            config = load_config(target, replaced)
+            result = console.simulate(config, jobs or sweep.usable_cpus(), quiet=False)
+        findings = checks_findings.find(result, alpha or ALPHA)
+        if json_:
+            print_findings(result.config, findings)
+        report_findings(result.config, findings, junit, table=not json_)
+
+
+def compare(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="Directory that `run` wrote.")],
+    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another.")],
+    rtol: Annotated[
+        float,
+        typer.Option("--rtol", metavar="R", help="Relative difference that is none."),
+    ] = 1e-6,
+    json_: JsonOption = False,
+) -> None:
+    """Compare two runs; exit 3 if they differ.
+
+    Of the same config every number must agree; of others the means over networks of log10, beyond
+    chance.
+    """
+    with errors():
+        if not 0 <= rtol < math.inf:
+            raise ConfigError([f"--rtol: error: {rtol} is not allowed, must be finite, 0 or more"])
+        from heinit_sim.checks import comparison
+        from heinit_sim.runs import directory
+
+        first, second = (
+            directory.read_run(run, complete=False, quantiles=False) for run in (run_a, run_b)
+        )
+        found = comparison.compare(first, second, rtol)
+        console.print_comparison(found, rtol, json_=json_)
+
+
+def print_findings(config: SweepConfig, findings: Sequence[Finding]) -> None:
+    """Print what was checked as one JSON document."""
+    from heinit_sim.reports import findings as reports_findings
+
+    print_json({"name": config.name, "findings": reports_findings.to_json_values(findings)})
+
+
+def report_findings(
+    config: SweepConfig, findings: Sequence[Finding], junit: Path | None, *, table: bool
+) -> None:
+    """Say what held and what did not, to whoever is to know it; GitHub last, for it may refuse.
+
+    Args:
+        config: What was checked.
+        findings: Each thing that was.
+        junit: A file for JUnit XML, if any.
+        table: Print a table; else only what failed, on stderr.
+
+    Raises:
+        CheckFailed: Something did not hold.
+        WriteError: The file cannot be written.
+    """
+    from heinit_sim.checks import findings as checks_findings
+    from heinit_sim.reports import findings as reports_findings
+    from heinit_sim.runs import atomic_write
+
+    failed = checks_findings.failed(findings)
+    if table:
+        typer.echo(f"{config.name}: {reports_findings.summary(findings)}")
+        if failed or 0 < len(findings) <= reports_findings.LISTED:
+            print_table(reports_findings.to_table(findings))
+    if junit is not None:
+        atomic_write.put_text(junit, reports_findings.to_junit(findings, config.name), "--junit")
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        if failed:
+            typer.echo(reports_findings.to_annotations(findings), nl=False, err=not table)
+        _add_step_summary(reports_findings.to_markdown(findings, config.name))
+    if failed:
+        lines = [] if table else [f"FAILED {finding.name}: {finding.reason}" for finding in failed]
+        raise CheckFailed("\n".join([*lines, f"check: {reports_findings.summary(findings)}"]))
+
+
+def _add_step_summary(text: str) -> None:
+    """Append to the step summary, if any; that it cannot be written is no answer to a check."""
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not path:
+        return
+    try:
+        with Path(path).open("a", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except OSError as error:
+        reason = error.strerror or error
+        typer.echo(f"GITHUB_STEP_SUMMARY: warning: {path} not written ({reason})", err=True)

@@ -1,0 +1,106 @@
+"""Commands on configs: `validate`, `schema`, `init` with its gallery of starter configs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from heinit_sim.cli import console
+from heinit_sim.cli.options import (
+    ConfigArgument,
+    SeedOption,
+    SetOption,
+    TrialsOption,
+    errors,
+    overrides,
+)
+from heinit_sim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def validate(
+    config: ConfigArgument,
+    sets: SetOption = None,
+    seed: SeedOption = None,
+    trials: TrialsOption = None,
+) -> None:
+    """Check a config; say what is wrong with it, all at once."""
+    with errors():
+        from heinit_sim.config.load import load_config
+
+        found = load_config(config, overrides(sets, seed=seed, trials=trials))
+        typer.echo(f"{'<stdin>' if config == '-' else config}: valid: {console.plan_size(found)}")
+
+
+def schema() -> None:
+    """Print the JSON Schema of configs."""
+    with errors():
+        from heinit_sim.config.load import config_schema
+
+        console.print_json(config_schema())
+
+
+def init(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A config of the gallery.")
+    ] = None,
+    force: Annotated[bool, typer.Option("-f", "--force", help="Replace NAME.yaml.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List the gallery.")] = False,
+) -> None:
+    """Write a starter config from the gallery.
+
+    NAME.yaml in this directory; without a name, figure_7_4.yaml.
+    """
+    with errors():
+        if list_:
+            console.print_table(to_gallery_table())
+            return
+        name = name or "figure_7_4"
+        text = gallery_text(name)
+        path = Path(f"{name}.yaml")
+        try:
+            with path.open("w" if force else "x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+        except FileExistsError:
+            raise ConfigError([f"{path}: exists; give --force to replace it"]) from None
+        typer.echo(f"Wrote {path}; now: heinit-sim run {path}", err=True)
+
+
+_PACKAGE = Path(__file__).parents[1]
+
+
+def gallery() -> dict[str, Path]:
+    """Name -> path of every config of the gallery."""
+    installed = _PACKAGE / "gallery"  # where a wheel carries the repository's configs/
+    folder = installed if installed.is_dir() else _PACKAGE.parent / "configs"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def gallery_text(name: str) -> str:
+    """The text of one config of the gallery.
+
+    Raises:
+        ConfigError: The gallery has no config of that name.
+    """
+    configs = gallery()
+    if name not in configs:
+        raise ConfigError([f"init: no config '{name}' in the gallery; it has {', '.join(configs)}"])
+    return configs[name].read_text("utf-8")
+
+
+def to_gallery_table() -> Table:
+    """Two columns without a head: each name, and what the first line of its config says."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for name in gallery():
+        first = gallery_text(name).partition("\n")[0]
+        table.add_row(name, Text(first.removeprefix("#").strip()))
+    return table

@@ -1,0 +1,244 @@
+"""What the commands show: progress on stderr; the summary table, the plan and JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from heinit_sim.errors import CheckFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from heinit_sim.checks.comparison import Comparison
+    from heinit_sim.derivation.verify import Verification
+    from heinit_sim.experiment.results import Finding, SweepResult
+    from heinit_sim.experiment.sweep_config import SweepConfig
+    from heinit_sim.reports.formats import Row
+
+
+_PIPED = 200
+"""Columns through a pipe that names no other number."""
+_FOLDED = 8
+"""So narrow may a column get that wraps."""
+_UNBOUNDED = 100_000
+_NOTES = 10
+"""So many notes are shown."""
+
+
+def simulate(config: SweepConfig, jobs: int, *, quiet: bool) -> SweepResult:
+    """Drain the sweep, with a progress bar on a terminal."""
+    from heinit_sim.simulation import sweep
+
+    if quiet or not sys.stderr.isatty() or os.environ.get("NO_COLOR"):
+        return sweep.run_sweep(config, jobs)
+
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    blocks = []
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("networks", total=config.trials, rate="")
+        for block in sweep.iter_sweep(config, jobs):
+            blocks.append(block)
+            speed = progress.tasks[0].speed
+            rate = f"{speed:.3g}/s" if speed else ""
+            progress.update(task, advance=len(block.trials), rate=rate)
+    return sweep.collect(config, blocks)
+
+
+def print_summary(
+    config: SweepConfig,
+    rows: Sequence[Row],
+    directory: Path,
+    *,
+    json_: bool,
+    findings: Sequence[Finding] | None = None,
+) -> None:
+    """Print the summary of a run, as a table or as one JSON document with what was checked."""
+    from heinit_sim.reports import findings as reports_findings
+    from heinit_sim.reports import formats, run
+
+    if not json_:
+        print_table(run.to_summary_table(config, rows))
+        return
+    document = {
+        "directory": str(directory),
+        "name": config.name,
+        "seed": config.seed,
+        "sweep": {path: list(values) for path, values in config.sweep.items()},
+        "summary": formats.to_json_values(rows),
+    }
+    if findings is not None:
+        document["findings"] = reports_findings.to_json_values(findings)
+    print_json(document)
+
+
+def print_fates(result: SweepResult) -> None:
+    """Say on stderr which networks died or left float range on the way."""
+    from heinit_sim.checks.verdict import fates
+
+    lines = []
+    for of in result.conditions:
+        about = f"{of.condition.label}: " if of.condition.label else ""
+        lines += [f"{about}{fate.text}" for fate in fates(of)]
+    more = [f"… and {len(lines) - _NOTES} more"] if len(lines) > _NOTES else []
+    for line in lines[:_NOTES] + more:
+        typer.echo(line, err=True)
+
+
+def print_comparison(found: Comparison, rtol: float, *, json_: bool) -> None:
+    """Print how two runs compare.
+
+    Raises:
+        CheckFailed: They differ.
+    """
+    from heinit_sim.reports import comparison
+
+    verdict, *facts = comparison.comparison_lines(found, rtol)
+    if json_:
+        print_json(comparison.to_comparison_document(found))
+    else:
+        if found.rows:
+            print_table(comparison.to_comparison_table(found))
+        typer.echo("\n".join([verdict] * found.held + facts))
+    if not found.held:
+        raise CheckFailed(f"compare: {verdict}")
+
+
+def print_plan(
+    config: SweepConfig,
+    directory: Path,
+    jobs: int,
+    *,
+    plots: bool,
+    json_: bool,
+    alpha: float | None = None,
+    junit: Path | None = None,
+) -> None:
+    """Print what `run` would do; with an `alpha` it would check, and maybe write JUnit XML."""
+    from heinit_sim.runs import directory as runs_directory
+    from heinit_sim.simulation import cost
+
+    needs = cost.estimate(config, jobs)
+    files = runs_directory.run_files(config, plots=plots)
+    if json_:
+        document = {
+            "name": config.name,
+            "conditions": [dict(condition.swept) for condition in config.conditions],
+            "trials": config.trials,
+            "passes": needs.passes,
+            "jobs": jobs,
+            "estimated_seconds": needs.seconds,
+            "estimated_peak_bytes": needs.peak_bytes,
+            "directory": str(directory),
+            "files": list(files),
+            "check": alpha is not None,
+            "alpha": alpha,
+            "junit": None if junit is None else str(junit),
+        }
+        print_json(document)
+        return
+    lines = [f"{config.name}: {plan_size(config)}"]
+    lines += [f"  {c.index}: {c.label or 'as configured'}" for c in config.conditions]
+    lines += [
+        f"{needs.passes} forward and backward passes on {jobs} thread{'s' * (jobs != 1)}",
+        f"about {needs.seconds:.1f} s and {needs.peak_bytes / 2**20:.0f} MiB, before plots",
+        f"would write {directory}: {', '.join(files)}",
+    ]
+    if alpha is not None:
+        lines.append(f"would check it (alpha {alpha:g})")
+    if junit is not None:
+        lines.append(f"would write {junit}: JUnit XML")
+    typer.echo("\n".join(lines))
+
+
+def plan_size(config: SweepConfig) -> str:
+    """How much there is to simulate."""
+    conditions = len(config.conditions)
+    return (
+        f"{conditions} condition{'s' * (conditions != 1)} × "
+        f"{config.trials} network{'s' * (config.trials != 1)}"
+    )
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(table: Table) -> None:
+    """Print a table; through a pipe as plain text, in COLUMNS, else as wide as it needs to be."""
+    from rich.console import Console
+
+    terminal = sys.stdout.isatty()
+    plain = not terminal or bool(os.environ.get("NO_COLOR"))
+    asked = os.environ.get("COLUMNS", "")
+    width = Console().width if terminal or asked.isdecimal() else _PIPED
+    for padding in (table.padding, (0, 1, 0, 0), 0):  # rather than fold within a word
+        table.padding = padding
+        if _least_width(table, whole_words=True) <= width:
+            break
+    for column in table.columns:
+        column.overflow = "fold"  # never an ellipsis
+    console = Console(
+        file=StringIO(),
+        width=max(width, _least_width(table)),
+        force_terminal=not plain,
+        color_system=None if plain else "auto",
+    )
+    with console.capture() as capture:
+        console.print(table)
+    typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+
+
+def _least_width(table: Table, *, whole_words: bool = False) -> int:
+    """The width below which a number would be cut; columns that may wrap fold to `_FOLDED`.
+
+    With `whole_words` not to less than their longest word.
+    """
+    from rich.console import Console
+
+    console = Console(file=StringIO(), width=_UNBOUNDED)
+    width = console.measure(table).maximum
+    for column in table.columns:
+        if not column.no_wrap:
+            cells = (column.header, *column.cells)
+            measures = [console.measure(cell) for cell in cells]
+            longest_word = max(measure.minimum for measure in measures) if whole_words else 0
+            widest = max(measure.maximum for measure in measures)
+            width -= max(widest - max(_FOLDED, longest_word), 0)
+    return width
+
+
+def print_verification(verification: Verification, *, markdown: bool, json_: bool) -> None:
+    """Print what `verify` found: as a page, as Markdown or as one JSON document."""
+    from heinit_sim.reports import derivation
+
+    if json_:
+        print_json(derivation.to_identity_document(verification))
+    elif markdown:
+        typer.echo(derivation.to_identity_markdown(verification))
+    else:
+        print_table(derivation.to_identity_page(verification))

@@ -1,0 +1,113 @@
+"""Arguments that commands share, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from heinit_sim.errors import ConfigError, HeinitSimError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+ONE_OUTPUT = "given beside --json; give one of the two"
+ALPHA = 1e-3
+"""What `--alpha` is where it is not given."""
+
+
+def _probability(value: float | None) -> float | None:
+    if value is not None and not 0 < value < 1:
+        raise typer.BadParameter(f"{value:g} is not allowed, must be above 0 and below 1")
+    return value
+
+
+ConfigArgument = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="YAML file, or - for standard input.")
+]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Directory that `run` wrote.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Replace a value; KEY=A,B,C sweeps it."),
+]
+SeedOption = Annotated[str | None, typer.Option("--seed", metavar="N", help="Replace the seed.")]
+TrialsOption = Annotated[
+    str | None, typer.Option("--trials", metavar="N", help="Replace the number of networks.")
+]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "-j", "--jobs", min=1, metavar="N", help="Threads; default: the CPUs that may be used."
+    ),
+]
+AlphaOption = Annotated[
+    float | None,
+    typer.Option(
+        "--alpha",
+        metavar="A",
+        help="Probability that a correct simulation disagrees with theory anywhere; "
+        f"default: {ALPHA:g}.",
+        callback=_probability,
+    ),
+]
+JunitOption = Annotated[
+    Path | None,
+    typer.Option("--junit", metavar="FILE", help="Write what was checked as JUnit XML."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+
+
+@contextlib.contextmanager
+def errors() -> Iterator[None]:
+    """The one place where known errors become one line each and an exit code."""
+    stopped_by: list[int] = []
+
+    def stop(number: int, _frame: object) -> NoReturn:
+        stopped_by.append(number)
+        raise SystemExit(128 + number)
+
+    for number in {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
+        signal.signal(number, stop)
+    try:
+        yield
+        sys.stdout.flush()
+    except HeinitSimError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(error.exit_code) from None
+    except OSError as error:
+        typer.echo(f"heinit-sim: {error}", err=True)
+        raise typer.Exit(1) from None
+    except MemoryError:
+        typer.echo("heinit-sim: out of memory; --dry-run estimates what a run takes", err=True)
+        raise typer.Exit(1) from None
+    except BaseException:
+        if stopped_by:  # also where a library made another exception of it
+            raise SystemExit(128 + stopped_by[0]) from None
+        raise
+
+
+def refuse(given: object, option: str, why: str) -> None:
+    """Refuse an option that would do nothing.
+
+    Raises:
+        ConfigError: It is given.
+    """
+    if given not in (None, False):
+        raise ConfigError([f"{option}: error: {why}"])
+
+
+def overrides(sets: Sequence[str] | None, **flags: str | None) -> list[Any]:
+    """What `--set` and the short options replace in a config, in this order."""
+    from heinit_sim.config.load import Override, parse_override
+
+    overrides = [parse_override("--set", text) for text in sets or ()]
+    overrides += [
+        Override(f"--{key}", key, text) for key, text in flags.items() if text is not None
+    ]
+    return overrides

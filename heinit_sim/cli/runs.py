@@ -1,0 +1,65 @@
+"""Commands that simulate, show and check: arguments in, one library call per stage, Rich out.
+
+NumPy and matplotlib are imported inside the commands that use them: `--help` stays quick.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from heinit_sim.cli import console
+from heinit_sim.cli.options import (
+    JsonOption,
+    RunArgument,
+    errors,
+    overrides,
+)
+from heinit_sim.errors import ConfigError
+
+
+def plot(
+    run_dirs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN_DIR", help="Directories that `run` wrote."),
+    ],
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="figure.KEY=VALUE", help="Draw it otherwise; needs --out."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where to write; default: the run directory."),
+    ] = None,
+) -> None:
+    """Redraw the figure of saved runs, without simulating."""
+    with errors():
+        from heinit_sim.figures.draw import draw
+        from heinit_sim.runs import directory as runs_directory
+        from heinit_sim.runs import figure_files
+
+        replaced = overrides(sets)
+        if any(not override.key.startswith("figure.") for override in replaced):
+            raise ConfigError(["--set: error: plot takes figure.* only; the rest is simulated"])
+        if replaced and out is None:
+            raise ConfigError(["--set: error: another figure than the run's own needs --out DIR"])
+        if out is not None and len(run_dirs) > 1:
+            raise ConfigError(["--out: error: takes one RUN_DIR at a time"])
+        for directory in run_dirs:
+            figure = draw(runs_directory.read_run(directory, replaced))
+            if out is None:
+                runs_directory.update_figure(figure, directory)
+            else:
+                figure_files.export_figure(figure, out)
+            typer.echo(f"Wrote forward_backward.png, .svg, .pdf in {out or directory}", err=True)
+
+
+def show(run_dir: RunArgument, json_: JsonOption = False) -> None:
+    """Print the summary table of a saved run."""
+    with errors():
+        from heinit_sim.runs import directory as runs_directory
+
+        config, rows = runs_directory.read_summary(run_dir)
+        console.print_summary(config, rows, run_dir, json_=json_)

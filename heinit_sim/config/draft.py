@@ -1,0 +1,200 @@
+"""A config on its way: plain values, where each of them came from, and what is wrong so far."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from heinit_sim.config import messages, yaml_document
+from heinit_sim.config.messages import Keys
+from heinit_sim.errors import ConfigError
+from heinit_sim.experiment import labels
+from heinit_sim.experiment.activation_table import DEFAULT_ACTIVATION
+from heinit_sim.experiment.labels import shortened
+
+Tree = dict[str, object]
+Place = tuple[int, int, int]
+"""Which source (0: the file, then the overrides), its line and column."""
+
+_KEY = -1
+"""Ends the way to a key itself rather than to its value; no list has such an index."""
+
+
+@dataclass(frozen=True)
+class Override:
+    """A value from the command line that replaces one of the file."""
+
+    flag: str
+    """The option that messages name, e.g. "--set" or "--seed"."""
+    key: str
+    """Dotted path of the setting."""
+    text: str
+    """The value as YAML; several of them, with commas between, are swept."""
+
+    def __str__(self) -> str:
+        start = f"{self.flag} {self.key}" if self.flag == "--set" else self.flag
+        return shortened(labels.printable(f"{start}={self.text}"), 80)
+
+
+def parse_override(flag: str, text: str) -> Override:
+    """Split the `key=value` that was given to `flag`.
+
+    Raises:
+        ConfigError: There is no `=`.
+    """
+    key, equals, value = text.partition("=")
+    if not equals:
+        given = messages.shown(text)
+        raise ConfigError([f"{flag}: error: no value is given ({given}), must be KEY=VALUE"])
+    return Override(flag, key, value)
+
+
+def holds(path: str, other: str) -> bool:
+    """Whether the dotted path is the other one or leads to it."""
+    return f"{other}.".startswith(f"{path}.")
+
+
+def listed(tree: Tree, path: str) -> str | None:
+    """The dotted path of the list that the path leads into, if any."""
+    value: object = tree
+    *parents, _ = path.split(".")
+    for n, key in enumerate(parents, 1):
+        value = value.get(key) if isinstance(value, dict) else None
+        if isinstance(value, list):
+            return ".".join(parents[:n])
+    return None
+
+
+def with_value(tree: Tree, keys: Keys, value: object) -> Tree:
+    """A copy with that value; the tree as it is where a mapping is wanted and something else is.
+
+    What is null or left out is an empty mapping.
+    """
+    key, *rest = (str(key) for key in keys)
+    if rest:
+        inner = tree.get(key)
+        if inner is None:
+            inner = DEFAULT_ACTIVATION if key == "activation" else {}
+        if key == "activation" and isinstance(inner, str):
+            inner = {"name": inner}
+        if not isinstance(inner, dict):
+            return tree
+        value = with_value(inner, tuple(rest), value)
+    return {**tree, key: value}
+
+
+class Draft:
+    """The text of a config, with overrides laid over it."""
+
+    def __init__(self, text: str | bytes, source: str) -> None:
+        document = yaml_document.parse(text)
+        self.value = document.value
+        self._sources: list[object] = [source]
+        self._places: dict[Keys, Place] = {
+            **{keys: (0, *mark) for keys, mark in document.values.items()},
+            **{(*keys, _KEY): (0, *mark) for keys, mark in document.keys.items()},
+        }
+        self._found: dict[tuple[Place, str], None] = {}  # in the order of finding, each once
+        for problem in document.problems:
+            self._note((0, *problem.mark), problem.keys, problem.text)
+        self._unread = {place for place, _ in self._found}
+
+    @property
+    def tree(self) -> Tree:
+        """The config, if it is a mapping; else an empty one."""
+        return self.value if isinstance(self.value, dict) else {}
+
+    @property
+    def swept(self) -> dict[str, list[object]]:
+        """The paths under `sweep` that can be swept, with their values."""
+        sweep = self.tree.get("sweep")
+        known = messages.sweepable()
+        items = sweep.items() if isinstance(sweep, dict) else ()
+        return {path: v for path, v in items if path in known and isinstance(v, list) and v}
+
+    @property
+    def n_problems(self) -> int:
+        """How many problems were found so far."""
+        return len(self._found)
+
+    def override(self, override: Override) -> None:
+        """Set the one value of an override, or sweep its several values."""
+        self._sources.append(override)
+        place = (len(self._sources) - 1, 1, 1)
+        keys = tuple(override.key.split("."))
+        values, wrong = self._read(override)
+        for text in wrong:
+            self._note(place, (override.key,), text)
+        if wrong or not isinstance(self.value, dict):
+            return
+        sweep = self.value.get("sweep")
+        if isinstance(sweep, dict):  # what is set is no longer swept, nor is anything inside it
+            kept = {path: v for path, v in sweep.items() if not holds(override.key, path)}
+            self.value = {**self.value, "sweep": kept}
+        if len(values) == 1:
+            self._put(keys, values[0], place)
+        else:
+            self._put(("sweep", override.key), values, place)
+
+    def report(self, keys: Keys, text: str, *, of_key: bool = False) -> None:
+        """Note a problem with the value there, or with its key; each problem once."""
+        way = (*keys, _KEY) if of_key else keys
+        while way not in self._places:  # what is missing is missing from what holds it
+            way = way[:-1]
+        place = self._places[way]
+        if place not in self._unread:  # enough was said of a value that could not be read
+            self._note(place, keys, text)
+
+    def messages(self) -> list[str]:
+        """The problems as lines, in the order of the file, then of the overrides."""
+        found = sorted(self._found, key=lambda found: found[0])
+        return list(dict.fromkeys(self._message(*problem) for problem in found))
+
+    def _read(self, override: Override) -> tuple[list[object], list[str]]:
+        """The values of an override, and what is wrong with it."""
+        keys = tuple(override.key.split("."))
+        if override.key not in messages.settable():
+            return [], [messages.unknown_path(override.key)]
+        document = yaml_document.parse(f"[{override.text}]")
+        if document.problems or not isinstance(document.value, list):
+            return [], [problem.text for problem in document.problems]
+        inside = [path for path in self.swept if path != override.key and holds(path, override.key)]
+        if inside:
+            return [], [f"inside {inside[0]}, which is swept, must be set there"]
+        if outer := listed(self.tree, override.key):
+            return [], [f"inside {outer}, which is a list, must be set there as a whole"]
+        if not document.value:
+            return [], [f"no value is given, must be {messages.allowed(keys)}"]
+        if len(document.value) > 1 and override.key not in messages.sweepable():
+            allowed = messages.allowed(keys)
+            hint = "; a list is written in [ ]" if " list " in allowed else ""
+            given = messages.shown(override.text)
+            above = [path for path in messages.sweepable() if holds(path, override.key)]
+            hint = f"; sweep {above[0]}" if above else hint
+            return [], [f"cannot be swept ({given}), must be {allowed}{hint}"]
+        return document.value, []
+
+    def _put(self, keys: Keys, value: object, place: Place) -> None:
+        self.value = with_value(self.tree, keys, value)
+        self._places = {k: old for k, old in self._places.items() if k[: len(keys)] != keys}
+        for end in range(1, len(keys) + 1):
+            self._places.setdefault(keys[:end], place)
+
+    def _note(self, place: Place, keys: Keys, text: str) -> None:
+        label = _label(messages.setting(keys))
+        self._found[place, f"{label}: {text}" if label else text] = None
+
+    def _message(self, place: Place, text: str) -> str:
+        source, line, column = place
+        where = f"{self._sources[source]}" + ("" if source else f":{line}:{column}")
+        return f"{where}: error: {text}"
+
+
+def _label(keys: Keys) -> str:
+    """Keys as a dotted path, e.g. "network.width[2]"."""
+    label = ""
+    for key in keys:
+        plain = isinstance(key, str) and re.fullmatch(r"[\w.-]{1,40}", key)
+        name = key if plain else messages.shown(key)
+        label += f"[{key}]" if isinstance(key, int) else f".{name}"
+    return label.removeprefix(".")

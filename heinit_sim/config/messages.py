@@ -1,0 +1,226 @@
+"""What is said of a value that does not fit the models: what is wrong, given, and allowed."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from heinit_sim.config.schema.config import Config
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+
+Keys = tuple[str | int, ...]
+
+# Type of a pydantic error -> what is wrong. A relation between values brings its own words.
+_WRONG = {
+    "model_type": "not a mapping",
+    "list_type": "not a list",
+    "string_type": "not a string",
+    "bool_type": "not true or false",
+    "int_type": "not an integer",
+    "float_type": "not a number",
+    "finite_number": "not finite",
+    "literal_error": "unknown value",
+    "string_pattern_mismatch": "not a valid name",
+    "greater_than": "too small",
+    "greater_than_equal": "too small",
+    "less_than_equal": "too large",
+    "too_short": "too short",
+    "too_long": "too long",
+}
+_DECIMAL = r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"
+# Text where a number is wanted -> why it is none.
+_NO_NUMBER = {
+    r"[-+]?0[0-9]+(\..*|[eE].*)?": "a number has no leading zero",
+    r"[-+]?0[xXoObB]\w+": "a number is written in decimal",
+    r"[-+]?[0-9][0-9.]*_[0-9._]*([eE].*)?": "a number has no underscores",
+    r"[-+]?[0-9]+(:[0-9.]+)+": "a number has no colons",
+}
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """A value that does not fit, or a key that is missing or unknown."""
+
+    keys: Keys
+    kind: str
+    """The type of pydantic's error; "relation" where values do not fit each other."""
+    text: str
+
+    @property
+    def of_key(self) -> bool:
+        """Whether the key itself is wrong, not its value."""
+        return self.kind == "extra_forbidden"
+
+
+def check(document: object) -> Config | list[Misfit]:
+    """Validate a config of plain values: the typed model, or all that is wrong."""
+    try:
+        return Config.model_validate(document)
+    except ValidationError as error:
+        return [_misfit(detail, document) for detail in error.errors(include_url=False)]
+
+
+def shown(value: object) -> str:
+    """A value as quoted in a message: one line, about 40 characters at most."""
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value)
+    if len(text) <= 40:
+        return text
+    return text[:37] + "..." + (text[0] if isinstance(value, str) else "")
+
+
+def setting(keys: Keys) -> Keys:
+    """The keys of what is set there: a value to try belongs to the setting it is tried for."""
+    if keys[:1] == ("sweep",) and len(keys) > 2:
+        return (*str(keys[1]).split("."), *keys[3:])
+    return keys
+
+
+@functools.cache
+def settings() -> Mapping[Keys, str]:
+    """Keys of every setting -> what is allowed there."""
+    return dict(_walk(Config, ()))
+
+
+def sweepable() -> list[str]:
+    """The dotted paths that can be swept."""
+    return _children(("sweep",))
+
+
+def allowed(keys: Keys) -> str:
+    """What may stand there, e.g. "an integer from 1 to 100"."""
+    return settings()[_named(setting(keys))]
+
+
+def unknown_key(keys: Keys) -> str:
+    """What is said of a key that does not exist there."""
+    *parent, key = setting(keys)
+    children = _children(_named(parent))
+    hint = _did_you_mean(key, {child: child for child in children})
+    by_path = _named(parent) in (("sweep",), ("expect", "when"))
+    if by_path and tuple(str(key).split(".")) in settings():
+        wrong, hint = "cannot be swept", ""
+    else:
+        wrong = "unknown key"
+        elsewhere = {path.rpartition(".")[2]: path for path in settable()}
+        hint = hint or _did_you_mean(key, elsewhere, alike=0.7)
+    return f"{wrong}, must be one of {', '.join(children)}{hint}"
+
+
+def unknown_path(path: str) -> str:
+    """What is said of a dotted path that leads to no setting."""
+    hint = _did_you_mean(path, {known: known for known in settable()})
+    return f"unknown key, must be the dotted path of a key in the config{hint}"
+
+
+def _walk(model: type[BaseModel], keys: Keys, text: str = "") -> Iterator[tuple[Keys, str]]:
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    yield keys, text or f"a mapping with the keys {', '.join(fields)}"
+    for name, field in fields.items():
+        text = (field.description or "").partition(": ")[2].removesuffix(".")
+        kind: Any = field.annotation
+        while get_origin(kind) in (Annotated, Union, UnionType):  # what may also be a list, or null
+            kind = get_args(kind)[0]
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _walk(kind, (*keys, name), text)
+        else:
+            yield (*keys, name), text
+
+
+def _named(keys: Iterable[str | int]) -> Keys:
+    return tuple(key for key in keys if isinstance(key, str))
+
+
+def _children(keys: Keys) -> list[str]:
+    return [str(known[-1]) for known in settings() if known and known[:-1] == keys]
+
+
+@functools.cache
+def settable() -> list[str]:
+    """The dotted paths that can be set from the command line."""
+    apart = ("sweep", "expect")  # not by their parts: their keys have dots, or are many
+    return [
+        ".".join(map(str, keys))
+        for keys in settings()
+        if keys and (keys[0] not in apart or len(keys) == 1)
+    ]
+
+
+def _did_you_mean(word: object, meant: Mapping[str, str], alike: float = 0.6) -> str:
+    from difflib import get_close_matches  # only a mistake needs it
+
+    nearest = get_close_matches(str(word).lower(), meant, n=1, cutoff=alike)
+    return f"; did you mean {meant[nearest[0]]!r}?" if nearest else ""
+
+
+def _misfit(detail: ErrorDetails, document: object) -> Misfit:
+    kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
+    keys = _keys_in(document, detail)
+    if kind == "relation":
+        return Misfit((*keys, *context["at"]), kind, context["text"])
+    if kind == "extra_forbidden":
+        return Misfit(keys, kind, unknown_key(keys))
+    if kind == "missing":
+        return Misfit(keys, kind, f"required key is missing, must be {allowed(keys)}")
+    if kind == "literal_error":
+        choices = re.findall(r"'([^']+)'", context["expected"])
+        hint = _did_you_mean(given, {choice: choice for choice in choices})
+    else:
+        hint = _hint(kind, given)
+    alone = kind not in ("too_short", "too_long")  # else a list is right
+    if isinstance(given, list) and alone and ".".join(map(str, keys)) in sweepable():
+        hint = "; values to try go under sweep"
+    return Misfit(keys, kind, f"{_WRONG[kind]} ({shown(given)}), must be {allowed(keys)}{hint}")
+
+
+def _keys_in(document: object, detail: ErrorDetails) -> Keys:
+    """Where the error is in the document: the models name branches and defaults it lacks."""
+    keys: list[str | int] = []
+    value: object = document
+    unknown = len(detail["loc"]) - 1 if detail["type"] == "extra_forbidden" else None
+    for place, key in enumerate(detail["loc"]):
+        if key in ("<one>", "<list>", "<word>") and place != unknown:
+            continue
+        if isinstance(key, int) and isinstance(value, list):
+            value = value[key]
+        elif isinstance(key, str) and isinstance(value, dict):
+            value = value.get(key)
+        else:
+            break
+        keys.append(key)
+    return tuple(keys)
+
+
+def _hint(kind: str, given: object) -> str:
+    if kind == "string_type" and isinstance(given, bool | int | float):
+        return "; write it in quotes"
+    if kind == "int_type" and isinstance(given, float) and given.is_integer() and abs(given) < 1e15:
+        return f"; write {int(given)}"
+    if kind in ("int_type", "float_type") and isinstance(given, str):
+        return _why_no_number(given)
+    return ""
+
+
+def _why_no_number(text: str) -> str:
+    for pattern, why in _NO_NUMBER.items():
+        if re.fullmatch(pattern, text):
+            return f"; {why}"
+    if not re.fullmatch(_DECIMAL, text):
+        return ""
+    number = float(text)
+    if math.isinf(number) or (number == 0 and re.search("[1-9]", text.lower().partition("e")[0])):
+        return "; it is beyond the range of a float"
+    return "; write it without quotes"

@@ -1,0 +1,126 @@
+"""Validated models of every point of the grid become one `SweepConfig`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from heinit_sim.config.draft import Draft, Tree
+from heinit_sim.config.grid import Point
+from heinit_sim.config.resolve_layers import LayerLaw, lsuv_of
+from heinit_sim.config.schema.config import Config
+from heinit_sim.config.schema.network import convolution_of, residual_of, widths_of
+from heinit_sim.config.schema.sweep import Sweep
+from heinit_sim.config.selection import expectations, written
+from heinit_sim.experiment.inputs import Inputs
+from heinit_sim.experiment.sweep_config import Condition, Expectation, FigureConfig, SweepConfig
+
+
+class ResolvedPoint(NamedTuple):
+    """A point of the grid with all that a condition is made of."""
+
+    place: Point
+    """Dotted path of each swept key -> index of its value."""
+    config: Config
+    """The validated config at that point."""
+    layer_laws: Sequence[LayerLaw]
+    """What the weights and biases of the layers 0 … K are drawn from."""
+    inputs: Inputs
+
+
+def sweep_config(
+    draft: Draft, grid: Sequence[ResolvedPoint], selected: Sequence[tuple[int, ...]]
+) -> SweepConfig:
+    """Put the points of the grid together.
+
+    Args:
+        draft: The config as given, for the values of its sweep.
+        grid: Its points, in order.
+        selected: For each expectation the places of the conditions it is about.
+    """
+    first = grid[0].config
+    given = Sweep.model_validate(draft.tree.get("sweep", {}))
+    values = given.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
+    sweep = {path: values[path] for path in draft.swept}
+    frozen = {path: tuple(_frozen(value) for value in sweep[path]) for path in sweep}
+    decades = first.figure.decades
+    expect = [written(each) for each in expectations(draft.tree.get("expect", []))]
+    return SweepConfig(
+        name=first.name,
+        conditions=tuple(
+            _condition(
+                index, point, {path: frozen[path][place] for path, place in point.place.items()}
+            )
+            for index, point in enumerate(grid)
+        ),
+        sweep=frozen,
+        trials=first.trials,
+        seed=first.seed,
+        draws=first.draws,
+        histograms=first.record.histograms if first.record else None,
+        cosine=bool(first.record and first.record.cosine),
+        figure=FigureConfig(
+            quantity=first.figure.quantity,
+            decades=(decades[0], decades[1]) if decades else None,
+            overlay=first.figure.overlay,
+            kind=first.figure.kind,
+        ),
+        expect=tuple(map(_expectation, expect, selected)),
+        document={
+            **_document(first, sweep, {point.inputs.path: point.inputs.sha256 for point in grid}),
+            **({"expect": expect} if expect else {}),
+        },
+    )
+
+
+def _condition(index: int, point: ResolvedPoint, swept: Mapping[str, object]) -> Condition:
+    config = point.config
+    activation = config.network.activation
+    variances, distributions, biases, bias_variances = zip(*point.layer_laws, strict=True)
+    return Condition(
+        index=index,
+        swept=swept,
+        widths=widths_of(config.network),
+        activation=activation.name,
+        activation_options=activation.options,
+        weight_variances=variances,
+        weight_distributions=distributions if set(distributions) != {"normal"} else (),
+        bias_variances=bias_variances if any(bias_variances) else (),
+        biases=biases if any(biases) else (),
+        lsuv=lsuv_of(config.init),
+        inputs=point.inputs,
+        n_inputs=config.inputs.count,
+        target=config.loss.target,
+        convolution=convolution_of(config.network),
+        residual=residual_of(config.network),
+    )
+
+
+def _expectation(given: Mapping[str, Any], conditions: tuple[int, ...]) -> Expectation:
+    when = given.get("when", {})
+    return Expectation(
+        when={path: _frozen(value) for path, value in when.items()},
+        conditions=conditions,
+        forward=given.get("forward"),
+        backward=given.get("backward"),
+        max_decades_per_layer=given.get("max_decades_per_layer"),
+    )
+
+
+def _document(config: Config, sweep: Mapping[str, object], digests: Mapping[str, str]) -> Tree:
+    """The resolved config; what the sweep replaces is left out of the rest."""
+    document: Any = config.model_dump(exclude_none=True, exclude={"expect"})
+    document["inputs"].pop("sha256", None)
+    if files := {path: digest for path, digest in digests.items() if digest}:
+        document["inputs"]["sha256"] = files
+    for path in sweep:
+        *parents, key = path.split(".")
+        inner: Any = document
+        for parent in parents:
+            inner = inner[parent]
+        inner.pop(key, None)  # defaults are left out of some
+    return {**document, "sweep": dict(sweep)}
+
+
+def _frozen(value: object) -> object:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

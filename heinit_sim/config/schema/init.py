@@ -1,0 +1,166 @@
+"""The `init` section of a config: which options go together, and why others do not.
+
+A name has the meaning it has in PyTorch, Keras or JAX; an option that means something else there,
+or nothing, is refused with what to write instead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Tag, ValidationInfo, field_validator, model_validator
+
+from heinit_sim.config.schema import fields
+from heinit_sim.config.schema.fields import Section, relation
+from heinit_sim.config.schema.network import Activation, Network
+from heinit_sim.experiment import activation_table
+from heinit_sim.experiment.initializers import GainWord, pytorch_squared_gain, squared_gain
+
+# Defaults of a framework -> the scheme that takes options.
+_DEFAULTS = {
+    "torch_linear_default": "kaiming_uniform",
+    "keras_default": "glorot_uniform",
+    "jax_default": "variance_scaling",
+}
+_FANS = ("mode", "distribution")
+_LSUV = ("tolerance", "attempts")
+_ANYWHERE = ("variance", "bias", "bias_variance")
+
+
+class Init(Section):
+    """How weights are drawn: their variance itself, or a scheme that takes it from the fans."""
+
+    variance: fields.Variance | None = fields.or_null(fields.Variance)
+    scheme: fields.SchemeName | None = fields.or_null(fields.SchemeName)
+    scale: fields.Scale | None = fields.or_null(fields.Scale)
+    mode: fields.ModeName | None = fields.or_null(fields.ModeName)
+    gain: fields.Gain | None = fields.or_null(fields.Gain)
+    a: fields.KaimingSlope | None = fields.or_null(fields.KaimingSlope)
+    nonlinearity: fields.KaimingNonlinearity | None = fields.or_null(fields.KaimingNonlinearity)
+    distribution: fields.WeightDistribution | None = fields.or_null(fields.WeightDistribution)
+    tolerance: fields.Tolerance | None = fields.or_null(fields.Tolerance)
+    attempts: fields.Attempts | None = fields.or_null(fields.Attempts)
+    bias: fields.Bias | None = fields.or_null(fields.Bias)
+    bias_variance: fields.BiasVariance = 0.0
+
+    @field_validator("*")
+    @classmethod
+    def _check_fits(cls, value: object, info: ValidationInfo) -> object:
+        option, given = str(info.field_name), info.data
+        if value is not None and option not in _ANYWHERE:
+            refused = _beside_variance if given.get("variance") is not None else _refused
+            reason = refused(option, value, given)
+            if reason:
+                raise relation(reason)
+        return value
+
+    @model_validator(mode="after")
+    def _check_one(self) -> Init:
+        if self.variance is None and self.scheme is None:
+            raise relation("no variance is given, must have either variance or scheme")
+        return self
+
+
+INIT = (
+    f"a mapping with the keys {', '.join(Init.model_fields)}, or a list of one for each layer 0 … K"
+)
+InitField = Annotated[
+    Annotated[Init, Tag("<one>")] | Annotated[list[Init], Tag("<list>")],
+    fields.described("How the weights of every layer are drawn", INIT),
+    Discriminator(lambda init: "<list>" if isinstance(init, list) else "<one>"),
+]
+
+
+def check_layers(init: Init | list[Init], network: Network) -> None:
+    """Refuse what does not go with the network: the number of layers, its activation, blocks."""
+    layers, activation = network.depth + 1, network.activation
+    if not isinstance(init, list):
+        _check_gain(init.gain, activation)
+        _check_blocks(init, network)
+        return
+    if len(init) != layers:
+        text = f"wrong length ({len(init)}), must be one for each of the {layers} layers 0 … K"
+        raise relation(text, "init")
+    for n, layer in enumerate(init):
+        _check_gain(layer.gain, activation, n)
+        _check_blocks(layer, network, n)
+        if (layer.scheme == "lsuv") != (init[0].scheme == "lsuv"):
+            raise relation("of one layer only, must be scheme: lsuv in all layers", "init", n)
+        if (layer.tolerance, layer.attempts) != (init[0].tolerance, init[0].attempts):
+            raise relation("another tolerance or attempts, must be those of layer 0", "init", n)
+
+
+def _check_gain(gain: float | GainWord | None, activation: Activation, *at: int) -> None:
+    if isinstance(gain, str) and not squared_gain(gain, activation.name, activation.options):
+        own = squared_gain("second_moment", activation.name, activation.options)
+        must = "second_moment or a number" if own else "a number; its slopes differ by layer"
+        text = f"unknown for {activation.name} ({gain}), must be {must}"
+        raise relation(text, "init", *at, "gain")
+
+
+def _check_blocks(init: Init, network: Network, *at: int) -> None:
+    if init.scheme == "lsuv" and network.residual is not None:
+        text = "not for residual networks (lsuv), must be another scheme"
+        raise relation(f"{text}; or give network.residual: null", "init", *at, "scheme")
+
+
+def _beside_variance(option: str, value: object, _: Mapping[str, Any]) -> str | None:
+    """Why init.variance does not go with an option, if so."""
+    if option == "distribution":
+        return None
+    way = "must be left out; init.variance already is the variance, no fan or gain enters it"
+    if option == "scheme":
+        way = "must be the one or the other; null takes one back"
+    return f"given beside init.variance ({value}), {way}"
+
+
+def _refused(option: str, value: object, given: Mapping[str, Any]) -> str | None:
+    """Why an option does not go with the scheme and the options before it, if so."""
+    scheme, no = given.get("scheme") or "", f"not for scheme: {given.get('scheme')} ({value})"
+    out, either = "must be left out", "must be the one or the other"
+    if option == "scheme" or not scheme:
+        return None
+    if (scheme == "lsuv") != (option in _LSUV):
+        why = "lsuv measures what to scale by" if scheme == "lsuv" else "it is of lsuv"
+        return f"{no}, {out}; {why}"
+    if scheme in _DEFAULTS:
+        return f"{no}, {out}; with options it is scheme: {_DEFAULTS[scheme]}"
+    if option == "scale" and scheme != "variance_scaling":
+        own = "JAX's scale multiplies the weights, give init.gain"
+        if not scheme.endswith("orthogonal"):
+            own = "it has its own; give scheme: variance_scaling, or init.gain for its root"
+        return f"{no}, {out}; {own}"
+    if option == "gain" and given.get("scale") is not None:
+        return f"given beside init.scale ({value}), {either}; a gain is the root of the scale"
+    if option in ("a", "nonlinearity"):
+        if not scheme.startswith(("he_", "kaiming_")):
+            only = "only PyTorch's kaiming_* takes it"
+            return f"{no}, {out}; {only}, give init.gain: {_gain(option, value, given)}"
+        if given.get("gain") is not None:
+            return f"given beside init.gain ({value}), {either}; it stands for a gain"
+        if option == "nonlinearity" and given.get("a") is not None and value != "leaky_relu":
+            return f"takes no init.a ({value}), must be leaky_relu; its slope is all that a is"
+    if scheme.endswith("orthogonal") and option in _FANS:
+        return f"{no}, {out}"
+    if option == "distribution":
+        return _refused_distribution(value, given)
+    return None
+
+
+def _refused_distribution(value: object, given: Mapping[str, Any]) -> str | None:
+    if str(value).endswith("orthogonal") and given.get("mode") is not None:
+        return f"takes no init.mode ({value}), must be left out"
+    if value == "normal" and given.get("scheme") == "variance_scaling":
+        which = "Keras truncates it, JAX does not"
+        return f"ambiguous ({value}), must be truncated_normal or untruncated_normal; {which}"
+    return None
+
+
+def _gain(option: str, value: Any, given: Mapping[str, Any]) -> float:
+    """What `calculate_gain` makes of the option."""
+    slope = value if option == "a" else given.get("a")
+    if slope is None:
+        slope = activation_table.DEFAULT_SLOPES["leaky_relu"]
+    return math.sqrt(pytorch_squared_gain("leaky_relu" if option == "a" else value, slope))

@@ -1,0 +1,259 @@
+"""The `network` section of a config: which options go together, and how its layers are joined."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import (
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import PydanticKnownError
+
+from heinit_sim.config.schema import fields
+from heinit_sim.config.schema.fields import Section, relation
+from heinit_sim.experiment import activation_table, architecture
+from heinit_sim.experiment.labels import flow_text, shortened
+
+
+class Activation(Section):
+    """An activation function with its options."""
+
+    name: Annotated[
+        activation_table.ActivationName,
+        fields.choice("The function", activation_table.ActivationName),
+    ]
+    negative_slope: fields.Slope | None = fields.or_null(fields.Slope, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: object) -> object:
+        return value if isinstance(value, dict | Activation) else {"name": value}
+
+    @field_validator("negative_slope")
+    @classmethod
+    def _check_slope(
+        cls, slope: float | list[float] | None, info: ValidationInfo
+    ) -> float | list[float] | None:
+        name = info.data.get("name", "prelu")
+        if slope is None:
+            return activation_table.DEFAULT_SLOPES.get(name)
+        if name not in activation_table.DEFAULT_SLOPES:
+            raise relation(f"{name} has no such option ({slope}), must be left out")
+        if isinstance(slope, list) and name != "prelu":
+            raise relation(f"{name} has one slope for all layers, must be a number; or take prelu")
+        for place, each in enumerate(slope if isinstance(slope, list) else [slope]):
+            if 0 < abs(each) < fields.SMALLEST_SLOPE:
+                text = f"too small ({each}), must be 0 or at least {fields.SMALLEST_SLOPE} in size"
+                raise relation(text, *([place] if isinstance(slope, list) else []))
+        return slope
+
+    @property
+    def options(self) -> dict[str, float | tuple[float, ...]]:
+        """What the function takes besides its name."""
+        slope = self.negative_slope
+        if slope is None:
+            return {}
+        return {"negative_slope": tuple(slope) if isinstance(slope, list) else slope}
+
+    @model_serializer
+    def _plain(self) -> str | dict[str, object]:
+        slope = self.negative_slope
+        return self.name if slope is None else {"name": self.name, "negative_slope": slope}
+
+
+ActivationField = Annotated[
+    Activation, fields.described("Activation of the hidden layers", fields.ACTIVATION)
+]
+
+# Key of one kind of network -> what to do about it in one of another kind.
+_OF_DENSE = {"width": "give channels", "input_dim": "give image and input_channels"}
+_OF_CNN = dict.fromkeys(
+    ("image", "kernel", "channels", "input_channels", "padding", "readout"),
+    "it is of kind: cnn",
+)
+_OWN = {"dense": _OF_DENSE, "cnn": _OF_CNN}
+_OTHER = _OF_DENSE | _OF_CNN
+_DEFAULTS: dict[str, Any] = {"input_channels": 1, "padding": "zero", "readout": "flatten"}
+_BLOCK = architecture.Residual()
+_LONGEST = 40
+"""Characters of a value in messages."""
+
+
+class Residual(Section):
+    """Blocks: hidden layers that add to what enters them."""
+
+    scale: fields.BlockScale = _BLOCK.scale
+    branch_layers: fields.BranchLayers = _BLOCK.branch_layers
+    norm: fields.Norm = _BLOCK.norm
+    zero_last: fields.ZeroLast = _BLOCK.zero_last
+
+    @field_validator("norm")
+    @classmethod
+    def _check_inside(cls, norm: str, info: ValidationInfo) -> str:
+        if norm == "inside" and info.data.get("branch_layers") == 1:
+            text = "one layer has no inside (inside), must be none or before"
+            raise relation(f"{text}; or give branch_layers: 2")
+        return norm
+
+    @model_serializer(mode="wrap")
+    def _with_scale(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Keep the scale where only what is given is written: a block is never without."""
+        return {"scale": self.scale, **handler(self)}
+
+
+RESIDUAL = f"null or a mapping with the keys {', '.join(Residual.model_fields)}"
+ResidualField = Annotated[
+    Residual | None, fields.described("What hidden layers add to what enters them", RESIDUAL)
+]
+
+
+class Network(Section):
+    """A network with K hidden layers, fully connected or convolutions, maybe in blocks."""
+
+    kind: fields.HiddenKind = fields.DEFAULT_KIND
+    depth: fields.Depth
+    width: fields.Width | None = fields.or_null(fields.Width, validate_default=True)
+    input_dim: fields.InputDim | None = fields.or_null(fields.InputDim, validate_default=True)
+    image: fields.Image | None = fields.or_null(fields.Image, validate_default=True)
+    kernel: fields.Kernel | None = fields.or_null(fields.Kernel, validate_default=True)
+    channels: fields.Channels | None = fields.or_null(fields.Channels, validate_default=True)
+    input_channels: fields.InputChannels | None = fields.or_null(
+        fields.InputChannels, validate_default=True
+    )
+    padding: fields.Padding | None = fields.or_null(fields.Padding, validate_default=True)
+    readout: fields.Readout | None = fields.or_null(fields.Readout, validate_default=True)
+    output_dim: fields.OutputDim = 1
+    activation: ActivationField = Activation(name=activation_table.DEFAULT_ACTIVATION)
+    residual: ResidualField = None
+
+    @field_validator(*_OTHER)
+    @classmethod
+    def _check_kind(cls, value: object, info: ValidationInfo) -> object:
+        kind, key = info.data.get("kind"), str(info.field_name)
+        if kind is None:  # which is wrong itself
+            return value
+        if key not in _OWN[kind]:
+            if value is not None:
+                given = shortened(flow_text(value), _LONGEST)
+                text = f"not for kind: {kind} ({given}), must be left out; {_OTHER[key]}"
+                raise relation(text)
+            return None
+        if value is None and key not in _DEFAULTS:
+            raise PydanticKnownError("missing")
+        return _DEFAULTS[key] if value is None else value
+
+    @field_validator("width", "channels")
+    @classmethod
+    def _check_length(
+        cls, units: int | list[int] | None, info: ValidationInfo
+    ) -> int | list[int] | None:
+        depth = info.data.get("depth")
+        if isinstance(units, list) and depth is not None and len(units) != depth:
+            raise relation(
+                f"wrong length ({len(units)}), must be one for each of the {depth} layers"
+            )
+        return units
+
+    @field_validator("kernel")
+    @classmethod
+    def _check_kernel(cls, kernel: int | None, info: ValidationInfo) -> int | None:
+        image = info.data.get("image")
+        if kernel is not None and kernel % 2 == 0:
+            raise relation(f"not odd ({kernel}), must be {fields.KERNEL}")
+        if kernel is not None and image is not None and kernel > 2 * min(image) - 1:
+            most = f"at most {2 * min(image) - 1}, twice the image's least size less 1"
+            raise relation(f"too large ({kernel}), must be {most}")
+        return kernel
+
+    @field_validator("channels", "input_channels")
+    @classmethod
+    def _check_units(
+        cls, channels: int | list[int] | None, info: ValidationInfo
+    ) -> int | list[int] | None:
+        image = info.data.get("image")
+        if channels is None or image is None:
+            return channels
+        most = fields.MAX_UNITS // math.prod(image)
+        listed = isinstance(channels, list)
+        for place, each in enumerate(channels if isinstance(channels, list) else [channels]):
+            if each > most:
+                text = f"too many units ({each} channels), must be at most {most} channels"
+                size = "×".join(map(str, image))
+                raise relation(f"{text} of {size} positions", *([place] if listed else []))
+        return channels
+
+    @field_validator("activation")
+    @classmethod
+    def _check_slopes(cls, activation: Activation, info: ValidationInfo) -> Activation:
+        slopes, depth = activation.negative_slope, info.data.get("depth")
+        if isinstance(slopes, list) and depth is not None and len(slopes) != depth:
+            text = f"wrong length ({len(slopes)}), must be one for each of the {depth} layers"
+            raise relation(text, "negative_slope")
+        return activation
+
+    @field_validator("residual")
+    @classmethod
+    def _check_blocks(cls, residual: Residual | None, info: ValidationInfo) -> Residual | None:
+        if residual is None:
+            return None
+        given = info.data
+        if given.get("depth") == 1:
+            raise relation("one hidden layer has no block, must be null; or give depth: 2 or more")
+        for key in ("width", "channels"):
+            units = given.get(key)
+            if isinstance(units, list) and len(set(units)) > 1:
+                text = "what a block adds is as wide as what enters it, must be null"
+                raise relation(f"{text}; or give one {key} for all layers")
+        if "activation" in given and isinstance(given["activation"].negative_slope, list):
+            text = "its blocks have one slope, must be null; or give negative_slope as a number"
+            raise relation(text)
+        return residual
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave the default kind out: the hash of a config stays what it was without the key."""
+        default = ("kind", fields.DEFAULT_KIND)
+        return {k: v for k, v in dump(self).items() if (k, v) != default}
+
+
+def convolution_of(network: Network) -> architecture.Convolution | None:
+    """What the hidden layers are, if not fully connected."""
+    if network.kind == "dense":
+        return None
+    given: Any = network  # the model has all that is of its kind
+    return architecture.Convolution(
+        image=tuple(given.image),
+        kernel=given.kernel,
+        channels=(given.input_channels, *_hidden(given.channels, given.depth)),
+        padding=given.padding,
+        readout=given.readout,
+    )
+
+
+def widths_of(network: Network) -> tuple[int, ...]:
+    """D_0 … D_{K+1}: units of the input, the hidden layers and the output."""
+    convolution = convolution_of(network)
+    if convolution is not None:
+        units = (convolution.positions * channels for channels in convolution.channels)
+        return (*units, network.output_dim)
+    given: Any = network  # the model has all that is of its kind
+    return (given.input_dim, *_hidden(given.width, given.depth), given.output_dim)
+
+
+def residual_of(network: Network) -> architecture.Residual | None:
+    """How blocks add to what enters them, if they do; s = 1/√L of L = K − 1 blocks by its word."""
+    given = network.residual
+    if given is None:
+        return None
+    scale = 1 / math.sqrt(network.depth - 1) if isinstance(given.scale, str) else given.scale
+    return architecture.Residual(scale, given.branch_layers, given.norm, given.zero_last)
+
+
+def _hidden(units: int | list[int], depth: int) -> Iterable[int]:
+    return units if isinstance(units, list) else [units] * depth

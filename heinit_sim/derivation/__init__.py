@@ -1,0 +1,1 @@
+"""The lectures' identities, each held by simulation."""

@@ -1,0 +1,180 @@
+"""The rules of expectation and of variance, each sampled in independent samples of many draws.
+
+The two sides of the rules 2 to 4 have draws of their own: from the same draws the rules 2 and 3
+would be algebra. Below, f(x) = x², g(x) = |x|, and x, y, z ~ N(0, 1).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+
+from heinit_sim.derivation.identity import EPSILON, Identity, Sides
+from heinit_sim.experiment.sweep_config import Condition
+from heinit_sim.numerics import FloatArray
+
+KAPPA = 3.0
+N_DRAWS = 1000
+"""In each sample."""
+
+
+def _sample_constants(_condition: Condition, _rng: Generator, n: int) -> FloatArray:
+    return np.full((n, N_DRAWS), KAPPA)
+
+
+def _sample_normals(count: int) -> Callable[[Condition, Generator, int], tuple[FloatArray, ...]]:
+    """Draw that many arrays of standard-normal numbers, each (n, N_DRAWS)."""
+
+    def sample(_condition: Condition, rng: Generator, n: int) -> tuple[FloatArray, ...]:
+        return tuple(rng.standard_normal((count, n, N_DRAWS)))
+
+    return sample
+
+
+def _cost(count: int) -> Callable[[Condition], int]:
+    return lambda _condition: count * N_DRAWS
+
+
+def _sample_with_mean(
+    _condition: Condition, rng: Generator, n: int
+) -> tuple[FloatArray, FloatArray]:
+    x = 1.0 + rng.standard_normal((n, N_DRAWS))
+    return x, x.mean(axis=1, keepdims=True)
+
+
+def _sample_factors(_condition: Condition, rng: Generator, n: int) -> tuple[FloatArray, FloatArray]:
+    """Draw independent A = ½ + z and B = |z|: neither has mean 0."""
+    a, b = rng.standard_normal((2, n, N_DRAWS))
+    return 0.5 + a, np.abs(b)
+
+
+def _rule_1(constants: FloatArray) -> Sides:
+    left = constants.mean(axis=1)
+    # A sum of m terms of size κ is off by at most m ε times their sum.
+    return Sides(left, np.full_like(left, KAPPA), np.full_like(left, N_DRAWS * EPSILON * KAPPA))
+
+
+def _rule_2(x: tuple[FloatArray, ...]) -> Sides:
+    return Sides((KAPPA * x[0] ** 2).mean(axis=1), KAPPA * (x[1] ** 2).mean(axis=1))
+
+
+def _rule_3(x: tuple[FloatArray, ...]) -> Sides:
+    left = (x[0] ** 2 + np.abs(x[0])).mean(axis=1)
+    return Sides(left, (x[1] ** 2).mean(axis=1) + np.abs(x[2]).mean(axis=1))
+
+
+def _rule_4(xy: tuple[FloatArray, ...]) -> Sides:
+    x, y, other_x, other_y = xy
+    left = (x**2 * np.abs(y)).mean(axis=1)
+    # Independent means: their product has no bias.
+    return Sides(left, (other_x**2).mean(axis=1) * np.abs(other_y).mean(axis=1))
+
+
+def _moments(ingredients: tuple[FloatArray, FloatArray]) -> Sides:
+    x, mean = ingredients
+    square = (x**2).mean(axis=1)
+    # Either side sums m numbers whose sizes sum to at most m E[x²], the right one also squares a
+    # sum: (m+4) ε/2 of it on the left, 3 (m+4) ε/2 on the right.
+    rounding = 2 * (N_DRAWS + 4) * EPSILON * square
+    return Sides(((x - mean) ** 2).mean(axis=1), square - x.mean(axis=1) ** 2, rounding)
+
+
+def _variance_of_product(factors: tuple[FloatArray, FloatArray]) -> Sides:
+    a, b = factors
+    v_a, v_b, left = (z.var(axis=1, ddof=1) for z in (a, b, a * b))
+    # m̄² − V/m has the expectation E², and what is multiplied is independent: no bias anywhere.
+    square_a, square_b = a.mean(axis=1) ** 2 - v_a / N_DRAWS, b.mean(axis=1) ** 2 - v_b / N_DRAWS
+    return Sides(left, v_a * v_b + v_a * square_b + v_b * square_a)
+
+
+def _variance_of_product_by_second_moment(factors: tuple[FloatArray, FloatArray]) -> Sides:
+    a, b = factors
+    v_a, v_b, left = (z.var(axis=1, ddof=1) for z in (a, b, a * b))
+    square_a = a.mean(axis=1) ** 2 - v_a / N_DRAWS
+    return Sides(left, v_a * (b**2).mean(axis=1) + v_b * square_a)
+
+
+_RULES, _VARIANCE = "Rules of expectation", "Variance"
+_PRINCE = "Prince 2023, app. C"
+_FLEURET = "Fleuret, EE-559, lecture 5.5"
+
+RULES: tuple[Identity[Any], ...] = (
+    Identity(
+        "rule 1",
+        _RULES,
+        "E[κ]",
+        "κ",
+        "The expectation of a constant is the constant.",
+        _PRINCE,
+        _sample_constants,
+        _rule_1,
+        None,
+    ),
+    Identity(
+        "rule 2",
+        _RULES,
+        "E[κ f(x)]",
+        "κ E[f(x)]",
+        "A constant factor moves out; κ = 3, f(x) = x².",
+        _PRINCE,
+        _sample_normals(2),
+        _rule_2,
+        _cost(2),
+    ),
+    Identity(
+        "rule 3",
+        _RULES,
+        "E[f(x) + g(x)]",
+        "E[f(x)] + E[g(x)]",
+        "A sum splits, also where its terms depend on each other; g(x) = |x|.",
+        _PRINCE,
+        _sample_normals(3),
+        _rule_3,
+        _cost(3),
+    ),
+    Identity(
+        "rule 4",
+        _RULES,
+        "E[f(x) g(y)]",
+        "E[f(x)] E[g(y)]",
+        "A product splits if x and y are independent, and not otherwise.",
+        _PRINCE,
+        _sample_normals(4),
+        _rule_4,
+        _cost(4),
+    ),
+    Identity(
+        "variance and moments",
+        _VARIANCE,
+        "E[(x−μ)²]",
+        "E[x²] − E[x]²",
+        "Variance is second moment minus squared mean: equal only where μ = 0.",
+        _PRINCE,
+        _sample_with_mean,
+        _moments,
+        None,
+    ),
+    Identity(
+        "variance of a product",
+        _VARIANCE,
+        "V(AB)",
+        "V(A)V(B) + V(A)E(B)² + V(B)E(A)²",
+        "For independent A and B; here A = ½ + z, B = |z′|.",
+        _FLEURET,
+        _sample_factors,
+        _variance_of_product,
+        _cost(2),
+    ),
+    Identity(
+        "variance of a product by second moment",
+        _VARIANCE,
+        "V(AB)",
+        "V(A)E(B²) + V(B)E(A)²",
+        "The same; a weight A has E(A) = 0, which leaves V(A)E(B²).",
+        _FLEURET,
+        _sample_factors,
+        _variance_of_product_by_second_moment,
+        _cost(2),
+    ),
+)

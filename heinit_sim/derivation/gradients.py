@@ -1,0 +1,186 @@
+"""Gradients of biases and weights: exact identities of any network, and one over networks.
+
+The exact ones hold for the gradients of ℓ = Σ (f_K − 1)² that the package's backward pass gives
+against derivatives that need no backward pass: a complex step through a plain forward pass.
+"""
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.random import Generator
+
+from heinit_sim.derivation.identity import EPSILON, Identity, Sides
+from heinit_sim.derivation.probes import (
+    Networks,
+    backward,
+    forward,
+    mean_square,
+    n_draws,
+    sample_networks,
+)
+from heinit_sim.experiment.initializers import weight_variance
+from heinit_sim.experiment.sweep_config import Condition
+from heinit_sim.network.passes import loss_gradient
+from heinit_sim.numerics import FloatArray
+from heinit_sim.numerics.scaled_array import scaled
+
+TARGET = 1.0
+SQUARE = (100,) * 5
+"""Widths of the networks whose first and last weights are compared. Narrower or deeper ones spread
+too far: the relative variance of their gradients is about exp(5 Σ 1/D_h)."""
+# Every weight of a layer is moved on its own.
+_LARGEST_WIDTH = 16
+# Imaginary parts stay linear in the step, whatever its size: signs are those of the real parts.
+_STEP = 2.0**-60
+
+
+def derivatives(networks: Networks, k: int, directions: FloatArray) -> FloatArray:
+    """∂ℓ/∂f_k along directions, ℓ = Σ (f_{L−1} − TARGET)², with no backward pass.
+
+    The imaginary part of ℓ once f_k has moved by i times a tiny step, through a forward pass of
+    its own.
+
+    Args:
+        networks: Where.
+        k: Which layer's pre-activations move: by their bias, or by their weights.
+        directions: (n_networks, D_{k+1}, n_directions).
+
+    Returns:
+        (n_networks, n_directions).
+
+    Source: Squire & Trapp 1998.
+    """
+    h = networks.x[..., np.newaxis]
+    f = networks.stds[0] * (networks.weights[0] @ h)
+    for std, omega in zip(networks.stds[1 : k + 1], networks.weights[1 : k + 1], strict=True):
+        f = std * (omega @ np.where(f > 0, f, networks.slope * f))
+    moved = f + 1j * _STEP * directions
+    for std, omega in zip(networks.stds[k + 1 :], networks.weights[k + 1 :], strict=True):
+        moved = std * (omega @ np.where(moved.real > 0, moved, networks.slope * moved))
+    loss = np.sum((moved - TARGET) ** 2, axis=1)
+    along: FloatArray = loss.imag / _STEP
+    return along
+
+
+class _Gradients(NamedTuple):
+    """By layer, each (n_networks, units)."""
+
+    h: list[FloatArray]
+    dl_df: list[FloatArray]
+    h_size: list[FloatArray]
+    """The same sum of products as h, of sizes: what rounding is relative to."""
+    dl_df_size: list[FloatArray]
+
+
+def _backpropagated(networks: Networks) -> _Gradients:
+    """What the package gives, from its own loss, and the sizes of the terms it summed."""
+    h, f = forward(networks)
+    output = scaled(f[-1][..., np.newaxis])
+    start = loss_gradient(output, TARGET)
+    dl_df = np.ldexp(start.mantissa[..., 0], start.exponent[..., np.newaxis])
+    _, gradients = backward(networks, f, dl_df)
+
+    steepest = max(1.0, abs(networks.slope))
+    sizes = [std * np.abs(w) for std, w in zip(networks.stds, networks.weights, strict=True)]
+    h_size = [np.abs(networks.x)]
+    for size in sizes:
+        h_size.append(steepest * np.einsum("nij,nj->ni", size, h_size[-1]))
+    size_back = [2 * (h_size.pop() + TARGET)]
+    for size in sizes[:0:-1]:
+        size_back.append(steepest * np.einsum("nij,ni->nj", size, size_back[-1]))
+    return _Gradients(h, gradients, h_size, size_back[::-1])
+
+
+def _rounding(networks: Networks) -> float:
+    """How far a gradient may be off, relative to the sum of the sizes of its terms.
+
+    Two computations, each of sums of at most fan + 4 roundings (twice that in complex numbers)
+    on the way forward and back.
+
+    Source: Higham 2002, sec. 3.1.
+    """
+    steps = sum(sum(omega.shape[1:]) + 8 for omega in networks.weights)
+    return 2 * 2 * steps * EPSILON
+
+
+def _sample_narrow(condition: Condition, rng: Generator, n: int) -> Networks:
+    widths = [min(width, _LARGEST_WIDTH) for width in condition.widths]
+    return sample_networks(rng, n, widths, condition.weight_variances, condition)
+
+
+def _sample_square(condition: Condition, rng: Generator, n: int) -> Networks:
+    layers = list(pairwise(SQUARE))
+    networks = sample_networks(rng, n, SQUARE, [1.0] * len(layers), condition)
+    critical = [weight_variance(1 / networks.p2, "fan_in", *fans) for fans in layers]
+    return replace(networks, variances=tuple(critical))
+
+
+def _bias_gradients(networks: Networks) -> Sides:
+    found = _backpropagated(networks)
+    left = [derivatives(networks, k, np.eye(dl_df.shape[1])) for k, dl_df in enumerate(found.dl_df)]
+    rounding = _rounding(networks) * np.concatenate(found.dl_df_size, axis=1)
+    return Sides(np.concatenate(left, axis=1), np.concatenate(found.dl_df, axis=1), rounding)
+
+
+def _product_formula(networks: Networks) -> Sides:
+    found, off = _backpropagated(networks), _rounding(networks)
+    left, right, largest = [], [], []
+    for k, (h, dl_df) in enumerate(zip(found.h, found.dl_df, strict=True)):
+        # Weight (i, j) moves f_i by h_j: one direction for each of them.
+        moves = np.eye(dl_df.shape[1])[:, :, np.newaxis] * h[:, np.newaxis, np.newaxis, :]
+        gradients = derivatives(networks, k, moves.reshape(*moves.shape[:2], -1))
+        left.append(mean_square(gradients))
+        right.append(mean_square(dl_df) * mean_square(h))
+        sizes = np.abs(dl_df) + off * found.dl_df_size[k], np.abs(h) + off * found.h_size[k]
+        largest.append(mean_square(sizes[0]) * mean_square(sizes[1]))
+    sides = np.stack(left, axis=1), np.stack(right, axis=1)
+    return Sides(*sides, 2 * (np.stack(largest, axis=1) - sides[1]))  # either may be off
+
+
+def _first_and_last(networks: Networks) -> Sides:
+    h, f = forward(networks)
+    _, dl_df = backward(networks, f, networks.dl_df)
+    first, last = (mean_square(dl_df[k]) * mean_square(h[k]) for k in (0, -1))
+    return Sides(first, last)
+
+
+_GROUP = "Gradients of biases and weights"
+_PRINCE = "Prince 2023, ch. 7.4, eq. 7.13"
+
+GRADIENTS: tuple[Identity[Networks], ...] = (
+    Identity(
+        "bias gradients",
+        _GROUP,
+        "∂ℓ/∂β_k",
+        "∂ℓ/∂f_k",
+        "f = β + Ω h. Left: complex step of every bias; right: backward pass; all k.",
+        _PRINCE,
+        _sample_narrow,
+        _bias_gradients,
+        None,
+    ),
+    Identity(
+        "weight gradients",
+        _GROUP,
+        "E[(∂ℓ/∂Ω)²]",
+        "E[(∂ℓ/∂f)²] E[h²]",
+        "∂ℓ/∂Ω = ∂ℓ/∂f hᵀ, for one input. Left: complex step of every weight; all k.",
+        _PRINCE,
+        _sample_narrow,
+        _product_formula,
+        None,
+    ),
+    Identity(
+        "weight gradients by layer",
+        _GROUP,
+        "E[(∂ℓ/∂Ω_first)²]",
+        "E[(∂ℓ/∂Ω_last)²]",
+        "At He's σ²_Ω = {he_in} no layer differs; on four square layers of 100.",
+        "Glorot & Bengio 2010, sec. 4.2.1",
+        _sample_square,
+        _first_and_last,
+        lambda _condition: n_draws(SQUARE),
+    ),
+)

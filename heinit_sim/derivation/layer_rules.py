@@ -1,0 +1,215 @@
+"""The identities of one layer: forward, backward, and He's choice of σ²_Ω.
+
+The probe of the first two is the condition's middle layer Ω and the one before it, which gives the
+pre-activations: x ~ N(0, I), f = Ω₋x, h = a[f], f′ = Ω h. One step is light-tailed at any width,
+which a deep network is not. The gradient ∂ℓ/∂f′ is drawn independently of the forward pass, as the
+textbooks assume; with it their backward identities are exact. (With ℓ = f² they would not be.)
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.random import Generator
+
+from heinit_sim.derivation.identity import Identity, Sides
+from heinit_sim.derivation.probes import (
+    Networks,
+    backward,
+    forward,
+    mean_square,
+    n_draws,
+    sample_networks,
+)
+from heinit_sim.experiment.initializers import Mode, weight_variance
+from heinit_sim.experiment.sweep_config import Condition
+from heinit_sim.numerics import FloatArray
+
+Sample = Callable[[Condition, Generator, int], Networks]
+
+
+def _step(condition: Condition) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Widths and variances of the middle layer and the one before it."""
+    k = (condition.depth + 1) // 2
+    return condition.widths[k - 1 : k + 2], condition.weight_variances[k - 1 : k + 1]
+
+
+def _cost(condition: Condition) -> int:
+    return n_draws(_step(condition)[0])
+
+
+def _sample_step(condition: Condition, rng: Generator, n: int) -> Networks:
+    return sample_networks(rng, n, *_step(condition), condition)
+
+
+def _sample_he(mode: Mode) -> Sample:
+    """Draw the step, its second layer with He's variance 1/(p₂ fan)."""
+
+    def sample(condition: Condition, rng: Generator, n: int) -> Networks:
+        networks = _sample_step(condition, rng, n)
+        fans = networks.weights[1].shape[:0:-1]
+        critical = weight_variance(1 / networks.p2, mode, *fans)
+        return replace(networks, variances=(networks.variances[0], critical))
+
+    return sample
+
+
+def _mean_is_zero(networks: Networks) -> Sides:
+    _, (_, f) = forward(networks)
+    left = f.mean(axis=1)
+    return Sides(left, np.zeros_like(left))
+
+
+def _variance_from_activations(networks: Networks) -> Sides:
+    (_, h), (_, f) = forward(networks)
+    return Sides(mean_square(f), networks.variances[1] * (h**2).sum(axis=1))
+
+
+def _activation_halves(networks: Networks) -> Sides:
+    (_, h), (f, _) = forward(networks)
+    return Sides(mean_square(h), networks.p2 * mean_square(f))
+
+
+def _variance_step(networks: Networks) -> Sides:
+    _, (before, f) = forward(networks)
+    factor = before.shape[1] * networks.variances[1] * networks.p2
+    return Sides(mean_square(f), factor * mean_square(before))
+
+
+def _he_forward(networks: Networks) -> Sides:
+    _, (before, f) = forward(networks)
+    return Sides(mean_square(f), mean_square(before))
+
+
+def _gradients(networks: Networks) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean squares of ∂ℓ/∂f, ∂ℓ/∂h and ∂ℓ/∂f′, one number per network each."""
+    _, f = forward(networks)
+    (_, dl_dh), (dl_df, dl_df_next) = backward(networks, f, networks.dl_df)
+    return mean_square(dl_df), mean_square(dl_dh), mean_square(dl_df_next)
+
+
+def _through_weights(networks: Networks) -> Sides:
+    _, dl_dh, after = _gradients(networks)
+    return Sides(dl_dh, networks.variances[1] * networks.dl_df.shape[1] * after)
+
+
+def _mask_halves(networks: Networks) -> Sides:
+    dl_df, dl_dh, _ = _gradients(networks)
+    return Sides(dl_df, networks.p2 * dl_dh)
+
+
+def _gradient_step(networks: Networks) -> Sides:
+    dl_df, _, after = _gradients(networks)
+    factor = networks.dl_df.shape[1] * networks.variances[1] * networks.p2
+    return Sides(dl_df, factor * after)
+
+
+def _he_backward(networks: Networks) -> Sides:
+    dl_df, _, after = _gradients(networks)
+    return Sides(dl_df, after)
+
+
+_FORWARD, _BACKWARD = "Forward pass", "Backward pass"
+_PRINCE, _HE = "Prince 2023, ch. 7.5", "He et al. 2015, sec. 2.2"
+
+LAYERS: tuple[Identity[Networks], ...] = (
+    Identity(
+        "mean of f′",
+        _FORWARD,
+        "E[f′_i]",
+        "0",
+        "Weights have mean 0 and are independent of h: rules 3 and 4.",
+        _PRINCE,
+        _sample_step,
+        _mean_is_zero,
+        _cost,
+    ),
+    Identity(
+        "variance of f′",
+        _FORWARD,
+        "σ²_f′",
+        "σ²_Ω Σ_j E[h_j²]",
+        "Products with E[Ω_ij] = 0: what counts of h is E[h²], not its variance.",
+        _PRINCE,
+        _sample_step,
+        _variance_from_activations,
+        _cost,
+    ),
+    Identity(
+        "activation",
+        _FORWARD,
+        "E[{a}(f)²]",
+        "{p2} σ²_f",
+        "f is symmetric about 0: {why}.",
+        _PRINCE,
+        _sample_step,
+        _activation_halves,
+        _cost,
+    ),
+    Identity(
+        "forward step",
+        _FORWARD,
+        "σ²_f′",
+        "D_h σ²_Ω {p2} σ²_f",
+        "The two above together: one layer forward, a factor {p2} D_h σ²_Ω.",
+        _PRINCE,
+        _sample_step,
+        _variance_step,
+        _cost,
+    ),
+    Identity(
+        "He forward",
+        _FORWARD,
+        "σ²_f′",
+        "σ²_f",
+        "At He's σ²_Ω = {he_in}, by fan_in, the signal keeps its size.",
+        _HE,
+        _sample_he("fan_in"),
+        _he_forward,
+        _cost,
+    ),
+    Identity(
+        "through the weights",
+        _BACKWARD,
+        "E[(∂ℓ/∂h)²]",
+        "D_h′ σ²_Ω E[(∂ℓ/∂f′)²]",
+        "∂ℓ/∂h = Ωᵀ ∂ℓ/∂f′, for a ∂ℓ/∂f′ drawn independently of the forward pass.",
+        _PRINCE,
+        _sample_step,
+        _through_weights,
+        _cost,
+    ),
+    Identity(
+        "through the activation",
+        _BACKWARD,
+        "E[(∂ℓ/∂f)²]",
+        "{p2} E[(∂ℓ/∂h)²]",
+        "∂ℓ/∂f = a′(f) ∂ℓ/∂h: {why_slope}.",
+        _PRINCE,
+        _sample_step,
+        _mask_halves,
+        _cost,
+    ),
+    Identity(
+        "backward step",
+        _BACKWARD,
+        "E[(∂ℓ/∂f)²]",
+        "D_h′ σ²_Ω {p2} E[(∂ℓ/∂f′)²]",
+        "The forward step's twin: D_h′, the width of the next layer, replaces D_h.",
+        _PRINCE,
+        _sample_step,
+        _gradient_step,
+        _cost,
+    ),
+    Identity(
+        "He backward",
+        _BACKWARD,
+        "E[(∂ℓ/∂f)²]",
+        "E[(∂ℓ/∂f′)²]",
+        "At He's σ²_Ω = {he_out}, by fan_out, the gradient keeps its size.",
+        _HE,
+        _sample_he("fan_out"),
+        _he_backward,
+        _cost,
+    ),
+)

@@ -1,0 +1,126 @@
+"""Networks drawn to probe an identity, and both their passes, layer by layer, as plain arrays."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.random import Generator
+
+from heinit_sim.activations import make_activation
+from heinit_sim.errors import ConfigError
+from heinit_sim.experiment.activation_table import Activation
+from heinit_sim.experiment.sweep_config import Condition
+from heinit_sim.network.layers import Layer, Trace, make_layers
+from heinit_sim.network.passes import iter_backward, iter_forward
+from heinit_sim.numerics import FloatArray
+from heinit_sim.numerics.scaled_array import Scaled, scaled
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Some independent networks of L weight layers with one input each."""
+
+    weights: Sequence[FloatArray]
+    """Ω_k/σ_k of the layers 0 … L−1, (n_networks, fan_out, fan_in)."""
+    variances: tuple[float, ...]
+    """σ²_Ω of the same layers."""
+    x: FloatArray
+    """h_0, (n_networks, D_0), standard-normal."""
+    activation: Activation
+    slope: float
+    """α, the activation's slope below zero."""
+    dl_df: FloatArray
+    """∂ℓ/∂f_{L−1} as if from outside, (n_networks, D_L): standard-normal, independent of all."""
+
+    @property
+    def p2(self) -> float:
+        """E[a(z)²] = E[a'(z)²] = (1 + α²)/2, z ~ N(0, 1)."""
+        return second_moment(self.slope)
+
+    @property
+    def stds(self) -> list[float]:
+        """σ_Ω of the layers."""
+        return [variance**0.5 for variance in self.variances]
+
+
+def second_moment(slope: float) -> float:
+    """E[a(z)²] = (1 + α²)/2, z ~ N(0, 1); He et al. 2015, eq. 15."""
+    return (1 + slope**2) / 2
+
+
+def slope_of(name: str, activation: Activation) -> float:
+    """The activation's slope below zero.
+
+    Raises:
+        ConfigError: The activation has none: the identities do not hold for it.
+    """
+    slope = activation.common_slope
+    if slope is None:
+        known = "identities are derived for relu, linear, leaky_relu and prelu of one slope"
+        raise ConfigError([f"verify: activation {name}: {known}; choose one of them"])
+    return slope
+
+
+def sample_networks(
+    rng: Generator,
+    n_networks: int,
+    widths: Sequence[int],
+    variances: Sequence[float],
+    condition: Condition,
+) -> Networks:
+    """Draw networks of these widths and variances, with the condition's activation."""
+    activation = make_activation(condition.activation, condition.activation_options)
+    return Networks(
+        [rng.standard_normal((n_networks, *fans[::-1])) for fans in pairwise(widths)],
+        tuple(variances),
+        rng.standard_normal((n_networks, widths[0])),
+        activation,
+        slope_of(str(condition.activation), activation),
+        rng.standard_normal((n_networks, widths[-1])),
+    )
+
+
+def n_draws(widths: Sequence[int]) -> int:
+    """Random numbers of one network of these widths."""
+    return sum(a * b for a, b in pairwise(widths)) + widths[0] + widths[-1]
+
+
+def mean_square(z: FloatArray) -> FloatArray:
+    """Second moment over the units of a layer, one number per network."""
+    second: FloatArray = np.mean(z**2, axis=1)
+    return second
+
+
+def forward(networks: Networks) -> tuple[list[FloatArray], list[FloatArray]]:
+    """h_k and f_k of the layers k = 0 … L−1, each (n_networks, units)."""
+    x = networks.x[..., np.newaxis]
+    layers = _plain(iter_forward(_layers(networks), x, []))
+    return layers[::2], layers[1::2]
+
+
+def backward(
+    networks: Networks, f: Sequence[FloatArray], dl_df: FloatArray
+) -> tuple[list[FloatArray], list[FloatArray]]:
+    """∂ℓ/∂h_k and ∂ℓ/∂f_k of the layers k = 0 … L−1, from ∂ℓ/∂f_{L−1}; see `forward`."""
+    derivatives = [networks.activation.derivative(f_k)[..., np.newaxis] for f_k in f[:-1]]
+    traces = [Trace((None,), derivative) for derivative in (*derivatives, None)]
+    last = scaled(dl_df[..., np.newaxis])
+    layers = _plain(iter_backward(_layers(networks), last, traces))
+    return layers[::-2], layers[-2::-2]
+
+
+def _layers(networks: Networks) -> list[Layer]:
+    widths = [networks.x.shape[-1], *(omega.shape[-2] for omega in networks.weights)]
+    return make_layers(widths, networks.weights, networks.stds, networks.activation)
+
+
+def _plain(stacks: Iterable[Scaled]) -> list[FloatArray]:
+    """The layers one by one, as the numbers they stand for."""
+    return [
+        np.ldexp(layer[..., 0], exponent[..., np.newaxis])
+        for of in stacks
+        for layer, exponent in zip(
+            of.mantissa, np.broadcast_to(of.exponent, of.mantissa.shape[:-2]), strict=True
+        )
+    ]

@@ -1,0 +1,168 @@
+"""Identities -> judged rows: which network they are held against, and how many of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from heinit_sim.activations import make_activation
+from heinit_sim.derivation.expectation_rules import RULES
+from heinit_sim.derivation.gradients import GRADIENTS
+from heinit_sim.derivation.identity import Identity, Row, Sides, judge, largest_z
+from heinit_sim.derivation.layer_rules import LAYERS
+from heinit_sim.derivation.probes import second_moment, slope_of
+from heinit_sim.derivation.xavier import XAVIER
+from heinit_sim.errors import CheckFailed, ConfigError
+from heinit_sim.experiment.sweep_config import Condition
+from heinit_sim.sampling.inputs import is_standard
+from heinit_sim.sampling.streams import verification_rng
+
+IDENTITIES: tuple[Identity[Any], ...] = (*RULES, *LAYERS, *XAVIER, *GRADIENTS)
+
+DEFAULT_CONFIG = """
+name: default
+network: {depth: 5, width: 100, input_dim: 100}
+init: {scheme: he_normal}
+"""
+_EXACT_NETWORKS = 8
+_DRAWS_PER_ROW = 15 * 10**6  # an eighth of a second
+_DRAWS_PER_BLOCK = 2**21  # 16 MiB
+_NETWORKS = 200, 100_000  # of a row, at least and at most
+# What a condition is cut to: the identities hold for any network, of any size.
+_DEPTH, _WIDTH = 5, 300
+# σ²_Ω times either fan stays within 1e±20: gradients of six layers, squared, stay within 1e±250.
+_DECADES = 20
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What `verify` found."""
+
+    condition: Condition
+    """Whose network was asked for."""
+    probe: Condition
+    """The network the identities were held against: the same, cut to size."""
+    slope: float
+    """α, the slope of its activation below zero."""
+    seed: int
+    rows: tuple[Row, ...]
+    bound: float
+    """Largest |z| that holds."""
+
+
+def probe_condition(condition: Condition) -> Condition:
+    """The condition's network, cut to what verifies in seconds: 5 hidden layers of 300 units.
+
+    Raises:
+        ConfigError: Its σ²_Ω would leave float range.
+    """
+    depth = min(condition.depth, _DEPTH)
+    widths = *condition.widths[: depth + 1], condition.widths[-1]
+    variances = *condition.weight_variances[:depth], condition.weight_variances[-1]
+    widths = tuple(min(width, _WIDTH) for width in widths)
+    for variance, *fans in zip(variances, widths, widths[1:], strict=False):
+        if not all(10.0**-_DECADES <= variance * fan <= 10.0**_DECADES for fan in fans):
+            allowed = f"σ²_Ω times a fan must lie between 1e-{_DECADES} and 1e{_DECADES}"
+            raise ConfigError([f"verify: init: σ²_Ω = {variance:g} is out of range, {allowed}"])
+    probe = replace(condition, widths=widths, weight_variances=variances)
+    plain = replace(probe, weight_distributions=(), lsuv=None)  # as identities draw their weights
+    return replace(plain, bias_variances=(), biases=())
+
+
+def verify(
+    condition: Condition,
+    seed: int,
+    n_networks: int | None = None,
+    identities: Sequence[Identity[Any]] = IDENTITIES,
+) -> Verification:
+    """Sample both sides of each identity and judge them.
+
+    Args:
+        condition: The network to hold them against, cut as `probe_condition` says.
+        seed: Of the draws; each identity has a stream of its own.
+        n_networks: Independent networks of each sampled row, at least 100; default: as many as an
+            eighth of a second draws, 200 or more.
+        identities: What to verify.
+
+    Returns:
+        One row per identity, in order.
+
+    Raises:
+        ConfigError: The identities are not derived for its layers or its activation, σ²_Ω is out
+            of range, or its inputs are not standard normal.
+    """
+    if condition.convolution or condition.residual:
+        given = "residual" if condition.residual else "kind: cnn"
+        text = f"verify: network: identities are held for plain dense networks only ({given})"
+        raise ConfigError([f"{text}; give a config of one"])
+    if not is_standard(condition.inputs):
+        given = condition.inputs.distribution
+        text = f"verify: inputs: identities are held for standard-normal ones only ({given})"
+        raise ConfigError([f"{text}; give a config with such inputs"])
+    probe, slope = probe_condition(condition), _slope(condition)
+    counts = [_count(identity, probe, n_networks) for identity in identities]
+    sampled = [
+        n for n, identity in zip(counts, identities, strict=True) if identity.cost is not None
+    ]
+    bound = largest_z(len(sampled), min(sampled)) if sampled else 0.0
+    with threadpool_limits(limits=1, user_api="blas"):
+        rows = tuple(
+            judge(identity, _sides(identity, probe, seed, n), bound, _symbols(condition, slope))
+            for identity, n in zip(identities, counts, strict=True)
+        )
+    return Verification(condition, probe, slope, seed, rows, bound)
+
+
+def raise_if_failed(verification: Verification) -> None:
+    """Raise if a row did not hold.
+
+    Raises:
+        CheckFailed: Its text names the identities.
+    """
+    failed = [row.name for row in verification.rows if not row.held]
+    if failed:
+        count = f"{len(failed)} of {len(verification.rows)} identities did not hold"
+        raise CheckFailed(f"verify: {count}: {', '.join(failed)}")
+
+
+def _slope(condition: Condition) -> float:
+    activation = make_activation(condition.activation, condition.activation_options)
+    return slope_of(str(condition.activation), activation)
+
+
+def _count(identity: Identity[Any], condition: Condition, n_networks: int | None) -> int:
+    if identity.cost is None:
+        return _EXACT_NETWORKS
+    fewest, most = _NETWORKS
+    return n_networks or min(max(_DRAWS_PER_ROW // identity.cost(condition), fewest), most)
+
+
+def _sides(identity: Identity[Any], condition: Condition, seed: int, count: int) -> list[Sides]:
+    """Both sides of so many networks, a block of them at a time."""
+    rng = verification_rng(seed, identity.name)
+    size = count if identity.cost is None else _DRAWS_PER_BLOCK // identity.cost(condition) + 1
+    blocks = (min(size, count - start) for start in range(0, count, size))
+    return [identity.sides(identity.sample(condition, rng, n)) for n in blocks]
+
+
+def _symbols(condition: Condition, slope: float) -> dict[str, str]:
+    """What {a} and the like stand for: the lectures' words if the activation is ReLU."""
+    if condition.activation == "relu":
+        return {
+            "a": "ReLU",
+            "p2": "½",
+            "he_in": "2/D_h",
+            "he_out": "2/D_h′",
+            "why": "ReLU keeps one half of its second moment",
+            "why_slope": "the mask, 0 or 1, lets one half through",
+        }
+    p2 = f"p₂ = (1+α²)/2 = {second_moment(slope):.4g}"
+    return {
+        "a": "a",
+        "p2": "p₂",
+        "he_in": "1/(p₂D_h)",
+        "he_out": "1/(p₂D_h′)",
+        "why": p2,
+        "why_slope": p2,
+    }

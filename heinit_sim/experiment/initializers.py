@@ -1,0 +1,129 @@
+"""(scale, mode, fans) -> σ²_Ω, and the distribution weights are drawn from. Schemes are data."""
+
+import math
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, get_args
+
+from heinit_sim.experiment.activation_table import _UNIT_MOMENTS, _slopes
+
+Mode = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
+Distribution = Literal[
+    "normal",
+    "uniform",
+    "truncated_normal",
+    "truncated_normal_uncorrected",
+    "orthogonal",
+    "delta_orthogonal",
+]
+
+TRUNCATED_STD = 0.87962566103423978
+"""Standard deviation of N(0, 1) cut off at ±2, by which Keras and JAX divide; TensorFlow 1 and
+PyTorch's trunc_normal_ do not."""
+
+
+class Scheme(NamedTuple):
+    """What a name stands for; `scale` multiplies the variance, a gain is √scale."""
+
+    scale: float
+    mode: Mode
+    distribution: Distribution
+
+
+def _both(scale: float, mode: Mode, *names: str) -> dict[str, Scheme]:
+    """The same scheme with normal and with uniform weights, under each of its names."""
+    kinds: tuple[Distribution, ...] = ("normal", "uniform")
+    return {f"{name}_{kind}": Scheme(scale, mode, kind) for name in names for kind in kinds}
+
+
+SCHEMES: dict[str, Scheme] = {
+    **_both(2.0, "fan_in", "he", "kaiming"),  # He et al. 2015, eq. 10: rectifiers
+    **_both(1.0, "fan_avg", "xavier", "glorot"),  # Glorot & Bengio 2010, eq. 12 and 16
+    **_both(1.0, "fan_in", "lecun"),  # LeCun et al. 1998, sec. 4.6
+    "torch_linear_default": Scheme(1 / 3, "fan_in", "uniform"),  # kaiming_uniform_, a = √5
+    "keras_default": Scheme(1.0, "fan_avg", "uniform"),  # Dense: glorot_uniform
+    "jax_default": Scheme(1.0, "fan_in", "truncated_normal"),  # Flax Dense: lecun_normal
+    "lsuv": Scheme(1.0, "fan_in", "orthogonal"),  # Mishkin & Matas 2016: what it starts from
+    "variance_scaling": Scheme(1.0, "fan_in", "truncated_normal"),  # of Keras and JAX
+    "orthogonal": Scheme(1.0, "fan_in", "orthogonal"),  # Saxe et al. 2014; fan: the larger one
+    "delta_orthogonal": Scheme(1.0, "fan_in", "delta_orthogonal"),  # Xiao et al. 2018
+}
+
+
+def weight_variance(
+    scale: float,
+    mode: Mode,
+    fan_in: int,
+    fan_out: int,
+    distribution: Distribution = "normal",
+    taps: int = 1,
+) -> float:
+    """σ²_Ω = scale / fan, with fan = fan_in, fan_out, or their arithmetic or geometric mean.
+
+    Args:
+        scale: Factor of the variance, the square of the gain.
+        mode: Which fan the variance is divided by.
+        fan_in: D_k, columns of Ω_k; k² c_in of a convolution.
+        fan_out: D_{k+1}, rows of Ω_k; k² c_out of a convolution.
+        distribution: Of the weights. Orthogonal rows or columns, whichever are fewer, of norm
+            √scale have the larger number of them in place of the mode's fan: of c_out rows and
+            k² c_in columns, or of c_out and c_in in the centre of the kernel alone, where σ²_Ω is
+            the mean square over all of it. An uncorrected truncation loses variance.
+        taps: k², weights of one kernel; 1 of a fully connected layer.
+
+    Source: He et al. 2015, eq. 10 and 14; Glorot & Bengio 2010, eq. 12; Xiao et al. 2018.
+    """
+    if distribution == "orthogonal":
+        return scale / max(fan_in, fan_out // taps)
+    if distribution == "delta_orthogonal":  # 1/max(c_in, c_out) in one of the taps
+        return scale / max(fan_in, fan_out)
+    fan = {
+        "fan_in": fan_in,
+        "fan_out": fan_out,
+        "fan_avg": (fan_in + fan_out) / 2,
+        "fan_geo_avg": math.sqrt(fan_in * fan_out),
+    }[mode]
+    return scale / fan * (TRUNCATED_STD**2 if distribution.endswith("uncorrected") else 1.0)
+
+
+GainWord = Literal["second_moment", "std", "pytorch"]
+Nonlinearity = Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"]
+"""What `torch.nn.init.calculate_gain` knows, but for its names of convolutions, all linear."""
+_PYTORCH: dict[Nonlinearity, float] = {
+    "linear": 1.0,
+    "sigmoid": 1.0,
+    "tanh": 25 / 9,
+    "relu": 2.0,
+    "selu": 9 / 16,
+}
+
+
+def pytorch_squared_gain(nonlinearity: Nonlinearity, negative_slope: float) -> float:
+    """The square of `torch.nn.init.calculate_gain`: 2/(1 + α²) for leaky_relu."""
+    if nonlinearity == "leaky_relu":
+        return 2 / (1 + negative_slope**2)
+    return _PYTORCH[nonlinearity]
+
+
+def squared_gain(
+    word: GainWord, activation: str, options: Mapping[str, object] | None = None
+) -> float | None:
+    """The square of an activation's own gain at pre-activations of variance 1.
+
+    Args:
+        word: The convention: second_moment, 1/E[a²]; std, 1/Var[a]; pytorch, calculate_gain's.
+        activation: Its name.
+        options: What it takes, as `activations.make_activation` has it.
+
+    Returns:
+        The square, or None where the activation has no such gain: PyTorch's table lacks it, or
+        its slope below zero is another in each layer.
+    """
+    options = options or {}
+    slope = options.get("negative_slope", 0.0)
+    if not isinstance(slope, float | int):
+        return None
+    if word == "pytorch":
+        known = activation in get_args(Nonlinearity)
+        return pytorch_squared_gain(activation, slope) if known else None  # type: ignore[arg-type]  # as just seen
+    moments = _slopes(slope) if options else _UNIT_MOMENTS[activation]
+    return 1 / (moments.second if word == "second_moment" else moments.variance)

@@ -1,0 +1,32 @@
+"""The frozen dataclasses of what is asked, and the names of what is measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    pass
+
+
+Pass = Literal["forward", "backward"]
+Quantity = Literal[
+    "preactivation", "activation", "grad_preactivation", "grad_activation", "grad_weight"
+]
+Statistic = Literal["second_moment", "variance", "input_0_second_moment"]
+Measure = tuple[Quantity, Statistic]
+Bins = Literal["decades", "std"]
+
+PASS_OF: dict[Quantity, Pass] = {
+    "preactivation": "forward",
+    "activation": "forward",
+    "grad_preactivation": "backward",
+    "grad_activation": "backward",
+    "grad_weight": "backward",
+}
+STATISTICS: tuple[Statistic, ...] = ("second_moment", "variance")
+"""What the tables show, of all inputs of a batch together."""
+INPUT_0: Statistic = "input_0_second_moment"
+"""Over the units alone, for the first input of the batch: its law is known step by step."""
+MEASURES: tuple[Measure, ...] = tuple((q, s) for q in PASS_OF for s in (*STATISTICS, INPUT_0))
+COUNTED: tuple[Quantity, ...] = ("preactivation", "activation", "grad_preactivation")
+"""What histograms are taken of."""

@@ -1,0 +1,110 @@
+"""The frozen dataclasses of what is predicted and what is found, beside those of what is asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from heinit_sim.experiment.quantities import Measure, Quantity
+from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was checked."""
+
+    name: str
+    """E.g. "expect[0], init.variance = 0.02: forward"."""
+    held: bool
+    reason: str
+    """One line with the numbers: what was measured, what was wanted."""
+    tested: bool = True
+    """False where nothing could be: it has held, and says nothing."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is known of a condition before it is simulated, all as log10."""
+
+    condition: Condition
+    exact_layers: Mapping[Quantity, int]
+    """quantity -> in how many layers, from 0 on, `theory` is exact at finite width; in all others
+    it is the infinite-width recursion."""
+    theory: Mapping[Measure, NDArray[np.float64]]
+    """(quantity, statistic) -> (K+1,): the predicted mean over networks; NaN where it is not
+    known."""
+    mean_field: Mapping[Measure, NDArray[np.float64]]
+    """(quantity, statistic) -> (K+1,): the infinite-width prediction, the textbook's."""
+    quantiles: Mapping[Quantity, NDArray[np.float64]]
+    """quantity -> 5 % quantile, median and 95 % quantile over networks of the second moment for
+    one input, (3, K+1); empty where the law is not known."""
+    sampled: int
+    """Networks behind these quantiles."""
+    log_norm_spread: float | None
+    """Predicted variance over networks of ln ‖h_K‖², to first order in 1/width; None where it is
+    not known."""
+    theory_cosines: Mapping[Quantity, NDArray[np.float64]] = field(
+        default_factory=dict, kw_only=True
+    )
+    """quantity -> (K+1,): the cosine of two inputs in wide layers, of f_k and h_k, if it is asked
+    for; NaN where it is not known. No log10."""
+
+    def theory_kind(self, quantity: Quantity, layer: int) -> Literal["", "exact", "mean_field"]:
+        """What the predicted mean of a layer is; empty where there is none."""
+        if math.isnan(self.theory[quantity, "second_moment"][layer]):
+            return ""
+        return "exact" if layer < self.exact_layers.get(quantity, 0) else "mean_field"
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How many numbers of each layer are in each bin: units, inputs and networks together.
+
+    A bin holds its lower edge, not its upper one. Zeros are in no bin but counted apart.
+    """
+
+    edges: NDArray[np.float64]
+    """(n_bins + 1,): of log10|z|, or of z in standard deviations."""
+    counts: NDArray[np.int64]
+    """(K+1, n_bins)."""
+    below: NDArray[np.int64]
+    """(K+1,): numbers under the lowest edge."""
+    above: NDArray[np.int64]
+    """(K+1,): numbers from the highest edge on."""
+    zero: NDArray[np.int64]
+    """(K+1,): numbers that are exactly 0."""
+
+
+@dataclass(frozen=True)
+class ConditionResult(Prediction):
+    """What one condition's networks showed beside what was predicted, all as log10."""
+
+    networks: Mapping[Measure, NDArray[np.float64]]
+    """(quantity, statistic) -> (n_networks, K+1): one number per network and layer."""
+    histograms: Mapping[Quantity, Histogram] = field(default_factory=dict)
+    """Those of `COUNTED`, if the config asks for them."""
+    cosines: Mapping[Quantity, NDArray[np.float64]] = field(default_factory=dict)
+    """quantity -> (n_networks, K+1): mean cosine over pairs of inputs, of f_k and h_k, if the
+    config asks for it; NaN where no two inputs have one. No log10."""
+
+
+@dataclass(frozen=True)
+class SweepPrediction:
+    """What is known of a sweep before it is simulated, in the order of the grid."""
+
+    config: SweepConfig
+    conditions: tuple[Prediction, ...]
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A simulated sweep: one `ConditionResult` per condition, in the order of the grid."""
+
+    config: SweepConfig
+    conditions: tuple[ConditionResult, ...]

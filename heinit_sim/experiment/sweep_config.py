@@ -1,0 +1,131 @@
+"""The frozen dataclasses of what is asked, and the names of what is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from heinit_sim.experiment.architecture import Convolution, Residual, layer_fans
+from heinit_sim.experiment.initializers import Distribution
+from heinit_sim.experiment.inputs import Inputs
+from heinit_sim.experiment.labels import as_said, speaks, swept_text, to_text
+from heinit_sim.experiment.quantities import Bins
+
+if TYPE_CHECKING:
+    from heinit_sim.experiment.activation_table import Activation, Slope
+
+
+FigureKind = Literal["layers", "end", "slopes", "spread", "ridges", "cosine"]
+
+
+class Lsuv(NamedTuple):
+    """How weights are brought to unit variance layer by layer, on the batch itself."""
+
+    tolerance: float = 0.1
+    """|Var f_k − 1| below which a layer is left as it is."""
+    attempts: int = 10
+    """How often a layer's weights are divided at most."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One point of the sweep: a network, the variance of its weights, its inputs and its loss."""
+
+    index: int
+    """Place in the grid, 0-based."""
+    swept: Mapping[str, object]
+    """Dotted path of each swept key -> its value at this point, in the order of the sweep."""
+    widths: tuple[int, ...]
+    """D_0 … D_{K+1}: input, the K hidden layers, output."""
+    activation: str | Activation
+    """Name of a in `activations.py`, or a user's own."""
+    activation_options: Mapping[str, Slope]
+    """What that activation takes, e.g. {"negative_slope": 0.2}; a tuple has one for each layer."""
+    weight_variances: tuple[float, ...]
+    """σ²_Ω of the layers 0 … K."""
+    n_inputs: int
+    """Inputs in the batch."""
+    target: float
+    """y of the least-squares loss Σ_o (f_K,o − y)²."""
+    weight_distributions: tuple[Distribution, ...] = ()
+    """Of the weights of the layers 0 … K, whose variances are the above; empty: all normal."""
+    bias_variances: tuple[float, ...] = ()
+    """σ²_b of the layers 0 … K; empty: there are no biases."""
+    biases: tuple[float, ...] = ()
+    """Mean of the biases of the layers 0 … K; empty: 0."""
+    lsuv: Lsuv | None = None
+    """Weights are data-dependent; their variances are those they start from."""
+    inputs: Inputs = field(default_factory=Inputs)
+    """What the inputs are, x ~ N(0, I) by default."""
+    convolution: Convolution | None = None
+    """What the hidden layers are, if not fully connected."""
+    residual: Residual | None = None
+    """How blocks add to what enters them, if they do."""
+
+    @property
+    def fans(self) -> tuple[tuple[int, int], ...]:
+        """(fan_in, fan_out) of the layers 0 … K."""
+        return layer_fans(self.widths, self.convolution)
+
+    @property
+    def depth(self) -> int:
+        """K, the number of hidden layers."""
+        return len(self.widths) - 2
+
+    @property
+    def label(self) -> str:
+        """The swept values, e.g. "init.variance = 0.02"; empty where nothing is swept."""
+        said = {path: as_said(path, value) for path, value in self.swept.items()}
+        texts = {path: swept_text(value, to_text) for path, value in said.items()}
+        return ", ".join(t if speaks(path) else f"{path} = {t}" for path, t in texts.items())
+
+
+@dataclass(frozen=True)
+class FigureConfig:
+    """What the two-panel figure shows."""
+
+    quantity: Literal["variance", "second_moment", "std"] = "variance"
+    decades: tuple[float, float] | None = None
+    """Range of both value axes, in decades; None fits the data."""
+    overlay: Literal["figure_7_4_published"] | None = None
+    """Published curves drawn on top."""
+    kind: FigureKind = "layers"
+    """Against the layer, against a swept number, …."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a config says must come out."""
+
+    when: Mapping[str, object]
+    """Dotted path -> the value it must have; empty: every condition."""
+    conditions: tuple[int, ...]
+    """Places in the grid of the conditions that `when` selects."""
+    forward: str | None
+    """vanishing, stable or exploding; None expects nothing."""
+    backward: str | None
+    max_decades_per_layer: float | None
+    """Largest slope of either pass, in size."""
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """A validated config: the conditions to simulate and how."""
+
+    name: str
+    conditions: tuple[Condition, ...]
+    sweep: Mapping[str, tuple[object, ...]]
+    """Dotted path -> swept values; the conditions are their grid, the last path varying fastest."""
+    trials: int
+    """Independent networks per condition."""
+    seed: int
+    draws: Literal["common", "independent"] = "common"
+    histograms: Bins | None = None
+    """Bins in which the numbers of every layer are counted; None counts nothing."""
+    cosine: bool = False
+    """Whether the cosines between inputs are taken, layer by layer."""
+    figure: FigureConfig = field(default_factory=FigureConfig)
+    expect: tuple[Expectation, ...] = ()
+    document: Mapping[str, object] = field(default_factory=dict)
+    """The resolved config as plain values: what `config.yaml` of a run holds."""

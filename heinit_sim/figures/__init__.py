@@ -1,0 +1,1 @@
+"""A result as a matplotlib `Figure`; nothing is printed and nothing saved."""

@@ -1,0 +1,123 @@
+"""The scales of a figure's axes: their ranges, their ticks and what these say."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from matplotlib.textpath import TextPath
+from matplotlib.ticker import MaxNLocator
+
+from heinit_sim.experiment.labels import swept_text
+from heinit_sim.experiment.quantities import Pass
+from heinit_sim.numerics import FloatArray
+
+LEAST_DECADES = 0.3
+_MARGIN = 0.04  # of a fitted range, at either end
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A range with its ticks; on a logarithmic axis all of it as log10."""
+
+    limits: tuple[float, float]
+    ticks: list[float]
+    labels: list[str]
+
+
+@cache
+def text_width(text: str) -> float:
+    """Return the width of a line of text per point of font size."""
+    if not text:  # which has no outlines
+        return 0.0
+    return float(TextPath((0, 0), text, size=1).get_extents().width)
+
+
+def value_text(value: object) -> str:
+    """Return a swept value as short text."""
+    return _shortened(swept_text(value, _number))
+
+
+def value_texts(values: Sequence[object]) -> list[str]:
+    """Return swept values as short texts, which differ where the values do.
+
+    Those that would be cut off before they differ begin with the first word that does.
+    """
+    whole = [swept_text(value, _number) for value in values]
+    found = [_shortened(text) for text in whole]
+    for short in set(found):
+        alike = {text for text, cut in zip(whole, found, strict=True) if cut == short}
+        if len(alike) > 1:
+            words = [text.split(" ") for text in alike]
+            columns = list(zip(*words, strict=False))
+            same = next((n for n, each in enumerate(columns) if len(set(each)) > 1), -1)
+            same %= len(columns)  # one text goes on where another ends: from its last word
+            found = [
+                _shortened("…" + " ".join(text.split(" ")[same:])) if text in alike else cut
+                for text, cut in zip(whole, found, strict=True)
+            ]
+    return found
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 24 or "$" in text else f"{text[:23]}…"
+
+
+def _number(value: float) -> str:
+    mantissa, _, exponent = f"{value:.10g}".partition("e")
+    return power_text(float(mantissa), int(exponent)) if exponent else mantissa
+
+
+def power_text(mantissa: float, exponent: int) -> str:
+    """Return mantissa × 10^exponent as mathematical text."""
+    factor = "" if mantissa == 1 else rf"{mantissa:.10g}\times"
+    return f"${factor}10^{{{exponent}}}$"
+
+
+def fitted_limits(
+    values: Sequence[FloatArray], least: float = LEAST_DECADES
+) -> tuple[float, float]:
+    """Return a range that holds every finite value, with a margin; at least so long."""
+    drawn = np.concatenate([value.ravel() for value in values])
+    finite = drawn[np.isfinite(drawn)] if np.isfinite(drawn).any() else np.zeros(1)
+    low, high = float(finite.min()), float(finite.max())
+    margin = max(_MARGIN * (high - low), (least - (high - low)) / 2)
+    return low - margin, high + margin
+
+
+def layer_scale(depth: int, direction: Pass) -> Scale:
+    """Return the scale of the layers 0 … K of one pass, flush with its labels."""
+    limits = (-0.02 * depth, depth) if direction == "forward" else (0, 1.02 * depth)
+    ticks = [k for k in MaxNLocator(5, integer=True).tick_values(0, depth) if k <= depth]
+    return Scale(limits, ticks, [f"{k:,.0f}" for k in ticks])
+
+
+def plain_scale(limits: tuple[float, float], most: int = 7) -> Scale:
+    """Return a linear scale with `most` steps at most."""
+    low, high = limits
+    ticks = MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    inside = [float(tick) for tick in ticks if low <= tick <= high]
+    return Scale(limits, inside, [f"{tick:.10g}".replace("-", "−") for tick in inside])
+
+
+def decade_scale(limits: tuple[float, float]) -> Scale:
+    """Return a logarithmic scale between two log10 values, with readable ticks."""
+    low, high = limits
+    base = math.floor(low)  # taken out below: 10**low may be past float range
+    if high - low >= 2.5:
+        ticks = MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]).tick_values(low, high)
+        found = [(1.0, int(e)) for e in ticks]
+    elif high - low >= 1:
+        found = [(m, e) for e in range(base, math.ceil(high) + 1) for m in (1.0, 2.0, 5.0)]
+    else:
+        mantissas = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(
+            10 ** (low - base), 10 ** (high - base)
+        )
+        found = [(float(m), base) for m in mantissas if m > 0]
+    inside = [(m, e) for m, e in found if low <= math.log10(m) + e <= high]
+    if high - low < 2.5 and low >= -4 and high <= 4:
+        labels = [f"{m * 10.0**e:.10g}" for m, e in inside]
+    else:
+        labels = [power_text(m, e) for m, e in inside]
+    return Scale(limits, [math.log10(m) + e for m, e in inside], labels)

@@ -1,0 +1,171 @@
+"""What the figures show, before anything is drawn: curves, what they are called."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heinit_sim.experiment.labels import as_said, speaks
+from heinit_sim.experiment.quantities import Measure, Pass, Quantity, Statistic
+from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
+from heinit_sim.experiment.sweep_config import Condition
+from heinit_sim.figures.axis_scales import value_text, value_texts
+from heinit_sim.figures.lines import Line, Paint, paints
+from heinit_sim.numerics import FloatArray
+from heinit_sim.numerics.spread import Spread, spread
+
+_NAMED = (int, float, type(None))  # values that say nothing without the name of their key
+MAX_LAYERS = 1000  # a panel has no room to show more
+SYMBOLS: dict[Pass, str] = {"forward": "$h_k$", "backward": r"$\partial\ell/\partial h_k$"}
+WORDS = {"variance": "Variance", "second_moment": "Second moment", "std": "Standard deviation"}
+QUANTITIES: dict[Pass, Quantity] = {"forward": "activation", "backward": "grad_activation"}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What one condition shows in one pass: log10 on the layers drawn, -inf where all is zero."""
+
+    condition: Condition
+    label: str
+    paint: Paint
+    layers: NDArray[np.int64]
+    seen: Spread
+    theory: FloatArray
+    exact: bool
+    typical: bool  # whether `seen` is of networks, measured or predicted; else the predicted mean
+    predicted: FloatArray | None  # 5 % quantile, median, 95 % quantile for one input, (3, layers)
+
+    @property
+    def line(self) -> Line:
+        """The curve against its layers."""
+        index, x = self.condition.index, self.layers.astype(float)
+        seen = (self.seen.median, self.seen.p05, self.seen.p95)
+        return Line(index, self.label, self.paint, x, *seen, self.theory, self.predicted)
+
+
+def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Curve]:
+    """Return one curve per condition, of the statistic that the config asks for.
+
+    Of a prediction the networks seen are those that are predicted for one input.
+    """
+    shown = result.config.figure.quantity
+    statistic: Statistic = "second_moment" if shown == "second_moment" else "variance"
+    measure, factor = (QUANTITIES[direction], statistic), 0.5 if shown == "std" else 1.0
+    curves = []
+    labels = labels_of([one.condition for one in result.conditions])
+    for one, label, paint in zip(
+        result.conditions, labels, paints(len(result.conditions)), strict=True
+    ):
+        depth = one.condition.depth
+        layers = np.linspace(0, depth, min(depth, MAX_LAYERS) + 1).round().astype(np.int64)
+        exact = one.exact_layers.get(measure[0], 0) > depth
+        exact = exact and bool(np.isfinite(one.theory[measure]).all())
+        theory = factor * (one.theory if exact else one.mean_field)[measure][layers]
+        quantiles = _predicted(one, measure, layers)
+        predicted = None if quantiles is None else factor * quantiles
+        typical = isinstance(one, ConditionResult) or predicted is not None
+        if isinstance(one, ConditionResult):
+            seen = spread(factor * one.networks[measure][:, layers])
+        else:
+            low, median, high = [theory] * 3 if predicted is None else predicted
+            seen, predicted = Spread(theory, np.zeros_like(theory), median, low, high), None
+        if not np.isfinite(seen.median).any():
+            unknown = "out of range" if isinstance(one, ConditionResult) else "not known"
+            label += " (all zero)" if np.isneginf(seen.median).any() else f" ({unknown})"
+        known = (exact, typical, predicted)
+        curves.append(Curve(one.condition, label, paint, layers, seen, theory, *known))
+    return curves
+
+
+def _predicted(one: Prediction, measure: Measure, layers: NDArray[np.int64]) -> FloatArray | None:
+    """Return the predicted quantiles of a statistic over networks of one input.
+
+    Known are those of the second moment; the variance is the infinite-width share of it.
+    """
+    quantity, statistic = measure
+    if quantity not in one.quantiles:
+        return None
+    share = one.mean_field[quantity, statistic].copy()
+    second = one.mean_field[quantity, "second_moment"]
+    np.subtract(share, second, out=share, where=np.isfinite(second))  # else both are 0
+    return (one.quantiles[quantity] + share)[:, layers]
+
+
+def caption_of(
+    forward: list[Curve],
+    backward: list[Curve],
+    result: SweepResult | SweepPrediction,
+    *,
+    banded: bool,
+) -> str:
+    """Return what says which line is which; `banded` if predicted bands are drawn."""
+    first = result.conditions[0]
+    if isinstance(first, ConditionResult):
+        n = len(next(iter(first.networks.values())))
+        thick = f"median of {n} networks; band: 5–95 %" if n > 1 else "one network"
+    else:
+        known = {curve.typical for curve in forward + backward}
+        thick = "predicted median for one input; band: 5–95 % of networks"
+        if False in known:
+            thick = "predicted mean"
+            thick += ", or median and 5–95 % band for one input" * (True in known)
+    a, b = (
+        " or ".join(sorted({"exact mean" if c.exact else "infinite width" for c in panel}))
+        for panel in (forward, backward)
+    )
+    thin = a if a == b else f"a: {a}, b: {b}"
+    dotted = " Dotted: predicted median, 5–95 % (one input)." if banded else ""
+    return f"Thick: {thick}. Thin: theory ({thin}).{dotted}"
+
+
+def labels_of(conditions: Sequence[Condition]) -> list[str]:
+    """Return what sets each of the conditions apart, e.g. "width = 200"."""
+    swept = [condition.swept or _init_of(condition) for condition in conditions]
+    texts: list[dict[str, str]] = [{} for _ in swept]
+    for path in dict.fromkeys(path for values in swept for path in values):
+        having = [n for n, values in enumerate(swept) if path in values]
+        values = [as_said(path, swept[n][path]) for n in having]
+        for n, text in zip(having, value_texts(values), strict=True):
+            texts[n][path] = text
+    return [_label(values, of) for values, of in zip(swept, texts, strict=True)]
+
+
+def label_of(condition: Condition) -> str:
+    """Return what sets a condition apart where there are no others to be told from."""
+    return labels_of([condition])[0]
+
+
+def _init_of(condition: Condition) -> Mapping[str, object]:
+    """What to say of a condition where nothing is swept."""
+    if condition.lsuv:
+        return {"init.scheme": "lsuv"}
+    low, high = (f"{pick(condition.weight_variances):.4g}" for pick in (min, max))
+    low, high = (value_text(float(text)) for text in (low, high))
+    return {"init.variance": low if low == high else f"{low}–{high}"}
+
+
+def _label(swept: Mapping[str, object], texts: Mapping[str, str]) -> str:
+    equals = " = " if len(swept) == 1 else "="
+    parts = []
+    for path, value in swept.items():
+        name = path.rsplit(".", 1)[-1].replace("_", " ")
+        name = r"$\sigma^2_\Omega$" if path == "init.variance" else name
+        # Between others, a word like "relu" says itself what it is.
+        bare = speaks(path) or (len(swept) > 1 and not isinstance(value, _NAMED))
+        parts.append(texts[path] if bare else name + equals + texts[path])
+    return ", ".join(parts)
+
+
+def load_published(direction: Pass) -> dict[float, FloatArray]:
+    """Load one panel of the published Figure 7.4: σ²_Ω -> points (layer, log10 value)."""
+    source = resources.files("heinit_sim") / "data" / "figure_7_4_published.csv"
+    curves: dict[float, list[tuple[float, float]]] = {}
+    with source.open(encoding="utf-8") as lines:
+        for row in csv.DictReader(lines):
+            if row["panel"] == direction:
+                point = float(row["layer"]), float(row["log10_value"])
+                curves.setdefault(float(row["weight_variance"]), []).append(point)
+    return {variance: np.array(points) for variance, points in curves.items()}

@@ -1,0 +1,258 @@
+"""What a figure of ridges shows, before anything is drawn: densities, their scale, their range."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from heinit_sim.experiment.quantities import Bins, Pass, Quantity
+from heinit_sim.experiment.results import ConditionResult, SweepResult
+from heinit_sim.figures.axis_scales import decade_scale, text_width
+from heinit_sim.figures.curves import labels_of
+from heinit_sim.figures.lines import Paint, paints
+from heinit_sim.figures.panels import (
+    BOTTOM,
+    HEIGHT,
+    OUTER,
+    SIDES,
+    TITLES,
+    TOP,
+    WIDTH,
+    write_caption,
+)
+from heinit_sim.numerics import FloatArray
+
+CUT = 12  # times the lowest peak: what is taller is cut off, else the others would look flat
+TAIL = 1e-3  # of the numbers of a ridge may lie beyond either end of the axis
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """The numbers of one layer of one condition."""
+
+    of: int
+    """Which of the conditions drawn."""
+    layer: int
+    edges: FloatArray
+    """(n_bins + 1,)."""
+    density: FloatArray
+    """(n_bins,): share of the numbers that are not 0, per decade or standard deviation."""
+    zeros: float
+    """Share of the numbers that are 0; NaN where none was counted."""
+    ends: tuple[float, float]
+    """Edges that `TAIL` of the numbers lie beyond."""
+
+    @property
+    def middles(self) -> FloatArray:
+        """(n_bins,)."""
+        return (self.edges[1:] + self.edges[:-1]) / 2
+
+    @property
+    def peak(self) -> float:
+        """The highest density."""
+        return float(self.density.max())
+
+    @property
+    def inside(self) -> float:
+        """Share of the numbers that are not 0 in the bins."""
+        return float((self.density * np.diff(self.edges)).sum())
+
+
+def ridge_of(result: ConditionResult, of: int, quantity: Quantity, layer: int) -> Ridge:
+    """Return the histogram of one layer as a density; 0 throughout where all numbers are 0."""
+    histogram = result.histograms[quantity]
+    counts, edges = histogram.counts[layer], histogram.edges
+    below, above, zero = (
+        int(part[layer]) for part in (histogram.below, histogram.above, histogram.zero)
+    )
+    total = int(counts.sum()) + below + above
+    share = np.cumsum([below, *counts]) / max(total, 1)  # up to each edge
+    low = int(np.searchsorted(share, TAIL, side="right")) - 1
+    high = int(np.searchsorted(share, 1 - TAIL, side="left"))
+    ends = float(edges[max(low, 0)]), float(edges[min(high, len(counts))])
+    density = counts / max(total, 1) / np.diff(edges)
+    zeros = zero / (total + zero) if total + zero else np.nan
+    return Ridge(of, layer, edges, density, zeros, ends)
+
+
+def evenly(first: int, last: int, most: int) -> list[int]:
+    """Return integers from first to last, at most so many, both ends among them."""
+    count = min(last - first + 1, most)
+    return [int(k) for k in np.linspace(first, last, count).round()]
+
+
+def fitted_range(ridges: list[Ridge], bins: Bins) -> tuple[float, float]:
+    """Return what the axis shows: all ridges but their tails, 0 in the middle if it is signed."""
+    ends = [ridge.ends for ridge in ridges if ridge.peak] or [(-2.0, 2.0)]
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    if bins == "std":
+        high = max(-low, high)
+        low = -high if low < 0 else 0.0
+    margin = 0.03 * (high - low)
+    return low - margin, high + margin
+
+
+def height_unit(ridges: list[Ridge]) -> tuple[float, bool]:
+    """Return the density that is drawn as tall as any may be, and whether some are taller."""
+    tallest = max(ridge.peak for ridge in ridges)
+    lowest = min((ridge.peak for ridge in ridges if ridge.inside > 0.5), default=tallest)
+    unit = min(tallest, CUT * lowest)
+    return unit or 1.0, tallest > unit
+
+
+QUANTITIES: dict[Pass, Quantity] = {"forward": "activation", "backward": "grad_preactivation"}
+MOST_LAYERS, MOST_CONDITIONS = 12, 8  # more are not told apart
+OVERLAP = 2.1  # the tallest ridge, in rows
+LEAST = 0.5  # rows that are left above the first
+FAINT = 0.01  # rows: what is lower is not told from its baseline
+LABEL_SIZE, LABELS_WIDTH, SWATCH = 14, 620, 2.9  # points; swatch and gaps in font sizes
+GUTTER = 64  # points between the panels
+WORDS: dict[tuple[Bins, Pass], str] = {
+    ("std", "forward"): "$h_k$, in standard deviations of $h_1$",
+    ("std", "backward"): (
+        r"$\partial\ell/\partial f_k$, in standard deviations of $\partial\ell/\partial f_{K-1}$"
+    ),
+    ("decades", "forward"): "$|h_k|$",
+    ("decades", "backward"): r"$|\partial\ell/\partial f_k|$",
+}
+
+
+def draw_ridges(result: SweepResult) -> Figure:
+    """Draw the histograms of h_k, k = 1 … K, and of ∂ℓ/∂f_k, k = 0 … K−1, one panel per pass.
+
+    Args:
+        result: The sweep, of a config with `record.histograms`.
+
+    Returns:
+        The figure; save it `with frames.saving():`.
+    """
+    bins = result.config.histograms
+    assert bins is not None  # the config was checked
+    shown = evenly(0, len(result.conditions) - 1, MOST_CONDITIONS)
+    conditions = [result.conditions[i] for i in shown]
+    colors = paints(len(conditions))
+    depth = max(of.condition.depth for of in conditions)
+    figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72))
+    notes, reach = [], 0.0
+    for direction in QUANTITIES:
+        first = int(direction == "forward")
+        layers = evenly(first, first + depth - 1, MOST_LAYERS)
+        ridges = [
+            ridge_of(of, i, QUANTITIES[direction], k)
+            for k in layers
+            for i, of in enumerate(conditions)
+            if first <= k < first + of.condition.depth
+        ]
+        ax = _panel(figure, direction, layers, bins, ridges)
+        unit, cut = height_unit(ridges)
+        reach = max(reach, _draw(ax, ridges, layers, unit, colors))
+        notes.append(_note(ridges, cut=cut))
+    for ax in figure.axes:
+        ax.set_ylim(0.7 - len(layers), reach + 0.05)
+    _draw_labels(figure, labels_of([of.condition for of in conditions]), colors)
+    caption = (
+        f"Each ridge: density over units, inputs and {result.config.trials} networks, to one "
+        f"height scale in each panel.{_of_both(*notes)}"
+    )
+    if len(conditions) < len(result.conditions):
+        caption += f" {len(conditions)} of {len(result.conditions)} conditions."
+    write_caption(figure, caption)
+    return figure
+
+
+def _panel(
+    figure: Figure, direction: Pass, layers: list[int], bins: Bins, ridges: list[Ridge]
+) -> Axes:
+    """Lay out one panel: a baseline for every layer, the first on top, scales outside."""
+    side, first = SIDES[direction], direction == "forward"
+    outer = OUTER + 13 * (text_width(str(max(layers))) + 0.7)
+    width = (WIDTH - 2 * outer - GUTTER) / 2
+    left = outer if first else WIDTH - outer - width
+    height = HEIGHT - TOP - BOTTOM
+    ax = figure.add_axes((left / WIDTH, BOTTOM / HEIGHT, width / WIDTH, height / HEIGHT))
+    limits = fitted_range(ridges, bins)
+    ax.set_xlim(limits)
+    if bins == "decades":
+        scale = decade_scale(limits)
+        ax.set_xticks(scale.ticks, scale.labels)
+    ax.set_yticks([-row for row in range(len(layers))], [f"{k:,}" for k in layers])
+    ax.yaxis.set_ticks_position(side)
+    ax.tick_params(axis="y", length=0)
+    for spine in ("left", "right"):
+        ax.spines[spine].set_visible(False)
+    ax.grid(axis="x", color="0.9", linewidth=0.8)
+    ax.set_title(TITLES[direction], loc=side, pad=33, fontweight="bold")
+    ax.set_xlabel(WORDS[bins, direction])
+    ax.set_ylabel("Layer, $k$", rotation=0, ha=side)
+    ax.yaxis.set_label_coords(0 if first else 1, 1.05)
+    return ax
+
+
+def _draw(
+    ax: Axes, ridges: list[Ridge], layers: list[int], unit: float, colors: list[Paint]
+) -> float:
+    """Draw the ridges, the deeper in front; return how high they reach."""
+    low, high = ax.get_xlim()
+    reach = LEAST
+    for row, layer in enumerate(layers):
+        ax.axhline(-row, color="0.75", linewidth=0.8, zorder=2 + row)
+        outlines = []
+        for ridge in (ridge for ridge in ridges if ridge.layer == layer):
+            x, height = ridge.middles, OVERLAP * np.minimum(ridge.density / unit, 1.0)
+            seen = np.flatnonzero((height > FAINT) & (x >= low) & (x <= high))
+            shown = slice(max(seen[0] - 1, 0), seen[-1] + 2) if len(seen) else slice(0)
+            outlines.append((ridge.of, x[shown], height[shown] - row))
+            reach = max(reach, height[shown].max(initial=0.0) - row)
+        for _, x, top in outlines:  # what is behind fades
+            ax.fill_between(x, -row, top, color="white", alpha=0.6, linewidth=0, zorder=2 + row)
+        for of, x, top in outlines:
+            style: dict[str, Any] = {"color": colors[of].color, "zorder": 2 + row}
+            ax.fill_between(x, -row, top, alpha=_fill(len(colors)), linewidth=0, **style)
+            ax.plot(x, top, linewidth=1.3, label=f"ridge {of} {layer}", **style)
+    return reach
+
+
+def _fill(n_conditions: int) -> float:
+    """Return how opaque the ridges of so many conditions are."""
+    return min(0.45, 0.9 / n_conditions)
+
+
+def _draw_labels(figure: Figure, labels: list[str], colors: list[Paint]) -> None:
+    """Name the conditions in a row above the panels, each in its own colour."""
+    widths = sum(map(text_width, labels)) + SWATCH * len(labels)
+    size = min(LABEL_SIZE, LABELS_WIDTH / widths)
+    fills: list[dict[str, Any]] = [
+        {"facecolor": (*paint.color[:3], _fill(len(colors))), "edgecolor": paint.color}
+        for paint in colors
+    ]
+    figure.legend(
+        [Patch(**fill) for fill in fills],
+        labels,
+        loc="center",
+        bbox_to_anchor=(0.5, 1 - (TOP - 0.05 * (HEIGHT - TOP - BOTTOM) - 8) / HEIGHT),
+        ncols=len(labels),
+        frameon=False,
+        borderpad=0,
+        fontsize=size,
+        labelcolor=[paint.ink for paint in colors],
+        handlelength=0.9,
+        handletextpad=0.4,
+        columnspacing=1.4,
+    )
+
+
+def _note(ridges: list[Ridge], *, cut: bool) -> str:
+    """Say what a panel does not show."""
+    zeros = [100 * ridge.zeros for ridge in ridges if ridge.zeros > 0.005]
+    low, high = (f"{end:.0f}" for end in (min(zeros, default=0), max(zeros, default=0)))
+    note = f" Zeros left out ({low if low == high else f'{low}–{high}'} %)." if zeros else ""
+    if any(ridge.inside < 0.5 and ridge.zeros < 1 for ridge in ridges):
+        note += " Layers beyond the axis left out."
+    return note + " Tallest peaks cut off." * cut
+
+
+def _of_both(a: str, b: str) -> str:
+    return a if a == b else "".join(f" {x}:{note}" for x, note in (("a", a), ("b", b)) if note)

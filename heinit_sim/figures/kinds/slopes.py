@@ -1,0 +1,75 @@
+"""Decades per layer of both passes against a swept number. Never prints, never saves."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from heinit_sim.checks.verdict import predicted_slope, trend
+from heinit_sim.experiment.quantities import Pass
+from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
+from heinit_sim.figures.axis_scales import fitted_limits, plain_scale
+from heinit_sim.figures.curves import QUANTITIES, SYMBOLS, WORDS
+from heinit_sim.figures.lines import Line
+from heinit_sim.figures.panels import ERRORS, Panel, draw_panes, gaps, write_caption
+from heinit_sim.figures.swept_axis import Series, series_of, swept_axis
+from heinit_sim.numerics import FloatArray
+
+LEAST = 0.02  # decades per layer: the shortest axis
+LEVEL: dict[str, Any] = {"color": "0.55", "linewidth": 0.8, "zorder": 1.5}
+STABLE: dict[str, Any] = {"color": "0.92", "linewidth": 0, "zorder": 0.5}
+
+
+def draw_slopes(result: SweepResult | SweepPrediction) -> Figure:
+    """Draw the decades per layer of both passes against the swept number, one panel per pass.
+
+    With a single line, the slopes that are called stable are grey. Of a prediction there are only
+    the slopes of infinite width.
+    """
+    config, series = result.config, series_of(result.config)
+    factor = 0.5 if config.figure.quantity == "std" else 1.0
+    slopes = {d: factor * np.array([_slopes(c, d) for c in result.conditions]) for d in QUANTITIES}
+    lines = {d: [_line(one, slopes[d]) for one in series] for d in QUANTITIES}
+    drawn = [y for direction in QUANTITIES for line in lines[direction] for y in line.drawn]
+    limits = fitted_limits([np.zeros(1), *drawn], LEAST)
+    panels = {}
+    for direction in QUANTITIES:
+        x, x_label = swept_axis(config, direction)
+        y_label = f"{WORDS[config.figure.quantity]} of {SYMBOLS[direction]}, decades per layer"
+        panels[direction] = Panel(x, plain_scale(limits), x_label, y_label)
+    figure = draw_panes(panels, lines, marked=True)
+    shaded = isinstance(result, SweepResult) and len(series) == 1
+    for ax, direction in zip(figure.axes, QUANTITIES, strict=True):
+        ax.axhline(0.0, label="level", **LEVEL)
+        if shaded:
+            drift, allowed = slopes[direction][series[0].places, 3:].T
+            edges = drift - allowed, drift + allowed
+            ax.fill_between(series[0].x, *edges, label="stable", **STABLE)
+    write_caption(figure, _caption(result, shaded=shaded) + gaps(lines))
+    return figure
+
+
+def _slopes(one: Prediction, direction: Pass) -> tuple[float, float, float, float, float]:
+    """Return slope, its standard error, that of theory, drift, and what is allowed beyond it."""
+    if isinstance(one, ConditionResult):
+        found = trend(one, direction)
+        theory = found.theory_decades_per_layer
+        return found.decades_per_layer, found.error, theory, found.drift, found.allowed
+    theory = predicted_slope(one, direction)
+    return theory, np.nan, theory, np.nan, np.nan
+
+
+def _line(series: Series, slopes: FloatArray) -> Line:
+    slope, error, theory = slopes[series.places, :3].T
+    low, high = slope - ERRORS * error, slope + ERRORS * error
+    return Line(series.index, series.label, series.paint, series.x, slope, low, high, theory)
+
+
+def _caption(result: SweepResult | SweepPrediction, *, shaded: bool) -> str:
+    n = result.config.trials
+    if isinstance(result, SweepPrediction):
+        return "Slopes predicted for infinite width."
+    thick = f"slope of the median of {n} networks" if n > 1 else "slope of one network"
+    band = f"; band: ± {ERRORS} standard errors" if n > 1 else ""
+    grey = " Grey: called stable." if shaded else ""
+    return f"Thick: {thick}{band}. Thin: infinite width.{grey}"

@@ -1,0 +1,222 @@
+"""Two mirrored panels, one per pass: their style, layout and labels. Never prints, never saves."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from heinit_sim.experiment.quantities import Pass
+from heinit_sim.figures.axis_scales import Scale, text_width
+from heinit_sim.figures.lines import Line, draw_line, draw_predicted
+from heinit_sim.numerics import FloatArray
+
+TICK_SIZE = 13
+# A user's own matplotlibrc must not leak in, neither when drawing nor when saving.
+STYLE: dict[Any, Any] = {k: v for k, v in matplotlib.rcParamsDefault.items() if k != "backend"} | {
+    "svg.hashsalt": "heinit-sim",  # else the ids in an SVG are random
+    "pdf.fonttype": 42,  # else some publishers refuse the fonts
+    "axes.spines.top": False,
+    "axes.axisbelow": True,
+    "axes.titlesize": 18,
+    "axes.labelsize": 14,
+    "xtick.labelsize": TICK_SIZE,
+    "xtick.major.pad": 6.5,  # else the last layer meets the lowest decade
+    "ytick.labelsize": TICK_SIZE,
+}
+LEADER: dict[str, Any] = {"arrowstyle": "-", "linewidth": 0.8, "shrinkA": 2, "shrinkB": 1}
+WIDTH, HEIGHT, TOP, BOTTOM, OUTER, MIDDLE = 864, 389, 70, 80, 24, 20  # points (1/72 in), as below
+GAP = 27  # from a panel to its labels: room for an arrow head and a leader
+BELOW = 42  # how far under the panels the column of labels may reach
+LABEL_SIZE, LABEL_WIDTH, LABEL_HEIGHT = 14, 150, 1.55
+CAPTION_SIZE = 11.5
+TITLES: dict[Pass, str] = {"forward": "a)  Forward pass", "backward": "b)  Backward pass"}
+SIDES: dict[Pass, Literal["left", "right"]] = {"forward": "left", "backward": "right"}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The axes of one pass."""
+
+    x: Scale
+    y: Scale
+    x_label: str
+    y_label: str
+    title: str = ""
+    """What it shows, if not simply its pass."""
+
+
+@dataclass(frozen=True)
+class Name:
+    """What a line is called, and where the line ends."""
+
+    text: str
+    ink: FloatArray
+    tip: tuple[float, float] | None
+    """In data coordinates; None where nothing is seen of the line."""
+
+
+def saving() -> AbstractContextManager[None]:
+    """Return the context in which to draw or save a figure: the same under any user's settings."""
+    return matplotlib.rc_context(STYLE)
+
+
+def label_size(texts: Sequence[str]) -> float:
+    """Return the font size at which the labels of both panels fit side by side and stacked."""
+    widest = max(1.0, *map(text_width, texts))
+    room = HEIGHT - TOP - BOTTOM + BELOW
+    return min(LABEL_SIZE, LABEL_WIDTH / widest, room / LABEL_HEIGHT / (len(texts) / 2))
+
+
+def lay_out(panels: Mapping[Pass, Panel], texts: Sequence[str]) -> Figure:
+    """Lay out two mirrored panels: scales outside, the labels of both between."""
+    ticks = [text for panel in panels.values() for text in panel.y.labels]
+    outer = OUTER + TICK_SIZE * max(map(text_width, ticks), default=0.0)
+    inner = GAP + label_size(texts) * max(map(text_width, texts))
+    width = WIDTH / 2 - outer - inner - MIDDLE / 2
+    bottom, height = BOTTOM / HEIGHT, 1 - (TOP + BOTTOM) / HEIGHT
+    figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72))
+    for direction, panel in panels.items():
+        side = SIDES[direction]
+        first = direction == "forward"
+        left = outer if first else WIDTH - outer - width
+        ax = figure.add_axes((left / WIDTH, bottom, width / WIDTH, height))
+        ax.set_xlim(panel.x.limits)
+        ax.set_ylim(panel.y.limits)
+        step = _label_step(panel.x, width)
+        ax.set_xticks(panel.x.ticks[::step], panel.x.labels[::step])
+        ax.set_yticks(panel.y.ticks, panel.y.labels)
+        ax.yaxis.set_ticks_position(side)
+        ax.spines["right" if first else "left"].set_visible(False)
+        ax.grid(axis="y", color="0.9", linewidth=0.8)
+        ax.set_title(panel.title or TITLES[direction], loc=side, pad=33, fontweight="bold")
+        ax.set_xlabel(panel.x_label)
+        ax.set_ylabel(panel.y_label, rotation=0, ha=side)
+        ax.yaxis.set_label_coords(0 if first else 1, 1.05)
+    return figure
+
+
+def _label_step(x: Scale, width: float) -> int:
+    """Every how many ticks are drawn so that their labels stay apart on an axis so long."""
+    places = np.array(x.ticks) * width / (x.limits[1] - x.limits[0])
+    sizes = TICK_SIZE * np.array([text_width(text) for text in x.labels])
+    for step in range(1, len(places)):
+        middles, halves = places[::step], sizes[::step] / 2
+        if (np.diff(middles) >= halves[1:] + halves[:-1] + TICK_SIZE / 3).all():
+            return step
+    return max(len(places), 1)
+
+
+def write_names(ax: Axes, names: Sequence[Name], direction: Pass, size: float) -> None:
+    """Name the lines beside their ends, with leaders where a name was moved."""
+    (low, high), box = ax.get_ylim(), ax.get_position()
+    height, gap = box.height * HEIGHT, GAP / (box.width * WIDTH)
+    forward = direction == "forward"
+    edge, x, sign = (ax.get_xlim()[1], 1 + gap, 1) if forward else (ax.get_xlim()[0], -gap, -1)
+    tips = [name.tip for name in names]
+    wanted = np.array([(tip[1] - low) / (high - low) * height if tip else 0.0 for tip in tips])
+    placed = spread_out(wanted, size * LABEL_HEIGHT, -BELOW, height)
+    for name, moved, y in zip(names, abs(placed - wanted), placed, strict=True):
+        leader = None
+        if name.tip and (moved > 3 or sign * name.tip[0] < sign * edge):
+            leader = {"color": name.ink, "relpos": (sign < 0, 0.5), **LEADER}
+        ax.annotate(
+            name.text,
+            name.tip or (edge, low),
+            (x, y / height),
+            textcoords="axes fraction",
+            arrowprops=leader if name.text else None,
+            annotation_clip=False,
+            fontsize=size,
+            color=name.ink,
+            ha="left" if sign > 0 else "right",
+            va="center",
+        )
+
+
+def write_caption(figure: Figure, text: str) -> None:
+    """Write one line under the panels."""
+    size = min(CAPTION_SIZE, (WIDTH - 2 * OUTER) / text_width(text))
+    figure.text(OUTER / WIDTH, 15 / HEIGHT, text, fontsize=size, color="0.25")
+
+
+def spread_out(wanted: FloatArray, gap: float, low: float, high: float) -> FloatArray:
+    """Move positions as little as possible (least squares) until neighbours are a gap apart."""
+    order = np.argsort(wanted, kind="stable")
+    steps = gap * np.arange(len(wanted))
+    blocks: list[tuple[float, int]] = []  # of positions that touch: their sum and number
+    for total in wanted[order] - steps:
+        count = 1
+        while blocks and blocks[-1][0] / blocks[-1][1] > total / count:
+            total, count = total + blocks[-1][0], count + blocks.pop()[1]
+        blocks.append((total, count))
+    levels = np.concatenate([np.full(count, total / count) for total, count in blocks])
+    placed = np.empty_like(wanted)
+    placed[order] = np.clip(levels, low, high - steps[-1]) + steps
+    return placed
+
+
+Tip = tuple[float, float] | None
+"""In data coordinates; None where nothing is seen of a line."""
+ERRORS = 2
+"""Standard errors that a band about a measured value reaches to either side."""
+
+
+def draw_panes(
+    panels: Mapping[Pass, Panel],
+    lines: Mapping[Pass, list[Line]],
+    *,
+    marked: bool = False,
+    banded: bool = False,
+    tip_of: Callable[[Axes, Line, Pass], Tip] | None = None,
+) -> Figure:
+    """Draw the lines of each pass into its panel.
+
+    Args:
+        panels: The axes of both passes.
+        lines: The lines of both, under the same labels.
+        marked: With circles at the points.
+        banded: With predicted bands.
+        tip_of: Where a line ends, and what is drawn there; if not where it is last seen.
+    """
+    labels = [line.label for direction in panels for line in lines[direction]]
+    figure = lay_out(panels, labels)
+    for ax, direction in zip(figure.axes, panels, strict=True):
+        for line in lines[direction]:
+            draw_line(ax, line, marked=marked)
+            if banded:
+                draw_predicted(ax, line)
+        names = [
+            Name(line.label, line.paint.ink, (tip_of or _last_seen)(ax, line, direction))
+            for line in lines[direction]
+        ]
+        write_names(ax, names, direction, label_size(labels))
+    return figure
+
+
+def gaps(lines: Mapping[Pass, list[Line]]) -> str:
+    """Say how many points of each pass are missing, for networks died or left float range."""
+    counts = {}
+    for direction, drawn in lines.items():
+        seen = np.concatenate([np.isfinite(line.middle) for line in drawn])
+        if not seen.all():
+            name = "a" if direction == "forward" else "b"
+            counts[name] = f"{np.count_nonzero(~seen)} of {len(seen)}"
+    if len(counts) == 2 and len(set(counts.values())) == 1:
+        counts = {"": counts["a"]}
+    parts = ", ".join(f"{name}: {count}" if name else count for name, count in counts.items())
+    return f" Not shown, dead or out of range: {parts}." if counts else ""
+
+
+def _last_seen(ax: Axes, line: Line, direction: Pass) -> Tip:
+    """Where the line is last seen on its way to its name."""
+    low, high = ax.get_ylim()
+    seen = np.flatnonzero((line.middle >= low) & (line.middle <= high))
+    if len(seen) == 0:
+        return None
+    at = seen[-1 if direction == "forward" else 0]
+    return float(line.x[at]), float(line.middle[at])

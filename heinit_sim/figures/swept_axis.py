@@ -1,0 +1,147 @@
+"""Conditions in lines along a swept number: their order, their names, their axis."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from heinit_sim.experiment.figure_kinds import swept_number
+from heinit_sim.experiment.quantities import Pass
+from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.figures.axis_scales import (
+    Scale,
+    decade_scale,
+    plain_scale,
+    power_text,
+    text_width,
+    value_text,
+)
+from heinit_sim.figures.curves import labels_of
+from heinit_sim.figures.lines import Paint, paints
+from heinit_sim.numerics import FloatArray
+
+AXES = {
+    "network.depth": "Hidden layers, $K$",
+    "network.width": "Width, $D_h$",
+    "network.input_dim": "Inputs of the network, $D_i$",
+    "network.output_dim": "Outputs of the network, $D_o$",
+    "network.kernel": "Positions of a kernel along each dimension",
+    "network.channels": "Channels",
+    "network.input_channels": "Channels of the input",
+    "network.residual.scale": "Factor of what a block adds, $s$",
+    "network.residual.branch_layers": "Weight layers of a block",
+    "network.activation.negative_slope": "Slope below zero",
+    "init.variance": r"Variance of the weights, $\sigma^2_\Omega$",
+    "init.bias_variance": r"Variance of the biases, $\sigma^2_b$",
+    "inputs.count": "Inputs in the batch",
+    "loss.target": "Target, $y$",
+}
+WIDE = 10  # ratio of the values from which the axis is logarithmic
+MARGIN = 0.03  # of the axis, at the end without labels
+TICK_SIZE, TICKS_APART = 13, 6  # points
+ROOM, LABELLED_ROOM = 320, 170  # points of a panel, at least; less beside labels
+
+
+@dataclass(frozen=True)
+class Series:
+    """Conditions that differ in the swept number alone, in its order."""
+
+    index: int
+    label: str
+    """What else is swept; empty where nothing is."""
+    paint: Paint
+    places: list[int]
+    """Of the conditions in the grid."""
+    x: FloatArray
+    """The number, or log10 of it where the axis is logarithmic."""
+
+
+def series_of(config: SweepConfig) -> list[Series]:
+    """Return the conditions in lines along the first swept number.
+
+    Args:
+        config: A sweep with such a number, see `figure_kinds.misfit`.
+    """
+    path = _path(config)
+    groups: dict[str, list[Condition]] = {}
+    for condition in config.conditions:
+        others = {key: value for key, value in condition.swept.items() if key != path}
+        alone = replace(condition, swept=others)
+        groups.setdefault(alone.label, []).append(alone)
+    order = np.argsort(_numbers(config, path))
+    x = np.sort(_numbers(config, path))
+    x = np.log10(x) if _is_wide(x) else x
+    labels = labels_of([group[0] for group in groups.values()])
+    return [
+        Series(
+            index,
+            label if text else "",
+            paint,
+            [group[place].index for place in order],
+            x,
+        )
+        for index, ((text, group), label, paint) in enumerate(
+            zip(groups.items(), labels, paints(len(groups)), strict=True)
+        )
+    ]
+
+
+def swept_axis(config: SweepConfig, direction: Pass) -> tuple[Scale, str]:
+    """Return the scale of the swept number for one pass, and what the axis is called.
+
+    Its ticks are the swept values, or where these are too close, readable ones.
+    """
+    path = _path(config)
+    numbers = _numbers(config, path)
+    x = np.log10(numbers) if _is_wide(numbers) else numbers
+    low, high = float(x.min()), float(x.max())
+    margin = MARGIN * (high - low)
+    limits = (low - margin, high) if direction == "forward" else (low, high + margin)
+    name = AXES.get(path, path.rpartition(".")[2].replace("_", " ").capitalize())
+    room = ROOM if len(config.sweep) == 1 else LABELLED_ROOM
+    order = np.argsort(numbers)
+    own = Scale(limits, x[order].tolist(), [value_text(config.sweep[path][i]) for i in order])
+    *crowded, last = (own, *_scales(limits, wide=_is_wide(numbers)))
+    return next((scale for scale in crowded if _fits(scale, room)), last), name
+
+
+def _path(config: SweepConfig) -> str:
+    path = swept_number(config.sweep)
+    assert path is not None  # configs without one are refused
+    return path
+
+
+def _numbers(config: SweepConfig, path: str) -> FloatArray:
+    return np.array(config.sweep[path], float)
+
+
+def _is_wide(numbers: FloatArray) -> bool:
+    return bool(min(numbers) > 0 and max(numbers) >= WIDE * min(numbers))
+
+
+def _scales(limits: tuple[float, float], *, wide: bool) -> Iterator[Scale]:
+    """Yield scales of ever fewer ticks; the last has room anywhere."""
+    if not wide:
+        yield from (plain_scale(limits, most) for most in (7, 5, 4, 3, 2))
+        return
+    low, high = limits
+    exponents = range(math.floor(low), math.ceil(high) + 1)
+    for mantissas in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [(m, e) for e in exponents for m in mantissas if low <= math.log10(m) + e <= high]
+        labels = [_tick_text(m, e) for m, e in ticks]
+        if len(ticks) > 1:
+            yield Scale(limits, [math.log10(m) + e for m, e in ticks], labels)
+    yield decade_scale(limits)
+
+
+def _fits(scale: Scale, room: float) -> bool:
+    """Whether the labels of neighbouring ticks stand apart on an axis of so many points."""
+    places = np.array(scale.ticks) * room / (scale.limits[1] - scale.limits[0])
+    widths = TICK_SIZE * np.array([text_width(label) for label in scale.labels])
+    return bool((np.diff(places) >= (widths[:-1] + widths[1:]) / 2 + TICKS_APART).all())
+
+
+def _tick_text(mantissa: int, exponent: int) -> str:
+    plain = -4 <= exponent <= 4
+    return value_text(mantissa * 10.0**exponent) if plain else power_text(mantissa, exponent)

@@ -1,0 +1,1 @@
+"""One network's forward and backward passes and their moments."""

@@ -1,0 +1,92 @@
+"""Padded images cut into blocks: what the matrix products of a convolution are taken with."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import accumulate, pairwise, product
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from heinit_sim.experiment.architecture import Convolution
+from heinit_sim.numerics import FloatArray
+
+BLOCK = 2**18
+"""Numbers in a block, 2 MiB: as much as the cache bears, for long calls."""
+
+# Memory that no call uses. Mapping it anew takes as long as the products of a small layer.
+_SPARE: list[FloatArray] = []
+
+
+class Plane(NamedTuple):
+    """Image and kernel in two dimensions."""
+
+    height: int
+    width: int
+    kernel_height: int
+    kernel_width: int
+    circular: bool
+
+
+def plane_of(convolution: Convolution, *, upright: bool = False) -> Plane:
+    """Images of one dimension are one line high, or one column wide if `upright`."""
+    circular, kernel = convolution.padding == "circular", convolution.kernel
+    if len(convolution.image) == 2:
+        return Plane(*convolution.image, kernel, kernel, circular)
+    (length,) = convolution.image
+    return (
+        Plane(length, 1, kernel, 1, circular) if upright else Plane(1, length, 1, kernel, circular)
+    )
+
+
+def fill(
+    into: FloatArray, images: FloatArray, plane: Plane, line: int = 0, column: int = 0
+) -> None:
+    """Copy images, (count, height, width, ...), from a line and column of the padded ones on."""
+    lines = _runs(line - plane.kernel_height // 2, into.shape[1], plane.height)
+    columns = _runs(column - plane.kernel_width // 2, into.shape[2], plane.width)
+    for (down, y, above), (right, x, beside) in product(lines, columns):
+        outside = (above or beside) and not plane.circular
+        into[:, down, right] = 0.0 if outside else images[:, y, x]
+
+
+def share(size: int, most: int) -> int:
+    """Length of equal parts of a size: at most so much, but 1 at least."""
+    parts = -(-size // max(most, 1))
+    return -(-size // parts)
+
+
+def parts(size: int, length: int) -> list[slice]:
+    """A size in parts of that length; the last may be shorter."""
+    return [slice(start, min(start + length, size)) for start in range(0, size, length)]
+
+
+@contextmanager
+def room(*shapes: tuple[int, ...]) -> Iterator[list[FloatArray]]:
+    """Arrays of these shapes that hold anything, until the end of the block."""
+    ends = list(accumulate(map(prod, shapes)))
+    try:
+        memory = _SPARE.pop()
+    except IndexError:
+        memory = np.empty(0)
+    if memory.size < ends[-1]:
+        memory = np.empty(ends[-1])
+    try:
+        starts = [0, *ends]
+        yield [memory[i:j].reshape(s) for (i, j), s in zip(pairwise(starts), shapes, strict=True)]
+    finally:
+        _SPARE.append(memory)
+
+
+def _runs(start: int, count: int, size: int) -> list[tuple[slice, slice, bool]]:
+    """Cut `count` places from `start` on at the edges 0 and `size`.
+
+    Each piece: where it is among them, where modulo the size, and whether it is beyond an edge.
+    """
+    cuts = [start, *(e for e in (0, size) if start < e < start + count), start + count]
+    runs = []
+    for low, high in pairwise(cuts):
+        inside = low % size
+        here, there = slice(low - start, high - start), slice(inside, inside + high - low)
+        runs.append((here, there, low != inside))
+    return runs

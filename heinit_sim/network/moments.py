@@ -1,0 +1,172 @@
+"""One second moment and one variance per network and layer, as log10.
+
+Both are taken over the units of a layer and the inputs of the batch, the variance about their
+common mean (ddof 0). They are put together from means and variances over the units of one input
+at a time, so that nothing ever cancels: a layer whose elements are equal has variance 0.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heinit_sim.experiment.architecture import Convolution
+from heinit_sim.experiment.quantities import INPUT_0, Statistic
+from heinit_sim.network.convolution import iter_weight_gradients
+from heinit_sim.numerics import FloatArray
+from heinit_sim.numerics.scaled_array import Exponents, Scaled
+
+# Below this ratio of variance to squared mean, E[z²] − E[z]² would lose more than three digits.
+_CANCELS = 1e-3
+_LOG10_2 = float(np.log10(2.0))
+
+
+class UnitMoments(NamedTuple):
+    """Mean μ × 2^e and variance V × 4^e over the units of a layer, for each input."""
+
+    mean: FloatArray
+    """μ, (..., n_inputs)."""
+    variance: FloatArray
+    """V, (..., n_inputs), ddof 0."""
+    exponent: Exponents
+    """e, (...); its first axis may be one for all layers that came together."""
+
+
+def unit_moments(z: Scaled) -> UnitMoments:
+    """Mean and variance over the units (axis -2) of one layer."""
+    n_units = z.mantissa.shape[-2]
+    mean = _average(n_units) @ z.mantissa
+    squared = mean**2
+    variance = np.einsum("...un,...un->...n", z.mantissa, z.mantissa) / n_units - squared
+    cancels = variance < _CANCELS * squared
+    if cancels.any():
+        _recentre(mean, variance, z.mantissa.swapaxes(-1, -2), cancels)
+    return UnitMoments(mean, variance, z.exponent)
+
+
+def kernel_moments(dl_df: Scaled, h: Scaled, convolution: Convolution) -> UnitMoments:
+    """Mean and variance of ∂ℓ/∂Ω over all weights of one convolution, for each input.
+
+    Args:
+        dl_df: ∂ℓ/∂f, (..., c_out · positions, n_inputs).
+        h: What enters the layer, (..., c_in · positions, n_inputs).
+        convolution: Its image, kernel and padding.
+    """
+    *networks, _, n_inputs = h.mantissa.shape
+    mean, variance = np.empty((2, math.prod(networks), n_inputs))
+    for which, some, gradients in iter_weight_gradients(dl_df.mantissa, h.mantissa, convolution):
+        row = np.full(gradients.shape[-1], 1.0 / gradients.shape[-1])
+        weights = gradients.reshape(*gradients.shape[:2], -1)
+        average = (gradients @ row).mean(axis=-1)
+        spread = np.vecdot(weights, weights) / weights.shape[-1] - average**2
+        _recentre(average, spread, weights, spread < _CANCELS * average**2)
+        mean[which, some], variance[which, some] = average, spread
+    shape = (*networks, n_inputs)
+    return UnitMoments(mean.reshape(shape), variance.reshape(shape), dl_df.exponent + h.exponent)
+
+
+def joined(layers: Sequence[UnitMoments]) -> UnitMoments:
+    """The moments of layers that came one or two at a time, along the first axis."""
+    exponents = []
+    for layer in layers:
+        exponents += [layer.exponent] * (len(layer.mean) // len(layer.exponent))
+    return UnitMoments(
+        np.concatenate([layer.mean for layer in layers]),
+        np.concatenate([layer.variance for layer in layers]),
+        np.concatenate(exponents),
+    )
+
+
+def taken(layers: UnitMoments, which: slice) -> UnitMoments:
+    """Some of the layers."""
+    return UnitMoments(layers.mean[which], layers.variance[which], layers.exponent[which])
+
+
+def with_layers(layers: UnitMoments, others: Mapping[int, UnitMoments]) -> UnitMoments:
+    """The same with the moments of some layers replaced."""
+    if not others:
+        return layers
+    mean, variance, exponent = layers.mean.copy(), layers.variance.copy(), layers.exponent.copy()
+    for k, other in others.items():
+        mean[k], variance[k], exponent[k] = other
+    return UnitMoments(mean, variance, exponent)
+
+
+def outer_moments(a: UnitMoments, b: UnitMoments) -> UnitMoments:
+    """Moments over all pairs (i, j) of a_i b_j, without forming the outer product.
+
+    V(ab) = V(a) V(b) + V(a) E(b)² + V(b) E(a)², exact because every pair occurs once.
+    """
+    return UnitMoments(
+        a.mean * b.mean,
+        a.variance * b.variance + a.variance * b.mean**2 + b.variance * a.mean**2,
+        a.exponent + b.exponent,
+    )
+
+
+def pooled_moments(parts: Sequence[UnitMoments]) -> UnitMoments:
+    """Moments over the elements of several arrays of one size together."""
+    if len(parts) == 1:
+        return parts[0]
+    exponent = np.max([part.exponent for part in parts], axis=0)
+    shifts = [(part.exponent - exponent)[..., np.newaxis] for part in parts]
+    means = np.array([np.ldexp(z.mean, e) for z, e in zip(parts, shifts, strict=True)])
+    within = np.array([np.ldexp(z.variance, 2 * e) for z, e in zip(parts, shifts, strict=True)])
+    return UnitMoments(means.mean(axis=0), within.mean(axis=0) + means.var(axis=0), exponent)
+
+
+def log10_moments(layers: UnitMoments) -> dict[Statistic, FloatArray]:
+    """log10 of the second moment and variance over units and inputs; of input 0 alone.
+
+    Args:
+        layers: Moments over units of the layers 0 … K, (K+1, ..., n_inputs).
+
+    Returns:
+        Statistic -> (K+1, ...): one number per layer and network; -inf for zero.
+    """
+    within = layers.variance.mean(axis=-1)
+    between = np.where(_equal(layers.mean), 0.0, layers.mean.var(axis=-1))
+    moments: dict[Statistic, FloatArray] = {
+        "second_moment": within + (layers.mean**2).mean(axis=-1),
+        "variance": within + between,
+        INPUT_0: layers.variance[..., 0] + layers.mean[..., 0] ** 2,
+    }
+    return {statistic: _log10(moment, layers.exponent) for statistic, moment in moments.items()}
+
+
+@cache
+def _average(n_units: int) -> FloatArray:
+    """What takes the mean over so many units."""
+    shares = np.full(n_units, 1.0 / n_units)
+    shares.flags.writeable = False  # it serves every layer
+    return shares
+
+
+def _recentre(
+    mean: FloatArray, variance: FloatArray, units: FloatArray, cancels: NDArray[np.bool_]
+) -> None:
+    """Take them anew, in place, where E[z²] − E[z]² cancels; z is (..., units).
+
+    Only there: no number may depend on others of the stack.
+    """
+    columns = units[cancels]
+    first = columns[:, 0]  # the mean itself where all are equal, which rounding may miss
+    mean[cancels] = np.where(_equal(columns), first, mean[cancels])
+    variance[cancels] = np.mean((columns - mean[cancels][:, np.newaxis]) ** 2, axis=-1)
+
+
+def _equal(values: FloatArray) -> NDArray[np.bool_]:
+    """Whether all values along the last axis are the same."""
+    equal: NDArray[np.bool_] = (values == values[..., :1]).all(axis=-1)
+    return equal
+
+
+def _log10(moment: FloatArray, exponent: Exponents) -> FloatArray:
+    """log10 of moment × 4^exponent, to the same bits however the two share the magnitude."""
+    fraction, shift = np.frexp(moment)
+    with np.errstate(divide="ignore"):
+        log10: FloatArray = np.log10(fraction) + (shift + 2 * exponent) * _LOG10_2
+    return log10

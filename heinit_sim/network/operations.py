@@ -1,0 +1,246 @@
+"""What layers are made of: operations on activations, each with the adjoint that mirrors it.
+
+    weights     f = β + σ Ω z        ∂ℓ/∂z = σ Ωᵀ ∂ℓ/∂f
+    activation  h = a[z]             ∂ℓ/∂z = a'[z] ⊙ ∂ℓ/∂h
+    norm        h = (z − μ)/s        ∂ℓ/∂z = (g − mean g − h mean(g h))/s,   g = ∂ℓ/∂h
+    mean        h = Σ_p z_p / P      ∂ℓ/∂z_p = ∂ℓ/∂h / P
+
+Arrays have one row per unit and one column per input; leading axes run over networks. What an
+operation keeps of its forward pass is its own matter: it is handed back to its adjoint.
+
+Source: Prince, Understanding Deep Learning (2023), eq. 7.13; Ba et al. 2016, eq. 3 (norm).
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from heinit_sim.experiment.activation_table import Activation
+from heinit_sim.experiment.architecture import Convolution
+from heinit_sim.network.convolution import (
+    channel_means,
+    channel_means_adjoint,
+    convolve,
+    convolve_adjoint,
+    to_units,
+)
+from heinit_sim.network.moments import UnitMoments, kernel_moments, outer_moments, unit_moments
+from heinit_sim.numerics import FloatArray
+from heinit_sim.numerics.scaled_array import Scaled, rescaled, times
+
+Kept = Any  # each operation's own
+
+
+class Weights(Protocol):
+    """Ω/σ by place: a list, or what draws them anew at each look."""
+
+    def __getitem__(self, place: int, /) -> FloatArray: ...
+
+
+class Operation(Protocol):
+    """One step of a branch."""
+
+    def forward(self, z: Scaled, out: FloatArray | None) -> tuple[Scaled, Kept]:
+        """What it makes of z, in `out` if that is given, and what its adjoint needs of that."""
+        ...
+
+    def adjoint(self, gradient: Scaled, kept: Kept, out: FloatArray | None) -> Scaled:
+        """∂ℓ/∂z from the gradient of what it made of z."""
+        ...
+
+
+class Linear(Protocol):
+    """What weights do to the units of a layer."""
+
+    def forward(self, omega: FloatArray, z: FloatArray, out: FloatArray | None) -> FloatArray:
+        """Ω z."""
+        ...
+
+    def adjoint(
+        self, omega: FloatArray, gradient: FloatArray, out: FloatArray | None
+    ) -> FloatArray:
+        """Ωᵀ g."""
+        ...
+
+    def per_unit(self, biases: FloatArray) -> FloatArray:
+        """A number for each row of Ω, (..., rows, 1), as one for each unit."""
+        ...
+
+    def kept(self, z: Scaled) -> Kept:
+        """What the gradient of the weights needs of z; None: see `Dense`."""
+        ...
+
+    def weight_moments(self, gradient: Scaled, kept: Kept) -> UnitMoments:
+        """Mean and variance over all weights of ∂ℓ/∂Ω, for each input, if z is kept."""
+        ...
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Every unit is connected with every other: ∂ℓ/∂Ω is the outer product of ∂ℓ/∂f and z."""
+
+    inside: bool = False
+    """Whether z is made on the way from h_k to f_k, and not h_k itself."""
+    direct: bool = False
+    """Whether z stays in plain floats."""
+
+    def forward(self, omega: FloatArray, z: FloatArray, out: FloatArray | None) -> FloatArray:
+        """Ω z."""
+        return np.matmul(omega, z, out=out)
+
+    def adjoint(
+        self, omega: FloatArray, gradient: FloatArray, out: FloatArray | None
+    ) -> FloatArray:
+        """Ωᵀ g."""
+        return np.matmul(omega.swapaxes(-1, -2), gradient, out=out)
+
+    def per_unit(self, biases: FloatArray) -> FloatArray:
+        """The biases."""
+        return biases
+
+    def kept(self, z: Scaled) -> UnitMoments | None:
+        """The moments of z, if nobody else has them."""
+        return unit_moments(_squarable(z, self.direct)) if self.inside else None
+
+    def weight_moments(self, gradient: Scaled, kept: UnitMoments) -> UnitMoments:
+        """From the moments of both factors."""
+        return outer_moments(unit_moments(_squarable(gradient, self.direct)), kept)
+
+
+@dataclass(frozen=True)
+class Convolved:
+    """A kernel for each pair of channels, the same at every position."""
+
+    convolution: Convolution
+    direct: bool = False
+    """Whether z stays in plain floats."""
+
+    def forward(self, omega: FloatArray, z: FloatArray, out: FloatArray | None) -> FloatArray:
+        """Ω z."""
+        return convolve(omega, z, self.convolution, out)
+
+    def adjoint(
+        self, omega: FloatArray, gradient: FloatArray, out: FloatArray | None
+    ) -> FloatArray:
+        """Ωᵀ g."""
+        return convolve_adjoint(omega, gradient, self.convolution, out)
+
+    def per_unit(self, biases: FloatArray) -> FloatArray:
+        """Each channel's at all of its positions."""
+        return to_units(biases, self.convolution)
+
+    def kept(self, z: Scaled) -> Scaled:
+        """The whole of z: its positions meet those of ∂ℓ/∂f in a sum."""
+        return z
+
+    def weight_moments(self, gradient: Scaled, kept: Scaled) -> UnitMoments:
+        """From the gradients themselves, a few at a time."""
+        dl_df, z = (_squarable(layer, self.direct) for layer in (gradient, kept))
+        return kernel_moments(dl_df, z, self.convolution)
+
+
+class Weighted(NamedTuple):
+    """f = β + σ Ω z."""
+
+    linear: Linear
+    weights: Weights
+    place: int
+    """Of Ω/σ among the weights."""
+    std: float
+    """σ."""
+    biases: FloatArray | None = None
+    """β, (..., rows of Ω, 1) with 1 for any leading length."""
+    direct: bool = False
+    """Whether f stays in plain floats, as biases and most activations want."""
+    settle: bool = True
+    """Whether the range of the mantissas is looked at."""
+
+    def forward(self, z: Scaled, out: FloatArray | None) -> tuple[Scaled, Kept]:
+        """f, and what the gradient of the weights needs of z."""
+        f = self.linear.forward(self.weights[self.place], z.mantissa, out)
+        kept = self.linear.kept(z)
+        if not self.direct:
+            return times(self.std, Scaled(f, z.exponent), f, settle=self.settle), kept
+        with np.errstate(over="ignore"):  # of a network that is lost
+            f *= self.std
+        if self.biases is not None:
+            f += self.linear.per_unit(self.biases)
+        return Scaled(f, z.exponent), kept
+
+    def adjoint(self, gradient: Scaled, kept: Kept, out: FloatArray | None) -> Scaled:
+        """∂ℓ/∂z, rescaled on the way: the gradient is linear whatever the activation."""
+        dl_dz = self.linear.adjoint(self.weights[self.place], gradient.mantissa, out)
+        settle = self.settle or self.direct
+        return times(self.std, Scaled(dl_dz, gradient.exponent), dl_dz, settle=settle)
+
+    def weight_moments(self, gradient: Scaled, kept: Kept) -> UnitMoments:
+        """Mean and variance over all weights of ∂ℓ/∂Ω, for each input, if z is kept."""
+        return self.linear.weight_moments(gradient, kept)
+
+
+@dataclass(frozen=True)
+class Activated:
+    """a[z], elementwise."""
+
+    activation: Activation
+
+    def forward(self, z: Scaled, out: FloatArray | None) -> tuple[Scaled, Kept]:
+        """a[z], and a'[z]; a factor of z is one of a[z] wherever it is carried as an exponent."""
+        out = np.empty_like(z.mantissa) if out is None else out
+        h = self.activation.value(z.mantissa, out)
+        return Scaled(h, z.exponent), self.activation.derivative(z.mantissa)
+
+    def adjoint(self, gradient: Scaled, kept: Kept, out: FloatArray | None) -> Scaled:
+        """a'[z] ⊙ g."""
+        return Scaled(np.multiply(kept, gradient.mantissa, out=out), gradient.exponent)
+
+
+@dataclass(frozen=True)
+class Normalised:
+    """Layer normalisation over the units of each input, without gain, bias or ε.
+
+    What has no spread over the units becomes 0 and passes no gradient.
+    """
+
+    def forward(self, z: Scaled, out: FloatArray | None) -> tuple[Scaled, Kept]:
+        """(z − μ)/s, and that with 1/s."""
+        centred = np.subtract(z.mantissa, z.mantissa.mean(axis=-2, keepdims=True), out=out)
+        squares = np.einsum("...un,...un->...n", centred, centred)[..., np.newaxis, :]
+        std = np.sqrt(squares / centred.shape[-2])
+        inverse = np.divide(1.0, std, out=np.zeros_like(std), where=std != 0)
+        centred *= inverse
+        return Scaled(centred, np.zeros_like(z.exponent)), (centred, inverse, z.exponent)
+
+    def adjoint(self, gradient: Scaled, kept: Kept, out: FloatArray | None) -> Scaled:
+        """(g − mean g − h mean(g h))/s."""
+        h, inverse, exponent = kept
+        g = gradient.mantissa
+        along = np.einsum("...un,...un->...n", g, h)[..., np.newaxis, :] / h.shape[-2]
+        dl_dz = np.subtract(g, g.mean(axis=-2, keepdims=True), out=out)
+        dl_dz -= along * h
+        dl_dz *= inverse
+        return Scaled(dl_dz, gradient.exponent - exponent)
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """The mean over the positions of each channel."""
+
+    convolution: Convolution
+
+    def forward(self, z: Scaled, out: FloatArray | None) -> tuple[Scaled, None]:
+        """Σ_p z_p / P."""
+        return Scaled(channel_means(z.mantissa, self.convolution), z.exponent), None
+
+    def adjoint(self, gradient: Scaled, kept: None, out: FloatArray | None) -> Scaled:
+        """The gradient over P at every position."""
+        spread = channel_means_adjoint(gradient.mantissa, self.convolution)
+        if out is not None:
+            out[...] = spread
+        return Scaled(spread if out is None else out, gradient.exponent)
+
+
+def _squarable(z: Scaled, direct: bool) -> Scaled:
+    """Well inside float range, as are all layers but those in plain floats and their gradients."""
+    return rescaled(z) if direct else z

@@ -1,0 +1,127 @@
+"""How often chance alone goes as far: Student's t, and Fisher's exact test of two counts."""
+
+import math
+
+import numpy as np
+
+from heinit_sim.numerics import FloatArray
+
+_CLOSE = 1e-15
+_TERMS = 10_000
+_TINY = 1e-300
+
+
+def student_tail(t: float, freedom: float) -> float:
+    """P(|T| ≥ |t|) for Student's t: I_x(ν/2, 1/2) with x = ν/(ν + t²).
+
+    Args:
+        t: The statistic; infinite gives 0.
+        freedom: ν > 0, not necessarily an integer.
+
+    Source: the regularised incomplete beta function by its continued fraction (DLMF 8.17.22),
+    evaluated as a product of ratios (modified Lentz), in the half where it converges fast.
+    """
+    if math.isinf(t):
+        return 0.0
+    a, b = freedom / 2, 0.5
+    square = t * t
+    x, rest = freedom / (freedom + square), square / (freedom + square)
+    if rest == 0.0:
+        return 1.0
+    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
+    log_front += a * math.log(x) + b * math.log(rest)
+    if x < (a + 1) / (a + b + 2):
+        return math.exp(log_front) * _fraction(x, a, b) / a
+    return 1.0 - math.exp(log_front) * _fraction(rest, b, a) / b
+
+
+def welch(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Difference of two means, (mean_y − mean_x)/√(s²_x/n_x + s²_y/n_y), degrees of freedom.
+
+    Args:
+        x: A sample along axis 0, (n_x, …); what is not finite is left out.
+        y: Another, (n_y, …).
+
+    Returns:
+        Each of shape (…); NaN where a sample is smaller than two, or nothing varies nor differs.
+
+    The degrees of freedom are those of the smaller sample, which keep the level of a normal law for
+    any two variances. Satterthwaite's do not: 2 networks against 50 gave 139 alarms in 400 pairs.
+
+    Source: Welch 1938; the bound is of Mickey & Brown 1966.
+    """
+    (n_x, mean_x, var_x), (n_y, mean_y, var_y) = _moments(x), _moments(y)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        of_x, of_y = var_x / n_x, var_y / n_y
+        difference = mean_y - mean_x
+        errors = difference / np.sqrt(of_x + of_y)
+        freedom = np.minimum(n_x, n_y) - 1
+    return difference, errors, freedom
+
+
+def fisher_tail(hits_a: int, n_a: int, hits_b: int, n_b: int) -> float:
+    """Twice the smaller tail of the hypergeometric law of `hits_a` given all hits, at most 1.
+
+    Args:
+        hits_a: Hits of the first sample.
+        n_a: Its size.
+        hits_b: Hits of the second sample.
+        n_b: Its size.
+    """
+    hits = hits_a + hits_b
+    low, high = max(0, hits - n_b), min(hits, n_a)
+    whole = _log_choose(n_a + n_b, hits)
+    chances = [
+        math.exp(_log_choose(n_a, k) + _log_choose(n_b, hits - k) - whole)
+        for k in range(low, high + 1)
+    ]
+    below, above = math.fsum(chances[: hits_a - low + 1]), math.fsum(chances[hits_a - low :])
+    return min(1.0, 2 * min(below, above))
+
+
+def _moments(sample: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """How many are finite, their mean and unbiased variance, along axis 0."""
+    finite = np.isfinite(sample)
+    n = finite.sum(axis=0).astype(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(finite, sample, 0.0).sum(axis=0) / n
+        variance = (np.where(finite, sample - mean, 0.0) ** 2).sum(axis=0) / (n - 1)
+    return n, mean, np.where(n > 1, variance, np.nan)
+
+
+def _fraction(x: float, a: float, b: float) -> float:
+    """The continued fraction 1/(1 + d₁/(1 + d₂/(1 + …))) of I_x(a, b)."""
+    numerator, denominator = 1.0, 1.0 / _away(1.0 - (a + b) * x / (a + 1))
+    value = denominator
+    for m in range(1, _TERMS):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        for d in (even, odd):
+            denominator = 1.0 / _away(1.0 + d * denominator)
+            numerator = _away(1.0 + d / numerator)
+            value *= denominator * numerator
+        if abs(denominator * numerator - 1.0) < _CLOSE:
+            break
+    return value
+
+
+def _away(value: float) -> float:
+    """The value, kept from zero."""
+    return value if abs(value) > _TINY else _TINY
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
+def _normal_score(z: float, skewness: float) -> float:
+    """The standardised sum as a normal score: the cube root of a gamma law of that skewness.
+
+    Source: Wilson & Hilferty 1931.
+    """
+    if skewness < 0:
+        return -_normal_score(-z, -skewness)
+    if skewness < 1e-9:
+        return z
+    root = math.cbrt(max(1 + skewness * z / 2, 0.0))
+    return 6 / skewness * (root - 1) + skewness / 6

@@ -1,0 +1,133 @@
+"""What `verify` found, as a page of the terminal, as Markdown and as plain values for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Literal
+
+from heinit_sim.derivation.identity import LEVEL, Row
+from heinit_sim.derivation.verify import Verification
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+# Columns of the page and their widths: 80 with a blank between any two.
+_COLUMNS = {"": 4, "identity": 40, "left": 9, "right": 9, "± error": 7, "z": 6}
+_PAGE = sum(_COLUMNS.values()) + len(_COLUMNS) - 1
+
+
+def to_identity_page(verification: Verification) -> Table:
+    """The lecturer's page, 80 columns wide: an identity with its numbers, then what it says."""
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    page = Table.grid()
+    page.add_column(max_width=_PAGE)
+    page.add_row(Text(f"{_title(verification)}\n", style="bold"))
+    page.add_row(_line(_COLUMNS, "dim"))
+    for group, rows in _groups(verification):
+        page.add_row(Text(f"\n{group}", style="bold"))
+        for row in rows:
+            word, style = ("pass", "green") if row.held else ("FAIL", "bold red")
+            page.add_row(_line((word, f"{row.left} = {row.right}", *_numbers(row)), style))
+            page.add_row(Padding(Text(row.explanation, style="dim"), (0, 0, 0, 5)))
+    page.add_row(Text(f"\n{_legend(verification)}"))
+    return page
+
+
+def to_identity_markdown(verification: Verification) -> str:
+    """The same as Markdown: a heading, one GitHub table for each group, the legend."""
+    lines = [f"## {_title(verification)}"]
+    for group, rows in _groups(verification):
+        lines += ["", f"### {group}", ""]
+        lines.append("| identity | left | right | ± error | z | | what it says | source |")
+        lines.append("|---|---:|---:|---:|---:|---|---|---|")
+        for row in rows:
+            word = "pass" if row.held else "**FAIL**"
+            identity = f"`{row.left} = {row.right}`"
+            cells = (identity, *_numbers(row), word, row.explanation, row.source)
+            escaped = (cell.replace("|", "\\|") for cell in cells)
+            lines.append(f"| {' | '.join(escaped)} |")
+    return "\n".join([*lines, "", _legend(verification)])
+
+
+def to_identity_document(verification: Verification) -> dict[str, Any]:
+    """The same with all numbers, for JSON."""
+    probe = verification.probe
+    return {
+        "network": {
+            "widths": list(probe.widths),
+            "activation": probe.activation,
+            "negative_slope": verification.slope,
+            "weight_variances": list(probe.weight_variances),
+        },
+        "seed": verification.seed,
+        "level": LEVEL,
+        "largest_z": verification.bound,
+        "held": all(row.held for row in verification.rows),
+        "rows": [asdict(row) for row in verification.rows],
+    }
+
+
+def _groups(verification: Verification) -> Iterable[tuple[str, Iterable[Row]]]:
+    return groupby(verification.rows, key=lambda row: row.group)
+
+
+def _line(cells: Iterable[str], style: str) -> Table:
+    """One line of the page, in its columns."""
+    from rich.table import Table
+    from rich.text import Text
+
+    line = Table.grid(padding=(0, 1, 0, 0), expand=True)
+    for name, width in _COLUMNS.items():
+        if name == "identity":  # on a narrow terminal it wraps and the numbers stay whole
+            line.add_column(ratio=1)
+        else:
+            justify: Literal["left", "right"] = "right" if name else "left"
+            line.add_column(min_width=width, justify=justify, no_wrap=True)
+    line.add_row(*map(Text, cells), style=style)  # as they are: brackets are no markup
+    return line
+
+
+def _numbers(row: Row) -> tuple[str, str, str, str]:
+    left, right = (_number(value, ".4g", 9) for value in (row.left_value, row.right_value))
+    z = "exact" if row.z is None else _number(row.z, "+.2f", 6)
+    return left, right, f"{row.error:.2g}", z
+
+
+def _number(value: float, form: str, width: int) -> str:
+    """The number in that format, or shorter where it is too wide."""
+    sign = "+" if form.startswith("+") else ""
+    texts = [format(value, way) for way in (form, f"{sign}.3g", f"{sign}.1g")]
+    return next((text for text in texts if len(text) <= width), texts[-1])
+
+
+def _title(verification: Verification) -> str:
+    probe, depth = verification.probe, verification.condition.depth
+    hidden = sorted(set(probe.widths[1:-1]))
+    layers = f"{probe.depth} hidden layers" if depth > 1 else "1 hidden layer"
+    layers += f" (of {depth})" if depth > probe.depth else ""
+    widths = f"{hidden[0]}" if len(hidden) == 1 else f"{hidden[0]} … {hidden[-1]}"
+    alpha = f", α = {verification.slope:g}" if probe.activation == "leaky_relu" else ""
+    return f"Identities: {layers}, D_h = {widths}, {probe.activation}{alpha}"
+
+
+def _legend(verification: Verification) -> str:
+    held = sum(row.held for row in verification.rows)
+    counts = sorted({row.networks for row in verification.rows if row.z is not None})
+    lines = [f"{held} of {len(verification.rows)} identities hold."]
+    if counts:
+        among = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        lines.append(
+            f"Means over {among} independent networks, ± the standard error of left − right over "
+            f"them. A row passes if |z| ≤ {verification.bound:.2f}: correct code fails any of "
+            f"the {sum(row.z is not None for row in verification.rows)} at all with probability "
+            f"{LEVEL:g} (two-sided, Bonferroni)."
+        )
+    lines.append("Exact rows hold for each network; there, ± is what rounding allows.")
+    lines.append("h = a(f), f′ = β + Ω h with β = 0, D_h units to D_h′: a prime is the next layer.")
+    return "\n".join(lines)

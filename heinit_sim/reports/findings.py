@@ -1,0 +1,117 @@
+"""Findings as a table, as JUnit XML, as GitHub's annotations and step summary; comparisons.
+
+Never prints or saves.
+"""
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from heinit_sim.checks.findings import failed
+from heinit_sim.experiment.labels import printable
+from heinit_sim.experiment.results import Finding
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+LISTED = 20
+"""So many findings are listed whole; of more only those that failed."""
+_ROWS = 1000
+"""GitHub takes 1 MiB of step summary, and none of a longer one."""
+_IN_DATA = "%\r\n"
+_IN_PROPERTY = "%\r\n:,"
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """How many held or did not, e.g. "2 of 14 did not hold"."""
+    wrong, n = len(failed(findings)), sum(finding.tested for finding in findings)
+    held = f"{wrong} of {n} did not hold" if wrong else f"{n} of {n} held"
+    if n == len(findings):
+        return held
+    return f"{held}, {len(findings) - n} not tested" if n else "nothing could be tested"
+
+
+def to_table(findings: Sequence[Finding]) -> "Table":
+    """A line for each finding, those that failed first; of many only these."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    table.add_column("checked", overflow="fold")
+    table.add_column("found", overflow="fold")
+    wrong = failed(findings)
+    shown = wrong if len(findings) > LISTED else sorted(findings, key=lambda finding: finding.held)
+    for finding in shown:
+        word, style = ("ok" if finding.tested else "—", None) if finding.held else ("FAILED", "red")
+        table.add_row(word, Text(finding.name), Text(finding.reason), style=style)
+    return table
+
+
+def to_json_values(findings: Sequence[Finding]) -> list[dict[str, object]]:
+    """The findings for JSON; null is neither held nor not."""
+    return [
+        {"name": f.name, "held": f.held if f.tested else None, "reason": f.reason} for f in findings
+    ]
+
+
+def to_junit(findings: Sequence[Finding], name: str) -> str:
+    """JUnit XML, one test case per finding; the same findings give the same bytes.
+
+    Args:
+        findings: What was checked.
+        name: Of the suite.
+    """
+    wrong, skipped = str(len(failed(findings))), str(sum(not f.tested for f in findings))
+    counts = {"tests": str(len(findings)), "failures": wrong, "errors": "0"}
+    suites = ET.Element("testsuites", counts)
+    suite = ET.SubElement(
+        suites, "testsuite", {"name": printable(name), **counts, "skipped": skipped}
+    )
+    for finding in findings:
+        names = {"classname": printable(name), "name": printable(finding.name)}
+        case = ET.SubElement(suite, "testcase", names)
+        if not finding.held:
+            reason = printable(finding.reason)
+            ET.SubElement(case, "failure", {"message": reason, "type": "CheckFailed"}).text = reason
+        elif not finding.tested:
+            ET.SubElement(case, "skipped", {"message": printable(finding.reason)})
+    ET.indent(suites)
+    body = ET.tostring(suites, encoding="unicode")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{body}\n'
+
+
+def to_annotations(findings: Sequence[Finding]) -> str:
+    """GitHub's workflow commands, one line per finding that failed.
+
+    Source of the escapes: the `Command` of github.com/actions/toolkit.
+    """
+    return "".join(
+        f"::error title={_escaped(f.name, _IN_PROPERTY)}::{_escaped(f.reason, _IN_DATA)}\n"
+        for f in failed(findings)
+    )
+
+
+def to_markdown(findings: Sequence[Finding], name: str) -> str:
+    """Markdown for `$GITHUB_STEP_SUMMARY`: how many held, and a table of those that failed."""
+    lines = [f"### {_plain(name)}: {summary(findings)}", ""]
+    wrong = failed(findings)
+    if wrong:
+        lines += ["| checked | found |", "| --- | --- |"]
+        lines += [f"| {_plain(f.name)} | {_plain(f.reason)} |" for f in wrong[:_ROWS]]
+        lines += ["", f"… and {len(wrong) - _ROWS} more"] * (len(wrong) > _ROWS) + [""]
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str, characters: str) -> str:
+    """Each of these characters as % and its code in hexadecimal."""
+    codes = {ord(character): f"%{ord(character):02X}" for character in characters}
+    return text.translate(codes)
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown takes as it is."""
+    return re.sub(r"([\\`*_{}\[\]<>|#~&])", r"\\\1", printable(text))

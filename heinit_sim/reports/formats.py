@@ -1,0 +1,73 @@
+"""A result as rows, as CSV text and as the summary table of the terminal. Never prints or saves."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    pass
+
+
+Row = dict[str, Any]
+# How the table heads a swept key; any other key is headed by its own name.
+SYMBOLS = {
+    "init.variance": "σ²_Ω",
+    "init.bias_variance": "σ²_b",
+    "network.width": "D_h",
+    "network.depth": "K",
+    "network.kernel": "k",
+    "network.residual.scale": "s",
+    "network.residual.branch_layers": "layers",
+    "loss.target": "y",
+    "inputs.distribution": "inputs",
+    "inputs.normalisation": "normed",
+}
+
+
+def to_csv(rows: Iterable[Row]) -> str:
+    """CSV text: a header, LF line ends, shortest round-trip floats, empty for NaN."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for n, row in enumerate(rows):
+        if n == 0:
+            writer.writerow(row)
+        writer.writerow([_cell(value) for value in row.values()])
+    return text.getvalue()
+
+
+def to_json_values(rows: Sequence[Row]) -> list[Row]:
+    """The rows for JSON, which knows neither NaN (here null) nor infinity (here "-inf")."""
+    return [{key: _json_value(value) for key, value in row.items()} for row in rows]
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else repr(value)
+    plain = value is None or isinstance(value, bool | list | tuple | Mapping)
+    return json.dumps(value) if plain else value
+
+
+def _json_value(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else repr(value)
+    return value
+
+
+def power_text(log10_value: float) -> str:
+    """10^log10_value in scientific notation, at any magnitude."""
+    if not math.isfinite(log10_value):
+        return "0" if log10_value < 0 else "—"
+    exponent = math.floor(log10_value)
+    mantissa = f"{10 ** (log10_value - exponent):.1f}"
+    if mantissa == "10.0":
+        mantissa, exponent = "1.0", exponent + 1
+    return f"{mantissa}e{exponent:+03d}"
+
+
+def slopes_text(measured: float, theory: float | None = None) -> str:
+    """A slope, with theory's in parentheses."""
+    text = "—" if math.isnan(measured) else f"{measured:+z.3f}"
+    return text if theory is None else f"{text} ({slopes_text(theory)})"

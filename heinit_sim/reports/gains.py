@@ -1,0 +1,156 @@
+"""Gains as rows, as a table of the terminal or of Markdown, and as a page on one activation."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from heinit_sim.reports.formats import Row
+from heinit_sim.theory.infinite_width.gains import CONVENTIONS, LAYERS, PUBLISHED, Gain, Gains
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+_HEADERS = ("activation", "convention", "gain", "χ₁", "forward", "backward")
+_ALIGN = ("left", "left", "right", "right", "left", "left")
+_CAPTION = f"""\
+Weights of variance gain²/fan_in, zero biases. χ₁: growth of the squared
+gradient per layer. Forward, backward: what {LAYERS} layers make of the
+pre-activations' variance (from 1 on) and of the squared gradient.
+χ₁ holds at variance 1; for linear, relu, leaky_relu (slope 0.01) and prelu
+(0.25) at any.
+1/√E[a²]: He et al. 2015. 1/std[a]: Brock et al. 2021, whose centred weights
+keep the variance; forward is with plain ones. PyTorch: calculate_gain."""
+_FORMULAS = {
+    "relu": "max(z, 0)",
+    "linear": "z",
+    "leaky_relu": "z above 0, α z below, α = 0.01",
+    "tanh": "tanh z",
+    "sigmoid": "1/(1 + e^−z)",
+    "erf": "erf z",
+    "hard_tanh": "z, cut at −1 and 1",
+    "softsign": "z/(1 + |z|)",
+    "elu": "z above 0, e^z − 1 below",
+    "selu": "1.0507 z above 0, 1.7581 (e^z − 1) below",
+    "gelu": "z Φ(z)",
+    "gelu_tanh": "z (1 + tanh(√(2/π) (z + 0.044715 z³)))/2",
+    "silu": "z/(1 + e^−z)",
+    "mish": "z tanh(ln(1 + e^z))",
+    "softplus": "ln(1 + e^z)",
+    "relu6": "z, cut at 0 and 6",
+    "prelu": "z above 0, α z below, α = 0.25",
+    "sin": "sin z",
+}
+
+
+def gain_rows(found: Sequence[Gains]) -> list[Row]:
+    """One row per activation and convention that has a gain for it."""
+    return [
+        {
+            "activation": of.activation,
+            **dict(of.options),
+            "homogeneous": of.homogeneous,
+            "mean": of.mean,
+            "second_moment": of.second_moment,
+            "slope_second_moment": of.slope,
+            "convention": gain.convention,
+            "gain": gain.value,
+            "forward_per_layer": gain.forward,
+            "chi1": gain.chi1,
+            "layers": LAYERS,
+            "forward_over_layers": gain.forward_over_layers,
+            "backward_over_layers": gain.backward_over_layers,
+            "meaning": meaning(gain),
+            "source": CONVENTIONS[gain.convention].source,
+        }
+        for of in found
+        for gain in of.gains
+    ]
+
+
+def meaning(gain: Gain) -> str:
+    """What a gain does to both passes, in words."""
+    forward, backward = (
+        word if word == "kept" else "×" + word.partition("×")[2]
+        for word in map(_change, (gain.forward_over_layers, gain.backward_over_layers))
+    )
+    first = "" if backward == "kept" else f" (×{gain.chi1:.3f} at first)"
+    return f"over {LAYERS} layers: forward {forward}, gradient² {backward}{first}"
+
+
+def to_gain_table(found: Sequence[Gains]) -> "Table":
+    """The table of gains, 80 columns wide; a section per activation."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for header, justify in zip(_HEADERS, _ALIGN, strict=True):
+        table.add_column(header, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # literals
+    previous = ""
+    for activation, *cells in _lines(found):
+        table.add_row("" if activation == previous else activation, *map(Text, cells))
+        previous = activation
+    if len(found) > 1:
+        table.caption = Text(_CAPTION)
+        table.caption_justify = "left"
+    return table
+
+
+def to_gain_markdown(found: Sequence[Gains]) -> str:
+    """The same as a table of Markdown."""
+    rule = [{"left": "---", "right": "---:"}[align] for align in _ALIGN]
+    lines = [list(_HEADERS), rule, *(list(line) for line in _lines(found))]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def gain_page(of: Gains) -> tuple[str, "Table", str]:
+    """What is known of one activation: a head, its table, and where the gains come from."""
+    scope = (
+        "Positively homogeneous: the numbers hold at any variance of the pre-activations."
+        if of.homogeneous
+        else "Not homogeneous: gains and χ₁ hold for pre-activations of variance 1."
+    )
+    moments = {"E[a]": f"{of.mean:.6f}", "E[a²]": f"{of.second_moment:.7g}"}
+    moments["E[a'²]"] = f"{of.slope:.7g}"
+    head = [
+        f"{of.activation}: a(z) = {_FORMULAS[of.activation]}",
+        ", ".join(f"{name} = {value}" for name, value in moments.items()) + " for z ~ N(0, 1)",
+        scope,
+    ]
+    notes = [
+        "Weights of variance gain²/fan_in, zero biases. χ₁ = gain² E[a'²]: growth of the",
+        f"squared gradient per layer. Forward, backward: what {LAYERS} layers make of the",
+        "pre-activations' variance, from 1 on, and of the squared gradient.",
+    ]
+    for key, convention in CONVENTIONS.items():
+        gain = next((gain for gain in of.gains if gain.convention == key), None)
+        if gain is None:
+            notes += ["", f"{convention.source} has no gain for {of.activation}"]
+            continue
+        notes += ["", f"{convention.formula} = {gain.value:.6g}", f"  {convention.source}"]
+        notes += [f"  {convention.remark}", f"  {meaning(gain)}"]
+        if key == "std" and of.activation in PUBLISHED:
+            published = PUBLISHED[of.activation]
+            notes += [f"  published as {published:.4f}, from samples; this is the exact integral"]
+    return "\n".join(head), to_gain_table([of]), "\n".join(notes)
+
+
+def _lines(found: Sequence[Gains]) -> Iterator[tuple[str, ...]]:
+    for of in found:
+        for gain in of.gains:
+            yield (
+                of.activation,
+                CONVENTIONS[gain.convention].formula,
+                f"{gain.value:.4f}",
+                f"{gain.chi1:.3f}",
+                _change(gain.forward_over_layers),
+                _change(gain.backward_over_layers),
+            )
+
+
+def _change(factor: float) -> str:
+    """A factor in words; kept if it is 1 to three digits."""
+    size = f"{factor:.3g}" if 1e-3 <= factor < 1e4 else f"{factor:.1e}"
+    if size == "1":
+        return "kept"
+    return f"{'grows' if factor > 1 else 'shrinks'} ×{size}"

@@ -1,0 +1,128 @@
+"""The phase of every condition as rows and as a table of the terminal. Never prints or saves."""
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+from heinit_sim.activations import make_activation
+from heinit_sim.experiment.labels import as_said, swept_text
+from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.reports.formats import SYMBOLS, Row
+from heinit_sim.theory.infinite_width.phase import (
+    condition_bias_variance,
+    condition_phase,
+    condition_weight_scale,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+
+_HEADERS = {
+    "weight_scale": "σ²_w",
+    "bias_variance": "σ²_b",
+    "q": "q*",
+    "chi1": "χ₁",
+    "phase": "phase",
+    "critical_weight_variance": "σ²_Ω crit",
+    "xi_q": "ξ_q",
+    "xi_c": "ξ_c",
+    "c": "c*",
+}
+_WIDTH = 80
+_STYLES = {"ordered": "blue", "critical": "green", "chaotic": "red"}
+
+
+def phase_rows(config: SweepConfig) -> list[Row]:
+    """One row per condition: swept values, σ²_w, σ²_b and what `phase.Phase` holds of them.
+
+    `critical_weight_scale` is the σ²_w of the edge of chaos, `critical_weight_variance` the σ²_Ω
+    that gives it, where the hidden layers are equally wide. NaN where there is none, and in all
+    columns but σ²_b where the condition has no phase.
+    """
+    return [_row(condition) for condition in config.conditions]
+
+
+def to_phase_table(config: SweepConfig, rows: "Sequence[Row]") -> "Table":
+    """The table of `phase_rows`, 80 columns wide for one swept key."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    headers = [SYMBOLS.get(path, path.rpartition(".")[2]) for path in config.sweep]
+    shown = [c for c in _HEADERS if f"init.{c}" not in config.sweep]  # σ²_b may be swept
+    headers += [_HEADERS[column] for column in shown]
+    lines = [
+        [
+            *(swept_text(as_said(path, row[path])) for path in config.sweep),
+            *(_text(row[c]) for c in shown),
+        ]
+        for row in rows
+    ]
+    needed = sum(max(map(len, column)) for column in zip(headers, *lines, strict=True))
+    padding = (0, int(needed + 2 * len(headers) < _WIDTH), 0, 0)  # room between columns, if any
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=padding, title_style="bold")
+    table.title = f"{config.name}: phases at infinite width"
+    for header in headers:
+        justify: Literal["left", "right"] = "left" if header == _HEADERS["phase"] else "right"
+        table.add_column(header, justify=justify, no_wrap=True)
+    for row, line in zip(rows, lines, strict=True):
+        calm = row["phase"] != "critical" or row["q"] < math.inf  # no green where signals diverge
+        table.add_row(*line, style=_STYLES.get(row["phase"]) if calm else None)
+    convolutions = any(condition.convolution for condition in config.conditions)
+    table.caption = "\n".join(_notes(rows, "fan_in" if convolutions else "D_h"))
+    table.caption_justify = "left"
+    return table
+
+
+def _notes(rows: "Sequence[Row]", fan: str) -> list[str]:
+    """Lines below the table, shorter than the narrowest one: what is meant and missing."""
+    notes = [
+        f"σ²_w = {fan} σ²_Ω; q*, c*: in deep layers;",
+        "ξ in layers; phase: χ₁ below, at, above 1",
+    ]
+    known = [row for row in rows if row["phase"]]
+    if any(row["q"] == math.inf for row in known):
+        notes.append("q* = ∞: signals diverge, whatever the phase")
+    if any(row["q"] in (0, math.inf) for row in known):
+        notes.append("ξ_c, c* —: q* is 0 or ∞")
+    if any(math.isnan(row["critical_weight_scale"]) for row in known):
+        notes.append("σ²_Ω crit —: χ₁ leaps past 1, or never is 1")
+    edges = [row for row in known if row["critical_weight_scale"] > 0]
+    if any(math.isnan(row["critical_weight_variance"]) for row in edges):
+        notes.append("σ²_Ω crit —: hidden layers differ in width")
+    if len(known) < len(rows):
+        notes.append("phase —: layers have no common finite σ²_w, or σ²_b")
+    return notes
+
+
+def _row(condition: Condition) -> Row:
+    activation = make_activation(condition.activation, condition.activation_options)
+    found = condition_phase(condition, activation)
+    fan_ins = {fan_in for fan_in, _ in _between(condition)}
+    width = fan_ins.pop() if len(fan_ins) == 1 else math.nan
+    known = vars(found) if found else {}
+    critical = known.get("critical_weight_variance", math.nan)
+    row: Row = {"condition": condition.index, **condition.swept}
+    scale = condition_weight_scale(condition, activation)
+    row["weight_scale"] = math.nan if scale is None else scale
+    bias_variance = condition_bias_variance(condition)
+    row["bias_variance"] = math.nan if bias_variance is None else bias_variance
+    row |= {key: known.get(key, math.nan) for key in ("q", "chi1")}
+    row["phase"] = known.get("word", "")
+    row["critical_weight_scale"] = critical
+    row["critical_weight_variance"] = critical / width
+    return row | {key: known.get(key, math.nan) for key in ("xi_q", "xi_c", "c")}
+
+
+def _between(condition: Condition) -> tuple[tuple[int, int], ...]:
+    """Fans of the layers behind hidden ones; of convolutions, without the output layer."""
+    alike = condition.convolution is not None and condition.depth > 1
+    return condition.fans[1:-1] if alike else condition.fans[1:]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        special = {math.inf: "∞", 0.0: "0"}
+        return "—" if math.isnan(value) else special.get(value, f"{value:.4g}")
+    return str(value) or "—"

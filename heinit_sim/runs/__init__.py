@@ -1,0 +1,1 @@
+"""Run directories: the only writer and reader of disk, atomic and hashed."""

@@ -1,0 +1,101 @@
+"""A result as the arrays of `networks.npz`, and back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from numpy.typing import NDArray
+
+from heinit_sim.experiment.quantities import COUNTED, MEASURES, Quantity
+from heinit_sim.experiment.results import Histogram, SweepResult
+from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.numerics import FloatArray
+from heinit_sim.simulation import cosines
+from heinit_sim.simulation.sweep import with_theory
+
+Arrays = Mapping[str, NDArray[Any]]
+
+_PARTS = tuple(part.name for part in fields(Histogram))
+
+
+def to_arrays(result: SweepResult) -> dict[str, NDArray[Any]]:
+    """All that the networks showed, by the keys that outputs/README.md documents."""
+    found: dict[str, NDArray[Any]] = {}
+    for of in result.conditions:
+        for measure, log10 in of.networks.items():
+            found[_key(of.condition, *measure)] = log10
+        for quantity, histogram in of.histograms.items():
+            for part, array in vars(histogram).items():
+                found[_histogram_key(of.condition, quantity, part)] = array
+        for quantity, means in of.cosines.items():
+            found[_cosine_key(of.condition, quantity)] = means
+    return found
+
+
+def from_arrays(
+    arrays: Arrays, config: SweepConfig, *, complete: bool, quantiles: bool
+) -> SweepResult:
+    """The result that `to_arrays` took apart, with its theory.
+
+    Args:
+        arrays: Key -> array.
+        config: The sweep.
+        complete: Whether all that the config asks for must be there.
+        quantiles: Predict quantiles over networks too.
+
+    Raises:
+        KeyError: An array is missing.
+        ValueError: One has another shape than it should.
+    """
+
+    def wanted(*keys: str) -> bool:
+        return complete or all(key in arrays for key in keys)
+
+    networks, histograms, angles = [], [], []
+    for c in config.conditions:
+        shape = (config.trials, c.depth + 1)
+        keys = {measure: _key(c, *measure) for measure in MEASURES}
+        networks.append({m: _shaped(arrays[key], shape) for m, key in keys.items() if wanted(key)})
+        histograms.append(_histograms(arrays, c, wanted) if config.histograms else {})
+        taken = cosines.QUANTITIES if config.cosine else ()
+        names = {quantity: _cosine_key(c, quantity) for quantity in taken}
+        angles.append({q: _shaped(arrays[key], shape) for q, key in names.items() if wanted(key)})
+    return with_theory(config, networks, histograms, angles, quantiles=quantiles)
+
+
+def _shaped(array: FloatArray, shape: tuple[int, int]) -> FloatArray:
+    if array.shape != shape:
+        raise ValueError(f"shape {array.shape}, should be {shape}")
+    return array
+
+
+def _histograms(
+    arrays: Arrays, condition: Condition, wanted: Callable[..., bool]
+) -> dict[Quantity, Histogram]:
+    """The histograms of a condition, as many as are wanted."""
+    histograms: dict[Quantity, Histogram] = {}
+    for quantity in COUNTED:
+        keys = {part: _histogram_key(condition, quantity, part) for part in _PARTS}
+        if wanted(*keys.values()):
+            histogram = Histogram(**{part: arrays[key] for part, key in keys.items()})
+            layers, n_bins = condition.depth + 1, len(histogram.edges) - 1
+            shapes = [part.shape for part in vars(histogram).values()]
+            if shapes != [(n_bins + 1,), (layers, n_bins), (layers,), (layers,), (layers,)]:
+                raise ValueError(f"{keys['counts']}: not {n_bins} bins in each of {layers} layers")
+            histograms[quantity] = histogram
+    return histograms
+
+
+def _key(condition: Condition, quantity: str, statistic: str) -> str:
+    """Key of one array (n_networks, K+1) of log10 values."""
+    return f"condition_{condition.index}.{quantity}.log10_{statistic}"
+
+
+def _histogram_key(condition: Condition, quantity: str, part: str) -> str:
+    """Key of one array of a histogram."""
+    return f"condition_{condition.index}.{quantity}.histogram_{part}"
+
+
+def _cosine_key(condition: Condition, quantity: str) -> str:
+    """Key of one array (n_networks, K+1) of mean cosines."""
+    return f"condition_{condition.index}.{quantity}.cosine"

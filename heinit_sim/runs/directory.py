@@ -1,0 +1,193 @@
+"""The only writer of run directories, and their reader."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zipfile import BadZipFile
+
+import numpy as np
+
+from heinit_sim.config.load import Override, load_config
+from heinit_sim.config.yaml_document import to_yaml
+from heinit_sim.errors import RunDirectoryError
+from heinit_sim.experiment.results import SweepResult
+from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.reports import formats
+from heinit_sim.reports import run as reports_run
+from heinit_sim.runs import atomic_write
+from heinit_sim.runs.arrays import from_arrays, to_arrays
+from heinit_sim.runs.figure_files import FIGURES, write_figure
+from heinit_sim.runs.manifest import (
+    AGAIN,
+    MANIFEST,
+    checked_file,
+    is_run_of,
+    read_manifest,
+    sha256,
+    to_json,
+    write_manifest,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+_COSINES = "cosines.csv"
+_TABLES = ("layers.csv", "summary.csv", "networks.npz", "config.yaml")
+_ALL = (*_TABLES, _COSINES, *FIGURES, MANIFEST)
+"""Whatever a run may hold, the file that makes it complete last."""
+
+
+def run_files(config: SweepConfig, *, plots: bool) -> tuple[str, ...]:
+    """The names of the files that a run of the config writes."""
+    cosines = (_COSINES,) if config.cosine else ()
+    return (*_TABLES, *cosines, *(FIGURES if plots else ()), MANIFEST)
+
+
+def check_target(directory: Path, config: SweepConfig, *, force: bool) -> None:
+    """Refuse a target that cannot be written, or whose results a run would overwrite.
+
+    A reference run, which came without its raw `networks.npz`, may be completed by a run of the
+    same config.
+
+    Raises:
+        RunDirectoryError: The directory holds results and `force` is not given, or holds
+            something else than a run, or has no place on the disk.
+    """
+    directory = directory.resolve()
+    present = atomic_write.entries(directory)
+    if not present:
+        return
+    if MANIFEST not in present:
+        raise RunDirectoryError(
+            f"{directory}: is not empty and holds no {MANIFEST}, so it is not a run directory; "
+            "give another --out"
+        )
+    same_config = is_run_of(directory, config)
+    if not force and not (same_config and "networks.npz" not in present):
+        raise RunDirectoryError(f"{directory}: {atomic_write.HOLDS_RESULTS}")
+
+
+def write_run(
+    result: SweepResult,
+    directory: Path,
+    *,
+    figure: "Figure | None",
+    force: bool = False,
+    run: Mapping[str, object] | None = None,
+) -> None:
+    """Write a complete run directory: beside its place first, then renamed, so all of it or none.
+
+    Args:
+        result: What the run measured.
+        directory: The run directory.
+        figure: The two-panel figure, or None for no figures.
+        force: Replace the results that are there.
+        run: What changes from run to run (times, host): a block of its own in the manifest.
+
+    Raises:
+        RunDirectoryError: See `check_target`; or the activation was given from Python.
+        WriteError: The disk is full, …; what was there before stays.
+    """
+    check_target(directory, result.config, force=force)
+    directory = directory.resolve()
+    if not all(isinstance(c.activation, str) for c in result.config.conditions):
+        raise RunDirectoryError(
+            f"{directory}: no config.yaml could name an activation that was given from Python; "
+            "save the arrays of result.conditions"
+        )
+    with atomic_write.writing(directory, directory.parent) as temporary:
+        fresh = temporary / "new"
+        fresh.mkdir()
+        _write_results(result, fresh)
+        if figure is not None:
+            write_figure(figure, fresh)
+        write_manifest(result.config, fresh, run or {})
+        if (directory / MANIFEST).exists():
+            check_target(directory, result.config, force=force)
+            atomic_write.replace(directory, fresh, temporary / "old", _ALL)
+        else:
+            atomic_write.put(directory, fresh, _ALL)
+
+
+def update_figure(figure: "Figure", directory: Path) -> None:
+    """Write the figure of a saved run anew, and its manifest's word of it.
+
+    Raises:
+        RunDirectoryError: It is not a run directory.
+        WriteError: It cannot be written.
+    """
+    directory = directory.resolve()
+    manifest = read_manifest(directory)
+    with atomic_write.writing(directory, directory) as temporary:
+        write_figure(figure, temporary)
+        files = manifest["files"] | {name: sha256(temporary / name) for name in FIGURES}
+        manifest["files"] = dict(sorted(files.items()))
+        (temporary / MANIFEST).write_text(to_json(manifest), "utf-8", newline="\n")
+        for name in (*FIGURES, MANIFEST):
+            (temporary / name).replace(directory / name)
+
+
+def read_run(
+    directory: Path,
+    overrides: Sequence[Override] = (),
+    *,
+    complete: bool = True,
+    quantiles: bool = True,
+) -> SweepResult:
+    """Read a saved run back, with its theory.
+
+    Args:
+        directory: The run directory.
+        overrides: What replaces values of its config's `figure`.
+        complete: Refuse a run that lacks measures, as one of another version may.
+        quantiles: Predict quantiles over networks too, which figures show.
+
+    Raises:
+        RunDirectoryError: The run is missing, incomplete or not what its manifest says.
+    """
+    config = load_config(checked_file(directory, "config.yaml"), overrides)
+    path = checked_file(directory, "networks.npz")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return from_arrays(arrays, config, complete=complete, quantiles=quantiles)
+    except (ValueError, KeyError, OSError, BadZipFile) as error:
+        text = f"{path}: not the numbers of its config.yaml ({error}); {AGAIN}"
+        raise RunDirectoryError(text) from error
+
+
+def read_config(directory: Path) -> SweepConfig:
+    """Read the config of a saved run, whose data files need not be there any more.
+
+    Raises:
+        RunDirectoryError: There is none, or not the one its manifest names.
+    """
+    return load_config(checked_file(directory, "config.yaml"), read_data=False)
+
+
+def read_summary(directory: Path) -> tuple[SweepConfig, list[formats.Row]]:
+    """Read the config and the summary rows of a saved run.
+
+    Raises:
+        RunDirectoryError: There is none, or not the one its manifest names.
+    """
+    config = read_config(directory)
+    path = checked_file(directory, "summary.csv")
+    try:
+        return config, reports_run.summary_rows_from_csv(path.read_text("utf-8"), config)
+    except ValueError as error:
+        text = f"{path}: not the summary of its config.yaml ({error}); {AGAIN}"
+        raise RunDirectoryError(text) from error
+
+
+def _write_results(result: SweepResult, directory: Path) -> None:
+    texts = {
+        "layers.csv": formats.to_csv(reports_run.layer_rows(result)),
+        "summary.csv": formats.to_csv(reports_run.summary_rows(result)),
+        "config.yaml": to_yaml(result.config.document),
+    }
+    if result.config.cosine:
+        texts[_COSINES] = formats.to_csv(reports_run.cosine_rows(result))
+    for name, text in texts.items():
+        (directory / name).write_text(text, "utf-8", newline="\n")
+    np.savez(directory / "networks.npz", allow_pickle=False, **to_arrays(result))

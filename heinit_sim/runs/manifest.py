@@ -1,0 +1,156 @@
+"""What a run directory says of itself: `manifest.json`, and whether its files are as it says."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_info
+
+from heinit_sim.errors import RunDirectoryError
+from heinit_sim.experiment.inputs import Inputs
+from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.sampling import data_sets
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+AGAIN = "run config.yaml of the directory again"
+
+
+def config_hash(config: SweepConfig) -> str:
+    """SHA-256 of the resolved config, whatever its layout, comments and expectations."""
+    document = {key: value for key, value in config.document.items() if key != "expect"}
+    text = json.dumps(document, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def run_facts(jobs: int, seconds: float) -> dict[str, object]:
+    """What changes from run to run: when, how long, on how many threads and where."""
+    return {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "simulation_seconds": round(seconds, 3),
+        "jobs": jobs,
+        "host": platform.node(),
+    }
+
+
+def write_manifest(config: SweepConfig, directory: Path, run: Mapping[str, object]) -> None:
+    """Write the manifest of the files that are there, and of what made them."""
+    blas = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "name": config.name,
+        "config_sha256": config_hash(config),
+        "seed": config.seed,
+        **({"inputs": inputs} if (inputs := input_facts(config)) else {}),
+        "versions": {
+            "heinit-sim": version("heinit-sim"),
+            "python": platform.python_version(),
+            "numpy": version("numpy"),
+            "matplotlib": version("matplotlib"),
+            "blas": sorted(  # found in another order each time where scikit-learn brings its own
+                " ".join(
+                    str(library.get(key)) for key in ("internal_api", "version", "architecture")
+                )
+                for library in blas
+            ),
+        },
+        "platform": f"{platform.system()} {platform.machine()}",
+        "files": {path.name: sha256(path) for path in sorted(directory.iterdir())},
+        "run": dict(run),
+    }
+    (directory / MANIFEST).write_text(to_json(manifest), "utf-8", newline="\n")
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Read the manifest of a run.
+
+    Raises:
+        RunDirectoryError: There is none, or it is not one.
+    """
+    path = directory / MANIFEST
+    if not directory.is_dir():
+        what = "is not a directory" if directory.exists() else "no such directory"
+        raise RunDirectoryError(f"{directory}: {what}, must be one that `run` wrote")
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+        files = manifest["files"]
+    except FileNotFoundError:
+        raise RunDirectoryError(f"{directory}: no {MANIFEST}, so not a run directory") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunDirectoryError(
+            f"{path}: not a manifest of heinit-sim ({error}); remove the directory or give another"
+        ) from error
+    if not isinstance(files, dict) or manifest.get("schema_version") != SCHEMA_VERSION:
+        raise RunDirectoryError(
+            f"{path}: not a manifest of schema version {SCHEMA_VERSION}; remove the directory or "
+            "give another"
+        )
+    return dict(manifest)
+
+
+def is_run_of(directory: Path, config: SweepConfig) -> bool:
+    """Whether the run in a directory is of that config.
+
+    Raises:
+        RunDirectoryError: It holds no run.
+    """
+    return bool(read_manifest(directory).get("config_sha256") == config_hash(config))
+
+
+def checked_file(directory: Path, name: str) -> Path:
+    """The path of a file of a run, known to be the one its manifest names.
+
+    Raises:
+        RunDirectoryError: It is missing or was changed, or there is no manifest.
+    """
+    digest = read_manifest(directory)["files"].get(name)
+    path = directory / name
+    if not path.is_file():
+        raise RunDirectoryError(f"{path}: missing; {AGAIN}")
+    if sha256(path) != digest:
+        raise RunDirectoryError(f"{path}: changed since the run (SHA-256 differs); run it again")
+    return path
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def to_json(manifest: Mapping[str, object]) -> str:
+    """The text of a manifest."""
+    return json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+
+
+def input_facts(config: SweepConfig) -> list[dict[str, object]]:
+    """One entry per distinct inputs, of which plain standard-normal ones need none."""
+    conditions: dict[Inputs, list[int]] = {}
+    for condition in config.conditions:
+        conditions.setdefault(condition.inputs, []).append(condition.index)
+    return [
+        {"conditions": at, **_facts(inputs)}
+        for inputs, at in conditions.items()
+        if inputs != Inputs()
+    ]
+
+
+def _facts(inputs: Inputs) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "distribution": inputs.distribution,
+        "normalisation": inputs.normalisation,
+    }
+    data = data_sets.is_data_set(inputs)
+    if data:
+        facts["examples"] = len(data_sets.examples(inputs))
+    if inputs.path:
+        facts |= {"path": inputs.path, "sha256": inputs.sha256}
+    if inputs.normalisation != "none":
+        found = data_sets.statistics(inputs) if data else None
+        facts["mean"] = found.mean.tolist() if found else inputs.mean
+        facts["std"] = found.std.tolist() if found else inputs.std
+    return facts

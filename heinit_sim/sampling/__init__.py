@@ -1,0 +1,1 @@
+"""Which random stream and which law: weights, biases, inputs and data sets."""

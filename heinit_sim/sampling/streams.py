@@ -1,0 +1,156 @@
+"""The random numbers of a trial: one stream per trial and layer, the same whenever it is asked."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from zlib import crc32
+
+import numpy as np
+from numpy.random import SFC64, Generator, SeedSequence
+
+from heinit_sim.experiment.architecture import Convolution, Residual, matrix_places, matrix_shapes
+from heinit_sim.experiment.initializers import Distribution
+from heinit_sim.experiment.inputs import Inputs
+from heinit_sim.numerics import FloatArray
+from heinit_sim.sampling.inputs import fill_inputs
+from heinit_sim.sampling.weights import WEIGHT_LAWS
+
+# First element of every spawn key: what the stream is for.
+_WEIGHTS, _INPUTS, _BIASES, _PREDICTION, _VERIFICATION = range(5)
+# Weights of a block larger than this are drawn again in the backward pass, not kept.
+_KEPT_BYTES = 2**28
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What fixes the random numbers of a trial, beside the seed and the trial's number."""
+
+    widths: tuple[int, ...]
+    """D_0 … D_{K+1}."""
+    n_inputs: int
+    salt: tuple[int, ...]
+    """Empty for common draws; four words of a condition's digest for independent ones."""
+    distributions: tuple[Distribution, ...] = ()
+    """Of the weights of the layers 0 … K; empty: all normal."""
+    inputs: Inputs = field(default_factory=Inputs)
+    convolution: Convolution | None = None
+    residual: Residual | None = None
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of the weights of one network, in the order of the layers."""
+        return matrix_shapes(self.widths, self.convolution, self.residual)
+
+    @property
+    def laws(self) -> tuple[Distribution, ...]:
+        """What each of them is drawn from."""
+        places = matrix_places(len(self.widths) - 2, self.residual)
+        normal: tuple[Distribution, ...] = ("normal",)
+        of_layers = self.distributions or normal * len(places)
+        return tuple(law for law, own in zip(of_layers, places, strict=True) for _ in own)
+
+    @property
+    def n_weights(self) -> int:
+        """Weights of one network."""
+        return sum(map(math.prod, self.shapes))
+
+    @property
+    def n_kernel_products(self) -> int:
+        """Multiplications of one input with kernels, each of which is at every position."""
+        kernels = [math.prod(shape) for shape in self.shapes if len(shape) == 3]
+        return sum(kernels) * self.convolution.positions if self.convolution else 0
+
+    @property
+    def n_patches(self) -> int:
+        """Numbers of one input that these meet: under all kernels, at every position."""
+        under = [math.prod(shape[1:]) for shape in self.shapes if len(shape) == 3]
+        return sum(under) * self.convolution.positions if self.convolution else 0
+
+
+def keeps_weights(draws: Draws, n_networks: int) -> bool:
+    """Whether the weights of so many networks are kept for the backward pass, or drawn again."""
+    return 8 * n_networks * draws.n_weights <= _KEPT_BYTES
+
+
+class DrawnWeights:
+    """Ω/σ of some networks by place, (n_networks, *shape), drawn anew at each look."""
+
+    def __init__(self, seed: int, draws: Draws, trials: range) -> None:
+        self._seed, self._draws, self._trials = seed, draws, trials
+        self._laws = draws.laws
+        self.shapes = [(len(trials), *shape) for shape in draws.shapes]
+
+    def __getitem__(self, place: int) -> FloatArray:
+        return self.into(np.empty(self.shapes[place]), place)
+
+    def into(self, out: FloatArray, place: int) -> FloatArray:
+        """Draw the weights of that place into an array of their shape, and return that."""
+        fill = WEIGHT_LAWS[self._laws[place]]
+        return _sample(out, self._seed, _WEIGHTS, self._trials, place, self._draws.salt, fill)
+
+
+def sample_weights(
+    seed: int, draws: Draws, trials: range, spare: list[list[FloatArray]]
+) -> DrawnWeights | list[FloatArray]:
+    """The weights of the trials' networks by place: kept in arrays, or drawn again at each look.
+
+    Args:
+        seed: The sweep's seed.
+        draws: What else fixes them.
+        trials: One network each.
+        spare: Arrays that earlier calls returned and nobody uses any more. Their memory is mapped
+            already, which that of new arrays would not be: a fifth of the time of a small network.
+    """
+    drawn = DrawnWeights(seed, draws, trials)
+    if not keeps_weights(draws, len(trials)):
+        return drawn
+    try:
+        arrays = spare.pop()
+    except IndexError:
+        arrays = []
+    if [array.shape for array in arrays] != drawn.shapes:
+        arrays = [np.empty(shape) for shape in drawn.shapes]
+    return [drawn.into(array, k) for k, array in enumerate(arrays)]
+
+
+def sample_inputs(seed: int, draws: Draws, trials: range) -> FloatArray:
+    """Draw x, (n_networks, D_0, n_inputs), input by input: more of them begin with the fewer."""
+    x = np.empty((len(trials), draws.n_inputs, draws.widths[0]))
+    fill = partial(fill_inputs, inputs=draws.inputs)
+    _sample(x, seed, _INPUTS, trials, 0, draws.salt, fill)
+    return np.ascontiguousarray(x.swapaxes(-1, -2))
+
+
+def sample_biases(seed: int, draws: Draws, trials: range) -> list[FloatArray]:
+    """Draw β/σ_b in the order of the weights, each (n_networks, rows of Ω, 1)."""
+    shapes = [(len(trials), shape[0], 1) for shape in draws.shapes]
+    return [
+        _sample(np.empty(shape), seed, _BIASES, trials, k, draws.salt)
+        for k, shape in enumerate(shapes)
+    ]
+
+
+def prediction_rng() -> Generator:
+    """Random numbers of predictions: the same for every config, apart from all others."""
+    return Generator(SFC64(SeedSequence(0, spawn_key=(_PREDICTION, 0, 0))))
+
+
+def verification_rng(seed: int, name: str) -> Generator:
+    """The stream of one identity of `verify`: its own, whatever other identities there are."""
+    return Generator(SFC64(SeedSequence(seed, spawn_key=(_VERIFICATION, crc32(name.encode())))))
+
+
+def _sample(
+    out: FloatArray,
+    seed: int,
+    tag: int,
+    trials: range,
+    k: int,
+    salt: tuple[int, ...],
+    fill: Callable[[FloatArray, Generator], None] = WEIGHT_LAWS["normal"],
+) -> FloatArray:
+    """Fill `out`, one stream per trial along its first axis."""
+    for trial, network in zip(trials, out, strict=True):
+        fill(network, Generator(SFC64(SeedSequence(seed, spawn_key=(tag, trial, k, *salt)))))
+    return out

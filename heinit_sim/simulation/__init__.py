@@ -1,0 +1,1 @@
+"""A `SweepConfig` becomes a `SweepResult`: plan of passes, blocks of trials, threads."""

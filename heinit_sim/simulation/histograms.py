@@ -1,0 +1,181 @@
+"""Numbers of a layer counted in fixed bins while a pass goes by: no layer is kept."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import reduce
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heinit_sim.experiment.quantities import Bins, Quantity
+from heinit_sim.experiment.results import Histogram
+from heinit_sim.network.moments import unit_moments
+from heinit_sim.numerics import FloatArray
+from heinit_sim.numerics.scaled_array import Exponents, Scaled, rescaled
+
+Counts = NDArray[np.int64]
+"""(..., n_bins + 3): zeros, below, bin by bin, above."""
+Tallies = Mapping[Quantity, Counts]
+"""Quantity -> counts of the layers 0 … K, (K+1, n_bins + 3)."""
+
+_LOG10_2 = float(np.log10(2.0))
+# A layer smaller than its unit by more than 2^600 is in the two bins beside 0 all the same: nothing
+# is gained by a factor at which its numbers would underflow and lose their sign.
+_SMALLEST_FACTOR, _LARGEST_FACTOR = -600, 1000
+# Numbers at a time: an array of 128 KiB or more would be mapped anew by each step.
+_CHUNK = 15_000
+
+
+class Grid(NamedTuple):
+    """Bins of equal width, half of them on either side of 0."""
+
+    n_bins: int
+    per_unit: int
+    """Bins in a decade, or in a standard deviation."""
+
+    @property
+    def edges(self) -> FloatArray:
+        """(n_bins + 1,), each the float nearest to its decimal fraction."""
+        edges: FloatArray = (np.arange(self.n_bins + 1) - self.n_bins // 2) / self.per_unit
+        return edges
+
+
+GRIDS: dict[Bins, Grid] = {
+    "decades": Grid(800, 10),  # log10|z| from −40 to 40
+    "std": Grid(200, 20),  # z from −5 to 5 standard deviations
+}
+
+
+class _Unit(NamedTuple):
+    """The standard deviation of one layer, std × 2^exponent, network by network."""
+
+    std: FloatArray
+    exponent: Exponents
+
+
+def counted(
+    layers: Iterable[Scaled], bins: Bins | None, even: list[Counts], odd: list[Counts] | None = None
+) -> Iterator[Scaled]:
+    """Pass on the layers that `iter_forward` or `iter_backward` yields, counting their numbers.
+
+    Args:
+        layers: One layer, pairs of layers, one layer: h_0, (f_0, h_1), …, f_K, or ∂ℓ/∂f_K,
+            (∂ℓ/∂h_K, ∂ℓ/∂f_{K−1}), …, ∂ℓ/∂h_0.
+        bins: `decades` counts log10|z|; `std` counts z in standard deviations of the network's
+            own first pair: f_0 and h_1, or ∂ℓ/∂h_K and ∂ℓ/∂f_{K−1}. None counts nothing.
+        even: Takes the counts of the layers 0, 2, … of the sequence, h_k or ∂ℓ/∂f_k.
+        odd: Takes those of the layers 1, 3, …, f_k or ∂ℓ/∂h_k; None to leave them out.
+    """
+    first: Scaled | None = None
+    units: list[_Unit | None] = []
+    for stack in layers:
+        if bins is None:
+            pass
+        elif first is None:
+            first = stack
+        else:
+            if not units:  # the first pair: what it is measured in was not known before
+                units = [_unit(row) if bins == "std" else None for row in _rows(stack)]
+                even += [_count(row, bins, units[1]) for row in _rows(first)]
+            for row, unit, counts in zip(_rows(stack), units, (odd, even), strict=False):
+                if counts is not None:
+                    counts.append(_count(row, bins, unit))
+        yield stack
+
+
+def in_layers(counts: Mapping[Quantity, Sequence[Counts]]) -> Tallies:
+    """The counts of the layers 0 … K together; nothing where nothing was counted."""
+    return {quantity: np.stack(layers) for quantity, layers in counts.items() if layers}
+
+
+def total(parts: Sequence[Tallies]) -> Tallies:
+    """The counts of several sets of networks together."""
+    quantities = dict.fromkeys(quantity for part in parts for quantity in part)
+    return {q: reduce(np.add, [part[q] for part in parts if part]) for q in quantities}
+
+
+def to_histograms(tallies: Tallies, bins: Bins | None) -> dict[Quantity, Histogram]:
+    """The counts as records; none where nothing was counted."""
+    if bins is None:
+        return {}
+    histograms = {}
+    for quantity, counts in tallies.items():
+        zero, below, above = counts[:, 0], counts[:, 1], counts[:, -1]
+        histograms[quantity] = Histogram(GRIDS[bins].edges, counts[:, 2:-1], below, above, zero)
+    return histograms
+
+
+def _up_to_edges(of: Histogram) -> Counts:
+    """Zeros, and from there on how many numbers are below each edge and in all, (K+1, n)."""
+    ends = (of.zero[:, np.newaxis], of.below[:, np.newaxis], of.counts, of.above[:, np.newaxis])
+    sums: Counts = np.cumsum(np.concatenate(ends, axis=-1), axis=-1)
+    return sums
+
+
+def _rows(stack: Scaled) -> list[Scaled]:
+    exponents = np.broadcast_to(stack.exponent, stack.mantissa.shape[:-2])
+    return [Scaled(*row) for row in zip(stack.mantissa, exponents, strict=True)]
+
+
+def _unit(layer: Scaled) -> _Unit:
+    """The standard deviation over the units of a layer and the inputs of the batch (ddof 0)."""
+    with np.errstate(invalid="ignore"):  # of a network that left float range
+        moments = unit_moments(rescaled(layer))
+        variance = moments.variance.mean(axis=-1) + moments.mean.var(axis=-1)
+    return _Unit(np.sqrt(variance), moments.exponent)
+
+
+def _count(layer: Scaled, bins: Bins, unit: _Unit | None) -> Counts:
+    """The numbers of all networks in each bin; NaN is left out, and a network without a unit."""
+    grid = GRIDS[bins]
+    numbers = layer.mantissa.reshape(len(layer.exponent), -1)
+    scale = layer.exponent.astype(np.float64)
+    if unit is not None:
+        alive = unit.std > 0
+        numbers, scale = numbers[alive], _factor(layer, unit)[alive]
+    counts = np.zeros(grid.n_bins + 4, np.int64)
+    step = max(_CHUNK // numbers.shape[1], 1)
+    for network in range(0, len(numbers), step):
+        own = slice(network, network + step)
+        for first in range(0, numbers.shape[1], _CHUNK):
+            z = numbers[own, first : first + _CHUNK]
+            if unit is None:
+                position = _log10(z, scale[own, np.newaxis])
+            else:
+                with np.errstate(over="ignore"):  # infinity is above every bin
+                    position = z * scale[own, np.newaxis]
+            position *= grid.per_unit
+            counts += np.bincount(_codes(position, z, grid.n_bins // 2), minlength=len(counts))
+    return counts[:-1]
+
+
+def _codes(position: FloatArray, z: FloatArray, half: int) -> NDArray[np.intp]:
+    """0 for zero, 1 below, 2 … bin by bin, then above, then NaN."""
+    np.floor(position, out=position)
+    np.clip(position, -half - 1, half, out=position)
+    position += half + 2
+    position *= z != 0
+    lost = np.isnan(position)
+    if lost.any():
+        position[lost] = 2 * half + 3
+    return position.ravel().astype(np.intp)
+
+
+def _factor(layer: Scaled, unit: _Unit) -> FloatArray:
+    """What turns the mantissas of each network into units; not finite where there is none."""
+    fraction, shift = np.frexp(unit.std)
+    exponent = layer.exponent - unit.exponent - shift
+    with np.errstate(divide="ignore"):
+        inverse = 1 / fraction
+    factor: FloatArray = np.ldexp(inverse, np.clip(exponent, _SMALLEST_FACTOR, _LARGEST_FACTOR))
+    return factor
+
+
+def _log10(z: FloatArray, exponent: FloatArray) -> FloatArray:
+    """log10|z × 2^exponent|, the same bits however the two share the magnitude; 0 for zeros."""
+    fraction, shift = np.frexp(z)
+    magnitude = np.abs(fraction, out=fraction)
+    magnitude += magnitude == 0  # the logarithm of zero would be slow
+    log10: FloatArray = np.log10(magnitude, out=magnitude)
+    log10 += (shift + exponent) * _LOG10_2
+    return log10

@@ -1,0 +1,99 @@
+"""One forward and backward pass of some networks, and the moments of what it shows."""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+
+from heinit_sim.experiment.activation_table import Activation, Slope
+from heinit_sim.experiment.architecture import matrix_shapes
+from heinit_sim.experiment.quantities import Bins
+from heinit_sim.experiment.sweep_config import Condition, Lsuv, SweepConfig
+from heinit_sim.sampling.streams import Draws
+from heinit_sim.theory.finite_width.scale_law import obeys_scale_law
+
+
+@dataclass(frozen=True)
+class NetworkPass:
+    """One forward and backward pass per trial; one serves all conditions the scale law joins."""
+
+    draws: Draws
+    activation: str | Activation
+    activation_options: tuple[tuple[str, Slope], ...]
+    stds: tuple[float, ...]
+    bias_stds: tuple[float, ...]
+    """σ_b of the layers 0 … K; empty: 0."""
+    biases: tuple[float, ...]
+    """Mean of the biases of the same layers; empty: 0."""
+    target: float
+    lsuv: Lsuv | None = None
+    histograms: Bins | None = None
+    cosine: bool = False
+
+
+# Trials run in blocks whose arrays stay about this large: long enough calls for threads to run
+# beside each other, small enough for the cache.
+_BLOCK_BYTES = 2**18
+_LARGEST_BLOCK = 256
+
+
+def shares_pass(config: SweepConfig, condition: Condition) -> bool:
+    """Whether the pass of the unit-variance network serves the condition.
+
+    It does by the scale law, but for histograms: numbers do not move by whole bins.
+    """
+    return config.histograms is None and obeys_scale_law(condition)
+
+
+def plan_passes(config: SweepConfig) -> list[NetworkPass]:
+    """The pass of each condition; conditions with equal passes are simulated once.
+
+    A condition's pass never depends on the other conditions, so neither do its numbers.
+    """
+    return [_plan_pass(config, condition) for condition in config.conditions]
+
+
+def block_size(config: SweepConfig) -> int:
+    """Trials per block: from the largest array of the sweep, never from the number of threads."""
+    largest = max(8 * max(_largest_arrays(c)) for c in config.conditions)
+    return min(max(_BLOCK_BYTES // largest, 1), _LARGEST_BLOCK)
+
+
+def _largest_arrays(condition: Condition) -> tuple[int, int]:
+    """Elements of the largest layer of one network, over its inputs, and of a square as wide."""
+    widest = max(condition.widths)
+    if condition.convolution is None:
+        return widest * condition.n_inputs, widest**2
+    weights = map(math.prod, matrix_shapes(condition.widths, condition.convolution, None))
+    return widest * condition.n_inputs, max(weights)
+
+
+def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:
+    salt: tuple[int, ...] = ()
+    if config.draws == "independent":
+        text = json.dumps(dict(condition.swept), sort_keys=True)
+        digest = hashlib.sha256(text.encode()).digest()
+        salt = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
+    variances = condition.weight_variances
+    shares = shares_pass(config, condition)
+    stds = (1.0,) * len(variances) if shares else tuple(map(math.sqrt, variances))
+    return NetworkPass(
+        Draws(
+            condition.widths,
+            condition.n_inputs,
+            salt,
+            condition.weight_distributions,
+            condition.inputs,
+            condition.convolution,
+            condition.residual,
+        ),
+        condition.activation,
+        tuple(sorted(condition.activation_options.items())),
+        stds,
+        tuple(map(math.sqrt, condition.bias_variances)),
+        condition.biases,
+        condition.target,
+        condition.lsuv,
+        config.histograms,
+        config.cosine,
+    )

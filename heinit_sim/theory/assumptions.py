@@ -1,0 +1,48 @@
+"""What is known of a condition before anything is simulated."""
+
+from heinit_sim.activations import make_activation
+from heinit_sim.experiment.activation_table import Slope
+from heinit_sim.experiment.quantities import Quantity
+from heinit_sim.experiment.sweep_config import Condition
+from heinit_sim.sampling.data_sets import is_data_set
+
+
+def homogeneous_slope(condition: Condition) -> Slope | None:
+    """α where the activation is positively homogeneous, a[rz] = r a[z], without biases; or None.
+
+    A factor of the inputs is one of every layer then, of convolutions and of blocks that do not
+    normalise as well.
+    """
+    if condition.bias_variances or condition.biases:
+        return None
+    return make_activation(condition.activation, condition.activation_options).negative_slope
+
+
+def chain_slope(condition: Condition) -> Slope | None:
+    """α where the law of the norms is known step by step (`chain`); else None.
+
+    That takes a homogeneous activation, normal weights and layers that are fully connected, each
+    with the next one alone.
+    """
+    if condition.weight_distributions or condition.convolution or condition.residual:
+        return None
+    return homogeneous_slope(condition)
+
+
+def exact_layers(condition: Condition) -> dict[Quantity, int]:
+    """Of how many layers, from 0 on, the infinite-width recursion is exact at any width.
+
+    Of convolutions with normal weights and a homogeneous activation: given h_k, f_k is normal at
+    each position, with E[f_k²] = σ² Σ h_k² over the window, and of E[a[f_k]²] it leaves p2. So are
+    the second moments of a forward pass, which begins with components that are alike, or sums over
+    all positions; not those of an average over positions, nor of a backward pass, whose gradients
+    know the activations.
+    """
+    convolution = condition.convolution
+    given = not (condition.weight_distributions or condition.residual or condition.lsuv)
+    if convolution is None or not given or homogeneous_slope(condition) is None:
+        return {}
+    if convolution.padding == "zero" and is_data_set(condition.inputs):
+        return {}
+    averaged = convolution.readout == "mean" and convolution.positions > 1
+    return {"preactivation": condition.depth + (not averaged), "activation": condition.depth + 1}

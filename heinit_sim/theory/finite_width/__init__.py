@@ -1,0 +1,1 @@
+"""Exact laws over networks at any width."""

@@ -1,0 +1,1 @@
+"""The mean-field limit of wide layers."""

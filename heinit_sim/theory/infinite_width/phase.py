@@ -1,0 +1,264 @@
+"""Order or chaos: how far a signal and the likeness of two signals reach into a wide network.
+
+    length map       q → σ²_w E[a(√q z)²] + σ²_b                       z ~ N(0, 1)
+    correlation map  c → (σ²_w E[a(u₁) a(u₂)] + σ²_b) / q*             u₁, u₂ ~ N(0, q*), corr. c
+
+σ²_w = fan_in σ²_Ω, σ²_b the variance of the biases, q the variance of the pre-activations.
+
+Sources: Poole et al. 2016; Schoenholz et al. 2017; Hayou et al. 2019.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import numpy as np
+
+from heinit_sim.errors import ConfigError
+from heinit_sim.experiment.activation_table import Activation
+from heinit_sim.experiment.sweep_config import Condition
+from heinit_sim.numerics import FloatArray
+from heinit_sim.sampling.inputs import norm_moments
+from heinit_sim.theory.infinite_width.edge_of_chaos import (
+    ALMOST_INFINITE,
+    ALMOST_ZERO,
+    STEPS,
+    critical_weight_variance,
+    crossing,
+    length_slopes,
+)
+from heinit_sim.theory.infinite_width.quadrature import layer_moments, pair_average
+
+Word = Literal["ordered", "critical", "chaotic"]
+
+_LARGEST, _SMALLEST = 1e12, 1e-13  # q* beyond them is reported as ∞ and 0
+_CRITICAL = 1e-9  # χ₁ − 1 that counts as none: ten times what the quadrature promises
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Where a network lies with respect to the edge of chaos."""
+
+    q: float
+    """q*: the variance of the pre-activations in deep layers; 0 or infinity where they end so."""
+    chi1: float
+    """χ₁ = σ²_w E[a'(√q* z)²]: by what a squared gradient grows per layer, on its way back."""
+    word: Word
+    """ordered: χ₁ < 1, critical: χ₁ = 1, chaotic: χ₁ > 1. It speaks of gradients only: where q* is
+    infinite, signals diverge all the same, e.g. of a critical ReLU network with biases."""
+    xi_q: float
+    """ξ_q in layers: a deviation from q* falls to 1/e; NaN if it grows, or if q* is infinite."""
+    xi_c: float
+    """ξ_c in layers: the same for the correlation of two inputs and c*; NaN if q* is 0 or infinite,
+    where χ₁ is not the slope of a map of correlations."""
+    c: float
+    """c*: correlation of any two different inputs in deep layers; NaN if q* is 0 or infinite, or if
+    every correlation stays as it is."""
+    critical_weight_variance: float
+    """The σ²_w of the edge of chaos at the same σ²_b; NaN where there is none."""
+
+
+@cache
+def phase(activation: Activation, weight_scale: float, bias_variance: float, q0: float) -> Phase:
+    """Fixed points, depth scales and phase of an infinitely wide network.
+
+    Args:
+        activation: a.
+        weight_scale: σ²_w = fan_in σ²_Ω, above 0; the same in every layer.
+        bias_variance: σ²_b, at least 0.
+        q0: Variance of the first layer's pre-activations, above 0; decides which q* is reached.
+    """
+    q = length_fixed_point(activation, weight_scale, bias_variance, q0)
+    chi1, length_slope = (weight_scale * slope for slope in _slopes(activation, q))
+    c, slope = float("nan"), float("nan")
+    if 0 < q < math.inf:
+        c, slope = _correlation(activation, weight_scale, bias_variance, q, chi1)
+    return Phase(
+        q=q,
+        chi1=chi1,
+        word=_word(chi1),
+        xi_q=_depth_scale(length_slope if math.isfinite(q) else float("nan")),
+        xi_c=_depth_scale(slope),
+        c=c,
+        critical_weight_variance=critical_weight_variance(activation, bias_variance),
+    )
+
+
+def condition_phase(condition: Condition, activation: Activation) -> Phase | None:
+    """Phase of a condition's network, or None where it has no one σ²_w or σ²_b."""
+    weight_scale = condition_weight_scale(condition, activation)
+    bias_variance = condition_bias_variance(condition)
+    if weight_scale is None or bias_variance is None:
+        return None
+    x_squared, _ = norm_moments(condition.inputs, condition.widths[0])
+    q0 = condition.weight_variances[0] * x_squared
+    q0 *= condition.fans[0][0] / condition.widths[0]  # a kernel sees a part of the image
+    q0 += condition.bias_variances[0] if condition.bias_variances else 0.0
+    return phase(activation, weight_scale, bias_variance, q0)
+
+
+def length_fixed_point(
+    activation: Activation, weight_scale: float, bias_variance: float, q0: float
+) -> float:
+    """q* = lim of q → σ²_w E[a(√q z)²] + σ²_b from q0; 0 or infinity where it ends so.
+
+    E[a(√q z)²] grows with q for every activation here, so the limit is the next fixed point in
+    the direction of the first step. It is bracketed on a geometric grid, hence found as fast where
+    the map itself creeps. Two fixed points within 9 % of each other may be overlooked.
+    """
+    alpha = activation.common_slope
+    if alpha is not None:  # the map is linear
+        factor = weight_scale * (1 + alpha**2) / 2
+        if abs(factor - 1) <= TIE * 10:
+            return q0 if bias_variance == 0 else math.inf
+        return bias_variance / (1 - factor) if factor < 1 else math.inf
+
+    def growth(q: FloatArray) -> FloatArray:
+        second = layer_moments(activation, q).second
+        with np.errstate(over="ignore"):  # infinite growth is growth
+            relative: FloatArray = (weight_scale * second + bias_variance) / q - 1
+        return relative
+
+    q0 = min(max(q0, 1e-100), 1e100)  # where squares stay within float range
+    first = float(growth(np.array(q0)))
+    if abs(first) <= TIE:
+        return q0
+    at_zero = float(activation.value(np.zeros(1), np.empty(1))[0])
+    least = weight_scale * at_zero**2 + bias_variance  # the map's value at 0
+    end = _LARGEST if first > 0 else least / 2 or _SMALLEST
+    sign = math.copysign(1, first)
+    steps = max(0, math.ceil(sign * STEPS * math.log2(end / q0)))
+    grid = q0 * 2.0 ** (sign * np.arange(steps + 1) / STEPS)
+    turned = np.flatnonzero(sign * growth(grid) < -TIE)
+    if not turned.size:
+        return math.inf if first > 0 else 0.0
+    return crossing(growth, *sorted(grid[turned[0] - 1 : turned[0] + 1].tolist()))
+
+
+def correlation_map(
+    activation: Activation, weight_scale: float, bias_variance: float, q: float, c: float
+) -> float:
+    """(σ²_w E[a(u₁) a(u₂)] + σ²_b) / q for two inputs of variance q and correlation c."""
+
+    def value(u: FloatArray) -> FloatArray:
+        return activation.value(u, np.empty_like(u))
+
+    covariance = pair_average(value, q, c, activation.kinks)
+    return (weight_scale * covariance + bias_variance) / q
+
+
+def correlation_slope(activation: Activation, weight_scale: float, q: float, c: float) -> float:
+    """d/dc of the correlation map: σ²_w E[a'(u₁) a'(u₂)], at kinks as well."""
+
+    def derivative(u: FloatArray) -> FloatArray:
+        return np.asarray(activation.derivative(u), float)
+
+    return weight_scale * pair_average(derivative, q, c, activation.kinks)
+
+
+def _slopes(activation: Activation, q: float) -> tuple[float, float]:
+    """E[a'(√q z)²] and d E[a(√q z)²] / dq, at 0 and infinity as well."""
+    alpha = activation.common_slope
+    if alpha is not None:
+        half = (1 + alpha**2) / 2
+        return half, half
+    at = np.array(min(max(q, ALMOST_ZERO), ALMOST_INFINITE))
+    slope = float(layer_moments(activation, at).slope)
+    return slope, float(length_slopes(activation, at))
+
+
+def _correlation(
+    activation: Activation, weight_scale: float, bias_variance: float, q: float, chi1: float
+) -> tuple[float, float]:
+    """c*, and the slope of the correlation map there, for a finite q* > 0.
+
+    At q* = 0 there is neither: a smooth activation is linear there, and what angles are left stay;
+    a rectifier's signals grow alike, but by a power of the depth; both whatever χ₁ < 1 may be.
+
+    On 0 … 1 the map is a power series with terms ≥ 0 only, hence convex, and 1 is a fixed point
+    of slope χ₁. So 1 attracts for χ₁ ≤ 1; else there is one other fixed point, and Newton's
+    method climbs to it from c = 0 without passing it.
+    """
+    if _word(chi1) != "chaotic":
+        unchanged = activation.common_slope == 1 and _word(chi1) == "critical"
+        return (float("nan") if unchanged else 1.0), chi1
+    c, slope = 0.0, 0.0
+    for _ in range(60):  # halves the error at worst
+        slope = correlation_slope(activation, weight_scale, q, c)
+        rise = correlation_map(activation, weight_scale, bias_variance, q, c) - c
+        if rise <= TIE or slope >= 1:
+            break
+        c = min(c + rise / (1 - slope), 1.0)
+    return c, slope
+
+
+def _word(chi1: float) -> Word:
+    if abs(chi1 - 1) <= _CRITICAL:
+        return "critical"
+    return "ordered" if chi1 < 1 else "chaotic"
+
+
+def _depth_scale(slope: float) -> float:
+    """ξ = −1/ln slope: infinite at 1, NaN beyond, where nothing decays."""
+    if abs(slope - 1) <= _CRITICAL:
+        return math.inf
+    if not 0 < slope < 1:
+        return 0.0 if slope == 0 else float("nan")
+    return -1 / math.log(slope)
+
+
+TIE = 1e-13
+"""Relative: what the quadrature leaves of a fixed point."""
+
+
+def condition_weight_scale(condition: Condition, activation: Activation) -> float | None:
+    """σ²_w = fan_in σ²_k of the layers between hidden layers, k = 1 … K−1.
+
+    Phases are of networks whose σ²_w is the same in all layers. Where it differs, its geometric
+    mean is taken for a positively homogeneous activation without biases, whose second moments it
+    keeps over the whole depth; for all others, and past float range, there is no phase, and
+    None. A network of one hidden layer has no such layer: the one behind it stands for it.
+
+    Raises:
+        ConfigError: Layers differ in their activation, biases have a mean, blocks add to what
+            enters them, or positions differ in how much of a kernel they see.
+    """
+    refused = _without_phase(condition)
+    if refused:
+        raise ConfigError([f"theory --phase: error: {refused}"])
+    if activation.by_layer:
+        raise ConfigError(
+            ["theory --phase: error: a slope for each layer has no one phase, must be one slope"]
+        )
+    if condition.biases:
+        raise ConfigError(
+            ["theory --phase: error: a constant bias has no phase, must be bias_variance alone"]
+        )
+    if condition.lsuv:
+        return None
+    layers = slice(1, max(condition.depth, 2))
+    pairs = zip(condition.fans[layers], condition.weight_variances[layers], strict=True)
+    scales = np.array([fan_in * variance for (fan_in, _), variance in pairs])
+    if not np.isfinite(scales).all():
+        return None
+    uneven = np.ptp(scales) > TIE * scales.max()
+    if uneven and (activation.common_slope is None or condition.bias_variances):
+        return None
+    return float(scales[0] * np.exp(np.mean(np.log(scales / scales[0]))))
+
+
+def condition_bias_variance(condition: Condition) -> float | None:
+    """σ²_b of the same layers; None where it differs."""
+    found = set(condition.bias_variances[1 : max(condition.depth, 2)]) or {0.0}
+    return found.pop() if len(found) == 1 else None
+
+
+def _without_phase(condition: Condition) -> str | None:
+    """Why a network that is not plain has no phase, if so."""
+    if condition.residual:
+        return "residual blocks have no phase, must be network.residual: null"
+    convolution = condition.convolution
+    if convolution and convolution.padding == "zero" and convolution.kernel > 1:
+        return "an edge of zeros has no one phase, must be padding: circular"
+    return None

@@ -1,0 +1,211 @@
+"""Gaussian averages E[g(√q z)], z ~ N(0, 1), good to 1e-10 for any activation and any q.
+
+But for the variance of an activation that is all but constant, a(0) ≠ 0 and q below 1e-12, which
+rounding limits to 1e-16 of E[a]².
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from heinit_sim.experiment.activation_table import Activation
+from heinit_sim.numerics import FloatArray
+
+# The normal density beyond ±10 holds 1e-23. Panels end at every unit of z, at every kink, and at
+# powers of two of the pre-activation: an activation has its features at a pre-activation of about
+# 1, wherever that lies on the scale of z.
+END = 10.0
+UNITS = np.arange(-END, END + 1)
+POWERS = 2.0 ** np.arange(-3, 41)
+_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(12)
+_TOGETHER = 256  # values of q at a time: their nodes stay in the cache
+# √q over the period from which on a Gaussian, taken round, is uniform to 1e-17: e^−2(πx)² of it.
+_WRAPPED = 1.42
+
+
+class LayerMoments(NamedTuple):
+    """Moments of a(f) and a'(f), f ~ N(0, q); each of the shape of q."""
+
+    mean: FloatArray  # E[a]
+    second: FloatArray  # E[a²]
+    variance: FloatArray  # E[(a − E[a])²]
+    slope: FloatArray  # E[a'²]
+
+
+def about(activation: Activation, mean: float) -> Activation:
+    """a(mean + ·), whose averages over N(0, q) are those of a over N(mean, q)."""
+    if mean == 0:
+        return activation
+    features = np.concatenate([activation.kinks, [0.0], POWERS, -POWERS]) - mean
+
+    def value(z: FloatArray, out: FloatArray) -> FloatArray:
+        return activation.value(z + mean, out)
+
+    def derivative(z: FloatArray) -> FloatArray:
+        return np.asarray(activation.derivative(z + mean), float)
+
+    return Activation(value, derivative, kinks=tuple(features.tolist()), period=activation.period)
+
+
+def average(
+    g: Callable[[FloatArray], FloatArray], q: FloatArray, kinks: tuple[float, ...] = ()
+) -> FloatArray:
+    """E[g(√q z)] over z ~ N(0, 1).
+
+    Args:
+        g: A function of the pre-activation, elementwise; smooth but for its kinks.
+        q: Variances of the pre-activation, above 0, of any shape.
+        kinks: Where g or a derivative of it jumps.
+
+    Returns:
+        The averages, in the shape of q.
+    """
+    flat = np.atleast_1d(np.asarray(q, float)).ravel()
+    z, weights = _nodes(np.sqrt(flat), kinks)
+    averages: FloatArray = np.vecdot(weights, g(np.sqrt(flat)[:, np.newaxis] * z))
+    return averages.reshape(np.shape(q))
+
+
+def layer_moments(activation: Activation, q: FloatArray) -> LayerMoments:
+    """What mean field needs of an activation at the pre-activation variances q.
+
+    Not finite where a or its square is past float range.
+    """
+    flat = wrapped(activation, np.atleast_1d(np.asarray(q, float)).ravel())
+    z, weights = _nodes(np.sqrt(flat), activation.kinks)
+    f = np.sqrt(flat)[:, np.newaxis] * z
+    a = activation.value(f, np.empty_like(f))
+    with np.errstate(over="ignore", invalid="ignore"):  # of one's own, which may grow fast
+        mean = np.vecdot(weights, a)
+        moments = (
+            mean,
+            np.vecdot(weights, a**2),
+            np.vecdot(weights, (a - mean[:, np.newaxis]) ** 2),
+            np.vecdot(weights, np.asarray(activation.derivative(f), float) ** 2),
+        )
+    return LayerMoments(*(moment.reshape(np.shape(q)) for moment in moments))
+
+
+def wrapped(activation: Activation, q: FloatArray) -> FloatArray:
+    """The variances, none so large that averages of a periodic function no longer depend on it."""
+    return np.minimum(q, (_WRAPPED * activation.period) ** 2)
+
+
+def wrapped_pair(activation: Activation, q: float, apart: float) -> tuple[float, float]:
+    """Variance and 1 − correlation of two pre-activations, likewise.
+
+    Of their sum and of their difference, which are independent, each enters round a period.
+    """
+    most = 2 * (_WRAPPED * activation.period) ** 2
+    along, across = min(q * (2 - apart), most), min(q * apart, most)
+    return (along + across) / 2, 2 * across / (along + across)
+
+
+def _nodes(root: FloatArray, kinks: tuple[float, ...]) -> tuple[FloatArray, FloatArray]:
+    """Nodes z and weights of E[·] for each √q, (n, n_nodes)."""
+    features = np.concatenate([POWERS, -POWERS, kinks, [0.0]]) / root[:, np.newaxis]
+    units = np.broadcast_to(UNITS, (len(root), len(UNITS)))
+    return panels(np.concatenate([units, features], axis=1))
+
+
+def panels(edges: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Gauss–Legendre nodes and weights of the normal average, (n, n_nodes), from panel edges."""
+    edges = np.sort(np.clip(edges, -END, END), axis=1)
+    middle, half = (edges[:, 1:] + edges[:, :-1]) / 2, (edges[:, 1:] - edges[:, :-1]) / 2
+    z = (middle[..., np.newaxis] + half[..., np.newaxis] * _POINTS).reshape(len(edges), -1)
+    weights = (half[..., np.newaxis] * _WEIGHTS).reshape(len(edges), -1)
+    return z, weights * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+
+
+def even_moments(
+    activation: Activation, q: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """E[a²], E[a⁴]/E[a²]² and E[a⁶]/E[a²]³ at the pre-activation variances q, a vector."""
+    moments = []
+    q = wrapped(activation, q)
+    for some in np.array_split(q, -(-len(q) // _TOGETHER) or 1):
+        z, weights = _nodes(np.sqrt(some), activation.kinks)
+        f = np.sqrt(some)[:, np.newaxis] * z
+        a = activation.value(f, np.empty_like(f))
+        with np.errstate(over="ignore", invalid="ignore"):  # as in `layer_moments`
+            second = np.vecdot(weights, a**2)
+            a2 = a**2 / second[:, np.newaxis]  # whose powers stay within range
+            moments.append([second, np.vecdot(weights, a2**2), np.vecdot(weights, a2**3)])
+    second, fourth, sixth = np.concatenate(moments, axis=1)
+    return second, fourth, sixth
+
+
+_ROWS = 64  # inner integrals at a time: their nodes stay in the cache
+_HALVES = (25, 50, 100, 200)  # steps to either side
+_AGREE = 1e-7  # relative
+
+
+def pair_average(
+    g: Callable[[FloatArray], FloatArray],
+    q: float,
+    correlation: float,
+    kinks: tuple[float, ...] = (),
+) -> float:
+    """E[g(u₁) g(u₂)] over u₁, u₂ ~ N(0, q) of that correlation.
+
+    u₁ = √q z₁ and u₂ = √q (c z₁ + s z₂) with s = √(1−c²). The inner average over z₂ has its panels
+    end at the kinks of g(u₂). It smooths each kink to a width of s/c in z₁: the outer panels are
+    as fine as that around it, and end at the kinks of g(u₁).
+
+    Args:
+        g: A function of the pre-activation, elementwise; smooth but for its kinks.
+        q: Variance of both, above 0.
+        correlation: c, from −1 to 1.
+        kinks: Where g or a derivative of it jumps.
+    """
+    root = np.sqrt(q)
+    c, s = correlation, np.sqrt((1 - correlation) * (1 + correlation))
+    if s == 0:
+        both = (*kinks, *(-kink for kink in kinks))
+        return float(average(lambda u: g(u) * g(c * u), np.array(q), both))
+    features = _features(root, kinks)
+    edges = [UNITS, features]
+    if c != 0:
+        smoothed = np.array([0.0, *kinks])[:, np.newaxis] / root / c + s / c * UNITS
+        edges += [features / c, smoothed.ravel()]
+    z1, outer = panels(np.concatenate(edges)[np.newaxis])
+    z1, outer = z1[outer > 0], outer[outer > 0]
+    inner = np.empty_like(z1)
+    for start in range(0, len(z1), _ROWS):
+        rows = z1[start : start + _ROWS, np.newaxis]
+        units = np.broadcast_to(UNITS, (len(rows), len(UNITS)))
+        z2, weights = panels(np.concatenate([units, (features - c * rows) / s], axis=1))
+        inner[start : start + _ROWS] = np.vecdot(weights, g(root * (c * rows + s * z2)))
+    return float(np.vecdot(outer, g(root * z1) * inner))
+
+
+def _features(root: float, kinks: tuple[float, ...]) -> FloatArray:
+    """Where g changes, on the scale of z, as far as two Gaussians reach."""
+    powers = POWERS[root * 2 * END > POWERS]
+    return np.concatenate([powers, -powers, kinks, [0.0]]) / root
+
+
+def smooth_gap(g: Callable[[FloatArray], FloatArray], q: float, apart: float) -> float:
+    """E[(g(u₁) − g(u₂))²]/2 = E[g(u₁)²] − E[g(u₁) g(u₂)] of a function without kinks.
+
+    With d = 1 − c, u = √(q (2−d)/2) s ± √(q d/2) t of independent s and t: all digits of a small d
+    are kept. The trapezoidal rule squares its error as its step is halved, so that two that agree
+    to 1e-7 leave 1e-14. NaN where none do, as of a function that is all but a step.
+
+    Args:
+        g: A function of the pre-activation, elementwise.
+        q: Variance of both, above 0.
+        apart: d, from 0 to 2.
+    """
+    along, across = np.sqrt(q * (2 - apart) / 2), np.sqrt(q * apart / 2)
+    before = np.nan
+    for n in _HALVES:
+        s = np.arange(-n, n + 1) * (END / n)
+        weights = np.exp(-(s**2) / 2) * (END / n / np.sqrt(2 * np.pi))
+        middle, reach = along * s[:, np.newaxis], across * s[n:]  # even in t, and 0 at t = 0
+        gap = float(weights @ (g(middle + reach) - g(middle - reach)) ** 2 @ weights[n:])
+        if abs(gap - before) <= _AGREE * gap:
+            return gap
+        before = gap
+    return float("nan")

@@ -1,0 +1,381 @@
+"""The check of theory: how often correct runs alarm it, and which errors it finds."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from heinit_sim.activations import make_activation
+from heinit_sim.checks.theory_agreement import check
+from heinit_sim.experiment.quantities import INPUT_0, Measure
+from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
+from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.network.layers import Trace, make_layers
+from heinit_sim.network.moments import joined, log10_moments, outer_moments, taken, unit_moments
+from heinit_sim.network.passes import iter_backward, iter_forward, loss_gradient
+from heinit_sim.numerics.p_values import _normal_score
+from heinit_sim.numerics.scaled_array import Scaled
+from heinit_sim.simulation.sweep import run_sweep
+from heinit_sim.theory.finite_width.norm_chain import sample_norms
+
+Array = np.ndarray
+WIDE = Condition(0, {}, (50,) * 11 + (1,), "relu", {}, (2 / 50,) * 11, 5, 0.0)
+BIASES = (0.5,) * 11
+LEVEL = 0.05
+
+
+def narrowed(widths: tuple[int, ...], **changes: object) -> Condition:
+    variances = tuple(2 / fan_in for fan_in in widths[:-1])
+    return replace(WIDE, widths=widths, weight_variances=variances, **changes)  # type: ignore[arg-type]  # fields of the dataclass
+
+
+def leaky(alpha: float) -> dict[str, object]:
+    return {"activation": "leaky_relu", "activation_options": {"negative_slope": alpha}}
+
+
+def simulate(*conditions: Condition, trials: int = 150, seed: int = 0) -> SweepResult:
+    return run_sweep(SweepConfig("x", conditions, {}, trials, seed), 1)
+
+
+def failing(result: SweepResult, alpha: float = 1e-3) -> list[str]:
+    """The quantities whose findings do not hold."""
+    return [f.name.removeprefix("theory: ") for f in check(result, alpha) if not f.held]
+
+
+def finding(result: SweepResult, what: str) -> Finding:
+    (found,) = (f for f in check(result) if f.name == f"theory: {what}")
+    return found
+
+
+def under(result: SweepResult, condition: Condition) -> SweepResult:
+    """The networks of a run as if they had been of another condition."""
+    (one,) = result.conditions
+    return replace(result, conditions=(replace(one, condition=condition),))
+
+
+def with_networks(result: SweepResult, networks: Mapping[Measure, Array]) -> SweepResult:
+    (one,) = result.conditions
+    return replace(result, conditions=(replace(one, networks={**one.networks, **networks}),))
+
+
+# -- how often correct runs alarm it ---------------------------------------------------------------
+
+
+def most_alarms(runs: int) -> int:
+    """Smallest k with P(Binomial(runs, 0.05) > k) < 1e-4."""
+    chances = [math.comb(runs, k) * LEVEL**k * (1 - LEVEL) ** (runs - k) for k in range(runs + 1)]
+    return next(k for k in range(runs) if math.fsum(chances[k + 1 :]) < 1e-4)
+
+
+SIMULATED = {
+    "wide relu": (narrowed((40,) * 5 + (1,), n_inputs=1), 10),
+    "batch": (narrowed((12,) * 5 + (2,), n_inputs=4), 10),
+    "narrow relu": (narrowed((5,) * 8 + (1,), n_inputs=1), 20),
+    "two networks": (narrowed((10,) * 5 + (1,), n_inputs=1), 2),
+    "one network": (narrowed((10,) * 5 + (1,), n_inputs=1), 1),
+    "leaky": (narrowed((6,) * 6 + (1,), n_inputs=1, **leaky(0.2)), 10),
+    "tanh": (narrowed((8,) * 4 + (1,), n_inputs=1, activation="tanh"), 5),
+    "relu, biases": (narrowed((8,) * 4 + (1,), n_inputs=3, bias_variances=(0.5,) * 4), 5),
+    "softplus, biases": (
+        narrowed((8, 5, 6, 1), n_inputs=1, activation="softplus", bias_variances=(0.5,) * 3),
+        5,
+    ),
+}
+
+
+def alarms(condition: Condition, networks: Mapping[Measure, Array], trials: int) -> int:
+    """How many of the runs alarm it that so many networks at a time make up."""
+    config = SweepConfig("x", (condition,), {}, trials, 0)
+    n_networks = len(networks["activation", INPUT_0])
+    count = 0
+    for start in range(0, n_networks, trials):
+        some = {measure: log10[start : start + trials] for measure, log10 in networks.items()}
+        one = ConditionResult(condition, {}, {}, {}, {}, 0, 0.0, some)
+        count += bool(failing(SweepResult(config, (one,)), LEVEL))
+    return count
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_correct_runs_alarm_it_no_more_often_than_its_level(name: str) -> None:
+    condition, trials = SIMULATED[name]
+    runs = 250
+    result = simulate(condition, trials=runs * trials, seed=1)
+    assert alarms(condition, result.conditions[0].networks, trials) <= most_alarms(runs)
+
+
+SAMPLED = {
+    "narrow relu": (narrowed((5,) * 9 + (1,)), 0.0, 10),
+    "relu that dies": (narrowed((2,) * 9 + (1,)), 0.0, 10),
+    "leaky": (narrowed((5,) * 8 + (1,), **leaky(0.2)), 0.2, 10),
+    "leaky of width two": (narrowed((2,) * 5 + (1,), **leaky(0.2)), 0.2, 10),
+    "leaky of width one": (narrowed((3, 1, 1, 1), **leaky(0.3)), 0.3, 10),
+    "leaky, negative": (narrowed((5,) * 8 + (1,), **leaky(-0.5)), -0.5, 4),
+    "leaky, steep": (narrowed((4, 6, 4, 1), **leaky(100.0)), 100.0, 5),
+    "absolute value": (narrowed((4, 6, 4, 1), **leaky(-1.0)), -1.0, 5),
+    "linear": (narrowed((5,) * 9 + (1,), activation="linear"), 1.0, 10),
+    "one leaky network": (narrowed((10,) * 5 + (1,), **leaky(0.2)), 0.2, 1),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_networks_of_the_chain_alarm_it_no_more_often_than_its_level(name: str) -> None:
+    condition, alpha, trials = SAMPLED[name]
+    runs = 1000
+    norms = sample_norms(condition, alpha, runs * trials, np.random.default_rng(7))
+    networks: dict[Measure, Array] = {(q, INPUT_0): log10 for q, log10 in norms.items()}
+    assert alarms(replace(condition, n_inputs=1), networks, trials) <= most_alarms(runs)
+
+
+def test_runs_with_an_error_alarm_it_more_often_than_its_level() -> None:
+    condition, alpha, trials = SAMPLED["leaky"]
+    wrong = replace(condition, weight_variances=tuple(1.1 * v for v in condition.weight_variances))
+    norms = sample_norms(wrong, alpha, 1000 * trials, np.random.default_rng(7))
+    networks: dict[Measure, Array] = {(q, INPUT_0): log10 for q, log10 in norms.items()}
+    assert alarms(replace(condition, n_inputs=1), networks, trials) > most_alarms(1000)
+
+
+def test_the_level_is_that_of_all_conditions_together() -> None:
+    variances = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+    shape = narrowed((6, 6, 6, 1), n_inputs=1)
+    sweep = [replace(shape, index=i, weight_variances=(v,) * 3) for i, v in enumerate(variances)]
+    runs = 100
+    found = 0
+    for seed in range(runs):
+        config = SweepConfig("x", tuple(sweep), {}, 5, seed, draws="independent")
+        found += bool(failing(run_sweep(config, 1), LEVEL))
+    assert found <= most_alarms(runs)
+
+
+# -- planted errors --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("factor", [0.95, 1.05])
+def test_a_weight_variance_five_percent_off_is_found(factor: float) -> None:
+    wrong = replace(WIDE, weight_variances=tuple(factor * v for v in WIDE.weight_variances))
+    assert failing(simulate(WIDE)) == []
+    found = failing(under(simulate(wrong), WIDE))
+    assert {"preactivation", "activation", "grad_activation", "grad_preactivation"} <= set(found)
+    assert "grad_weight" not in found
+
+
+def test_a_wrong_variance_of_leaky_and_of_biased_networks_is_found() -> None:
+    for right in (replace(WIDE, **leaky(0.2)), replace(WIDE, bias_variances=BIASES)):  # type: ignore[arg-type]  # fields
+        wrong = replace(right, weight_variances=tuple(0.95 * v for v in right.weight_variances))
+        assert failing(simulate(right)) == []
+        assert "preactivation" in failing(under(simulate(wrong), right))
+
+
+def test_biases_that_are_left_out_are_found() -> None:
+    biased = replace(WIDE, bias_variances=BIASES)
+    assert "preactivation of the batch" in failing(under(simulate(WIDE), biased))
+
+
+def test_a_wrong_fan_is_found() -> None:
+    widths = (50, 200, 50, 200, 50, 1)
+    right = replace(WIDE, widths=widths, weight_variances=tuple(2 / w for w in widths[:-1]))
+    wrong = replace(right, weight_variances=tuple(2 / w for w in widths[1:]))
+    assert failing(simulate(right)) == []
+    found = failing(under(simulate(wrong), right))
+    assert {"preactivation", "activation", "grad_activation", "grad_preactivation"} <= set(found)
+
+
+def test_a_wrong_activation_is_found_by_what_it_does_alone() -> None:
+    gelu, silu = (replace(WIDE, activation=name) for name in ("gelu", "silu"))
+    assert failing(simulate(gelu)) == []
+    assert failing(under(simulate(silu), gelu)) == ["activation"]
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.35])
+def test_a_wrong_slope_is_found(slope: float) -> None:
+    right = replace(WIDE, **leaky(0.2))  # type: ignore[arg-type]  # fields
+    assert "activation" in failing(under(simulate(replace(right, **leaky(slope))), right))  # type: ignore[arg-type]  # fields
+
+
+@pytest.mark.parametrize("layer", [0, 3, 10])
+def test_a_single_wrong_layer_is_found_and_named(layer: int) -> None:
+    variances = list(WIDE.weight_variances)
+    variances[layer] *= 1.3
+    wrong = replace(WIDE, weight_variances=tuple(variances))
+    result = under(simulate(wrong, trials=20), WIDE)
+    backward = finding(result, "grad_activation")
+    assert not backward.held
+    assert f"; most at layer {layer}: " in backward.reason
+    if layer < 10:  # the one output has one number per network
+        forward = finding(result, "preactivation of the batch")
+        assert not forward.held
+        assert f"; most at layer {layer}: " in forward.reason
+
+
+def by_hand(
+    condition: Condition, mask: Callable[[Array], Array], transpose: bool = True
+) -> dict[Measure, Array]:
+    """What networks show whose derivatives pass through `mask`; maybe with Ω for Ωᵀ."""
+    rng = np.random.default_rng(20)
+    shape = (150, condition.n_inputs)
+    weights = [rng.standard_normal((shape[0], b, a)) for a, b in pairwise(condition.widths)]
+    x = rng.standard_normal((shape[0], condition.widths[0], shape[1]))
+    stds = [math.sqrt(v) for v in condition.weight_variances]
+    activation = make_activation(condition.activation, condition.activation_options)
+    traces: list[Trace] = []
+    right = make_layers(condition.widths, weights, stds, activation)
+    forward = list(iter_forward(right, x, traces))
+    traces = [
+        t if t.derivative is None else t._replace(derivative=mask(t.derivative)) for t in traces
+    ]
+    if not transpose:
+        weights = [w.swapaxes(-1, -2) if w.shape[-1] == w.shape[-2] else w for w in weights]
+    gradient = loss_gradient(Scaled(forward[-1].mantissa[0], forward[-1].exponent[0]), 0.0)
+    turned = make_layers(condition.widths, weights, stds, activation)
+    backward = joined([unit_moments(z) for z in iter_backward(turned, gradient, traces)])
+    values = joined([unit_moments(z) for z in forward])
+    layers = {
+        "preactivation": taken(values, slice(1, None, 2)),
+        "activation": taken(values, slice(0, None, 2)),
+        "grad_preactivation": taken(backward, slice(-2, None, -2)),
+        "grad_activation": taken(backward, slice(None, None, -2)),
+    }
+    layers["grad_weight"] = outer_moments(layers["grad_preactivation"], layers["activation"])
+    return {(q, s): v.T for q, units in layers.items() for s, v in log10_moments(units).items()}  # type: ignore[misc]  # names
+
+
+@pytest.mark.parametrize("changes", [{}, leaky(0.2), leaky(-1.0)], ids=["relu", "leaky", "abs"])
+def test_backward_passes_gone_wrong_are_found(changes: dict[str, object]) -> None:
+    condition = replace(WIDE, **changes)  # type: ignore[arg-type]  # fields
+    result = simulate(condition)
+    right = with_networks(result, by_hand(condition, lambda slopes: slopes))
+    assert failing(right) == []
+    if changes != leaky(-1.0):  # whose slopes leave the size of a gradient, if not where it points
+        unmasked = with_networks(result, by_hand(condition, np.ones_like))
+        assert "grad_preactivation" in failing(unmasked)
+        doubled = with_networks(result, by_hand(condition, lambda slopes: slopes / 1.05))
+        assert failing(doubled)[0] == "grad_preactivation"
+
+
+@pytest.mark.parametrize("changes", [{}, leaky(0.2)], ids=["relu", "leaky"])
+def test_slopes_of_other_units_are_found_by_eulers_identity(changes: dict[str, object]) -> None:
+    # as large on average, but no longer those of h_k: a share of about 1/n of the gradient is lost
+    condition = narrowed((8,) * 6 + (1,), **changes)
+    result = simulate(condition)
+    assert failing(with_networks(result, by_hand(condition, lambda slopes: slopes))) == []
+    shifted = by_hand(condition, lambda slopes: np.roll(slopes, 1, axis=-2))
+    found = failing(with_networks(result, shifted))
+    assert found != []
+    assert all(what.startswith("grad_") for what in found)
+
+
+def test_transposed_weights_are_found() -> None:
+    result = simulate(WIDE)
+    wrong = with_networks(result, by_hand(WIDE, lambda slopes: slopes, transpose=False))
+    assert failing(wrong) != []
+
+
+@pytest.mark.parametrize("value", [1e-6, math.inf, -math.inf, math.nan])
+def test_a_weight_gradient_that_is_no_product_is_found(value: float) -> None:
+    result = simulate(WIDE, trials=3)
+    log10 = result.conditions[0].networks["grad_weight", INPUT_0].copy()
+    log10[1, 4] += value
+    assert failing(with_networks(result, {("grad_weight", INPUT_0): log10})) == ["grad_weight"]
+
+
+@pytest.mark.parametrize(
+    "value", [60.0, 150.0, 307.5, 400.0, -60.0, -400.0, 1e6, math.inf, -math.inf, math.nan]
+)
+@pytest.mark.parametrize("quantity", ["preactivation", "activation", "grad_activation"])
+@pytest.mark.parametrize("alpha", [0.0, 0.2])
+@pytest.mark.parametrize("layer", [1, 2])
+def test_numbers_beyond_all_reason_are_found(
+    quantity: str, value: float, alpha: float, layer: int
+) -> None:
+    result = simulate(narrowed((5, 6, 6, 1), n_inputs=1, **leaky(alpha)), trials=30)
+    measure: Measure = (quantity, INPUT_0)  # type: ignore[assignment]  # a quantity
+    log10 = result.conditions[0].networks[measure].copy()
+    log10[:, layer] = log10[:, layer] + value if math.isfinite(value) else value
+    assert failing(with_networks(result, {measure: log10})) != []
+
+
+@pytest.mark.parametrize("value", [-400.0, 200.0, 400.0, math.inf, -math.inf, math.nan])
+def test_numbers_beyond_all_reason_are_found_in_any_network(value: float) -> None:
+    result = simulate(narrowed((5, 6, 6, 1), n_inputs=1, activation="gelu"), trials=30)
+    log10 = result.conditions[0].networks["activation", INPUT_0].copy()
+    log10[:, 1] = log10[:, 1] + value if math.isfinite(value) else value
+    assert failing(with_networks(result, {("activation", INPUT_0): log10})) != []
+
+
+# -- what may not upset it -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        narrowed((1, 1, 1)),
+        narrowed((4, 1, 1, 1, 1)),
+        narrowed((1, 5, 5, 50)),
+        narrowed((5, 5, 1), n_inputs=1),
+        narrowed((3, 2, 2, 2, 2, 2, 2, 1)),
+        narrowed((5, 5, 5, 1), **leaky(-1.0)),
+        narrowed((5, 5, 5, 1), **leaky(1000.0)),
+        narrowed((5, 1, 1, 1), **leaky(1.0)),
+        narrowed((5, 5, 5, 1), **leaky(0.9999999)),
+        narrowed((5, 5, 5, 1), target=1e300),
+        narrowed((5, 5, 5, 1), bias_variances=(0.1,) * 3, target=3.0),
+        replace(narrowed((5, 5, 5, 1)), weight_variances=(1e-300,) * 3),
+        replace(narrowed((5, 5, 5, 1)), weight_variances=(1e300,) * 3),
+        replace(
+            narrowed((5, 5, 5, 1), bias_variances=(1e300,) * 3), weight_variances=(1e-300,) * 3
+        ),
+        replace(narrowed((5, 5, 5, 1), activation="tanh"), weight_variances=(1e12,) * 3),
+        replace(narrowed((5, 5, 5, 1), activation="gelu"), weight_variances=(1e40,) * 3),
+        replace(narrowed((5, 5, 5, 1), activation="sigmoid"), weight_variances=(1e-200,) * 3),
+        narrowed((5, 1, 1, 1, 1), activation="relu6"),
+    ],
+)
+@pytest.mark.parametrize("trials", [1, 12])
+def test_odd_conditions_are_checked_without_warnings(condition: Condition, trials: int) -> None:
+    findings = check(simulate(condition, trials=trials))
+    assert all(f.held for f in findings)
+    assert not any("nan" in f.reason or "inf" in f.reason for f in findings)
+
+
+def test_ten_thousand_layers_at_the_end_of_range_are_checked() -> None:
+    deep = replace(WIDE, widths=(4,) * 10_001 + (1,), n_inputs=1, **leaky(0.3))  # type: ignore[arg-type]  # fields
+    deep = replace(deep, weight_variances=(1e-300,) * 10_001)  # gradients of 10^−6,000,000
+    assert failing(simulate(deep, trials=2)) == []
+
+
+def test_names_tell_the_condition() -> None:
+    swept = replace(WIDE, swept={"init.variance": 0.04})
+    names = [f.name for f in check(simulate(swept, trials=2))]
+    assert names[0] == "theory, init.variance = 0.04: preactivation"
+    assert names[-1] == "theory, init.variance = 0.04: grad_weight"
+
+
+# -- its normal score ------------------------------------------------------------------------------
+
+
+def poisson(mean: float, counts: range) -> float:
+    """P(N in counts); P(χ²_2m > 2 mean) = P(N < m)."""
+    return math.fsum(math.exp(j * math.log(mean) - mean - math.lgamma(j + 1)) for j in counts)
+
+
+@pytest.mark.parametrize("freedom", [2, 4, 10, 100, 10_000])
+@pytest.mark.parametrize("z", [-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+def test_the_normal_score_of_a_chi_square_has_its_tails(freedom: int, z: float) -> None:
+    skewness = math.sqrt(8 / freedom)
+    x, half = freedom + z * math.sqrt(2 * freedom), freedom // 2
+    score = _normal_score(z, skewness)
+    assert _normal_score(-z, -skewness) == -score
+    # Tails that are taken for rarer than they are raise the rate of alarms, by 3 % at most; for
+    # less rare, they cost power, and only where both are tiny.
+    if x > 0:
+        counts = range(half, half + 4000) if z < 0 else range(half)
+        claimed = math.erfc((-score if z < 0 else score) / math.sqrt(2)) / 2
+        assert 1 / 1.03 < claimed / poisson(x / 2, counts) < 1.6
+    if x > 0 and z >= 4 and freedom < 1000:  # where the normal law would be off by much more
+        assert math.erfc(z / math.sqrt(2)) / 2 < poisson(x / 2, range(half)) / 1.6
+
+
+def test_a_law_without_skewness_is_left_as_it_is() -> None:
+    assert _normal_score(1.5, 0.0) == 1.5

@@ -1,0 +1,175 @@
+"""Lines carried over from PyTorch, Keras and JAX, and what is said of those that cannot be."""
+
+import math
+
+import pytest
+
+from heinit_sim.config.load import parse_config
+from heinit_sim.errors import ConfigError
+from heinit_sim.experiment.sweep_config import Condition
+
+NETWORK = "name: a\nnetwork: {depth: 1, width: 10, input_dim: 30, activation: ACTIVATION}\n"
+
+
+def condition(init: str, activation: str = "relu") -> Condition:
+    text = NETWORK.replace("ACTIVATION", activation) + f"init: {init}\n"
+    (found,) = parse_config(text).conditions
+    return found
+
+
+def message(init: str, activation: str = "relu", more: str = "") -> str:
+    text = NETWORK.replace("ACTIVATION", activation) + f"init: {init}\n{more}"
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, "c.yaml")
+    (problem,) = caught.value.problems
+    return problem.partition("error: ")[2]
+
+
+# The layer 30 -> 10: what PyTorch, Keras and JAX document for the line on the left.
+CARRIED = {
+    # kaiming_normal_(w), kaiming_uniform_(w, a=…), kaiming_normal_(w, nonlinearity=…)
+    "{scheme: kaiming_normal}": (2 / 30, "normal"),
+    "{scheme: kaiming_uniform, a: 2.23606797749979}": (1 / (3 * 30), "uniform"),  # as nn.Linear
+    "{scheme: kaiming_normal, a: 0.5}": (2 / 1.25 / 30, "normal"),
+    "{scheme: kaiming_normal, nonlinearity: leaky_relu}": (2 / 30, "normal"),  # a=0 there too
+    "{scheme: kaiming_normal, nonlinearity: leaky_relu, a: 0.5}": (2 / 1.25 / 30, "normal"),
+    "{scheme: kaiming_normal, nonlinearity: relu}": (2 / 30, "normal"),
+    "{scheme: kaiming_normal, nonlinearity: linear}": (1 / 30, "normal"),
+    "{scheme: kaiming_normal, nonlinearity: sigmoid}": (1 / 30, "normal"),
+    "{scheme: he_uniform, nonlinearity: tanh}": ((5 / 3) ** 2 / 30, "uniform"),
+    "{scheme: kaiming_normal, nonlinearity: selu, mode: fan_out}": (9 / 16 / 10, "normal"),
+    # xavier_uniform_(w, gain=…), orthogonal_(w, gain=…)
+    "{scheme: xavier_uniform, gain: 3}": (9 / 20, "uniform"),
+    "{scheme: orthogonal, gain: 3}": (9 / 30, "orthogonal"),
+    # VarianceScaling(…) of Keras, variance_scaling(…) of JAX
+    "{scheme: variance_scaling}": (1 / 30, "truncated_normal"),
+    "{scheme: variance_scaling, scale: 2}": (2 / 30, "truncated_normal"),
+    "{scheme: variance_scaling, scale: 2, mode: fan_out, distribution: uniform}": (0.2, "uniform"),
+    "{scheme: variance_scaling, scale: 2, mode: fan_avg, distribution: untruncated_normal}": (
+        2 / 20,
+        "normal",
+    ),
+    "{scheme: variance_scaling, mode: fan_geo_avg}": (1 / math.sqrt(300), "truncated_normal"),
+    "{scheme: variance_scaling, gain: 3}": (9 / 30, "truncated_normal"),
+}
+
+
+@pytest.mark.parametrize("init", CARRIED)
+def test_a_line_of_a_framework_carries_over(init: str) -> None:
+    variance, distribution = CARRIED[init]
+    found = condition(init)
+    assert math.isclose(found.weight_variances[0], variance, rel_tol=1e-15)
+    assert (found.weight_distributions or ("normal",))[0] == distribution
+
+
+@pytest.mark.parametrize(
+    ("gain", "activation", "square"),
+    [
+        ("second_moment", "relu", 2.0),
+        ("second_moment", "tanh", 1 / 0.3942944903978412),
+        ("std", "relu", 1 / (1 / 2 - 1 / (2 * math.pi))),
+        ("pytorch", "tanh", 25 / 9),
+        ("pytorch", "relu", 2.0),
+        ("pytorch", "{name: leaky_relu, negative_slope: 0.5}", 2 / 1.25),
+        ("second_moment", "{name: leaky_relu, negative_slope: 0.5}", 2 / 1.25),
+    ],
+)
+def test_a_gain_may_be_the_activations_own(gain: str, activation: str, square: float) -> None:
+    found = condition(f"{{scheme: lecun_normal, gain: {gain}}}", activation)
+    assert math.isclose(found.weight_variances[0], square / 30, rel_tol=1e-15)
+
+
+def test_own_gains_can_be_swept_beside_the_activations() -> None:
+    sweep = "sweep: {network.activation: [relu, tanh], init.gain: [second_moment, 1.5]}\n"
+    text = NETWORK.replace("ACTIVATION", "relu") + "init: {scheme: lecun_normal}\n" + sweep
+    found = [c.weight_variances[0] * 30 for c in parse_config(text).conditions]
+    for one, expected in zip(found, [2, 2.25, 1 / 0.3942944903978412, 2.25], strict=True):
+        assert math.isclose(one, expected, rel_tol=1e-15)
+
+
+KAIMING = "must be left out; only PyTorch's kaiming_* takes it, give init.gain"
+OWN = "must be left out; it has its own; give scheme: variance_scaling, or init.gain for its root"
+BESIDE = "must be left out; init.variance already is the variance, no fan or gain enters it"
+REFUSED = {
+    "{scheme: he_normal, scale: 3}": f"init.scale: not for scheme: he_normal (3.0), {OWN}",
+    "{scheme: orthogonal, scale: 3}": (
+        "init.scale: not for scheme: orthogonal (3.0), must be left out; "
+        "JAX's scale multiplies the weights, give init.gain"
+    ),
+    "{scheme: variance_scaling, scale: 3, gain: 2}": (
+        "init.gain: given beside init.scale (2.0), must be the one or the other; "
+        "a gain is the root of the scale"
+    ),
+    "{scheme: variance_scaling, distribution: normal}": (
+        "init.distribution: ambiguous (normal), must be truncated_normal or untruncated_normal; "
+        "Keras truncates it, JAX does not"
+    ),
+    "{scheme: variance_scaling, scale: 1e-323}": (
+        "init.scale: too small (1e-323), must leave a variance above 0"
+    ),
+    "{scheme: xavier_uniform, nonlinearity: tanh}": (
+        f"init.nonlinearity: not for scheme: xavier_uniform (tanh), {KAIMING}: 1.6666666666666667"
+    ),
+    "{scheme: orthogonal, nonlinearity: leaky_relu}": (
+        f"init.nonlinearity: not for scheme: orthogonal (leaky_relu), {KAIMING}: 1.4141428569978354"
+    ),
+    "{scheme: lecun_normal, a: 1}": f"init.a: not for scheme: lecun_normal (1.0), {KAIMING}: 1.0",
+    "{scheme: variance_scaling, nonlinearity: relu}": (
+        f"init.nonlinearity: not for scheme: variance_scaling (relu), {KAIMING}: 1.4142135623730951"
+    ),
+    "{scheme: he_normal, nonlinearity: tanh, gain: 2}": (
+        "init.nonlinearity: given beside init.gain (tanh), must be the one or the other; "
+        "it stands for a gain"
+    ),
+    "{scheme: he_normal, nonlinearity: tanh, a: 2}": (
+        "init.nonlinearity: takes no init.a (tanh), must be leaky_relu; its slope is all that a is"
+    ),
+    "{scheme: he_normal, nonlinearity: gelu}": (
+        "init.nonlinearity: unknown value ('gelu'), must be one of linear, sigmoid, tanh, relu, "
+        "leaky_relu, selu, which PyTorch knows; for any other activation give gain: "
+        "second_moment; did you mean 'selu'?"
+    ),
+    "{scheme: he_normal, gain: half}": (
+        "init.gain: unknown value ('half'), must be a number above 0 and at most 1000000, or one "
+        "of second_moment, std, pytorch"
+    ),
+    "{scheme: he_normal, gain: 1_000}": (
+        "init.gain: not a number ('1_000'), must be a number above 0 and at most 1000000, or one "
+        "of second_moment, std, pytorch; a number has no underscores"
+    ),
+    "{scheme: torch_linear_default, mode: fan_out}": (
+        "init.mode: not for scheme: torch_linear_default (fan_out), must be left out; "
+        "with options it is scheme: kaiming_uniform"
+    ),
+    "{scheme: keras_default, gain: 2}": (
+        "init.gain: not for scheme: keras_default (2.0), must be left out; "
+        "with options it is scheme: glorot_uniform"
+    ),
+    "{scheme: jax_default, distribution: uniform}": (
+        "init.distribution: not for scheme: jax_default (uniform), must be left out; "
+        "with options it is scheme: variance_scaling"
+    ),
+    "{variance: 1, scale: 2}": f"init.scale: given beside init.variance (2.0), {BESIDE}",
+    "{variance: 1, a: 2}": f"init.a: given beside init.variance (2.0), {BESIDE}",
+    "{variance: 1, nonlinearity: relu}": (
+        f"init.nonlinearity: given beside init.variance (relu), {BESIDE}"
+    ),
+}
+
+
+@pytest.mark.parametrize("init", REFUSED)
+def test_what_would_mean_something_else_there_is_refused(init: str) -> None:
+    assert message(init) == REFUSED[init]
+
+
+def test_a_gain_that_pytorch_lacks_is_refused_where_it_stands() -> None:
+    said = "init.gain: unknown for gelu (pytorch), must be second_moment or a number"
+    assert message("{scheme: he_normal, gain: pytorch}", "gelu") == said
+    sweep = "sweep: {init.gain: [2, pytorch]}\n"
+    assert message("{scheme: he_normal}", "gelu", sweep) == said
+
+
+def test_slopes_that_differ_by_layer_have_no_own_gain() -> None:
+    slopes = "{name: prelu, negative_slope: [0.1]}"
+    said = "init.gain: unknown for prelu (std), must be a number; its slopes differ by layer"
+    assert message("{scheme: he_normal, gain: std}", slopes) == said

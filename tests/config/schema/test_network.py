@@ -1,0 +1,394 @@
+"""The `network` section: what a config of each kind stands for, and what is said of others."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+
+import pytest
+
+from heinit_sim.config.load import parse_config, parse_override
+from heinit_sim.derivation.verify import verify
+from heinit_sim.errors import ConfigError
+from heinit_sim.experiment.architecture import Convolution, Residual
+from heinit_sim.experiment.figure_kinds import swept_number
+from heinit_sim.experiment.labels import swept_text
+from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.figures.curves import labels_of
+from heinit_sim.reports.formats import to_csv
+from heinit_sim.reports.run import to_summary_table
+
+DENSE = """\
+name: small
+network:
+  depth: 3
+  width: 4
+  input_dim: 5
+init:
+  scheme: he_normal
+"""
+CNN = """\
+name: small
+network:
+  kind: cnn
+  depth: 3
+  image: [4, 6]
+  kernel: 3
+  channels: 8
+init:
+  scheme: he_normal
+"""
+IMAGE = "must be a list of one or two integers from 1 to 4096, [length] or [height, width]"
+KERNEL = "must be an odd integer from 1 to 8191"
+CHANNELS = "must be an integer from 1 to 65536, or a list of one for each hidden layer"
+SCALE = "must be a number from 1e-6 to 1000, or 1/sqrt(depth)"
+RESIDUAL = "must be null or a mapping with the keys scale, branch_layers, norm, zero_last"
+
+
+def parsed(text: str, *sets: str) -> SweepConfig:
+    return parse_config(text, "c.yaml", [parse_override("--set", each) for each in sets])
+
+
+def condition(text: str, *sets: str) -> Condition:
+    (found,) = parsed(text, *sets).conditions
+    return found
+
+
+def problems(text: str, *sets: str) -> list[str]:
+    """What is wrong, without where."""
+    with pytest.raises(ConfigError) as caught:
+        parsed(text, *sets)
+    return [problem.partition("error: ")[2] for problem in caught.value.problems]
+
+
+def test_layers_of_a_cnn_are_channels_times_positions() -> None:
+    found = condition(CNN, "network.channels=[8, 16, 2]", "network.input_channels=3")
+    assert found.widths == (24 * 3, 24 * 8, 24 * 16, 24 * 2, 1)
+    assert found.convolution == Convolution((4, 6), 3, (3, 8, 16, 2), "zero", "flatten")
+    assert found.residual is None
+    line = condition(CNN, "network.image=[9]", "network.padding=circular", "network.readout=mean")
+    assert line.convolution == Convolution((9,), 3, (1, 8, 8, 8), "circular", "mean")
+    assert line.widths == (9, 72, 72, 72, 1)
+
+
+def test_a_dense_network_has_no_convolution_and_its_document_no_kind() -> None:
+    for text in (DENSE, DENSE.replace("depth", "kind: dense\n  depth")):
+        config = parsed(text)
+        assert config.conditions[0].convolution is None
+        assert config.conditions[0].widths == (5, 4, 4, 4, 1)
+        assert config.document["network"] == {
+            "depth": 3,
+            "width": 4,
+            "input_dim": 5,
+            "output_dim": 1,
+            "activation": "relu",
+        }
+
+
+def test_the_document_of_a_cnn_spells_out_every_default() -> None:
+    assert parsed(CNN, "network.residual={}").document["network"] == {
+        "kind": "cnn",
+        "depth": 3,
+        "image": [4, 6],
+        "kernel": 3,
+        "channels": 8,
+        "input_channels": 1,
+        "padding": "zero",
+        "readout": "flatten",
+        "output_dim": 1,
+        "activation": "relu",
+        "residual": {"scale": 1.0, "branch_layers": 1, "norm": "none", "zero_last": False},
+    }
+
+
+def test_fans_of_schemes_are_those_of_pytorch() -> None:
+    """Weights (c_out, c_in, k, k) there: a fan is the channels times the receptive field."""
+    cnn = CNN.replace("channels: 8", "channels: [8, 16, 2]\n  input_channels: 5")
+    fans = [(9 * c_in, 9 * c_out) for c_in, c_out in ((5, 8), (8, 16), (16, 2))]
+    fans += [(4 * 6 * 2, 1)]
+    expected = {
+        "{scheme: he_normal}": [2 / i for i, _ in fans],
+        "{scheme: kaiming_uniform, mode: fan_out}": [2 / o for _, o in fans],
+        "{scheme: xavier_uniform}": [2 / (i + o) for i, o in fans],
+        # nn.Conv2d: uniform within 1/√fan_in
+        "{scheme: torch_linear_default}": [1 / (3 * i) for i, _ in fans],
+        # orthogonal_ makes one matrix of c_out rows and k² c_in columns
+        "{scheme: orthogonal}": [1 / max(i, o // 9) for i, o in fans[:3]] + [1 / 48],
+        # one of nine weights has mean square 1/max(c_in, c_out)
+        "{scheme: delta_orthogonal, gain: 2}": [
+            *(4 / 9 / max(i, o) for i, o in ((5, 8), (8, 16), (16, 2))),
+            4 / 48,
+        ],
+    }
+    for init, variances in expected.items():
+        found = condition(cnn, f"init={init}").weight_variances
+        assert all(math.isclose(a, b, rel_tol=1e-15) for a, b in zip(found, variances, strict=True))
+    few = condition(cnn.replace("[8, 16, 2]", "[64, 16, 2]"), "init={scheme: orthogonal}")
+    assert few.weight_variances[0] == 1 / 64  # more rows than 9 · 5 columns
+    pooled = condition(cnn, "network.readout=mean")
+    assert pooled.weight_variances[-1] == 2 / 2
+
+
+def test_layers_of_equal_fans_but_other_taps_have_laws_of_their_own() -> None:
+    """A convolution of 2 rows and 9 columns, and an output layer of 18 rows."""
+    channels = "channels: [2, 1, 1]\n  output_dim: 18"
+    text = CNN.replace("[4, 6]", "[3, 3]").replace("channels: 8", channels)
+    found = condition(text, "init={scheme: orthogonal}")
+    assert found.fans == ((9, 18), (18, 9), (9, 9), (9, 18))
+    assert found.weight_variances == (1 / 9, 1 / 18, 1 / 9, 1 / 18)
+
+
+def test_a_list_of_inits_has_one_for_each_convolution_and_the_output() -> None:
+    init = "[{variance: 1}, {variance: 2}, {variance: 3}, {variance: 4}]"
+    found = condition(CNN, f"init={init}", "network.residual={branch_layers: 2}")
+    assert found.weight_variances == (1.0, 2.0, 3.0, 4.0)
+
+
+def test_blocks_have_a_scale_by_number_or_by_depth() -> None:
+    assert condition(DENSE, "network.residual={}").residual == Residual()
+    found = condition(
+        DENSE,
+        "network.residual={branch_layers: 2, norm: inside, zero_last: true, scale: 0.5}",
+    )
+    assert found.residual == Residual(0.5, 2, "inside", True)
+    deep = parsed(
+        DENSE, "network.residual.scale=1/sqrt(depth)", "network.depth=2,5,17", "network.width=4"
+    )
+    scales = [c.residual.scale for c in deep.conditions if c.residual]
+    assert scales == [1.0, 0.5, 0.25]  # of 1, 4 and 16 blocks
+
+
+def test_blocks_are_swept_as_a_whole_with_null_for_none() -> None:
+    config = parsed(CNN, "network.residual=null,{},{scale: 1/sqrt(depth), norm: before}")
+    blocks = [c.residual for c in config.conditions]
+    assert blocks == [None, Residual(), Residual(1 / math.sqrt(2), norm="before")]
+    values = [None, {"scale": 1.0}, {"scale": "1/sqrt(depth)", "norm": "before"}]
+    assert config.document["sweep"] == {"network.residual": values}
+    assert [c.label for c in config.conditions] == [
+        "plain",
+        "s=1.0",
+        "s=1/√L norm before",
+    ]
+    assert labels_of(config.conditions) == ["plain", "s=1", "s=1/√L norm before"]
+
+
+def test_blocks_are_taken_back_and_their_parts_set_and_swept() -> None:
+    blocks = DENSE.replace("width: 4", "width: 4\n  residual: {scale: 2}")
+    assert condition(blocks, "network.residual=null").residual is None
+    assert condition(blocks, "network.residual.scale=0.5").residual == Residual(0.5)
+    for text in (DENSE, DENSE.replace("width: 4", "width: 4\n  residual: null")):
+        assert condition(text, "network.residual.scale=0.5").residual == Residual(0.5)
+        swept = parsed(text, "network.residual.zero_last=false,true")
+        assert [c.residual for c in swept.conditions] == [Residual(), Residual(zero_last=True)]
+
+
+def test_expectations_select_blocks_and_plain_networks() -> None:
+    text = CNN + "sweep: {network.residual: [null, {}, {scale: 0.5}]}\nexpect:\n"
+    for when, places in {
+        "{network.residual: null}": (0,),
+        "{network.residual: {scale: 1}}": (1,),
+        "{network.residual.scale: 0.5}": (2,),
+        "{network.residual.norm: none}": (1, 2),
+        "{network.image: [4, 6], network.residual: null, network.padding: zero}": (0,),
+    }.items():
+        config = parsed(f"{text}  - {{forward: stable, when: {when}}}\n")
+        assert config.expect[0].conditions == places
+    document = parsed(text + "  {forward: stable, backward: null, when: {network.residual: null}}")
+    assert document.document["expect"] == [
+        {"forward": "stable", "when": {"network.residual": None}}
+    ]
+
+
+SAID = {
+    ("cnn", "network.width=100"): (
+        "network.width: not for kind: cnn (100), must be left out; give channels"
+    ),
+    ("cnn", "network.input_dim=3"): (
+        "network.input_dim: not for kind: cnn (3), must be left out; give image and input_channels"
+    ),
+    ("dense", "network.image=[8, 8]"): (
+        "network.image: not for kind: dense ([8, 8]), must be left out; it is of kind: cnn"
+    ),
+    ("dense", "network.padding=zero"): (
+        "network.padding: not for kind: dense (zero), must be left out; it is of kind: cnn"
+    ),
+    ("dense", "network.width=null"): (
+        "network.width: required key is missing, must be an integer from 1 to 65536, "
+        "or a list of one for each hidden layer"
+    ),
+    ("cnn", "network.kernel=null"): f"network.kernel: required key is missing, {KERNEL}",
+    ("cnn", "network.kind=conv"): (
+        "network.kind: unknown value ('conv'), must be one of dense, cnn"
+    ),
+    ("cnn", "network.kind=dense,cnn"): (
+        "network.kind: cannot be swept ('dense,cnn'), must be one of dense, cnn"
+    ),
+    ("cnn", "network.kernel=2"): f"network.kernel: not odd (2), {KERNEL}",
+    ("cnn", "network.kernel=9"): (
+        "network.kernel: too large (9), must be at most 7, twice the image's least size less 1"
+    ),
+    ("cnn", "network.image=8"): f"network.image: not a list (8), {IMAGE}",
+    ("cnn", "network.image=[]"): f"network.image: too short (a list), {IMAGE}",
+    ("cnn", "network.image=[1, 2, 3]"): f"network.image: too long (a list), {IMAGE}",
+    ("cnn", "network.image=[0, 1]"): f"network.image[0]: too small (0), {IMAGE}",
+    ("cnn", "network.image=[4096, 4096]"): (
+        "network.channels: too many units (8 channels), "
+        "must be at most 1 channels of 4096×4096 positions"
+    ),
+    ("cnn", "network.channels=[8, 8]"): (
+        "network.channels: wrong length (2), must be one for each of the 3 layers"
+    ),
+    ("cnn", "network.channels=[8, 0, 8]"): f"network.channels[1]: too small (0), {CHANNELS}",
+    ("cnn", "network.padding=same"): (
+        "network.padding: unknown value ('same'), must be one of circular, zero"
+    ),
+    ("cnn", "network.residual=5"): f"network.residual: not a mapping (5), {RESIDUAL}",
+    ("cnn", "network.residual={scale: 0}"): f"network.residual.scale: too small (0), {SCALE}",
+    ("cnn", "network.residual.scale=1001"): f"network.residual.scale: too large (1001), {SCALE}",
+    ("cnn", "network.residual.scale=1/sqrt(L)"): (
+        f"network.residual.scale: unknown value ('1/sqrt(L)'), {SCALE}; "
+        "did you mean '1/sqrt(depth)'?"
+    ),
+    ("cnn", "network.residual.branch_layers=3"): (
+        "network.residual.branch_layers: too large (3), must be an integer from 1 to 2"
+    ),
+    ("cnn", "network.residual.norm=inside"): (
+        "network.residual.norm: one layer has no inside (inside), "
+        "must be none or before; or give branch_layers: 2"
+    ),
+    ("cnn", "network.residual.zero_last=1"): (
+        "network.residual.zero_last: not true or false (1), must be true or false"
+    ),
+    ("cnn", "network.residual={scal: 3}"): (
+        "network.residual.scal: unknown key, must be one of scale, branch_layers, norm, "
+        "zero_last; did you mean 'scale'?"
+    ),
+    ("cnn", "network.residual={},{scale: 1}"): (
+        "network.residual: the same as value 1, must be distinct"
+    ),
+    ("cnn", "inputs.distribution=digits"): (
+        "network.image: not that of digits (24), must be 64 = positions · input_channels"
+    ),
+}
+
+
+@pytest.mark.parametrize(("kind", "changed"), SAID)
+def test_what_does_not_fit_is_named_with_what_to_do(kind: str, changed: str) -> None:
+    assert problems({"cnn": CNN, "dense": DENSE}[kind], changed) == [SAID[kind, changed]]
+
+
+def test_a_kind_that_lacks_all_its_keys_has_every_one_named() -> None:
+    found = problems(DENSE, "network.kind=cnn")
+    assert [problem.partition(":")[0] for problem in found] == [
+        *("network.image", "network.kernel", "network.channels"),
+        *("network.width", "network.input_dim"),
+    ]
+
+
+NO_BLOCKS = {
+    ("network.depth=1", "network.width=4"): (
+        "one hidden layer has no block, must be null; or give depth: 2 or more"
+    ),
+    ("network.width=[4, 4, 5]",): (
+        "what a block adds is as wide as what enters it, must be null; "
+        "or give one width for all layers"
+    ),
+    ("network.activation={name: prelu, negative_slope: [0, 0, 1]}",): (
+        "its blocks have one slope, must be null; or give negative_slope as a number"
+    ),
+}
+
+
+@pytest.mark.parametrize("sets", NO_BLOCKS)
+def test_networks_without_room_for_blocks_are_refused(sets: tuple[str, ...]) -> None:
+    assert problems(DENSE, *sets, "network.residual={}") == [f"network.residual: {NO_BLOCKS[sets]}"]
+    assert len(parsed(DENSE, *sets).conditions) == 1
+    swept = problems(DENSE, *sets, "network.residual=null,{}")  # null is no mistake
+    assert swept == [f"network.residual: {NO_BLOCKS[sets]}"]
+
+
+def test_lsuv_does_not_know_blocks() -> None:
+    said = "not for residual networks (lsuv), must be another scheme; "
+    said += "or give network.residual: null"
+    blocks = "network.residual={}"
+    assert problems(DENSE, blocks, "init={scheme: lsuv}") == [f"init.scheme: {said}"]
+    listed = f"init=[{', '.join(['{scheme: lsuv}'] * 4)}]"
+    assert problems(DENSE, blocks, listed)[0] == f"init[0].scheme: {said}"
+    assert condition(CNN, "init={scheme: lsuv}").lsuv
+
+
+def test_a_file_has_a_column_for_each_component_of_the_image(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("\n".join(",".join(map(str, range(n, n + 24))) for n in range(4)), "utf-8")
+    inputs = f"inputs={{distribution: file, path: {path}, count: 3}}"
+    assert condition(CNN, inputs).inputs.path == str(path)
+    assert problems(CNN, inputs, "network.input_channels=2") == [
+        "inputs.path: wrong number of columns (24), must be positions · input_channels, 48"
+    ]
+
+
+def test_swept_blocks_are_short_texts() -> None:
+    expected = {
+        "none": None,
+        "s=1": {"scale": 1.0},
+        "s=0.5 2 layers": {"scale": 0.5, "branch_layers": 2, "zero_last": False},
+        "norm inside": {"scale": 1.0, "norm": "inside"},
+        "s=1/√L norm before zero last": {
+            "scale": "1/sqrt(depth)",
+            "branch_layers": 1,
+            "norm": "before",
+            "zero_last": True,
+        },
+        "true": True,
+    }
+    assert {swept_text(value): value for value in expected.values()} == expected
+    assert swept_text(Residual()._asdict()) == "s=1"  # what is as by default goes without saying
+
+
+def test_images_are_said_by_their_sizes() -> None:
+    config = parsed(CNN, "network.image=[8, 8],[4, 6]", "network.padding=circular,zero")
+    assert labels_of(config.conditions)[::3] == ["8×8, circular", "4×6, zero"]
+    label = "network.image = 8×8, network.padding = circular"
+    assert config.conditions[0].label == label
+    line = parsed(CNN, "network.image=[9],[5]")
+    assert labels_of(line.conditions) == ["image = 9", "image = 5"]
+
+
+def test_csv_has_null_and_true_as_json_has_them() -> None:
+    (row,) = csv.DictReader(io.StringIO(to_csv([{"a": None, "b": True, "c": (8, 8), "d": 0.5}])))
+    assert row == {"a": "null", "b": "true", "c": "[8, 8]", "d": "0.5"}
+
+
+def test_true_and_false_are_no_numbers_of_an_axis() -> None:
+    sweep = {"network.residual.zero_last": (False, True), "network.channels": (8, 16)}
+    assert swept_number(sweep) == "network.channels"
+
+
+TITLES = {
+    (): "K = 3, 8 channels, 3×3, 4×6 zero",
+    ("network.image=[9]", "network.padding=circular"): "K = 3, 8 channels, k = 3, 9 circular",
+    ("network.residual={scale: 1/sqrt(depth)}",): "K = 3, 8 channels, 3×3, 4×6 zero, s = 0.7071",
+    ("network.residual=null,{}", "network.padding=zero,circular"): "K = 3, 8 channels, 3×3",
+}
+
+
+@pytest.mark.parametrize("sets", TITLES)
+def test_the_title_of_a_cnn_tells_of_its_channels_and_not_of_widths(sets: tuple[str, ...]) -> None:
+    title = to_summary_table(parsed(CNN, *sets), []).title
+    assert title == f"small: 100 networks per condition, {TITLES[sets]}"
+
+
+def test_the_title_of_blocks_tells_their_scale() -> None:
+    title = to_summary_table(parsed(DENSE, "network.residual={scale: 0.5}"), []).title
+    assert title == "small: 100 networks per condition, K = 3, D_h = 4, s = 0.5"
+
+
+@pytest.mark.parametrize(("text", "given"), [(CNN, "kind: cnn"), (DENSE, "residual")])
+def test_verify_refuses_what_its_identities_are_not_of(text: str, given: str) -> None:
+    found = condition(text, *(["network.residual={}"] if given == "residual" else []))
+    said = f"verify: network: identities are held for plain dense networks only ({given})"
+    with pytest.raises(ConfigError) as caught:
+        verify(found, 0)
+    assert caught.value.problems == [f"{said}; give a config of one"]

@@ -1,0 +1,1580 @@
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heinit_sim.config.load import (
+    Override,
+    config_schema,
+    load_config,
+    parse_config,
+    parse_override,
+)
+from heinit_sim.config.yaml_document import parse, to_yaml
+from heinit_sim.errors import ConfigError
+from heinit_sim.experiment.activation_table import ActivationName
+from heinit_sim.experiment.initializers import SCHEMES
+from heinit_sim.experiment.inputs import InputDistribution
+from heinit_sim.experiment.sweep_config import Expectation, FigureConfig, SweepConfig
+
+CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*.yaml"))
+
+GOOD = """\
+name: small
+network:
+  depth: 3
+  width: 4
+  input_dim: 5
+init:
+  variance: 0.5
+"""
+CNN = """\
+name: small
+network:
+  kind: cnn
+  depth: 3
+  image: [4, 6]
+  kernel: 3
+  channels: 8
+init:
+  scheme: he_normal
+"""
+SWEPT = GOOD + "sweep:\n  init.variance: [1, 2]\n"
+KEYS = "name, network, init, inputs, loss, sweep, trials, seed, draws, record, figure, expect"
+INPUT_KEYS = "distribution, mean, std, density, cosine, path, sha256, normalisation, count"
+INIT_KEYS = (
+    "variance, scheme, scale, mode, gain, a, nonlinearity, "
+    "distribution, tolerance, attempts, bias, bias_variance"
+)
+INIT = f"must be a mapping with the keys {INIT_KEYS}, or a list of one for each layer 0 … K"
+NETWORK_KEYS = (
+    "kind, depth, width, input_dim, image, kernel, channels, input_channels, padding, readout, "
+    "output_dim, activation, residual"
+)
+RESIDUAL_KEYS = "scale, branch_layers, norm, zero_last"
+PATHS = (
+    "network.depth, network.width, network.input_dim, network.image, network.kernel, "
+    "network.channels, network.input_channels, network.padding, network.readout, "
+    "network.output_dim, network.activation, network.activation.negative_slope, "
+    "network.residual, network.residual.scale, network.residual.branch_layers, "
+    "network.residual.norm, network.residual.zero_last, "
+    "init, init.variance, init.scheme, init.scale, "
+    "init.mode, init.gain, init.a, init.nonlinearity, init.distribution, init.tolerance, "
+    "init.attempts, init.bias, init.bias_variance, inputs.distribution, inputs.mean, inputs.std, "
+    "inputs.density, inputs.cosine, inputs.path, inputs.normalisation, inputs.count, loss.name, "
+    "loss.target"
+)
+SWEPT_KEY = f"must be one of {PATHS}"
+NAME = "must be 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
+DEPTH = "must be an integer from 1 to 100000"
+EXPECT = (
+    "must be a mapping like {forward: stable, when: {init.variance: 0.02}}, "
+    "or a list of at most 1000"
+)
+WIDTH = "must be an integer from 1 to 65536, or a list of one for each hidden layer"
+DIM = "must be an integer from 1 to 65536"
+COUNT = "must be an integer from 1 to 1000000"
+SEED = "must be an integer from 0 to 9223372036854775807"
+VARIANCE = "must be a number above 0"
+GAIN = "must be a number above 0 and at most 1000000, or one of second_moment, std, pytorch"
+RANGE = "must be null or a list of two numbers from -1000000 to 1000000, the lower first"
+ACTIVATION_NAMES = f"must be one of {', '.join(get_args(ActivationName))}"
+ACTIVATION = f"{ACTIVATION_NAMES}, or a mapping like {{name: leaky_relu, negative_slope: 0.2}}"
+INPUTS = f"must be one of {', '.join(get_args(InputDistribution))}"
+FILE = "must be a .npy file of shape (examples, components) or a .csv file"
+SCHEME = f"must be one of {', '.join(SCHEMES)}"
+TRY = "values to try go under sweep"
+MAPPING = "must be a mapping with the keys"
+SWEEP = "must be a mapping from dotted paths to lists of values"
+LIST = "must be a list of one or more distinct values"
+
+
+def problems_of(text: str | bytes, *overrides: Override) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, "c.yaml", overrides)
+    return caught.value.problems
+
+
+def changed(old: str, new: str, text: str = GOOD) -> str:
+    """The good config with one line exchanged."""
+    assert text.count(old) == 1
+    return text.replace(old, new)
+
+
+# the line that is wrong, what replaces it, and all that is then said, without "c.yaml:"
+BAD_LINES = [
+    # names
+    ("name: small", "name: 5", f"1:7: error: name: not a string (5), {NAME}; write it in quotes"),
+    ("name: small", "name:", f"1:6: error: name: not a string (null), {NAME}"),
+    ("name: small", "name: a/b", f"1:7: error: name: not a valid name ('a/b'), {NAME}"),
+    ("name: small", 'name: "a\\n"', f"1:7: error: name: not a valid name ('a\\n'), {NAME}"),
+    ("name: small", "name: ..", f"1:7: error: name: not a valid name ('..'), {NAME}"),
+    (
+        "name: small",
+        "name: " + "a" * 65,
+        f"1:7: error: name: not a valid name ('{'a' * 36}...'), {NAME}",
+    ),
+    (
+        "name: small",
+        'name: "a\\x1b[31m\\u2028"',
+        f"1:7: error: name: not a valid name ('a\\x1b[31m\\u2028'), {NAME}",
+    ),
+    # integers
+    ("depth: 3", "depth: 0", f"3:10: error: network.depth: too small (0), {DEPTH}"),
+    ("depth: 3", "depth: 100001", f"3:10: error: network.depth: too large (100001), {DEPTH}"),
+    (
+        "depth: 3",
+        "depth: 3.0",
+        f"3:10: error: network.depth: not an integer (3.0), {DEPTH}; write 3",
+    ),
+    (
+        "depth: 3",
+        "depth: 1e3",
+        f"3:10: error: network.depth: not an integer (1000.0), {DEPTH}; write 1000",
+    ),
+    ("depth: 3", "depth: 3.5", f"3:10: error: network.depth: not an integer (3.5), {DEPTH}"),
+    ("depth: 3", "depth: true", f"3:10: error: network.depth: not an integer (true), {DEPTH}"),
+    ("depth: 3", "depth: yes", f"3:10: error: network.depth: not an integer ('yes'), {DEPTH}"),
+    ("depth: 3", "depth: .inf", f"3:10: error: network.depth: not an integer (inf), {DEPTH}"),
+    ("depth: 3", "depth: {}", f"3:10: error: network.depth: not an integer (a mapping), {DEPTH}"),
+    (
+        "depth: 3",
+        "depth: 017",
+        (
+            f"3:10: error: network.depth: not an integer ('017'), {DEPTH}; "
+            "a number has no leading zero"
+        ),
+    ),
+    (
+        "depth: 3",
+        "depth: 1:30",
+        f"3:10: error: network.depth: not an integer ('1:30'), {DEPTH}; a number has no colons",
+    ),
+    (
+        "depth: 3",
+        "depth: 1_000",
+        (
+            f"3:10: error: network.depth: not an integer ('1_000'), {DEPTH}; "
+            "a number has no underscores"
+        ),
+    ),
+    (
+        "depth: 3",
+        "depth: 0x1F",
+        (
+            f"3:10: error: network.depth: not an integer ('0x1F'), {DEPTH}; "
+            "a number is written in decimal"
+        ),
+    ),
+    (
+        "depth: 3",
+        "depth: '3'",
+        f"3:10: error: network.depth: not an integer ('3'), {DEPTH}; write it without quotes",
+    ),
+    (
+        "depth: 3",
+        "depth: " + "9" * 5000,
+        (
+            f"3:10: error: network.depth: not an integer ('{'9' * 36}...'), {DEPTH}; "
+            "it is beyond the range of a float"
+        ),
+    ),
+    (
+        "depth: 3",
+        "depth: " + "9" * 300,
+        f"3:10: error: network.depth: too large ({'9' * 37}...), {DEPTH}",
+    ),
+    (
+        "depth: 3",
+        "depth: [2, 3]",
+        f"3:10: error: network.depth: not an integer (a list), {DEPTH}; {TRY}",
+    ),
+    ("width: 4", "width: 65537", f"4:10: error: network.width: too large (65537), {WIDTH}"),
+    ("width: 4", "width: four", f"4:10: error: network.width: not an integer ('four'), {WIDTH}"),
+    ("width: 4", "width: [4, 0, 4]", f"4:14: error: network.width[1]: too small (0), {WIDTH}"),
+    (
+        "width: 4",
+        "width: [4, 5]",
+        "4:10: error: network.width: wrong length (2), must be one for each of the 3 layers",
+    ),
+    ("input_dim: 5", "input_dim: -1", f"5:14: error: network.input_dim: too small (-1), {DIM}"),
+    # floats
+    ("variance: 0.5", "variance: 0", f"7:13: error: init.variance: too small (0), {VARIANCE}"),
+    (
+        "variance: 0.5",
+        "variance: -1e-3",
+        f"7:13: error: init.variance: too small (-0.001), {VARIANCE}",
+    ),
+    (
+        "variance: 0.5",
+        "variance: .inf",
+        f"7:13: error: init.variance: not finite (inf), {VARIANCE}",
+    ),
+    (
+        "variance: 0.5",
+        "variance: .nan",
+        f"7:13: error: init.variance: not finite (nan), {VARIANCE}",
+    ),
+    (
+        "variance: 0.5",
+        "variance: 1e999",
+        (
+            f"7:13: error: init.variance: not a number ('1e999'), {VARIANCE}; "
+            "it is beyond the range of a float"
+        ),
+    ),
+    (
+        "variance: 0.5",
+        "variance: 1e-999",
+        (
+            f"7:13: error: init.variance: not a number ('1e-999'), {VARIANCE}; "
+            "it is beyond the range of a float"
+        ),
+    ),
+    (
+        "variance: 0.5",
+        "variance: false",
+        f"7:13: error: init.variance: not a number (false), {VARIANCE}",
+    ),
+    (
+        "variance: 0.5",
+        "variance: [0.1, 0.2]",
+        (f"7:13: error: init.variance: not a number (a list), {VARIANCE}; {TRY}"),
+    ),
+    # initialisation
+    (
+        "variance: 0.5",
+        "mode: fan_in",
+        "7:3: error: init: no variance is given, must have either variance or scheme",
+    ),
+    (
+        "variance: 0.5",
+        "scheme: he",
+        f"7:11: error: init.scheme: unknown value ('he'), {SCHEME}",
+    ),
+    (
+        "variance: 0.5",
+        "scheme: He_Normel",
+        (
+            f"7:11: error: init.scheme: unknown value ('He_Normel'), {SCHEME}; "
+            "did you mean 'he_normal'?"
+        ),
+    ),
+    (
+        "variance: 0.5",
+        "scheme: he_normal\n  mode: fanin",
+        (
+            "8:9: error: init.mode: unknown value ('fanin'), "
+            "must be one of fan_in, fan_out, fan_avg, fan_geo_avg; did you mean 'fan_in'?"
+        ),
+    ),
+    (
+        "variance: 0.5",
+        "scheme: he_normal\n  gain: 1000001",
+        f"8:9: error: init.gain: too large (1000001), {GAIN}",
+    ),
+    (
+        "variance: 0.5",
+        "scheme: he_normal\n  gain: 1e-170",
+        "8:9: error: init.gain: too small (1e-170), must leave a variance above 0",
+    ),
+    (
+        "variance: 0.5",
+        "variance: 0.5\n  scheme: he_normal",
+        (
+            "8:11: error: init.scheme: given beside init.variance (he_normal), "
+            "must be the one or the other; null takes one back"
+        ),
+    ),
+    (
+        "variance: 0.5",
+        "variance: 0.5\n  mode: fan_in",
+        (
+            "8:9: error: init.mode: given beside init.variance (fan_in), must be left out; "
+            "init.variance already is the variance, no fan or gain enters it"
+        ),
+    ),
+    (
+        "variance: 0.5",
+        "variance: 0.5\n  gain: 2",
+        (
+            "8:9: error: init.gain: given beside init.variance (2.0), must be left out; "
+            "init.variance already is the variance, no fan or gain enters it"
+        ),
+    ),
+    # keys
+    (
+        "depth: 3",
+        "depth: 3\n  widht: 4",
+        (
+            f"4:3: error: network.widht: unknown key, must be one of {NETWORK_KEYS}; "
+            "did you mean 'width'?"
+        ),
+    ),
+    (
+        "depth: 3",
+        "depth: 3\n  depth: 4",
+        "4:3: error: network.depth: duplicate key (first in line 3), must be given once",
+    ),
+    ("  depth: 3\n", "", f"3:3: error: network.depth: required key is missing, {DEPTH}"),
+    (
+        "name: small",
+        "name: small\ndepth: 3",
+        f"2:1: error: depth: unknown key, must be one of {KEYS}; did you mean 'network.depth'?",
+    ),
+    (
+        "name: small",
+        'name: small\n"a\\nb": 3',
+        f"2:1: error: 'a\\nb': unknown key, must be one of {KEYS}",
+    ),
+    ("name: small", "name: small\n<<: 3", f"2:1: error: '<<': unknown key, must be one of {KEYS}"),
+    ("name: small", "name: small\n1: 3", f"2:1: error: 1: unknown key, must be one of {KEYS}"),
+    ("name: small", "name: &x small", "1:7: error: name: anchor (&x), must be written out"),
+    (
+        "depth: 3",
+        "depth: !!int 3",
+        "3:10: error: network.depth: tag ('tag:yaml.org,2002:int'), must be a value without a tag",
+    ),
+    ("depth: 3", "depth: *x", "3:10: error: network.depth: alias (*x), must be written out"),
+]
+
+# a line or two added to the good config, which has seven, and all that is then said
+BAD_ENDS = [
+    ("trials: 0", f"8:9: error: trials: too small (0), {COUNT}"),
+    ("seed: -1", f"8:7: error: seed: too small (-1), {SEED}"),
+    (
+        "seed: 9223372036854775808",
+        f"8:7: error: seed: too large (9223372036854775808), {SEED}",
+    ),
+    (
+        "draws: comon",
+        (
+            "8:8: error: draws: unknown value ('comon'), must be one of common, independent; "
+            "did you mean 'common'?"
+        ),
+    ),
+    (
+        "inputs: {distribution: Normal}",
+        (
+            f"8:24: error: inputs.distribution: unknown value ('Normal'), {INPUTS}; "
+            "did you mean 'normal'?"
+        ),
+    ),
+    (
+        "inputs:",
+        f"8:8: error: inputs: not a mapping (null), {MAPPING} {INPUT_KEYS}",
+    ),
+    (
+        "inputs: {distribution: sparse, mean: 2}",
+        "8:38: error: inputs.mean: sparse has no such option (2.0), must be left out",
+    ),
+    (
+        "inputs: {distribution: uniform, mean: 1e-7}",
+        (
+            "8:39: error: inputs.mean: too small (1e-07), must be a number from -1e6 to 1e6, "
+            "0 or at least 1e-6 in size"
+        ),
+    ),
+    (
+        "inputs: {distribution: normal, std: 0}",
+        "8:37: error: inputs.std: too small (0), must be a number from 1e-6 to 1e6",
+    ),
+    (
+        "inputs: {distribution: sparse, density: 2}",
+        "8:41: error: inputs.density: too large (2), must be a number from 1e-6 to 1",
+    ),
+    (
+        "inputs: {distribution: pair, cosine: -1.5}",
+        "8:38: error: inputs.cosine: too small (-1.5), must be a number from -1 to 1",
+    ),
+    (
+        "inputs: {distribution: pair, count: 3}",
+        "8:37: error: inputs.count: not even (3), must be for inputs in pairs",
+    ),
+    (
+        "sweep: {inputs.count: [2, 3]}\ninputs: {distribution: pair}",
+        "8:27: error: inputs.count: not even (3), must be for inputs in pairs",
+    ),
+    (
+        "inputs: {distribution: pair}\nsweep: {network.input_dim: [1, 2]}",
+        "9:29: error: network.input_dim: too small (1), must be at least 2 for pairs",
+    ),
+    (
+        "inputs: {distribution: constant, normalisation: global}",
+        (
+            "8:49: error: inputs.normalisation: constant inputs have no spread to divide by "
+            "(global), must be none"
+        ),
+    ),
+    (
+        "inputs: {normalisation: batch}",
+        (
+            "8:25: error: inputs.normalisation: unknown value ('batch'), "
+            "must be one of none, global, per_component"
+        ),
+    ),
+    (
+        "inputs: {distribution: digits}",
+        "5:14: error: network.input_dim: not that of digits (5), must be 64",
+    ),
+    (
+        "inputs: {distribution: file}",
+        "8:9: error: inputs: no path is given, must have one for distribution: file",
+    ),
+    (
+        "inputs: {distribution: file, path: no/such.npy}",
+        (
+            "8:36: error: inputs.path: cannot be read ('no/such.npy'): "
+            f"No such file or directory; {FILE}"
+        ),
+    ),
+    (
+        "inputs: {sha256: {a.npy: 12}}",
+        (
+            "8:18: error: inputs.sha256: not SHA-256 of files, "
+            "must be a mapping from paths to 64 digits of 0-9, a-f"
+        ),
+    ),
+    ("inputs: {count: 1000001}", f"8:17: error: inputs.count: too large (1000001), {COUNT}"),
+    (
+        "loss: {name: mse}",
+        "8:14: error: loss.name: unknown value ('mse'), must be least_squares",
+    ),
+    (
+        "loss: {target: -.inf}",
+        "8:16: error: loss.target: not finite (-inf), must be a finite number",
+    ),
+    ("figure: {decades: 3}", f"8:19: error: figure.decades: not a list (3), {RANGE}"),
+    ("figure: {decades: [3]}", f"8:19: error: figure.decades: too short (a list), {RANGE}"),
+    ("figure: {decades: [1, 2, 3]}", f"8:19: error: figure.decades: too long (a list), {RANGE}"),
+    (
+        "figure: {decades: [1, 1e7]}",
+        f"8:23: error: figure.decades[1]: too large (10000000.0), {RANGE}",
+    ),
+    (
+        "figure: {decades: [2, 1]}",
+        "8:19: error: figure.decades: not a range ([2.0, 1.0]), must have the lower number first",
+    ),
+    (
+        "figure: {overlay: figure}",
+        (
+            "8:19: error: figure.overlay: unknown value ('figure'), "
+            "must be null or figure_7_4_published"
+        ),
+    ),
+    (
+        "figure: {quantity: Variance}",
+        (
+            "8:20: error: figure.quantity: unknown value ('Variance'), "
+            "must be one of variance, second_moment, std; did you mean 'variance'?"
+        ),
+    ),
+    # sweeps
+    (
+        "sweep: []",
+        f"8:8: error: sweep: not a mapping (a list), {SWEEP}",
+    ),
+    ("sweep: {init.gain: 2}", f"8:20: error: sweep.init.gain: not a list (2), {LIST}"),
+    ("sweep: {init.variance: []}", f"8:24: error: sweep.init.variance: too short (a list), {LIST}"),
+    (
+        "sweep: {init.varience: [1]}",
+        (
+            f"8:9: error: sweep.init.varience: unknown key, must be one of {PATHS}; "
+            "did you mean 'init.variance'?"
+        ),
+    ),
+    ("sweep: {trials: [1]}", f"8:9: error: sweep.trials: cannot be swept, must be one of {PATHS}"),
+    (
+        "sweep: {network.kind: [cnn]}",
+        f"8:9: error: sweep.network.kind: cannot be swept, must be one of {PATHS}",
+    ),
+    (
+        "sweep: {init: [1]}",
+        f"8:16: error: init: not a mapping (1), {INIT}",
+    ),
+    (
+        "sweep: {init.variance: [1, x]}",
+        f"8:28: error: init.variance: not a number ('x'), {VARIANCE}",
+    ),
+    (
+        "sweep: {init.variance: [[1], 2]}",
+        f"8:25: error: init.variance: not a number (a list), {VARIANCE}",
+    ),
+    (
+        "sweep: {init.variance: [1, 2, 1.0]}",
+        "8:31: error: init.variance: the same as value 1, must be distinct",
+    ),
+    (
+        "sweep: {network.width: [[1, 2, 3], 4, [1, 2, 3]]}",
+        "8:39: error: network.width: the same as value 1, must be distinct",
+    ),
+    (
+        "sweep: {network.width: [[1, 2, 3], [4, 5]]}",
+        "8:36: error: network.width: wrong length (2), must be one for each of the 3 layers",
+    ),
+    (
+        "sweep: {network.activation: [leaky_relu, {name: leaky_relu, negative_slope: 0.01}]}",
+        "8:42: error: network.activation: the same as value 1, must be distinct",
+    ),
+    (
+        "sweep: {network.activation: [relu, {name: leaky_relu, slope: 1}]}",
+        ("8:55: error: network.activation.slope: unknown key, must be one of name, negative_slope"),
+    ),
+    (
+        "sweep: {network.activation: [relu, {}]}",
+        (f"8:36: error: network.activation.name: required key is missing, {ACTIVATION_NAMES}"),
+    ),
+    (
+        "sweep: {network.activation.negative_slope: [0.1]}",
+        (
+            "8:45: error: network.activation.negative_slope: relu has no such option (0.1), "
+            "must be left out"
+        ),
+    ),
+    (
+        "sweep: {network.activation: [leaky_relu], network.activation.negative_slope: [0.1]}",
+        (
+            "8:78: error: sweep.network.activation.negative_slope: inside network.activation, "
+            "which is swept too, must be swept alone"
+        ),
+    ),
+    # expectations
+    ("expect: 5", f"8:9: error: expect: not a mapping (5), {EXPECT}"),
+    ("expect:", f"8:8: error: expect: not a mapping (null), {EXPECT}"),
+    (f"expect: {[{}] * 1001}", f"8:9: error: expect: too long (a list), {EXPECT}"),
+    ("expect: [[]]", f"8:10: error: expect[0]: not a mapping (a list), {EXPECT}"),
+    (
+        "expect: [{forward: stable}, {when: {}}]",
+        (
+            "8:29: error: expect[1]: nothing is expected, "
+            "must have forward, backward or max_decades_per_layer"
+        ),
+    ),
+    (
+        "expect: {forwrd: stable, backward: stable}",
+        (
+            "8:10: error: expect.forwrd: unknown key, must be one of forward, backward, "
+            "max_decades_per_layer, when; did you mean 'forward'?"
+        ),
+    ),
+    (
+        "expect: {'<list>': 1, backward: stable}",
+        (
+            "8:10: error: expect.'<list>': unknown key, must be one of forward, backward, "
+            "max_decades_per_layer, when"
+        ),
+    ),
+    (
+        "expect: {backward: explode}",
+        (
+            "8:20: error: expect.backward: unknown value ('explode'), "
+            "must be one of vanishing, stable, exploding; did you mean 'exploding'?"
+        ),
+    ),
+    (
+        "expect: {max_decades_per_layer: -1}",
+        (
+            "8:33: error: expect.max_decades_per_layer: too small (-1), "
+            "must be a number that is not below 0"
+        ),
+    ),
+    (
+        "expect: {forward: stable, when: {init.varience: 1}}",
+        (
+            f"8:34: error: expect.when.init.varience: unknown key, {SWEPT_KEY}; "
+            "did you mean 'init.variance'?"
+        ),
+    ),
+    (
+        "expect: {forward: stable, when: {trials: 1}}",
+        f"8:34: error: expect.when.trials: cannot be swept, {SWEPT_KEY}",
+    ),
+    (
+        "expect: {forward: stable, when: {init.variance: [1]}}",
+        f"8:49: error: expect.when.init.variance: not a number (a list), {VARIANCE}",
+    ),
+    (
+        "expect: {forward: stable, when: {network.activation: {name: relu, slope: 1}}}",
+        (
+            "8:67: error: expect.when.network.activation.slope: unknown key, "
+            "must be one of name, negative_slope"
+        ),
+    ),
+    (
+        "expect: {forward: stable, when: {init.variance: 0.4}}",
+        "8:49: error: expect.when.init.variance: matches no condition (0.4), must be 0.5",
+    ),
+    (
+        "expect: {forward: stable, when: {init.gain: 2}}",
+        (
+            "8:45: error: expect.when.init.gain: matches no condition (2.0), "
+            "must be left out; no condition has such a value"
+        ),
+    ),
+    (
+        (
+            f"sweep: {{loss.target: {[*range(1, 9)]}}}\n"
+            "expect: [{forward: stable, when: {loss.target: 0}}]"
+        ),
+        (
+            "9:48: error: expect[0].when.loss.target: matches no condition (0.0), "
+            "must be one of 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, …"
+        ),
+    ),
+    (
+        (
+            "sweep: {network.activation: [relu, leaky_relu]}\nexpect: {forward: stable, when: "
+            "{network.activation: relu, network.activation.negative_slope: 0.01}}"
+        ),
+        (
+            "9:33: error: expect.when: matches no condition, "
+            "must be values that one condition has together"
+        ),
+    ),
+    (
+        f"sweep: {{inputs.count: {[*range(1, 102)]}, loss.target: {[*range(100)]}}}",
+        "8:8: error: sweep: too many conditions (10100), must be at most 10000",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), BAD_LINES)
+def test_a_wrong_line_is_named_with_its_place(old: str, new: str, message: str) -> None:
+    assert problems_of(changed(old, new)) == [f"c.yaml:{message}"]
+
+
+@pytest.mark.parametrize(("end", "message"), BAD_ENDS)
+def test_a_wrong_setting_is_named_with_its_place(end: str, message: str) -> None:
+    assert problems_of(f"{GOOD}{end}\n") == [f"c.yaml:{message}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "1:1: error: empty, must be a mapping"),
+        ("a", f"1:1: error: not a mapping ('a'), must be a mapping with the keys {KEYS}"),
+        ("\n- a", f"2:1: error: not a mapping (a list), must be a mapping with the keys {KEYS}"),
+        (GOOD + "---\n" + GOOD, "8:1: error: a second document, must be one document"),
+        (
+            GOOD + "a: " + "[" * 30_000,
+            "8:23: error: nested too deep, must be at most 20 levels",
+        ),
+        ("#" * 2**21, "1:1: error: too large, must be at most 1048576 bytes"),
+        (GOOD.encode() + b"\xff", "8:1: error: not UTF-8 (byte 0xff), must be UTF-8"),
+        (GOOD + "\0", "8:1: error: control character (U+0000), must be printable text"),
+    ],
+)
+def test_text_that_is_no_config_is_one_problem(text: str | bytes, message: str) -> None:
+    assert problems_of(text) == [f"c.yaml:{message}"]
+
+
+def test_an_alias_bomb_is_refused_at_once() -> None:
+    bomb = "a0: &a0 [x, x]\n" + "".join(
+        f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 30)
+    )
+    found = problems_of(bomb)
+    assert "c.yaml:1:5: error: a0: anchor (&a0), must be written out" in found
+    assert "c.yaml:2:10: error: a1[0]: alias (*a0), must be written out" in found
+
+
+def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
+    text = """\
+name: a b
+network:
+  depth: 017
+  width: [1, x]
+  activation: ReLU
+  activation: ReLU
+int: {variance: 1}
+sweep:
+  init.variance: [0.1, -1]
+  init.varience: [1]
+trials: true
+"""
+    assert problems_of(text) == [
+        (f"c.yaml:1:1: error: init: required key is missing, {INIT}"),
+        f"c.yaml:1:7: error: name: not a valid name ('a b'), {NAME}",
+        f"c.yaml:3:3: error: network.input_dim: required key is missing, {DIM}",
+        (
+            f"c.yaml:3:10: error: network.depth: not an integer ('017'), {DEPTH}; "
+            "a number has no leading zero"
+        ),
+        f"c.yaml:4:14: error: network.width[1]: not an integer ('x'), {WIDTH}",
+        (
+            "c.yaml:6:3: error: network.activation: duplicate key (first in line 5), "
+            "must be given once"
+        ),
+        (
+            f"c.yaml:6:15: error: network.activation: unknown value ('ReLU'), {ACTIVATION}; "
+            "did you mean 'relu'?"
+        ),
+        f"c.yaml:7:1: error: int: unknown key, must be one of {KEYS}; did you mean 'init'?",
+        f"c.yaml:9:24: error: init.variance: too small (-1), {VARIANCE}",
+        (
+            f"c.yaml:10:3: error: sweep.init.varience: unknown key, must be one of {PATHS}; "
+            "did you mean 'init.variance'?"
+        ),
+        f"c.yaml:11:9: error: trials: not an integer (true), {COUNT}",
+    ]
+
+
+def test_what_the_sweep_replaces_is_checked_too() -> None:
+    assert problems_of(changed("variance: 0.5", "variance: -1", SWEPT)) == [
+        f"c.yaml:7:13: error: init.variance: too small (-1), {VARIANCE}"
+    ]
+
+
+def test_a_section_that_is_required_cannot_come_from_the_sweep() -> None:
+    assert problems_of(changed("init:\n  variance: 0.5\n", "", SWEPT)) == [
+        (f"c.yaml:1:1: error: init: required key is missing, {INIT}")
+    ]
+
+
+def test_more_layers_than_memory_holds_are_refused() -> None:
+    text = changed("depth: 3", "depth: 100000") + f"sweep: {{loss.target: {[*range(200)]}}}\n"
+    assert problems_of(text) == [
+        (
+            "c.yaml:8:8: error: sweep: too many layers, "
+            "must be at most 10000000 in all conditions together"
+        )
+    ]
+
+
+def set_(text: str) -> Override:
+    return parse_override("--set", text)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "messages"),
+    [
+        (
+            [set_("init.variance=abc")],
+            [f"--set init.variance=abc: error: init.variance: not a number ('abc'), {VARIANCE}"],
+        ),
+        (
+            [Override("--seed", "seed", "-1")],
+            [f"--seed=-1: error: seed: too small (-1), {SEED}"],
+        ),
+        (
+            [Override("--trials", "trials", "many")],
+            [f"--trials=many: error: trials: not an integer ('many'), {COUNT}"],
+        ),
+        (
+            [Override("--trials", "trials", "1,2")],
+            [f"--trials=1,2: error: trials: cannot be swept ('1,2'), {COUNT}"],
+        ),
+        (
+            [set_("network.activation.name=relu,tanh")],
+            [
+                (
+                    "--set network.activation.name=relu,tanh: error: network.activation.name: "
+                    f"cannot be swept ('relu,tanh'), {ACTIVATION_NAMES}; sweep network.activation"
+                )
+            ],
+        ),
+        (
+            [set_("init.variance=3,x,-1")],
+            [
+                f"--set init.variance=3,x,-1: error: init.variance: not a number ('x'), {VARIANCE}",
+                f"--set init.variance=3,x,-1: error: init.variance: too small (-1), {VARIANCE}",
+            ],
+        ),
+        (
+            [set_("init.variance=1,1")],
+            [
+                (
+                    "--set init.variance=1,1: error: init.variance: the same as value 1, "
+                    "must be distinct"
+                )
+            ],
+        ),
+        (
+            [set_("init.varience=1")],
+            [
+                (
+                    "--set init.varience=1: error: init.varience: unknown key, "
+                    "must be the dotted path of a key in the config; did you mean 'init.variance'?"
+                )
+            ],
+        ),
+        (
+            [set_("sweep.init.variance=1")],
+            [
+                (
+                    "--set sweep.init.variance=1: error: sweep.init.variance: unknown key, "
+                    "must be the dotted path of a key in the config; did you mean 'init.variance'?"
+                )
+            ],
+        ),
+        (
+            [set_("=1")],
+            ["--set =1: error: '': unknown key, must be the dotted path of a key in the config"],
+        ),
+        ([set_("seed=")], [f"--set seed=: error: seed: no value is given, {SEED}"]),
+        (
+            [set_("seed=[1")],
+            [
+                (
+                    "--set seed=[1: error: seed: not YAML: while parsing a flow sequence "
+                    "expected ',' or ']', but got '<stream end>'"
+                )
+            ],
+        ),
+        (
+            [set_("seed=1]\n--- [2")],
+            ["--set seed=1]\\n--- [2: error: seed: a second document, must be one document"],
+        ),
+        (
+            [set_("seed=&a 1"), set_("trials=*a")],
+            [
+                "--set seed=&a 1: error: seed: anchor (&a), must be written out",
+                "--set trials=*a: error: trials: alias (*a), must be written out",
+            ],
+        ),
+        (
+            [set_("network={dpth: 1, wdth: 2, depth: 1, width: 1, input_dim: 1}")],
+            [
+                f"--set network={{dpth: 1, wdth: 2, depth: 1, width: 1, input_dim: 1}}: error: "
+                f"network.{key}: unknown key, must be one of {NETWORK_KEYS}; did you mean '{near}'?"
+                for key, near in [("dpth", "depth"), ("wdth", "width")]
+            ],
+        ),
+        (
+            [set_("figure.decades=-1,1")],
+            [
+                (
+                    f"--set figure.decades=-1,1: error: figure.decades: cannot be swept ('-1,1'), "
+                    f"{RANGE}; a list is written in [ ]"
+                )
+            ],
+        ),
+        (
+            [set_("expect.forward=stable")],
+            [
+                (
+                    "--set expect.forward=stable: error: expect.forward: unknown key, "
+                    "must be the dotted path of a key in the config; did you mean 'expect'?"
+                )
+            ],
+        ),
+        (
+            [set_("network.activation=relu,linear"), set_("network.activation.name=relu")],
+            [
+                (
+                    "--set network.activation.name=relu: error: network.activation.name: "
+                    "inside network.activation, which is swept, must be set there"
+                )
+            ],
+        ),
+        (
+            [set_("name=" + "a" * 70 + "\n")],
+            [f"--set name={'a' * 66}...: error: name: not a valid name ('{'a' * 36}...'), {NAME}"],
+        ),
+    ],
+)
+def test_an_override_error_names_the_flag(overrides: list[Override], messages: list[str]) -> None:
+    assert problems_of(GOOD, *overrides) == messages
+
+
+def test_problems_of_the_file_come_before_those_of_overrides() -> None:
+    found = problems_of(changed("depth: 3", "depth: x"), set_("seed=x"), set_("trials=x"))
+    assert [problem.split(": error")[0] for problem in found] == [
+        "c.yaml:3:10",
+        "--set seed=x",
+        "--set trials=x",
+    ]
+
+
+def test_an_override_without_a_value_is_an_error() -> None:
+    assert parse_override("--set", "a=b=c") == Override("--set", "a", "b=c")
+    with pytest.raises(ConfigError) as caught:
+        parse_override("--set", "init.variance")
+    assert caught.value.problems == [
+        "--set: error: no value is given ('init.variance'), must be KEY=VALUE"
+    ]
+
+
+NO_BIAS = {"bias_variance": 0.0}
+# overrides of the swept good config, and what the document then holds
+OVERRIDES = [
+    (["init.variance=3"], {"init": {"variance": 3.0, **NO_BIAS}, "sweep": {}}),
+    (["init.variance=3,4"], {"init": NO_BIAS, "sweep": {"init.variance": [3.0, 4.0]}}),
+    (["init.variance=3,4", "init.variance=5"], {"init": {"variance": 5.0, **NO_BIAS}, "sweep": {}}),
+    (["sweep={}"], {"init": {"variance": 0.5, **NO_BIAS}, "sweep": {}}),
+    (["init={scheme: he_normal}"], {"init": {"scheme": "he_normal", **NO_BIAS}, "sweep": {}}),
+    (["init.scheme=he_normal", "init.variance=null"], {"init": {"scheme": "he_normal", **NO_BIAS}}),
+    (
+        ["inputs.count=7", "loss.target=2"],
+        {
+            "inputs": {"distribution": "standard_normal", "count": 7},
+            "loss": {"name": "least_squares", "target": 2.0},
+        },
+    ),
+    (
+        ["trials=7", "seed=9223372036854775807", "name=017"],
+        {"trials": 7, "seed": 2**63 - 1, "name": "017"},
+    ),
+    (["figure.decades=[-1, 1.5]"], {"figure": {"quantity": "variance", "decades": [-1.0, 1.5]}}),
+    (
+        ["network.width=[4,4,4],5"],
+        {"sweep": {"init.variance": [1.0, 2.0], "network.width": [[4, 4, 4], 5]}},
+    ),
+    (
+        ["network.activation=leaky_relu", "network.activation.negative_slope=0.1,1"],
+        {
+            "network": {
+                "depth": 3,
+                "width": 4,
+                "input_dim": 5,
+                "output_dim": 1,
+                "activation": {"name": "leaky_relu"},
+            },
+            "sweep": {"init.variance": [1.0, 2.0], "network.activation.negative_slope": [0.1, 1.0]},
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("texts", "document"), OVERRIDES)
+def test_overrides_set_and_sweep(texts: list[str], document: dict[str, object]) -> None:
+    config = parse_config(SWEPT, overrides=[set_(text) for text in texts])
+    assert {key: config.document[key] for key in document} == document
+
+
+GOOD_ENDS = [
+    "",
+    "trials: 1000000\nseed: 0\ndraws: independent\n",
+    "inputs: {}\nloss: {target: -1}\nfigure: {}\nsweep: {}\n",
+    "figure: {quantity: second_moment, decades: null, overlay: null}\n",
+    "figure: {quantity: std, decades: [-1000000, 1e6], overlay: figure_7_4_published}\n",
+    "sweep: {init.variance: [1, .5, 2., 1e-3, +3, 5e-324]}\n",
+    "sweep: {init.variance: [1]}\n",
+    "sweep: {network.width: [1, [1, 2, 3], 65536]}\n",
+    "sweep: {network.activation: [relu, leaky_relu, {name: leaky_relu, negative_slope: -1}]}\n",
+    "sweep: {network.activation: [relu, {name: linear, negative_slope: null}]}\n",
+    "sweep: {network.depth: [1, 2], network.input_dim: [3, 4, 5], network.output_dim: [1, 9]}\n",
+    "sweep: {loss.target: [0, 1], inputs.count: [1, 2], loss.name: [least_squares]}\n",
+    "expect: {forward: stable}\n",
+    "expect: []\n",
+    "expect: [{backward: vanishing, when: {}}, {forward: null, max_decades_per_layer: 0}]\n",
+    (
+        "sweep: {init.variance: [1, 2e-2]}\n"
+        "expect: [{forward: exploding, when: {init.variance: .02}}]\n"
+    ),
+    (
+        "sweep: {network.width: [4, [1, 2, 3]]}\n"
+        "expect: {forward: stable, when: {network.width: [1, 2, 3], network.activation: relu}}\n"
+    ),
+    (
+        "sweep: {network.activation: [relu, leaky_relu]}\n"
+        "expect: {forward: stable, when: {network.activation: {name: leaky_relu}}}\n"
+    ),
+]
+GOOD_TEXTS = [
+    *(GOOD + end for end in GOOD_ENDS),
+    SWEPT,
+    changed("variance: 0.5", "scheme: lecun_normal\n  mode: fan_avg\n  gain: 1e-3"),
+    changed("width: 4", "width: [4, 3, 2]\n  output_dim: 7\n  activation: linear"),
+    changed("width: 4", "width: 4\n  activation: {name: leaky_relu, negative_slope: -1000}"),
+    changed("init:\n  variance: 0.5\n", "init: {mode: fan_out}\n")
+    + "sweep: {init.scheme: [he_normal, xavier_normal], init.gain: [1, 2]}\n",
+    changed("init:\n  variance: 0.5\n", "init: {variance: null, scheme: he_normal, gain: null}\n"),
+    (
+        "name: a\nnetwork: {}\ninit: {}\nsweep: {network.depth: [1], network.width: [2], "
+        "network.input_dim: [3], init.variance: [4]}\n"
+    ),
+    CNN,
+    CNN + "sweep: {network.image: [[4, 6], [9]], network.kernel: [1, 3]}\n",
+    CNN + "sweep: {network.padding: [zero, circular], network.readout: [flatten, mean]}\n",
+    CNN + "sweep: {network.channels: [8, [8, 8, 8]], network.input_channels: [1, 3]}\n",
+    CNN.replace("channels: 8", "channels: [8, 4, 2]\n  residual:"),
+    CNN + "sweep: {network.residual: [null, {}, {scale: 1/sqrt(depth), branch_layers: 2}]}\n"
+    "expect: [{forward: stable, when: {network.residual: null}}, "
+    "{backward: stable, when: {network.residual: {}, network.image: [4, 6]}}]\n",
+    GOOD + "sweep: {network.residual.scale: [0.5, 1/sqrt(depth)]}\n"
+    "expect: {forward: stable, when: {network.residual.scale: 1/sqrt(depth)}}\n",
+    GOOD.replace("  width: 4", "  width: 4\n  residual: {branch_layers: 2}")
+    + "sweep: {network.residual.norm: [none, inside], network.residual.zero_last: [true]}\n",
+    "\ufeff%YAML 1.2\n---\n" + GOOD + "...\n",
+    GOOD.replace("\n", "\r\n"),
+]
+
+
+@pytest.mark.parametrize("text", [*GOOD_TEXTS, *(path.read_text() for path in CONFIGS)])
+def test_the_resolved_document_is_the_same_config(text: str) -> None:
+    config = parse_config(text)
+    written = to_yaml(config.document)
+    again = parse_config(written)
+    assert again == config
+    assert to_yaml(again.document) == written
+    assert config.document == parse_config(to_yaml(config.document)).document
+    assert [condition.index for condition in config.conditions] == [*range(len(config.conditions))]
+    assert all(dict(c.swept).keys() == dict(config.sweep).keys() for c in config.conditions)
+
+
+def test_the_resolved_document_spells_out_every_default() -> None:
+    assert to_yaml(parse_config(GOOD).document) == GOOD.replace(
+        "init:", "  output_dim: 1\n  activation: relu\ninit:"
+    ) + (
+        "  bias_variance: 0.0\ninputs:\n  distribution: standard_normal\n  count: 100\n"
+        "loss:\n  name: least_squares\n  target: 0.0\n"
+        "sweep: {}\ntrials: 100\nseed: 0\ndraws: common\nfigure:\n  quantity: variance\n"
+    )
+    text = changed("width: 4", "width: 4\n  activation: leaky_relu")
+    network: Any = parse_config(text).document["network"]
+    assert network["activation"] == {"name": "leaky_relu", "negative_slope": 0.01}
+
+
+def test_figure_7_4_is_what_the_book_says() -> None:
+    config = load_config(CONFIGS[0].with_name("figure_7_4.yaml"))
+    assert (config.name, config.trials, config.seed, config.draws) == (
+        "figure_7_4",
+        100,
+        0,
+        "common",
+    )
+    assert config.figure == FigureConfig()
+    assert config.sweep == {"init.variance": (0.001, 0.01, 0.02, 0.1, 1.0)}
+    for condition, variance in zip(config.conditions, config.sweep["init.variance"], strict=True):
+        assert condition.swept == {"init.variance": variance}
+        assert condition.widths == (*[100] * 51, 1)
+        assert condition.weight_variances == (variance,) * 51
+        assert (condition.activation, condition.activation_options) == ("relu", {})
+        assert (condition.n_inputs, condition.target) == (100, 0.0)
+
+
+def test_the_published_figure_differs_only_in_how_it_is_drawn() -> None:
+    config = load_config(str(CONFIGS[0].with_name("figure_7_4_published.yaml")))
+    assert config.figure == FigureConfig("std", (-100.0, 100.0), "figure_7_4_published")
+    variance = load_config(CONFIGS[0].with_name("figure_7_4.yaml"))
+    assert config.conditions == variance.conditions
+
+
+def test_a_scheme_takes_its_variances_from_the_fans() -> None:
+    network = changed("width: 4", "width: [4, 3, 2]\n  output_dim: 7")
+    fans = [(5, 4), (4, 3), (3, 2), (2, 7)]
+
+    def variances(init: str) -> tuple[float, ...]:
+        (condition,) = parse_config(network.replace("variance: 0.5", init)).conditions
+        assert condition.widths == (5, 4, 3, 2, 7)
+        return condition.weight_variances
+
+    assert variances("scheme: he_normal") == tuple(2 / i for i, _ in fans)
+    assert variances("scheme: xavier_normal") == tuple(2 / (i + o) for i, o in fans)
+    assert variances("scheme: he_normal\n  mode: fan_out") == tuple(2 / o for _, o in fans)
+    assert variances("scheme: he_normal\n  gain: 3") == tuple(9 / i for i, _ in fans)
+    assert variances("variance: 3") == (3.0,) * 4
+
+
+def test_the_last_path_of_the_grid_varies_fastest() -> None:
+    config = parse_config(GOOD + "sweep: {loss.target: [2, 1], network.depth: [1, 2]}\n")
+    assert [dict(condition.swept) for condition in config.conditions] == [
+        {"loss.target": 2.0, "network.depth": 1},
+        {"loss.target": 2.0, "network.depth": 2},
+        {"loss.target": 1.0, "network.depth": 1},
+        {"loss.target": 1.0, "network.depth": 2},
+    ]
+    assert [condition.depth for condition in config.conditions] == [1, 2, 1, 2]
+    assert [condition.target for condition in config.conditions] == [2.0, 2.0, 1.0, 1.0]
+    assert all(isinstance(condition.target, float) for condition in config.conditions)
+
+
+def test_swept_values_are_the_validated_ones() -> None:
+    config = parse_config(
+        GOOD + "sweep: {network.activation: [relu, leaky_relu], network.width: [[1, 2, 3], 4]}\n"
+    )
+    leaky = {"name": "leaky_relu", "negative_slope": 0.01}
+    assert config.sweep == {"network.activation": ("relu", leaky), "network.width": ((1, 2, 3), 4)}
+    last = config.conditions[-1]
+    assert last.swept == {"network.activation": leaky, "network.width": 4}
+    assert (last.activation, last.activation_options) == ("leaky_relu", {"negative_slope": 0.01})
+
+
+def test_an_expectation_knows_its_conditions() -> None:
+    text = """\
+sweep: {init.variance: [1, 0.02], network.activation: [relu, leaky_relu]}
+expect:
+  - {forward: stable, max_decades_per_layer: 1, when: {init.variance: 2e-2, network.depth: 3}}
+  - {backward: exploding, when: {network.activation: {name: leaky_relu, negative_slope: 0.01}}}
+  - {forward: vanishing}
+"""
+    config = parse_config(GOOD + text)
+    leaky = {"name": "leaky_relu", "negative_slope": 0.01}
+    assert config.expect == (
+        Expectation({"init.variance": 0.02, "network.depth": 3}, (2, 3), "stable", None, 1.0),
+        Expectation({"network.activation": leaky}, (1, 3), None, "exploding", None),
+        Expectation({}, (0, 1, 2, 3), "vanishing", None, None),
+    )
+    alone = parse_config(GOOD + "expect: {forward: stable}\n")
+    assert alone.expect == (Expectation({}, (0,), "stable", None, None),)
+    assert alone.document["expect"] == [{"forward": "stable"}]
+
+
+def test_every_expectation_that_matches_nothing_is_named() -> None:
+    text = GOOD + "expect: {forward: stable, when: {init.variance: 1, network.depth: 2}}\n"
+    assert len(problems_of(text)) == 2
+
+
+def test_a_setting_from_the_command_line_can_leave_an_expectation_alone() -> None:
+    text = GOOD + "expect: {forward: stable, when: {init.variance: 0.5}}\n"
+    assert problems_of(text, set_("init.variance=1")) == [
+        (
+            "c.yaml:8:49: error: expect.when.init.variance: matches no condition (0.5), "
+            "must be 1.0; --set expect=[] takes all expectations back"
+        )
+    ]
+    assert parse_config(text, overrides=[set_("init.variance=1"), set_("expect=[]")]).expect == ()
+
+
+def calls_to_read(text: str) -> int:
+    """Calls of Python functions that reading a config takes."""
+    n_calls = 0
+
+    def count(frame: FrameType, event: str, arg: object) -> None:
+        nonlocal n_calls
+        n_calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        parse_config(text)
+    finally:
+        sys.setprofile(None)
+    return n_calls
+
+
+def test_expectations_and_conditions_are_not_each_looked_at_for_each_other() -> None:
+    def text(n: int) -> str:
+        expected = "{forward: stable, when: {init.variance: 7}}, "
+        return f"{GOOD}sweep: {{init.variance: {[*range(1, n + 1)]}}}\nexpect: [{expected * n}]\n"
+
+    calls_to_read(text(100))  # what is cached
+    assert calls_to_read(text(400)) < 2.5 * calls_to_read(text(200))  # 4 if they were
+
+
+def test_ten_thousand_conditions_are_read() -> None:
+    values = ", ".join(str(n / 7) for n in range(1, 10_001))
+    text = changed("depth: 3", "depth: 50") + f"sweep: {{init.variance: [{values}]}}"
+    assert len(parse_config(text).conditions) == 10_000
+
+
+def test_a_config_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        parse_config(GOOD).seed = 1  # type: ignore[misc]  # the error is what is tested
+
+
+def test_the_deepest_network_is_read() -> None:
+    (condition,) = parse_config(changed("depth: 3", "depth: 100000")).conditions
+    assert (condition.depth, len(condition.weight_variances)) == (100_000, 100_001)
+
+
+def test_missing_files_are_config_errors() -> None:
+    with pytest.raises(ConfigError, match=r"^no/such.yaml: error: cannot be read: No such file"):
+        load_config("no/such.yaml")
+
+
+def test_reading_a_config_imports_neither_numpy_nor_the_terminal() -> None:
+    code = "import sys, heinit_sim.config.load as c; c.load_config(sys.argv[1]); print(*sys.modules)"
+    command = [sys.executable, "-c", code, str(CONFIGS[0])]
+    root = Path(__file__).parents[2]
+    run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert not {"numpy", "matplotlib", "typer", "rich"} & set(run.stdout.split())
+
+
+# The schema
+
+PROPERTIES = {
+    "": KEYS,
+    "Network": NETWORK_KEYS,
+    "Activation": "name, negative_slope",
+    "Residual": RESIDUAL_KEYS,
+    "Init": INIT_KEYS,
+    "Inputs": INPUT_KEYS,
+    "Loss": "name, target",
+    "Sweep": PATHS,
+    "When": PATHS,
+    "Expectation": "forward, backward, max_decades_per_layer, when",
+    "Record": "histograms, cosine",
+    "Figure": "kind, quantity, decades, overlay",
+}
+
+
+def objects(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    models = copy.deepcopy(schema["$defs"])
+    _, models["Activation"] = models["Activation"]["anyOf"]
+    return {"": schema, **models}
+
+
+def test_the_schema_is_closed_and_names_every_key() -> None:
+    schema = config_schema()
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["title"] == "heinit-sim config"
+    assert schema["required"] == ["name", "network"]
+    assert objects(schema).keys() == PROPERTIES.keys()
+    for name, model in objects(schema).items():
+        assert model["additionalProperties"] is False
+        assert ", ".join(model["properties"]) == PROPERTIES[name]
+        assert name == "" or "required" not in model  # these may come from the sweep
+        for field in model["properties"].values():
+            assert "description" in field
+
+
+def test_the_schema_has_the_limits_of_the_models() -> None:
+    models = objects(config_schema())
+    depth = models["Network"]["properties"]["depth"]
+    assert (depth["type"], depth["minimum"], depth["maximum"]) == ("integer", 1, 100_000)
+    assert models["Sweep"]["properties"]["network.depth"]["items"]["maximum"] == 100_000
+    assert models[""]["properties"]["seed"]["maximum"] == 2**63 - 1
+    variance, null = models["Init"]["properties"]["variance"]["anyOf"]
+    assert (variance["exclusiveMinimum"], null) == (0, {"type": "null"})
+    scheme, _ = models["Init"]["properties"]["scheme"]["anyOf"]
+    assert scheme["enum"] == list(SCHEMES)
+    names, _ = config_schema()["$defs"]["Activation"]["anyOf"]
+    assert names["enum"] == list(get_args(ActivationName))
+
+
+TYPES: dict[str, list[type]] = {
+    "object": [dict],
+    "array": [list],
+    "string": [str],
+    "null": [type(None)],
+    "boolean": [bool],
+    "integer": [int],
+    "number": [int, float],
+}
+
+
+def accepts(schema: Mapping[str, Any], value: object, models: Mapping[str, Any]) -> bool:
+    """JSON Schema, as far as `config_schema` uses it."""
+    if "$ref" in schema:
+        return accepts(models[schema["$ref"].rpartition("/")[2]], value, models)
+    for key in ("anyOf", "oneOf", "allOf"):  # older releases of pydantic write allOf: [$ref]
+        if key in schema:
+            fits = [accepts(branch, value, models) for branch in schema[key]]
+            return {"anyOf": any(fits), "oneOf": sum(fits) == 1, "allOf": all(fits)}[key]
+    if type(value) not in TYPES[schema["type"]]:
+        return False
+    if isinstance(value, dict):
+        known = schema["properties"]
+        closed = set(schema.get("required", [])) <= value.keys() <= known.keys()
+        return closed and all(accepts(known[k], v, models) for k, v in value.items())
+    if isinstance(value, list):
+        low, high = schema.get("minItems", 0), schema.get("maxItems", len(value))
+        items = all(accepts(schema["items"], item, models) for item in value)
+        return items and low <= len(value) <= high
+    if isinstance(value, str):
+        named = re.search(schema.get("pattern", ""), value) is not None
+        return named and value in schema.get("enum", [schema.get("const", value)])
+    if value is None or isinstance(value, bool):
+        return True
+    assert isinstance(value, int | float)
+    low, high = schema.get("minimum", value), schema.get("maximum", value)
+    above: float = schema.get("exclusiveMinimum", -math.inf)
+    return bool(low <= value <= high and value > above)
+
+
+@pytest.mark.parametrize("text", [*GOOD_TEXTS, *(path.read_text() for path in CONFIGS)])
+def test_the_schema_accepts_every_good_config(text: str) -> None:
+    schema = config_schema()
+    assert accepts(schema, parse(text).value, schema["$defs"])
+    assert accepts(schema, parse_config(text).document, schema["$defs"])
+
+
+def test_the_schema_refuses_what_is_wrong() -> None:
+    schema = config_schema()
+    good = parse_config(GOOD).document
+    for bad in ({"name": "a b"}, {"seed": -1}, {"init": {"variance": 0}}, {"tirals": 1}):
+        assert not accepts(schema, {**good, **bad}, schema["$defs"])
+
+
+# Fuzzing: whatever is given, a config or problems of one line each
+
+few = settings(max_examples=150, derandomize=True, deadline=None, database=None)
+many = settings(max_examples=600, derandomize=True, deadline=None, database=None)
+LINE = re.compile(r"(c\.yaml:[1-9]\d*:[1-9]\d*|--set .*=.*): error: .+")
+
+
+def check(text: str | bytes, *overrides: Override) -> SweepConfig | None:
+    try:
+        config = parse_config(text, "c.yaml", overrides)
+    except ConfigError as error:
+        found = error.problems
+    else:
+        assert parse_config(to_yaml(config.document)) == config
+        return config
+    assert found
+    assert len(set(found)) == len(found)
+    assert all(LINE.fullmatch(problem) and problem.isprintable() for problem in found)
+    assert "Input should" not in "".join(found)
+    return None
+
+
+@few
+@given(st.binary())
+def test_any_bytes(data: bytes) -> None:
+    check(data)
+
+
+@few
+@given(st.text())
+def test_any_text(text: str) -> None:
+    check(text)
+
+
+TOKENS = [
+    *re.findall(r"\w+(?:\.\w+)*|[^\w]", GOOD + "".join(GOOD_ENDS)),
+    *["0", "-1", "1e999", ".inf", ".nan", "017", "1:30", "yes", "true", "null", "~", "3.0", "'3'"],
+    *["x", "he_normal", "fan_in", "[]", "{}", "[1]", "{a: 1}", "a: ", "leaky_relu"],
+    *["&a ", "*a ", "!!int ", "- ", "? ", "---\n", "<<", "\t", '"\\uD800"', "\x00"],
+    *["\ufeff", "#", "|", ">"],
+]
+edits = st.lists(
+    st.tuples(
+        st.sampled_from(["drop", "insert", "replace", "swap"]),
+        st.integers(0, 10_000),
+        st.sampled_from(TOKENS),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def edited(text: str, changes: list[tuple[str, int, str]]) -> str:
+    tokens = re.findall(r"[\w.]+|[^\w.]", text)
+    for change, at, token in changes:
+        n = at % len(tokens)
+        if change == "drop":
+            del tokens[n]
+        elif change == "insert":
+            tokens.insert(n, token)
+        elif change == "replace":
+            tokens[n] = token
+        else:
+            tokens[n], tokens[0] = tokens[0], tokens[n]
+    return "".join(tokens)
+
+
+@many
+@given(st.sampled_from(GOOD_TEXTS), edits)
+def test_any_edited_config(text: str, changes: list[tuple[str, int, str]]) -> None:
+    check(edited(text, changes))
+
+
+leaves: st.SearchStrategy[object] = st.sampled_from(
+    [
+        None,
+        True,
+        0,
+        1,
+        2,
+        3,
+        0.5,
+        -1.0,
+        3.0,
+        2**70,
+        float("inf"),
+        float("nan"),
+        "",
+        "x",
+        "relu",
+        "leaky_relu",
+        "he_normal",
+        "fan_in",
+        "standard_normal",
+        "017",
+        [],
+        {},
+        [1, 2],
+        ["relu"],
+        {"forward": "stable", "when": {"init.variance": 2}},
+        [{"forward": "stable"}, {"when": {"network.activation": "relu"}}],
+        {"name": "leaky_relu"},
+        {"name": "relu", "negative_slope": 1},
+        [[1, 2, 3]],
+        [1, 1],
+        "cnn",
+        [4, 4],
+        {"scale": "1/sqrt(depth)"},
+        "1/sqrt(depth)",
+        [None, {}],
+        "\x85",
+    ]
+)
+paths = st.sampled_from(
+    [
+        *KEYS.split(", "),
+        *PATHS.split(", "),
+        *(f"sweep/{path}" for path in PATHS.split(", ")),
+        "figure.decades",
+        "expect.forward",
+        "expect.when",
+        "network.x",
+        "x",
+        "sweep/x",
+        "sweep/trials",
+        "network.activation.name",
+        "network.kind",
+    ]
+)
+
+
+def ways(path: str) -> list[str]:
+    section, slash, rest = path.partition("/")
+    return [section, rest] if slash else path.split(".")
+
+
+@many
+@given(st.sampled_from(GOOD_TEXTS), st.lists(st.tuples(paths, leaves), min_size=1, max_size=5))
+def test_any_exchanged_values(text: str, changes: list[tuple[str, object]]) -> None:
+    tree: Any = parse(text).value
+    for path, leaf in changes:
+        *parents, key = ways(path)
+        inner = tree
+        for parent in parents:
+            if not isinstance(inner.get(parent), dict):
+                inner[parent] = {}
+            inner = inner[parent]
+        inner[key] = copy.deepcopy(leaf)
+    check(to_yaml(tree))
+
+
+override_texts = st.one_of(
+    st.text(),
+    st.lists(st.sampled_from(TOKENS), max_size=6).map("".join),
+    st.lists(leaves.map(lambda leaf: to_yaml({"a": [leaf]})[4:-2]), max_size=3).map(",".join),
+)
+
+
+@many
+@given(
+    st.sampled_from(GOOD_TEXTS),
+    st.lists(
+        st.builds(Override, st.just("--set"), paths | st.text(max_size=9), override_texts),
+        min_size=1,
+        max_size=4,
+    ),
+)
+def test_any_overrides(text: str, overrides: list[Override]) -> None:
+    check(text, *overrides)
+
+
+def test_the_fuzzers_reach_good_configs_too() -> None:
+    """Else they would only see the first mistake of every config."""
+
+    def reached() -> Iterator[bool]:
+        for n in range(200):
+            yield check(edited(GOOD, [("insert", 7 * n, " "), ("replace", 9 * n, "3")])) is not None
+
+    assert 10 < sum(reached()) < 190
+
+
+SLOPED = """
+name: x
+network: {{depth: 2, width: 3, input_dim: 3, activation: {activation}}}
+init: {{variance: 1}}
+"""
+
+
+def test_prelu_takes_one_slope_or_one_for_each_layer() -> None:
+    for activation, slope in {
+        "prelu": 0.25,
+        "{name: prelu, negative_slope: 1}": 1.0,
+        "{name: prelu, negative_slope: [0, -1]}": (0.0, -1.0),
+    }.items():
+        found = parse_config(SLOPED.format(activation=activation)).conditions[0]
+        assert found.activation == "prelu"
+        assert found.activation_options == {"negative_slope": slope}
+
+
+@pytest.mark.parametrize(
+    ("activation", "problem"),
+    [
+        (
+            "{name: prelu, negative_slope: [1, 2, 3]}",
+            "negative_slope: wrong length (3), must be one for each of the 2 layers",
+        ),
+        (
+            "{name: prelu, negative_slope: [1, 1e-9]}",
+            "negative_slope[1]: too small (1e-09), must be 0 or at least 1e-06 in size",
+        ),
+        (
+            "{name: leaky_relu, negative_slope: [1, 2]}",
+            (
+                "negative_slope: leaky_relu has one slope for all layers, must be a number; "
+                "or take prelu"
+            ),
+        ),
+    ],
+)
+def test_slopes_that_do_not_fit_are_named(activation: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"network.activation.{problem}")):
+        parse_config(SLOPED.format(activation=activation))
+
+
+def test_slopes_by_layer_can_be_swept_and_selected() -> None:
+    swept = "sweep: {network.activation.negative_slope: [0.5, [0, 1]]}\n"
+    when = "expect: {forward: stable, when: {network.activation.negative_slope: [0, 1]}}\n"
+    found = parse_config(SLOPED.format(activation="prelu") + swept + when)
+    slopes = [c.activation_options["negative_slope"] for c in found.conditions]
+    assert slopes == [0.5, (0.0, 1.0)]
+    assert found.expect[0].conditions == (1,)
+
+
+@pytest.mark.parametrize(("slope", "fits"), [("0", True), ("1e-6", True), ("-1e-7", False)])
+def test_a_negative_slope_is_zero_or_leaves_float_range_alone(slope: str, fits: bool) -> None:
+    text = f"""
+name: a
+network:
+  {{depth: 2, width: 3, input_dim: 3, activation: {{name: leaky_relu, negative_slope: {slope}}}}}
+init: {{variance: 1}}
+"""
+    if fits:
+        assert parse_config(text).conditions[0].activation_options == {
+            "negative_slope": float(slope)
+        }
+    else:
+        with pytest.raises(ConfigError, match="must be 0 or at least 1e-06 in size"):
+            parse_config(text)
+
+
+@pytest.mark.parametrize(
+    ("init", "message"),
+    [
+        (
+            "{scheme: orthogonal, mode: fan_out}",
+            "6:34: error: init.mode: not for scheme: orthogonal (fan_out), must be left out",
+        ),
+        (
+            "{scheme: he_normal, mode: fan_out, distribution: orthogonal}",
+            "6:56: error: init.distribution: takes no init.mode (orthogonal), must be left out",
+        ),
+    ],
+)
+def test_orthogonal_weights_take_no_fan(init: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(changed("init:\n  variance: 0.5\n", f"init: {init}\n"), "c.yaml")
+    assert caught.value.problems == [f"c.yaml:{message}"]
+
+
+def test_a_distribution_may_be_given_beside_a_variance_or_in_place_of_the_schemes() -> None:
+    given = {
+        "{variance: 0.5}": "normal",
+        "{variance: 0.5, distribution: uniform}": "uniform",
+        "{scheme: torch_linear_default}": "uniform",
+        "{scheme: he_normal, distribution: truncated_normal}": "truncated_normal",
+    }
+    for init, expected in given.items():
+        config = parse_config(changed("init:\n  variance: 0.5\n", f"init: {init}\n"))
+        laws = () if expected == "normal" else (expected,) * 4
+        assert config.conditions[0].weight_distributions == laws

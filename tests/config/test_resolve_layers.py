@@ -1,0 +1,234 @@
+"""Entries of `init` by layer, `init` swept as a whole, and what is said where they do not fit."""
+
+import csv
+import io
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from heinit_sim.config.load import load_config, parse_config, parse_override
+from heinit_sim.errors import ConfigError
+from heinit_sim.experiment.quantities import MEASURES
+from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.figures.curves import label_of
+from heinit_sim.reports.formats import to_csv
+from heinit_sim.reports.run import layer_rows, summary_rows, to_summary_table
+from heinit_sim.sampling.streams import DrawnWeights, Draws
+from heinit_sim.simulation.sweep import run_sweep
+
+NETWORK = "name: a\ntrials: 3\nnetwork: {depth: 2, width: [6, 4], input_dim: 5}\n"
+LISTED = (
+    "init: [{variance: 0.5}, {scheme: he_uniform, bias_variance: 2}, {scheme: orthogonal, gain: 3}]"
+)
+
+
+def parsed(*lines: str, sets: tuple[str, ...] = ()) -> SweepConfig:
+    overrides = [parse_override("--set", text) for text in sets]
+    return parse_config(NETWORK + "\n".join(lines), "c.yaml", overrides)
+
+
+def problems(*lines: str, sets: tuple[str, ...] = ()) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parsed(*lines, sets=sets)
+    return caught.value.problems
+
+
+def test_a_list_has_one_entry_for_each_layer() -> None:
+    (condition,) = parsed(LISTED).conditions
+    np.testing.assert_allclose(condition.weight_variances, (0.5, 2 / 6, 9 / 4), rtol=1e-15, atol=0)
+    assert condition.weight_distributions == ("normal", "uniform", "orthogonal")
+    assert condition.bias_variances == (0.0, 2.0, 0.0)
+
+
+def test_layers_of_equal_fans_have_entries_of_their_own() -> None:
+    init = "init: [{variance: 3}, {variance: 2}, {scheme: lecun_uniform}]"
+    text = f"name: a\nnetwork: {{depth: 2, width: 4, input_dim: 4, output_dim: 4}}\n{init}\n"
+    (condition,) = parse_config(text).conditions
+    assert condition.weight_variances == (3.0, 2.0, 0.25)
+    assert condition.weight_distributions == ("normal", "normal", "uniform")
+
+
+def test_the_output_layer_of_images_is_orthogonal_as_a_matrix_and_not_as_kernels() -> None:
+    cnn = "kind: cnn, depth: 1, image: [8], kernel: 3, channels: 4, readout: mean, output_dim: 9"
+    text = f"name: a\nnetwork: {{{cnn}}}\ninit: {{scheme: orthogonal}}\n"
+    (condition,) = parse_config(text).conditions
+    # of 4 filters of 3 weights the more are the filters; of 9 outputs of 4 channels the outputs
+    np.testing.assert_allclose(condition.weight_variances, (1 / 4, 1 / 9), rtol=1e-15, atol=0)
+
+
+def test_a_list_of_equal_entries_is_the_entry_itself() -> None:
+    one = parsed("init: {scheme: he_normal, bias_variance: 0.1}")
+    many = parsed(f"init: [{', '.join(['{scheme: he_normal, bias_variance: 0.1}'] * 3)}]")
+    a, b = (run_sweep(config).conditions[0] for config in (one, many))
+    assert a.condition == b.condition
+    assert all(np.array_equal(a.networks[m], b.networks[m], equal_nan=True) for m in MEASURES)
+
+
+def test_each_layer_draws_from_its_own_distribution() -> None:
+    (condition,) = parsed(LISTED).conditions
+    draws = Draws(condition.widths, 1, (), condition.weight_distributions)
+    mixed = DrawnWeights(7, draws, range(3))
+    for k, name in enumerate(condition.weight_distributions):
+        alone = DrawnWeights(7, Draws(condition.widths, 1, (), (name,) * 3), range(3))
+        assert np.array_equal(mixed[k], alone[k])
+    assert np.abs(mixed[1]).max() <= np.sqrt(3)
+
+
+def test_numbers_of_a_listed_network_are_those_of_slow_loops() -> None:
+    config = parsed(LISTED, "inputs: {count: 2}")
+    (found,) = run_sweep(config).conditions
+    c = found.condition
+    draws = Draws(c.widths, 2, (), c.weight_distributions)
+    weights = DrawnWeights(config.seed, draws, range(3))
+    from heinit_sim.sampling.streams import sample_biases, sample_inputs
+
+    h, biases = sample_inputs(0, draws, range(3)), sample_biases(0, draws, range(3))
+    for k, _ in enumerate(pairwise(c.widths)):
+        f = np.empty((3, c.widths[k + 1], 2))
+        for t in range(3):
+            for i in range(c.widths[k + 1]):
+                for n in range(2):
+                    total = np.sqrt(c.bias_variances[k]) * biases[k][t, i, 0]
+                    for j in range(c.widths[k]):
+                        total += np.sqrt(c.weight_variances[k]) * weights[k][t, i, j] * h[t, j, n]
+                    f[t, i, n] = total
+        expected = np.log10((f**2).mean(axis=(1, 2)))
+        seen = found.networks["preactivation", "second_moment"][:, k]
+        np.testing.assert_allclose(seen, expected, rtol=0, atol=1e-12)
+        h = np.maximum(f, 0)
+
+
+LAYERS = "must be one for each of the 3 layers 0 … K"
+
+
+def test_a_list_of_another_length_is_refused_with_the_numbers() -> None:
+    assert problems("init: [{variance: 1}, {variance: 2}]") == [
+        f"c.yaml:4:7: error: init: wrong length (2), {LAYERS}"
+    ]
+    depths = "sweep: {network.depth: [2, 3], network.width: [4]}"
+    assert problems("init: [{variance: 1}, {variance: 2}, {variance: 3}]", depths) == [
+        "c.yaml:4:7: error: init: wrong length (3), must be one for each of the 4 layers 0 … K"
+    ]
+
+
+def test_mistakes_inside_a_list_are_named_by_layer() -> None:
+    text = (
+        "init: [{variance: 1}, {scheme: he_normal, gain: 1e-300}, {variance: 2, scheme: he_normal}]"
+    )
+    assert problems(text) == [
+        (
+            "c.yaml:4:80: error: init[2].scheme: given beside init.variance (he_normal), "
+            "must be the one or the other; null takes one back"
+        )
+    ]
+    assert problems(text.replace(", scheme: he_normal}]", "}]")) == [
+        "c.yaml:4:49: error: init[1].gain: too small (1e-300), must leave a variance above 0"
+    ]
+
+
+def test_a_path_into_a_list_is_refused() -> None:
+    assert problems(LISTED, sets=("init.variance=3",)) == [
+        (
+            "--set init.variance=3: error: init.variance: inside init, which is a list, "
+            "must be set there as a whole"
+        )
+    ]
+    assert problems(LISTED, "sweep: {init.variance: [1, 2]}") == [
+        "c.yaml:5:24: error: sweep.init.variance: inside init, a list, must be swept as init"
+    ]
+    (said,) = problems(LISTED, "expect: {forward: stable, when: {init.variance: 0.5}}")
+    assert said.endswith(
+        "matches no condition (0.5), must be left out; no condition has such a value"
+    )
+
+
+SWEPT = (
+    "sweep: {init: [{scheme: he_normal, mode: fan_out}, {variance: 1e-4}, "
+    "[{scheme: he_normal}, {scheme: he_normal}, {scheme: lecun_normal, gain: 2}]]}"
+)
+
+
+def test_init_is_swept_as_a_whole() -> None:
+    config = parsed(SWEPT)
+    expected = [(2 / 6, 2 / 4, 2 / 1), (1e-4,) * 3, (2 / 5, 2 / 6, 4 / 4)]
+    for condition, variances in zip(config.conditions, expected, strict=True):
+        np.testing.assert_allclose(condition.weight_variances, variances, rtol=1e-15, atol=0)
+    assert [c.label for c in config.conditions] == [
+        "he_normal fan_out",
+        "variance=0.0001",
+        "2×he_normal, lecun_normal gain=2.0",
+    ]
+    assert [label_of(c) for c in config.conditions] == [
+        "he_normal fan_out",
+        "variance=0.0001",
+        "2×he_normal, lecun_norm…",
+    ]
+
+
+def test_tables_of_a_swept_init_have_short_texts_and_json_in_csv() -> None:
+    result = run_sweep(parsed(SWEPT))
+    rows = summary_rows(result)
+    cells = list(to_summary_table(result.config, rows).columns[0].cells)
+    assert cells == [
+        "he_normal fan_out",
+        "variance=0.0001",
+        "2×he_normal, lecun_normal gain=2",
+    ]
+    (first, *_) = csv.DictReader(io.StringIO(to_csv(layer_rows(result))))
+    assert json.loads(first["init"]) == {"scheme": "he_normal", "mode": "fan_out"}
+
+
+def test_the_resolved_config_of_a_swept_init_runs_as_it_is(tmp_path) -> None:  # type: ignore[no-untyped-def]  # a path
+    from heinit_sim.config.yaml_document import to_yaml
+
+    config = parsed(SWEPT)
+    path = tmp_path / "config.yaml"
+    path.write_text(to_yaml(config.document), "utf-8")
+    again = load_config(path)
+    assert (again.conditions, again.document) == (config.conditions, config.document)
+
+
+def test_what_is_selected_by_init() -> None:
+    expect = "expect: {forward: stable, when: {init: {variance: 1e-4}}}"
+    assert parsed(SWEPT, expect).expect[0].conditions == (1,)
+    (said,) = problems(SWEPT, expect.replace("1e-4", "1"))
+    assert said.endswith(
+        "matches no condition ({variance: 1.0}), must be one of "
+        "{scheme: he_normal, mode: fan_out}, {variance: 0.0001}, "
+        "[{scheme: he_normal}, {scheme: he_normal}, {scheme: lecun..."
+    )
+
+
+def test_init_and_a_part_of_it_are_not_swept_together() -> None:
+    text = "sweep: {init: [{variance: 1}, {variance: 2}], init.bias_variance: [0, 1]}"
+    assert problems(text) == [
+        (
+            "c.yaml:4:67: error: sweep.init.bias_variance: inside init, which is swept too, "
+            "must be swept alone"
+        )
+    ]
+    assert problems("sweep: {init: [{variance: 1}, {variance: 1.0}]}") == [
+        "c.yaml:4:31: error: init: the same as value 1, must be distinct"
+    ]
+
+
+def test_init_is_set_and_swept_from_the_command_line() -> None:
+    sets = ("init={scheme: he_normal},{variance: 0.1}",)
+    assert parsed("init: {variance: 3}", sets=sets).sweep == {
+        "init": ({"scheme": "he_normal"}, {"variance": 0.1})
+    }
+    entries = ", ".join(["{variance: 2}"] * 3)
+    config = parsed("init: {variance: 3}", sets=(f"init=[{entries}]",))
+    assert config.conditions[0].weight_variances == (2.0,) * 3
+
+
+def test_independent_draws_of_a_swept_init_differ() -> None:
+    text = "sweep: {init: [{variance: 1}, {variance: 1, bias_variance: 0}]}"
+    assert len(problems(text)) == 1  # the same, though written out
+    swept = "sweep: {init: [{variance: 1}, {variance: 2}]}\ndraws: independent"
+    first, second = run_sweep(parsed(swept)).conditions
+    gap = second.networks["preactivation", "second_moment"][:, 0]
+    gap = gap - first.networks["preactivation", "second_moment"][:, 0]
+    assert np.abs(gap - np.log10(2.0)).min() > 1e-3

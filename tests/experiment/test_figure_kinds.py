@@ -1,0 +1,157 @@
+import pytest
+
+from heinit_sim.config.load import parse_config, parse_override
+from heinit_sim.config.yaml_document import to_yaml
+from heinit_sim.errors import ConfigError
+from heinit_sim.experiment.figure_kinds import swept_number
+from heinit_sim.runs.manifest import config_hash
+
+GOOD = """\
+name: x
+network: {depth: 2, width: 4, input_dim: 4}
+init: {scheme: he_normal}
+"""
+NUMBER = "must have two or more numbers under a key of sweep"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("figure: {kind: end}", f"4:16: error: figure.kind: no number is swept (end), {NUMBER}"),
+        (
+            "figure: {kind: slopes}",
+            f"4:16: error: figure.kind: no number is swept (slopes), {NUMBER}",
+        ),
+        (
+            "figure: {kind: end}\nsweep: {network.width: [3]}",
+            f"4:16: error: figure.kind: no number is swept (end), {NUMBER}",
+        ),
+        (
+            "figure: {kind: end}\nsweep: {network.width: [3, [3, 4]], network.activation: [relu]}",
+            f"4:16: error: figure.kind: no number is swept (end), {NUMBER}",
+        ),
+        (
+            "figure: {kind: slopes}\nsweep: {network.depth: [3, 1]}",
+            (
+                "4:16: error: figure.kind: one hidden layer has no slope (slopes), "
+                "must have 2 or more in every condition"
+            ),
+        ),
+        (
+            "figure: {kind: spread}\ntrials: 1",
+            (
+                "4:16: error: figure.kind: one network has no spread (spread), "
+                "must have trials of 2 or more"
+            ),
+        ),
+        (
+            "figure: {kind: ridges}",
+            (
+                "4:16: error: figure.kind: no histograms are recorded (ridges), "
+                "must have record.histograms, decades or std"
+            ),
+        ),
+        (
+            "figure: {kind: cosine}",
+            (
+                "4:16: error: figure.kind: no cosines are recorded (cosine), "
+                "must have record.cosine: true"
+            ),
+        ),
+        (
+            "figure: {quantity: std, kind: cosine}\nrecord: {cosine: true}",
+            (
+                "4:20: error: figure.quantity: not for kind: cosine (std), "
+                "must be left out; it is of the directions themselves"
+            ),
+        ),
+        (
+            "figure: {kind: slope}",
+            (
+                "4:16: error: figure.kind: unknown value ('slope'), "
+                "must be one of layers, end, slopes, spread, ridges, cosine; did you mean 'slopes'?"
+            ),
+        ),
+        (
+            "figure: {quantity: std, kind: ridges}\nrecord: {histograms: std}",
+            (
+                "4:20: error: figure.quantity: not for kind: ridges (std), "
+                "must be left out; they are of the numbers themselves"
+            ),
+        ),
+        (
+            "figure: {quantity: second_moment, kind: slopes}",
+            (
+                "4:20: error: figure.quantity: not for kind: slopes (second_moment), "
+                "must be variance or std"
+            ),
+        ),
+        (
+            "figure: {kind: spread, decades: [0, 1]}",
+            (
+                "4:33: error: figure.decades: not for kind: spread ([0.0, 1.0]), "
+                "only for layers and end; null takes it back"
+            ),
+        ),
+        (
+            "figure: {kind: end, overlay: figure_7_4_published}",
+            (
+                "4:30: error: figure.overlay: not for kind: end (figure_7_4_published), "
+                "only for layers; null takes it back"
+            ),
+        ),
+    ],
+)
+def test_a_figure_that_cannot_be_drawn_is_refused_with_the_config(text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(GOOD + text, "x.yaml")
+    assert str(caught.value) == f"x.yaml:{message}"
+
+
+def test_an_override_that_asks_for_another_kind_is_to_blame() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(GOOD, overrides=[parse_override("--set", "figure.kind=end")])
+    assert str(caught.value) == (
+        f"--set figure.kind=end: error: figure.kind: no number is swept (end), {NUMBER}"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "figure: {kind: layers, decades: [0, 1], overlay: figure_7_4_published}",
+        "figure: {kind: end, decades: [0, 1], overlay: null}\nsweep: {network.width: [3, 5]}",
+        "figure: {kind: slopes, quantity: std}\nsweep: {network.depth: [2, 3]}",
+        "figure: {kind: spread, quantity: second_moment}",
+        "figure: {kind: cosine}\nrecord: {cosine: true}",
+    ],
+)
+def test_a_figure_that_can_be_drawn_survives_the_resolved_config(text: str) -> None:
+    config = parse_config(GOOD + text)
+    again = parse_config(to_yaml(config.document))
+    assert again.figure == config.figure
+    assert again == config
+
+
+def test_the_default_kind_leaves_no_trace_in_the_hash() -> None:
+    plain, named = parse_config(GOOD), parse_config(GOOD + "figure: {kind: layers}")
+    assert config_hash(named) == config_hash(plain)
+    assert plain.document["figure"] == {"quantity": "variance"}
+    other = parse_config(GOOD + "figure: {kind: spread}")
+    assert config_hash(other) != config_hash(plain)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "path"),
+    [
+        ({}, None),
+        ({"init.scheme": ("he_normal", "lecun_normal")}, None),
+        ({"init.gain": (1.0,), "network.width": (2, 3)}, "network.width"),
+        ({"network.width": (2, (2, 3)), "network.depth": (2, 3)}, "network.depth"),
+        ({"network.depth": (2, 3), "network.width": (2, 3)}, "network.depth"),
+    ],
+)
+def test_the_first_key_with_several_numbers_is_the_axis(
+    sweep: dict[str, tuple[object, ...]], path: str | None
+) -> None:
+    assert swept_number(sweep) == path

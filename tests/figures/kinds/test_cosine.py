@@ -1,0 +1,90 @@
+"""The figure of cosines shows what was recorded, beside its theory."""
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from heinit_sim.config.load import parse_config
+from heinit_sim.experiment.quantities import Quantity
+from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.figures.draw import draw
+from heinit_sim.simulation.sweep import run_sweep
+from heinit_sim.theory.predictions import predict_sweep
+
+Array = np.ndarray
+PANELS: list[Quantity] = ["activation", "preactivation"]
+
+
+def config(end: str = "", trials: int = 20) -> SweepConfig:
+    return parse_config(f"""
+name: x
+network: {{depth: 4, width: 30, input_dim: 20}}
+init: {{scheme: he_normal}}
+inputs: {{count: 3}}
+trials: {trials}
+record: {{cosine: true}}
+figure: {{kind: cosine}}
+{end}""")
+
+
+def ys(ax: Axes, name: str) -> Array:
+    (line,) = (line for line in ax.lines if line.get_label() == name)
+    assert isinstance(line, Line2D)
+    return np.asarray(line.get_ydata(), float)
+
+
+def caption(figure: Figure) -> str:
+    (text,) = figure.texts
+    return text.get_text()
+
+
+def test_medians_of_both_quantities_are_drawn_over_their_theory() -> None:
+    result = run_sweep(config("sweep: {network.activation: [relu, tanh]}"))
+    figure = draw(result)
+    for ax, quantity in zip(figure.axes, PANELS, strict=True):
+        layers = slice(None) if quantity == "activation" else slice(-1)  # f_K is left out
+        for n, of in enumerate(result.conditions):
+            median = np.median(of.cosines[quantity], axis=0)
+            np.testing.assert_allclose(ys(ax, f"median {n}"), median[layers], rtol=1e-12, atol=0)
+            theory = of.theory_cosines[quantity][layers]
+            np.testing.assert_array_equal(ys(ax, f"theory {n}"), theory)
+    assert [ax.get_title("left") or ax.get_title("right") for ax in figure.axes] == [
+        "a)  Activations",
+        "b)  Pre-activations",
+    ]
+    assert caption(figure) == (
+        "Thick: median of 20 networks; band: 5–95 %. Thin: theory (infinite width)."
+    )
+
+
+def test_the_axis_is_linear_and_holds_zero_and_one() -> None:
+    for ax in draw(run_sweep(config())).axes:
+        low, high = ax.get_ylim()
+        assert low < 0
+        assert high > 1
+        assert ax.get_yscale() == "linear"
+        assert "1" in [label.get_text() for label in ax.get_yticklabels()]
+
+
+def test_of_a_prediction_theory_is_all_there_is() -> None:
+    prediction = predict_sweep(config())
+    figure = draw(prediction)
+    for ax, quantity in zip(figure.axes, PANELS, strict=True):
+        theory = prediction.conditions[0].theory_cosines[quantity]
+        layers = slice(None) if quantity == "activation" else slice(-1)
+        np.testing.assert_array_equal(ys(ax, "median 0"), theory[layers])
+    assert caption(figure) == "Thick: theory (infinite width)."
+
+
+def test_one_network_is_called_one() -> None:
+    figure = draw(run_sweep(config(trials=1)))
+    assert caption(figure) == "Thick: one network. Thin: theory (infinite width)."
+
+
+@pytest.mark.parametrize("width", [1])
+def test_networks_that_die_are_said_to_be_missing(width: int) -> None:
+    result = run_sweep(config(f"sweep: {{network.width: [{width}]}}", trials=3))
+    figure = draw(result)
+    assert "Not shown, dead or out of range:" in caption(figure)

@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from heinit_sim.config.load import parse_config
+from heinit_sim.experiment.quantities import Measure
+from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.figures.draw import draw
+from heinit_sim.simulation.sweep import run_sweep
+from heinit_sim.theory.predictions import predict_sweep
+
+Array = NDArray[np.float64]
+
+VARIANCES = (0.05, 0.25, 2.0)
+JUDGED: tuple[tuple[Measure, int], ...] = (
+    (("activation", "variance"), 1),
+    (("grad_activation", "variance"), -1),  # towards the input
+)
+
+
+def config(quantity: str = "variance", sweep: str = "", trials: int = 50) -> SweepConfig:
+    return parse_config(f"""
+name: x
+network: {{depth: 5, width: 8, input_dim: 8}}
+init: {{}}
+inputs: {{count: 2}}
+sweep: {{init.variance: [0.25, 2.0, 0.05]{sweep}}}
+trials: {trials}
+figure: {{kind: slopes, quantity: {quantity}}}
+""")
+
+
+def named(ax: Axes, name: str) -> Line2D:
+    (line,) = (line for line in ax.lines if line.get_label() == name)
+    return line
+
+
+def ys(line: Line2D) -> Array:
+    return np.asarray(line.get_ydata(), float)
+
+
+def xs(line: Line2D) -> Array:
+    return np.asarray(line.get_xdata(), float)
+
+
+def edges(ax: Axes, name: str, x: Array) -> Array:
+    """Lower and upper edge of a filled area at each x, (len(x), 2)."""
+    (filled,) = (c for c in ax.collections if c.get_label() == name)
+    corners = np.concatenate([path.vertices for path in filled.get_paths()])
+    columns = [corners[abs(corners[:, 0] - at) < 1e-9, 1] for at in x]
+    return np.array([(column.min(), column.max()) for column in columns])
+
+
+def caption(figure: Figure) -> str:
+    (text,) = figure.texts
+    return text.get_text()
+
+
+@pytest.mark.parametrize(("quantity", "factor"), [("variance", 1.0), ("std", 0.5)])
+def test_slopes_are_fitted_to_the_median_network_and_banded_by_their_error(
+    quantity: str, factor: float
+) -> None:
+    result = run_sweep(config(quantity))
+    x = np.log10(VARIANCES)
+    for ax, (measure, sign) in zip(draw(result).axes, JUDGED, strict=True):
+        slopes, errors = [], []
+        for i in (2, 0, 1):  # variances ascending
+            values = result.conditions[i].networks[measure][:, 1:]
+            k = np.arange(1, 6)
+            slopes.append(sign * factor * np.polyfit(k, np.median(values, axis=0), 1)[0])
+            each = np.array([np.polyfit(k, network, 1)[0] for network in values])
+            # a median's error is √(π/2) of a mean's
+            errors.append(factor * each.std(ddof=1) / np.sqrt(50) * np.sqrt(np.pi / 2))
+        np.testing.assert_allclose(xs(named(ax, "median 0")), x, rtol=1e-15)
+        np.testing.assert_allclose(ys(named(ax, "median 0")), slopes, rtol=0, atol=1e-12)
+        around = np.add.outer(slopes, [0, 0]) + np.multiply.outer(errors, [-2, 2])
+        np.testing.assert_allclose(edges(ax, "band 0", x), around, rtol=0, atol=1e-12)
+        # a ReLU network of infinite width: 8 σ²/2 per layer in either pass
+        theory = factor * np.log10(4 * np.array(VARIANCES))
+        np.testing.assert_allclose(ys(named(ax, "theory 0")), theory, rtol=0, atol=1e-9)
+        assert set(ys(named(ax, "level"))) == {0.0}
+
+
+def test_what_is_called_stable_is_grey_below_a_single_line() -> None:
+    result = run_sweep(config())
+    spread = 5 * 5 / 8  # Hanin & Nica: variance over networks of ln of 5 layers of 8 units
+    drift = -spread / 2 / 5 / np.log(10)
+    error = np.sqrt(np.pi / 2 * 6 / 5) * np.sqrt(spread / 50) / 5 / np.log(10)
+    allowed = 1 / 5 + 3 * error
+    for ax in draw(result).axes:
+        expected = np.tile([drift - allowed, drift + allowed], (3, 1))
+        found = edges(ax, "stable", np.log10(VARIANCES))
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    assert "Grey: called stable" in caption(draw(result))
+
+
+def test_several_lines_have_no_grey_between_them() -> None:
+    figure = draw(run_sweep(config(sweep=", network.activation: [relu, tanh]")))
+    for ax in figure.axes:
+        assert "stable" not in {area.get_label() for area in ax.collections}
+        assert {"median 0", "median 1"} < {line.get_label() for line in ax.lines}
+    assert "Grey" not in caption(figure)
+
+
+def test_both_panels_share_a_range_that_holds_level() -> None:
+    first, second = draw(run_sweep(config())).axes
+    assert first.get_ylim() == second.get_ylim()
+    assert first.get_ylim()[0] < 0 < first.get_ylim()[1]
+    assert first.get_ylabel() == "Variance of $h_k$, decades per layer"
+
+
+def test_one_network_has_a_slope_without_an_error() -> None:
+    figure = draw(run_sweep(config(trials=1)))
+    assert caption(figure).startswith("Thick: slope of one network. Thin")
+    for ax in figure.axes:
+        (band,) = (area for area in ax.collections if area.get_label() == "band 0")
+        assert not band.get_paths()
+
+
+def test_of_a_prediction_the_slopes_of_infinite_width_are_drawn() -> None:
+    figure = draw(predict_sweep(config("std")))
+    assert caption(figure) == "Slopes predicted for infinite width."
+    for ax in figure.axes:
+        expected = np.log10(4 * np.array(VARIANCES)) / 2
+        np.testing.assert_allclose(ys(named(ax, "median 0")), expected, rtol=0, atol=1e-9)

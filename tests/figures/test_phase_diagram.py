@@ -1,0 +1,205 @@
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.lines import Line2D
+
+from heinit_sim.activations import ACTIVATIONS, make_activation
+from heinit_sim.config.load import parse_config
+from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.figures.panels import saving
+from heinit_sim.figures.phase_diagram import draw_phase_diagram
+from heinit_sim.theory.infinite_width.edge_of_chaos import critical_weight_variance
+
+CONFIG = """
+name: small
+network: {depth: 5, width: 100, input_dim: 100}
+init: {}
+sweep: {init.variance: [0.01, 0.02, 0.03]}
+"""
+
+
+def config(*activations: str, text: str = CONFIG) -> SweepConfig:
+    base = parse_config(text)
+    conditions = [
+        dataclasses.replace(c, activation=name) for name in activations for c in base.conditions
+    ]
+    numbered = (dataclasses.replace(c, index=n) for n, c in enumerate(conditions))
+    return dataclasses.replace(base, conditions=tuple(numbered))
+
+
+def axes(drawn: SweepConfig) -> Axes:
+    (ax,) = draw_phase_diagram(drawn).axes
+    return ax
+
+
+def line(ax: Axes, label: str) -> Line2D:
+    (found,) = (line for line in ax.lines if line.get_label() == label)
+    return found
+
+
+def labels(ax: Axes) -> set[str]:
+    return {str(line.get_label()) for line in ax.lines}
+
+
+def words(ax: Axes) -> str:
+    return " ".join(text.get_text() for text in ax.texts)
+
+
+def test_line_of_tanh_is_where_chi_is_one() -> None:
+    ax = axes(config("tanh"))
+    points = line(ax, "critical tanh").get_xydata()
+    assert "leap tanh" not in labels(ax)
+    for weight_scale, bias_variance in np.array(points)[::60].tolist():
+        expected = critical_weight_variance(make_activation("tanh", {}), bias_variance)
+        np.testing.assert_allclose(weight_scale, expected, rtol=1e-6, atol=0)
+
+
+def test_relu_has_a_point_and_a_dashed_border() -> None:
+    ax = axes(config("relu"))
+    np.testing.assert_array_equal(line(ax, "critical relu").get_xydata(), [[2.0, 0.0]])
+    border = np.array(line(ax, "leap relu").get_xydata())
+    assert (border[:, 0] == 2.0).all()
+    assert line(ax, "leap relu").is_dashed()
+    assert "signals diverge" in words(ax)
+
+
+def test_conditions_stand_at_their_variances() -> None:
+    ax = axes(config("tanh"))
+    for index, weight_scale in enumerate((1.0, 2.0, 3.0)):
+        found = np.array(line(ax, f"condition {index}").get_xydata())
+        np.testing.assert_allclose(found, [[weight_scale, 0.0]], rtol=1e-15, atol=0)
+    assert r"$\sigma^2_\Omega$ = 0.02" in words(ax)
+
+
+def test_conditions_at_one_place_share_a_circle_and_the_label_of_what_they_share() -> None:
+    deep = CONFIG.replace("depth: 5, ", "").replace("sweep: {", "sweep: {network.depth: [5, 9], ")
+    ax = axes(config("tanh", text=deep))
+    assert {"condition 0 3", "condition 1 4", "condition 2 5"} <= labels(ax)
+    assert "depth" not in words(ax)
+    assert words(ax).count("0.02") == 1
+
+
+def test_regions_lie_on_their_side_of_the_edge_and_have_their_names() -> None:
+    ax = axes(config("tanh"))
+    regions = {str(c.get_label()): c for c in ax.collections if isinstance(c, PolyCollection)}
+    inside = {label: regions[label].get_paths()[0].contains_point for label in regions}
+    assert inside["ordered"]((1.2, 0.1))
+    assert inside["chaotic"]((2.8, 0.1))
+    assert not inside["ordered"]((2.8, 0.1))
+    assert not inside["chaotic"]((1.2, 0.1))
+    assert all(word in words(ax) for word in ("ordered", "chaotic", "inputs grow apart"))
+
+
+def test_several_activations_have_a_named_line_each_of_its_own_colour() -> None:
+    ax = axes(config("tanh", "selu", "relu"))
+    names = ("tanh", "selu", "relu")
+    colors = {str(line(ax, f"critical {name}").get_color()) for name in names}
+    assert len(colors) == 3
+    assert all(name in words(ax) for name in names)
+    assert not ax.collections
+
+
+def test_widely_spread_variances_get_a_logarithmic_axis() -> None:
+    wide = axes(config("relu", text=CONFIG.replace("0.01, 0.02", "0.001, 0.02")))
+    assert wide.get_xscale() == "log"
+    narrow = axes(config("relu"))
+    assert narrow.get_xscale() == "linear"
+    for ax, low, high in ((wide, 0.1, 3.0), (narrow, 1.0, 3.0)):
+        left, right = ax.get_xlim()
+        assert left < low < high < right
+
+
+def test_networks_without_a_phase_are_left_out() -> None:
+    uneven = CONFIG.replace("depth: 5, width: 100", "depth: 3, width: [100, 50, 100]")
+    assert labels(axes(config("tanh", text=uneven))) == {"critical tanh"}
+
+
+def test_variances_at_the_ends_of_float_range_are_left_out_without_a_warning() -> None:
+    far = CONFIG.replace("0.01, 0.02, 0.03", "1.0e-320, 0.02, 1.0e+305")
+    assert labels(axes(config("tanh", text=far))) == {"critical tanh", "condition 1"}
+
+
+@pytest.mark.parametrize("activation", ["softplus", "gelu", "sigmoid", "leaky_relu", "linear"])
+def test_any_activation_can_be_drawn_and_gives_the_same_bytes_again(activation: str) -> None:
+    drawn = []
+    for _ in range(2):
+        figure = draw_phase_diagram(config(activation) if activation != "leaky_relu" else leaky())
+        with saving():
+            file = io.BytesIO()
+            figure.savefig(file, format="svg", metadata={"Date": None})
+        drawn.append(file.getvalue())
+    assert drawn[0] == drawn[1]
+
+
+def leaky() -> SweepConfig:
+    base = config("leaky_relu")
+    options = {"negative_slope": 0.2}
+    conditions = (dataclasses.replace(c, activation_options=options) for c in base.conditions)
+    return dataclasses.replace(base, conditions=tuple(conditions))
+
+
+GRID = CONFIG.replace("sweep: {", "sweep: {init.bias_variance: [0.0, 0.1], ")
+
+
+def caption(drawn: SweepConfig) -> str:
+    (text,) = draw_phase_diagram(drawn).texts
+    return text.get_text()
+
+
+def test_labels_that_would_repeat_both_axes_are_left_out() -> None:
+    assert "sigma^2_\\Omega" not in words(axes(config("tanh", text=GRID)))
+    expected = r"Circles: the 6 conditions ($\sigma^2_b$ × $\sigma^2_\Omega$)."
+    assert expected in caption(config("tanh", text=GRID))
+
+
+def test_biases_have_their_symbol_in_labels() -> None:
+    one = CONFIG.replace("{}", "{variance: 0.02}")
+    one = one.replace("init.variance: [0.01, 0.02, 0.03", "init.bias_variance: [0.05, 0.1, 0.3")
+    assert r"$\sigma^2_b$ = 0.3" in words(axes(config("tanh", text=one)))
+
+
+def test_many_circles_have_no_labels_and_are_small() -> None:
+    numbers = ", ".join(f"{n / 1000}" for n in range(1, 61))
+    many = axes(config("tanh", text=CONFIG.replace("0.01, 0.02, 0.03", numbers)))
+    assert "sigma^2_\\Omega" not in words(many)
+    few = axes(config("tanh"))
+    assert line(many, "condition 0").get_markersize() < line(few, "condition 0").get_markersize()
+
+
+def test_conditions_that_are_not_shown_are_counted() -> None:
+    uneven = CONFIG.replace("depth: 5, width: 100", "depth: 3, width: [100, 50, 100]")
+    assert "not shown: 3 without one" in caption(config("tanh", text=uneven))
+    assert "Circle" not in caption(config("tanh", text=uneven))
+    far = CONFIG.replace("0.01, 0.02", "1.0e-320, 0.02")
+    assert "not shown: 1 off any scale." in caption(config("tanh", text=far))
+    assert "Circles: the 2 conditions" in caption(config("tanh", text=far))
+    assert "not shown" not in caption(config("tanh"))
+
+
+def test_every_activation_at_once_is_told_apart_in_a_legend_inside_the_canvas() -> None:
+    names = sorted(set(ACTIVATIONS) - {"leaky_relu", "prelu"})
+    figure = draw_phase_diagram(config(*names))
+    (ax,) = figure.axes
+    legend = ax.get_legend()
+    assert legend
+    assert [text.get_text().replace(" ", "_") for text in legend.get_texts()] == names
+    looks = {(h.get_color(), len(h.get_path_effects())) for h in legend.get_lines()}
+    assert len(looks) == 14  # from the fifteenth on a colour comes once more, with a black core
+    box = legend.get_window_extent()
+    assert box.x0 > ax.get_window_extent().x1
+    assert box.x1 < figure.bbox.x1
+    assert box.y0 > 0
+
+
+def test_two_lines_have_no_legend() -> None:
+    assert axes(config("tanh", "relu")).get_legend() is None
+
+
+def test_variances_of_figure_7_4_are_all_labelled() -> None:
+    numbers = "0.001, 0.01, 0.02, 0.1, 1.0"
+    shown = words(axes(config("relu", text=CONFIG.replace("0.01, 0.02, 0.03", numbers))))
+    assert shown.count("sigma^2_\\Omega") == 5

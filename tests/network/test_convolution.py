@@ -1,0 +1,289 @@
+"""A convolution and its gradients against slow loops, complex steps and exact identities."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from heinit_sim.experiment.architecture import Convolution, Padding
+from heinit_sim.network import convolution as network_convolution
+from heinit_sim.network.convolution import (
+    channel_means,
+    channel_means_adjoint,
+    convolve,
+    convolve_adjoint,
+    iter_weight_gradients,
+    to_units,
+)
+from heinit_sim.network.image_patches import BLOCK
+from heinit_sim.network.moments import kernel_moments
+from heinit_sim.numerics.scaled_array import Scaled
+
+Array = np.ndarray
+C_IN, C_OUT, NETWORKS, N_INPUTS = 3, 2, 3, 4
+# Images and kernels up to 2·size − 1, where several circular taps see one position.
+GEOMETRIES: list[tuple[tuple[int, ...], int]] = [
+    ((6,), 1),
+    ((6,), 3),
+    ((4,), 7),
+    ((1,), 1),
+    ((4, 5), 1),
+    ((5, 3), 3),
+    ((3, 7), 5),
+    ((3, 3), 5),
+    ((1, 4), 1),
+]
+PADDINGS: list[Padding] = ["circular", "zero"]
+CASES = [
+    pytest.param(
+        Convolution(image, kernel, (C_IN, C_OUT), padding), id=f"{image} {kernel} {padding}"
+    )
+    for (image, kernel), padding in product(GEOMETRIES, PADDINGS)
+]
+# Numbers in a block: everything at once, a few lines or inputs, one column of one line at a time.
+BLOCKS = [BLOCK, 400, 1]
+# Two ways to sum at most 100 products: each may be off by 2^-53 of the sum of their sizes, times
+# the number of terms.
+ROUNDING = 2 * 100 * 2.0**-53
+
+
+def draw(convolution: Convolution, seed: int = 0) -> tuple[Array, Array, Array]:
+    """Weights, activations and ∂ℓ/∂f of a few networks and inputs."""
+    rng = np.random.default_rng(seed)
+    return (
+        rng.standard_normal((NETWORKS, C_OUT, convolution.taps, C_IN)),
+        rng.standard_normal((NETWORKS, C_IN * convolution.positions, N_INPUTS)),
+        rng.standard_normal((NETWORKS, C_OUT * convolution.positions, N_INPUTS)),
+    )
+
+
+def seen(convolution: Convolution) -> list[tuple[int, int, int]]:
+    """Position p, tap, and the position that the tap sees from p; none where that is outside."""
+    image, kernel = convolution.image, convolution.kernel
+    positions = list(np.ndindex(*image))
+    found = []
+    for p, tap in product(positions, np.ndindex(*(kernel for _ in image))):
+        there = [p[axis] + tap[axis] - kernel // 2 for axis in range(len(image))]
+        wrapped = tuple(place % size for place, size in zip(there, image, strict=True))
+        if convolution.padding == "circular" or wrapped == tuple(there):
+            number = 0
+            for t in tap:
+                number = number * kernel + t
+            found.append((positions.index(p), number, positions.index(wrapped)))
+    return found
+
+
+def slow_convolve(weights: Array, h: Array, convolution: Convolution) -> Array:
+    """One network, one input: (c_out, taps, c_in), (c_in · positions,) -> (c_out · positions,)."""
+    c_out, _, c_in = weights.shape
+    f = np.zeros((c_out, convolution.positions), np.result_type(weights, h))
+    channels = h.reshape(c_in, convolution.positions)
+    for p, tap, there in seen(convolution):
+        for o, i in product(range(c_out), range(c_in)):
+            f[o, p] += weights[o, tap, i] * channels[i, there]
+    return f.ravel()
+
+
+def weight_gradients(dl_df: Array, h: Array, convolution: Convolution) -> Array:
+    """All of them at once, (networks, inputs, c_out, taps · c_in)."""
+    found = np.full((NETWORKS, N_INPUTS, C_OUT, convolution.taps * C_IN), np.nan)
+    for which, some, gradients in iter_weight_gradients(dl_df, h, convolution):
+        found[which, some] = gradients
+    return found
+
+
+def assert_sums_agree(found: Array, expected: Array, terms: Array) -> None:
+    """Equal but for rounding, as sums of products whose sizes add up to `terms`."""
+    assert found.shape == expected.shape
+    assert (np.abs(found - expected) <= ROUNDING * terms).all()
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("convolution", CASES)
+def test_a_convolution_is_that_of_slow_loops(
+    convolution: Convolution, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network_convolution, "BLOCK", block)
+    weights, h, _ = draw(convolution)
+    found = convolve(weights, h, convolution)
+    terms = convolve(np.abs(weights), np.abs(h), convolution)
+    for b, n in ((0, 0), (NETWORKS - 1, N_INPUTS - 1)):
+        expected = slow_convolve(weights[b], h[b, :, n], convolution)
+        assert_sums_agree(found[b, :, n], expected, terms[b, :, n])
+
+
+@pytest.mark.parametrize("convolution", CASES)
+def test_gradients_are_complex_steps_of_slow_loops(convolution: Convolution) -> None:
+    weights, h, dl_df = draw(convolution)
+    dl_dh = convolve_adjoint(weights, dl_df, convolution)
+    dl_dw = weight_gradients(dl_df, h, convolution)
+    h_terms = convolve_adjoint(np.abs(weights), np.abs(dl_df), convolution)
+    w_terms = weight_gradients(np.abs(dl_df), np.abs(h), convolution)
+    b, n, step = 1, 2, 1e-30  # f is linear in each number: the step is exact but for rounding
+
+    def slope(moved_weights: Array, moved_h: Array) -> float:
+        moved = slow_convolve(moved_weights, moved_h, convolution)
+        return float(dl_df[b, :, n] @ moved.imag / step)
+
+    by_unit, by_weight = np.zeros(h.shape[1]), np.zeros(weights[b].shape)
+    for unit in range(len(by_unit)):
+        nudge = 1j * step * (np.arange(len(by_unit)) == unit)
+        by_unit[unit] = slope(weights[b], h[b, :, n] + nudge)
+    for place in np.ndindex(*by_weight.shape):
+        nudge = np.zeros(by_weight.shape, complex)
+        nudge[place] = 1j * step
+        by_weight[place] = slope(weights[b] + nudge, h[b, :, n])
+    assert_sums_agree(dl_dh[b, :, n], by_unit, h_terms[b, :, n])
+    assert_sums_agree(dl_dw[b, n], by_weight.reshape(C_OUT, -1), w_terms[b, n])
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("convolution", CASES)
+def test_the_three_products_are_one_bilinear_form(
+    convolution: Convolution, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network_convolution, "BLOCK", block)
+    weights, h, dl_df = draw(convolution)
+    f = convolve(weights, h, convolution)
+    # ⟨Ω h, y⟩ = ⟨h, Ωᵀ y⟩, and Euler: f is linear in Ω, so ⟨∂ℓ/∂Ω, Ω⟩ = ⟨∂ℓ/∂f, f⟩.
+    expected = (dl_df * f).sum(axis=1)
+    size = np.linalg.norm(dl_df, axis=1) * np.linalg.norm(f, axis=1)
+    by_unit = (convolve_adjoint(weights, dl_df, convolution) * h).sum(axis=1)
+    omega = weights.reshape(NETWORKS, 1, C_OUT, -1)
+    by_weight = (weight_gradients(dl_df, h, convolution) * omega).sum(axis=(2, 3))
+    assert (np.abs(by_unit - expected) <= 1e-12 * size).all()
+    assert (np.abs(by_weight - expected) <= 1e-12 * size).all()
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e6])
+@pytest.mark.parametrize("block", BLOCKS)
+def test_kernel_moments_are_those_of_all_gradients(
+    shift: float, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network_convolution, "BLOCK", block)
+    convolution = Convolution((5, 4), 3, (C_IN, C_OUT), "circular")
+    _, h, dl_df = (z + shift for z in draw(convolution))
+    # Shifted, the gradients are 20e12 with a spread of a few 1e6: E[z²] − E[z]² has no digit left.
+    exponents = np.array([3, 0, -5]), np.array([4, 1, 900])
+    found = kernel_moments(Scaled(dl_df, exponents[0]), Scaled(h, exponents[1]), convolution)
+    assert found.exponent.tolist() == [7, 1, 895]
+    gradients = weight_gradients(dl_df, h, convolution).reshape(NETWORKS, N_INPUTS, -1)
+    assert_sums_agree(found.mean, gradients.mean(axis=-1), np.abs(gradients).mean(axis=-1))
+    # At most three of the 16 digits cancel (`moments._CANCELS`).
+    np.testing.assert_allclose(found.variance, gradients.var(axis=-1), rtol=1e-12, atol=0)
+
+
+def test_the_gradient_of_one_scalar_weight_has_variance_zero() -> None:
+    convolution = Convolution((3,), 1, (1, 1))
+    layer = Scaled(np.array([[0.3], [0.7], [-0.2]]), np.array(0))
+    found = kernel_moments(layer, layer, convolution)
+    assert found.variance.tolist() == [0.0]
+    np.testing.assert_allclose(found.mean, [0.62], rtol=1e-15, atol=0)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("convolution", CASES)
+def test_no_number_depends_on_the_other_networks_of_the_stack(
+    convolution: Convolution, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network_convolution, "BLOCK", block)
+    weights, h, dl_df = draw(convolution)
+    for layer in (weights, h, dl_df):
+        layer[1] = np.nan  # a network that is lost
+    f, dl_dh = convolve(weights, h, convolution), convolve_adjoint(weights, dl_df, convolution)
+    zeros = np.zeros(NETWORKS, np.int64)
+    together = kernel_moments(Scaled(dl_df, zeros), Scaled(h, zeros), convolution)
+    for b in (0, 2):
+        own = weights[b], h[b], dl_df[b]
+        alone = kernel_moments(Scaled(own[2], zeros[b]), Scaled(own[1], zeros[b]), convolution)
+        assert np.array_equal(f[b], convolve(*own[:2], convolution))
+        assert np.array_equal(dl_dh[b], convolve_adjoint(own[0], own[2], convolution))
+        assert np.array_equal(together.mean[b], alone.mean)
+        assert np.array_equal(together.variance[b], alone.variance)
+    assert np.isnan(f[1]).all()
+    assert np.isnan(together.variance[1]).all()
+
+
+def test_large_layers_have_the_bits_of_single_networks() -> None:
+    convolution = Convolution((8, 8), 3, (16, 16))
+    rng = np.random.default_rng(1)
+    weights = rng.standard_normal((7, 16, 9, 16))
+    h, dl_df = rng.standard_normal((2, 7, 16 * 64, 30))
+    zeros = np.zeros(7, np.int64)
+    f = convolve(weights, h, convolution)
+    together = kernel_moments(Scaled(dl_df, zeros), Scaled(h, zeros), convolution)
+    for b in range(7):
+        assert np.array_equal(f[b], convolve(weights[b], h[b], convolution))
+        alone = kernel_moments(Scaled(dl_df[b], zeros[b]), Scaled(h[b], zeros[b]), convolution)
+        assert np.array_equal(together.mean[b], alone.mean)
+        assert np.array_equal(together.variance[b], alone.variance)
+
+
+def test_networks_may_be_stacked_along_several_axes() -> None:
+    convolution = Convolution((4, 3), 3, (C_IN, C_OUT))
+    weights, h, dl_df = (
+        np.stack(pair) for pair in zip(draw(convolution, 0), draw(convolution, 1), strict=True)
+    )
+    f, dl_dh = convolve(weights, h, convolution), convolve_adjoint(weights, dl_df, convolution)
+    exponent = np.arange(2 * NETWORKS).reshape(2, NETWORKS)
+    moments = kernel_moments(Scaled(dl_df, exponent), Scaled(h, exponent), convolution)
+    assert f.shape == dl_df.shape
+    assert dl_dh.shape == h.shape
+    assert moments.exponent.tolist() == (2 * exponent).tolist()
+    dl_df_row, h_row = (Scaled(z[1], exponent[1]) for z in (dl_df, h))
+    row = kernel_moments(dl_df_row, h_row, convolution)
+    assert np.array_equal(moments.variance[1], row.variance)
+    assert np.array_equal(f[1], convolve(weights[1], h[1], convolution))
+    assert np.array_equal(dl_dh[1], convolve_adjoint(weights[1], dl_df[1], convolution))
+
+
+def test_what_is_asked_for_is_written_where_it_is_asked_for() -> None:
+    convolution = Convolution((4, 3), 3, (C_IN, C_OUT))
+    weights, h, dl_df = draw(convolution)
+    pair = np.empty((2, *dl_df.shape))
+    assert convolve(weights, h, convolution, out=pair[1]) is not pair
+    assert np.array_equal(pair[1], convolve(weights, h, convolution))
+    dl_dh = np.empty_like(h)
+    assert convolve_adjoint(weights, dl_df, convolution, out=dl_dh) is dl_dh
+    with pytest.raises(ValueError, match="C-contiguous"):
+        convolve(weights, h, convolution, out=np.empty(dl_df.shape[::-1]).T)
+
+
+def test_transposed_arrays_are_read_as_they_are() -> None:
+    convolution = Convolution((4, 3), 3, (C_IN, C_OUT))
+    weights, h, dl_df = draw(convolution)
+    turned, turned_h, turned_dl_df = (np.asfortranarray(z) for z in (weights, h, dl_df))
+    assert np.array_equal(
+        convolve(turned, turned_h, convolution), convolve(weights, h, convolution)
+    )
+    assert np.array_equal(
+        weight_gradients(turned_dl_df, turned_h, convolution),
+        weight_gradients(dl_df, h, convolution),
+    )
+
+
+def test_a_look_at_gradients_may_be_interrupted_by_another_product() -> None:
+    convolution = Convolution((4, 3), 3, (C_IN, C_OUT))
+    weights, h, dl_df = draw(convolution)
+    expected = weight_gradients(dl_df, h, convolution)
+    for which, some, gradients in iter_weight_gradients(dl_df, h, convolution):
+        convolve(weights, 2 * h, convolution)
+        weight_gradients(dl_df, 3 * h, convolution)
+        assert np.array_equal(gradients, expected[which, some])
+
+
+def test_means_of_channels_and_what_units_have_of_them() -> None:
+    convolution = Convolution((2, 3), 3, (C_IN, C_OUT))
+    _, h, _ = draw(convolution)
+    means = channel_means(h, convolution)
+    assert means.shape == (NETWORKS, C_IN, N_INPUTS)
+    for b, i, n in np.ndindex(*means.shape):
+        expected = sum(float(v) for v in h[b, 6 * i : 6 * i + 6, n]) / 6
+        assert abs(means[b, i, n] - expected) <= ROUNDING * np.abs(h[b, 6 * i : 6 * i + 6, n]).sum()
+    units = to_units(means, convolution)
+    assert np.array_equal(units[1, :, 2], np.repeat(means[1, :, 2], 6))
+    # ⟨mean(h), y⟩ = ⟨h, meanᵀ(y)⟩
+    y = np.random.default_rng(2).standard_normal(means.shape)
+    both = (means * y).sum(axis=1), (h * channel_means_adjoint(y, convolution)).sum(axis=1)
+    size = np.linalg.norm(means, axis=1) * np.linalg.norm(y, axis=1)
+    assert (np.abs(both[0] - both[1]) <= 1e-12 * size).all()

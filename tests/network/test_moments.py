@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+
+from heinit_sim.experiment.quantities import Statistic
+from heinit_sim.network.moments import joined, log10_moments, outer_moments, taken, unit_moments
+from heinit_sim.numerics.scaled_array import Scaled, scaled
+
+
+def slow_moments(z: np.ndarray) -> dict[Statistic, float]:
+    values = [float(v) for v in z.ravel()]
+    mean = sum(values) / len(values)
+    return {
+        "second_moment": sum(v * v for v in values) / len(values),
+        "variance": sum((v - mean) ** 2 for v in values) / len(values),
+    }
+
+
+def log10_of(z: np.ndarray) -> dict[Statistic, float]:
+    found = log10_moments(unit_moments(scaled(z[np.newaxis])))
+    return {statistic: float(values[0]) for statistic, values in found.items()}
+
+
+# The last rows cancel: a mean 1e6 times the standard deviation, over units or over inputs only.
+CASES = {
+    "usual": lambda rng: rng.standard_normal((6, 5)),
+    "rectified": lambda rng: np.maximum(rng.standard_normal((6, 5)), 0),
+    "one input": lambda rng: rng.standard_normal((6, 1)),
+    "one unit": lambda rng: rng.standard_normal((1, 5)),
+    "units nearly equal": lambda rng: 1 + 1e-6 * rng.standard_normal((6, 5)),
+    "one unit, inputs nearly equal": lambda rng: 1 + 1e-6 * rng.standard_normal((1, 5)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("exponent", [-90, 0, 90])
+def test_moments_are_those_of_a_slow_loop(case: str, exponent: int) -> None:
+    z = CASES[case](np.random.default_rng(0))
+    found = log10_of(np.ldexp(z, exponent))
+    for statistic, expected in slow_moments(z).items():
+        # A mean 1e6 times the spread costs the slow loop itself 6 + 4 of its 16 digits.
+        assert abs(found[statistic] - 2 * exponent * np.log10(2) - np.log10(expected)) < 1e-9
+
+
+def test_moments_far_outside_float_range() -> None:
+    z = np.array([[3.0, 4.0]])
+    found = log10_moments(unit_moments(Scaled(z[np.newaxis], np.array([50_000]))))
+    expected = np.log10(12.5) + 100_000 * np.log10(2)
+    np.testing.assert_allclose(found["second_moment"][0], expected, rtol=1e-14, atol=0)
+
+
+def test_a_layer_of_one_element_has_variance_zero_and_a_dead_one_no_moments() -> None:
+    assert log10_of(np.array([[0.3]]))["variance"] == -np.inf
+    assert set(log10_of(np.zeros((3, 2))).values()) == {-np.inf}
+
+
+@pytest.mark.parametrize("shape", [(20, 1), (1, 7), (20, 5), (49, 49)])
+@pytest.mark.parametrize("value", [1.0, 0.3, -6.1e100])
+def test_a_layer_of_equal_elements_has_variance_zero(shape: tuple[int, int], value: float) -> None:
+    found = log10_of(np.full(shape, value))
+    assert found["variance"] == -np.inf
+    expected = 2 * np.log10(abs(value))  # the mean and the square are each rounded once
+    assert abs(found["second_moment"] - expected) < 1e-15 * max(1, abs(expected))
+
+
+@pytest.mark.parametrize("shapes", [((4, 3), (5, 3)), ((1, 3), (5, 3)), ((4, 1), (5, 1))])
+def test_outer_moments_are_those_of_the_outer_products(
+    shapes: tuple[tuple[int, int], tuple[int, int]],
+) -> None:
+    rng = np.random.default_rng(1)
+    a, b = (rng.standard_normal(shape) + 0.5 for shape in shapes)
+    layers = [unit_moments(scaled(z[np.newaxis])) for z in (a, b)]
+    found = log10_moments(outer_moments(*layers))
+    products = np.einsum("in,jn->ijn", a, b)
+    for statistic, expected in slow_moments(products).items():
+        np.testing.assert_allclose(10 ** found[statistic][0], expected, rtol=1e-13, atol=0)
+
+
+def test_one_scalar_weight_has_a_gradient_of_variance_zero() -> None:
+    layers = [unit_moments(scaled(np.array([[[v]]]))) for v in (0.3, 0.7)]
+    assert log10_moments(outer_moments(*layers))["variance"][0] == -np.inf
+
+
+def test_layers_that_came_one_or_two_at_a_time_are_taken_apart_again() -> None:
+    rng = np.random.default_rng(2)
+    sizes = (1, 2, 2, 1)
+    stacks = [scaled(rng.standard_normal((size, 4, 3))) for size in sizes]
+    shared = [Scaled(z.mantissa, np.array([9 * i])) for i, z in enumerate(stacks)]
+    layers = joined([unit_moments(z) for z in shared])
+    assert layers.exponent.tolist() == [0, 9, 9, 18, 18, 27]
+    alone = [unit_moments(Scaled(z.mantissa[[-1]], z.exponent)) for z in shared]
+    last_of_each = taken(layers, slice(0, None, 2))
+    for i, expected in enumerate((alone[0], alone[1], alone[2])):
+        assert np.array_equal(last_of_each.mean[i], expected.mean[0])
+        assert last_of_each.exponent[i] == expected.exponent[0]
+
+
+def test_log10_has_the_same_bits_however_mantissa_and_exponent_share_the_magnitude() -> None:
+    z = np.random.default_rng(3).standard_normal((1, 6, 5))
+    expected = log10_moments(unit_moments(Scaled(z, np.array([40]))))
+    shifted = log10_moments(unit_moments(Scaled(np.ldexp(z, 50), np.array([-10]))))
+    for statistic, values in expected.items():
+        assert np.array_equal(shifted[statistic], values)
+
+
+def test_moments_of_a_network_do_not_depend_on_the_others_in_the_stack() -> None:
+    rng = np.random.default_rng(4)
+    usual = rng.standard_normal((6, 5))
+    cancelling = 1e-9 * (1 + 1e-6 * rng.standard_normal((6, 5)))
+    both = unit_moments(scaled(np.stack([usual, cancelling])))
+    for i, z in enumerate((usual, cancelling)):
+        alone = unit_moments(scaled(z[np.newaxis]))
+        assert np.array_equal(both.variance[i], alone.variance[0])
+        np.testing.assert_allclose(both.variance[i], z.var(axis=0), rtol=1e-9, atol=0)

@@ -1,0 +1,332 @@
+"""The passes against slow loops, central differences and exact identities."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pytest
+
+from heinit_sim.activations import make_activation
+from heinit_sim.experiment.activation_table import Activation
+from heinit_sim.network.layers import Layer, Trace, make_layers
+from heinit_sim.network.passes import iter_backward, iter_forward, loss_gradient
+from heinit_sim.numerics.scaled_array import Scaled
+from heinit_sim.theory.finite_width.scale_law import scale_law
+
+Array = np.ndarray
+WIDTHS = (7, 8, 6, 5, 3)
+STDS = (0.6, 0.5, 0.9, 0.7)
+N_INPUTS = 4
+ALPHAS = [0.0, 0.2, 1.0]
+
+
+def draw(
+    widths: tuple[int, ...] = WIDTHS, n_inputs: int = N_INPUTS, seed: int = 0
+) -> tuple[list[Array], Array]:
+    rng = np.random.default_rng(seed)
+    shapes = zip(widths[1:], widths, strict=False)
+    weights = [rng.standard_normal(shape) for shape in shapes]
+    return weights, rng.standard_normal((widths[0], n_inputs))
+
+
+def plain(array: Scaled) -> Array:
+    return np.ldexp(array.mantissa, array.exponent[..., np.newaxis, np.newaxis])
+
+
+def passes(
+    weights: list[Array], stds: tuple[float, ...], x: Array, alpha: float, target: float
+) -> dict[str, list[Scaled]]:
+    """All layers of both passes, as the package computes them."""
+    activation = make_activation("leaky_relu", {"negative_slope": alpha})
+    layers, traces = dense(weights, stds, activation), list[Trace]()
+    forward = layer_by_layer(iter_forward(layers, x, traces))
+    h, f = forward[::2], forward[1::2]
+    gradient = loss_gradient(f[-1], target)
+    backward = layer_by_layer(iter_backward(layers, gradient, traces))
+    return {"h": h, "f": f, "dl_df": backward[-2::-2], "dl_dh": backward[::-2]}
+
+
+def layer_by_layer(stacks: Iterable[Scaled]) -> list[Scaled]:
+    return [
+        Scaled(layer, exponent)
+        for of in stacks
+        for layer, exponent in zip(
+            of.mantissa, np.broadcast_to(of.exponent, of.mantissa.shape[:-2]), strict=True
+        )
+    ]
+
+
+def dense(
+    weights: list[Array],
+    stds: Sequence[float],
+    activation: Activation,
+    biases: list[Array] | None = None,
+) -> list[Layer]:
+    widths = [weights[0].shape[-1], *(omega.shape[-2] for omega in weights)]
+    return make_layers(widths, weights, stds, activation, biases)
+
+
+def slow_loss(omegas: list[Array], x: Array, alpha: float, target: float) -> float:
+    """Least-squares loss of one input, unit by unit, weight by weight."""
+    h = [float(v) for v in x]
+    for k, omega in enumerate(omegas):
+        f = [sum(float(omega[i, j]) * h[j] for j in range(len(h))) for i in range(len(omega))]
+        h = f if k == len(omegas) - 1 else [max(v, alpha * v) for v in f]
+    return sum((v - target) ** 2 for v in h)
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+@pytest.mark.parametrize("target", [0.0, 0.7])
+def test_weight_and_input_gradients_are_central_differences_of_the_loss(
+    alpha: float, target: float
+) -> None:
+    weights, x = draw()
+    found = {
+        name: [plain(z) for z in z_k]
+        for name, z_k in passes(weights, STDS, x, alpha, target).items()
+    }
+    omegas = [std * omega for std, omega in zip(STDS, weights, strict=True)]
+    step = 2.0**-17
+    for n in range(N_INPUTS):
+        for j in range(WIDTHS[0]):
+            losses = []
+            for sign in (+1, -1):
+                moved = x[:, n].copy()
+                moved[j] += sign * step
+                losses.append(slow_loss(omegas, moved, alpha, target))
+            # ℓ is piecewise quadratic in any one weight or input: the difference quotient is exact
+            # but for rounding, about 1e-16 ℓ / step.
+            rounding = 1e-14 * max(losses) / step
+            assert abs((losses[0] - losses[1]) / (2 * step) - found["dl_dh"][0][j, n]) < rounding
+        for k, omega in enumerate(omegas):
+            gradient = np.outer(found["dl_df"][k][:, n], found["h"][k][:, n])
+            for i, j in ((0, 0), (1, 2), (2, 4)):
+                losses = []
+                for sign in (+1, -1):
+                    moved = omega.copy()
+                    moved[i, j] += sign * step
+                    changed = [*omegas[:k], moved, *omegas[k + 1 :]]
+                    losses.append(slow_loss(changed, x[:, n], alpha, target))
+                rounding = 1e-14 * max(losses) / step
+                assert abs((losses[0] - losses[1]) / (2 * step) - gradient[i, j]) < rounding
+
+
+def test_hidden_gradients_are_central_differences_of_the_rest_of_the_network() -> None:
+    weights, x = draw()
+    found = {
+        name: [plain(z) for z in z_k] for name, z_k in passes(weights, STDS, x, 0.2, 0.7).items()
+    }
+    omegas = [std * omega for std, omega in zip(STDS, weights, strict=True)]
+    step = 2.0**-17
+    for k in range(1, 4):
+        for j in range(WIDTHS[k]):
+            h = found["h"][k][:, 1]
+            up, down = (
+                slow_loss(omegas[k:], h + sign * step * np.eye(len(h))[j], 0.2, 0.7)
+                for sign in (+1, -1)
+            )
+            rounding = 1e-14 * up / step
+            assert abs((up - down) / (2 * step) - found["dl_dh"][k][j, 1]) < rounding
+            slope = 1.0 if found["f"][k - 1][j, 1] > 0 else 0.2
+            assert found["dl_df"][k - 1][j, 1] == slope * found["dl_dh"][k][j, 1]
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+@pytest.mark.parametrize(("widths", "std"), [(WIDTHS, 0.5), ((30,) * 300 + (2,), 3.0)])
+def test_euler_identities_hold_at_every_layer(
+    alpha: float, widths: tuple[int, ...], std: float
+) -> None:
+    weights, x = draw(widths)
+    stds = (std,) * len(weights)
+    found = passes(weights, stds, x, alpha, target=0.0)
+    output = found["f"][-1]
+    twice_loss = 2 * (output.mantissa**2).sum(axis=0)
+    for k, omega in enumerate(weights):
+        dl_df, dl_dh, f, h = (found[name][k] for name in ("dl_df", "dl_dh", "f", "h"))
+        pairs = [(dl_df, f), (dl_dh, h), (dl_df, Scaled(std * (omega @ h.mantissa), h.exponent))]
+        for gradient, of in pairs:
+            shift = int(gradient.exponent + of.exponent - 2 * output.exponent)
+            inner = np.ldexp((gradient.mantissa * of.mantissa).sum(axis=0), shift)
+            # Σ|terms| bounds the rounding of a sum that may cancel.
+            terms = np.ldexp(np.abs(gradient.mantissa * of.mantissa).sum(axis=0), shift)
+            assert (np.abs(inner - twice_loss) <= 1e-12 * terms).all()
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+@pytest.mark.parametrize("target", [0.0, 0.7])
+def test_scaled_arithmetic_has_the_bits_of_the_direct_one(alpha: float, target: float) -> None:
+    widths = (20,) * 160 + (2,)
+    weights, x = draw(widths)
+    stds = (0.9,) * len(weights)  # to about 2^300: rescaled on the way, still within float range
+    found = passes(weights, stds, x, alpha, target)
+    assert max(int(f.exponent) for f in found["f"]) > 100
+    h, hs, fs = x, [], []
+    for omega, std in zip(weights, stds, strict=True):
+        f = std * (omega @ h)
+        hs.append(h)
+        fs.append(f)
+        h = np.where(f > 0, f, alpha * f)
+    dl_df = 2 * (fs[-1] - target)
+    for k in reversed(range(len(weights))):
+        dl_dh = stds[k] * (weights[k].T @ dl_df)
+        assert np.array_equal(plain(found["f"][k]), fs[k])
+        assert np.array_equal(plain(found["h"][k]), hs[k])
+        assert np.array_equal(plain(found["dl_df"][k]), dl_df)
+        assert np.array_equal(plain(found["dl_dh"][k]), dl_dh)
+        if k > 0:
+            dl_df = np.where(fs[k - 1] > 0, dl_dh, alpha * dl_dh)
+
+
+@pytest.mark.parametrize("alpha", [1e-6, 0.2, 1e3])
+def test_mantissas_stay_where_the_product_of_two_squares_is_within_float_range(
+    alpha: float,
+) -> None:
+    weights, x = draw((40,) * 160 + (1,))
+    for layers in passes(weights, (1.0,) * len(weights), x, alpha, target=0.0).values():
+        norms = np.array([float(np.linalg.norm(layer.mantissa)) for layer in layers])
+        assert norms.max() < 2.0**208
+        assert norms.min() > 2.0**-208
+
+
+def test_scale_law_is_exact_to_the_last_bit_for_powers_of_four() -> None:
+    weights, x = draw()
+    once = passes(weights, STDS, x, 0.2, target=0.0)
+    twice = passes(weights, tuple(2 * std for std in STDS), x, 0.2, target=0.0)
+    depth = len(STDS) - 1
+    for k in range(depth + 1):
+        doublings = {
+            "h": k,
+            "f": k + 1,
+            "dl_df": 2 * depth + 1 - k,
+            "dl_dh": 2 * depth + 2 - k,
+        }
+        for name, power in doublings.items():
+            assert np.array_equal(plain(twice[name][k]), 2.0**power * plain(once[name][k]))
+
+
+def test_scale_law_shifts_are_the_published_powers() -> None:
+    depth, r = 4, 4.0
+    k = np.arange(depth + 1)
+    powers = {
+        "preactivation": k + 1,
+        "activation": k,
+        "grad_preactivation": 2 * depth + 1 - k,
+        "grad_activation": 2 * depth + 2 - k,
+        "grad_weight": np.full(depth + 1, 2 * depth + 1),
+    }
+    shifts = scale_law((r,) * (depth + 1))
+    assert set(shifts) == set(powers)
+    for quantity, shift in shifts.items():
+        np.testing.assert_allclose(shift, powers[quantity] * np.log10(r), rtol=1e-15, atol=0)
+
+
+@pytest.mark.parametrize("target", [0.0, 0.7])
+def test_a_batch_is_its_inputs_one_by_one_and_a_stack_its_networks(target: float) -> None:
+    weights, x = draw()
+    batch = passes(weights, STDS, x, 0.2, target)
+    for n in range(N_INPUTS):
+        alone = passes(weights, STDS, x[:, [n]], 0.2, target)
+        for name, layers in batch.items():
+            for k, layer in enumerate(layers):
+                expected = plain(alone[name][k])[:, 0]
+                np.testing.assert_allclose(plain(layer)[:, n], expected, rtol=1e-12, atol=0)
+    others, y = draw(seed=1)
+    stack = [np.stack(pair) for pair in zip(weights, others, strict=True)]
+    both = passes(stack, STDS, np.stack([x, y]), 0.2, target)
+    for i, (own, own_x) in enumerate(((weights, x), (others, y))):
+        for name, layers in passes(own, STDS, own_x, 0.2, target).items():
+            for k, layer in enumerate(layers):
+                assert np.array_equal(plain(both[name][k])[i], plain(layer))
+
+
+@pytest.mark.parametrize("exponent", [-4000, 4000])
+def test_loss_gradient_outside_float_range(exponent: int) -> None:
+    output = Scaled(np.array([[0.75, -0.5]]), np.array(exponent))
+    gradient = loss_gradient(output, target=3.0)
+    if exponent > 0:  # 2 f_K to all digits
+        shift = int(gradient.exponent) - exponent
+        assert np.ldexp(gradient.mantissa, shift).tolist() == [[1.5, -1.0]]
+    else:
+        assert plain(gradient).tolist() == [[-6.0, -6.0]]
+
+
+SMOOTH = ["tanh", "gelu", "selu", "softplus", "hard_tanh"]
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize("alpha", [None, 0.0, 0.2])
+def test_biases_and_other_activations_are_those_of_a_slow_loop(
+    name: str, alpha: float | None
+) -> None:
+    """Gradients by complex-free central differences of a plain loss; see the rounding above."""
+    options = {} if alpha is None else {"negative_slope": alpha}
+    activation = make_activation(name if alpha is None else "leaky_relu", options)
+    weights, x = draw()
+    rng = np.random.default_rng(5)
+    biases = [0.3 * rng.standard_normal((len(omega), 1)) for omega in weights]
+
+    def loss(inputs: Array, shifts: list[Array]) -> float:
+        h = inputs
+        for k, omega in enumerate(weights):
+            f = STDS[k] * (omega @ h) + shifts[k][:, 0]
+            h = activation.value(f, np.empty_like(f)) if k < len(weights) - 1 else f
+        return float(((h - 0.7) ** 2).sum())
+
+    layers, traces = dense(weights, STDS, activation, biases), list[Trace]()
+    forward = list(iter_forward(layers, x, traces))
+    assert all((z.exponent == 0).all() for z in forward)
+    gradient = loss_gradient(Scaled(forward[-1].mantissa[0], forward[-1].exponent[0]), 0.7)
+    gradients = layer_by_layer(iter_backward(layers, gradient, traces))
+    dl_df, dl_dx = [plain(z) for z in gradients[-2::-2]], plain(gradients[-1])
+    step = 2.0**-14
+    for n in range(N_INPUTS):
+        for j in range(WIDTHS[0]):
+            moved = [x[:, n].copy(), x[:, n].copy()]
+            moved[0][j] += step
+            moved[1][j] -= step
+            quotient = (loss(moved[0], biases) - loss(moved[1], biases)) / (2 * step)
+            # Third derivatives of these losses are below 1e3, so the quotient is good to 1e-6.
+            assert abs(quotient - dl_dx[j, n]) < 1e-6
+    for k in range(len(weights)):  # ∂ℓ/∂β_k = ∂ℓ/∂f_k
+        for i in range(len(weights[k])):
+            nudges = [[b.copy() for b in biases] for _ in range(2)]
+            nudges[0][k][i] += step
+            nudges[1][k][i] -= step
+            quotient = (loss(x[:, 0], nudges[0]) - loss(x[:, 0], nudges[1])) / (2 * step)
+            assert abs(quotient - dl_df[k][i, 0]) < 1e-6
+
+
+def test_without_biases_the_plain_pass_has_the_bits_of_the_rescaled_one() -> None:
+    weights, x = draw()
+    zeros = [np.zeros((len(omega), 1)) for omega in weights]
+    relu = make_activation("relu", {})
+    stds = (0.5, 0.25, 2.0, 1.0)  # powers of two: the factor rounds nowhere
+    rescaled = layer_by_layer(iter_forward(dense(weights, stds, relu), x, []))
+    direct = layer_by_layer(iter_forward(dense(weights, stds, relu, zeros), x, []))
+    for one, other in zip(rescaled, direct, strict=True):
+        assert np.array_equal(plain(one), plain(other))
+
+
+@pytest.mark.parametrize("std", [1e10, 1e-10, 1e154])
+def test_a_network_that_leaves_float_range_is_not_known_from_there_on(std: float) -> None:
+    rng = np.random.default_rng(4)
+    weights = [rng.standard_normal((2, 9, 9)) for _ in range(40)]
+    for omega in weights:
+        omega[1] /= std  # the second network stays where it is
+    x, stds = rng.standard_normal((2, 9, 3)), (std,) * 40
+    gelu = make_activation("gelu", {})
+    together = layer_by_layer(iter_forward(dense(weights, stds, gelu), x, []))
+    alone = layer_by_layer(iter_forward(dense([w[1:] for w in weights], stds, gelu), x[1:], []))
+    known = [np.isfinite(plain(z)[0]).all() for z in together]
+    assert known == sorted(known, reverse=True)
+    assert set(known) == {True, False}
+    assert all(np.isnan(plain(z)[0]).all() for z in together[known.index(False) :])
+    for one, other in zip(together, alone, strict=True):
+        assert np.array_equal(plain(one)[1:], plain(other))
+        assert np.isfinite(plain(other)).all()
+
+
+def test_a_dead_layer_is_no_underflow() -> None:
+    weights = [-np.ones((3, 3)), np.ones((2, 3))]
+    layers = dense(weights, (1.0, 1.0), make_activation("relu6", {}))
+    found = list(iter_forward(layers, np.ones((3, 1)), []))
+    assert not found[-1].mantissa.any()

@@ -1,0 +1,190 @@
+import csv
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from heinit_sim.cli.console import print_table
+from heinit_sim.config.load import parse_config
+from heinit_sim.experiment.quantities import PASS_OF
+from heinit_sim.experiment.results import SweepResult
+from heinit_sim.numerics.spread import spread
+from heinit_sim.reports import formats, run
+from heinit_sim.simulation.sweep import run_sweep
+
+CONFIG = """
+name: small
+network: {depth: 3, width: 8, input_dim: 5}
+init: {}
+inputs: {count: 4}
+sweep: {init.variance: [0.25, 0.5]}
+trials: 6
+"""
+
+
+@pytest.fixture(scope="module")
+def result() -> SweepResult:
+    return run_sweep(parse_config(CONFIG))
+
+
+def test_layers_csv_has_the_columns_of_the_contract_in_order(result: SweepResult) -> None:
+    statistics = ("second_moment", "variance")
+    names = ("mean", "se", "median", "p05", "p95")
+    expected = ["condition", "init.variance", "pass", "quantity", "layer", "networks"]
+    expected += [f"log10_{s}_{name}" for s in statistics for name in names]
+    expected += [*(f"theory_log10_{s}" for s in statistics), "theory_kind"]
+    text = formats.to_csv(list(run.layer_rows(result)))
+    assert next(csv.reader(io.StringIO(text))) == expected
+
+
+def test_layers_csv_reads_back_to_the_same_bits_with_default_settings(result: SweepResult) -> None:
+    text = formats.to_csv(list(run.layer_rows(result)))
+    assert "\r" not in text
+    assert not text.startswith("#")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == 2 * len(PASS_OF) * 4
+    assert not {None, ""} & {name for row in rows for name in row}
+    by_place = {(r["condition"], r["quantity"], r["layer"]): r for r in rows}
+    assert len(by_place) == len(rows)
+    for of in result.conditions:
+        for quantity, direction in PASS_OF.items():
+            expected = spread(of.networks[quantity, "variance"])
+            for k in range(4):
+                row = by_place[str(of.condition.index), quantity, str(k)]
+                assert row["pass"] == direction
+                assert row["networks"] == "6"
+                assert float(row["init.variance"]) == of.condition.swept["init.variance"]
+                assert float(row["log10_variance_median"]) == expected.median[k]
+                assert row["log10_variance_se"] == formats._cell(float(expected.se[k]))
+                theory = float(of.theory[quantity, "variance"][k])
+                assert row["theory_log10_variance"] == ("" if math.isnan(theory) else repr(theory))
+
+
+def test_nan_is_empty_and_zero_is_minus_infinity() -> None:
+    assert formats.to_csv([{"a": math.nan, "b": -math.inf, "c": 0.1}]) == "a,b,c\n,-inf,0.1\n"
+    assert formats.to_json_values([{"a": math.nan, "b": -math.inf}]) == [{"a": None, "b": "-inf"}]
+
+
+def test_lists_and_mappings_of_a_sweep_are_one_json_cell() -> None:
+    text = formats.to_csv([{"w": (3, 4), "a": {"name": "leaky_relu"}}])
+    assert next(iter(csv.DictReader(io.StringIO(text)))) == {
+        "w": json.dumps([3, 4]),
+        "a": json.dumps({"name": "leaky_relu"}),
+    }
+
+
+def test_summary_reads_back(result: SweepResult) -> None:
+    rows = run.summary_rows(result)
+    back = run.summary_rows_from_csv(formats.to_csv(rows), result.config)
+    assert back == rows
+    with pytest.raises(ValueError, match="no column"):
+        run.summary_rows_from_csv("a,b\n1,2\n", result.config)
+
+
+def test_summary_holds_the_medians_of_the_first_and_last_hidden_layer(result: SweepResult) -> None:
+    for of, row in zip(result.conditions, run.summary_rows(result), strict=True):
+        median = np.median(of.networks["activation", "variance"], axis=0)
+        assert (row["log10_variance_first"], row["log10_variance_last"]) == (median[1], median[3])
+        slope = math.log10(4 * of.condition.weight_variances[0])
+        # of logarithms of size 1, whose rounding is 1e-16
+        assert abs(row["theory_forward_decades_per_layer"] - slope) < 1e-15
+
+
+def rendered(result: SweepResult, width: int) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(run.to_summary_table(result.config, run.summary_rows(result)))
+    text = console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO, given above
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def test_table_fits_eighty_columns_without_cutting(result: SweepResult) -> None:
+    lines = rendered(result, 80)
+    assert max(map(len, lines)) <= 80
+    assert "…" not in "".join(lines)
+    assert [line.split()[0] for line in lines if line.strip()[:3] in {"0.2", "0.5"}] == [
+        "0.25",
+        "0.5",
+    ]
+    # the same rows at any width: no cell is wrapped
+    assert sum("(+0" in line for line in lines) == sum(
+        "(+0" in line for line in rendered(result, 200)
+    )
+
+
+def test_table_shows_each_number_under_its_head(result: SweepResult) -> None:
+    line = next(line for line in rendered(result, 80) if line.strip().startswith("0.25"))
+    row = run.summary_rows(result)[0]
+    slopes = [
+        f"{row['forward_decades_per_layer']:+z.3f}",
+        f"({row['theory_forward_decades_per_layer']:+z.3f})",
+        f"{row['backward_decades_per_layer']:+z.3f}",
+        f"({row['theory_backward_decades_per_layer']:+z.3f})",
+    ]
+    assert line.split()[3:] == [*slopes, row["verdict"]]
+
+
+def test_a_verdict_of_two_words_fits_eighty_columns() -> None:
+    tapering = CONFIG.replace("width: 8", "width: [160, 40, 10]").replace(
+        "init.variance: [0.25, 0.5]", "init.variance: [0.2]"
+    )
+    mixed = run_sweep(parse_config(tapering))
+    row = run.summary_rows(mixed)[0]
+    assert row["forward_verdict"] != row["backward_verdict"]
+    assert row["verdict"] == f"{row['forward_verdict']} / {row['backward_verdict']}"
+    lines = rendered(mixed, 80)
+    assert any(line.endswith(row["verdict"]) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("log10_value", "text"),
+    [
+        (-65.759, "1.7e-66"),
+        (0.0, "1.0e+00"),
+        (7379.98, "9.5e+7379"),
+        (-0.0001, "1.0e+00"),
+        (-math.inf, "0"),
+        (math.nan, "—"),
+    ],
+)
+def test_variances_print_at_any_magnitude(log10_value: float, text: str) -> None:
+    assert formats.power_text(log10_value) == text
+
+
+def test_a_slope_of_nothing_but_rounding_has_no_minus() -> None:
+    assert formats.slopes_text(-1e-17, -0.0) == "+0.000 (+0.000)"
+    assert formats.slopes_text(-0.0006, math.nan) == "-0.001 (—)"
+
+
+def test_a_single_channel_is_not_many() -> None:
+    cnn = "network: {kind: cnn, depth: 2, image: [3], kernel: 1, channels: "
+    for channels, text in ((1, "1 channel"), (2, "2 channels")):
+        given = f"name: a\ntrials: 2\n{cnn}{channels}}}\ninit: {{scheme: he_normal}}\n"
+        title = rendered(run_sweep(parse_config(given)), 80)[0]
+        assert text in title.split(", ")
+
+
+@pytest.mark.parametrize(("activation", "kind"), [("tanh", "mean_field"), ("relu", "exact")])
+def test_rows_say_which_theory_stands_beside_them(activation: str, kind: str) -> None:
+    text = CONFIG.replace("network: {", f"network: {{activation: {activation}, ")
+    rows = list(run.layer_rows(run_sweep(parse_config(text))))
+    assert {row["theory_kind"] for row in rows} == {kind}
+
+
+@pytest.mark.parametrize(("columns", "whole"), [("80", True), ("74", False)])
+def test_columns_move_together_before_a_word_is_broken(
+    columns: str, whole: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        "name: x\nnetwork: {depth: 200, width: 2, input_dim: 2, activation: elu}\n"
+        "init: {variance: 1}\ntrials: 2\n"
+        "sweep: {init.variance: [1e3, 1e30], network.activation: [softplus, elu]}"
+    )
+    result = run_sweep(parse_config(text))
+    monkeypatch.setenv("COLUMNS", columns)
+    print_table(run.to_summary_table(result.config, run.summary_rows(result)))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(" activation " in line for line in lines) == whole

@@ -1,0 +1,334 @@
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heinit_sim.config.load import load_config, parse_config
+from heinit_sim.errors import RunDirectoryError, WriteError
+from heinit_sim.experiment.quantities import MEASURES
+from heinit_sim.experiment.results import SweepResult
+from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.figures.draw import draw
+from heinit_sim.runs import directory as runs_directory
+from heinit_sim.runs import figure_files
+from heinit_sim.simulation.sweep import run_sweep
+
+CONFIG = """
+name: small
+network: {depth: 3, width: 8, input_dim: 5}
+init: {variance: 0.25}
+inputs: {count: 4}
+trials: 4
+"""
+
+
+@pytest.fixture(scope="module")
+def config() -> SweepConfig:
+    return parse_config(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def result(config: SweepConfig) -> SweepResult:
+    return run_sweep(config)
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def test_a_run_directory_is_complete_and_its_manifest_true(
+    result: SweepResult, tmp_path: Path
+) -> None:
+    run = tmp_path / "deep" / "small"
+    runs_directory.write_run(result, run, figure=draw(result), run={"host": "here"})
+    assert set(files(run)) == set(runs_directory.run_files(result.config, plots=True))
+    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
+    assert manifest["schema_version"] == 1
+    assert manifest["seed"] == 0
+    assert manifest["versions"]["blas"] == sorted(manifest["versions"]["blas"]) != []
+    assert manifest["run"] == {"host": "here"}
+    digests = {
+        name: hashlib.sha256(content).hexdigest()
+        for name, content in files(run).items()
+        if name != "manifest.json"
+    }
+    assert manifest["files"] == digests
+    assert list(tmp_path.joinpath("deep").iterdir()) == [run]  # nothing left beside it
+
+
+def test_the_same_result_gives_the_same_bytes(result: SweepResult, tmp_path: Path) -> None:
+    for name in "ab":
+        runs_directory.write_run(result, tmp_path / name, figure=draw(result))
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+
+
+def test_a_run_reads_back_to_the_same_numbers_and_runs_again(
+    result: SweepResult, tmp_path: Path
+) -> None:
+    run = tmp_path / "small"
+    runs_directory.write_run(result, run, figure=None)
+    back = runs_directory.read_run(run)
+    assert back.config == result.config == load_config(run / "config.yaml")
+    for one, other in zip(back.conditions, result.conditions, strict=True):
+        for measure in MEASURES:
+            assert np.array_equal(one.networks[measure], other.networks[measure])
+        assert one.exact_layers == other.exact_layers
+        for measure, expected in other.theory.items():
+            assert np.array_equal(one.theory[measure], expected, equal_nan=True)
+    config, rows = runs_directory.read_summary(run)
+    assert config == result.config
+    assert [(row["condition"], row["networks"]) for row in rows] == [(0, 4)]
+
+
+def test_networks_npz_has_the_documented_keys(result: SweepResult, tmp_path: Path) -> None:
+    runs_directory.write_run(result, tmp_path / "small", figure=None)
+    with np.load(tmp_path / "small" / "networks.npz") as arrays:
+        assert set(arrays) == {f"condition_0.{q}.log10_{s}" for q, s in MEASURES}
+        assert arrays["condition_0.activation.log10_variance"].shape == (4, 4)
+
+
+def test_results_are_not_overwritten_without_force(result: SweepResult, tmp_path: Path) -> None:
+    run = tmp_path / "small"
+    runs_directory.write_run(result, run, figure=None)
+    (run / "notes.txt").write_text("mine")
+    before = files(run)
+    with pytest.raises(RunDirectoryError, match="already holds results; give --force"):
+        runs_directory.write_run(result, run, figure=None)
+    assert files(run) == before
+    runs_directory.write_run(result, run, figure=None, force=True, run={"second": True})
+    after = files(run)
+    assert json.loads(after["manifest.json"])["run"] == {"second": True}
+    assert after["notes.txt"] == b"mine"
+
+
+def test_a_reference_without_raw_numbers_is_completed_by_the_same_config_only(
+    result: SweepResult, tmp_path: Path
+) -> None:
+    run = tmp_path / "small"
+    runs_directory.write_run(result, run, figure=None)
+    (run / "networks.npz").unlink()
+    other = run_sweep(parse_config(CONFIG.replace("trials: 4", "trials: 5")))
+    with pytest.raises(RunDirectoryError, match="already holds results"):
+        runs_directory.write_run(other, run, figure=None)
+    runs_directory.write_run(result, run, figure=None)
+    assert runs_directory.read_run(run).config == result.config
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_directory_that_is_no_run_is_never_touched(
+    result: SweepResult, tmp_path: Path, force: bool
+) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(RunDirectoryError, match="not a run directory"):
+        runs_directory.write_run(result, tmp_path, figure=None, force=force)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunDirectoryError, match="not a directory"):
+        runs_directory.write_run(result, tmp_path / "file", figure=None, force=force)
+    assert set(files(tmp_path)) == {"thesis.tex", "file"}
+
+
+def test_an_empty_directory_is_filled(result: SweepResult, tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir()
+    runs_directory.write_run(result, tmp_path / "small", figure=None)
+    assert "layers.csv" in files(tmp_path / "small")
+
+
+@pytest.mark.parametrize("step", ["savez", "write_manifest", "copy2", "rename"])
+def test_a_failing_write_leaves_the_old_run(
+    step: str, result: SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "small"
+    runs_directory.write_run(result, run, figure=None, run={"first": True})
+    (run / "notes.txt").write_text("mine")
+    before = files(run)
+
+    def full_disk(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    if step == "savez":
+        monkeypatch.setattr(np, "savez", full_disk)
+    elif step == "rename":
+        rename = Path.rename
+        monkeypatch.setattr(
+            Path, "rename", lambda self, to: full_disk() if self.name == "new" else rename(self, to)
+        )
+    elif step == "copy2":
+        monkeypatch.setattr(shutil, step, full_disk)
+    else:
+        monkeypatch.setattr(runs_directory, step, full_disk)
+    with pytest.raises(WriteError, match=r"could not be written \(No space left"):
+        runs_directory.write_run(result, run, figure=None, force=True)
+    assert files(run) == before
+    assert list(tmp_path.iterdir()) == [run]
+
+
+def test_a_changed_or_missing_file_is_refused(result: SweepResult, tmp_path: Path) -> None:
+    run = tmp_path / "small"
+    runs_directory.write_run(result, run, figure=None)
+    (run / "summary.csv").write_text("condition\n")
+    with pytest.raises(RunDirectoryError, match=r"summary\.csv: changed since the run"):
+        runs_directory.read_summary(run)
+    (run / "networks.npz").unlink()
+    with pytest.raises(RunDirectoryError, match=r"networks\.npz: missing"):
+        runs_directory.read_run(run)
+    manifest = (run / "manifest.json").read_text("utf-8")
+    (run / "manifest.json").write_text(manifest.replace('version": 1', 'version": 2'), "utf-8")
+    with pytest.raises(RunDirectoryError, match="schema version 1"):
+        runs_directory.read_config(run)
+    (run / "manifest.json").write_text("{")
+    with pytest.raises(RunDirectoryError, match="not a manifest"):
+        runs_directory.read_config(run)
+    with pytest.raises(RunDirectoryError, match=r"no manifest\.json"):
+        runs_directory.read_config(tmp_path)
+    with pytest.raises(RunDirectoryError, match="no such directory"):
+        runs_directory.read_config(tmp_path / "none")
+
+
+def test_a_summary_of_another_version_says_what_to_do(result: SweepResult, tmp_path: Path) -> None:
+    run = tmp_path / "small"
+    runs_directory.write_run(result, run, figure=None)
+    text = (run / "summary.csv").read_text("utf-8")
+    (run / "summary.csv").write_text(text.replace("backward_decades_per_layer_se", "old"), "utf-8")
+    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
+    content = (run / "summary.csv").read_bytes()
+    manifest["files"]["summary.csv"] = hashlib.sha256(content).hexdigest()
+    (run / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    with pytest.raises(RunDirectoryError) as raised:
+        runs_directory.read_summary(run)
+    assert str(raised.value) == (
+        f"{run / 'summary.csv'}: not the summary of its config.yaml (no column "
+        "backward_decades_per_layer_se); run config.yaml of the directory again"
+    )
+
+
+def test_redrawing_changes_the_figure_only_and_keeps_the_manifest_true(
+    result: SweepResult, tmp_path: Path
+) -> None:
+    run = tmp_path / "small"
+    runs_directory.write_run(result, run, figure=None)
+    before = files(run)
+    runs_directory.update_figure(draw(runs_directory.read_run(run)), run)
+    after = files(run)
+    assert {name for name in after if after[name] != before.get(name)} == {
+        "manifest.json",
+        *(f"forward_backward.{suffix}" for suffix in ("png", "svg", "pdf")),
+    }
+    digests = json.loads(after["manifest.json"])["files"]
+    png = after["forward_backward.png"]
+    assert digests["forward_backward.png"] == hashlib.sha256(png).hexdigest()
+
+
+def test_a_stop_between_the_two_renames_leaves_the_old_run(
+    result: SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "small"
+    runs_directory.write_run(result, run, figure=None, run={"first": True})
+    before = files(run)
+    rename = Path.rename
+
+    def stopped(self: Path, to: Path) -> Path:
+        moved = rename(self, to)
+        if self == run:
+            raise KeyboardInterrupt
+        return moved
+
+    monkeypatch.setattr(Path, "rename", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        runs_directory.write_run(result, run, figure=None, force=True)
+    assert files(run) == before
+
+
+def test_files_and_folders_of_the_user_survive_a_replacement(
+    result: SweepResult, tmp_path: Path
+) -> None:
+    run = tmp_path / "small"
+    runs_directory.write_run(result, run, figure=draw(result))
+    (run / "notes").mkdir()
+    (run / "notes" / "a.txt").write_text("mine")
+    (run / "link").symlink_to("notes")
+    runs_directory.write_run(result, run, figure=None, force=True)
+    assert (run / "notes" / "a.txt").read_text() == "mine"
+    assert (run / "link").is_symlink()
+    assert not (run / "forward_backward.png").exists()  # the old run's, not this one's
+    assert list(tmp_path.iterdir()) == [run]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_link_to_a_directory_stays_a_link(
+    full: bool, result: SweepResult, tmp_path: Path
+) -> None:
+    target, link = tmp_path / "far" / "target", tmp_path / "link"
+    target.mkdir(parents=True)
+    link.symlink_to(target)
+    if full:
+        runs_directory.write_run(result, target, figure=None, run={"first": True})
+        (target / "notes.txt").write_text("mine")
+    runs_directory.write_run(result, link, figure=None, force=full, run={"second": True})
+    assert link.is_symlink()
+    assert json.loads((target / "manifest.json").read_text("utf-8"))["run"] == {"second": True}
+    assert (target / "notes.txt").exists() == full
+
+
+def test_of_two_runs_to_one_place_the_second_is_refused(
+    result: SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "small"
+    write_results = runs_directory._write_results
+
+    def meanwhile(of: SweepResult, directory: Path) -> None:
+        monkeypatch.setattr(runs_directory, "_write_results", write_results)
+        runs_directory.write_run(of, run, figure=None, run={"quicker": True})
+        write_results(of, directory)
+
+    monkeypatch.setattr(runs_directory, "_write_results", meanwhile)
+    with pytest.raises(RunDirectoryError, match="already holds results"):
+        runs_directory.write_run(result, run, figure=None)
+    assert json.loads((run / "manifest.json").read_text("utf-8"))["run"] == {"quicker": True}
+
+
+def test_a_figure_is_exported_anywhere_but_into_a_run(result: SweepResult, tmp_path: Path) -> None:
+    run = tmp_path / "small"
+    runs_directory.write_run(result, run, figure=None)
+    before = files(run)
+    with pytest.raises(RunDirectoryError, match="a figure of its own"):
+        figure_files.export_figure(draw(result), run)
+    assert files(run) == before
+    figure_files.export_figure(draw(result), tmp_path / "slides" / "new")
+    assert len(files(tmp_path / "slides" / "new")) == 3
+
+
+@pytest.mark.parametrize("change", ["trials: 4", "depth: 3"])
+def test_numbers_that_do_not_belong_to_the_config_are_refused(
+    change: str, result: SweepResult, tmp_path: Path
+) -> None:
+    run = tmp_path / "small"
+    runs_directory.write_run(result, run, figure=None)
+    text = (run / "config.yaml").read_text("utf-8")
+    (run / "config.yaml").write_text(text.replace(change, f"{change}0"), "utf-8")
+    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
+    content = (run / "config.yaml").read_bytes()
+    manifest["files"]["config.yaml"] = hashlib.sha256(content).hexdigest()
+    (run / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    with pytest.raises(RunDirectoryError, match=r"networks\.npz: not the numbers of its config"):
+        runs_directory.read_run(run)
+
+
+def test_a_run_that_lacks_measures_is_read_only_where_that_will_do(
+    result: SweepResult, tmp_path: Path
+) -> None:
+    run = tmp_path / "small"
+    runs_directory.write_run(result, run, figure=None)
+    with np.load(run / "networks.npz") as arrays:
+        kept = {key: arrays[key] for key in arrays if "grad_weight" not in key}
+    np.savez(run / "networks.npz", allow_pickle=False, **kept)
+    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
+    content = (run / "networks.npz").read_bytes()
+    manifest["files"]["networks.npz"] = hashlib.sha256(content).hexdigest()
+    (run / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    with pytest.raises(RunDirectoryError, match=r"networks\.npz: not the numbers of its config"):
+        runs_directory.read_run(run)
+    (of,) = runs_directory.read_run(run, complete=False).conditions
+    assert [*of.networks] == [m for m in MEASURES if m[0] != "grad_weight"]

@@ -1,0 +1,227 @@
+"""Weights of variance 1: moments, bounds and whole laws, each with a planted error."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from heinit_sim.config.load import parse_config
+from heinit_sim.experiment.initializers import TRUNCATED_STD, Distribution, weight_variance
+from heinit_sim.numerics.special_functions import cumulative
+from heinit_sim.sampling.streams import DrawnWeights, Draws
+from heinit_sim.sampling.weights import WEIGHT_LAWS
+
+Array = np.ndarray
+INDEPENDENT: tuple[Distribution, ...] = ("normal", "uniform", "truncated_normal")
+CUT = 2 / TRUNCATED_STD
+EXACT: dict[str, Callable[[Array], Array]] = {
+    "normal": cumulative,
+    "uniform": lambda z: np.clip(0.5 + z / math.sqrt(12), 0, 1),
+    "truncated_normal": lambda z: (
+        (cumulative(np.clip(z, -CUT, CUT) * TRUNCATED_STD) - cumulative(np.array(-2.0)))
+        / (1 - 2 * cumulative(np.array(-2.0)))
+    ),
+}
+# Fourth moments, of which the error of the variance is made.
+KEPT = 4 * math.exp(-2) / math.sqrt(2 * math.pi) / math.erf(math.sqrt(2))  # 4 φ(2)/P(|z| < 2)
+FOURTH = {
+    "normal": 3.0,
+    "uniform": 9 / 5,
+    "truncated_normal": (3 * (1 - KEPT) - 4 * KEPT) / (1 - KEPT) ** 2,  # by parts, twice
+}
+
+
+def sample(name: Distribution, shape: tuple[int, ...] = (400, 500), seed: int = 0) -> Array:
+    out = np.empty(shape)
+    WEIGHT_LAWS[name](out, np.random.Generator(np.random.SFC64(seed)))
+    return out
+
+
+def kolmogorov(values: Array, law: Callable[[Array], Array]) -> float:
+    """√n times the largest distance of the empirical distribution from the law's."""
+    ordered = np.sort(values.ravel())
+    steps = np.arange(len(ordered) + 1) / len(ordered)
+    below = law(ordered)
+    distance = max(np.abs(below - steps[1:]).max(), np.abs(below - steps[:-1]).max())
+    return float(distance) * math.sqrt(len(ordered))
+
+
+def tail(distance: float) -> float:
+    """P(√n D > distance) of the right law: Kolmogorov's, 2 Σ (−1)^(j−1) exp(−2 j² distance²)."""
+    terms = ((-1) ** (j - 1) * math.exp(-2 * (j * distance) ** 2) for j in range(1, 20))
+    return 2 * math.fsum(terms)
+
+
+BOUND = 2.5
+assert tail(BOUND) < 1e-5
+
+
+@pytest.mark.parametrize("name", INDEPENDENT)
+def test_the_whole_law_is_the_exact_one(name: Distribution) -> None:
+    values = sample(name)
+    assert kolmogorov(values, EXACT[name]) < BOUND
+    for twin in (1.03 * values, values + 0.02):  # a scale and a mean slightly off are found
+        assert kolmogorov(twin, EXACT[name]) > BOUND
+    for other in set(INDEPENDENT) - {name}:
+        assert kolmogorov(values, EXACT[other]) > BOUND
+
+
+@pytest.mark.parametrize("name", INDEPENDENT)
+def test_mean_is_zero_and_variance_one(name: Distribution) -> None:
+    values = sample(name, (1000, 1000))
+    fourth = FOURTH[name]
+
+    def scores(z: Array) -> tuple[float, ...]:
+        """z of the first, second and fourth moment; errors from those of the exact law."""
+        root = math.sqrt(z.size)
+        eighth = float((z**8).mean())
+        return (
+            abs(z.mean()) * root,
+            abs((z**2).mean() - 1) * root / math.sqrt(fourth - 1),
+            abs((z**4).mean() - fourth) * root / math.sqrt(eighth - fourth**2),
+        )
+
+    assert max(scores(values)) < 5
+    assert scores(values + 0.01)[0] > 5
+    assert scores(1.01 * values)[1] > 5
+    for other in set(INDEPENDENT) - {name}:
+        assert scores(sample(other, (1000, 1000)))[2] > 5
+
+
+@pytest.mark.parametrize(("name", "bound"), [("uniform", math.sqrt(3)), ("truncated_normal", CUT)])
+def test_bounds(name: Distribution, bound: float) -> None:
+    def within(values: Array) -> bool:
+        return bool(0.999 * bound < np.abs(values).max() <= bound)
+
+    assert within(sample(name))
+    assert not within(1.002 * sample(name))
+    assert not within(0.998 * sample(name))
+    assert not within(sample("normal"))
+
+
+def test_an_uncorrected_truncation_is_the_same_before_it_is_scaled() -> None:
+    assert np.array_equal(sample("truncated_normal"), sample("truncated_normal_uncorrected"))
+
+
+@pytest.mark.parametrize("shape", [(40, 40), (30, 50), (50, 30), (1, 7), (7, 1)])
+def test_orthogonal_rows_or_columns_whichever_are_fewer(shape: tuple[int, int]) -> None:
+    fewer, more = sorted(shape)
+
+    def is_orthogonal(omega: Array) -> bool:
+        gram = omega @ omega.T if shape[0] == fewer else omega.T @ omega
+        return bool((np.abs(gram - more * np.eye(fewer)) < 1e-12 * more).all())
+
+    omega = sample("orthogonal", shape)
+    assert is_orthogonal(omega)
+    assert abs((omega**2).mean() - 1) < 1e-13
+    turned = omega.copy()
+    turned[0, 0] += 1e-6
+    assert not is_orthogonal(turned)
+    assert not is_orthogonal(sample("normal", shape))
+
+
+def orthogonal_gap(omega: Array) -> float:
+    """How far the rows or columns, whichever are fewer, are from an orthogonal set of one norm."""
+    fewer, more = sorted(omega.shape)
+    gram = omega @ omega.T if omega.shape[0] == fewer else omega.T @ omega
+    gap: float = np.abs(gram - np.trace(gram) / fewer * np.eye(fewer)).max() / more
+    return gap
+
+
+@pytest.mark.parametrize("shape", [(12, 9, 4), (50, 9, 4), (36, 9, 4), (3, 5, 1)])
+def test_orthogonal_kernels_are_orthogonal_as_one_matrix_with_a_row_for_each_output(
+    shape: tuple[int, int, int],
+) -> None:
+    kernels = sample("orthogonal", shape)
+    assert abs((kernels**2).mean() - 1) < 1e-13
+    assert orthogonal_gap(kernels.reshape(shape[0], -1)) < 1e-12
+    kernels[0, 0, 0] += 1e-6
+    assert orthogonal_gap(kernels.reshape(shape[0], -1)) > 1e-12
+
+
+KERNELS: tuple[Distribution, ...] = ("delta_orthogonal", "orthogonal")
+
+
+def convolved(kernels: Array, image: Array, size: int) -> Array:
+    """Σ over taps and channels, with the opposite edge beyond the edge, position by position."""
+    c_out, taps, _ = kernels.shape
+    k = math.isqrt(taps)
+    out = np.zeros((size, size, c_out))
+    for i in range(size):
+        for j in range(size):
+            for tap in range(taps):
+                down, right = tap // k - k // 2, tap % k - k // 2
+                seen = image[(i + down) % size, (j + right) % size]
+                out[i, j] += kernels[:, tap] @ seen
+    return out
+
+
+@pytest.mark.parametrize("shape", [(8, 9, 8), (12, 9, 5), (5, 9, 12), (6, 25, 6)])
+def test_delta_orthogonal_kernels_have_an_orthogonal_centre_alone(
+    shape: tuple[int, int, int],
+) -> None:
+    c_out, taps, c_in = shape
+    kernels = sample("delta_orthogonal", shape)
+    assert abs((kernels**2).mean() - 1) < 1e-13
+    centre = kernels[:, (taps - 1) // 2]
+    assert orthogonal_gap(centre) < 1e-12
+    assert np.count_nonzero(kernels) == np.count_nonzero(centre) == c_out * c_in
+
+
+def test_delta_orthogonal_convolutions_keep_the_norm_of_every_image() -> None:
+    """With σ²_Ω = 1/(k² max(c_in, c_out)), as long as there are as many channels behind it."""
+    rng = np.random.default_rng(0)
+    for c_in, c_out in ((5, 5), (3, 7)):
+        image = rng.standard_normal((4, 4, c_in))
+        delta, flat = (
+            (convolved(kernels, image, 4) ** 2).sum() / (image**2).sum()
+            for kernels in (
+                math.sqrt(weight_variance(1.0, "fan_in", 9 * c_in, 9 * c_out, name, 9))
+                * sample(name, (c_out, 9, c_in))
+                for name in KERNELS
+            )
+        )
+        assert abs(delta - 1) < 1e-12
+        assert abs(flat - 1) > 1e-3  # orthogonal matrices alone do not
+
+
+def test_a_fully_connected_layer_has_one_tap_and_is_plainly_orthogonal() -> None:
+    assert np.array_equal(sample("delta_orthogonal", (30, 50)), sample("orthogonal", (30, 50)))
+    single = sample("delta_orthogonal", (30, 1, 50))[:, 0]
+    assert np.array_equal(single, sample("orthogonal", (30, 50)))
+
+
+@pytest.mark.parametrize(
+    ("init", "half"),
+    [
+        ("{scheme: torch_linear_default}", 1 / math.sqrt(50)),  # nn.Linear: U(±1/√fan_in)
+        ("{scheme: xavier_uniform}", math.sqrt(6 / (50 + 30))),  # Glorot & Bengio 2010, eq. 16
+        ("{scheme: he_uniform}", math.sqrt(6 / 50)),
+        ("{scheme: xavier_uniform, gain: 2}", 2 * math.sqrt(6 / (50 + 30))),
+        ("{variance: 0.03, distribution: uniform}", 0.3),
+    ],
+)
+def test_uniform_weights_of_a_config_lie_where_papers_say(init: str, half: float) -> None:
+    network = "network: {depth: 1, width: 30, input_dim: 50}"
+    (condition,) = parse_config(f"name: a\n{network}\ninit: {init}\n").conditions
+    draws = Draws(condition.widths, 1, (), condition.weight_distributions)
+    omega = math.sqrt(condition.weight_variances[0]) * DrawnWeights(0, draws, range(100))[0]
+    assert kolmogorov(omega, lambda z: np.clip((z + half) / (2 * half), 0, 1)) < BOUND
+    twin = 1.03 * half
+    assert kolmogorov(omega, lambda z: np.clip((z + twin) / (2 * twin), 0, 1)) > BOUND
+
+
+def test_orthogonal_weights_follow_haar() -> None:
+    n, count = 3, 20_000
+    found = np.array([sample("orthogonal", (n, n), seed) for seed in range(count)]) / math.sqrt(n)
+    # Each entry of a Haar matrix of size 3 is uniform on ±1 (Archimedes), whatever its place, and
+    # determinants of both signs are as frequent.
+    for i in range(n):
+        for j in range(n):
+            assert kolmogorov(found[:, i, j], lambda z: (z + 1) / 2) < BOUND
+    positive = int((np.linalg.det(found) > 0).sum())
+    assert abs(positive - count / 2) < 5 * math.sqrt(count) / 2
+    # Without the signs of R the diagonal of LAPACK's q is never positive.
+    plain = [np.linalg.qr(g)[0] for g in np.random.default_rng(0).standard_normal((2000, n, n))]
+    assert kolmogorov(np.array(plain)[:, 0, 0], lambda z: (z + 1) / 2) > BOUND

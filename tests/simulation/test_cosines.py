@@ -1,0 +1,280 @@
+"""Measured cosines against a plain double loop; what asking for them changes: nothing else."""
+
+import math
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heinit_sim import compare
+from heinit_sim.config.load import Override, parse_config
+from heinit_sim.config.yaml_document import to_yaml
+from heinit_sim.errors import ConfigError
+from heinit_sim.experiment.results import ConditionResult, SweepResult
+from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.reports.run import cosine_rows
+from heinit_sim.runs import directory as runs_directory
+from heinit_sim.runs.manifest import config_hash
+from heinit_sim.sampling.streams import Draws, sample_biases, sample_inputs, sample_weights
+from heinit_sim.simulation.cosines import QUANTITIES, cosine_spread, mean_cosines
+from heinit_sim.simulation.plan import plan_passes
+from heinit_sim.simulation.sweep import run_sweep
+
+Array = np.ndarray
+SMALL = """
+name: small
+network: {depth: 3, width: [6, 5, 4], input_dim: 7, output_dim: 2}
+init: {variance: 0.3}
+trials: 9
+"""
+RECORD = "record: {cosine: true}\n"
+
+
+def config(text: str = "", inputs: str = "{count: 5}", record: str = RECORD) -> SweepConfig:
+    return parse_config(f"{SMALL}inputs: {inputs}\n{text}\n{record}")
+
+
+def plain_mean(z: Array, *, paired: bool) -> float:
+    """Mean over pairs of inputs of their cosine, one pair at a time."""
+    n = z.shape[1]
+    pairs = [(i, i + 1) for i in range(0, n, 2)] if paired else list(combinations(range(n), 2))
+    found = []
+    for i, j in pairs:
+        a, b = ([float(x) for x in z[:, column]] for column in (i, j))
+        if any(a) and any(b):
+            a, b = ([x / max(map(abs, v)) for x in v] for v in (a, b))
+            norms = math.sqrt(sum(x * x for x in a)) * math.sqrt(sum(x * x for x in b))
+            found.append(sum(x * y for x, y in zip(a, b, strict=True)) / norms)
+    return sum(found) / len(found) if found else math.nan
+
+
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize("scale", [1.0, 1e-200, 1e200, 5e-324])
+def test_layers_of_any_size_give_what_a_double_loop_gives(scale: float, paired: bool) -> None:
+    z = np.random.default_rng(5).standard_normal((2, 3, 8, 6)) * 100
+    with np.errstate(over="ignore"):
+        z = np.round(z) * scale if scale < 1e-300 else z * scale
+    z[0, 0, :, 2] = 0.0  # an input that is off
+    z[1, 1, :, :] = 0.0  # a network that is dead
+    z[1, 2, :, 1:] = 0.0  # one input alone has no pair
+    z[0, 2] *= 10.0 ** -np.arange(6) if scale > 1e-300 else 1.0  # inputs of very different size
+    expected = [[plain_mean(one, paired=paired) for one in row] for row in z]
+    found = mean_cosines(z, paired=paired)
+    # Rounding of a sum of 8 products, in units of cosines.
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
+
+
+def test_a_network_out_of_range_is_nan_and_changes_no_bit_of_another() -> None:
+    z = np.random.default_rng(6).standard_normal((3, 8, 6))
+    alone = mean_cosines(z[:1], paired=False)
+    z[1], z[2] = np.nan, z[2] * 1e-300
+    found = mean_cosines(z, paired=False)
+    np.testing.assert_array_equal(found[:1], alone)
+    assert math.isnan(found[1])
+    assert math.isfinite(found[2])
+
+
+def test_equal_inputs_have_cosine_one_and_not_more() -> None:
+    column = np.random.default_rng(7).standard_normal((50, 300, 1))
+    found = mean_cosines(np.repeat(column, 7, axis=-1), paired=False)
+    assert found.max() <= 1
+    np.testing.assert_allclose(found, 1.0, rtol=1e-14, atol=0)
+
+
+CASES = {
+    "relu": ("", "{count: 5}"),
+    "tanh": ("sweep: {network.activation: [tanh]}", "{count: 5}"),
+    "biases": ("sweep: {init.bias_variance: [0.2]}", "{count: 3}"),
+    "pairs": ("", "{distribution: pair, cosine: 0.4, count: 6}"),
+    "vanishing": ("sweep: {init.variance: [1.0e-250]}", "{count: 4}"),
+    "exploding": ("sweep: {init.variance: [1.0e+250]}", "{count: 4}"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_networks_show_the_cosines_of_a_plain_pass(name: str) -> None:
+    of = config(*CASES[name])
+    (result,) = run_sweep(of).conditions
+    c = of.conditions[0]
+    fixed = Draws(c.widths, c.n_inputs, (), c.weight_distributions, c.inputs)
+    # No factor changes a ReLU network's cosines: the plain pass stays within float range.
+    shrinks = name in ("vanishing", "exploding")
+    stds = [1.0] * 4 if shrinks else [math.sqrt(v) for v in c.weight_variances]
+    for trial in range(of.trials):
+        trials = range(trial, trial + 1)
+        weights, betas = sample_weights(of.seed, fixed, trials, []), [0.0] * 4
+        if c.bias_variances:
+            drawn = sample_biases(of.seed, fixed, trials)
+            betas = [math.sqrt(v) * b[0] for v, b in zip(c.bias_variances, drawn, strict=True)]
+        h = sample_inputs(of.seed, fixed, trials)[0]
+        for k, (std, beta) in enumerate(zip(stds, betas, strict=True)):
+            f = std * (weights[k][0] @ h) + beta
+            for quantity, z in zip(QUANTITIES, (f, h), strict=True):
+                expected = plain_mean(z, paired=name == "pairs")
+                found = result.cosines[quantity][trial, k]
+                np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+            h = np.tanh(f) if name == "tanh" else np.maximum(f, 0.0)
+
+
+def test_asking_for_cosines_changes_no_other_number_and_no_pass() -> None:
+    swept = "sweep: {init.variance: [0.1, 0.3]}"
+    with_, without = run_sweep(config(swept)), run_sweep(config(swept, record=""))
+    assert len(set(plan_passes(with_.config))) == 1
+    for one, other in zip(with_.conditions, without.conditions, strict=True):
+        assert not other.cosines
+        assert not other.theory_cosines
+        for measure, log10 in one.networks.items():
+            np.testing.assert_array_equal(log10, other.networks[measure])
+        for quantity in QUANTITIES:
+            np.testing.assert_array_equal(
+                one.cosines[quantity], with_.conditions[0].cosines[quantity]
+            )
+
+
+def test_the_same_on_any_number_of_threads() -> None:
+    of = replace(config(), trials=600)
+    one, two = (run_sweep(of, jobs).conditions[0].cosines for jobs in (1, 2))
+    for quantity in QUANTITIES:
+        np.testing.assert_array_equal(one[quantity], two[quantity])
+
+
+def test_what_is_not_asked_for_leaves_no_trace_in_the_config() -> None:
+    plain, asked = config(record=""), config()
+    for text in ("record: {cosine: false}", "record: {cosine: null}", "record: {}"):
+        assert config(record=text).document == plain.document
+    assert config_hash(asked) != config_hash(plain)
+    assert asked.document["record"] == {"cosine": True}
+    assert parse_config(to_yaml(asked.document)) == asked
+    both = config(record="record: {cosine: true, histograms: std}")
+    assert both.document["record"] == {"histograms": "std", "cosine": True}
+    assert parse_config(to_yaml(both.document)) == both
+
+
+@pytest.mark.parametrize(
+    ("record", "inputs", "message"),
+    [
+        (
+            "{cosine: 1}",
+            "{count: 2}",
+            "8:18: error: record.cosine: not true or false (1), must be true or false",
+        ),
+        (
+            "{cosine: true}",
+            "{count: 1}",
+            (
+                "6:17: error: inputs.count: one input has no cosine with another (1), "
+                "must be 2 or more for record.cosine"
+            ),
+        ),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused(record: str, inputs: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(f"{SMALL}inputs: {inputs}\n\nrecord: {record}\n", "x.yaml")
+    assert str(caught.value) == f"x.yaml:{message}"
+
+
+def test_one_input_at_some_point_of_the_grid_is_refused_there() -> None:
+    with pytest.raises(
+        ConfigError, match=r"7:27: error: inputs\.count: .* \(1\), must be 2 or more"
+    ):
+        config("sweep: {inputs.count: [3, 1]}")
+
+
+def with_cosines(of: ConditionResult, cosines: Array) -> ConditionResult:
+    return replace(of, cosines=dict.fromkeys(QUANTITIES, cosines))
+
+
+def test_networks_are_summed_up_but_for_those_that_are_dead() -> None:
+    (of,) = run_sweep(config()).conditions
+    cosines = np.random.default_rng(8).uniform(-1, 1, (9, 4))
+    cosines[[2, 5], 3] = np.nan
+    cosines[1:, 2] = np.nan
+    cosines[:, 1] = np.nan
+    found = cosine_spread(with_cosines(of, cosines), "activation")
+    assert found.networks.tolist() == [9, 0, 1, 7]
+    for k in (0, 3):
+        alive = cosines[~np.isnan(cosines[:, k]), k]
+        expected = [alive.mean(), alive.std(ddof=1) / math.sqrt(len(alive))]
+        expected += [np.quantile(alive, q) for q in (0.5, 0.05, 0.95)]
+        np.testing.assert_allclose([part[k] for part in found[1:]], expected, rtol=1e-12, atol=0)
+    assert np.isnan([part[1] for part in found[1:]]).all()
+    assert math.isnan(found.se[2])
+    assert found.mean[2] == found.median[2] == found.p05[2] == cosines[0, 2]
+
+
+def test_a_layer_that_any_network_leaves_range_before_is_undefined() -> None:
+    (of,) = run_sweep(config()).conditions
+    networks = dict(of.networks)
+    networks["activation", "second_moment"] = of.networks["activation", "second_moment"].copy()
+    networks["activation", "second_moment"][4, 2:] = np.nan
+    found = cosine_spread(replace(of, networks=networks), "activation")
+    assert found.networks.tolist() == [9, 9, 0, 0]
+    assert np.isnan(found.median).tolist() == [False, False, True, True]
+
+
+def test_rows_have_the_columns_that_are_documented() -> None:
+    result = run_sweep(config("sweep: {init.variance: [0.1, 0.3]}"))
+    rows = list(cosine_rows(result))
+    assert len(rows) == 2 * 2 * 4
+    assert list(rows[0]) == [
+        *("condition", "init.variance", "quantity", "layer", "networks"),
+        *("cosine_mean", "cosine_se", "cosine_median", "cosine_p05", "cosine_p95"),
+        "theory_cosine",
+    ]
+    (row,) = (
+        r for r in rows if (r["condition"], r["quantity"], r["layer"]) == (1, "activation", 1)
+    )
+    seen = result.conditions[1].cosines["activation"][:, 1]
+    assert row["cosine_mean"] == seen[~np.isnan(seen)].mean()
+    assert round(row["theory_cosine"], 4) == 0.3183
+
+
+def saved(result: SweepResult, directory: Path, *, force: bool = False) -> Path:
+    runs_directory.write_run(result, directory, figure=None, force=force)
+    return directory
+
+
+def test_a_saved_run_comes_back_with_its_cosines(tmp_path: Path) -> None:
+    result = run_sweep(config())
+    run = saved(result, tmp_path / "run")
+    assert {path.name for path in run.iterdir()} == set(
+        runs_directory.run_files(result.config, plots=False)
+    )
+    again = runs_directory.read_run(run)
+    for one, other in zip(result.conditions, again.conditions, strict=True):
+        for quantity in QUANTITIES:
+            np.testing.assert_array_equal(one.cosines[quantity], other.cosines[quantity])
+            np.testing.assert_array_equal(
+                one.theory_cosines[quantity], other.theory_cosines[quantity]
+            )
+    saved(run_sweep(config(record="")), run, force=True)  # leaves no table of another run behind
+    assert "cosines.csv" not in {path.name for path in run.iterdir()}
+
+
+def test_runs_of_one_config_are_compared_cosine_by_cosine() -> None:
+    result = run_sweep(config())
+    (of,) = result.conditions
+    assert compare(result, result).held
+    wrong = of.cosines["activation"].copy()
+    wrong[3, 2] += 1e-4
+    other = replace(of, cosines={**of.cosines, "activation": wrong})
+    found = compare(result, replace(result, conditions=(other,)))
+    assert not found.held
+    assert found.cosines == (
+        "the condition: cosine of activation, layer 2: 1 of 9 networks differ, by up to 0.0001",
+    )
+    wrong[3, 2] = np.nan
+    found = compare(result, replace(result, conditions=(other,)))
+    text = "the condition: cosine of activation, layer 2: 1 of 9 networks differ, one is undefined"
+    assert found.cosines == (text,)
+    without = compare(result, run_sweep(config(record="")))
+    assert without.held
+    assert without.left_out == ("cosines (not in both runs of one config)",)
+
+
+def test_flags_may_ask_for_cosines() -> None:
+    of = parse_config(SMALL, overrides=[Override("--set", "record.cosine", "true")])
+    assert of.cosine

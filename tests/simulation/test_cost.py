@@ -1,0 +1,114 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from heinit_sim.cli.config import gallery
+from heinit_sim.config.load import Override, load_config
+from heinit_sim.sampling import streams
+from heinit_sim.simulation import cost as simulation_cost
+from heinit_sim.simulation.cost import Cost, estimate
+
+
+def cost(jobs: int = 1, **changes: str) -> Cost:
+    overrides = [Override("--set", key.replace("__", "."), text) for key, text in changes.items()]
+    return estimate(load_config(gallery()["figure_7_4"], overrides), jobs)
+
+
+def test_a_sweep_over_the_variance_is_planned_as_one_pass_per_trial() -> None:
+    assert cost().passes == 100
+    assert cost(loss__target="1").passes == 500
+    assert cost(draws="independent").passes == 500
+
+
+def test_memory_of_weights_that_do_not_fit_is_that_of_one_layer() -> None:
+    # 200 layers of 1000² weights are 1.5 GiB; drawn again in the backward pass, they are not kept
+    large = cost(network__depth="200", network__width="1000", network__input_dim="1000")
+    assert large.peak_bytes < 300 * 2**20
+    assert cost().peak_bytes < 300 * 2**20
+
+
+def test_time_grows_with_the_work_and_shrinks_with_threads() -> None:
+    # by more than a probe on a busy machine can be off
+    assert cost(trials="10000").seconds > 10 * cost().seconds
+    assert cost(jobs=8, trials="10000").seconds < 0.5 * cost(trials="10000").seconds
+
+
+def test_weights_that_are_not_kept_cost_a_second_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulation_cost, "_probe", lambda: (0.0, 0.0))
+    monkeypatch.setattr(simulation_cost, "_weight_seconds", lambda _: 1.0)
+    kept = cost().seconds
+    monkeypatch.setattr(streams, "_KEPT_BYTES", 0)
+    n_weights = 50 * 100**2 + 100  # of 51 layers, D = 100 and one output
+    np.testing.assert_allclose(cost().seconds - kept, 100 * n_weights, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "layers"),
+    [
+        ("{network.width: [10]}", 51),
+        ("{network.width: [10, 20, 30]}", 3 * 51),
+        ("{network.width: [10], init.variance: [0.1, 0.2]}", 51),  # one law at two scales
+        ("{network.depth: [2, 20]}", 3 + 21),
+        ("{network.activation: [tanh]}", 0),
+    ],
+)
+def test_every_shape_with_a_law_costs_the_layers_of_its_sampled_networks(
+    sweep: str, layers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulation_cost, "_probe", lambda: (0.0, 0.0))
+    monkeypatch.setattr(simulation_cost, "_weight_seconds", lambda _: 0.0)
+    monkeypatch.setattr(simulation_cost, "_SECONDS_PER_SAMPLE", 0.0)
+    without = cost(sweep=sweep).seconds
+    monkeypatch.setattr(simulation_cost, "_SECONDS_PER_SAMPLE", 1.0)
+    sampled = cost(sweep=sweep).seconds - without
+    np.testing.assert_allclose(sampled, 4000 * layers, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("bins", ["decades", "std"])
+def test_every_number_that_is_counted_costs_its_time(
+    bins: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fixed: dict[str, Any] = {
+        "loss__target": "1",
+        "trials": "10",
+    }  # a pass of its own for each condition anyway
+    monkeypatch.setattr(simulation_cost, "_probe", lambda: (0.0, 0.0))
+    monkeypatch.setattr(simulation_cost, "_weight_seconds", lambda _: 0.0)
+    monkeypatch.setattr(simulation_cost, "_activation_seconds", lambda *_: 0.0)
+    monkeypatch.setattr(simulation_cost, "_count_seconds", lambda _: 1.0)
+    counted = cost(record__histograms=bins, **fixed).seconds - cost(**fixed).seconds
+    units = 3 * 100 * (100 + 50 * 100 + 1)  # inputs, hidden layers, output of 100 inputs
+    np.testing.assert_allclose(counted, 10 * 5 * units, rtol=1e-6, atol=0)
+
+
+def test_cosines_cost_a_few_steps_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulation_cost, "_probe", lambda: (0.0, 1.0))
+    monkeypatch.setattr(simulation_cost, "_weight_seconds", lambda _: 0.0)
+    monkeypatch.setattr(simulation_cost, "_activation_seconds", lambda *_: 0.0)
+    fixed: dict[str, Any] = {"trials": "10"}
+    plain, more = cost(**fixed).seconds, cost(record__cosine="true", **fixed).seconds
+    assert 1.1 < more / plain < 1.5
+
+
+def test_histograms_of_deep_networks_are_counted_as_memory() -> None:
+    deep: dict[str, Any] = {
+        "network__depth": "10000",
+        "sweep": "{init.variance: [0.1]}",
+        "network__width": "4",
+    }
+    more = cost(record__histograms="decades", **deep).peak_bytes - cost(**deep).peak_bytes
+    assert more > 2 * 3 * 10_000 * 800 * 8
+
+
+def test_networks_are_sampled_once_for_each_slope_below_zero(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        simulation_cost, "_SECONDS_PER_SAMPLE", 1e6
+    )  # all else is nothing beside it
+    leaky: dict[str, Any] = {"network__activation": "leaky_relu"}
+    swept = leaky | {"network__activation__negative_slope": "0.1,0.2,0.3"}
+    one = cost(**leaky).seconds
+    np.testing.assert_allclose(cost(**swept).seconds, 3 * one, rtol=1e-6)
+    np.testing.assert_allclose(cost(init__variance="0.1,0.2,0.3").seconds, one, rtol=1e-6)

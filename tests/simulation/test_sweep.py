@@ -1,0 +1,308 @@
+"""What must not change the numbers, and the two ways to the same numbers."""
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from heinit_sim.config.load import parse_config
+from heinit_sim.experiment.architecture import Convolution, Padding, Readout, Residual
+from heinit_sim.experiment.quantities import MEASURES, Measure, Quantity
+from heinit_sim.experiment.results import SweepResult
+from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.numerics import FloatArray
+from heinit_sim.sampling import streams
+from heinit_sim.simulation import plan, sweep
+from heinit_sim.simulation.plan import NetworkPass, plan_passes
+from heinit_sim.simulation.sweep import iter_sweep, run_sweep
+from heinit_sim.theory.finite_width import scale_law
+
+VARIANCES = (0.001, 0.02, 0.1, 1.0)
+
+
+def condition(
+    index: int = 0,
+    variance: float = 0.1,
+    *,
+    widths: tuple[int, ...] = (7, 20, 20, 15, 2),
+    target: float = 0.0,
+    n_inputs: int = 5,
+) -> Condition:
+    variances = (variance,) * (len(widths) - 1)
+    swept = {"init.variance": variance}
+    return Condition(index, swept, widths, "relu", {}, variances, n_inputs, target)
+
+
+def config(*conditions: Condition, trials: int = 7, **changes: object) -> SweepConfig:
+    conditions = conditions or tuple(condition(i, v) for i, v in enumerate(VARIANCES))
+    values = {"init.variance": tuple(c.swept["init.variance"] for c in conditions)}
+    return replace(SweepConfig("test", conditions, values, trials, seed=3), **changes)  # type: ignore[arg-type]  # the fields of a dataclass
+
+
+def same_bits(a: SweepResult, b: SweepResult) -> bool:
+    return all(
+        np.array_equal(one.networks[measure], other.networks[measure], equal_nan=True)
+        for one, other in zip(a.conditions, b.conditions, strict=True)
+        for measure in MEASURES
+    )
+
+
+@pytest.mark.parametrize("drawn", ["common", "independent"])
+def test_any_number_of_threads_gives_the_same_bits(
+    drawn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "_BLOCK_BYTES", 2**13)  # two networks a block: seven blocks of work
+    many = config(trials=13, draws=drawn)
+    assert plan.block_size(many) < 4
+    alone = run_sweep(many, jobs=1)
+    assert same_bits(alone, run_sweep(many, jobs=2))
+    assert same_bits(alone, run_sweep(many, jobs=5))
+
+
+def test_blocks_of_another_size_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = run_sweep(config())
+    monkeypatch.setattr(plan, "_BLOCK_BYTES", 1)
+    assert same_bits(expected, run_sweep(config()))
+
+
+def test_weights_drawn_again_in_the_backward_pass_give_the_same_bits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = run_sweep(config())
+    monkeypatch.setattr(streams, "_KEPT_BYTES", 0)
+    assert same_bits(expected, run_sweep(config()))
+
+
+@pytest.mark.parametrize("drawn", ["common", "independent"])
+@pytest.mark.parametrize("target", [0.0, 0.7])
+def test_other_swept_values_change_no_bit_of_a_condition(drawn: str, target: float) -> None:
+    every = [condition(i, v, target=target) for i, v in enumerate(VARIANCES)]
+    full = run_sweep(config(*every, draws=drawn))
+    kept = [replace(every[2], index=0), replace(every[0], index=1)]  # fewer, in another order
+    fewer = run_sweep(config(*kept, draws=drawn))
+    for one, other in (
+        (full.conditions[2], fewer.conditions[0]),
+        (full.conditions[0], fewer.conditions[1]),
+    ):
+        for measure in MEASURES:
+            assert np.array_equal(one.networks[measure], other.networks[measure])
+
+
+def test_more_trials_begin_with_the_fewer() -> None:
+    few, many = (run_sweep(config(trials=trials)) for trials in (3, 8))
+    for one, other in zip(few.conditions, many.conditions, strict=True):
+        for measure in MEASURES:
+            assert np.array_equal(one.networks[measure], other.networks[measure][:3])
+
+
+def test_a_deeper_network_begins_with_the_layers_of_the_shallower() -> None:
+    shallow, deep = (
+        run_sweep(config(condition(widths=(7, *(20,) * depth, 20)))) for depth in (3, 6)
+    )
+    measures: list[Measure] = [("activation", "variance"), ("preactivation", "second_moment")]
+    for measure in measures:
+        ours, theirs = (r.conditions[0].networks[measure] for r in (shallow, deep))
+        assert np.array_equal(ours, theirs[:, :4])
+
+
+def test_trials_layers_inputs_and_seeds_draw_different_numbers() -> None:
+    def h_and_f(seed: int) -> np.ndarray:
+        square = config(condition(widths=(6, 6, 6, 6)), seed=seed, trials=3)
+        networks = run_sweep(square).conditions[0].networks
+        return np.concatenate(
+            [
+                networks["activation", "variance"].ravel(),
+                networks["preactivation", "variance"].ravel(),
+            ]
+        )
+
+    values = np.concatenate([h_and_f(0), h_and_f(1)])
+    assert len(np.unique(values)) == len(values)
+
+
+def test_common_draws_of_a_variance_sweep_cost_one_pass() -> None:
+    assert len(set(plan_passes(config()))) == 1
+    assert len(set(plan_passes(config(draws="independent")))) == len(VARIANCES)
+    with_target = [condition(i, v, target=1.0) for i, v in enumerate(VARIANCES)]
+    assert len(set(plan_passes(config(*with_target)))) == len(VARIANCES)
+
+
+@pytest.mark.parametrize("drawn", ["common", "independent"])
+def test_one_pass_for_all_variances_equals_a_pass_each(
+    drawn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widths = (7, *(20,) * 50, 2)
+    many = config(*(condition(i, v, widths=widths) for i, v in enumerate(VARIANCES)), draws=drawn)
+    shared = run_sweep(many)
+    monkeypatch.setattr(scale_law, "obeys_scale_law", lambda _: False)
+    assert len(set(plan_passes(many))) == len(VARIANCES)
+    direct = run_sweep(many)
+    for one, other in zip(shared.conditions, direct.conditions, strict=True):
+        for measure in MEASURES:
+            difference = np.abs(one.networks[measure] - other.networks[measure])
+            # relative 1e-12 of the moment itself, at logarithms of up to ±180
+            assert difference.max() < 1e-12 * 180 / np.log(10)
+            assert np.isfinite(one.networks[measure]).all()
+
+
+@pytest.mark.parametrize("padding", ["circular", "zero"])
+@pytest.mark.parametrize("readout", ["flatten", "mean"])
+def test_convolutions_share_a_pass_and_blocks_do_not(
+    padding: Padding, readout: Readout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convolution = Convolution((3, 4), 3, (2, 5, 5, 5), padding, readout)
+    widths = (24, 60, 60, 60, 3)
+    plain = [
+        replace(condition(i, v, widths=widths), convolution=convolution)
+        for i, v in enumerate(VARIANCES)
+    ]
+    blocks = [replace(c, residual=Residual(0.5)) for c in plain]
+    assert len(set(plan_passes(config(*plain)))) == 1
+    assert len(set(plan_passes(config(*blocks)))) == len(VARIANCES)
+    shared = run_sweep(config(*plain))
+    monkeypatch.setattr(scale_law, "obeys_scale_law", lambda _: False)
+    direct = run_sweep(config(*plain))
+    for one, other in zip(shared.conditions, direct.conditions, strict=True):
+        for measure in MEASURES:
+            difference = np.abs(one.networks[measure] - other.networks[measure])
+            assert difference.max() < 1e-12 * 20 / np.log(10)
+    with_blocks = run_sweep(config(*blocks))
+    apart = with_blocks.conditions[0].networks["activation", "second_moment"]
+    assert not np.array_equal(apart, direct.conditions[0].networks["activation", "second_moment"])
+
+
+def test_independent_draws_differ_between_conditions_and_common_ones_do_not() -> None:
+    measure: Measure = ("activation", "variance")
+    for drawn, ratio_is_constant in (("common", True), ("independent", False)):
+        first, second = run_sweep(config(draws=drawn)).conditions[:2]
+        ratio = first.networks[measure][:, 1] - second.networks[measure][:, 1]
+        assert (np.ptp(ratio) < 1e-12) == ratio_is_constant
+
+
+@pytest.mark.parametrize("variance", [0.001, 1.0])
+@pytest.mark.parametrize("target", [0.0, 0.7])
+def test_ten_thousand_layers_stay_finite_and_right(variance: float, target: float) -> None:
+    width, depth = 10, 10_000
+    deep = condition(
+        variance=variance, widths=(width,) * (depth + 1) + (1,), target=target, n_inputs=2
+    )
+    linear = replace(deep, activation="linear")
+    found = run_sweep(config(linear, trials=2)).conditions[0]
+    for measure in MEASURES:
+        values = found.networks[measure]
+        assert np.isfinite(values).all()
+        # ln ‖h‖² of a linear network drifts by ψ(n/2) − ln(n/2) ≈ −1/n per layer; its spread over
+        # networks is √(2K/n) = 45 nats, so six standard deviations are 117 decades of thousands.
+    drift = (np.log10(width * variance) - 1 / width / np.log(10)) * depth
+    forward = found.networks["activation", "second_moment"][:, -1]
+    assert (np.abs(forward - drift) < 6 * np.sqrt(2 * depth / width) / np.log(10)).all()
+    if target == 0.7 and variance < 0.01:  # f_K has vanished beside y: ∂ℓ/∂f_K = −2 y
+        last = found.networks["grad_preactivation", "second_moment"][:, -1]
+        np.testing.assert_allclose(last, 2 * np.log10(2 * 0.7), rtol=1e-15, atol=0)
+
+
+def test_a_dead_network_is_minus_infinity_and_nothing_else() -> None:
+    narrow = config(condition(widths=(2,) * 41, n_inputs=1), trials=20)
+    networks = run_sweep(narrow).conditions[0].networks
+    dead = np.isneginf(networks["activation", "second_moment"])
+    assert dead[:, -1].any()
+    assert not any(np.isnan(values).any() for values in networks.values())
+    assert np.isneginf(networks["grad_weight", "second_moment"][dead[:, -1]]).all()
+
+
+def test_iter_sweep_yields_every_trial_once_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "_BLOCK_BYTES", 2**13)
+    blocks = list(iter_sweep(config(trials=11), jobs=2))
+    assert [trial for block in blocks for trial in block.trials] == list(range(11))
+
+
+def test_a_sweep_uses_its_threads_alone_and_stops_them_when_abandoned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    simulated: list[range] = []
+    simulate = sweep._simulate_block
+
+    def counted(
+        seed: int, passes: Sequence[NetworkPass], spare: list[list[FloatArray]], trials: range
+    ) -> Block:
+        simulated.append(trials)
+        return simulate(seed, passes, spare, trials)
+
+    monkeypatch.setattr(plan, "_BLOCK_BYTES", 2**13)
+    monkeypatch.setattr(sweep, "_simulate_block", counted)
+    alone = threading.active_count()
+    with threadpool_limits(limits=2, user_api="blas"):
+        blocks = iter_sweep(config(trials=2000), jobs=2)
+        next(blocks)
+        assert threading.active_count() == alone + 2
+        assert blas_threads() == {1}
+        blocks.close()
+        assert blas_threads() == {2}
+    assert threading.active_count() == alone
+    assert len(simulated) < 20
+
+
+def blas_threads() -> set[int]:
+    return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
+
+
+def extreme(activation: str, variances: tuple[float, ...]) -> SweepResult:
+    """Layers of 4 units, without a scale law."""
+    one = condition(widths=(4,) * len(variances) + (1,))
+    one = replace(one, activation=activation, weight_variances=variances)
+    return run_sweep(config(one, trials=20), 1)
+
+
+def test_gradients_through_slopes_near_zero_are_kept_at_every_layer() -> None:
+    # slopes down to e^-1000: four layers of them leave a float's range, and so do squares of one
+    networks = extreme("sigmoid", (1e5,) * 13).conditions[0].networks
+    for quantity in ("grad_preactivation", "grad_activation", "grad_weight"):
+        assert np.isfinite(networks[quantity, "second_moment"]).all(), quantity
+
+
+def test_products_of_large_activations_and_large_gradients_are_kept() -> None:
+    # squares of h_1 are about 1e296, those of f_1 and ∂ℓ/∂f_1 about 1e72: too much together
+    networks = extreme("gelu", (1e296, 1e-224)).conditions[0].networks
+    for quantity in ("activation", "grad_preactivation", "grad_weight"):
+        assert np.isfinite(networks[quantity, "second_moment"]).all(), quantity
+
+
+SQUARE = """
+name: orthogonal
+network: {{depth: 12, width: 20, input_dim: 20, output_dim: 20, activation: {activation}}}
+init: {{scheme: {scheme}}}
+inputs: {{count: 3}}
+trials: 4
+"""
+
+
+def test_square_orthogonal_linear_networks_keep_every_norm_in_both_passes() -> None:
+    text = SQUARE.format(activation="linear", scheme="orthogonal")
+    networks = run_sweep(parse_config(text)).conditions[0].networks
+    quantities: tuple[Quantity, ...] = ("activation", "grad_activation")
+    for quantity in quantities:
+        log10 = networks[quantity, "second_moment"]
+        assert np.abs(log10 - log10[:, :1]).max() < 1e-12  # 13 products of rounding 20 · 2^-53
+    twin = run_sweep(parse_config(SQUARE.format(activation="linear", scheme="lecun_normal")))
+    log10 = twin.conditions[0].networks["activation", "second_moment"]
+    assert np.abs(log10 - log10[:, :1]).max() > 0.01
+
+
+@pytest.mark.parametrize("scheme", ["he_uniform", "torch_linear_default", "jax_default"])
+def test_symmetric_weights_keep_the_mean_that_the_recursion_predicts(scheme: str) -> None:
+    text = SQUARE.format(activation="relu", scheme=scheme).replace("trials: 4", "trials: 2000")
+    one = run_sweep(parse_config(text.replace("depth: 12", "depth: 2"))).conditions[0]
+    assert dict(one.exact_layers) == {}
+    assert (one.quantiles, one.log_norm_spread) == ({}, None)
+    ratio = 10 ** (
+        one.networks["activation", "second_moment"] - one.theory["activation", "second_moment"]
+    )
+    error = ratio.std(axis=0, ddof=1) / math.sqrt(len(ratio))
+    # f is symmetric about 0 given h, so the forward second moment is exact at any width; three
+    # layers, five errors. A variance 10 % off is found.
+    assert (np.abs(ratio.mean(axis=0) - 1) < 5 * error).all()
+    assert (np.abs(1.1 * ratio.mean(axis=0) - 1) > 5 * error).all()

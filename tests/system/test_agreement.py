@@ -1,0 +1,170 @@
+"""Simulation against exact theory, with an error bar over networks; and twins that must fail.
+
+The largest |z| over all quantities, statistics and layers of one network shape is held against
+the Bonferroni bound of one false alarm in 10,000. The numbers of neighbouring layers are
+correlated, which makes the bound conservative.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+
+from heinit_sim.activations import make_activation
+from heinit_sim.experiment.activation_table import Slope
+from heinit_sim.experiment.quantities import Measure
+from heinit_sim.experiment.sweep_config import Condition
+from heinit_sim.network.layers import Trace, make_layers
+from heinit_sim.network.moments import joined, log10_moments, outer_moments, taken, unit_moments
+from heinit_sim.network.passes import iter_backward, iter_forward, loss_gradient
+from heinit_sim.numerics.scaled_array import Scaled
+from heinit_sim.theory.finite_width.moments import InputNorms, exact
+
+Array = np.ndarray
+N_NETWORKS = 40_000
+LEVEL = 1e-4
+
+SHAPES: dict[str, tuple[tuple[int, ...], tuple[float, ...], Slope, int, float]] = {
+    "unequal widths": ((7, 8, 6, 5, 3), (0.3, 0.2, 0.5, 0.4), 0.2, 1, 0.0),
+    "target": ((7, 8, 6, 5, 3), (0.3, 0.2, 0.5, 0.4), 0.2, 1, 0.7),
+    "relu": ((7, 8, 6, 5, 3), (0.3, 0.2, 0.5, 0.4), 0.0, 3, 0.0),
+    "relu, target, dead networks": ((4, 2, 2, 1), (0.3, 0.4, 0.5), 0.0, 1, 10.0),
+    "negative slope": ((4, 6, 5, 2), (0.3, 0.5, 0.2), -0.5, 1, 1.3),
+    "linear": ((4, 6, 5, 2), (0.3, 0.5, 0.2), 1.0, 4, 0.5),
+    "a slope for each layer": ((4, 6, 5, 3, 2), (0.3, 0.5, 0.4, 0.2), (1.0, 0.0, -0.5), 2, 0.7),
+}
+
+
+def measure(
+    condition: Condition,
+    alpha: Slope,
+    *,
+    mask: Callable[[Array], Array] = lambda derivative: derivative,
+    transpose: bool = False,
+    fixed_input: Array | None = None,
+) -> dict[Measure, Array]:
+    """Second moments and variances of many networks at once, (K+1, n_networks)."""
+    rng = np.random.default_rng(20_260)
+    widths = condition.widths
+    weights = [rng.standard_normal((N_NETWORKS, out, into)) for into, out in pairwise(widths)]
+    x = rng.standard_normal((N_NETWORKS, widths[0], condition.n_inputs))
+    if fixed_input is not None:
+        x[:] = fixed_input[:, np.newaxis]
+    stds = tuple(np.sqrt(condition.weight_variances).tolist())
+    plain: dict[Slope, str] = {0.0: "relu", 1.0: "linear"}  # whose derivatives are booleans
+    options = {} if alpha in plain else {"negative_slope": alpha}
+    activation = make_activation(plain.get(alpha, "prelu"), options)
+    traces: list[Trace] = []
+    forward = list(iter_forward(make_layers(widths, weights, stds, activation), x, traces))
+    traces = [
+        t if t.derivative is None else t._replace(derivative=mask(t.derivative)) for t in traces
+    ]
+    if transpose:  # square layers only: Ω where Ωᵀ belongs
+        weights = [
+            omega.swapaxes(-1, -2) if omega.shape[-1] == omega.shape[-2] else omega
+            for omega in weights
+        ]
+    output = Scaled(forward[-1].mantissa[0], forward[-1].exponent[0])
+    gradient = loss_gradient(output, condition.target)
+    turned = make_layers(widths, weights, stds, activation)
+    backward = joined([unit_moments(z) for z in iter_backward(turned, gradient, traces)])
+    alternating = joined([unit_moments(z) for z in forward])
+    layers = {
+        "preactivation": taken(alternating, slice(1, None, 2)),
+        "activation": taken(alternating, slice(0, None, 2)),
+        "grad_preactivation": taken(backward, slice(-2, None, -2)),
+        "grad_activation": taken(backward, slice(None, None, -2)),
+    }
+    layers["grad_weight"] = outer_moments(layers["grad_preactivation"], layers["activation"])
+    return {(q, s): v for q, units in layers.items() for s, v in log10_moments(units).items()}  # type: ignore[misc]  # quantity names above
+
+
+def largest_z(measured: dict[Measure, Array], expected: dict[Measure, Array]) -> float:
+    """Largest |z| over all that theory knows, and the bound it is held against."""
+    zs = []
+    for key, log10 in measured.items():
+        moments = 10**log10
+        mean, error = moments.mean(axis=-1), moments.std(axis=-1) / np.sqrt(N_NETWORKS)
+        predicted = expected.get(
+            key, expected[key[0], "second_moment"]
+        )  # input 0 is like the others
+        for k in np.flatnonzero(~np.isnan(predicted)):
+            if np.isneginf(predicted[k]):
+                assert mean[k] == 0.0
+            else:
+                zs.append(abs(mean[k] - 10 ** predicted[k]) / error[k])
+    assert len(zs) >= 20
+    return float(max(zs)) / NormalDist().inv_cdf(1 - LEVEL / 2 / len(zs))
+
+
+def shape_condition(name: str) -> tuple[Condition, Slope]:
+    widths, variances, alpha, n_inputs, target = SHAPES[name]
+    return Condition(0, {}, widths, "leaky_relu", {}, variances, n_inputs, target), alpha
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_means_over_networks_are_the_exact_ones(name: str) -> None:
+    condition, alpha = shape_condition(name)
+    assert largest_z(measure(condition, alpha), exact(condition, alpha)) < 1
+
+
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("layer", [0, 2])
+def test_twin_with_a_weight_variance_ten_percent_off_is_found(name: str, layer: int) -> None:
+    condition, alpha = shape_condition(name)
+    variances = list(condition.weight_variances)
+    variances[layer] *= 1.1
+    wrong = replace(condition, weight_variances=tuple(variances))
+    assert largest_z(measure(wrong, alpha), exact(condition, alpha)) > 1
+
+
+def test_twin_with_slopes_of_other_layers_is_found() -> None:
+    condition, alpha = shape_condition("a slope for each layer")
+    assert isinstance(alpha, tuple)
+    assert largest_z(measure(condition, alpha[::-1]), exact(condition, alpha)) > 1
+
+
+def test_twin_without_the_mask_is_found() -> None:
+    condition, alpha = shape_condition("relu")
+    measured = measure(condition, alpha, mask=np.ones_like)
+    assert largest_z(measured, exact(condition, alpha)) > 1
+
+
+def test_twin_with_transposed_weights_is_found() -> None:
+    condition = Condition(0, {}, (6, 6, 6, 6, 1), "relu", {}, (0.3,) * 4, 1, 0.0)
+    assert largest_z(measure(condition, 0.0), exact(condition, 0.0)) < 1
+    assert largest_z(measure(condition, 0.0, transpose=True), exact(condition, 0.0)) > 1
+
+
+def test_twin_with_the_wrong_fan_is_found() -> None:
+    condition, alpha = shape_condition("relu")
+    swapped = tuple(
+        v * into / out
+        for v, into, out in zip(
+            condition.weight_variances, condition.widths, condition.widths[1:], strict=False
+        )
+    )
+    wrong = replace(condition, weight_variances=swapped)
+    assert largest_z(measure(wrong, alpha), exact(condition, alpha)) > 1
+
+
+def test_second_moments_hold_for_any_inputs_by_the_moments_of_their_norm() -> None:
+    condition, alpha = shape_condition("unequal widths")
+    x = np.array([3.0, 0.0, 0.0, -1.0, 0.5, 0.0, 0.0])
+    norms = InputNorms(float(x @ x), float(x @ x) ** 2)
+    measured = measure(condition, alpha, fixed_input=x)
+    # h_0 itself is one number: it has no error bar, and must be the number given.
+    inputs = {key: log10 for key, log10 in measured.items() if key[0] == "activation"}
+    for key, log10 in inputs.items():
+        measured[key] = log10[1:]
+    expected = exact(condition, alpha, norms)
+    h_0 = 10 ** expected["activation", "second_moment"][0]
+    assert abs(h_0 - norms.second / len(x)) < 1e-14
+    behind = {k: v[1:] if k[0] == "activation" else v for k, v in expected.items()}
+    assert largest_z(measured, behind) < 1
+    wrong = exact(condition, alpha, InputNorms(norms.second, 1.5 * norms.fourth))
+    behind = {k: v[1:] if k[0] == "activation" else v for k, v in wrong.items()}
+    assert largest_z(measured, behind) > 1

@@ -1,0 +1,736 @@
+"""Real processes on real configs: what a user types, sees and finds on disk."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heinit_sim.config.load import load_config
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+REFERENCES = {"figure_7_4": 5 * 5 * 51, "he_spread": 5 * 51}  # rows of their layers.csv
+SMALL = """
+name: small
+network: {depth: 3, width: 8, input_dim: 5}
+init: {variance: 0.25}
+inputs: {count: 4}
+trials: 4
+"""
+
+
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+
+
+def heinit_sim(
+    *arguments: object, cwd: Path, stdin: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "heinit_sim", *map(str, arguments)],
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={**_ENVIRONMENT, **environment},
+        timeout=120,
+        check=False,
+    )
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    (tmp_path / "small.yaml").write_text(SMALL, "utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_config_gives_its_reference_run_again(name: str, tmp_path: Path) -> None:
+    found = heinit_sim("run", ROOT / "configs" / f"{name}.yaml", "--no-plots", cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    fresh, reference = (
+        list(csv.DictReader(io.StringIO((folder / "layers.csv").read_text("utf-8"))))
+        for folder in (tmp_path / "outputs" / name, ROOT / "outputs" / name)
+    )
+    assert len(fresh) == len(reference) == REFERENCES[name]
+    for ours, theirs in zip(fresh, reference, strict=True):
+        assert list(ours) == list(theirs)
+        for column in ours:
+            if "log10" not in column or theirs[column] in ("", "-inf"):
+                assert ours[column] == theirs[column]
+                continue
+            # Another BLAS sums in another order: at most 50 layers of 100 terms at 2^-53 each,
+            # 6e-13 relative, in logarithms of up to 200 whose own rounding is 3e-14. Units whose
+            # sign that flips lie within the rounding of zero.
+            assert abs(float(ours[column]) - float(theirs[column])) < 1e-11
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_reference_run_is_of_the_config_in_the_gallery(name: str) -> None:
+    saved = load_config(ROOT / "outputs" / name / "config.yaml")
+    assert saved == load_config(ROOT / "configs" / f"{name}.yaml")
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_of_the_gallery_runs_shrunk(config: Path, tmp_path: Path) -> None:
+    found = heinit_sim("run", config, "--trials", 2, "--set", "inputs.count=4", cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    run = tmp_path / "outputs" / config.stem
+    names = {"layers.csv", "summary.csv", "networks.npz", "config.yaml", "manifest.json"}
+    names |= {f"forward_backward.{suffix}" for suffix in ("png", "svg", "pdf")}
+    names |= {"cosines.csv"} if "cosine: true" in config.read_text("utf-8") else set()
+    assert set(files(run)) == names
+    resolved = heinit_sim("validate", run / "config.yaml", cwd=tmp_path)
+    assert resolved.stdout.endswith("× 2 networks\n")
+
+
+def test_any_number_of_threads_and_any_hash_seed_write_the_same_bytes(small: Path) -> None:
+    for jobs in (1, 2):
+        found = heinit_sim(
+            *("run", "small.yaml", "-j", jobs, "--out", jobs, "--trials", 600),
+            cwd=small,
+            PYTHONHASHSEED=str(jobs),
+        )
+        assert found.returncode == 0, found.stderr
+    one, two = files(small / "1"), files(small / "2")
+    manifests = [json.loads(run.pop("manifest.json")) for run in (one, two)]
+    assert one == two
+    assert [manifest.pop("run")["jobs"] for manifest in manifests] == [1, 2]
+    assert manifests[0] == manifests[1]
+
+
+def test_stdout_is_the_table_and_stderr_the_rest(small: Path) -> None:
+    swept = ("--set", "init.variance=0.1,1")
+    found = heinit_sim("run", "small.yaml", "--no-plots", *swept, cwd=small)
+    assert not (small / "outputs" / "small" / "forward_backward.png").exists()
+    assert "verdict" in found.stdout
+    assert "\x1b" not in found.stdout + found.stderr
+    assert max(map(len, found.stdout.splitlines())) <= 80
+    assert found.stderr.startswith("Wrote outputs/small in ")
+    shown = heinit_sim("show", "outputs/small", cwd=small)
+    assert shown.stdout == found.stdout
+    quiet = heinit_sim("run", "small.yaml", "--no-plots", "-q", "-f", cwd=small)
+    assert (quiet.stdout, quiet.stderr, quiet.returncode) == ("", "", 0)
+
+
+def test_json_is_one_document_and_nothing_else(small: Path) -> None:
+    found = heinit_sim("run", "small.yaml", "--no-plots", "--json", cwd=small)
+    document = json.loads(found.stdout)
+    assert document["directory"] == "outputs/small"
+    assert document["summary"][0]["networks"] == 4
+    shown = json.loads(heinit_sim("show", "--json", "outputs/small", cwd=small).stdout)
+    assert shown == document
+    planned = heinit_sim("run", "small.yaml", "-n", "--json", "--out", "x", cwd=small)
+    assert json.loads(planned.stdout)["passes"] == 4
+
+
+def test_config_from_standard_input_with_overrides(small: Path) -> None:
+    found = heinit_sim(
+        *("run", "-", "--set", "init.variance=0.1,0.2", "--seed", 5, "--trials", 3),
+        *("--no-plots", "--json"),
+        cwd=small,
+        stdin=SMALL,
+    )
+    document = json.loads(found.stdout)
+    assert document["seed"] == 5
+    assert document["sweep"] == {"init.variance": [0.1, 0.2]}
+    assert [row["networks"] for row in document["summary"]] == [3, 3]
+
+
+def test_dry_run_says_all_and_writes_nothing(small: Path) -> None:
+    found = heinit_sim("run", "small.yaml", "--dry-run", "--set", "init.variance=1,2", cwd=small)
+    assert found.returncode == 0
+    assert "2 conditions × 4 networks" in found.stdout
+    assert "4 forward and backward passes" in found.stdout
+    assert re.search(r"about [\d.]+ s and \d+ MiB", found.stdout)
+    assert "would write outputs/small: layers.csv" in found.stdout
+    assert set(small.iterdir()) == {small / "small.yaml"}
+
+
+def test_dry_run_says_what_would_be_checked(small: Path) -> None:
+    arguments = ("run", "small.yaml", "-n", "--check", "--alpha", 0.01, "--junit", "j.xml")
+    plan = heinit_sim(*arguments, cwd=small).stdout
+    assert plan.endswith("would check it (alpha 0.01)\nwould write j.xml: JUnit XML\n")
+    document = json.loads(heinit_sim(*arguments, "--json", cwd=small).stdout)
+    assert [document[key] for key in ("check", "alpha", "junit")] == [True, 0.01, "j.xml"]
+    document = json.loads(heinit_sim(*arguments[:3], "--json", cwd=small).stdout)
+    assert [document[key] for key in ("check", "alpha", "junit")] == [False, None, None]
+
+
+def test_results_are_refused_before_they_are_simulated_again(small: Path) -> None:
+    assert heinit_sim("run", "small.yaml", "--no-plots", cwd=small).returncode == 0
+    before = files(small / "outputs" / "small")
+    for arguments in ((), ("--seed", 9), ("--dry-run",)):
+        again = heinit_sim("run", "small.yaml", *arguments, cwd=small)
+        assert again.returncode == 2
+        assert again.stderr.count("\n") == 1
+        assert "already holds results; give --force" in again.stderr
+    assert files(small / "outputs" / "small") == before
+    assert heinit_sim("run", "small.yaml", "--no-plots", "--force", cwd=small).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run",), "Missing argument"),
+        (("run", "small.yaml", "-j", "0"), "-j"),
+        (("run", "small.yaml", "--colour"), "No such option"),
+        (("fly",), "No such command"),
+        (("run", "none.yaml"), "none.yaml: error: "),
+        (("validate", "bad.yaml"), "bad.yaml:3:11: error: network.depht: unknown key"),
+        (("run", "small.yaml", "--set", "trials=0"), "--set trials=0: error: trials: "),
+        (("run", "small.yaml", "--set", "trials"), "--set"),
+        (("run", "small.yaml", "--seed", "x"), "--seed=x: error: seed: "),
+        (("run", "small.yaml", "--out", "small.yaml"), "not a directory"),
+        (("run", "small.yaml", "--out", "small.yaml/deep/run"), "not a directory"),
+        (("show", "none"), "none: no such directory"),
+        (("show", "small.yaml"), "small.yaml: is not a directory"),
+        (("plot", "."), ".: no manifest.json"),
+        (("plot", ".", "--set", "trials=3"), "figure.*"),
+        (("plot", ".", "--set", "figure.quantity=std"), "--out DIR"),
+        (("init", "none"), "no config 'none' in the gallery"),
+        (("run", "small.yaml", "--junit", "j.xml"), "--junit: error: "),
+        (("run", "small.yaml", "--alpha", "0.5"), "--alpha: error: there is nothing to check"),
+        (("run", "small.yaml", "--check", "--junit", "."), ". is a directory, must be a file"),
+        (("run", "small.yaml", "--check", "--junit", "outputs"), "outputs is a directory"),
+        (("run", "small.yaml", "--check", "--junit", "small.yaml/j.xml"), "another --junit"),
+        (("check", "small.yaml", "--junit", "."), ". is a directory, must be a file"),
+        (("check", "small.yaml", "--junit", "x" * 300), "File name too long"),
+        (("check", "small.yaml", "--junit", "small.yaml/j/k.xml"), "is not a directory; give"),
+        (("check", "small.yaml", "--alpha", "0"), "0 is not allowed, must be above 0 and below 1"),
+        (("check", "small.yaml", "--alpha", "1"), "1 is not allowed, must be above 0 and below 1"),
+        (("check", "small.yaml", "--alpha", "nan"), "must be above 0 and below 1"),
+        (("check", "none.yaml"), "none.yaml: error: cannot be read"),
+        (("check", "."), ".: no manifest.json"),
+        (("check", ".", "--seed", "1"), "--seed: error: . is a run, not a config"),
+        (("check", "small.yaml", "--set", "expect.forward=stable"), "expect.forward: unknown key"),
+        (("compare", ".", "none"), ".: no manifest.json"),
+        (("compare", "none", "."), "none: no such directory"),
+        (("compare", ".", ".", "--rtol", "inf"), "inf is not allowed, must be finite, 0 or more"),
+        (("compare", ".", ".", "--rtol", "nan"), "nan is not allowed, must be finite, 0 or more"),
+        (("compare", ".", ".", "--rtol", "-1"), "-1.0 is not allowed, must be finite, 0 or more"),
+        (("theory", "none.yaml"), "none.yaml: error: "),
+        (("theory", "small.yaml", "-f"), "--force: error: there is nothing to replace"),
+        (("theory", "."), ".: error: cannot be read: Is a directory"),
+        (("theory", "small.yaml", "--out", "small.yaml"), "small.yaml is not a directory"),
+        (("gains", "rulu"), "did you mean 'relu'?"),
+        (("verify", "none.yaml"), "none.yaml: error: "),
+        (("verify", "--networks", "9"), "--networks"),
+        (("verify", "--json", "--markdown"), "--markdown: error: given beside --json; give one"),
+        (("gains", "--json", "--markdown"), "--markdown: error: given beside --json; give one"),
+        (("verify", "--set", "init.gain=1e-300"), "--set init.gain=1e-300: error: "),
+        (("verify", "small.yaml", "--set", "init.variance=1e-300"), "verify: init: σ²_Ω = 1e-300"),
+    ],
+)
+def test_mistakes_end_with_exit_code_two_and_no_traceback(
+    arguments: tuple[str, ...], message: str, small: Path
+) -> None:
+    bad = SMALL.replace("depth", "depht")
+    (small / "bad.yaml").write_text(bad, "utf-8")
+    before = files(small)
+    found = heinit_sim(*arguments, cwd=small)
+    assert found.returncode == 2
+    assert message in found.stderr
+    assert "Traceback" not in found.stderr
+    assert found.stdout == ""
+    assert files(small) == before
+
+
+def test_a_full_disk_ends_with_exit_code_one_and_leaves_nothing(small: Path) -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))"
+    code = f"{limit}; import sys; from heinit_sim.__main__ import main; main()"
+    found = subprocess.run(
+        [sys.executable, "-c", code, "run", "small.yaml", "--no-plots"],
+        cwd=small,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 1
+    assert found.stderr.count("\n") == 1
+    assert "outputs/small: could not be written (File too large)" in found.stderr
+    assert list((small / "outputs").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_stopped_run_leaves_the_old_results(number: signal.Signals, small: Path) -> None:
+    assert heinit_sim("run", "small.yaml", "--no-plots", cwd=small).returncode == 0
+    before = files(small / "outputs" / "small")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "heinit_sim", "run", "small.yaml", "--force", "--trials", "1000000"],
+        cwd=small,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(2)
+    assert process.poll() is None
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=60)
+    code = -number if number == signal.SIGKILL else 128 + number
+    assert (process.returncode, stdout, stderr) == (code, "", "")
+    assert files(small / "outputs" / "small") == before
+
+
+def test_a_reader_that_goes_away_is_no_error(small: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "heinit_sim", "schema"],
+        cwd=small,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    stderr = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(timeout=60), stderr) == (-signal.SIGPIPE, "")
+
+
+def test_plot_redraws_to_the_same_bytes_and_elsewhere_otherwise(small: Path) -> None:
+    assert heinit_sim("run", "small.yaml", cwd=small).returncode == 0
+    before = files(small / "outputs" / "small")
+    assert heinit_sim("plot", "outputs/small", cwd=small).returncode == 0
+    assert files(small / "outputs" / "small") == before
+    arguments = ("plot", "outputs/small", "--set", "figure.quantity=std", "--out", "std")
+    assert heinit_sim(*arguments, cwd=small).returncode == 0
+    assert files(small / "outputs" / "small") == before
+    png = files(small / "std")["forward_backward.png"]
+    assert png.startswith(b"\x89PNG")
+    assert png != before["forward_backward.png"]
+
+
+@pytest.mark.parametrize("kind", ["end", "slopes", "spread"])
+def test_another_kind_of_figure_goes_under_the_same_names(kind: str, small: Path) -> None:
+    sets = ("--set", "network.width=6,8", "--set", f"figure.kind={kind}")
+    assert heinit_sim("run", "small.yaml", *sets, cwd=small).returncode == 0
+    before = files(small / "outputs" / "small")
+    assert heinit_sim("plot", "outputs/small", cwd=small).returncode == 0
+    assert files(small / "outputs" / "small") == before
+    layers = ("--set", "figure.kind=layers", "--out", "layers")
+    assert heinit_sim("plot", "outputs/small", *layers, cwd=small).returncode == 0
+    drawn = files(small / "layers")
+    assert drawn.keys() == {f"forward_backward.{suffix}" for suffix in ("png", "svg", "pdf")}
+    assert all(before[name] != drawn[name] for name in drawn)
+    assert heinit_sim("theory", "small.yaml", *sets, "--out", "th", cwd=small).returncode == 0
+    assert files(small / "th")["theory.png"].startswith(b"\x89PNG")
+    wrong = heinit_sim("validate", "small.yaml", "--set", "figure.kind=end", cwd=small)
+    assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (2, "", 1)
+
+
+def test_starter_configs_are_listed_written_once_and_valid(tmp_path: Path) -> None:
+    lines = heinit_sim("init", "--list", cwd=tmp_path).stdout.splitlines()
+    listed = [line.split()[0] for line in lines if not line.startswith(" ")]
+    assert listed == [path.stem for path in CONFIGS]
+    for name in listed:
+        assert heinit_sim("init", name, cwd=tmp_path).returncode == 0
+        assert heinit_sim("validate", f"{name}.yaml", cwd=tmp_path).returncode == 0
+    (tmp_path / "figure_7_4.yaml").write_text("mine")
+    again = heinit_sim("init", cwd=tmp_path)
+    assert again.returncode == 2
+    assert (tmp_path / "figure_7_4.yaml").read_text() == "mine"
+    assert heinit_sim("init", "--force", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "figure_7_4.yaml").read_text() != "mine"
+
+
+def test_schema_version_and_help(tmp_path: Path) -> None:
+    schema = json.loads(heinit_sim("schema", cwd=tmp_path).stdout)
+    assert "network" in schema["properties"]
+    assert re.fullmatch(r"heinit-sim \d+\.\d+\.\d+\n", heinit_sim("--version", cwd=tmp_path).stdout)
+    for command in (
+        (),
+        *(("run",), ("plot",), ("show",), ("validate",), ("schema",), ("init",), ("check",)),
+        *(("compare",), ("verify",), ("theory",), ("gains",)),
+    ):
+        short, long = (heinit_sim(*command, flag, cwd=tmp_path) for flag in ("-h", "--help"))
+        assert short.stdout == long.stdout
+        assert short.returncode == 0
+        assert max(map(len, short.stdout.splitlines())) <= 80
+
+
+def test_verify_shows_every_identity_and_ends_with_zero_if_they_hold(small: Path) -> None:
+    page = heinit_sim("verify", cwd=small)
+    assert (page.returncode, page.stderr) == (0, "")
+    assert page.stdout.count("\npass ") == 24
+    assert max(map(len, page.stdout.splitlines())) <= 80
+    assert "\x1b" not in page.stdout
+    again = heinit_sim("verify", cwd=small, PYTHONHASHSEED="7")
+    assert again.stdout == page.stdout
+    few = ("--networks", 100, "--seed", 3)
+    markdown = heinit_sim("verify", "small.yaml", *few, "--markdown", cwd=small)
+    assert markdown.returncode == 0
+    assert markdown.stdout.startswith("## Identities: 3 hidden layers, D_h = 8, relu")
+    assert markdown.stdout.count("| pass |") == 24
+    found = heinit_sim("verify", "small.yaml", *few, "--json", cwd=small)
+    document = json.loads(found.stdout)
+    assert document["seed"] == 3
+    assert document["network"]["widths"] == [5, 8, 8, 8, 1]
+    assert {row["networks"] for row in document["rows"] if row["z"] is not None} == {100}
+
+
+def test_verify_ends_with_exit_code_three_where_an_initialiser_is_wrong(small: Path) -> None:
+    wrong = "initializers.weight_variance = lambda scale, mode, fan_in, fan_out, *_: scale / fan_in"
+    code = (
+        f"from heinit_sim.experiment import initializers; {wrong}; import heinit_sim.__main__ as m; m.main()"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code, "verify", "--networks", "200"],
+        cwd=small,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert found.returncode == 3
+    names = "Xavier backward, compromise forward, compromise backward, compromise both"
+    assert found.stderr == f"verify: 4 of 24 identities did not hold: {names}\n"
+    assert found.stdout.count("\nFAIL ") == 4
+
+
+def test_a_table_needs_neither_greek_letters_nor_a_backend_nor_stdout(small: Path) -> None:
+    poor = {"PYTHONIOENCODING": "ascii", "MPLBACKEND": "nonsense", "NO_COLOR": "1"}
+    found = heinit_sim("run", "small.yaml", "--set", "init.variance=0.1,0.2", cwd=small, **poor)
+    assert found.returncode == 0, found.stderr
+    assert "forward (theory)" in found.stdout
+    code = "import sys; sys.stdout = None\nfrom heinit_sim.__main__ import main; main()"
+    closed = subprocess.run(
+        [sys.executable, "-c", code, "show", "outputs/small"],
+        cwd=small,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (closed.returncode, closed.stdout, closed.stderr) == (0, "", "")
+
+
+def test_a_grid_fits_eighty_columns(small: Path) -> None:
+    grid = ("--set", "init.variance=0.1,0.2", "--set", "network.activation=relu,linear")
+    found = heinit_sim("run", "small.yaml", *grid, "--no-plots", cwd=small)
+    lines = found.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum("linear" in line for line in lines) == 2
+
+
+# Below 80 columns a table is as narrow as its numbers let it be.
+@pytest.mark.parametrize(("columns", "widest"), [("80", 80), ("20", 80), ("", 200)])
+def test_columns_hold_through_a_pipe_and_cut_nothing(
+    columns: str, widest: int, small: Path
+) -> None:
+    grid = (
+        *("--set", "network.activation=relu,{name: leaky_relu, negative_slope: 0.12345678}"),
+        *("--set", "network.width=[8, 16, 32],[8, 10, 8]"),
+    )
+    run = ("run", "small.yaml", *grid, "--trials", 30, "--no-plots", "-q", "--out")
+    for out, variance in (("a", 0.25), ("b", 2.0)):
+        found = heinit_sim(*run, out, "--set", f"init.variance={variance}", cwd=small)
+        assert found.returncode == 0
+    for arguments in (
+        ("show", "a"),
+        ("theory", "small.yaml", *grid),
+        ("check", "small.yaml", *grid, "--set", "expect={forward: exploding}"),
+        ("compare", "a", "b"),
+    ):
+        printed, wide = (
+            heinit_sim(*arguments, cwd=small, COLUMNS=width, **NO_GITHUB).stdout
+            for width in (columns, "")
+        )
+        table = [line for line in printed.splitlines() if line.startswith(" ")]
+        assert any("───" in line for line in table)
+        assert max(map(len, table)) <= widest
+        assert "…" not in re.sub(r"… and \d+ more", "", printed)
+        if arguments[0] in ("show", "theory"):
+            number = r"\d\.\de[+-]\d\d|[+-]\d\.\d{3}"
+            assert re.findall(number, printed) == re.findall(number, wide) != []
+
+
+def test_progress_on_a_terminal_counts_every_network_and_changes_no_number(small: Path) -> None:
+    arguments = ("run", "small.yaml", "--trials", "600", "--no-plots", "--out")
+    assert heinit_sim(*arguments, "piped", cwd=small).returncode == 0
+    terminal, end = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "heinit_sim", *arguments, "shown"],
+        cwd=small,
+        stdout=subprocess.DEVNULL,
+        stderr=end,
+        env={**os.environ, "TERM": "xterm", "NO_COLOR": ""},
+    ) as process:
+        os.close(end)
+        shown = b""
+        with contextlib.suppress(OSError):  # the terminal's other end is gone
+            while part := os.read(terminal, 65536):
+                shown += part
+    os.close(terminal)
+    assert process.returncode == 0
+    assert b"600/600" in shown
+    piped, watched = files(small / "piped"), files(small / "shown")
+    assert piped["networks.npz"] == watched["networks.npz"]
+    assert piped["layers.csv"] == watched["layers.csv"]
+
+
+# A factor of 2.25 per layer: exploding, whatever the seed.
+EXPECTING = (
+    SMALL.replace("depth: 3", "depth: 9").replace("trials: 4", "trials: 40")
+    + "sweep: {init.variance: [0.25, 2.0]}\n"
+    + "expect:\n"
+    + "  - {forward: exploding, when: {init.variance: 2.0}}\n"
+    + "  - {backward: stable, when: {init.variance: 2}}\n"
+)
+WRONG = "expect[1], init.variance = 2.0: backward"
+HELD = "expect[0], init.variance = 2.0: forward"
+NO_GITHUB = {"GITHUB_ACTIONS": "", "GITHUB_STEP_SUMMARY": ""}
+
+
+def test_run_check_writes_the_run_and_ends_with_exit_code_three(small: Path) -> None:
+    (small / "e.yaml").write_text(EXPECTING, "utf-8")
+    found = heinit_sim(
+        *("run", "e.yaml", "--no-plots", "--check", "--junit", "out/j.xml"), cwd=small, **NO_GITHUB
+    )
+    assert found.returncode == 3
+    assert found.stderr.splitlines()[0].startswith("Wrote outputs/small in ")
+    assert found.stderr.splitlines()[1:] == ["check: 1 of 16 did not hold"]
+    (line,) = [line for line in found.stdout.splitlines() if line.startswith(" FAILED")]
+    assert WRONG in line
+    assert re.search(r"backward is exploding \(\+0\.\d{3} ± 0\.\d{3} decades per layer; ", line)
+    assert line.rstrip().endswith("expected stable")
+    assert "::error" not in found.stdout
+    assert list((small / "out").iterdir()) == [small / "out" / "j.xml"]
+    suite = ET.fromstring((small / "out" / "j.xml").read_text("utf-8"))[0]
+    cases = [(case.get("name"), len(case)) for case in suite]
+    assert cases[:2] == [(HELD, 0), (WRONG, 1)]
+    assert len(cases) == 16
+    assert all(str(name).startswith("theory, ") and not failed for name, failed in cases[2:])
+
+    again = heinit_sim("check", "outputs/small", cwd=small, **NO_GITHUB)
+    assert (again.returncode, again.stderr) == (3, "check: 1 of 16 did not hold\n")
+    assert again.stdout == found.stdout[found.stdout.index("small: 1 of 16 did not hold") :]
+
+
+def test_check_of_a_config_is_check_of_its_run_and_writes_nothing(small: Path) -> None:
+    found = [
+        heinit_sim("check", "-", "--json", "-j", jobs, cwd=small, stdin=EXPECTING, **NO_GITHUB)
+        for jobs in (1, 2)
+    ]
+    assert set(small.iterdir()) == {small / "small.yaml"}
+    assert found[0].stdout == found[1].stdout
+    document = json.loads(found[0].stdout)
+    assert [finding["held"] for finding in document["findings"]] == [True, False] + 14 * [True]
+    failed, summary = found[0].stderr.splitlines()
+    assert failed == f"FAILED {WRONG}: {document['findings'][1]['reason']}"
+    assert summary == "check: 1 of 16 did not hold"
+    arguments = ("run", "-", "--no-plots", "--check", "--json")
+    ran = heinit_sim(*arguments, cwd=small, stdin=EXPECTING, **NO_GITHUB)
+    assert ran.returncode == 3
+    assert json.loads(ran.stdout)["findings"] == document["findings"]
+
+
+def test_what_holds_ends_with_exit_code_zero(small: Path) -> None:
+    expect = "expect={forward: exploding, max_decades_per_layer: 1, when: {init.variance: 2}}"
+    for extra in ((), ("--seed", 3, "--trials", 20)):
+        arguments = ("check", "-", "--set", expect, *extra)
+        found = heinit_sim(*arguments, cwd=small, stdin=EXPECTING, **NO_GITHUB)
+        assert (found.returncode, found.stderr) == (0, "")
+        assert found.stdout.startswith("small: 16 of 16 held\n")
+    quiet = heinit_sim("run", "small.yaml", "--check", "-q", "--no-plots", cwd=small, **NO_GITHUB)
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+
+
+def test_github_gets_annotations_and_a_step_summary(small: Path) -> None:
+    summary = small / "summary.md"
+    summary.write_text("before\n", "utf-8")
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
+    command = "::error title=expect[1]%2C init.variance = 2.0%3A backward::backward is exploding"
+    plain = heinit_sim("check", "-", cwd=small, stdin=EXPECTING, **github)
+    as_json = heinit_sim("check", "-", "--json", cwd=small, stdin=EXPECTING, **github)
+    for text, has in (
+        (plain.stdout, 1),
+        (plain.stderr, 0),
+        (as_json.stdout, 0),
+        (as_json.stderr, 1),
+    ):
+        assert sum(line.startswith(command) for line in text.splitlines()) == has
+    assert json.loads(as_json.stdout)["name"] == "small"
+    text = summary.read_text("utf-8")
+    assert text.startswith("before\n### small: 1 of 16 did not hold\n")
+    assert text.count("### small") == 2
+    held = ("check", "-", "--set", "expect={forward: exploding, when: {init.variance: 2}}")
+    assert "::" not in heinit_sim(*held, cwd=small, stdin=EXPECTING, **github).stdout
+    assert summary.read_text("utf-8").endswith("### small: 15 of 15 held\n\n")
+
+
+def test_a_step_summary_that_cannot_be_written_changes_no_answer(small: Path) -> None:
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(small)}
+    check = ("check", "-", "--json", "--junit", "j.xml")
+    found = heinit_sim(*check, cwd=small, stdin=EXPECTING, **github)
+    assert found.returncode == 3
+    *_, warning, failed, summary = found.stderr.splitlines()
+    assert warning == f"GITHUB_STEP_SUMMARY: warning: {small} not written (Is a directory)"
+    assert failed.startswith(f"FAILED {WRONG}: ")
+    assert summary == "check: 1 of 16 did not hold"
+    assert ET.fromstring((small / "j.xml").read_text("utf-8"))[0].get("failures") == "1"
+    held = ("check", "small.yaml")
+    assert heinit_sim(*held, cwd=small, **github).returncode == 0
+
+
+def test_a_run_given_for_a_config_is_told_from_it(small: Path) -> None:
+    assert heinit_sim("run", "small.yaml", "--no-plots", "-q", cwd=small).returncode == 0
+    for command in ("theory", "verify", "validate", "run"):
+        found = heinit_sim(command, "outputs/small/", cwd=small)
+        assert found.returncode == 2
+        assert found.stderr == (
+            "outputs/small/: error: cannot be read: it is a run; give outputs/small/config.yaml\n"
+        )
+
+
+def test_a_prediction_stays_out_of_the_run_of_another_config(small: Path) -> None:
+    assert heinit_sim("run", "small.yaml", "--no-plots", "-q", cwd=small).returncode == 0
+    theory = ("theory", "small.yaml", "--out", "outputs/small")
+    other = heinit_sim(*theory, "--set", "init.variance=0.5", "--force", cwd=small)
+    assert other.returncode == 2
+    assert other.stderr.endswith("small: is a run of another config; give another --out\n")
+    assert "theory.csv" not in files(small / "outputs" / "small")
+    assert heinit_sim(*theory, cwd=small).returncode == 0
+    assert "theory.csv" in files(small / "outputs" / "small")
+
+
+def test_a_junit_file_is_replaced_whole_or_not_at_all(small: Path) -> None:
+    (small / "j.xml").write_text("old", "utf-8")
+    (small / "link.xml").symlink_to("j.xml")
+    check = ("check", "-", "--trials", 2, "--junit")
+    assert heinit_sim(*check, "link.xml", cwd=small, stdin=EXPECTING, **NO_GITHUB).returncode == 3
+    assert (small / "link.xml").is_symlink()
+    assert ET.fromstring((small / "j.xml").read_text("utf-8")).tag == "testsuites"
+    piped = heinit_sim(*check, "/dev/stderr", cwd=small, stdin=EXPECTING, **NO_GITHUB)
+    assert "<testsuites" in piped.stderr
+    assert set(small.iterdir()) == {small / name for name in ("small.yaml", "j.xml", "link.xml")}
+
+
+def test_compare_tells_same_from_different(small: Path) -> None:
+    run = ("run", "small.yaml", "--no-plots", "-q", "--trials", 100, "--out")
+    extra = {"a": (), "b": ("-j", 1), "c": ("--seed", 1), "d": ("--set", "init.variance=0.5")}
+    for out, arguments in extra.items():
+        assert heinit_sim(*run, out, *arguments, cwd=small).returncode == 0
+    same = heinit_sim("compare", "a", "b", cwd=small)
+    assert (same.returncode, same.stderr) == (0, "")
+    assert same.stdout.startswith("same: largest relative difference 0\n")
+    seeds = heinit_sim("compare", "a", "c", cwd=small)
+    assert (seeds.returncode, seeds.stderr) == (0, "")
+    assert re.match(
+        r"no difference found in 60 rows: smallest p = 0\.\d+, a difference is below 1\.6e-05\n",
+        seeds.stdout,
+    )
+    assert "configs: seed: 0 against 1\n" in seeds.stdout
+    differ = heinit_sim("compare", "c", "d", cwd=small)
+    assert differ.returncode == 3
+    assert re.fullmatch(
+        r"compare: different in \d+ of 60 rows: smallest p = .*e-\d+, a difference is below .*\n",
+        differ.stderr,
+    )
+    assert "… and " in differ.stdout
+    assert max(map(len, differ.stdout.splitlines())) <= 80
+    as_json = heinit_sim("compare", "c", "d", "--json", cwd=small)
+    document = json.loads(as_json.stdout)
+    assert (as_json.returncode, document["same"], document["rows"]) == (3, False, 60)
+    assert document["different"][0]["decades"] > 0
+
+
+def test_theory_writes_its_files_once_and_simulates_nothing(small: Path) -> None:
+    for extra, name, header in (
+        ((), "theory", "condition,pass,quantity,layer,theory_log10_second_moment,"),
+        (("--phase",), "phase", "condition,weight_scale,bias_variance,q,chi1,phase,"),
+    ):
+        found = heinit_sim("theory", "small.yaml", *extra, "--out", "t", cwd=small)
+        assert found.returncode == 0, found.stderr
+        assert max(map(len, found.stdout.splitlines())) <= 80
+        names = {f"{name}.{suffix}" for suffix in ("csv", "png", "svg", "pdf")}
+        first = files(small / "t")
+        assert names <= set(first)
+        assert first[f"{name}.csv"].decode().startswith(header)
+        again = heinit_sim("theory", "small.yaml", *extra, "--out", "t", cwd=small)
+        assert again.returncode == 2
+        assert f"t/{name}.csv: exists; give --force to replace it" in again.stderr
+        forced = heinit_sim("theory", "small.yaml", *extra, "--out", "t", "--force", cwd=small)
+        assert forced.returncode == 0
+        assert files(small / "t") == first
+        printed = heinit_sim("theory", "small.yaml", *extra, "--json", cwd=small)
+        assert json.loads(printed.stdout).keys() == {"name", name}
+    assert {path.name for path in small.iterdir()} == {"small.yaml", "t"}
+
+
+DATA = """
+name: data
+network: {depth: 3, width: 8, input_dim: 2}
+init: {scheme: he_normal}
+inputs: {distribution: file, count: 2}
+sweep: {inputs.path: [rows.npy, rows.csv], inputs.normalisation: [none, per_component]}
+trials: 4
+"""
+CSV = "age,height\n3,95.5\n30,180\n8,130\n"
+
+
+def test_data_files_are_run_checked_and_told_when_gone_or_changed(tmp_path: Path) -> None:
+    rows = np.array([[3, 95.5], [30, 180], [8, 130]])
+    np.save(tmp_path / "rows.npy", rows)
+    (tmp_path / "rows.csv").write_text(CSV, "utf-8")
+    (tmp_path / "data.yaml").write_text(DATA, "utf-8")
+    found = heinit_sim("run", "data.yaml", "--check", cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert "data: 28 of 28 held" in found.stdout
+    run = tmp_path / "outputs" / "data"
+    with np.load(run / "networks.npz") as networks:  # the two files hold the same numbers
+        for key in networks:
+            if key.startswith("condition_0."):
+                other = networks[key.replace("condition_0.", "condition_2.")]
+                assert np.array_equal(networks[key], other)
+    again = heinit_sim("run", run / "config.yaml", "--out", "again", "--no-plots", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert files(tmp_path / "again")["networks.npz"] == files(run)["networks.npz"]
+
+    (tmp_path / "rows.csv").write_text(CSV + "50,170\n", "utf-8")
+    changed = heinit_sim("check", run, cwd=tmp_path)
+    (tmp_path / "rows.csv").unlink()
+    gone = [heinit_sim(command, run, cwd=tmp_path) for command in ("check", "plot", "show")]
+    assert [p.returncode for p in (changed, *gone)] == [2, 2, 2, 0]
+    place = "outputs/data/config.yaml:21:27: error: inputs.path: "
+    for process, what in ((changed, "not the file of"), (gone[0], "cannot be read ('rows.csv')")):
+        assert process.stdout == ""
+        assert f"{place}{what}" in process.stderr
+        assert process.stderr.count("\n") == 1
+
+
+def test_digits_of_three_normalisations(tmp_path: Path) -> None:
+    text = DATA.replace("input_dim: 2", "input_dim: 64").replace("file", "digits")
+    text = text.replace("inputs.path: [rows.npy, rows.csv], ", "")
+    text = text.replace("none, per", "none, global, per")
+    (tmp_path / "digits.yaml").write_text(text, "utf-8")
+    found = heinit_sim("run", "digits.yaml", "--no-plots", "--json", cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert len(json.loads(found.stdout)["summary"]) == 3
+    manifest = json.loads((tmp_path / "outputs/data/manifest.json").read_text("utf-8"))
+    assert [facts["examples"] for facts in manifest["inputs"]] == [1797] * 3
+    assert len(manifest["inputs"][2]["mean"]) == 64
+
+
+def test_validating_drawn_inputs_loads_no_numpy(tmp_path: Path) -> None:
+    text = SMALL.replace("count: 4", "count: 4, distribution: sparse, density: 0.2")
+    (tmp_path / "sparse.yaml").write_text(text, "utf-8")
+    code = "import sys, heinit_sim.config.load as c; c.load_config('sparse.yaml'); print(*sys.modules)"
+    run = [sys.executable, "-c", code]
+    found = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "numpy" not in found.stdout.split()

@@ -1,0 +1,512 @@
+"""The configs of the gallery show the numbers they are there for, within errors over networks.
+
+Published numbers are of one network: what one may differ by and half of their last digit are then
+allowed beside our error. Runs are shortened, never otherwise changed.
+"""
+
+import math
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heinit_sim.activations import make_activation
+from heinit_sim.checks.expectations import check_expectations
+from heinit_sim.checks.theory_agreement import check
+from heinit_sim.checks.verdict import fates, trend
+from heinit_sim.cli.config import gallery
+from heinit_sim.config.load import Override, load_config
+from heinit_sim.experiment.quantities import Measure
+from heinit_sim.experiment.results import ConditionResult, SweepResult
+from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.numerics.spread import variance_of_ln
+from heinit_sim.simulation.sweep import run_sweep
+from heinit_sim.theory.finite_width.log_norms import log_law
+from heinit_sim.theory.infinite_width.edge_of_chaos import length_slopes
+from heinit_sim.theory.infinite_width.phase import phase
+from heinit_sim.theory.infinite_width.quadrature import layer_moments
+
+Array = np.ndarray
+CONFIGS = Path(__file__).parents[2] / "configs"
+# Standard errors that a mean may be off: at most some 200 numbers are looked at here, so one false
+# alarm in 80 runs of all tests, if numbers were normal.
+ERRORS = 4.0
+H: Measure = ("activation", "second_moment")
+VAR_H: Measure = ("activation", "variance")
+GRAD: Measure = ("grad_activation", "second_moment")
+# Networks that are enough, of those that the config asks for.
+TRIALS = {
+    "figure_7_4": 20,
+    "figure_7_4_published": 20,
+    "hanin_rolnick": 150,
+    "he_2015_std": 1,
+    "width_sweep": 20,
+    "depth_sweep": 40,
+    "selu_gain": 20,
+    "activation_gains": 10,
+    "torch_default": 20,
+    "correlation_map": 8,
+    "poole_2016": 4,
+    "cnn_he": 50,
+    "he_2015_depth": 50,
+    "zero_padding": 20,
+    "residual_depth": 15,
+    "residual_scale": 20,
+    "pre_norm": 25,
+    "delta_orthogonal": 80,
+}
+
+
+def config(name: str) -> SweepConfig:
+    trials = [Override("--trials", "trials", str(TRIALS[name]))] if name in TRIALS else []
+    return load_config(CONFIGS / f"{name}.yaml", trials)
+
+
+@cache
+def run(name: str) -> SweepResult:
+    return run_sweep(config(name))
+
+
+def stds(of: ConditionResult) -> Array:
+    """Standard deviation of h_k, (n_networks, K+1)."""
+    return np.asarray(10 ** (of.networks[VAR_H] / 2))
+
+
+def mean_and_error(values: Array) -> tuple[Array, Array]:
+    return values.mean(axis=0), values.std(axis=0, ddof=1) / math.sqrt(len(values))
+
+
+def assert_one_network_could_show(values: Array, published: list[float], digits: int) -> None:
+    """Published numbers of one network against ours of many, layer by layer."""
+    mean, error = mean_and_error(values)
+    of_one = values.std(axis=0, ddof=1)
+    allowed = ERRORS * np.hypot(of_one, error) + 0.5 * 10.0**-digits
+    assert (np.abs(mean - published) <= allowed).all(), (mean, published)
+
+
+def test_every_config_of_the_gallery_is_held_here() -> None:
+    here = Path(__file__).read_text("utf-8")
+    assert all(f'"{name}"' in here for name in gallery())
+
+
+@pytest.mark.parametrize("name", sorted(gallery()))
+def test_its_networks_hold_against_theory_and_its_expectations(name: str) -> None:
+    result = run(name)
+    findings = [*check(result), *check_expectations(result)]
+    assert [finding for finding in findings if not finding.held] == []
+    # A config says what it must show; those of Figure 7.4 are held word by word below.
+    assert check_expectations(result) or name.startswith("figure_7_4")
+
+
+def test_figure_7_4_is_level_at_the_he_variance_alone() -> None:
+    words = [trend(of, "forward").word for of in run("figure_7_4").conditions]
+    assert words == ["vanishing", "vanishing", "stable", "exploding", "exploding"]
+
+
+def test_published_figure_has_half_the_slope() -> None:
+    # Published, in decades per layer. They differ from half of theory's by up to 0.031 themselves,
+    # at 0.001; ours by the drift of the median, 5/2D in ln, half of which is 0.005 decades.
+    published = [-0.620, -0.138, -0.010, 0.355, 0.832]
+    result = run("figure_7_4_published")
+    assert result.config.figure.quantity == "std"
+    found = [trend(of, "forward").decades_per_layer / 2 for of in result.conditions]
+    assert np.abs(np.array(found) - published).max() < 0.04
+
+
+def test_he_spread_shows_a_typical_network_below_the_mean() -> None:
+    (of,) = run("he_spread").conditions
+    mean, variance = log_law(of.condition, 0.0)
+    ln = of.networks[H][:, -1] * math.log(10)
+    assert abs(ln.mean() - mean[-1]) < ERRORS * math.sqrt(variance[-1] / len(ln))
+    assert abs(math.exp(mean[-1]) - 0.28) < 0.005
+
+
+def test_torch_default_loses_39_decades() -> None:
+    default, he, _ = (of.networks[H] for of in run("torch_default").conditions)
+    lost = default[:, -1] - he[:, -1]  # of the same uniform draws: exactly a factor of 1/6 a layer
+    np.testing.assert_allclose(lost, 50 * math.log10(1 / 6), rtol=1e-12, atol=0)
+    assert round(float(lost[0]), 1) == -38.9
+
+
+def test_xavier_is_the_compromise_of_two_errors() -> None:
+    by_fan_in, by_fan_out, xavier = run("xavier_linear").conditions
+    assert np.abs(by_fan_in.theory[H]).max() < 1e-12
+    widths = np.array(by_fan_in.condition.widths, float)
+    into, out = widths[:-1], widths[1:]
+    for of, factor in ((by_fan_out, into / out), (xavier, 2 * into / (into + out))):
+        forward = np.cumsum(np.log10(factor))[:-1]
+        np.testing.assert_allclose(of.theory[H][1:], forward, rtol=1e-9, atol=1e-12)
+    # What a layer does to the gradient, taken as independent of the activations.
+    for of, factor in (
+        (by_fan_in, out / into),
+        (by_fan_out, np.ones(13)),
+        (xavier, 2 * out / (into + out)),
+    ):
+        step = of.mean_field[GRAD][:-1] - of.mean_field[GRAD][1:]
+        np.testing.assert_allclose(step, np.log10(factor)[:-1], rtol=1e-9, atol=1e-12)
+    assert np.abs((2 * into / (into + out))[:-1] - 8 / 7).max() < 0.01  # widths are whole numbers
+    assert np.abs((2 * out / (into + out))[:-1] - 6 / 7).max() < 0.01
+    for of in (by_fan_in, by_fan_out, xavier):
+        mean, error = mean_and_error(10 ** of.networks[H])
+        assert (np.abs(mean - 10 ** of.theory[H]) < ERRORS * error).all()
+
+
+def test_fan_in_and_fan_out_err_by_a_factor_of_four_and_no_more() -> None:
+    by_fan_in, by_fan_out, by_root, by_mean = run("fan_in_fan_out").conditions
+    assert np.abs(by_fan_in.theory[H]).max() < 1e-12
+    np.testing.assert_allclose(
+        by_fan_out.theory[H][1:], np.log10([1 / 4, 1] * 6), rtol=1e-12, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        by_root.theory[H][1:], np.log10([1 / 2, 1] * 6), rtol=1e-12, atol=1e-12
+    )
+    pair = math.log10(2 / 125 * 200 / 2 * 2 / 125 * 50 / 2)  # twice 2/fan_avg: both passes lose it
+    assert abs(by_mean.theory[H][12] - 6 * pair) < 1e-9
+    for of, forward, backward in (
+        (by_fan_in, 0.0, 0.0),
+        (by_fan_out, 0.0, 0.0),
+        (by_mean, pair / 2, pair / 2),
+    ):
+        assert abs((of.theory[H][12] - of.theory[H][2]) / 10 - forward) < 1e-9
+        assert abs((of.mean_field[GRAD][1] - of.mean_field[GRAD][11]) / 10 - backward) < 1e-9
+
+
+def test_glorot_and_bengio_s_tanh_networks_have_their_standard_deviations() -> None:
+    standard, normalised = run("glorot_2010").conditions
+    assert_one_network_could_show(stds(standard)[:, 1:], [0.460, 0.250, 0.141, 0.081, 0.047], 3)
+    assert_one_network_could_show(stds(normalised)[:, 1:], [0.628, 0.486, 0.408, 0.358, 0.322], 3)
+    # Figure 7: gradients shrink towards the input under the one, and hardly under the other.
+    shrink = [
+        10 ** ((of.networks[GRAD][:, 1] - of.networks[GRAD][:, 5]).mean() / 2)
+        for of in (standard, normalised)
+    ]
+    assert shrink[0] < 0.12
+    assert shrink[1] > 0.5
+    assert all(counts.counts.sum() > 0 for counts in standard.histograms.values())
+
+
+def test_a_standard_deviation_of_one_hundredth_shrinks_the_gradient_seventeen_thousandfold() -> (
+    None
+):
+    he, hundredth = run("he_2015_std").conditions
+    std = np.sqrt(he.condition.weight_variances)
+    np.testing.assert_array_equal(
+        np.round(std[:9], 3), [0.059, 0.042, 0.042, 0.029, 0.029, 0.021, 0.021, 0.021, 0.021]
+    )
+    # From conv10 back to conv2, with the same draws: the product of nine ratios.
+    along, shrunk = (of.networks[GRAD][:, 9] - of.networks[GRAD][:, 0] for of in (he, hundredth))
+    ratio = 10 ** ((shrunk - along) / 2)
+    np.testing.assert_allclose(ratio, np.prod(std[:9] / 0.01), rtol=1e-9, atol=0)
+    assert round(float(ratio[0]) / 1e4, 1) == 1.7
+
+
+def test_cs231n_s_ten_tanh_layers_collapse_hold_or_saturate() -> None:
+    small, xavier, large = run("cs231n_tanh").conditions
+    assert_one_network_could_show(stds(small)[:, 1:5], [0.2135, 0.0476, 0.0107, 0.0024], 4)
+    published = [0.6279, 0.4863, 0.4082, 0.3576, 0.3216]
+    assert_one_network_could_show(stds(xavier)[:, 1:6], published, 4)
+    assert_one_network_could_show(stds(xavier)[:, 10:], [0.2285], 4)
+    assert (stds(large)[:, 1:] > 0.95).all()
+
+
+def test_selu_settles_where_theory_says_and_its_gradients_grow() -> None:
+    unit, torch = run("selu_gain").conditions
+    assert np.abs(unit.theory[H]).max() < 1e-10
+    grows = trend(unit, "backward")
+    chi = math.log10(1.0715750)
+    assert abs(grows.theory_decades_per_layer - chi) < 1e-3
+    assert abs(grows.decades_per_layer - chi) < ERRORS * grows.error
+    # At gain 3/4 the fixed point is a smaller one, and there the gradients are level.
+    level = trend(torch, "backward")
+    assert abs(level.decades_per_layer) < 0.02
+    assert 10 ** torch.theory[H][-1] < 0.2
+
+
+@pytest.mark.parametrize("n", range(4))
+def test_hanin_and_rolnick_s_spread_grows_with_the_sum_of_inverse_widths(n: int) -> None:
+    of = run("hanin_rolnick").conditions[n]
+    variance, error = variance_of_ln(of.networks[H])
+    exact = log_law(of.condition, 0.0)[1]
+    assert abs(variance[-1] - exact[-1]) < ERRORS * error[-1]
+    width, depth = of.condition.widths[1], of.condition.depth
+    first_order = 5 * depth / width + 2 / of.condition.widths[0]
+    # The next order is a few times (1/width)² a layer.
+    assert abs(exact[-1] / first_order - 1) < 6 / width
+
+
+def test_lsuv_gives_every_layer_unit_variance_and_the_others_do_not() -> None:
+    orthogonal, xavier, lsuv = run("lsuv_tanh").conditions
+    variances = 10 ** lsuv.networks["preactivation", "variance"]
+    assert np.abs(variances - 1).max() < 0.1
+    mean, error = mean_and_error(10 ** lsuv.networks[H])
+    # Var f_k may be 0.1 off, and E[tanh²] moves by 0.2 of that at most.
+    assert (np.abs(mean - 0.3942945)[1:] < ERRORS * error[1:] + 0.02).all()
+    for of in (orthogonal, xavier):
+        assert (10 ** of.networks["preactivation", "variance"][:, -2] < 0.2).all()
+
+
+def test_unnormalised_data_saturate_the_first_layer() -> None:
+    raw, normalised = run("unnormalised_data").conditions
+    for of, second in ((raw, 34.0), (normalised, 1.0)):
+        mean, error = mean_and_error(10 ** of.networks[H])
+        assert (np.abs(mean - 10 ** of.theory[H])[:2] < ERRORS * error[:2]).all()
+        assert abs(10 ** of.theory[H][0] - second) < 1e-9
+    # The first layer's factor of the squared gradient: gain² E[tanh'(f)²], f ~ N(0, gain² E x²).
+    factors = []
+    for of, second in ((raw, 34.0), (normalised, 1.0)):
+        through, error = mean_and_error(of.networks[GRAD][:, 0] - of.networks[GRAD][:, 1])
+        q = np.array(25 / 9 * second)
+        chi = 25 / 9 * float(layer_moments(make_activation("tanh", {}), q).slope)
+        assert abs(through - math.log10(chi)) < ERRORS * error + 1 / 200  # the width's own order
+        factors.append(chi)
+    assert [round(factor, 2) for factor in factors] == [0.15, 0.84]
+
+
+@pytest.mark.parametrize("name", ["width_sweep", "depth_sweep"])
+def test_the_typical_network_nears_the_textbook_with_width_and_leaves_it_with_depth(
+    name: str,
+) -> None:
+    means = []
+    for of in run(name).conditions:
+        mean, variance = log_law(of.condition, 0.0)
+        ln = of.networks[H][:, -1] * math.log(10)
+        alive = ln[np.isfinite(ln)]
+        assert abs(alive.mean() - mean[-1]) < ERRORS * math.sqrt(variance[-1] / len(alive))
+        assert np.abs(of.theory[H]).max() < 1e-10
+        means.append(float(mean[-1]))
+        assert all(fate.word == "dead" for fate in fates(of))
+    assert means == sorted(means, reverse=name == "depth_sweep")
+
+
+def test_an_activation_s_own_gain_keeps_the_forward_pass_and_not_the_backward_one() -> None:
+    chi = {"relu": 1.0, "tanh": 1.178, "gelu": 1.072, "silu": 1.067, "selu": 1.072}
+    for of in run("activation_gains").conditions:
+        name = str(of.condition.swept["network.activation"])
+        if of.condition.swept["init.gain"] == "second_moment":
+            # One layer on, q = 1 stays: gain² E[a²] = 1. What it does to the gradient is χ₁.
+            a, one = make_activation(name, {}), np.array(1.0)
+            gain2 = of.condition.weight_variances[1] * 200
+            moments = layer_moments(a, one)
+            assert abs(gain2 * float(moments.second) - 1) < 1e-12
+            assert round(gain2 * float(moments.slope), 3) == chi[name]
+            # Inputs get the gain too: q starts at gain². It comes back to 1 where 1 attracts.
+            attracts = gain2 * float(length_slopes(a, one)) <= 1 + 1e-12
+            assert attracts == (name in ("relu", "tanh", "selu"))
+            assert (trend(of, "forward").word == "stable") == attracts
+        else:
+            words = {"relu": "stable", "tanh": "stable", "selu": "exploding"}
+            assert trend(of, "forward").word == words.get(name, "vanishing")
+
+
+def test_inputs_of_a_deep_relu_network_come_to_point_the_same_way() -> None:
+    (of,) = run("correlation_map").conditions
+    theory = of.theory_cosines["activation"]
+    assert [round(float(theory[k]), 4) for k in (10, 20, 50)] == [0.8715, 0.9484, 0.9879]
+    mean, error = mean_and_error(of.cosines["activation"])
+    # Beside chance, what a width of n leaves: 5/n of a layer's squared length, a few layers long.
+    assert (np.abs(mean - theory)[1:] < ERRORS * error[1:] + 5 / 500).all()
+    # The one output: its second moment is as it was, up to what is seen of one heavy-tailed mean.
+    second, variance = (
+        10 ** of.networks["preactivation", s][:, -1] for s in ("second_moment", "variance")
+    )
+    apart = (1 - of.cosines["activation"][:, -1]) * (1 - 1 / of.condition.n_inputs)
+    share = variance.mean() / second.mean()
+    uncertain = ERRORS * (variance - share * second).std(ddof=1) / math.sqrt(len(second))
+    # Lengths may add the variance of ln ‖h_K‖, a quarter of 5 Σ 1/n + 2/n, and no more.
+    lengths = (5 * of.condition.depth + 2) / 500 / 4
+    low, high = apart.mean(), apart.mean() + lengths
+    assert low - uncertain / second.mean() < share < high + uncertain / second.mean()
+    assert share < 0.2  # of independent inputs it would be 0.99
+
+
+def test_cosines_of_poole_s_tanh_networks_go_to_their_limits_from_wherever_they_start() -> None:
+    result = run("poole_2016")
+    for n, (variance, limit) in enumerate([(0.00169, 1.0), (0.00625, 0.122), (0.016, 0.030)]):
+        ends = phase(make_activation("tanh", {}), 1000 * variance, 0.09, 1.0)
+        assert round(ends.c, 3) == limit
+        starts = result.conditions[3 * n : 3 * n + 3]
+        measured = np.stack([of.cosines["preactivation"][:, :-1] for of in starts])
+        theory = np.stack([of.theory_cosines["preactivation"][:-1] for of in starts])
+        # What is left of the starts after 29 layers, each e^(−1/ξ) of that before.
+        assert np.abs(theory[:, -1] - ends.c).max() < 2 * math.exp(-29 / ends.xi_c)
+        # One error for the three starts and for five layers, so that it is well known itself.
+        variances = measured.var(axis=1, ddof=1)[:, -5:].mean()
+        allowed = ERRORS * math.sqrt(variances / measured.shape[1])
+        assert np.abs(measured.mean(axis=1) - theory)[:, -5:].max() < allowed
+        if n == 1:  # the twin without biases, in which chaos leaves an odd function nothing
+            assert np.abs(measured.mean(axis=1) - 0.0)[:, -5:].max() > allowed
+
+
+def test_convolutions_keep_their_signal_at_the_variance_of_he_with_k_squared_in_its_fan() -> None:
+    he, xavier, forgotten = run("cnn_he").conditions
+    assert he.condition.fans[:-1] == ((288, 288),) * 30
+    np.testing.assert_allclose(he.condition.weight_variances[0], 2 / 288, rtol=1e-15, atol=0)
+    layers = np.arange(31)
+    for of, factor, decades in (
+        (he, 1, "+0.000"),
+        (xavier, 1 / 2, "-0.301"),
+        (forgotten, 9, "+0.954"),
+    ):
+        slope = math.log10(factor)
+        assert f"{slope:+.3f}" == decades
+        np.testing.assert_allclose(of.theory[H], layers * slope, rtol=1e-9, atol=1e-12)
+        # The same draws as He's, times a factor.
+        np.testing.assert_allclose(
+            of.networks[H] - he.networks[H], [layers * slope] * 50, rtol=1e-9, atol=1e-12
+        )
+        back, of_he = (one.networks[GRAD] - one.networks[GRAD][:, -1:] for one in (of, he))
+        expected = [layers[::-1] * slope] * 50
+        np.testing.assert_allclose(back - of_he, expected, rtol=1e-9, atol=1e-12)
+    mean, error = mean_and_error(10 ** he.networks[H])
+    near = slice(1, 11)  # deeper, rare networks carry the mean
+    assert (np.abs(mean - 1)[near] < ERRORS * error[near]).all()
+    # c channels of one mean square each, of a variance that ReLU and normal weights make 5 times
+    # its square at most, where all positions are alike: ln of their mean drifts by half of 5/c.
+    drift, error = mean_and_error(he.networks[H][:, -1] * math.log(10) / 30)
+    assert -5 / 2 / 32 - ERRORS * error < drift < 0
+
+
+def test_xavier_keeps_two_to_the_minus_21_and_29_of_he_s_22_and_30_layers() -> None:
+    result = run("he_2015_depth")
+    for he, xavier in zip(result.conditions[::2], result.conditions[1::2], strict=True):
+        depth = he.condition.depth
+        assert np.abs(he.theory[H]).max() < 1e-10
+        np.testing.assert_allclose(xavier.theory[H][-1], -depth * math.log10(2), rtol=1e-9, atol=0)
+        for of in (he, xavier):
+            mean, variance = log_law(of.condition, 0.0)
+            ln = of.networks[H][:, -1] * math.log(10)
+            assert abs(ln.mean() - mean[-1]) < ERRORS * math.sqrt(variance[-1] / len(ln))
+        # The gradient of the same draws, which at h_K is smaller already by the output's variance.
+        along, lost = (of.networks[GRAD][:, 0] - of.networks[GRAD][:, -1] for of in (he, xavier))
+        np.testing.assert_allclose(lost - along, [-depth * math.log10(2)] * 50, rtol=1e-9, atol=0)
+    assert [of.condition.depth for of in result.conditions] == [21, 21, 29, 29]
+
+
+def windows(n: int, *, circular: bool) -> Array:
+    """Which of n positions the three taps at each position see."""
+    seen = np.zeros((n, n))
+    for p in range(n):
+        for place in (p - 1, p, p + 1):
+            if circular or 0 <= place < n:
+                seen[p, place % n] += 1
+    return seen
+
+
+@pytest.mark.parametrize(("place", "n", "kept"), [(2, 8, 0.9212), (3, 4, 0.7616)])
+def test_zeros_beyond_the_edge_take_what_the_largest_eigenvalue_of_the_windows_leaves(
+    place: int, n: int, kept: float
+) -> None:
+    circular, zero = (run("zero_padding").conditions[k] for k in (place - 2, place))
+    assert zero.condition.convolution is not None
+    assert zero.condition.convolution.image == (n, n)
+    signal, decades = np.ones((n, n)), [0.0]
+    for _ in range(50):
+        signal = windows(n, circular=False) @ signal @ windows(n, circular=False).T / 9
+        decades.append(math.log10(signal.mean()))
+    np.testing.assert_allclose(zero.theory[H], decades, rtol=1e-9, atol=1e-12)
+    assert np.abs(circular.theory[H]).max() < 1e-10
+    eigenvalue = ((1 + 2 * math.cos(math.pi / (n + 1))) / 3) ** 2
+    assert round(eigenvalue, 4) == kept
+    np.testing.assert_allclose(
+        np.linalg.eigvalsh(windows(n, circular=False))[-1] ** 2 / 9, eigenvalue, rtol=1e-12, atol=0
+    )
+    # What is left of the next even mode after 49 layers, times its size at the start, under 1.
+    others = (1 + 2 * math.cos(3 * math.pi / (n + 1))) / (1 + 2 * math.cos(math.pi / (n + 1)))
+    step = zero.theory[H][50] - zero.theory[H][49]
+    assert abs(step - math.log10(eigenvalue)) < abs(others) ** 49 + 1e-12
+    for measure, layers in ((H, slice(1, 11)), (GRAD, slice(40, 50))):
+        mean, error = mean_and_error(10 ** zero.networks[measure])
+        expected = 10 ** (zero.theory if measure == H else zero.mean_field)[measure]
+        assert (np.abs(mean - expected)[layers] < ERRORS * error[layers]).all()
+    # The twin: the networks are not those without an edge.
+    mean, error = mean_and_error(10 ** zero.networks[H])
+    assert (np.abs(mean - 1)[1:11] > ERRORS * error[1:11]).all()
+
+
+def test_plain_layers_lose_156_decades_where_blocks_of_scale_one_over_root_l_hold() -> None:
+    plain_he, plain, one_he, one, root_he, root = run("residual_depth").conditions
+    layers = np.arange(201.0)  # from h_1 = f_0 on, in blocks
+    share = 1 / 6  # fan_in σ²_Ω/2 of PyTorch's default
+    for of, factor, first in (
+        (one_he, 2, 2),
+        (one, 1 + share, 1 / 3),
+        (root_he, 1 + 1 / 200, 2),
+        (root, 1 + share / 200, 1 / 3),
+    ):
+        expected = math.log10(first) + layers * math.log10(factor)
+        np.testing.assert_allclose(of.theory[H][1:], expected, rtol=1e-9, atol=1e-9)
+        back = of.mean_field[GRAD][1:] - of.mean_field[GRAD][-1]
+        np.testing.assert_allclose(back, (200 - layers) * math.log10(factor), rtol=1e-9, atol=1e-9)
+    assert round(200 * math.log10(1 + share), 1) == 13.4
+    for of, first, per_layer, limit in (
+        (root_he, 2, 1, math.e),
+        (root, 1 / 3, share, math.exp(share)),
+    ):
+        total = (1 + per_layer / 200) ** 200
+        assert limit * (1 - per_layer**2 / 400 - 1e-4) < total < limit  # e^x (1 − x²/2L …)
+        mean, error = mean_and_error(10 ** of.networks[H][:, [1, 101, 201]])
+        expected = first * np.array([1, math.sqrt(total), total])
+        assert (np.abs(mean - expected) < ERRORS * error).all()
+    # The twin: He's blocks of s = 1/√L are no layers that keep E[h²] as it is.
+    mean, error = mean_and_error(10 ** root_he.networks[H][:, -1])
+    assert mean - 2 > ERRORS * error
+    # The typical network drifts as that of He does, but for orders beyond 1/width.
+    assert round(float(plain.theory[H][-1])) == -156
+    (drift, error), (he_drift, he_error) = (
+        mean_and_error(of.networks[H][:, -1] - of.theory[H][-1]) for of in (plain, plain_he)
+    )
+    assert abs(drift - he_drift) < ERRORS * math.hypot(error, he_error)
+
+
+def test_a_block_multiplies_by_one_more_than_the_square_of_its_scale() -> None:
+    totals = []
+    for of in run("residual_scale").conditions:
+        assert of.condition.residual is not None
+        factor = 1 + of.condition.residual.scale**2
+        expected = math.log10(2) + np.arange(201) * math.log10(factor)
+        np.testing.assert_allclose(of.theory[H][1:], expected, rtol=1e-9, atol=1e-9)
+        back = of.mean_field[GRAD][1] - of.mean_field[GRAD][-1]
+        np.testing.assert_allclose(back, 200 * math.log10(factor), rtol=1e-9, atol=0)
+        mean, error = mean_and_error(10 ** of.networks[H][:, [1, 101, 201]])
+        assert (np.abs(mean - 10 ** expected[[0, 100, 200]]) < ERRORS * error).all()
+        totals.append(factor**200)
+    assert [f"{total:.4g}" for total in totals] == ["3.057e+07", "2551", "7.316", "2.712"]
+
+
+def test_normalised_blocks_add_one_each_where_others_double() -> None:
+    none, before, inside, zero = run("pre_norm").conditions
+    k = np.arange(1, 32)
+    for of, expected in ((none, 2.0**k), (before, k + 1.0), (inside, k + 1.0), (zero, 2.0 + 0 * k)):
+        np.testing.assert_allclose(of.theory[H][1:], np.log10(expected), rtol=1e-9, atol=1e-9)
+        back = of.mean_field[GRAD][1:] - of.mean_field[GRAD][-1]
+        np.testing.assert_allclose(back, np.log10(expected[-1] / expected), rtol=1e-9, atol=1e-9)
+    # At the first and last block and between; without norm rare networks carry the mean.
+    layers = [1, 8, 16, 30]
+    for of in (before, inside):
+        mean, error = mean_and_error(10 ** of.networks[H][:, layers])
+        assert (np.abs(mean - layers - 1) < ERRORS * error).all()
+        through = 10 ** (of.networks[GRAD][:, layers] - of.networks[GRAD][:, -1:])
+        mean, error = mean_and_error(through)
+        assert (np.abs(mean - 32 / (np.array(layers) + 1)) < ERRORS * error).all()
+        # The twin, blocks that double.
+        assert (np.abs(mean - 2.0 ** (31 - np.array(layers)))[:-1] > ERRORS * error[:-1]).all()
+    # Blocks that end in zeros hand everything on as it is.
+    for measure in (H, GRAD):
+        through = zero.networks[measure][:, 1:]
+        np.testing.assert_allclose(through, through[:, :1] + 0 * through, rtol=1e-12, atol=1e-12)
+
+
+def test_only_delta_orthogonal_kernels_keep_the_norm_of_every_input() -> None:
+    normal, orthogonal, delta = run("delta_orthogonal").conditions
+    for measure in (H, GRAD):
+        through = delta.networks[measure]
+        np.testing.assert_allclose(through, through[:, :1] + 0 * through, rtol=1e-12, atol=1e-12)
+    # Given h_k, the squares of a channel at 64 positions are those of normal numbers, which vary by
+    # 2/64 of their mean square at least; 32 channels, 50 layers.
+    for measure, last in ((H, -1), (GRAD, 0)):
+        variance, error = variance_of_ln(normal.networks[measure])
+        assert variance[last] > 50 * 2 / 64 / 32 - ERRORS * error[last]
+        variance, error = variance_of_ln(orthogonal.networks[measure])
+        assert variance[last] > ERRORS * error[last]
+    assert np.abs(normal.theory[H]).max() < 1e-10

@@ -1,0 +1,155 @@
+"""Identities that hold for every network, whatever its shape: Hypothesis picks the networks."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heinit_sim.activations import make_activation
+from heinit_sim.experiment.quantities import MEASURES, PASS_OF, STATISTICS, Measure
+from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.numerics.spread import spread
+from heinit_sim.simulation import plan, sweep
+from heinit_sim.simulation.measure import Measured
+from heinit_sim.simulation.plan import NetworkPass
+from heinit_sim.simulation.sweep import collect, iter_sweep, run_sweep
+from heinit_sim.theory.finite_width.moments import exact
+from heinit_sim.theory.infinite_width.lsuv import mean_field
+
+# Reproducible, and without a clock: a busy machine must not fail a law.
+laws = settings(derandomize=True, deadline=None, database=None, max_examples=60)
+# log10 of moments here stays within ±100, where its own rounding is 1e-14; a chain of 7 layers of
+# 9 units rounds to about 1e-14 relative. A wrong factor would be at least 1e-3.
+TOLERANCE = 1e-12
+ZERO = st.just(0.0)
+
+
+@st.composite
+def conditions(draw: st.DrawFn, target: st.SearchStrategy[float] = ZERO) -> Condition:
+    widths = draw(st.lists(st.integers(1, 9), min_size=3, max_size=8))
+    variances = draw(
+        st.lists(st.floats(1e-6, 1e6), min_size=len(widths) - 1, max_size=len(widths) - 1)
+    )
+    slope = draw(st.sampled_from([-0.5, 0.01, 0.2, 1.0]))  # not 0: a dead network has no logarithm
+    return Condition(
+        0,
+        {},
+        tuple(widths),
+        "leaky_relu",
+        {"negative_slope": slope},
+        tuple(variances),
+        n_inputs=draw(st.integers(1, 4)),
+        target=draw(target),
+    )
+
+
+def config(condition: Condition, trials: int = 3) -> SweepConfig:
+    return SweepConfig("law", (condition,), {}, trials, seed=1)
+
+
+def networks(condition: Condition) -> Measured:
+    return run_sweep(config(condition)).conditions[0].networks
+
+
+def differ(a: np.ndarray, b: np.ndarray) -> float:
+    """Largest difference of two arrays of logarithms; equal infinities do not differ."""
+    finite = np.isfinite(a) | np.isfinite(b)
+    return float(np.abs(a[finite] - b[finite]).max(initial=0.0))
+
+
+@laws
+@given(conditions())
+def test_the_scale_law_holds_for_a_variance_of_its_own_in_every_layer(condition: Condition) -> None:
+    passes = plan.plan_passes(config(condition))
+    assert set(passes[0].stds) == {1.0}
+    direct = NetworkPass(
+        passes[0].draws,
+        passes[0].activation,
+        passes[0].activation_options,
+        tuple(np.sqrt(condition.weight_variances).tolist()),
+        bias_stds=(),
+        biases=(),
+        target=0.0,
+    )
+    simulate = sweep._simulate_block
+    block = simulate(1, [direct], [], range(3))
+    for measure in MEASURES:
+        assert differ(networks(condition)[measure], block.measured[direct][measure]) < TOLERANCE
+
+
+@laws
+@given(conditions(target=st.sampled_from([0.0, 0.7, -30.0])))
+def test_variance_never_exceeds_the_second_moment(condition: Condition) -> None:
+    found = networks(condition)
+    for quantity in PASS_OF:
+        excess = found[quantity, "variance"] - found[quantity, "second_moment"]
+        assert (excess <= TOLERANCE).all()
+
+
+@laws
+@given(conditions())
+def test_the_loss_gradient_is_twice_the_output(condition: Condition) -> None:
+    found = networks(condition)
+    for statistic in STATISTICS:
+        output = found["preactivation", statistic][:, -1]
+        gradient = found["grad_preactivation", statistic][:, -1]
+        assert differ(gradient, output + np.log10(4)) < TOLERANCE
+
+
+@laws
+@given(conditions(target=st.sampled_from([0.0, 0.7])))
+def test_weight_gradients_of_one_input_are_products_of_norms(condition: Condition) -> None:
+    alone = Condition(**{**vars(condition), "n_inputs": 1})
+    found = networks(alone)
+    product = found["grad_preactivation", "second_moment"] + found["activation", "second_moment"]
+    assert differ(found["grad_weight", "second_moment"], product) < TOLERANCE
+
+
+@laws
+@given(conditions(target=st.sampled_from([0.0, 0.7])))
+def test_quantiles_and_the_mean_lie_within_the_networks(condition: Condition) -> None:
+    for values in networks(condition).values():
+        found = spread(values)
+        assert (found.p05 <= found.median).all()
+        assert (found.median <= found.p95).all()
+        low, high = values.min(axis=0) - TOLERANCE, values.max(axis=0) + TOLERANCE
+        assert ((low <= found.mean) & (found.mean <= high)).all()
+
+
+@laws
+@given(conditions(), st.floats(1e-3, 1e3))
+def test_theory_obeys_the_scale_law(condition: Condition, r: float) -> None:
+    slope = condition.activation_options["negative_slope"]
+    scaled = Condition(
+        **{**vars(condition), "weight_variances": tuple(r * v for v in condition.weight_variances)}
+    )
+    k, depth = np.arange(condition.depth + 1), condition.depth
+    powers = {
+        "preactivation": k + 1,
+        "activation": k,
+        "grad_preactivation": 2 * depth + 1 - k,
+        "grad_activation": 2 * depth + 2 - k,
+        "grad_weight": 2 * depth + 1 + 0 * k,
+    }
+    leaky = make_activation(condition.activation, condition.activation_options)
+    predictions = (
+        (exact(condition, slope), exact(scaled, slope)),
+        (mean_field(condition, leaky), mean_field(scaled, leaky)),
+    )
+    for before, after in predictions:
+        for measure in before:
+            expected = before[measure] + powers[measure[0]] * np.log10(r)
+            assert differ(after[measure], expected) < TOLERANCE
+
+
+@laws
+@given(conditions(target=st.sampled_from([0.0, 0.7])), st.integers(1, 3))
+def test_blocks_may_be_cut_anywhere(condition: Condition, size: int) -> None:
+    whole = config(condition, trials=5)
+    passes = list(dict.fromkeys(plan.plan_passes(whole)))
+    cuts = [range(start, min(start + size, 5)) for start in range(0, 5, size)]
+    blocks = [sweep._simulate_block(1, passes, [], trials) for trials in cuts]
+    one, other = collect(whole, blocks), collect(whole, list(iter_sweep(whole)))
+    measure: Measure
+    for measure in MEASURES:
+        ours, theirs = (r.conditions[0].networks[measure] for r in (one, other))
+        assert np.array_equal(ours, theirs)

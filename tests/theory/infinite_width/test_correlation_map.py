@@ -1,0 +1,444 @@
+"""The correlation map against closed forms, plain quadrature and wide networks without weights."""
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heinit_sim.activations import make_activation
+from heinit_sim.config.load import parse_config
+from heinit_sim.experiment.architecture import Convolution, Residual
+from heinit_sim.experiment.inputs import Inputs
+from heinit_sim.experiment.quantities import Measure, Quantity
+from heinit_sim.experiment.sweep_config import Condition
+from heinit_sim.sampling.inputs import norm_moments
+from heinit_sim.theory.infinite_width.correlation_map import _behind, correlation_map, input_cosine
+from heinit_sim.theory.infinite_width.lsuv import mean_field
+
+Array = np.ndarray
+TANH = "{depth: 6, width: 100, input_dim: 100, activation: tanh}"
+RELU = "{depth: 50, width: 100, input_dim: 100}"
+HALF = "{distribution: pair, cosine: 0.5, count: 2}"
+# Standard errors that a mean over networks may be off: some 60 numbers are looked at, and with 60
+# networks a false alarm in any is one in 500 if numbers are normal.
+ERRORS = 4.5
+
+
+def condition(network: str, init: str, inputs: str = "{count: 5}") -> Condition:
+    text = f"name: x\nnetwork: {network}\ninit: {init}\ninputs: {inputs}\n"
+    return parse_config(text).conditions[0]
+
+
+def predicted(of: Condition) -> dict[Quantity, Array]:
+    activation = make_activation(of.activation, of.activation_options)
+    return correlation_map(of, activation, mean_field(of, activation))
+
+
+def plain_recursion(
+    of: Condition,
+    c: float,
+    second: Callable[[float, float], float],
+    product: Callable[[float, float, float], float],
+) -> tuple[list[float], list[float]]:
+    """Cosines of f_0 … f_{K−1} and of h_0 … h_K from E[a²](q, mean) and E[a a'](q, c, mean)."""
+    f, h = [], [c]
+    h2 = norm_moments(of.inputs, of.widths[0])[0] / of.widths[0]
+    for k in range(of.depth):
+        w2 = of.widths[k] * of.weight_variances[k]
+        b2 = of.bias_variances[k] if of.bias_variances else 0.0
+        mean = of.biases[k] if of.biases else 0.0
+        q, covariance = w2 * h2 + b2, w2 * h2 * c + b2
+        f.append((covariance + mean**2) / (q + mean**2))
+        h2 = second(q, mean)
+        c = product(q, covariance / q, mean) / h2
+        h.append(c)
+    return f, h
+
+
+def gauss_hermite(a: Callable[[Array], Array], mean: float, q: float, c: float) -> float:
+    """E[a(mean + u₁) a(mean + u₂)] on a plain grid of 100 × 100 nodes."""
+    z, weights = np.polynomial.hermite_e.hermegauss(100)
+    weights = weights / weights.sum()
+    u1 = mean + math.sqrt(q) * z[:, np.newaxis]
+    u2 = mean + math.sqrt(q) * (c * z[:, np.newaxis] + math.sqrt(1 - c * c) * z)
+    return float(weights @ (a(u1) * a(u2)) @ weights)
+
+
+def assert_close(found: dict[Quantity, Array], f: list[float], h: list[float]) -> None:
+    np.testing.assert_allclose(found["preactivation"][:-1], f, rtol=1e-10, atol=0)
+    np.testing.assert_allclose(found["activation"], h, rtol=1e-10, atol=0)
+    assert math.isnan(found["preactivation"][-1])
+
+
+def test_relu_networks_take_independent_inputs_to_the_published_cosines() -> None:
+    found = predicted(condition(RELU, "{scheme: he_normal}"))
+    h = found["activation"]
+    assert [round(float(h[k]), 4) for k in (1, 2, 10, 20, 50)] == [
+        *(0.3183, 0.4937),
+        *(0.8715, 0.9484, 0.9879),
+    ]
+    assert abs(h[0]) < 1e-15  # drawn with mean 0
+    np.testing.assert_allclose(found["preactivation"][:-1], h[:-1], rtol=0, atol=1e-15)
+
+
+def test_ten_thousand_relu_layers_keep_the_digits_of_what_is_left() -> None:
+    found = predicted(condition(RELU.replace("50", "10000"), "{scheme: he_normal}"))
+    c = np.longdouble(0)  # 64 bits of mantissa or more: c(k) has 12 digits of 1 − c left
+    pi = np.arccos(np.longdouble(-1))
+    for _ in range(10_000):
+        c = (np.sqrt(1 - c * c) + c * (pi - np.arccos(c))) / pi
+    left = 1 - found["activation"][-1]
+    np.testing.assert_allclose(left, float(1 - c), rtol=1e-8, atol=0)
+    # 9π²/(2k²), whose next term is of order ln k/k.
+    np.testing.assert_allclose(left, 9 * math.pi**2 / 2 / 1e8, rtol=math.log(1e4) / 1e3, atol=0)
+
+
+def test_slopes_of_each_layer_bend_the_map_each_in_its_own_way() -> None:
+    slopes = (0.3, 1.0, -0.5, 0.0)
+    network = f"{{name: prelu, negative_slope: {list(slopes)}}}"
+    of = condition(
+        f"{{depth: 4, width: 50, input_dim: 50, activation: {network}}}", "{variance: 0.03}", HALF
+    )
+    c, h = 0.5, [0.5]
+    for alpha in slopes:  # a(z) = (1+α)/2 z + (1−α)/2 |z|
+        absolute = 2 / math.pi * (math.sqrt(1 - c * c) + c * math.asin(c))
+        both = ((1 + alpha) / 2) ** 2 * c + ((1 - alpha) / 2) ** 2 * absolute
+        c = both / ((1 + alpha**2) / 2)
+        h.append(c)
+    assert_close(predicted(of), h[:-1], h)
+
+
+@pytest.mark.parametrize("cosine", [-0.8, 0.0, 0.5, 0.99])
+@pytest.mark.parametrize(
+    "init",
+    [
+        "{variance: 0.01}",
+        "{variance: 0.008, bias_variance: 0.2}",
+        "{variance: 0.008, bias_variance: 0.2, bias: 0.4}",
+    ],
+)
+def test_tanh_layers_go_as_a_plain_grid_of_nodes_says(init: str, cosine: float) -> None:
+    of = condition(TANH, init, f"{{distribution: pair, cosine: {cosine}, count: 2}}")
+    f, h = plain_recursion(
+        of,
+        cosine,
+        lambda q, mean: gauss_hermite(np.tanh, mean, q, 1.0),
+        lambda q, c, mean: gauss_hermite(np.tanh, mean, q, c),
+    )
+    found = predicted(of)
+    # n Hermite nodes leave about e^(−2√n p), p = π/2√q how far the poles of tanh are, times its
+    # square beyond them: 2e-14 where q is at most 1.
+    np.testing.assert_allclose(found["preactivation"][:-1], f, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(found["activation"], h, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("variance", [0.001, 0.02, 5.0])
+@pytest.mark.parametrize("cosine", [0.2, 0.999999])
+def test_erf_layers_go_by_the_closed_form_of_williams(variance: float, cosine: float) -> None:
+    of = condition(
+        TANH.replace("tanh", "erf"),
+        f"{{variance: {variance}, bias_variance: 0.2}}",
+        f"{{distribution: pair, cosine: {cosine}, count: 2}}",
+    )
+
+    def product(q: float, c: float, _: float) -> float:
+        return 2 / math.pi * math.asin(2 * q * c / (1 + 2 * q))
+
+    assert_close(
+        predicted(of), *plain_recursion(of, cosine, lambda q, m: product(q, 1, m), product)
+    )
+
+
+@pytest.mark.parametrize("variance", [0.02, 8.0, 1000.0])
+def test_sines_of_any_length_go_by_their_closed_form(variance: float) -> None:
+    of = condition(TANH.replace("tanh", "sin"), f"{{variance: {variance}}}", HALF)
+    f, h = plain_recursion(
+        of,
+        0.5,
+        lambda q, _: (1 - math.exp(-2 * q)) / 2,
+        lambda q, c, _: (math.exp(-q * (1 - c)) - math.exp(-q * (1 + c))) / 2,
+    )
+    found = predicted(of)
+    # At 1000 nothing is left of any likeness: rounding leaves 1e-15 of 0.
+    np.testing.assert_allclose(found["activation"], h, rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(found["preactivation"][:-1], f, rtol=1e-10, atol=1e-14)
+
+
+def test_kinked_and_one_sided_activations_go_as_a_fine_grid_says() -> None:
+    of = condition(TANH.replace("tanh", "selu"), "{variance: 0.01}", HALF)
+    z = np.arange(-9, 9, 0.01) + 0.005
+    weights = np.exp(-(z**2) / 2) * 0.01 / math.sqrt(2 * math.pi)
+
+    def selu(u: Array) -> Array:
+        return 1.0507009873554805 * np.where(u > 0, u, 1.6732632423543772 * np.expm1(u))
+
+    def product(q: float, c: float, _: float) -> float:
+        u1 = math.sqrt(q) * z[:, np.newaxis]
+        u2 = math.sqrt(q) * (c * z[:, np.newaxis] + math.sqrt(1 - c * c) * z)
+        return float(weights @ (selu(u1) * selu(u2)) @ weights)
+
+    f, h = plain_recursion(of, 0.5, lambda q, m: product(q, 1.0, m), product)
+    found = predicted(of)
+    # The midpoint rule: a kink of slope 0.7 leaves 0.7 · 0.01²/8 at worst, in six layers.
+    np.testing.assert_allclose(found["activation"], h, rtol=0, atol=6e-5)
+    np.testing.assert_allclose(found["preactivation"][:-1], f, rtol=0, atol=6e-5)
+
+
+def test_lsuv_layers_all_have_unit_variance() -> None:
+    of = condition(TANH, "{scheme: lsuv}")
+    c, h = 0.0, [0.0]
+    for _ in range(of.depth):
+        c = gauss_hermite(np.tanh, 0, 1, c) / gauss_hermite(np.tanh, 0, 1, 1)
+        h.append(c)
+    np.testing.assert_allclose(predicted(of)["activation"], h, rtol=0, atol=1e-9)
+
+
+def test_chaotic_and_ordered_tanh_networks_reach_the_limits_of_poole() -> None:
+    ends = []
+    for sigma in (1.3, 2.5, 4.0):
+        init = f"{{variance: {sigma**2 / 100}, bias_variance: 0.09}}"
+        found = predicted(condition(TANH.replace("depth: 6", "depth: 300"), init, HALF))
+        ends.append(round(float(found["preactivation"][-2]), 3))
+    assert ends == [1.0, 0.122, 0.030]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        (Inputs(), 0.0),
+        (Inputs("normal", mean=1.0, std=2.0), 0.2),
+        (Inputs("normal", "global", mean=1.0, std=2.0), 0.0),
+        (Inputs("constant", mean=-3.0), 1.0),
+        (Inputs("constant"), math.nan),
+        (Inputs("sparse", density=0.1), 0.0),
+        (Inputs("pair", cosine=-0.3), -0.3),
+    ],
+)
+def test_inputs_begin_at_their_own_cosine(inputs: Inputs, expected: float) -> None:
+    np.testing.assert_allclose(input_cosine(inputs, 7), expected, rtol=0, atol=1e-15)
+
+
+def test_examples_of_a_file_begin_at_their_mean_product(tmp_path: Path) -> None:
+    x = np.random.default_rng(3).standard_normal((12, 4)) + np.array([1.0, 0.0, 2.0, 0.0])
+    path = tmp_path / "x.npy"
+    np.save(path, x)
+    inputs = Inputs("file", path=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    products = [x[i] @ x[j] for i in range(12) for j in range(12) if i != j]
+    expected = np.mean(products) / np.mean([row @ row for row in x])
+    np.testing.assert_allclose(input_cosine(inputs, 4), expected, rtol=1e-12, atol=0)
+
+
+def test_zero_inputs_have_no_cosine_and_meet_in_the_biases() -> None:
+    init = "{variance: 0.02, bias_variance: 0.1}"
+    found = predicted(condition(TANH, init, "{distribution: constant, mean: 0, count: 2}"))
+    assert math.isnan(found["activation"][0])
+    np.testing.assert_array_equal(found["activation"][1:], 1.0)
+    np.testing.assert_array_equal(found["preactivation"][:-1], 1.0)
+    found = predicted(
+        condition(TANH, "{variance: 0.02}", "{distribution: constant, mean: 0, count: 2}")
+    )
+    assert np.isnan(found["activation"]).all()
+    blocks = condition(RELU, "{variance: 0.02}", "{distribution: constant, mean: 0, count: 2}")
+    found = predicted(replace(blocks, residual=Residual()))
+    assert np.isnan(found["activation"]).all()
+
+
+def convolutional(padding: str, activation: str) -> Condition:
+    of = condition(RELU.replace("50,", f"3, activation: {activation},"), "{variance: 0.02}", HALF)
+    image = Convolution((10,), 3, (10,) * 4, padding)  # type: ignore[arg-type]  # one of the two
+    return replace(of, convolution=image)
+
+
+def test_images_are_alike_everywhere_unless_zeros_beyond_the_edge_are_seen() -> None:
+    dense = predicted(replace(convolutional("zero", "relu"), convolution=None))["activation"]
+    for padding in ("circular", "zero"):
+        found = predicted(convolutional(padding, "relu"))["activation"]
+        np.testing.assert_array_equal(found, dense)
+    assert np.isfinite(predicted(convolutional("circular", "tanh"))["activation"]).all()
+    assert np.isnan(predicted(convolutional("zero", "tanh"))["activation"]).all()
+    blocks = replace(convolutional("zero", "relu"), residual=Residual())
+    assert np.isnan(predicted(blocks)["activation"]).all()
+    biased = replace(convolutional("zero", "relu"), bias_variances=(0.1,) * 4)
+    assert np.isnan(predicted(biased)["activation"]).all()
+
+
+def next_layer(rng: np.random.Generator, h: Array, variance: float) -> Array:
+    """Ω h of weights of that variance: given h its rows are N(0, σ² hᵀh), exactly."""
+    root = np.linalg.cholesky(variance * h.swapaxes(-1, -2) @ h)
+    return rng.standard_normal(h.shape) @ root.swapaxes(-1, -2)
+
+
+def normalised(z: Array) -> Array:
+    z = z - z.mean(axis=-2, keepdims=True)
+    return np.asarray(z / z.std(axis=-2, keepdims=True))
+
+
+VARIANTS: dict[str, tuple[str, Residual | None]] = {
+    "plain": ("tanh", None),
+    "plain relu": ("relu", None),
+    "one layer": ("tanh", Residual(0.8)),
+    "one layer of relu": ("relu", Residual(0.8)),
+    "two layers": ("tanh", Residual(1.0, 2)),
+    "normalised before": ("tanh", Residual(0.7, 1, "before")),
+    "two layers, normalised before": ("tanh", Residual(0.7, 2, "before")),
+    "normalised inside": ("tanh", Residual(0.7, 2, "inside")),
+    "zero at first": ("tanh", Residual(1.0, 2, "none", zero_last=True)),
+}
+WIDTH, DEPTH, NETWORKS, SCALE = 10_000, 5, 60, 2.5
+
+
+def simulated(activation: str, residual: Residual | None) -> tuple[Array, Array]:
+    """Cosines of f_k and h_k of two inputs of cosine 0.5, (NETWORKS, DEPTH + 1) each."""
+    rng = np.random.default_rng(77)
+    a = np.tanh if activation == "tanh" else lambda z: np.maximum(z, 0)
+    h = rng.standard_normal((NETWORKS, WIDTH, 2))
+    for x in h:  # of that cosine exactly
+        x[:, 1] -= (x[:, 1] @ x[:, 0]) / (x[:, 0] @ x[:, 0]) * x[:, 0]
+        x *= math.sqrt(WIDTH) / np.linalg.norm(x, axis=0)
+        x[:, 1] = 0.5 * x[:, 0] + math.sqrt(0.75) * x[:, 1]
+    of_f, of_h = [], [cosine(h)]
+    for k in range(DEPTH):
+        if residual is None or k == 0:
+            f = next_layer(rng, h, SCALE / WIDTH)
+            h = a(f) if residual is None else f
+        else:
+            z = a(normalised(h) if residual.norm == "before" else h)
+            if residual.branch_layers == 2:
+                z = next_layer(rng, z, SCALE / WIDTH)
+                z = a(normalised(z) if residual.norm == "inside" else z)
+            f = 0.0 * z if residual.zero_last else next_layer(rng, z, SCALE / WIDTH)
+            h = h + residual.scale * f
+        of_f.append(cosine(f))
+        of_h.append(cosine(h))
+    return np.stack(of_f, axis=1), np.stack(of_h, axis=1)
+
+
+def cosine(z: Array) -> Array:
+    norms = np.linalg.norm(z, axis=1)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((z[..., 0] * z[..., 1]).sum(axis=1) / norms[:, 0] / norms[:, 1])
+
+
+def plain_moments(activation: str, residual: Residual | None) -> dict[Measure, Array]:
+    """What the mean-field recursion says of these networks, plainly."""
+
+    def second(q: float) -> float:
+        return gauss_hermite(np.tanh, 0.0, q, 1.0) if activation == "tanh" else q / 2
+
+    h, f = [1.0], []
+    for k in range(DEPTH + 1):
+        if residual is None or k in (0, DEPTH):
+            f.append(SCALE * h[k])
+            h.append(second(f[k]) if residual is None else f[k])
+        else:
+            z = second(1.0 if residual.norm == "before" else h[k])
+            if residual.branch_layers == 2:
+                z = second(1.0 if residual.norm == "inside" else SCALE * z)
+            f.append(0.0 if residual.zero_last else SCALE * z)
+            h.append(h[k] + residual.scale**2 * f[k])
+    with np.errstate(divide="ignore"):
+        log10_f, log10_h = np.log10(f), np.log10(h[:-1])
+    return {
+        ("preactivation", "second_moment"): log10_f,
+        ("preactivation", "variance"): log10_f,
+        ("activation", "second_moment"): log10_h,
+    }
+
+
+def of_variant(name: str) -> dict[Quantity, Array]:
+    activation, residual = VARIANTS[name]
+    of = Condition(
+        0,
+        {},
+        (WIDTH,) * (DEPTH + 1) + (1,),
+        activation,
+        {},
+        (SCALE / WIDTH,) * (DEPTH + 1),
+        2,
+        0.0,
+        inputs=Inputs("pair", cosine=0.5),
+        residual=residual,
+    )
+    moments = plain_moments(activation, residual)
+    return correlation_map(of, make_activation(activation, {}), moments)
+
+
+def farthest(measured: tuple[Array, Array], theory: dict[Quantity, Array]) -> float:
+    """Largest distance of means over networks from theory, in errors that are allowed."""
+    found = []
+    for values, expected in zip(
+        measured, (theory["preactivation"][:-1], theory["activation"][1:]), strict=True
+    ):
+        values = values[:, -DEPTH:]
+        assert (np.isnan(values).all(axis=0) == np.isnan(expected)).all()
+        known = ~np.isnan(expected)
+        mean = values.mean(axis=0)[known]
+        error = values.std(axis=0, ddof=1)[known] / math.sqrt(NETWORKS)
+        # Beside chance: what a width leaves, c (1−c²)/2n for a Gaussian layer, and as much again.
+        allowed = ERRORS * error + DEPTH / WIDTH
+        found.append(float((np.abs(mean - expected[known]) / allowed).max()))
+    return max(found)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_wide_networks_have_the_predicted_cosines(name: str) -> None:
+    assert farthest(simulated(*VARIANTS[name]), of_variant(name)) < 1
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("plain", "one layer"),
+        ("plain relu", "one layer of relu"),
+        ("one layer", "normalised before"),
+        ("two layers", "normalised inside"),
+        ("two layers, normalised before", "normalised inside"),
+        ("normalised before", "two layers, normalised before"),
+    ],
+)
+def test_twin_that_is_connected_otherwise_is_found(name: str, other: str) -> None:
+    assert farthest(simulated(*VARIANTS[name]), of_variant(other)) > 1
+
+
+@pytest.mark.parametrize("name", ["one layer", "two layers"])
+def test_twin_with_a_scale_ten_percent_off_is_found(name: str) -> None:
+    activation, residual = VARIANTS[name]
+    assert residual is not None
+    wrong = residual._replace(scale=1.1 * residual.scale)
+    assert farthest(simulated(activation, wrong), of_variant(name)) > 1
+
+
+def test_what_is_beyond_float_range_has_no_cosine() -> None:
+    of = condition(TANH.replace("tanh", "softplus"), "{variance: 1.0e+300}", HALF)
+    found = predicted(of)
+    assert found["activation"][0] == 0.5
+    assert np.isnan(found["activation"][-1])
+
+
+@pytest.mark.parametrize("mean", [0.6, -0.6])
+def test_rectifiers_with_a_constant_bias_have_the_cosine_of_a_closed_inner_average(
+    mean: float,
+) -> None:
+    q, c = 0.8, 0.35
+    # Gauss–Legendre from the kink on; of u₂ given u₁, N(m, s²), the average is closed
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    first, last = -mean / math.sqrt(q), 12.0
+    z = first + (nodes + 1) * (last - first) / 2
+    weights = weights * np.exp(-(z**2) / 2)
+    m, s = mean + c * math.sqrt(q) * z, math.sqrt(q * (1 - c**2))
+    above = np.array([math.erfc(-each / s / math.sqrt(2)) / 2 for each in m])
+    density = np.exp(-((m / s) ** 2) / 2) / math.sqrt(2 * math.pi)
+    u1 = mean + math.sqrt(q) * z
+    cosine = (weights * u1 * (m * above + s * density)).sum() / (weights * u1**2).sum()
+    # quadrature is good to 1e-10
+    found = _behind(make_activation("relu", {}))(0, mean, q, 1 - c)
+    assert math.isclose(found, 1 - cosine, rel_tol=1e-9)
+
+
+def test_layers_of_other_slopes_or_biases_are_not_taken_for_one_another() -> None:
+    behind = _behind(make_activation("prelu", {"negative_slope": (0.0, 0.5)}))
+    assert len({behind(k, mean, 1.0, 0.5) for k in (0, 1) for mean in (0.3, -0.3)}) == 4

@@ -1,0 +1,294 @@
+"""What theory says of networks whose inputs are not standard normal, against simulation."""
+
+import math
+from dataclasses import replace
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+
+from heinit_sim.activations import RELU
+from heinit_sim.checks.theory_agreement import check
+from heinit_sim.experiment.activation_table import Slope
+from heinit_sim.experiment.inputs import Inputs
+from heinit_sim.experiment.quantities import INPUT_0, PASS_OF, STATISTICS, Measure
+from heinit_sim.experiment.results import ConditionResult
+from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.figures.draw import draw
+from heinit_sim.sampling import data_sets
+from heinit_sim.sampling.inputs import (
+    component_variance,
+    norm_moments,
+    sample_log_norms,
+    zero_probability,
+)
+from heinit_sim.sampling.streams import Draws, prediction_rng, sample_inputs
+from heinit_sim.simulation.sweep import run_sweep
+from heinit_sim.theory.finite_width.log_norms import input_law
+from heinit_sim.theory.finite_width.moments import InputNorms, exact
+from heinit_sim.theory.infinite_width.lsuv import mean_field
+from heinit_sim.theory.predictions import predict, predict_sweep
+
+Array = np.ndarray
+LEVEL = 1e-4
+
+DRAWN = {
+    "normal": Inputs("normal", mean=5.0, std=3.0),
+    "normalised": Inputs("normal", "global", mean=5.0, std=3.0),
+    "uniform": Inputs("uniform", mean=-1.0, std=0.5),
+    "sparse": Inputs("sparse", density=0.2),
+    "pair": Inputs("pair", cosine=-0.3),
+    "constant": Inputs("constant", mean=-2.0),
+}
+NAMES = [*DRAWN, "digits", "digits, normalised", "file"]
+
+
+@pytest.fixture(scope="module")
+def file_inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+    """Examples of different length, one of them all zero."""
+    path = tmp_path_factory.mktemp("data") / "rows.npy"
+    rows = np.random.default_rng(5).uniform(-1, 2, (40, 6)) * np.linspace(0, 2, 40)[:, np.newaxis]
+    np.save(path, rows)
+    return Inputs("file", path=str(path), sha256=data_sets.sha256(str(path)))
+
+
+def inputs_of(name: str, file_inputs: Inputs) -> Inputs:
+    digits = {"digits": Inputs("digits"), "digits, normalised": Inputs("digits", "global")}
+    return {**DRAWN, **digits, "file": file_inputs}[name]
+
+
+def condition_of(inputs: Inputs, n_inputs: int = 2, dim: int = 6) -> Condition:
+    dim = 64 if inputs.distribution == "digits" else dim
+    widths, variances = (dim, 5, 6, 2), (0.4, 0.5, 0.3)
+    return Condition(0, {}, widths, "relu", {}, variances, n_inputs, 0.0, inputs=inputs)
+
+
+def simulate(condition: Condition, trials: int) -> ConditionResult:
+    config = SweepConfig("x", (condition,), {}, trials, 11)
+    return run_sweep(config, 1).conditions[0]
+
+
+def largest_z(result: ConditionResult, theory: dict[Measure, Array]) -> float:
+    """Largest |z| over all that theory knows, over its Bonferroni bound; see test_agreement."""
+    zs = []
+    for measure, predicted in theory.items():
+        for k in np.flatnonzero(~np.isnan(predicted)):
+            moments = 10 ** result.networks[measure][:, k]
+            expected = 10 ** predicted[k]
+            error = moments.std() / math.sqrt(len(moments))
+            if error <= 1e-12 * expected:  # h_0 of constant inputs
+                same = np.abs(moments - expected).max() <= 1e-12 * expected
+                zs.append(0.0 if same else math.inf)
+                continue
+            zs.append(abs(moments.mean() - expected) / error)
+    assert len(zs) >= 14
+    return float(max(zs)) / NormalDist().inv_cdf(1 - LEVEL / 2 / len(zs))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_means_over_networks_are_the_exact_ones_and_wrong_norms_are_found(
+    name: str, file_inputs: Inputs
+) -> None:
+    condition = condition_of(inputs_of(name, file_inputs))
+    result = simulate(condition, 20_000)
+    assert set(result.exact_layers) == set(PASS_OF)
+    assert largest_z(result, dict(result.theory)) < 1
+    second, fourth = norm_moments(condition.inputs, condition.widths[0])
+    for wrong in (InputNorms(1.1 * second, fourth), InputNorms(second, 1.3 * fourth)):
+        assert largest_z(result, exact(condition, 0.0, wrong)) > 1
+
+
+@pytest.mark.parametrize("name", ["normal", "sparse", "constant", "file"])
+def test_of_one_input_the_variances_behind_it_are_known(name: str, file_inputs: Inputs) -> None:
+    result = simulate(condition_of(inputs_of(name, file_inputs), n_inputs=1), 20_000)
+    variances = {m: v for m, v in result.theory.items() if m[1] == "variance"}
+    assert np.isnan(variances["activation", "variance"]).tolist() == [True, False, False]
+    assert np.isfinite(variances["grad_activation", "variance"][1:]).all()
+    assert largest_z(result, dict(result.theory)) < 1
+
+
+@pytest.mark.parametrize(
+    ("activation", "slope"), [("relu", 0.0), ("prelu", 0.5), ("prelu", (0.0, 0.5))]
+)
+def test_inputs_that_are_all_zero_leave_the_target_s_gradient_to_the_lower_slope(
+    activation: str, slope: Slope
+) -> None:
+    condition = Condition(
+        *(0, {}, (2, 2, 3, 2), activation, {"negative_slope": slope} if slope else {}),
+        *((0.4, 0.5, 0.3), 1, 2.0),
+        inputs=Inputs("sparse", density=0.2),
+    )
+    result = simulate(condition, 40_000)
+    assert largest_z(result, dict(result.theory)) < 1
+    never = InputNorms(*norm_moments(condition.inputs, 2))  # planted: no input is zero
+    assert largest_z(result, exact(condition, slope, never)) > 1
+    zero = replace(condition, inputs=Inputs("constant", mean=0.0))
+    assert largest_z(simulate(zero, 4000), dict(predict([zero], 0)[0].theory)) < 1
+
+
+def test_the_probability_of_an_input_that_is_all_zero_is_known(file_inputs: Inputs) -> None:
+    assert zero_probability(Inputs("sparse", density=0.25), 3) == 0.75**3
+    assert zero_probability(Inputs("constant", mean=0.0), 3) == 1.0
+    assert zero_probability(file_inputs, 6) == 1 / 40
+    for name in ("normal", "uniform", "pair", "constant"):
+        assert zero_probability(DRAWN[name], 3) == 0.0
+
+
+def test_variances_are_left_open_where_the_inputs_are_not_independent_normal_ones() -> None:
+    for name, inputs in DRAWN.items():
+        (found,) = predict([condition_of(inputs)], 0)
+        known = [bool(np.isfinite(found.theory[q, "variance"]).any()) for q in PASS_OF]
+        assert any(known) == (name == "normalised")
+        assert all(np.isfinite(found.theory[q, "second_moment"]).all() for q in PASS_OF)
+
+
+def test_pooled_variance_of_a_pair_is_not_that_of_independent_inputs() -> None:
+    # the reason for leaving it open: the error there would be found
+    condition = condition_of(Inputs("pair", cosine=1.0))
+    result = simulate(condition, 20_000)
+    independent = exact(condition, 0.0)["activation", "variance"][:1]
+    variance = 10 ** result.networks["activation", "variance"][:, 0]
+    z = (variance.mean() - 10 ** independent[0]) / variance.std() * math.sqrt(len(variance))
+    assert abs(z) > 5
+
+
+MOMENTS = {  # mean, variance and fourth central moment of a component, written out
+    "normal": (5.0, 9.0, 3.0 * 81.0),
+    "normalised": (0.0, 1.0, 3.0),
+    "uniform": (-1.0, 0.25, (math.sqrt(3) / 2) ** 4 / 5),
+    "sparse": (0.0, 1.0, 0.2 * 3.0 * 5.0**2),
+    "pair": (0.0, 1.0, 3.0),
+    "constant": (-2.0, 0.0, 0.0),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("dim", [1, 7])
+def test_moments_of_the_norm_are_those_of_independent_components(name: str, dim: int) -> None:
+    mean, variance, fourth = MOMENTS[name]
+    x2 = mean**2 + variance
+    x4 = mean**4 + 6 * mean**2 * variance + fourth
+    found = norm_moments(DRAWN[name], dim)
+    expected = (dim * x2, dim * x4 + dim * (dim - 1) * x2**2)
+    np.testing.assert_allclose(found, expected, rtol=1e-14, atol=0)
+    np.testing.assert_allclose(component_variance(DRAWN[name]), variance, rtol=1e-14, atol=0)
+
+
+def test_moments_of_a_data_set_are_its_own(file_inputs: Inputs) -> None:
+    rows = np.load(file_inputs.path)
+    squared = [sum(x**2 for x in row) for row in rows.tolist()]
+    expected = (sum(squared) / 40, sum(s**2 for s in squared) / 40)
+    np.testing.assert_allclose(norm_moments(file_inputs, 6), expected, rtol=1e-13, atol=0)
+    mean = rows.sum() / rows.size
+    variance = ((rows - mean) ** 2).sum() / rows.size
+    np.testing.assert_allclose(component_variance(file_inputs), variance, rtol=1e-13, atol=0)
+    ln = np.log([s for s in squared if s > 0])
+    assert len(ln) == 39  # the one of length zero is no network that lives
+    np.testing.assert_allclose(input_law(file_inputs, 6), (ln.mean(), ln.var()), rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_mean_field_starts_from_the_inputs(name: str, file_inputs: Inputs) -> None:
+    inputs = inputs_of(name, file_inputs)
+    condition = condition_of(inputs)
+    dim = condition.widths[0]
+    field = mean_field(condition, RELU)
+    q_0 = 0.4 * norm_moments(inputs, dim)[0]
+    found = 10 ** np.array([field[q, "second_moment"][0] for q in ("preactivation", "activation")])
+    np.testing.assert_allclose(found, [q_0, q_0 / 0.4 / dim], rtol=1e-13, atol=0)
+    variance = component_variance(inputs)
+    np.testing.assert_allclose(
+        10 ** field["activation", "variance"][0], variance, rtol=1e-13, atol=0
+    )
+
+
+def share_error(share: float, *counts: int) -> float:
+    """Standard error of the difference of a share between samples of these sizes."""
+    return math.sqrt(share * (1 - share) * sum(1 / count for count in counts))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_simulated_networks_lie_in_the_predicted_band(name: str, file_inputs: Inputs) -> None:
+    condition = condition_of(inputs_of(name, file_inputs))
+    trials, sampled = 4000, 40_000
+    networks = simulate(condition, trials).networks
+    (prediction,) = predict_sweep(SweepConfig("x", (condition,), {}, trials, 11)).conditions
+    assert prediction.sampled == sampled
+    zs = []
+    for quantity, quantiles in prediction.quantiles.items():
+        for share, quantile in zip((0.05, 0.5, 0.95), quantiles, strict=True):
+            below = (networks[quantity, INPUT_0] < quantile - 1e-9).mean(axis=0)
+            not_above = (networks[quantity, INPUT_0] <= quantile + 1e-9).mean(axis=0)
+            error = share_error(share, trials, sampled)
+            zs.append(np.maximum(below - share, share - not_above) / error)  # ties straddle it
+    assert np.max(zs) < 5
+    if name in ("normal", "sparse", "uniform", "file"):
+        (other,) = predict_sweep(
+            SweepConfig("x", (condition_of(Inputs()),), {}, 1, 0)
+        ).conditions  # a planted error: the band of standard-normal inputs
+        above = networks["activation", INPUT_0] > other.quantiles["activation"][2]
+        assert abs(above.mean(axis=0)[0] - 0.05) > 5 * share_error(0.05, trials, sampled)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sampled_norms_have_the_law_of_the_inputs(name: str, file_inputs: Inputs) -> None:
+    inputs = inputs_of(name, file_inputs)
+    dim = 64 if inputs.distribution == "digits" else 6
+    n = 20_000
+    x = sample_inputs(9, Draws((dim, 1), 2, (), inputs=inputs), range(n))[..., 0]
+    drawn = np.sort((x**2).sum(axis=1))
+    sampled = np.sort(np.exp(sample_log_norms(inputs, dim, n, prediction_rng())))
+    at = np.unique(np.round(np.concatenate([drawn, sampled]), 9)) + 1e-8  # rounding is no jump
+
+    def distance(a: Array, b: Array) -> float:
+        above = np.searchsorted(a, at) - np.searchsorted(b, at)
+        return float(np.abs(above).max()) / n * math.sqrt(n / 2)
+
+    # P(√(n/2) D > 2.5) = 2 exp(−2 · 2.5²) = 7e-6 (Kolmogorov, Smirnov)
+    assert distance(drawn, sampled) < 2.5
+    assert distance(drawn, 1.2 * sampled) > 2.5
+
+
+def test_law_of_the_log_norm_is_known_for_scaled_normal_and_constant_inputs() -> None:
+    ln = np.log((3.0**2 * np.random.default_rng(0).standard_normal((400_000, 5)) ** 2).sum(axis=1))
+    mean, variance = input_law(Inputs("normal", std=3.0), 5)
+    assert abs(ln.mean() - mean) < 5 * ln.std() / math.sqrt(len(ln))
+    deviation = (ln - ln.mean()) ** 2
+    assert abs(deviation.mean() - variance) < 5 * deviation.std() / math.sqrt(len(ln))
+    assert input_law(Inputs("normal", "global", mean=5.0, std=3.0), 5) == input_law(Inputs(), 5)
+    found = input_law(Inputs("constant", mean=-2.0), 5)
+    np.testing.assert_allclose(found, (math.log(20.0), 0.0), rtol=1e-15, atol=0)
+    for unknown in (Inputs("normal", mean=1.0), Inputs("uniform"), Inputs("constant", mean=0.0)):
+        assert np.isnan(input_law(unknown, 5)).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_check_holds_for_any_inputs_and_finds_wrong_weights(name: str, file_inputs: Inputs) -> None:
+    condition = condition_of(inputs_of(name, file_inputs))
+    config = SweepConfig("x", (condition,), {}, 2000, 11)
+    result = run_sweep(config, 1)
+    assert all(finding.held for finding in check(result))
+    wrong = ConditionResult(
+        **{
+            **vars(result.conditions[0]),
+            "networks": {
+                (q, s): log10 + math.log10(1.05) * (q == "preactivation")
+                for (q, s), log10 in result.conditions[0].networks.items()
+            },
+        }
+    )
+    assert not all(f.held for f in check(type(result)(config, (wrong,))))
+
+
+def test_inputs_that_are_all_zero_are_dead_and_nothing_else() -> None:
+    config = SweepConfig("x", (condition_of(Inputs("constant", mean=0.0)),), {}, 3, 11)
+    result = run_sweep(config, 1)
+    (found,) = result.conditions
+    for quantity in PASS_OF:
+        for statistic in STATISTICS:
+            assert np.isneginf(found.networks[quantity, statistic]).all()
+        assert np.isneginf(found.theory[quantity, "second_moment"]).all()
+        assert np.isneginf(found.quantiles[quantity]).all()
+    assert draw(result).axes  # without a warning
+    assert draw(predict_sweep(config)).axes
+    assert all(finding.held for finding in check(result))
