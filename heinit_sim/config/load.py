@@ -65,10 +65,10 @@ def parse_config(
         selected = _selected(draft, [point.config for point in checked], hint)
     if not draft.n_problems:
         config = sweep_config(draft, checked, selected)
-        wrong = figure_kinds.misfit(config)
-        if wrong is None:
+        unmet = figure_kinds.unmet_need(config)
+        if unmet is None:
             return config
-        draft.report(("figure", "kind"), wrong)
+        draft.report(("figure", "kind"), unmet)
     raise ConfigError(draft.messages())
 
 

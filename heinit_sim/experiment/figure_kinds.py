@@ -1,13 +1,37 @@
-"""What each kind of figure needs of a config."""
+"""The kinds of figure: what each needs of a config, and which keys of `figure` it heeds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, get_args
 
-from heinit_sim.experiment.sweep_config import FigureKind, SweepConfig
+from heinit_sim.experiment.sweep_config import FigureQuantity, SweepConfig
 
-ONLY_FOR: dict[str, tuple[FigureKind, ...]] = {"decades": ("layers", "end"), "overlay": ("layers",)}
-"""Key of the figure -> the kinds that heed it."""
+
+class Need(NamedTuple):
+    """What a config must have for a kind of figure."""
+
+    met: Callable[[SweepConfig], bool]
+    missing: str
+    """What is wrong where the need is not met, e.g. "no cosines are recorded"."""
+    wanted: str
+    """What the config must have, e.g. "record.cosine: true"."""
+
+
+@dataclass(frozen=True)
+class FigureKind:
+    """A kind of figure: a row of `FIGURE_KINDS`."""
+
+    needs: tuple[Need, ...] = ()
+    quantities: tuple[FigureQuantity, ...] = get_args(FigureQuantity)
+    """The values of `figure.quantity` that it can show."""
+    why_no_quantity: str = ""
+    """What it shows where `figure.quantity` says nothing; then the key must be left out."""
+    options: frozenset[str] = frozenset()
+    """The keys of `figure` beside kind and quantity that it heeds."""
+    of_predictions: bool = True
+    """Whether it shows a prediction too; if not, the layers are drawn in its place."""
 
 
 def swept_number(sweep: Mapping[str, Sequence[object]]) -> str | None:
@@ -25,47 +49,70 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def misfit(config: SweepConfig) -> str | None:
+_NUMBER = Need(
+    lambda config: swept_number(config.sweep) is not None,
+    "no number is swept",
+    "two or more numbers under a key of sweep",
+)
+_SLOPES = Need(
+    lambda config: min(condition.depth for condition in config.conditions) > 1,
+    "one hidden layer has no slope",
+    "2 or more in every condition",
+)
+_NETWORKS = Need(
+    lambda config: config.trials > 1, "one network has no spread", "trials of 2 or more"
+)
+_HISTOGRAMS = Need(
+    lambda config: config.histograms is not None,
+    "no histograms are recorded",
+    "record.histograms, decades or std",
+)
+_COSINES = Need(lambda config: config.cosine, "no cosines are recorded", "record.cosine: true")
+
+FIGURE_KINDS: Mapping[str, FigureKind] = {
+    "layers": FigureKind(options=frozenset({"decades", "overlay"})),
+    "end": FigureKind(needs=(_NUMBER,), options=frozenset({"decades"})),
+    "slopes": FigureKind(needs=(_SLOPES, _NUMBER), quantities=("variance", "std")),
+    "spread": FigureKind(needs=(_NETWORKS,)),
+    "ridges": FigureKind(
+        needs=(_HISTOGRAMS,),
+        quantities=("variance",),
+        why_no_quantity="they are of the numbers themselves",
+        of_predictions=False,
+    ),
+    "cosine": FigureKind(
+        needs=(_COSINES,),
+        quantities=("variance",),
+        why_no_quantity="it is of the directions themselves",
+    ),
+}
+"""`figure.kind` -> what it needs and heeds; `figures.draw` has the function that draws it."""
+
+
+def unmet_need(config: SweepConfig) -> str | None:
     """Why the figure cannot be of its config's kind: what is wrong, given and allowed."""
     kind = config.figure.kind
-    return _NEEDS[kind](config) if kind in _NEEDS else None
+    for need in FIGURE_KINDS[kind].needs:
+        if not need.met(config):
+            return f"{need.missing} ({kind}), must have {need.wanted}"
+    return None
 
 
-def _number(config: SweepConfig) -> str | None:
-    if swept_number(config.sweep):
+def refused_quantity(kind: str, quantity: FigureQuantity) -> str | None:
+    """Why a kind of figure cannot show a quantity; None if it can."""
+    row = FIGURE_KINDS[kind]
+    if quantity in row.quantities:
         return None
-    kind = config.figure.kind
-    return f"no number is swept ({kind}), must have two or more numbers under a key of sweep"
+    allowed = " or ".join(row.quantities)
+    if row.why_no_quantity:
+        allowed = f"left out; {row.why_no_quantity}"
+    return f"not for kind: {kind} ({quantity}), must be {allowed}"
 
 
-def _slopes(config: SweepConfig) -> str | None:
-    if min(condition.depth for condition in config.conditions) == 1:
-        return "one hidden layer has no slope (slopes), must have 2 or more in every condition"
-    return _number(config)
-
-
-def _networks(config: SweepConfig) -> str | None:
-    if config.trials > 1:
+def refused_option(kind: str, option: str, value: object) -> str | None:
+    """Why a kind of figure does not take a key of `figure`; None if it heeds it."""
+    heeding = [name for name, row in FIGURE_KINDS.items() if option in row.options]
+    if kind in heeding:
         return None
-    return "one network has no spread (spread), must have trials of 2 or more"
-
-
-def _histograms(config: SweepConfig) -> str | None:
-    if config.histograms:
-        return None
-    return "no histograms are recorded (ridges), must have record.histograms, decades or std"
-
-
-def _cosine(config: SweepConfig) -> str | None:
-    if config.cosine:
-        return None
-    return "no cosines are recorded (cosine), must have record.cosine: true"
-
-
-_NEEDS: Mapping[FigureKind, Callable[[SweepConfig], str | None]] = {
-    "end": _number,
-    "slopes": _slopes,
-    "spread": _networks,
-    "ridges": _histograms,
-    "cosine": _cosine,
-}
+    text = f"not for kind: {kind} ({value}), only for {' and '.join(heeding)}"
+    return f"{text}; null takes it back"

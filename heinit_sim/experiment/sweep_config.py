@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from heinit_sim.experiment.activation_table import Activation, Slope
 
 
-FigureKind = Literal["layers", "end", "slopes", "spread", "ridges", "cosine"]
+FigureQuantity = Literal["variance", "second_moment", "std"]
 
 
 class Lsuv(NamedTuple):
@@ -85,13 +85,13 @@ class Condition:
 class FigureConfig:
     """What the two-panel figure shows."""
 
-    quantity: Literal["variance", "second_moment", "std"] = "variance"
+    quantity: FigureQuantity = "variance"
     decades: tuple[float, float] | None = None
     """Range of both value axes, in decades; None fits the data."""
     overlay: Literal["figure_7_4_published"] | None = None
     """Published curves drawn on top."""
-    kind: FigureKind = "layers"
-    """Against the layer, against a swept number, …."""
+    kind: str = "layers"
+    """A key of `figure_kinds.FIGURE_KINDS`."""
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """A result as a matplotlib figure of the kind its config asks for. Never prints, never saves."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from matplotlib.figure import Figure
 
+from heinit_sim.experiment.figure_kinds import FIGURE_KINDS
 from heinit_sim.experiment.results import SweepPrediction, SweepResult
-from heinit_sim.experiment.sweep_config import FigureKind
 from heinit_sim.figures.kinds.cosine import draw_cosines
 from heinit_sim.figures.kinds.end import draw_ends
 from heinit_sim.figures.kinds.layers import draw_layers
@@ -14,11 +15,13 @@ from heinit_sim.figures.kinds.slopes import draw_slopes
 from heinit_sim.figures.kinds.spread import draw_log_spreads
 from heinit_sim.figures.panels import saving
 
-_DRAW: Mapping[FigureKind, Callable[[SweepResult | SweepPrediction], Figure]] = {
+# Kinds that are not `of_predictions` take a `SweepResult`, all others a `SweepPrediction` too.
+_DRAW: Mapping[str, Callable[[Any], Figure]] = {
     "layers": draw_layers,
     "end": draw_ends,
     "slopes": draw_slopes,
     "spread": draw_log_spreads,
+    "ridges": draw_ridges,
     "cosine": draw_cosines,
 }
 
@@ -28,16 +31,14 @@ def draw(result: SweepResult | SweepPrediction) -> Figure:
 
     Args:
         result: The sweep, or what is predicted of it; `result.config.figure` says which kind of
-            figure, statistic, range and overlay. Ridges are of what was counted: of a prediction
-            the layers are drawn.
+            figure, statistic, range and overlay. Where a kind cannot show a prediction, the layers
+            are drawn.
 
     Returns:
-        The figure; save it `with frames.saving():`.
+        The figure; save it `with panels.saving():`.
     """
     kind = result.config.figure.kind
+    if isinstance(result, SweepPrediction) and not FIGURE_KINDS[kind].of_predictions:
+        kind = "layers"
     with saving():
-        if kind == "ridges":
-            return (
-                draw_layers(result) if isinstance(result, SweepPrediction) else draw_ridges(result)
-            )
         return _DRAW[kind](result)

@@ -62,7 +62,7 @@ def draw_phase_diagram(config: SweepConfig) -> Figure:
         config: The sweep; nothing of it is simulated.
 
     Returns:
-        The figure; save it `with frames.saving():`.
+        The figure; save it `with panels.saving():`.
     """
     keys = dict.fromkeys(_key(condition) for condition in config.conditions)
     activations = {key: make_activation(key[0], dict(key[1])) for key in keys}

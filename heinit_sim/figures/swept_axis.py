@@ -61,7 +61,7 @@ def series_of(config: SweepConfig) -> list[Series]:
     """Return the conditions in lines along the first swept number.
 
     Args:
-        config: A sweep with such a number, see `figure_kinds.misfit`.
+        config: A sweep with such a number, see `figure_kinds.unmet_need`.
     """
     path = _path(config)
     groups: dict[str, list[Condition]] = {}

@@ -21,6 +21,7 @@ from heinit_sim.config.schema.network import Network
 from heinit_sim.config.schema.sweep import Expect, Sweep
 from heinit_sim.experiment import activation_table, figure_kinds
 from heinit_sim.experiment.inputs import INPUT_OPTIONS
+from heinit_sim.experiment.sweep_config import FigureConfig, FigureQuantity
 
 
 class Inputs(Section):
@@ -110,10 +111,8 @@ class Record(Section):
 class Figure(Section):
     """What the figure shows."""
 
-    kind: fields.Kind = fields.DEFAULT_FIGURE
-    quantity: Annotated[fields.Quantity, fields.choice("What is drawn", fields.Quantity)] = (
-        "variance"
-    )
+    kind: fields.Kind = FigureConfig.kind
+    quantity: fields.ShownQuantity = FigureConfig.quantity
     decades: fields.Decades | None = fields.or_null(fields.Decades)
     overlay: fields.Overlay | None = fields.or_null(fields.Overlay)
 
@@ -126,28 +125,26 @@ class Figure(Section):
 
     @field_validator("quantity")
     @classmethod
-    def _check_quantity(cls, quantity: str, info: ValidationInfo) -> str:
+    def _check_quantity(cls, quantity: FigureQuantity, info: ValidationInfo) -> FigureQuantity:
         kind = info.data.get("kind")
-        if quantity == "second_moment" and kind == "slopes":
-            raise relation(f"not for kind: slopes ({quantity}), must be variance or std")
-        if quantity != "variance" and kind in ("ridges", "cosine"):
-            why = "they are of the numbers" if kind == "ridges" else "it is of the directions"
-            raise relation(f"not for kind: {kind} ({quantity}), must be left out; {why} themselves")
+        if kind and (refused := figure_kinds.refused_quantity(kind, quantity)):
+            raise relation(refused)
         return quantity
 
     @field_validator("decades", "overlay")
     @classmethod
     def _check_kind(cls, value: object, info: ValidationInfo) -> object:
-        kind, heeded = info.data.get("kind"), figure_kinds.ONLY_FOR[str(info.field_name)]
-        if value is not None and kind is not None and kind not in heeded:
-            text = f"not for kind: {kind} ({value}), only for {' and '.join(heeded)}"
-            raise relation(f"{text}; null takes it back")
+        kind, option = info.data.get("kind"), str(info.field_name)
+        if value is None or kind is None:
+            return value
+        if refused := figure_kinds.refused_option(kind, option, value):
+            raise relation(refused)
         return value
 
     @model_serializer(mode="wrap")
     def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
         """Leave the default kind out: the hash of a config stays what it was without the key."""
-        return {k: v for k, v in dump(self).items() if (k, v) != ("kind", fields.DEFAULT_FIGURE)}
+        return {k: v for k, v in dump(self).items() if (k, v) != ("kind", FigureConfig.kind)}
 
 
 class Config(Section):

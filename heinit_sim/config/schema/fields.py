@@ -9,13 +9,16 @@ from pydantic_core import PydanticCustomError
 
 from heinit_sim.experiment import architecture, inputs
 from heinit_sim.experiment.activation_table import ActivationName
+from heinit_sim.experiment.figure_kinds import FIGURE_KINDS
 from heinit_sim.experiment.initializers import SCHEMES, GainWord, Mode, Nonlinearity
 from heinit_sim.experiment.quantities import Bins
-from heinit_sim.experiment.sweep_config import FigureKind
+from heinit_sim.experiment.sweep_config import FigureQuantity
 
 if TYPE_CHECKING:
+    FigureKind = str
     Scheme = str
 else:
+    FigureKind = Literal[tuple(FIGURE_KINDS)]
     Scheme = Literal[tuple(SCHEMES)]
 DistributionName = Literal[
     "normal",
@@ -26,8 +29,6 @@ DistributionName = Literal[
     "orthogonal",
     "delta_orthogonal",
 ]
-Quantity = Literal["variance", "second_moment", "std"]
-DEFAULT_FIGURE: FigureKind = "layers"
 Draws = Literal["common", "independent"]
 Word = Literal["vanishing", "stable", "exploding"]
 SMALLEST_SLOPE = 1e-6
@@ -177,6 +178,7 @@ Histograms = Annotated[
 ]
 Recorded = Annotated[bool, described("Cosines between inputs, layer by layer", "true or false")]
 Kind = Annotated[FigureKind, choice("Kind of figure", FigureKind)]
+ShownQuantity = Annotated[FigureQuantity, choice("What is drawn", FigureQuantity)]
 Decade = Annotated[float, Field(ge=-1e6, le=1e6)]
 Decades = Annotated[
     list[Decade],

@@ -127,7 +127,7 @@ def draw_ridges(result: SweepResult) -> Figure:
         result: The sweep, of a config with `record.histograms`.
 
     Returns:
-        The figure; save it `with frames.saving():`.
+        The figure; save it `with panels.saving():`.
     """
     bins = result.config.histograms
     assert bins is not None  # the config was checked
