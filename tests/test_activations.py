@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.activations import ACTIVATIONS, make_activation
+from heinit_sim.experiment.activation_table import DEFAULT_SLOPES
 
 Array = np.ndarray
 POINTS = np.array([-1e300, -2.0, -1e-300, -0.0, 0.0, 1e-300, 0.5, 1e300])
@@ -12,7 +13,7 @@ HOMOGENEOUS = {"relu": 0.0, "leaky_relu": 0.2, "prelu": 0.2, "linear": 1.0}
 
 
 def options(name: str) -> dict[str, float]:
-    return {"negative_slope": 0.2} if name in ("leaky_relu", "prelu") else {}
+    return {"negative_slope": 0.2} if name in DEFAULT_SLOPES else {}
 
 
 def value(name: str, z: Array) -> Array:

@@ -1,4 +1,7 @@
-"""Names of activations and what is known of each without evaluating it."""
+"""One row per activation: all that is known of it without evaluating it.
+
+A new activation is a row here and its a(z), a'(z) in `heinit_sim.activations`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ if TYPE_CHECKING:  # NumPy is not needed to read a config
     from heinit_sim.numerics import FloatArray, Mask
 
 Slope = float | tuple[float, ...]
-"""Of all hidden layers, or of each of them."""
+"""α, the slope below zero: one number for all hidden layers, or one for each."""
 
 
 @dataclass(frozen=True)
@@ -41,36 +44,7 @@ class Activation:
         return self.by_layer[k] if self.by_layer else self
 
 
-ALIASES = {"swish": "silu"}
-"""Second names."""
-
-ActivationName = Literal[
-    "relu",
-    "leaky_relu",
-    "linear",
-    "tanh",
-    "sigmoid",
-    "erf",
-    "hard_tanh",
-    "softsign",
-    "elu",
-    "selu",
-    "gelu",
-    "gelu_tanh",
-    "silu",
-    "mish",
-    "softplus",
-    "relu6",
-    "prelu",
-    "sin",
-    "swish",
-]
-DEFAULT_ACTIVATION: ActivationName = "relu"
-DEFAULT_SLOPES: dict[str, float] = {"leaky_relu": 0.01, "prelu": 0.25}
-"""Of the activations that take a negative_slope: PyTorch's."""
-
-
-class UnitMoments(NamedTuple):
+class GaussianMoments(NamedTuple):
     """Moments of a(z), z ~ N(0, 1)."""
 
     second: float
@@ -79,29 +53,84 @@ class UnitMoments(NamedTuple):
     """E[a²] − E[a]²."""
 
 
-def _slopes(negative_slope: float) -> UnitMoments:
-    """Of slope 1 above zero and α below: (1 + α²)/2, and that less (1 − α)²/2π."""
+class ActivationRow(NamedTuple):
+    """One activation; what depends on its slope below zero is a function of that."""
+
+    formula: str
+    """a(z) as the table of gains writes it."""
+    moments: GaussianMoments | Callable[[float], GaussianMoments]
+    torch_squared_gain: float | Callable[[float], float] | None = None
+    """The square of `torch.nn.init.calculate_gain`; None where PyTorch knows none."""
+    negative_slope: float | None = None
+    """PyTorch's default of the option `negative_slope`; None where there is no such option."""
+    aliases: tuple[str, ...] = ()
+
+
+def rectifier_moments(negative_slope: float) -> GaussianMoments:
+    """Second moment (1 + α²)/2 and variance, less by (1 − α)²/2π, of slope 1 above 0, α below."""
     second = (1 + negative_slope**2) / 2
-    return UnitMoments(second, second - (1 - negative_slope) ** 2 / (2 * math.pi))
+    return GaussianMoments(second, second - (1 - negative_slope) ** 2 / (2 * math.pi))
 
 
-# Integrals to 17 digits.
-_UNIT_MOMENTS: dict[str, UnitMoments] = {
-    "relu": _slopes(0.0),
-    "linear": _slopes(1.0),
-    "tanh": UnitMoments(0.39429449039784117, 0.39429449039784117),
-    "sigmoid": UnitMoments(0.29337903585809296, 0.043379035858092963),
-    "erf": UnitMoments(2 / math.pi * math.asin(2 / 3), 2 / math.pi * math.asin(2 / 3)),
-    "hard_tanh": UnitMoments(0.5160585509617133, 0.5160585509617133),
-    "softsign": UnitMoments(0.1830140212665475, 0.1830140212665475),
-    "elu": UnitMoments(0.64494541749292386, 0.61917856337214122),
-    "selu": UnitMoments(1.0, 1.0),
-    "gelu": UnitMoments(0.42522148257029868, 0.34564401102435101),
-    "gelu_tanh": UnitMoments(0.42519371103309945, 0.34564794586762279),
-    "silu": UnitMoments(0.35577551981735216, 0.31308329699442092),
-    "mish": UnitMoments(0.45234219237588277, 0.39454816283016359),
-    "softplus": UnitMoments(0.92124590885930028, 0.27151450180055873),
-    "relu6": UnitMoments(0.49999999807527048, 0.34084505510812996),
-    "sin": UnitMoments(0.43233235838169365, 0.43233235838169365),
+def _centred(second: float) -> GaussianMoments:
+    """Moments of an activation whose mean is 0."""
+    return GaussianMoments(second, second)
+
+
+TABLE: dict[str, ActivationRow] = {
+    "relu": ActivationRow("max(z, 0)", rectifier_moments(0.0), 2.0),
+    "leaky_relu": ActivationRow(
+        "z above 0, α z below",
+        rectifier_moments,
+        lambda negative_slope: 2 / (1 + negative_slope**2),
+        negative_slope=0.01,
+    ),
+    "linear": ActivationRow("z", rectifier_moments(1.0), 1.0),
+    # Moments that are numbers are integrals to 17 digits.
+    "tanh": ActivationRow("tanh z", _centred(0.39429449039784117), 25 / 9),
+    "sigmoid": ActivationRow(
+        "1/(1 + e^−z)", GaussianMoments(0.29337903585809296, 0.043379035858092963), 1.0
+    ),
+    "erf": ActivationRow("erf z", _centred(2 / math.pi * math.asin(2 / 3))),
+    "hard_tanh": ActivationRow("z, cut at −1 and 1", _centred(0.5160585509617133)),
+    "softsign": ActivationRow("z/(1 + |z|)", _centred(0.1830140212665475)),
+    "elu": ActivationRow(
+        "z above 0, e^z − 1 below", GaussianMoments(0.64494541749292386, 0.61917856337214122)
+    ),
+    "selu": ActivationRow("1.0507 z above 0, 1.7581 (e^z − 1) below", _centred(1.0), 9 / 16),
+    "gelu": ActivationRow("z Φ(z)", GaussianMoments(0.42522148257029868, 0.34564401102435101)),
+    "gelu_tanh": ActivationRow(
+        "z (1 + tanh(√(2/π) (z + 0.044715 z³)))/2",
+        GaussianMoments(0.42519371103309945, 0.34564794586762279),
+    ),
+    "silu": ActivationRow(
+        "z/(1 + e^−z)",
+        GaussianMoments(0.35577551981735216, 0.31308329699442092),
+        aliases=("swish",),
+    ),
+    "mish": ActivationRow(
+        "z tanh(ln(1 + e^z))", GaussianMoments(0.45234219237588277, 0.39454816283016359)
+    ),
+    "softplus": ActivationRow(
+        "ln(1 + e^z)", GaussianMoments(0.92124590885930028, 0.27151450180055873)
+    ),
+    "relu6": ActivationRow(
+        "z, cut at 0 and 6", GaussianMoments(0.49999999807527048, 0.34084505510812996)
+    ),
+    "prelu": ActivationRow("z above 0, α z below", rectifier_moments, negative_slope=0.25),
+    "sin": ActivationRow("sin z", _centred(0.43233235838169365)),
 }
-_UNIT_MOMENTS["swish"] = _UNIT_MOMENTS["silu"]
+ALIASES = {alias: name for name, row in TABLE.items() for alias in row.aliases}
+"""Second name -> first name."""
+DEFAULT_SLOPES = {
+    name: row.negative_slope for name, row in TABLE.items() if row.negative_slope is not None
+}
+"""Activation with the option `negative_slope` -> its default."""
+DEFAULT_ACTIVATION = "relu"
+
+if TYPE_CHECKING:
+    ActivationName = str
+    Nonlinearity = str
+else:
+    ActivationName = Literal[(*TABLE, *ALIASES)]
+    Nonlinearity = Literal[tuple(n for n, row in TABLE.items() if row.torch_squared_gain)]

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
-from heinit_sim.experiment.activation_table import _UNIT_MOMENTS, _slopes
+from heinit_sim.experiment.activation_table import ALIASES, TABLE
 
 Mode = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
 Distribution = Literal[
@@ -86,28 +86,24 @@ def weight_variance(
 
 
 GainWord = Literal["second_moment", "std", "pytorch"]
-Nonlinearity = Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"]
-"""What `torch.nn.init.calculate_gain` knows, but for its names of convolutions, all linear."""
-_PYTORCH: dict[Nonlinearity, float] = {
-    "linear": 1.0,
-    "sigmoid": 1.0,
-    "tanh": 25 / 9,
-    "relu": 2.0,
-    "selu": 9 / 16,
-}
 
 
-def pytorch_squared_gain(nonlinearity: Nonlinearity, negative_slope: float) -> float:
-    """The square of `torch.nn.init.calculate_gain`: 2/(1 + α²) for leaky_relu."""
-    if nonlinearity == "leaky_relu":
-        return 2 / (1 + negative_slope**2)
-    return _PYTORCH[nonlinearity]
+def pytorch_squared_gain(nonlinearity: str, negative_slope: float) -> float:
+    """The square of `torch.nn.init.calculate_gain`.
+
+    Args:
+        nonlinearity: Name of an activation whose gain PyTorch knows.
+        negative_slope: α, heeded by leaky_relu alone: 2/(1 + α²).
+    """
+    square = TABLE[nonlinearity].torch_squared_gain
+    assert square is not None  # a `Nonlinearity` has one
+    return square(negative_slope) if callable(square) else square
 
 
 def squared_gain(
     word: GainWord, activation: str, options: Mapping[str, object] | None = None
 ) -> float | None:
-    """The square of an activation's own gain at pre-activations of variance 1.
+    """The square of the gain that suits an activation at pre-activations of variance 1.
 
     Args:
         word: The convention: second_moment, 1/E[a²]; std, 1/Var[a]; pytorch, calculate_gain's.
@@ -118,12 +114,13 @@ def squared_gain(
         The square, or None where the activation has no such gain: PyTorch's table lacks it, or
         its slope below zero is another in each layer.
     """
-    options = options or {}
-    slope = options.get("negative_slope", 0.0)
+    slope = (options or {}).get("negative_slope", 0.0)
     if not isinstance(slope, float | int):
         return None
+    name = ALIASES.get(activation, activation)
     if word == "pytorch":
-        known = activation in get_args(Nonlinearity)
-        return pytorch_squared_gain(activation, slope) if known else None  # type: ignore[arg-type]  # as just seen
-    moments = _slopes(slope) if options else _UNIT_MOMENTS[activation]
+        known = TABLE[name].torch_squared_gain is not None
+        return pytorch_squared_gain(name, slope) if known else None
+    moments = TABLE[name].moments
+    moments = moments(slope) if callable(moments) else moments
     return 1 / (moments.second if word == "second_moment" else moments.variance)

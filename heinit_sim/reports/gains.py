@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from heinit_sim.experiment.activation_table import TABLE
 from heinit_sim.reports.formats import Row
 from heinit_sim.theory.infinite_width.gains import CONVENTIONS, LAYERS, PUBLISHED, Gain, Gains
 
@@ -20,26 +21,6 @@ pre-activations' variance (from 1 on) and of the squared gradient.
 (0.25) at any.
 1/√E[a²]: He et al. 2015. 1/std[a]: Brock et al. 2021, whose centred weights
 keep the variance; forward is with plain ones. PyTorch: calculate_gain."""
-_FORMULAS = {
-    "relu": "max(z, 0)",
-    "linear": "z",
-    "leaky_relu": "z above 0, α z below, α = 0.01",
-    "tanh": "tanh z",
-    "sigmoid": "1/(1 + e^−z)",
-    "erf": "erf z",
-    "hard_tanh": "z, cut at −1 and 1",
-    "softsign": "z/(1 + |z|)",
-    "elu": "z above 0, e^z − 1 below",
-    "selu": "1.0507 z above 0, 1.7581 (e^z − 1) below",
-    "gelu": "z Φ(z)",
-    "gelu_tanh": "z (1 + tanh(√(2/π) (z + 0.044715 z³)))/2",
-    "silu": "z/(1 + e^−z)",
-    "mish": "z tanh(ln(1 + e^z))",
-    "softplus": "ln(1 + e^z)",
-    "relu6": "z, cut at 0 and 6",
-    "prelu": "z above 0, α z below, α = 0.25",
-    "sin": "sin z",
-}
 
 
 def gain_rows(found: Sequence[Gains]) -> list[Row]:
@@ -103,6 +84,12 @@ def to_gain_markdown(found: Sequence[Gains]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def _formula(gains: Gains) -> str:
+    """a(z), with the slope below zero where it is an option."""
+    slopes = "".join(f", α = {slope:g}" for slope in gains.options.values())
+    return TABLE[gains.activation].formula + slopes
+
+
 def gain_page(of: Gains) -> tuple[str, "Table", str]:
     """What is known of one activation: a head, its table, and where the gains come from."""
     scope = (
@@ -113,7 +100,7 @@ def gain_page(of: Gains) -> tuple[str, "Table", str]:
     moments = {"E[a]": f"{of.mean:.6f}", "E[a²]": f"{of.second_moment:.7g}"}
     moments["E[a'²]"] = f"{of.slope:.7g}"
     head = [
-        f"{of.activation}: a(z) = {_FORMULAS[of.activation]}",
+        f"{of.activation}: a(z) = {_formula(of)}",
         ", ".join(f"{name} = {value}" for name, value in moments.items()) + " for z ~ N(0, 1)",
         scope,
     ]

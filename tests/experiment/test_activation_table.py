@@ -7,13 +7,22 @@ import numpy as np
 import pytest
 
 from heinit_sim.activations import ACTIVATIONS, make_activation
-from heinit_sim.experiment.initializers import Nonlinearity, pytorch_squared_gain, squared_gain
+from heinit_sim.experiment.activation_table import ALIASES, DEFAULT_SLOPES, TABLE, Nonlinearity
+from heinit_sim.experiment.initializers import pytorch_squared_gain, squared_gain
 from heinit_sim.theory.infinite_width.quadrature import layer_moments
 
-SLOPED = {name: {"negative_slope": 0.3} for name in ("leaky_relu", "prelu")}
+SLOPED = {name: {"negative_slope": 0.3} for name in DEFAULT_SLOPES}
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_row_has_its_formula_and_every_formula_its_row() -> None:
+    assert set(ACTIVATIONS) == set(TABLE)
+    assert not set(ALIASES) & set(TABLE)
+    for name, row in TABLE.items():  # an option is asked of a row exactly where the formula has it
+        assert (name in SLOPED) == callable(row.moments)
+        make_activation(name, SLOPED.get(name, {}))
+
+
+@pytest.mark.parametrize("name", [*TABLE, *ALIASES])
 def test_own_gains_are_those_of_the_quadrature(name: str) -> None:
     options = SLOPED.get(name, {})
     moments = layer_moments(make_activation(name, options), np.array(1.0))
@@ -43,7 +52,7 @@ def test_pytorchs_table_is_the_documented_one() -> None:
         assert (square is None) == (name not in PYTORCH)
         if square is not None:
             assert math.isclose(math.sqrt(square), PYTORCH[name], rel_tol=1e-15)
-            assert square == pytorch_squared_gain(name, 0.3)  # type: ignore[arg-type]  # in the table
+            assert square == pytorch_squared_gain(name, 0.3)
 
 
 def test_slopes_that_differ_by_layer_have_no_gain() -> None:

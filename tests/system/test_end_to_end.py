@@ -387,9 +387,7 @@ def test_verify_shows_every_identity_and_ends_with_zero_if_they_hold(small: Path
 
 def test_verify_ends_with_exit_code_three_where_an_initialiser_is_wrong(small: Path) -> None:
     wrong = "initializers.weight_variance = lambda scale, mode, fan_in, fan_out, *_: scale / fan_in"
-    code = (
-        f"from heinit_sim.experiment import initializers; {wrong}; import heinit_sim.__main__ as m; m.main()"
-    )
+    code = f"from heinit_sim.experiment import initializers; {wrong}; import heinit_sim.__main__ as m; m.main()"
     found = subprocess.run(
         [sys.executable, "-c", code, "verify", "--networks", "200"],
         cwd=small,
@@ -730,7 +728,9 @@ def test_digits_of_three_normalisations(tmp_path: Path) -> None:
 def test_validating_drawn_inputs_loads_no_numpy(tmp_path: Path) -> None:
     text = SMALL.replace("count: 4", "count: 4, distribution: sparse, density: 0.2")
     (tmp_path / "sparse.yaml").write_text(text, "utf-8")
-    code = "import sys, heinit_sim.config.load as c; c.load_config('sparse.yaml'); print(*sys.modules)"
+    code = (
+        "import sys, heinit_sim.config.load as c; c.load_config('sparse.yaml'); print(*sys.modules)"
+    )
     run = [sys.executable, "-c", code]
     found = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "numpy" not in found.stdout.split()

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from heinit_sim.experiment import architecture, inputs
-from heinit_sim.experiment.activation_table import ActivationName
+from heinit_sim.experiment.activation_table import ActivationName, Nonlinearity
 from heinit_sim.experiment.figure_kinds import FIGURE_KINDS
-from heinit_sim.experiment.initializers import SCHEMES, GainWord, Mode, Nonlinearity
+from heinit_sim.experiment.initializers import SCHEMES, GainWord, Mode
 from heinit_sim.experiment.quantities import Bins
 from heinit_sim.experiment.sweep_config import FigureQuantity
 

@@ -125,8 +125,8 @@ REFUSED = {
         "init.nonlinearity: takes no init.a (tanh), must be leaky_relu; its slope is all that a is"
     ),
     "{scheme: he_normal, nonlinearity: gelu}": (
-        "init.nonlinearity: unknown value ('gelu'), must be one of linear, sigmoid, tanh, relu, "
-        "leaky_relu, selu, which PyTorch knows; for any other activation give gain: "
+        "init.nonlinearity: unknown value ('gelu'), must be one of relu, leaky_relu, linear, "
+        "tanh, sigmoid, selu, which PyTorch knows; for any other activation give gain: "
         "second_moment; did you mean 'selu'?"
     ),
     "{scheme: he_normal, gain: half}": (
