@@ -6,17 +6,19 @@ import json
 from collections.abc import Callable, Mapping
 from itertools import groupby
 
-# Keys whose values say themselves what they are.
-_SPEAKING = ("name", "negative_slope", "scheme", "mode", "distribution")
-# Keys of residual blocks -> how a value is said, and the one that is not: s = 1 only where nothing
-# else is said. No other mapping has these keys alone.
-_BLOCKS: dict[str, tuple[str, object]] = {
-    "scale": ("s={}", 1),
-    "branch_layers": ("{} layers", 1),
-    "norm": ("norm {}", "none"),
-    "zero_last": ("zero last", False),
+SELF_EXPLAINING = ("init", "network.residual")
+"""The dotted paths whose values, as `swept_text` writes them, need no name before them."""
+
+# Keys of a mapping that are not named before their value: it says itself what it is.
+_UNNAMED_KEYS = ("name", "negative_slope", "scheme", "mode", "distribution")
+# Key of residual blocks -> its default, which is not written, and how other values are.
+_BLOCK_KEYS: Mapping[str, tuple[object, str]] = {
+    "scale": (1, "s={}"),
+    "branch_layers": (1, "{} layers"),
+    "norm": ("none", "norm {}"),
+    "zero_last": (False, "zero last"),
 }
-_SHORT = {"1/sqrt(depth)": "1/√L"}  # of L blocks
+_SYMBOLS = {"1/sqrt(depth)": "1/√L"}  # of a network of L blocks
 
 
 def to_text(value: object) -> str:
@@ -34,49 +36,54 @@ def flow_text(value: object) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """A text of at most so many characters; the dots at its end are among them."""
+    """A text of at most `most` characters; the dots at its end are among them."""
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
-def swept_text(value: object, number: Callable[[float], str] = "{:g}".format) -> str:
+def swept_text(
+    path: str, value: object, number_text: Callable[[float], str] = "{:g}".format
+) -> str:
     """A swept value, short, e.g. "0.02", "4 3 2", "he_normal gain=2" or "50×lecun_normal, …".
 
-    Residual blocks are e.g. "s=1/√L 2 layers".
+    Images are e.g. "8×8", residual blocks e.g. "s=1/√L 2 layers", or "plain" if there are none.
 
     Args:
+        path: Dotted path of the swept key.
         value: Plain.
-        number: How a float is written.
+        number_text: How a float is written.
     """
-    if isinstance(value, Mapping) and value.keys() <= _BLOCKS.keys():
-        said = {key: part for key, part in value.items() if part != _BLOCKS[key][1]}
-        said = said or {"scale": 1.0}
-        return " ".join(_BLOCKS[k][0].format(swept_text(part, number)) for k, part in said.items())
-    if isinstance(value, Mapping):
-        names = {key: "" if key in _SPEAKING else f"{key}=" for key in value}
-        return " ".join(names[key] + swept_text(part, number) for key, part in value.items())
-    if isinstance(value, list | tuple):
-        texts = [swept_text(part, number) for part in value]
-        if not any(isinstance(part, Mapping) for part in value):
-            return " ".join(texts)
-        runs = ((text, len(list(alike))) for text, alike in groupby(texts))
-        return ", ".join(f"{n}×{text}" if n > 1 else text for text, n in runs)
-    if value is None or isinstance(value, bool):
-        return "none" if value is None else to_text(value)
-    return number(value) if isinstance(value, float) else _SHORT.get(str(value), str(value))
-
-
-def as_said(path: str, value: object) -> object:
-    """A swept value as `swept_text` takes it: images are "8×8", no blocks "plain"."""
-    if path == "network.residual" and value is None:
-        return "plain"
+    if path == "network.residual":
+        return _blocks_text(value, number_text) if isinstance(value, Mapping) else "plain"
     if path == "network.image" and isinstance(value, list | tuple):
         return "×".join(map(str, value))
-    return value
+    return _short_text(value, number_text)
 
 
-def speaks(path: str) -> bool:
-    """Whether the text of a value says itself what it is: initialisations, residual blocks."""
-    return path in ("init", "network.residual")
+def _blocks_text(blocks: Mapping[str, object], number_text: Callable[[float], str]) -> str:
+    """Residual blocks by what is not the default; by their scale s = 1 where all is."""
+    parts = []
+    for key, value in blocks.items():
+        default, form = _BLOCK_KEYS[key]
+        if value != default:
+            parts.append(form.format(_short_text(value, number_text)))
+    return " ".join(parts) or f"s={number_text(1.0)}"
+
+
+def _short_text(value: object, number_text: Callable[[float], str]) -> str:
+    if isinstance(value, Mapping):
+        names = {key: "" if key in _UNNAMED_KEYS else f"{key}=" for key in value}
+        return " ".join(names[key] + _short_text(part, number_text) for key, part in value.items())
+    if isinstance(value, list | tuple):
+        texts = [_short_text(part, number_text) for part in value]
+        if not any(isinstance(part, Mapping) for part in value):
+            return " ".join(texts)
+        runs = [(text, len(list(repeats))) for text, repeats in groupby(texts)]
+        return ", ".join(f"{count}×{text}" if count > 1 else text for text, count in runs)
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return to_text(value)
+    return number_text(value) if isinstance(value, float) else _SYMBOLS.get(str(value), str(value))
 
 
 def printable(text: str) -> str:

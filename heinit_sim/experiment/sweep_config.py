@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from heinit_sim.experiment.architecture import Convolution, Residual, layer_fans
 from heinit_sim.experiment.initializers import Distribution
 from heinit_sim.experiment.inputs import Inputs
-from heinit_sim.experiment.labels import as_said, speaks, swept_text, to_text
+from heinit_sim.experiment.labels import SELF_EXPLAINING, swept_text, to_text
 from heinit_sim.experiment.quantities import Bins
 
 if TYPE_CHECKING:
@@ -76,9 +76,9 @@ class Condition:
     @property
     def label(self) -> str:
         """The swept values, e.g. "init.variance = 0.02"; empty where nothing is swept."""
-        said = {path: as_said(path, value) for path, value in self.swept.items()}
-        texts = {path: swept_text(value, to_text) for path, value in said.items()}
-        return ", ".join(t if speaks(path) else f"{path} = {t}" for path, t in texts.items())
+        names = {path: "" if path in SELF_EXPLAINING else f"{path} = " for path in self.swept}
+        parts = (names[path] + swept_text(path, v, to_text) for path, v in self.swept.items())
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True)

@@ -34,42 +34,42 @@ def text_width(text: str) -> float:
     return float(TextPath((0, 0), text, size=1).get_extents().width)
 
 
-def value_text(value: object) -> str:
-    """Return a swept value as short text."""
-    return _shortened(swept_text(value, _number))
-
-
-def value_texts(values: Sequence[object]) -> list[str]:
-    """Return swept values as short texts, which differ where the values do.
+def swept_texts(path: str, values: Sequence[object]) -> list[str]:
+    """Return the values swept at a dotted path as short texts, which differ where the values do.
 
     Those that would be cut off before they differ begin with the first word that does.
     """
-    whole = [swept_text(value, _number) for value in values]
-    found = [_shortened(text) for text in whole]
-    for short in set(found):
-        alike = {text for text, cut in zip(whole, found, strict=True) if cut == short}
+    whole = [swept_text(path, value, number_text) for value in values]
+    short = [_cut_off(text) for text in whole]
+    for ambiguous in set(short):
+        alike = {text for text, cut in zip(whole, short, strict=True) if cut == ambiguous}
         if len(alike) > 1:
-            words = [text.split(" ") for text in alike]
-            columns = list(zip(*words, strict=False))
-            same = next((n for n, each in enumerate(columns) if len(set(each)) > 1), -1)
-            same %= len(columns)  # one text goes on where another ends: from its last word
-            found = [
-                _shortened("…" + " ".join(text.split(" ")[same:])) if text in alike else cut
-                for text, cut in zip(whole, found, strict=True)
+            start = _first_difference([text.split(" ") for text in alike])
+            short = [
+                _cut_off("…" + " ".join(text.split(" ")[start:])) if text in alike else cut
+                for text, cut in zip(whole, short, strict=True)
             ]
-    return found
+    return short
 
 
-def _shortened(text: str) -> str:
+def _first_difference(texts: Sequence[Sequence[str]]) -> int:
+    """Return the place of the first word that differs; where one text ends, its last word."""
+    columns = list(zip(*texts, strict=False))
+    differing = (place for place, words in enumerate(columns) if len(set(words)) > 1)
+    return next(differing, len(columns) - 1)
+
+
+def _cut_off(text: str) -> str:
     return text if len(text) <= 24 or "$" in text else f"{text[:23]}…"
 
 
-def _number(value: float) -> str:
+def number_text(value: float) -> str:
+    """Return a number as mathematical text, e.g. "0.02" or "$10^{-5}$"."""
     mantissa, _, exponent = f"{value:.10g}".partition("e")
-    return power_text(float(mantissa), int(exponent)) if exponent else mantissa
+    return tex_power(float(mantissa), int(exponent)) if exponent else mantissa
 
 
-def power_text(mantissa: float, exponent: int) -> str:
+def tex_power(mantissa: float, exponent: int) -> str:
     """Return mantissa × 10^exponent as mathematical text."""
     factor = "" if mantissa == 1 else rf"{mantissa:.10g}\times"
     return f"${factor}10^{{{exponent}}}$"
@@ -119,5 +119,5 @@ def decade_scale(limits: tuple[float, float]) -> Scale:
     if high - low < 2.5 and low >= -4 and high <= 4:
         labels = [f"{m * 10.0**e:.10g}" for m, e in inside]
     else:
-        labels = [power_text(m, e) for m, e in inside]
+        labels = [tex_power(m, e) for m, e in inside]
     return Scale(limits, [math.log10(m) + e for m, e in inside], labels)

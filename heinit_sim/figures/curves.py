@@ -8,11 +8,11 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.experiment.labels import as_said, speaks
+from heinit_sim.experiment.labels import SELF_EXPLAINING
 from heinit_sim.experiment.quantities import Measure, Pass, Quantity, Statistic
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.experiment.sweep_config import Condition
-from heinit_sim.figures.axis_scales import value_text, value_texts
+from heinit_sim.figures.axis_scales import number_text, swept_texts
 from heinit_sim.figures.lines import Line, Paint, paints
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import Spread, spread
@@ -127,8 +127,8 @@ def labels_of(conditions: Sequence[Condition]) -> list[str]:
     texts: list[dict[str, str]] = [{} for _ in swept]
     for path in dict.fromkeys(path for values in swept for path in values):
         having = [n for n, values in enumerate(swept) if path in values]
-        values = [as_said(path, swept[n][path]) for n in having]
-        for n, text in zip(having, value_texts(values), strict=True):
+        values = [swept[n][path] for n in having]
+        for n, text in zip(having, swept_texts(path, values), strict=True):
             texts[n][path] = text
     return [_label(values, of) for values, of in zip(swept, texts, strict=True)]
 
@@ -142,8 +142,8 @@ def _init_of(condition: Condition) -> Mapping[str, object]:
     """What to say of a condition where nothing is swept."""
     if condition.lsuv:
         return {"init.scheme": "lsuv"}
-    low, high = (f"{pick(condition.weight_variances):.4g}" for pick in (min, max))
-    low, high = (value_text(float(text)) for text in (low, high))
+    rounded = [float(f"{pick(condition.weight_variances):.4g}") for pick in (min, max)]
+    low, high = map(number_text, rounded)
     return {"init.variance": low if low == high else f"{low}–{high}"}
 
 
@@ -154,7 +154,7 @@ def _label(swept: Mapping[str, object], texts: Mapping[str, str]) -> str:
         name = path.rsplit(".", 1)[-1].replace("_", " ")
         name = r"$\sigma^2_\Omega$" if path == "init.variance" else name
         # Between others, a word like "relu" says itself what it is.
-        bare = speaks(path) or (len(swept) > 1 and not isinstance(value, _NAMED))
+        bare = path in SELF_EXPLAINING or (len(swept) > 1 and not isinstance(value, _NAMED))
         parts.append(texts[path] if bare else name + equals + texts[path])
     return ", ".join(parts)
 

@@ -12,10 +12,11 @@ from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.figures.axis_scales import (
     Scale,
     decade_scale,
+    number_text,
     plain_scale,
-    power_text,
+    swept_texts,
+    tex_power,
     text_width,
-    value_text,
 )
 from heinit_sim.figures.curves import labels_of
 from heinit_sim.figures.lines import Paint, paints
@@ -101,7 +102,9 @@ def swept_axis(config: SweepConfig, direction: Pass) -> tuple[Scale, str]:
     name = AXES.get(path, path.rpartition(".")[2].replace("_", " ").capitalize())
     room = ROOM if len(config.sweep) == 1 else LABELLED_ROOM
     order = np.argsort(numbers)
-    own = Scale(limits, x[order].tolist(), [value_text(config.sweep[path][i]) for i in order])
+    own = Scale(
+        limits, x[order].tolist(), swept_texts(path, [config.sweep[path][i] for i in order])
+    )
     *crowded, last = (own, *_scales(limits, wide=_is_wide(numbers)))
     return next((scale for scale in crowded if _fits(scale, room)), last), name
 
@@ -144,4 +147,4 @@ def _fits(scale: Scale, room: float) -> bool:
 
 def _tick_text(mantissa: int, exponent: int) -> str:
     plain = -4 <= exponent <= 4
-    return value_text(mantissa * 10.0**exponent) if plain else power_text(mantissa, exponent)
+    return number_text(mantissa * 10.0**exponent) if plain else tex_power(mantissa, exponent)

@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from heinit_sim.activations import make_activation
-from heinit_sim.experiment.labels import as_said, swept_text
+from heinit_sim.experiment.labels import swept_text
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.reports.formats import SYMBOLS, Row
 from heinit_sim.theory.infinite_width.phase import (
@@ -54,7 +54,7 @@ def to_phase_table(config: SweepConfig, rows: "Sequence[Row]") -> "Table":
     headers += [_HEADERS[column] for column in shown]
     lines = [
         [
-            *(swept_text(as_said(path, row[path])) for path in config.sweep),
+            *(swept_text(path, row[path]) for path in config.sweep),
             *(_text(row[c]) for c in shown),
         ]
         for row in rows

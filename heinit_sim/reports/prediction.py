@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from heinit_sim.checks.verdict import predicted_slope
-from heinit_sim.experiment.labels import as_said, swept_text
+from heinit_sim.experiment.labels import swept_text
 from heinit_sim.experiment.quantities import PASS_OF, STATISTICS, Pass, Quantity
 from heinit_sim.experiment.results import Prediction, SweepPrediction
 from heinit_sim.experiment.sweep_config import SweepConfig
@@ -71,7 +71,7 @@ def to_prediction_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
     table.add_column("mean is", no_wrap=True)
     for row in rows:
         forward = row["pass"] == "forward"
-        swept = (swept_text(as_said(path, row[path])) if forward else "" for path in config.sweep)
+        swept = (swept_text(path, row[path]) if forward else "" for path in config.sweep)
         values = (row["theory_log10_second_moment"],)
         values += tuple(row[f"predicted_log10_{name}"] for name in ("median", "p05", "p95"))
         table.add_row(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from heinit_sim.checks.verdict import trend
-from heinit_sim.experiment.labels import as_said, swept_text
+from heinit_sim.experiment.labels import swept_text
 from heinit_sim.experiment.quantities import PASS_OF, STATISTICS, Pass
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
@@ -97,7 +97,7 @@ def to_summary_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
     depths = {c.depth for c in config.conditions}
     last = f"h_{depths.pop()}" if len(depths) == 1 else "h_K"
     # A grid, long names or a verdict of two words need the room.
-    texts = [*(swept_text(as_said(path, row[path])) for path in config.sweep for row in rows)]
+    texts = [*(swept_text(path, row[path]) for path in config.sweep for row in rows)]
     short = len(config.sweep) < 2 and max(map(len, texts), default=0) <= _SHORT
     theory = short and all("/" not in row["verdict"] for row in rows)
     table = swept_table(config, _title(config))
@@ -110,7 +110,7 @@ def to_summary_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
     for row in rows:
         first, last_layer, *slopes = (row[column] for column in _NUMBERS)
         table.add_row(
-            *(swept_text(as_said(path, row[path])) for path in config.sweep),
+            *(swept_text(path, row[path]) for path in config.sweep),
             *(power_text(log10_variance) for log10_variance in (first, last_layer)),
             *(slopes_text(*slopes[i : i + 1 + theory]) for i in (0, 2)),
             str(row["verdict"]),

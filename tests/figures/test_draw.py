@@ -24,7 +24,7 @@ from heinit_sim.experiment.quantities import PASS_OF, Measure
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, FigureConfig, SweepConfig
 from heinit_sim.figures import axis_scales, curves
-from heinit_sim.figures.axis_scales import decade_scale, layer_scale, value_texts
+from heinit_sim.figures.axis_scales import decade_scale, layer_scale, swept_texts
 from heinit_sim.figures.curves import QUANTITIES, curves_of, label_of
 from heinit_sim.figures.draw import draw
 from heinit_sim.figures.panels import SIDES, Panel, lay_out, saving
@@ -529,7 +529,7 @@ LONG = {"scheme": "variance_scaling", "scale": 2, "mode": "fan_in"}
 def test_values_too_long_to_be_told_apart_begin_where_they_differ(
     values: list[object], texts: list[str]
 ) -> None:
-    assert value_texts(values) == texts
+    assert swept_texts("init", values) == texts
 
 
 @pytest.mark.parametrize("kind", ["layers", "spread"])

@@ -331,7 +331,7 @@ def test_a_file_has_a_column_for_each_component_of_the_image(tmp_path: Path) -> 
 
 def test_swept_blocks_are_short_texts() -> None:
     expected = {
-        "none": None,
+        "plain": None,
         "s=1": {"scale": 1.0},
         "s=0.5 2 layers": {"scale": 0.5, "branch_layers": 2, "zero_last": False},
         "norm inside": {"scale": 1.0, "norm": "inside"},
@@ -341,10 +341,12 @@ def test_swept_blocks_are_short_texts() -> None:
             "norm": "before",
             "zero_last": True,
         },
-        "true": True,
     }
-    assert {swept_text(value): value for value in expected.values()} == expected
-    assert swept_text(Residual()._asdict()) == "s=1"  # what is as by default goes without saying
+    path = "network.residual"
+    assert {swept_text(path, value): value for value in expected.values()} == expected
+    assert swept_text(path, Residual()._asdict()) == "s=1"  # defaults go without saying
+    assert swept_text(f"{path}.norm", None) == "none"
+    assert swept_text(f"{path}.zero_last", True) == "true"
 
 
 def test_images_are_said_by_their_sizes() -> None:
