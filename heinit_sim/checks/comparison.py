@@ -1,20 +1,22 @@
 """Whether two runs show the same: number by number, or within the error over networks."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 
-from heinit_sim.checks.pairing import differing_settings, pairs_of
+from heinit_sim.checks.pairing import Pair, differing_settings, pair_conditions
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.experiment.quantities import COUNTED, MEASURES, Measure
-from heinit_sim.experiment.results import ConditionResult, SweepResult
-from heinit_sim.numerics import FloatArray
+from heinit_sim.experiment.results import ConditionResult, Histogram, SweepResult
+from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.numerics.p_values import fisher_tail, student_tail, welch
 from heinit_sim.simulation.cosines import QUANTITIES
-from heinit_sim.simulation.histograms import _up_to_edges
+from heinit_sim.simulation.histograms import Counts
 
 LEVEL = 1e-3
 """Chance that two runs of one law differ anywhere: shared by all that is compared (Bonferroni)."""
@@ -22,8 +24,8 @@ _LN10 = math.log(10.0)
 
 
 @dataclass(frozen=True)
-class Row:
-    """A quantity at a layer of a condition that differs."""
+class DifferingRow:
+    """A quantity at a layer of a condition where the runs differ."""
 
     swept: Mapping[str, object]
     """The swept values of the condition in the first run."""
@@ -33,7 +35,8 @@ class Row:
     """Second run minus first, as log10: of the network that differs most where the configs are the
     same, else of the means over networks."""
     standard_errors: float
-    """Of the means over networks of log10, by their own spread; NaN where there is no spread."""
+    """Difference of the means over networks of log10, in its standard errors; NaN where there is
+    no spread."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,15 @@ class Comparison:
     n_rows: int
     """Rows that were compared: one per condition, quantity, statistic and layer."""
     largest: float
-    """Of all rows: relative difference of two numbers, |Δ log10| ln 10, if exact; else the number
-    of standard errors."""
+    """The largest difference of any row: relative, |Δ log10| ln 10, if exact; else in standard
+    errors."""
     smallest_p: float
-    """Of all rows; NaN if exact, or where no row has two live networks in both runs."""
+    """The smallest p of any row; NaN if exact, or where no row has two live networks in both
+    runs."""
     level: float
-    """Row by row, a p below this is a difference; NaN if exact."""
-    rows: tuple[Row, ...]
-    """Those that differ, the worst first."""
+    """The p below which a row is a difference; NaN if exact."""
+    rows: tuple[DifferingRow, ...]
+    """Rows that differ, the worst first."""
     depths: tuple[str, ...]
     """A line for each pair of conditions of other depths, whose rows were not compared."""
     dead: tuple[str, ...]
@@ -80,15 +84,26 @@ class Comparison:
         return self.depths + self.dead + self.histograms + self.cosines
 
 
+class _RowTests(NamedTuple):
+    """The layers of one measure of a pair of conditions, compared."""
+
+    differing: list[DifferingRow]
+    largest: float
+    """Largest difference of any layer, as in `Comparison`."""
+    smallest_p: float = math.nan
+    n_untested: int = 0
+    """Layers that have no error to be compared by, and are not all zero in both runs."""
+
+
 def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comparison:
     """Compare two runs: the numbers of one config, or the typical networks of two.
 
-    Of one config (name, figure, record and expectations aside) every network's number must agree,
-    the histograms and the cosines. Of two, the means over networks of log10 are compared by
-    Welch's t, at the family-wise level `LEVEL`: they tell of the typical network, where the
-    arithmetic mean of a deep layer would be carried by rare ones. Runs of equal seeds and common
-    draws share their random numbers; the error, which takes them for independent, is then larger
-    than it need be, so the comparison is conservative.
+    Where the configs are the same (name, figure, record and expectations aside), every network's
+    number must agree, the histograms and the cosines. Else the means over networks of log10 are
+    compared by Welch's t, at the family-wise level `LEVEL`: they tell of the typical network, where
+    the arithmetic mean of a deep layer would be carried by rare ones. Runs of equal seeds and
+    common draws share their random numbers; the error, which takes them for independent, is then
+    larger than it need be, so the comparison is conservative.
 
     Args:
         first: A run; may lack measures.
@@ -100,112 +115,121 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
     """
     settings = differing_settings(first.config, second.config)
     exact = not settings
-    pairs, matched, left_out = pairs_of(first, second)
-    networks = min(first.config.trials, second.config.trials)
-    if not exact and networks < 2:
+    all_pairs, matched, unpaired = pair_conditions(first, second)
+    if not exact and min(first.config.trials, second.config.trials) < 2:
         raise RunDirectoryError(
             "1 network per condition has no error to compare other configs by; give runs of at "
             "least 2 trials"
         )
-    other_depths, comparable = [], []
-    for a, b in pairs:
-        if a.condition.depth == b.condition.depth:
-            comparable.append((a, b))
-        else:
-            depths = f"{a.condition.depth} hidden layers against {b.condition.depth}"
-            other_depths.append(f"{a.condition.label or 'the condition'}: {depths}")
-    shared = [m for m in MEASURES if all(m in of.networks for pair in pairs for of in pair)]
-    if not shared:
-        raise RunDirectoryError("the two runs have no quantity in common; run one of them again")
-    left_out += [f"{' '.join(m)} (not in both runs)" for m in MEASURES if m not in shared]
+    pairs = [(a, b) for a, b in all_pairs if a.condition.depth == b.condition.depth]
+    measures = _shared_measures(all_pairs)
 
+    n_rows = sum(a.condition.depth + 1 for a, _ in pairs) * len(measures)
     # The tests of all rows, and one per condition of how many networks are dead.
-    n_rows = sum(a.condition.depth + 1 for a, _ in comparable) * len(shared)
-    level = LEVEL / max(n_rows + len(comparable), 1)
-    found: list[Row] = []
-    dead: list[str] = []
-    largest, smallest_p = 0.0, math.nan
-    for a, b in comparable:
-        dead += [] if exact else _dead(a, b, level)
-        for measure in shared:
-            rows, farthest, p = _rows(a, b, measure, rtol, level, exact=exact)
-            found += rows
-            largest = max(largest, farthest)
-            smallest_p = float(np.fmin(smallest_p, p))
-    bins = (first.config.histograms, second.config.histograms)
-    if bins[0] == bins[1] and exact:
-        histograms = [line for pair in comparable for line in differing_layers(*pair, rtol)]
-    else:
-        histograms = []
-        left_out += ["histograms (not the same bins of one config)"] * any(bins)
-    cosines = [line for pair in comparable if exact for line in differing_cosines(*pair, rtol)]
-    taken = (first.config.cosine, second.config.cosine)
-    if any(taken) and not (exact and all(taken)):
-        left_out.append("cosines (not in both runs of one config)")
-    lost = 0 if exact else sum(_n_lost(*pair, m) for pair in comparable for m in shared)
-    if lost:
-        left_out.append(f"{lost} rows of fewer than two networks that are alive, in one run")
-    found.sort(key=lambda row: -_badness(row, exact=exact))
+    level = LEVEL / max(n_rows + len(pairs), 1)
+    tests = [
+        _compare_numbers(a, b, measure, rtol)
+        if exact
+        else _compare_means(a, b, measure, rtol, level)
+        for a, b in pairs
+        for measure in measures
+    ]
+    n_untested = sum(test.n_untested for test in tests)
+    same_bins = exact and first.config.histograms == second.config.histograms
+    both_cosines = exact and first.config.cosine and second.config.cosine
     return Comparison(
         exact=exact,
         matched=matched,
-        n_conditions=len(comparable),
-        n_rows=n_rows - lost,
-        largest=largest,
-        smallest_p=smallest_p,
+        n_conditions=len(pairs),
+        n_rows=n_rows - n_untested,
+        largest=max((test.largest for test in tests), default=0.0),
+        smallest_p=float(np.fmin.reduce([test.smallest_p for test in tests], initial=np.nan)),
         level=math.nan if exact else level,
-        rows=tuple(found),
-        depths=tuple(other_depths),
-        dead=tuple(dead),
-        histograms=tuple(histograms),
-        cosines=tuple(cosines),
+        rows=_worst_first([row for test in tests for row in test.differing], exact=exact),
+        depths=tuple(line for pair in all_pairs for line in _other_depths(*pair)),
+        dead=() if exact else tuple(line for pair in pairs for line in _dead(*pair, level)),
+        histograms=tuple(
+            line for pair in pairs if same_bins for line in differing_histograms(*pair, rtol)
+        ),
+        cosines=tuple(
+            line for pair in pairs if both_cosines for line in differing_cosines(*pair, rtol)
+        ),
         settings=settings,
-        left_out=tuple(left_out),
+        left_out=(
+            *unpaired,
+            *(f"{' '.join(m)} (not in both runs)" for m in MEASURES if m not in measures),
+            *_left_out_records(first.config, second.config, same_bins, both_cosines),
+            *[f"{n_untested} rows of fewer than two networks that are alive, in one run"]
+            * (n_untested > 0),
+        ),
+    )
+
+
+def _shared_measures(pairs: Sequence[Pair]) -> list[Measure]:
+    """The measures that every condition of both runs has.
+
+    Raises:
+        RunDirectoryError: There is none.
+    """
+    results = [result for pair in pairs for result in pair]
+    shared = [m for m in MEASURES if all(m in result.networks for result in results)]
+    if not shared:
+        raise RunDirectoryError("the two runs have no quantity in common; run one of them again")
+    return shared
+
+
+def _compare_numbers(
+    a: ConditionResult, b: ConditionResult, measure: Measure, rtol: float
+) -> _RowTests:
+    """Hold every network's number of one run against that of the other."""
+    x, y = a.networks[measure], b.networks[measure]
+    gaps = _gaps(x, y)
+    largest = gaps[np.abs(gaps).argmax(axis=0), np.arange(gaps.shape[1])]
+    size = np.abs(largest) * _LN10
+    _, errors, _ = welch(x, y)
+    rows = _rows(a, measure, size > rtol, largest, errors)
+    return _RowTests(rows, float(size.max(initial=0.0)))
+
+
+def _compare_means(
+    a: ConditionResult, b: ConditionResult, measure: Measure, rtol: float, level: float
+) -> _RowTests:
+    """Hold the means over networks of one run against those of the other, by Welch's t."""
+    x, y = a.networks[measure], b.networks[measure]
+    decades, errors, freedom = welch(x, y)
+    tested = np.where(np.abs(decades) * _LN10 <= rtol, 0.0, errors)
+    # Student's tails are above the normal's: only what is beyond these is looked at.
+    differs = np.abs(tested) > -NormalDist().inv_cdf(level / 2)
+    for k in np.flatnonzero(differs):
+        differs[k] = student_tail(float(errors[k]), float(freedom[k])) < level
+    alive = [np.isfinite(log10).sum(axis=0) for log10 in (x, y)]
+    return _RowTests(
+        _rows(a, measure, differs, decades, errors),
+        float(np.nanmax(np.abs(tested), initial=0.0)),
+        _smallest_p(tested, freedom),
+        int(((np.minimum(*alive) < 2) & (np.maximum(*alive) > 0)).sum()),
     )
 
 
 def _rows(
-    a: ConditionResult,
-    b: ConditionResult,
+    result: ConditionResult,
     measure: Measure,
-    rtol: float,
-    level: float,
-    *,
-    exact: bool,
-) -> tuple[list[Row], float, float]:
-    """The layers that differ; of all the largest difference, as `Comparison` has it, and p."""
-    x, y = a.networks[measure], b.networks[measure]
-    means, errors, freedom = welch(x, y)
-    if exact:
-        gaps = _gaps(x, y)
-        worst = np.abs(gaps).argmax(axis=0)
-        decades = gaps[worst, np.arange(gaps.shape[1])]
-        size = np.abs(decades) * _LN10
-        differs = size > rtol
-        smallest_p = math.nan
-    else:
-        decades = means
-        size = np.where(np.abs(means) * _LN10 <= rtol, 0.0, errors)
-        # Student's tails are above the normal's: only what is beyond these is looked at.
-        differs = np.abs(size) > -NormalDist().inv_cdf(level / 2)
-        for k in np.flatnonzero(differs):
-            differs[k] = student_tail(float(errors[k]), float(freedom[k])) < level
-        smallest_p = _smallest_p(size, freedom)
-    rows = [
-        Row(a.condition.swept, measure, int(k), float(decades[k]), float(errors[k]))
+    differs: Mask,
+    decades: FloatArray,
+    errors: FloatArray,
+) -> list[DifferingRow]:
+    swept = result.condition.swept
+    return [
+        DifferingRow(swept, measure, int(k), float(decades[k]), float(errors[k]))
         for k in np.flatnonzero(differs)
     ]
-    return rows, float(np.nanmax(np.abs(size), initial=0.0)), smallest_p
-
-
-def _n_lost(a: ConditionResult, b: ConditionResult, measure: Measure) -> int:
-    """Layers that have no error to be compared by, and are not all zero in both runs."""
-    alive = [np.isfinite(of.networks[measure]).sum(axis=0) for of in (a, b)]
-    return int(((np.minimum(*alive) < 2) & (np.maximum(*alive) > 0)).sum())
 
 
 def _smallest_p(errors: FloatArray, freedom: FloatArray) -> float:
-    """Of equal degrees of freedom the farthest has the smallest p; NaN if there is no error."""
+    """The p of the farthest row of each number of degrees of freedom, the smallest of them.
+
+    Rows of equal degrees of freedom need no tails but the farthest's. NaN if there is no error.
+    """
     tested = ~np.isnan(errors)
     tails = [
         student_tail(float(np.abs(errors[tested & (freedom == n)]).max()), float(n))
@@ -216,10 +240,21 @@ def _smallest_p(errors: FloatArray, freedom: FloatArray) -> float:
 
 def _gaps(x: FloatArray, y: FloatArray) -> FloatArray:
     """Return y − x: 0 between equals, infinite where only one is a number."""
-    same = (x == y) | (np.isnan(x) & np.isnan(y))
+    equal = (x == y) | (np.isnan(x) & np.isnan(y))
     with np.errstate(invalid="ignore"):
-        gaps: FloatArray = np.where(same, 0.0, y - x)
+        gaps: FloatArray = np.where(equal, 0.0, y - x)
     return np.where(np.isnan(gaps), np.inf, gaps)
+
+
+def _worst_first(rows: list[DifferingRow], *, exact: bool) -> tuple[DifferingRow, ...]:
+    """Rows by what they were compared by: decades, or standard errors."""
+    return tuple(sorted(rows, key=lambda row: -abs(row.decades if exact else row.standard_errors)))
+
+
+def _other_depths(a: ConditionResult, b: ConditionResult) -> Iterator[str]:
+    """A line if the conditions have different numbers of layers."""
+    if a.condition.depth != b.condition.depth:
+        yield f"{_name(a)}: {a.condition.depth} hidden layers against {b.condition.depth}"
 
 
 def _dead(a: ConditionResult, b: ConditionResult, level: float) -> Iterator[str]:
@@ -228,41 +263,59 @@ def _dead(a: ConditionResult, b: ConditionResult, level: float) -> Iterator[str]
     if measure not in a.networks or measure not in b.networks:
         return
     (dead_a, n_a), (dead_b, n_b) = (
-        (int(np.isneginf(of.networks[measure][:, -1]).sum()), len(of.networks[measure]))
-        for of in (a, b)
+        (int(np.isneginf(result.networks[measure][:, -1]).sum()), len(result.networks[measure]))
+        for result in (a, b)
     )
     if fisher_tail(dead_a, n_a, dead_b, n_b) < level:
-        label = a.condition.label or "the condition"
-        yield f"{label}: {dead_a} of {n_a} networks are dead (h_K = 0) against {dead_b} of {n_b}"
+        counts = f"{dead_a} of {n_a} networks are dead (h_K = 0) against {dead_b} of {n_b}"
+        yield f"{_name(a)}: {counts}"
 
 
-def _badness(row: Row, *, exact: bool) -> float:
-    return abs(row.decades if exact else row.standard_errors)
+def _left_out_records(
+    first: SweepConfig, second: SweepConfig, same_bins: bool, both_cosines: bool
+) -> Iterator[str]:
+    """A line for each histogram and each cosine that could not be compared."""
+    if not same_bins and (first.histograms or second.histograms):
+        yield "histograms (not the same bins of one config)"
+    if not both_cosines and (first.cosine or second.cosine):
+        yield "cosines (not in both runs of one config)"
 
 
-def differing_cosines(one: ConditionResult, other: ConditionResult, tolerance: float) -> list[str]:
+def differing_cosines(a: ConditionResult, b: ConditionResult, tolerance: float) -> list[str]:
     """A line for each layer where a network's cosine differs by more than the tolerance."""
     lines = []
-    for quantity in QUANTITIES if one.cosines and other.cosines else ():
-        x, y = one.cosines[quantity], other.cosines[quantity]
+    for quantity in QUANTITIES if a.cosines and b.cosines else ():
+        x, y = a.cosines[quantity], b.cosines[quantity]
         differs = ~((np.abs(x - y) <= tolerance) | (np.isnan(x) & np.isnan(y)))
         for k in np.flatnonzero(differs.any(axis=0)):
-            where = f"{one.condition.label or 'the condition'}: cosine of {quantity}, layer {k}"
             gaps = np.abs(x - y)[differs[:, k], k]
             size = "one is undefined" if np.isnan(gaps).any() else f"by up to {gaps.max():.1g}"
-            lines.append(f"{where}: {len(gaps)} of {len(x)} networks differ, {size}")
+            counts = f"{len(gaps)} of {len(x)} networks differ, {size}"
+            lines.append(f"{_name(a)}: cosine of {quantity}, layer {k}: {counts}")
     return lines
 
 
-def differing_layers(one: ConditionResult, other: ConditionResult, rtol: float) -> Iterator[str]:
+def differing_histograms(a: ConditionResult, b: ConditionResult, rtol: float) -> Iterator[str]:
     """A line for each layer that has more numbers in other bins than their rounding explains.
 
     Numbers that differ by up to `rtol` may cross an edge: of N normal ones at most 0.49 N rtol any
     one edge, as 0.49 is the largest density of ln|z|. Twice that is allowed, and one number.
     """
-    for quantity in COUNTED if one.histograms and other.histograms else ():
-        x, y = (_up_to_edges(of.histograms[quantity]) for of in (one, other))
+    for quantity in COUNTED if a.histograms and b.histograms else ():
+        x, y = (_below_each_edge(result.histograms[quantity]) for result in (a, b))
         crossed = np.abs(x - y).max(axis=-1)
         for k in np.flatnonzero(crossed > 1 + rtol * np.maximum(x[:, -1], y[:, -1])):
-            where = f"{one.condition.label or 'the condition'}: {quantity}, layer {k}"
-            yield f"{where}: {crossed[k]} numbers or more are in other bins"
+            counts = f"{crossed[k]} numbers or more are in other bins"
+            yield f"{_name(a)}: {quantity}, layer {k}: {counts}"
+
+
+def _below_each_edge(histogram: Histogram) -> Counts:
+    """Zeros, and from there on how many numbers are below each edge and in all, (K+1, n)."""
+    ends = (histogram.zero, histogram.below, histogram.above)
+    zero, below, above = (counts[:, np.newaxis] for counts in ends)
+    sums: Counts = np.cumsum(np.hstack([zero, below, histogram.counts, above]), axis=-1)
+    return sums
+
+
+def _name(result: ConditionResult) -> str:
+    return result.condition.label or "the condition"

@@ -10,18 +10,18 @@ from heinit_sim.experiment.sweep_config import SweepConfig
 Pair = tuple[ConditionResult, ConditionResult]
 
 _LISTED = 4
-"""So many conditions are named where there may be many."""
-_APART = ("name", "figure", "record", "expect")
+"""How many conditions are named where there may be many."""
+_WITHOUT_EFFECT = ("name", "figure", "record", "expect")
 """Keys of a config that no number depends on, but for rounding."""
 
 
 def differing_settings(first: SweepConfig, second: SweepConfig) -> tuple[str, ...]:
     """A line for each key of the configs that differs, e.g. "seed: 0 against 1"."""
-    one, other = (_settings(config.document, "") for config in (first, second))
+    old, new = (_settings(config.document, "") for config in (first, second))
     return tuple(
-        f"{path}: {_shown(one.get(path))} against {_shown(other.get(path))}"
-        for path in {**one, **other}
-        if one.get(path) != other.get(path)
+        f"{path}: {_shown(old.get(path))} against {_shown(new.get(path))}"
+        for path in {**old, **new}
+        if old.get(path) != new.get(path)
     )
 
 
@@ -31,19 +31,27 @@ def _shown(text: str | None) -> str:
 
 def _settings(tree: Mapping[str, object], above: str) -> dict[str, str]:
     """Dotted path -> value on one line, of all that numbers depend on."""
-    found: dict[str, str] = {}
+    settings: dict[str, str] = {}
     for key, value in tree.items():
-        if not above and key in _APART:
+        if not above and key in _WITHOUT_EFFECT:
             continue
         if isinstance(value, Mapping):
-            found |= _settings(value, f"{above}{key}.")
+            settings |= _settings(value, f"{above}{key}.")
         else:
-            found[f"{above}{key}"] = to_text(value)
-    return found
+            settings[f"{above}{key}"] = to_text(value)
+    return settings
 
 
-def pairs_of(first: SweepResult, second: SweepResult) -> tuple[list[Pair], str, list[str]]:
-    """Conditions that belong together, how they were paired, and those that stay alone."""
+def pair_conditions(first: SweepResult, second: SweepResult) -> tuple[list[Pair], str, list[str]]:
+    """Pair the conditions of two runs by their swept values, or by position.
+
+    Returns:
+        The pairs; how they were paired, in words; a line for each run that has conditions which
+        the other has not.
+
+    Raises:
+        RunDirectoryError: No condition of one run belongs to one of the other.
+    """
     if first.config.sweep.keys() != second.config.sweep.keys():
         if len(first.conditions) != len(second.conditions):
             raise RunDirectoryError(
@@ -53,25 +61,27 @@ def pairs_of(first: SweepResult, second: SweepResult) -> tuple[list[Pair], str, 
             )
         pairs = list(zip(first.conditions, second.conditions, strict=True))
         return pairs, "conditions paired by position", []
-    others = {_swept(b): b for b in second.conditions}
-    pairs = [(a, others[_swept(a)]) for a in first.conditions if _swept(a) in others]
+    of_second = {_swept_text(b): b for b in second.conditions}
+    pairs = [
+        (a, of_second[_swept_text(a)]) for a in first.conditions if _swept_text(a) in of_second
+    ]
     if not pairs:
         raise RunDirectoryError(
             "no condition of the one run is among those of the other; give runs that share values "
             f"of {', '.join(first.config.sweep)}"
         )
-    known = {_swept(a) for a, _ in pairs}
-    left_out = []
-    for result, which in ((first, "first"), (second, "second")):
-        alone = [of.condition.label for of in result.conditions if _swept(of) not in known]
-        if alone:
-            some = "; ".join(alone[:_LISTED]) + "; …" * (len(alone) > _LISTED)
-            n = f"{len(alone)} condition{'s' * (len(alone) > 1)}"
-            left_out.append(f"{n} that only the {which} run has ({some})")
+    paired = {_swept_text(a) for a, _ in pairs}
+    unpaired = []
+    for run, which in ((first, "first"), (second, "second")):
+        labels = [a.condition.label for a in run.conditions if _swept_text(a) not in paired]
+        if labels:
+            some = "; ".join(labels[:_LISTED]) + "; …" * (len(labels) > _LISTED)
+            n = f"{len(labels)} condition{'s' * (len(labels) > 1)}"
+            unpaired.append(f"{n} that only the {which} run has ({some})")
     paths = ", ".join(sorted(first.config.sweep))
-    return pairs, f"conditions paired by {paths}" if paths else "one condition each", left_out
+    return pairs, f"conditions paired by {paths}" if paths else "one condition each", unpaired
 
 
-def _swept(of: ConditionResult) -> str:
-    """The swept values, in an order that both runs have."""
-    return ", ".join(f"{path} = {to_text(v)}" for path, v in sorted(of.condition.swept.items()))
+def _swept_text(result: ConditionResult) -> str:
+    """The swept values on one line, in an order that both runs have."""
+    return ", ".join(f"{path} = {to_text(v)}" for path, v in sorted(result.condition.swept.items()))

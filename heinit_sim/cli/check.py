@@ -63,7 +63,8 @@ def check(
             result = directory.read_run(Path(target), quantiles=False)
         else:
             config = load_config(target, replaced)
-            result = console.simulate(config, jobs or sweep.usable_cpus(), quiet=False)
+            jobs = jobs or sweep.usable_cpus()
+            result = console.simulate(config, jobs, quiet=False, quantiles=False)
         findings = checks_findings.find(result, alpha or ALPHA)
         if json_:
             print_findings(result.config, findings)

@@ -34,12 +34,12 @@ _NOTES = 10
 """So many notes are shown."""
 
 
-def simulate(config: SweepConfig, jobs: int, *, quiet: bool) -> SweepResult:
-    """Drain the sweep, with a progress bar on a terminal."""
+def simulate(config: SweepConfig, jobs: int, *, quiet: bool, quantiles: bool = True) -> SweepResult:
+    """Drain the sweep, with a progress bar on a terminal; `quantiles` as `collect` takes it."""
     from heinit_sim.simulation import sweep
 
     if quiet or not sys.stderr.isatty() or os.environ.get("NO_COLOR"):
-        return sweep.run_sweep(config, jobs)
+        return sweep.collect(config, list(sweep.iter_sweep(config, jobs)), quantiles=quantiles)
 
     from rich.console import Console
     from rich.progress import (
@@ -65,7 +65,7 @@ def simulate(config: SweepConfig, jobs: int, *, quiet: bool) -> SweepResult:
             speed = progress.tasks[0].speed
             rate = f"{speed:.3g}/s" if speed else ""
             progress.update(task, advance=len(block.trials), rate=rate)
-    return sweep.collect(config, blocks)
+    return sweep.collect(config, blocks, quantiles=quantiles)
 
 
 def print_summary(

@@ -105,13 +105,6 @@ def to_histograms(tallies: Tallies, bins: Bins | None) -> dict[Quantity, Histogr
     return histograms
 
 
-def _up_to_edges(of: Histogram) -> Counts:
-    """Zeros, and from there on how many numbers are below each edge and in all, (K+1, n)."""
-    ends = (of.zero[:, np.newaxis], of.below[:, np.newaxis], of.counts, of.above[:, np.newaxis])
-    sums: Counts = np.cumsum(np.concatenate(ends, axis=-1), axis=-1)
-    return sums
-
-
 def _rows(stack: Scaled) -> list[Scaled]:
     exponents = np.broadcast_to(stack.exponent, stack.mantissa.shape[:-2])
     return [Scaled(*row) for row in zip(stack.mantissa, exponents, strict=True)]

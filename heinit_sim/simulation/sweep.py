@@ -82,8 +82,14 @@ def iter_sweep(config: SweepConfig, jobs: int | None = None) -> Generator[Block,
                 pool.shutdown(wait=True, cancel_futures=True)
 
 
-def collect(config: SweepConfig, blocks: Sequence[Block]) -> SweepResult:
-    """Put the blocks together: one `ConditionResult` per condition, theory beside measurement."""
+def collect(config: SweepConfig, blocks: Sequence[Block], *, quantiles: bool = True) -> SweepResult:
+    """Put the blocks together: one `ConditionResult` per condition, theory beside measurement.
+
+    Args:
+        config: The sweep.
+        blocks: What `iter_sweep` yielded for it.
+        quantiles: Predict the quantiles over networks too, which takes a while.
+    """
     stacks: dict[NetworkPass, Measured] = {}
     joined: dict[NetworkPass, Cosines] = {}
     networks, histograms, cosines = [], [], []
@@ -101,7 +107,7 @@ def collect(config: SweepConfig, blocks: Sequence[Block]) -> SweepResult:
         cosines.append(joined[network_pass])
         tallies = total([b.tallies[network_pass] for b in blocks if b.tallies])
         histograms.append(to_histograms(tallies, config.histograms))
-    return with_theory(config, networks, histograms, cosines)
+    return with_theory(config, networks, histograms, cosines, quantiles=quantiles)
 
 
 def with_theory(

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from heinit_sim.checks.comparison import LEVEL, Comparison, Row, _rows, compare
+from heinit_sim.checks.comparison import LEVEL, Comparison, DifferingRow, _compare_means, compare
 from heinit_sim.config.load import parse_config
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.experiment.quantities import MEASURES, Measure
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.reports.comparison import comparison_lines, to_comparison_document
-from heinit_sim.simulation.sweep import run_sweep
+from heinit_sim.simulation.sweep import collect, iter_sweep
 
 Array = NDArray[np.float64]
 
@@ -32,7 +32,8 @@ ACTIVATION: Measure = ("activation", "variance")
 
 def simulate(end: str = "", **given: float | str) -> SweepResult:
     values = {"name": "x", "depth": 4, "width": 8, "variance": 0.25, "inputs": 3, "trials": 30}
-    return run_sweep(parse_config(CONFIG.format(**{**values, "seed": 0, **given}) + end), jobs=1)
+    config = parse_config(CONFIG.format(**{**values, "seed": 0, **given}) + end)
+    return collect(config, list(iter_sweep(config, jobs=1)), quantiles=False)
 
 
 def shifted(
@@ -98,17 +99,22 @@ def test_runs_of_one_law_differ_as_rarely_as_the_level_says(
 ) -> None:
     pairs = 250
     law = partial(simulate, width=width, inputs=inputs, depth=depth)
+    all_first, all_second = (law(trials=pairs * n, seed=n) for n in (first, second))
     alarms = sum(
-        not compare(
-            law(trials=first, seed=2 * n),
-            law(trials=second, seed=2 * n + 1),
-        ).held
+        not compare(part(all_first, n, first), part(all_second, n, second)).held
         for n in range(pairs)
     )
     # Binomial: more than 3 of 250 at 1e-3 each happen once in 7,500 such tests.
     beyond = sum(math.comb(pairs, k) * LEVEL**k * (1 - LEVEL) ** (pairs - k) for k in range(4))
     assert 1 - beyond < 1 / 7500
     assert alarms <= 3
+
+
+def part(result: SweepResult, n: int, trials: int) -> SweepResult:
+    """The n-th so many networks of a run, as if they were a run of their own."""
+    (one,) = result.conditions
+    networks = {m: log10[n * trials :][:trials] for m, log10 in one.networks.items()}
+    return replace(result, conditions=(replace(one, networks=networks),))
 
 
 def test_a_variance_five_percent_off_is_found() -> None:
@@ -284,14 +290,13 @@ def test_another_share_of_dead_networks_is_a_difference(dead: int, held: bool) -
         )
 
 
-def rows_at(t: float, n_networks: int, level: float) -> list[Row]:
+def rows_at(t: float, n_networks: int, level: float) -> list[DifferingRow]:
     """The rows of two samples of so many networks whose means lie t standard errors apart."""
     result = simulate().conditions[0]
     log10 = np.resize([-1.0, 0.0, 1.0], (n_networks, 1))
     apart = t * math.sqrt(2 * np.var(log10, ddof=1) / n_networks)
     a, b = (replace(result, networks={ACTIVATION: z}) for z in (log10, log10 + apart))
-    rows, _, _ = _rows(a, b, ACTIVATION, 1e-6, level, exact=False)
-    return rows
+    return _compare_means(a, b, ACTIVATION, 1e-6, level).differing
 
 
 def critical(p: float, freedom: int) -> float:
