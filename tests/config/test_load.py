@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from heinit_sim.config import load
 from heinit_sim.config.load import (
     Override,
     config_schema,
@@ -742,13 +743,13 @@ def test_a_section_that_is_required_cannot_come_from_the_sweep() -> None:
     ]
 
 
-def test_more_layers_than_memory_holds_are_refused() -> None:
-    text = changed("depth: 3", "depth: 100000") + f"sweep: {{loss.target: {[*range(200)]}}}\n"
-    assert problems_of(text) == [
-        (
-            "c.yaml:8:8: error: sweep: too many layers, "
-            "must be at most 10000000 in all conditions together"
-        )
+def test_more_layers_than_memory_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load.MAX_LAYERS == 10_000_000
+    monkeypatch.setattr(load, "MAX_LAYERS", 20)  # five conditions of four
+    text = GOOD + "sweep: {loss.target: [0, 1, 2, 3, 4]}\n"
+    assert len(parse_config(text).conditions) == 5
+    assert problems_of(text.replace("4]", "4, 5]")) == [
+        ("c.yaml:8:8: error: sweep: too many layers, must be at most 20 in all conditions together")
     ]
 
 
