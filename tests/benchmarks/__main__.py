@@ -8,12 +8,10 @@ of other kinds: `python -m tests.benchmarks.passes`.
 """
 
 import importlib.util
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +23,7 @@ from heinit_sim import load_config
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.sampling.streams import Draws, sample_weights
 from heinit_sim.simulation.sweep import iter_sweep
+from tests.benchmarks.timing import interleaved
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = ROOT / "configs" / "figure_7_4.yaml"
@@ -55,7 +54,7 @@ def _print_trials() -> None:
     if importlib.util.find_spec("torch"):
         contenders["PyTorch autograd"] = lambda: [_torch(trial) for trial in range(n_trials // 5)]
         trials["PyTorch autograd"] = n_trials // 5
-    seconds = _interleaved(contenders)
+    seconds = interleaved(contenders, rounds=ROUNDS)
     print(f"{'one trial on one core':28}{'ms':>9}{'ratio to heinit-sim':>22}")
     ours = seconds["heinit-sim"] / trials["heinit-sim"]
     for name, total in seconds.items():
@@ -68,7 +67,8 @@ def _print_threads() -> None:
     print(f"\n{'two threads':28}{'speed-up':>9}")
     for width, trials in ((WIDTH, 200), (300, 30), (1000, 4)):
         wide = _widened(config, width, trials)
-        seconds = _interleaved({str(jobs): partial(_drain, wide, jobs) for jobs in (1, 2)})
+        both = {str(jobs): partial(_drain, wide, jobs) for jobs in (1, 2)}
+        seconds = interleaved(both, rounds=ROUNDS)
         print(f"{f'width {width}':28}{seconds['1'] / seconds['2']:9.2f}")
 
 
@@ -94,23 +94,10 @@ def _print_start() -> None:
         name: partial(subprocess.run, command, stdout=subprocess.DEVNULL, check=True)
         for name, command in commands.items()
     }
-    seconds = _interleaved(calls, rounds=15)
+    seconds = interleaved(calls, rounds=15)
     base = seconds["import typer, rich, pydantic"]
     for name, one in seconds.items():
         print(f"{name:28}{1e3 * one:9.0f}{one / base:9.2f}")
-
-
-def _interleaved(
-    calls: Mapping[str, Callable[[], object]], rounds: int = ROUNDS
-) -> dict[str, float]:
-    """Median seconds of each call; the calls take turns, so that a busy moment hits them all."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 def _drain(config: SweepConfig, jobs: int) -> None:
@@ -207,7 +194,7 @@ def _peak_mebibytes(arguments: list[str]) -> float:
     with tempfile.TemporaryDirectory() as folder:
         run = [str(CONFIG), "-q", "-j", "1", "--out", str(Path(folder, "run")), *arguments]
         code = (
-            "from heinit_sim.cli import app\n"
+            "from heinit_sim.cli.app import app\n"
             f"try: app({['run', *run]!r})\n"
             "except SystemExit as end: assert not end.code\n"
             "status = open('/proc/self/status').read()\n"  # its own peak; rusage has the parent's

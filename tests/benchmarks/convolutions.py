@@ -7,9 +7,8 @@ inputs by `vmap`.
 """
 
 import importlib.util
-import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -18,6 +17,7 @@ from heinit_sim.experiment.architecture import Convolution
 from heinit_sim.network.convolution import convolve, convolve_adjoint
 from heinit_sim.network.moments import kernel_moments
 from heinit_sim.numerics.scaled_array import Scaled
+from tests.benchmarks.timing import interleaved
 
 Array = np.ndarray
 Calls = dict[str, Callable[[], object]]
@@ -43,7 +43,7 @@ SIZES: list[tuple[tuple[int, ...], int, int, int, int]] = [
     ((256,), 5, 16, 1, 10),
     ((256,), 5, 64, 1, 100),
 ]
-SECONDS = 0.2  # for each line of a table, and three rounds at least
+SECONDS = 0.2  # for each line of a table
 BUFFER = 2**17  # numbers in the products that weight gradients are taken to, and thrown away
 
 
@@ -62,7 +62,7 @@ def main() -> None:
                 if torch:
                     calls = {**calls, **_torch(convolution, networks, inputs)}
                 of = {name: calls[f"{title}, {name}"] for name in ("bare", *names)}
-                seconds = _interleaved(of)
+                seconds = interleaved(of, seconds=SECONDS, clock=time.thread_time)
                 bare = seconds["bare"]
                 size = f"{'×'.join(map(str, image)):9}{kernel:6}{channels:5}{networks:9}{inputs:7}"
                 ratios = "".join(f"{seconds[name] / bare:8.2f}" for name in names)
@@ -204,18 +204,6 @@ def _torch(convolution: Convolution, networks: int, inputs: int) -> Calls:
         "adjoint, torch": lambda: forward(h),  # as with kernels that are turned already
         "weight gradients, torch": gradients,
     }
-
-
-def _interleaved(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
-    """Median of each call's seconds of the processor; the calls take turns."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    start = time.thread_time()
-    while time.thread_time() - start < SECONDS or len(times[next(iter(times))]) < 3:
-        for name, call in calls.items():
-            before = time.thread_time()
-            call()
-            times[name].append(time.thread_time() - before)
-    return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ PyTorch autograd doing the same (where torch is installed). Processor time, taki
 
 import importlib.util
 import math
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,6 +22,7 @@ from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.sampling.streams import Draws, sample_weights
 from heinit_sim.simulation.plan import block_size, plan_passes
 from heinit_sim.simulation.sweep import iter_sweep
+from tests.benchmarks.timing import interleaved
 
 Array = np.ndarray
 DENSE = "network: {depth: 50, width: 100, input_dim: 100}\ninputs: {count: 100}"
@@ -63,7 +63,7 @@ NETWORKS = {
         )
     },
 }
-SECONDS = 2.0  # of processor time for each line, and three rounds at least
+SECONDS = 2.0  # of processor time for each line
 MAX_TRIALS = 8
 
 
@@ -87,7 +87,7 @@ def _print_line(name: str, config: SweepConfig) -> None:
     }
     if importlib.util.find_spec("torch"):
         calls["torch"] = lambda: _torch(condition)
-    seconds = _interleaved(calls)
+    seconds = interleaved(calls, seconds=SECONDS, clock=time.process_time)
     ours = seconds.pop("ours") / config.trials
     each = 1e6 * ours / len(draws.shapes)
     ratios = "".join(f"{ours / other:8.2f}" for other in seconds.values())
@@ -191,18 +191,6 @@ def _torch(condition: Condition) -> list[float]:
                 found.append((error**2).sum(dim=1) @ (z**2).sum(dim=1))
                 found.append(error.sum(dim=1) @ z.sum(dim=1))
     return [number.item() for number in found]
-
-
-def _interleaved(calls: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median of each call's seconds of the processor; the calls take turns."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    start = time.process_time()
-    while time.process_time() - start < SECONDS or len(times["ours"]) < 3:
-        for name, call in calls.items():
-            before = time.process_time()
-            call()
-            times[name].append(time.process_time() - before)
-    return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 if __name__ == "__main__":

@@ -83,55 +83,39 @@ def main() -> int:
     if not importlib.util.find_spec("torch"):
         print("torch is not installed")
         return 1
-    failed = [name for name in CALLS if not (_line(name) and _kernel_line(name))]
+    failed = [name for name in CALLS if not (_line(name, ()) and _line(name, (3, 3)))]
     failed += _gains() + _convolutions()
     print(f"not held: {', '.join(failed)}" if failed else "all held, and no twin did")
     return int(bool(failed))
 
 
-def _line(name: str) -> bool:
+def _line(name: str, kernel: tuple[int, ...]) -> bool:
+    """Print the line of the weights of a dense layer, or of a convolution's kernels."""
     import torch  # type: ignore[import-not-found,unused-ignore]  # only where it is installed
 
     torch.manual_seed(0)
     function, arguments, init = CALLS[name]
+    fan_out, fan_in = (C_OUT, C_IN) if kernel else (FAN_OUT, FAN_IN)
+    network = f"width: {fan_out}, input_dim: {fan_in}"
+    if kernel:
+        network = f"kind: cnn, image: [4, 4], kernel: 3, channels: {fan_out}"
+        network += f", input_channels: {fan_in}"
     if function == "Linear":
-        weights = torch.nn.Linear(FAN_IN, FAN_OUT).weight.detach()
+        layer = torch.nn.Conv2d(fan_in, fan_out, 3) if kernel else torch.nn.Linear(fan_in, fan_out)
+        weights = layer.weight.detach()
     else:
-        weights = torch.empty(FAN_OUT, FAN_IN)
+        weights = torch.empty(fan_out, fan_in, *kernel)
         getattr(torch.nn.init, function)(weights, **arguments)
-    network = f"network: {{depth: 1, width: {FAN_OUT}, input_dim: {FAN_IN}}}"
-    (condition,) = parse_config(f"name: a\n{network}\ninit: {init}\n").conditions
+    text = f"name: a\nnetwork: {{depth: 1, {network}}}\ninit: {init}\n"
+    (condition,) = parse_config(text).conditions
     law = (condition.weight_distributions or ("normal",))[0]
-    z = weights.double().numpy() / math.sqrt(condition.weight_variances[0])
+    z = weights.double().numpy().reshape(fan_out, -1) / math.sqrt(condition.weight_variances[0])
     test = _is_orthogonal if law == "orthogonal" else _is_drawn_from
     text, held = test(z, law)
     found = not test(1.03 * z, law)[1]
+    if kernel:
+        name = f"  kernels: {name.replace('Linear(500, 300)', 'Conv2d').removesuffix('()')}"
     print(f"{name:52}{law:18}{text}{'' if held and found else '  <-'}")
-    return held and found
-
-
-def _kernel_line(name: str) -> bool:
-    """The same of the kernels of a convolution, (c_out, c_in, 3, 3)."""
-    import torch
-
-    torch.manual_seed(0)
-    function, arguments, init = CALLS[name]
-    if function == "Linear":
-        weights = torch.nn.Conv2d(C_IN, C_OUT, 3).weight.detach()
-    else:
-        weights = torch.empty(C_OUT, C_IN, 3, 3)
-        getattr(torch.nn.init, function)(weights, **arguments)
-    image = f"kind: cnn, image: [4, 4], kernel: 3, channels: {C_OUT}, input_channels: {C_IN}"
-    network = f"network: {{depth: 1, {image}}}"
-    (condition,) = parse_config(f"name: a\n{network}\ninit: {init}\n").conditions
-    law = (condition.weight_distributions or ("normal",))[0]
-    flat = weights.double().numpy().reshape(C_OUT, -1)
-    z = flat / math.sqrt(condition.weight_variances[0])
-    test = _is_orthogonal if law == "orthogonal" else _is_drawn_from
-    text, held = test(z, law)
-    found = not test(1.03 * z, law)[1]
-    name = name.replace("Linear(500, 300)", "Conv2d").removesuffix("()")
-    print(f"{f'  kernels: {name}':52}{law:18}{text}{'' if held and found else '  <-'}")
     return held and found
 
 
