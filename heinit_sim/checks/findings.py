@@ -1,17 +1,10 @@
-"""Findings as a table, as JUnit XML, as GitHub's annotations and step summary; comparisons.
-
-Never prints or saves.
-"""
+"""All that a result is held against: what its config expects, and what theory says."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from heinit_sim.checks.expectations import check_expectations
 from heinit_sim.checks.theory_agreement import check
 from heinit_sim.experiment.results import Finding, SweepResult
-
-if TYPE_CHECKING:
-    pass
 
 
 def find(result: SweepResult, alpha: float) -> list[Finding]:

@@ -8,36 +8,41 @@ For one input of a network with Gaussian weights, n = D_{k+1} units, q = σ²_k 
     (‖∂ℓ/∂f_{k−1}‖² − c²/‖h_k‖²)/(σ²_k ‖∂ℓ/∂f_k‖²)  ~ χ²_{m − 1}, m ~ Bin(D_k, ½), for ReLU
 
 with c = ⟨∂ℓ/∂h_k, h_k⟩ = 2ℓ. The first two hold for any activation; the others for a positively
-homogeneous one, zero biases and y = 0 (for the last with any slope, see `_slopes`). Deviations
-from the mean are uncorrelated over layers, and independent over networks. Averaged over a batch,
-the first two keep their mean, and their spread can but shrink.
+homogeneous one, zero biases and y = 0 (for the last with any slope, see `_leaky_cumulants`).
+Deviations from the mean are uncorrelated over layers, and independent over networks. Averaged over
+a batch, the first two keep their mean, and their spread can but shrink.
 
-Source: Gaussian weights given the activations; Euler's identity for c. See `chain`.
+Source: Gaussian weights given the activations; Euler's identity for c. See `norm_chain`.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from heinit_sim.checks.scores import Score, Scores
 from heinit_sim.experiment.activation_table import Activation, Slope
 from heinit_sim.experiment.quantities import INPUT_0, Measure, Quantity, Statistic
 from heinit_sim.experiment.results import ConditionResult
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray, Mask
+from heinit_sim.numerics.p_values import normal_score
 from heinit_sim.theory.infinite_width.quadrature import about, even_moments
 
 # E[a⁴]/E[a²]² − 1 of an activation that is all but saturated: below this the rounding and the
 # quadrature of its moments would be seen.
 _FLAT = 1e-6
-# Simulated networks that are not homogeneous stay within it; broken ones need not.
+# ln q of simulated networks that are not homogeneous stays within ± this; broken ones' need not.
 _LN_RANGE = 700.0
 # c²/q from which rounding hides what is left of the spread about a mean c.
 _FAR = 1e18
+# A sum of so few ratios that it is more skewed than one χ²_1 (√8) is not tested.
+_MOST_SKEWED = 3.0
 
 
-class Steps(NamedTuple):
+class LayerRatios(NamedTuple):
     """Ratios of one quantity over networks and layers, and the cumulants of their law.
 
     All arrays can be broadcast to (n_networks, n_layers).
@@ -56,10 +61,36 @@ class Steps(NamedTuple):
     """The third cumulant."""
 
 
-def iter_steps(
+def chi_square_scores(ratios: LayerRatios) -> Scores:
+    """Hold the sum of the ratios of each layer, and of all, against the law of that sum.
+
+    Left out is what has no ratios that vary, or too few.
+    """
+    valid = ~np.isnan(ratios.ratio) & (ratios.variance > 0) & np.isfinite(ratios.variance)
+    deviation = np.where(valid, ratios.ratio, 0.0) - np.where(valid, ratios.mean, 0.0)
+    law = [np.where(valid, a, 0.0) for a in (ratios.mean, ratios.variance, ratios.third, 1.0)]
+    with np.errstate(over="ignore"):  # of numbers that are beyond reason
+        sums = np.array([terms.sum(axis=0) for terms in (deviation, *law)])
+        columns = [sums.sum(axis=1).tolist(), *sums.T.tolist()]
+    scores = zip([None, *ratios.layers.tolist()], (_score(*c) for c in columns), strict=True)
+    return {k: score for k, score in scores if score is not None}
+
+
+def _score(
+    deviation: float, mean: float, variance: float, third: float, count: float
+) -> Score | None:
+    """The score of a sum of ratios, from their sums; deviations of ratios are uncorrelated."""
+    std = math.sqrt(variance)
+    if count == 0 or abs(skewness := third / variance / std) > _MOST_SKEWED:
+        return None
+    z = normal_score(deviation / std, skewness)
+    return Score(1 + deviation / mean, std / mean, z, int(count))
+
+
+def iter_layer_ratios(
     result: ConditionResult, activation: Activation, slope: Slope | None
-) -> Iterator[Steps]:
-    """Yield what can be tested of a condition.
+) -> Iterator[LayerRatios]:
+    """Yield the ratios of a condition that can be tested.
 
     Args:
         result: What its networks showed.
@@ -73,10 +104,10 @@ def iter_steps(
     for statistic in statistics:
         ln = _ln_norms(result.condition, result.networks, statistic)
         may_be_lost = slope is None  # else NaN is an error
-        yield from _forward(result.condition, ln, statistic, activation, may_be_lost)
+        yield from _forward_ratios(result.condition, ln, statistic, activation, may_be_lost)
         if slope is not None and result.condition.target == 0.0 and statistic == INPUT_0:
             alpha = np.broadcast_to(slope, result.condition.depth)
-            yield from _backward(result.condition, ln, alpha)
+            yield from _backward_ratios(result.condition, ln, alpha)
 
 
 def _ln_norms(
@@ -94,13 +125,13 @@ def _ln_norms(
     return {q: ln10 * networks[q, statistic] + np.log(n) for q, n in units.items()}
 
 
-def _forward(
+def _forward_ratios(
     condition: Condition,
     ln: Mapping[Quantity, FloatArray],
     statistic: Statistic,
     activation: Activation,
     may_be_lost: bool,
-) -> Iterator[Steps]:
+) -> Iterator[LayerRatios]:
     with np.errstate(divide="ignore", invalid="ignore"):  # no biases; what is no number
         ln_b = np.log(condition.bias_variances or 0.0)
         ln_q = np.logaddexp(np.log(condition.weight_variances) + ln["activation"], ln_b)
@@ -118,7 +149,7 @@ def _forward(
         off = np.minimum(off, _FAR)
         known = np.where(off < _FAR, n * (2 + 4 * off), 0.0)
         cumulants = (n * (1 + off), known, n * (8 + 24 * off))
-    yield Steps("preactivation", statistic, layers, ratio, *cumulants)
+    yield LayerRatios("preactivation", statistic, layers, ratio, *cumulants)
 
     ln_q, dead, n = ln_q[:, :-1], dead[:, :-1], n[:-1]
     if may_be_lost:  # a[f] may be past float range where f is not
@@ -139,11 +170,11 @@ def _forward(
     ratio = _ratio(ln["activation"][:, 1:], ln_second, dead)
     variance = np.where(fourth - 1 > _FLAT, n * (fourth - 1), 0.0)
     third = n * (sixth - 3 * fourth + 2)
-    yield Steps("activation", statistic, layers[1:], ratio, n, variance, third)
+    yield LayerRatios("activation", statistic, layers[1:], ratio, n, variance, third)
 
 
 def _even_moments(activation: Activation, q: FloatArray, biases: tuple[float, ...]) -> FloatArray:
-    """Those of `quadrature.even_moments`, (3, n_networks, K), of the layers' variances q."""
+    """E[a²], E[a⁴]/E[a²]², E[a⁶]/E[a²]³ at the layers' variances q, (3, n_networks, K)."""
     if not biases:
         return np.reshape(even_moments(activation, q.ravel()), (3, *q.shape))
     layers = [about(activation.layer(k), mean) for k, mean in enumerate(biases[:-1])]
@@ -152,9 +183,9 @@ def _even_moments(activation: Activation, q: FloatArray, biases: tuple[float, ..
     return np.nan_to_num(np.stack(moments, axis=-1), nan=1.0, posinf=np.inf)
 
 
-def _backward(
+def _backward_ratios(
     condition: Condition, ln: Mapping[Quantity, FloatArray], alpha: FloatArray
-) -> Iterator[Steps]:
+) -> Iterator[LayerRatios]:
     widths = np.array(condition.widths, float)
     layers = np.arange(condition.depth + 1)
     ln_across = np.log(condition.weight_variances) + ln["grad_preactivation"]
@@ -164,28 +195,28 @@ def _backward(
     along = _ratio(ln_along, ln_across, dead)
     ratio = _ratio(ln["grad_activation"], ln_across, dead, along)
     n = widths[:-1] - 1
-    yield Steps("grad_activation", INPUT_0, layers, ratio, n, 2 * n, 8 * n)
+    yield LayerRatios("grad_activation", INPUT_0, layers, ratio, n, 2 * n, 8 * n)
 
     along, ln_across, n = along[:, 1:], ln_across[:, 1:], widths[1:-1]
     with np.errstate(over="ignore", invalid="ignore"):  # of numbers that are beyond reason
         turned = alpha**2 * np.exp(ln["preactivation"][:, :-1] - ln["activation"][:, 1:])
         kept = np.where(alpha == 0, along, along * (1 + alpha**2 - turned))
-        pairs = zip(_mixture(n), _slopes(n, alpha, along, turned), strict=True)
+        pairs = zip(_relu_cumulants(n), _leaky_cumulants(n, alpha, along, turned), strict=True)
         cumulants = [np.where(alpha == 0, rectified, leaky) for rectified, leaky in pairs]
     ratio = _ratio(ln["grad_preactivation"][:, :-1], ln_across, dead, kept)
-    yield Steps("grad_preactivation", INPUT_0, layers[:-1], ratio, *cumulants)
+    yield LayerRatios("grad_preactivation", INPUT_0, layers[:-1], ratio, *cumulants)
 
 
 def _ratio(
     ln_of: FloatArray, ln_over: FloatArray, dead: Mask, less: FloatArray | float = 0.0
 ) -> FloatArray:
-    """Their quotient, less something; NaN where dead, and infinite for what is no number else."""
+    """The quotient, less something; NaN where dead, infinite if not a number otherwise."""
     with np.errstate(over="ignore", invalid="ignore"):
         ratio = np.exp(ln_of - ln_over) - less
     return np.where(dead, np.nan, np.where(np.isfinite(ratio), ratio, np.inf))
 
 
-def _mixture(n: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _relu_cumulants(n: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """First three cumulants of χ²_{m−1}, m ~ Bin(n, ½) given m ≥ 1.
 
     Given its degrees of freedom χ²_ν has the cumulants ν, 2ν, 8ν; total cumulance adds those of ν.
@@ -199,10 +230,10 @@ def _mixture(n: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     return nu, 2 * nu + variance, 8 * nu + 6 * variance + third
 
 
-def _slopes(
+def _leaky_cumulants(
     n: FloatArray, alpha: FloatArray, along: FloatArray, turned: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """The same of R + t w² + b w, what slopes 1 and α ≠ 0 leave of the gradient across h_k.
+    """First three cumulants of R + t w² + b w: the gradient across h_k after slopes 1 and α ≠ 0.
 
     w ~ N(0, 1) goes in the direction that turns the positive units of h_k into the negative ones.
     With cos² the share of the positive units in ‖h_k‖², slopes leave t = sin² + α² cos² of a square
@@ -211,7 +242,7 @@ def _slopes(
 
     Args:
         n: D_k of the hidden layers.
-        alpha: α of the same.
+        alpha: α of the hidden layers.
         along: c²/‖h_k‖² over σ²_k ‖∂ℓ/∂f_k‖², (n_networks, K).
         turned: t = α² ‖f_{k−1}‖²/‖h_k‖², likewise.
 

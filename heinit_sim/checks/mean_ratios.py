@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from heinit_sim.checks.scores import Score, Scores
 from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.quantities import INPUT_0, Quantity, Statistic
 from heinit_sim.experiment.results import ConditionResult
@@ -50,23 +51,8 @@ class MeanRatios(NamedTuple):
     """How small the mean of a ratio may be, (n_layers,): 1 where it is known."""
 
 
-class TTest(NamedTuple):
-    """The mean of some ratios, held against 1, or against the range from `least` to 1."""
-
-    mean: float
-    error: float
-    """Standard error of the mean over networks."""
-    t: float
-    """0 within the range."""
-    n_ratios: int
-    """Layers of networks."""
-    freedom: float
-    """n_networks − 1."""
-    least: float
-
-
-def t_tests(ratios: MeanRatios) -> dict[int | None, TTest]:
-    """Layer -> whether its ratios are 1 on average; None -> those of all layers together.
+def t_scores(ratios: MeanRatios) -> Scores:
+    """Hold the mean of the ratios of each layer, and of all, against 1 or a range that ends there.
 
     Each network gives one number, its ratios weighted by the channels behind them, whose deviations
     from 1 are uncorrelated over layers. An average over networks is no more skewed than χ² of as
@@ -74,11 +60,11 @@ def t_tests(ratios: MeanRatios) -> dict[int | None, TTest]:
     """
     columns: dict[int | None, list[int]] = {None: list(range(len(ratios.layers)))}
     columns |= {int(k): [place] for place, k in enumerate(ratios.layers)}
-    tests = {
-        k: _t_test(ratios.excess[:, c], ratios.channels[c], ratios.least[c])
+    scores = {
+        k: _t_score(ratios.excess[:, c], ratios.channels[c], ratios.least[c])
         for k, c in columns.items()
     }
-    return {k: found for k, found in tests.items() if found is not None}
+    return {k: score for k, score in scores.items() if score is not None}
 
 
 def iter_mean_ratios(
@@ -103,26 +89,26 @@ def iter_mean_ratios(
             np.log(10.0) * result.networks[quantity, statistic]
             for quantity in ("activation", "preactivation")
         )
-        layers = np.array(_weighed(condition), np.int64)
-        expected, least = _ln_weighed(condition, h), _least_weighed(condition)[layers]
+        layers = np.array(_weight_layers(condition), np.int64)
+        expected, least = _ln_after_weights(condition, h), _least_after_weights(condition)[layers]
         excess = _excess(f, expected, may_be_lost)[:, layers]
         yield MeanRatios("preactivation", statistic, layers, excess, units[layers], least)
-        layers = np.array(_carried_on(condition, activation), np.int64)
+        layers = np.array(_activation_layers(condition, activation), np.int64)
         if len(layers):
-            expected = _ln_carried_on(condition, activation, h, f)
+            expected = _ln_after_activation(condition, activation, h, f)
             excess = _excess(h[:, 1:], expected, may_be_lost)[:, layers]
             one = np.ones(len(layers))
             yield MeanRatios("activation", statistic, layers + 1, excess, units[layers], one)
 
 
-def _weighed(condition: Condition) -> Sequence[int]:
+def _weight_layers(condition: Condition) -> Sequence[int]:
     """Layers k whose E[f_k²] follows from E[h_k²], or lies within a range."""
     depth = condition.depth
     hidden = range(depth) if condition.residual is None else range(1)
     return [*hidden, depth]
 
 
-def _least_weighed(condition: Condition) -> FloatArray:
+def _least_after_weights(condition: Condition) -> FloatArray:
     """What of fan_in σ² E[h_k²] is left at the least, of the layers 0 … K."""
     least, convolution = np.ones(condition.depth + 1), condition.convolution
     if convolution is not None and convolution.padding == "zero":
@@ -133,7 +119,7 @@ def _least_weighed(condition: Condition) -> FloatArray:
     return least
 
 
-def _carried_on(condition: Condition, activation: Activation) -> Sequence[int]:
+def _activation_layers(condition: Condition, activation: Activation) -> Sequence[int]:
     """Layers k whose E[h_{k+1}²] follows from E[f_k²] and E[h_k²]."""
     if condition.residual is None and activation.negative_slope is None:
         return ()
@@ -141,7 +127,7 @@ def _carried_on(condition: Condition, activation: Activation) -> Sequence[int]:
     return [k for k in range(condition.depth) if means[k] == 0]
 
 
-def _ln_weighed(condition: Condition, h: FloatArray) -> FloatArray:
+def _ln_after_weights(condition: Condition, h: FloatArray) -> FloatArray:
     fan_in = np.array([fans[0] for fans in condition.fans], float)
     none = np.zeros(condition.depth + 1)
     variances = np.array(condition.bias_variances or none)
@@ -153,7 +139,7 @@ def _ln_weighed(condition: Condition, h: FloatArray) -> FloatArray:
     return expected
 
 
-def _ln_carried_on(
+def _ln_after_activation(
     condition: Condition, activation: Activation, h: FloatArray, f: FloatArray
 ) -> FloatArray:
     f = f[:, :-1]
@@ -176,17 +162,17 @@ def _excess(ln: FloatArray, ln_expected: FloatArray, may_be_lost: bool) -> Float
     return np.where(dead, 0.0, np.where(np.isfinite(ratio), ratio, np.inf))
 
 
-def _t_test(excess: FloatArray, channels: FloatArray, least: FloatArray) -> TTest | None:
+def _t_score(excess: FloatArray, channels: FloatArray, least: FloatArray) -> Score | None:
     n_networks = len(excess)
     if n_networks < 2 or n_networks * channels.sum() < _ENOUGH:
         return None
     shares = channels / channels.sum()
-    of_network, lowest = excess @ shares, 1 - float((1 - least) @ shares)  # 1 of ones
-    mean = float(of_network.mean())
+    by_network, lowest = excess @ shares, 1 - float((1 - least) @ shares)  # 1 of ones
+    mean = float(by_network.mean())
     with np.errstate(invalid="ignore"):  # of numbers that are beyond reason
-        error = float(of_network.std(ddof=1)) / math.sqrt(n_networks)
+        error = float(by_network.std(ddof=1)) / math.sqrt(n_networks)
     beyond = max(mean, 0.0) + min(1 + mean - lowest, 0.0)
     t = beyond / error if 0 < error < math.inf else math.copysign(math.inf, mean)
-    if beyond == 0 or np.abs(of_network).max() < _ROUNDING:
+    if beyond == 0 or np.abs(by_network).max() < _ROUNDING:
         t = 0.0
-    return TTest(1 + mean, error, t, excess.size, n_networks - 1.0, lowest)
+    return Score(1 + mean, error, t, excess.size, n_networks - 1.0, lowest)

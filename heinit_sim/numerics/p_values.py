@@ -114,13 +114,13 @@ def _log_choose(n: int, k: int) -> float:
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
-def _normal_score(z: float, skewness: float) -> float:
+def normal_score(z: float, skewness: float) -> float:
     """The standardised sum as a normal score: the cube root of a gamma law of that skewness.
 
     Source: Wilson & Hilferty 1931.
     """
     if skewness < 0:
-        return -_normal_score(-z, -skewness)
+        return -normal_score(-z, -skewness)
     if skewness < 1e-9:
         return z
     root = math.cbrt(max(1 + skewness * z / 2, 0.0))

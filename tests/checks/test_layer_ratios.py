@@ -8,12 +8,18 @@ import numpy as np
 import pytest
 
 from heinit_sim.activations import make_activation
-from heinit_sim.checks.layer_ratios import Steps, _mixture, iter_steps
+from heinit_sim.checks.layer_ratios import (
+    LayerRatios,
+    _leaky_cumulants,
+    _relu_cumulants,
+    chi_square_scores,
+    iter_layer_ratios,
+)
 from heinit_sim.experiment.activation_table import Slope
-from heinit_sim.experiment.quantities import INPUT_0, Quantity
+from heinit_sim.experiment.quantities import INPUT_0, MEASURES, Quantity
 from heinit_sim.experiment.results import ConditionResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
-from heinit_sim.simulation.sweep import run_sweep
+from heinit_sim.simulation.sweep import collect, iter_sweep
 from heinit_sim.theory.assumptions import homogeneous_slope
 
 Array = np.ndarray
@@ -47,25 +53,26 @@ CONDITIONS = {
 
 
 def simulate(condition: Condition, trials: int = N_NETWORKS) -> ConditionResult:
-    return run_sweep(SweepConfig("x", (condition,), {}, trials, 11), 1).conditions[0]
+    config = SweepConfig("x", (condition,), {}, trials, 11)
+    return collect(config, list(iter_sweep(config, 1)), quantiles=False).conditions[0]
 
 
-def steps_of(result: ConditionResult) -> list[Steps]:
+def ratios_of(result: ConditionResult) -> list[LayerRatios]:
     condition = result.condition
     activation = make_activation(condition.activation, condition.activation_options)
-    return list(iter_steps(result, activation, homogeneous_slope(condition)))
+    return list(iter_layer_ratios(result, activation, homogeneous_slope(condition)))
 
 
 def quantities(result: ConditionResult) -> list[tuple[Quantity, str]]:
-    return [(steps.quantity, steps.statistic) for steps in steps_of(result)]
+    return [(ratios.quantity, ratios.statistic) for ratios in ratios_of(result)]
 
 
-def scores(steps: Steps) -> Array:
+def scores(ratios: LayerRatios) -> Array:
     """|z| of mean, variance and third cumulant of each layer: (3, n_layers)."""
-    deviation = np.where(np.isnan(steps.ratio), 0.0, steps.ratio - steps.mean)
-    valid = ~np.isnan(steps.ratio) & (np.broadcast_to(steps.variance, deviation.shape) > 0)
+    deviation = np.where(np.isnan(ratios.ratio), 0.0, ratios.ratio - ratios.mean)
+    valid = ~np.isnan(ratios.ratio) & (np.broadcast_to(ratios.variance, deviation.shape) > 0)
     zs = []
-    for power, expected in ((1, 0.0), (2, steps.variance), (3, steps.third)):
+    for power, expected in ((1, 0.0), (2, ratios.variance), (3, ratios.third)):
         gap = np.where(valid, deviation**power - expected, 0.0)
         n = np.maximum(valid.sum(axis=0), 1)
         error = np.sqrt((gap**2).sum(axis=0) / n / n)
@@ -73,28 +80,28 @@ def scores(steps: Steps) -> Array:
     return np.array(zs)
 
 
-def largest_z(found: list[Steps]) -> float:
+def largest_z(found: list[LayerRatios]) -> float:
     """Over Bonferroni's bound for means and variances.
 
     Third cumulants have errors of errors that are skewed: their |z| are halved.
     """
-    zs = np.concatenate([scores(steps) / [[1.0], [1.0], [2.0]] for steps in found], axis=1)
+    zs = np.concatenate([scores(ratios) / [[1.0], [1.0], [2.0]] for ratios in found], axis=1)
     return float(zs.max()) / NormalDist().inv_cdf(1 - LEVEL / 2 / zs.size)
 
 
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_every_ratio_has_the_cumulants_it_states(name: str) -> None:
-    found = steps_of(simulate(CONDITIONS[name]))
+    found = ratios_of(simulate(CONDITIONS[name]))
     assert largest_z(found) < 1
-    for steps in found:
-        assert largest_z([steps._replace(mean=steps.mean + 0.1 * np.sqrt(steps.variance))]) > 1
-        assert largest_z([steps._replace(variance=2 * steps.variance)]) > 1
+    for ratios in found:
+        assert largest_z([ratios._replace(mean=ratios.mean + 0.1 * np.sqrt(ratios.variance))]) > 1
+        assert largest_z([ratios._replace(variance=2 * ratios.variance)]) > 1
 
 
 def test_deviations_of_layers_are_uncorrelated() -> None:
-    for steps in steps_of(simulate(leaky(0.2))):
-        deviation = (steps.ratio - steps.mean) / np.sqrt(steps.variance)
-        for i in range(len(steps.layers)):
+    for ratios in ratios_of(simulate(leaky(0.2))):
+        deviation = (ratios.ratio - ratios.mean) / np.sqrt(ratios.variance)
+        for i in range(len(ratios.layers)):
             for j in range(i):
                 product = deviation[:, i] * deviation[:, j]
                 # 4 quantities, 6 pairs at most: 24 · P(|z| > 4.7) < 1e-4
@@ -103,12 +110,12 @@ def test_deviations_of_layers_are_uncorrelated() -> None:
 
 def test_averages_over_a_batch_keep_the_mean_and_spread_less() -> None:
     for condition in (replace(RELU, n_inputs=4), replace(BIASED, n_inputs=4)):
-        found = [s for s in steps_of(simulate(condition)) if s.statistic == "second_moment"]
+        found = [s for s in ratios_of(simulate(condition)) if s.statistic == "second_moment"]
         assert [s.quantity for s in found] == ["preactivation", "activation"]
-        for steps in found:
-            assert scores(steps)[0].max() < 4.5  # 14 · P(|z| > 4.5) < 1e-4
-            spread = np.nanvar(steps.ratio, axis=0)
-            assert (spread < np.broadcast_to(steps.variance, spread.shape)).all()
+        for ratios in found:
+            assert scores(ratios)[0].max() < 4.5  # 14 · P(|z| > 4.5) < 1e-4
+            spread = np.nanvar(ratios.ratio, axis=0)
+            assert (spread < np.broadcast_to(ratios.variance, spread.shape)).all()
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 30])
@@ -118,9 +125,57 @@ def test_cumulants_of_the_mixture_are_sums_over_its_parts(n: int) -> None:
     # E χ²_ν = ν, E (χ²_ν)² = ν (ν+2), E (χ²_ν)³ = ν (ν+2) (ν+4)
     first, second, third = (chances @ p for p in (nu, nu * (nu + 2), nu * (nu + 2) * (nu + 4)))
     expected = first, second - first**2, third - 3 * first * second + 2 * first**3
-    for found, value in zip(_mixture(np.array([float(n)])), expected, strict=True):
+    for found, value in zip(_relu_cumulants(np.array([float(n)])), expected, strict=True):
         # sums of terms up to n³
         np.testing.assert_allclose(found, [value], rtol=0, atol=1e-14 * n**3)
+
+
+@pytest.mark.parametrize("n", [2, 5, 30])
+@pytest.mark.parametrize("alpha", [0.2, -0.5, 3.0])
+def test_cumulants_of_leaky_slopes_are_sums_over_the_positive_units(n: int, alpha: float) -> None:
+    m = np.arange(n + 1)
+    chances = np.array([math.comb(n, k) for k in m]) / 2**n
+    # given m, R ~ χ²_{m−1} + α² χ²_{n−m−1}, and χ²_ν has the cumulants ν, 2ν, 8ν
+    one, two, three = (
+        c * ((m - 1) + alpha ** (2 * power) * (n - m - 1)) for power, c in ((1, 1), (2, 2), (3, 8))
+    )
+    raw = one, two + one**2, three + 3 * one * two + one**3
+    first, second, third = (chances @ moment for moment in raw)
+    cos2, along = 0.7, 0.9
+    t = (1 - cos2) + alpha**2 * cos2
+    b2 = 4 * cos2 * (1 - cos2) * (1 - alpha**2) ** 2 * along
+    expected = (  # those of t w² + b w, w ~ N(0, 1), are t, 2 t² + b² and 8 t³ + 6 t b²
+        first + t,
+        second - first**2 + 2 * t**2 + b2,
+        third - 3 * first * second + 2 * first**3 + 8 * t**3 + 6 * t * b2,
+    )
+    found = _leaky_cumulants(*(np.array([z]) for z in (float(n), alpha, along, t)))
+    for cumulant, value in zip(found, expected, strict=True):
+        # sums of terms up to (n max(1, α²))³
+        atol = 1e-13 * (n * max(1, alpha**2)) ** 3
+        np.testing.assert_allclose(cumulant, [value], rtol=0, atol=atol)
+
+
+def test_a_sum_more_skewed_than_one_chi_square_is_not_tested() -> None:
+    # One ReLU unit's ratio has the variance 6 − 1 and the third cumulant 60 − 18 + 2: skewness
+    # 3.9, and 3.9/√2 for two networks; that of one pre-activation, χ²_1, is √8.
+    unit = replace(RELU, widths=(3, 1, 1), weight_variances=(0.5, 0.5))
+    for trials, tested in ((1, set()), (2, {None, 1})):
+        preactivation, activation, *_ = ratios_of(simulate(unit, trials))
+        assert set(chi_square_scores(activation)) == tested
+        assert set(chi_square_scores(preactivation)) >= {None, 0}
+
+
+@pytest.mark.parametrize(("log10_mean", "tested"), [(8.9, True), (9.1, False)])
+def test_the_spread_about_a_mean_a_billion_times_as_large_is_not_tested(
+    log10_mean: float, tested: bool
+) -> None:
+    biased = replace(RELU, widths=(4, 4, 1), weight_variances=(0.25, 0.25))
+    biased = replace(biased, biases=(10.0**log10_mean,) * 2)
+    level = dict.fromkeys(MEASURES, np.zeros((1, 2)))  # q = σ² ‖h‖² = 1
+    preactivation = ratios_of(ConditionResult(biased, {}, {}, {}, {}, 0, None, level))[0]
+    assert (preactivation.variance > 0).all() == tested
+    assert (preactivation.variance > 0).any() == tested
 
 
 FORWARD = [("preactivation", INPUT_0), ("activation", INPUT_0)]
@@ -149,18 +204,18 @@ def test_dead_networks_have_no_ratios_behind_and_none_backward() -> None:
     result = simulate(replace(RELU, widths=(3, 2, 2, 2, 1)), 200)
     dead = np.isneginf(result.networks["activation", INPUT_0])
     assert 0 < dead[:, -1].mean() < 1
-    forward, activation, *backward = steps_of(result)
+    forward, activation, *backward = ratios_of(result)
     assert np.array_equal(np.isnan(forward.ratio), dead)
     assert np.array_equal(np.isnan(activation.ratio), dead[:, :-1])
-    for steps in backward:
-        assert np.array_equal(np.isnan(steps.ratio).all(axis=1), dead[:, -1])
-        assert np.array_equal(np.isnan(steps.ratio).any(axis=1), dead[:, -1])
+    for ratios in backward:
+        assert np.array_equal(np.isnan(ratios.ratio).all(axis=1), dead[:, -1])
+        assert np.array_equal(np.isnan(ratios.ratio).any(axis=1), dead[:, -1])
 
 
 def test_dead_networks_that_are_not_homogeneous_have_none_either() -> None:
     result = simulate(replace(RELU, activation="relu6", widths=(3, 1, 1, 1, 1)), 50)
     dead = np.isneginf(result.networks["activation", INPUT_0])
-    _, activation = steps_of(result)
+    _, activation = ratios_of(result)
     assert np.array_equal(np.isnan(activation.ratio), dead[:, :-1])
 
 
@@ -173,12 +228,14 @@ def test_what_is_lost_where_a_network_lives_is_not_taken_for_dead(
     result = simulate(leaky(alpha), 5)
     networks = {measure: log10.copy() for measure, log10 in result.networks.items()}
     networks[quantity, INPUT_0][0, 1] = value
-    found = {s.quantity: s for s in steps_of(replace(result, networks=networks))}
+    found = {s.quantity: s for s in ratios_of(replace(result, networks=networks))}
     ratio = found[quantity].ratio[0, 1]
     assert ratio == math.inf or ratio < 1e-300
 
 
-def test_units_that_are_all_but_saturated_are_not_tested() -> None:
-    flat = replace(RELU, activation="tanh", weight_variances=(1e14,) * 4)
-    activation = steps_of(simulate(flat, 3))[1]
-    assert (np.broadcast_to(activation.variance, activation.ratio.shape) == 0).all()
+@pytest.mark.parametrize(("variance", "tested"), [(1e8, True), (1e14, False)])
+def test_units_that_are_all_but_saturated_are_not_tested(variance: float, tested: bool) -> None:
+    # Var a² is about 1/√q: of 1e-4 and of 1e-7
+    flat = replace(RELU, activation="tanh", weight_variances=(variance,) * 4)
+    activation = ratios_of(simulate(flat, 3))[1]
+    assert (np.broadcast_to(activation.variance > 0, activation.ratio.shape) == tested).all()

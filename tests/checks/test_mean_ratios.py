@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.activations import make_activation
-from heinit_sim.checks.mean_ratios import MeanRatios, iter_mean_ratios, t_tests
+from heinit_sim.checks.mean_ratios import MeanRatios, iter_mean_ratios, t_scores
 from heinit_sim.checks.theory_agreement import check
 from heinit_sim.experiment.architecture import Convolution, Residual
 from heinit_sim.experiment.quantities import INPUT_0, MEASURES, Measure
@@ -125,13 +125,13 @@ def test_correct_runs_alarm_it_no_more_often_than_it_says(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_means_of_thirty_thousand_networks_are_one(kind: str) -> None:
     one = ConditionResult(KINDS[kind], {}, {}, {}, {}, 0, None, simulated(kind))
-    tests = [
-        test
+    scores = [
+        score
         for ratios in iter_mean_ratios(one, make_activation("relu", {}), may_be_lost=False)
-        for test in t_tests(ratios).values()
+        for score in t_scores(ratios).values()
     ]
-    assert max(abs(test.t) for test in tests) < 4.5  # at most 12 scores: 1e-4
-    assert max(test.error for test in tests) < 0.01
+    assert max(abs(score.z) for score in scores) < 4.5  # at most 12 scores: 1e-4
+    assert max(score.error for score in scores) < 0.01
 
 
 def scaled(of: Condition, factor: float, k: int = 1) -> Condition:
@@ -200,13 +200,13 @@ def test_a_mean_within_its_range_is_no_alarm_and_one_beyond_it_is() -> None:
     layers, channels = np.array([1]), np.array([50.0])
     for shift, sign in ((-0.8, -1), (-0.5, 0), (-0.3, 0), (0.3, 1)):
         least = np.array([4 / 9])
-        found = t_tests(
+        found = t_scores(
             MeanRatios("preactivation", INPUT_0, layers, noise + shift, channels, least)
         )
-        assert np.sign(found[None].t) == sign
+        assert np.sign(found[None].z) == sign
         beyond = {-1: 1 + shift - 4 / 9, 0: 0.0, 1: shift}[sign]
         error = float((noise + shift).std(ddof=1)) / math.sqrt(50)
-        assert abs(found[None].t * error - beyond - abs(sign) * noise.mean()) < 1e-12
+        assert abs(found[None].z * error - beyond - abs(sign) * noise.mean()) < 1e-12
 
 
 def test_ratios_count_as_much_as_channels_of_their_layer() -> None:
@@ -222,9 +222,26 @@ def test_few_channels_in_all_are_not_tested() -> None:
     ratios = MeanRatios(
         "activation", INPUT_0, np.array([1, 2]), excess, np.array([50.0, 60.0]), np.ones(2)
     )
-    assert set(t_tests(ratios)) == {None}
-    assert t_tests(ratios._replace(excess=excess[:9])) == {}
-    assert set(t_tests(ratios._replace(channels=np.array([100.0, 99.0])))) == {None, 1}
+    assert set(t_scores(ratios)) == {None}
+    assert t_scores(ratios._replace(excess=excess[:9])) == {}
+    assert set(t_scores(ratios._replace(channels=np.array([100.0, 99.0])))) == {None, 1}
+
+
+def test_one_network_has_no_error_and_two_have() -> None:
+    excess = np.array([[0.1], [0.2]])
+    ratios = MeanRatios("activation", INPUT_0, np.array([1]), excess, np.array([1e4]), np.ones(1))
+    assert set(t_scores(ratios)) == {None, 1}
+    assert t_scores(ratios._replace(excess=excess[:1])) == {}
+
+
+@pytest.mark.parametrize(("size", "differs"), [(0.5e-9, False), (2e-9, True)])
+def test_what_rounding_leaves_of_ratios_that_are_one_is_no_deviation(
+    size: float, differs: bool
+) -> None:
+    excess = size * np.array([[0.99], [1.0], [0.98]])
+    ratios = MeanRatios("activation", INPUT_0, np.array([1]), excess, np.array([1e4]), np.ones(1))
+    assert (t_scores(ratios)[None].z > 100) == differs
+    assert (t_scores(ratios)[None].z == 0) != differs
 
 
 def test_scores_are_those_of_a_t_test_over_networks() -> None:
@@ -232,7 +249,7 @@ def test_scores_are_those_of_a_t_test_over_networks() -> None:
     ratios = MeanRatios(
         "activation", INPUT_0, np.array([1, 2]), excess, np.array([100.0, 50.0]), np.ones(2)
     )
-    found = t_tests(ratios)[None]
+    found = t_scores(ratios)[None]
     numbers = [(2 * a + b) / 3 for a, b in excess.tolist()]
     mean = sum(numbers) / 30
     error = math.sqrt(sum((number - mean) ** 2 for number in numbers) / 29 / 30)

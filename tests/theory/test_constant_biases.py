@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.activations import make_activation
-from heinit_sim.checks.layer_ratios import Steps, iter_steps
+from heinit_sim.checks.layer_ratios import LayerRatios, iter_layer_ratios
 from heinit_sim.checks.theory_agreement import check
 from heinit_sim.config.load import parse_config
 from heinit_sim.errors import ConfigError
@@ -167,13 +167,13 @@ def test_mean_field_of_one_layer_is_a_closed_form() -> None:
 # -- steps -----------------------------------------------------------------------------------------
 
 
-def found_steps(condition: Condition, claimed: Condition, trials: int) -> list[Steps]:
+def found_steps(condition: Condition, claimed: Condition, trials: int) -> list[LayerRatios]:
     (one,) = run_sweep(SweepConfig("x", (condition,), {}, trials, 0)).conditions
     activation = make_activation(claimed.activation, claimed.activation_options)
-    return list(iter_steps(replace(one, condition=claimed), activation, None))
+    return list(iter_layer_ratios(replace(one, condition=claimed), activation, None))
 
 
-def scores(steps: Steps) -> tuple[float, float]:
+def scores(steps: LayerRatios) -> tuple[float, float]:
     """z of the ratio's mean and of its variance, each over networks, largest of the layers."""
     mean, variance = np.broadcast_arrays(steps.mean, steps.variance, steps.ratio)[:2]
     deviation = (steps.ratio - mean) / np.sqrt(variance)
