@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from heinit_sim.activations import own_activation, with_activation
-    from heinit_sim.checks.comparison import Comparison, compare
-    from heinit_sim.checks.expectations import check_expectations
-    from heinit_sim.checks.theory_agreement import check
+    from heinit_sim.checks import Comparison, check, check_expectations, compare
     from heinit_sim.config.load import load_config, parse_config
     from heinit_sim.errors import ConfigError, HeinitSimError, RunDirectoryError
     from heinit_sim.experiment.results import (
@@ -22,15 +20,15 @@ if TYPE_CHECKING:
         SweepResult,
     )
     from heinit_sim.experiment.sweep_config import Condition, Expectation, SweepConfig
-    from heinit_sim.figures.draw import draw
+    from heinit_sim.figures import draw
     from heinit_sim.numerics.spread import Spread, spread
-    from heinit_sim.runs.directory import read_run, write_run
+    from heinit_sim.runs import read_run, write_run
     from heinit_sim.simulation.sweep import run_sweep
     from heinit_sim.theory.predictions import predict_sweep
 
 # Where each public name lives; looked up at first use, so that `--help` never loads NumPy.
 _HOME = {
-    "Comparison": "checks.comparison",
+    "Comparison": "checks",
     "Condition": "experiment.sweep_config",
     "ConditionResult": "experiment.results",
     "ConfigError": "errors",
@@ -43,19 +41,19 @@ _HOME = {
     "SweepConfig": "experiment.sweep_config",
     "SweepPrediction": "experiment.results",
     "SweepResult": "experiment.results",
-    "check": "checks.theory_agreement",
-    "check_expectations": "checks.expectations",
-    "compare": "checks.comparison",
-    "draw": "figures.draw",
+    "check": "checks",
+    "check_expectations": "checks",
+    "compare": "checks",
+    "draw": "figures",
     "load_config": "config.load",
     "own_activation": "activations",
     "parse_config": "config.load",
     "predict_sweep": "theory.predictions",
-    "read_run": "runs.directory",
+    "read_run": "runs",
     "run_sweep": "simulation.sweep",
     "spread": "numerics.spread",
     "with_activation": "activations",
-    "write_run": "runs.directory",
+    "write_run": "runs",
 }
 __all__ = [
     "Comparison",

@@ -1,1 +1,11 @@
-"""Whether a result is as expected, as theory says, and as another run."""
+"""Whether a result is as its config expects, as theory says, or as another run is."""
+
+from heinit_sim.checks.comparison import Comparison as Comparison
+from heinit_sim.checks.comparison import compare as compare
+from heinit_sim.checks.expectations import check_expectations as check_expectations
+from heinit_sim.checks.findings import check_all as check_all
+from heinit_sim.checks.findings import failed as failed
+from heinit_sim.checks.theory_agreement import check as check
+from heinit_sim.checks.verdict import fates as fates
+from heinit_sim.checks.verdict import predicted_slope as predicted_slope
+from heinit_sim.checks.verdict import trend as trend

@@ -7,7 +7,7 @@ from heinit_sim.checks.theory_agreement import check
 from heinit_sim.experiment.results import Finding, SweepResult
 
 
-def find(result: SweepResult, alpha: float) -> list[Finding]:
+def check_all(result: SweepResult, alpha: float) -> list[Finding]:
     """All that is checked of a result: what its config expects, and what theory says.
 
     Args:

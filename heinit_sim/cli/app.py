@@ -1,4 +1,7 @@
-"""The application: its commands, in the order of `--help`."""
+"""The application: its commands, in the order of `--help`.
+
+Commands import what they call inside their bodies: `--help` loads neither NumPy nor matplotlib.
+"""
 
 from __future__ import annotations
 

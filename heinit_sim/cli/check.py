@@ -1,4 +1,4 @@
-"""What a check found, told to whoever is to know it: the user, a JUnit file, GitHub."""
+"""Commands that check: a run or a config by itself, and one run against another."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from heinit_sim.cli import console
-from heinit_sim.cli.console import print_json, print_table
 from heinit_sim.cli.options import (
     ALPHA,
     AlphaOption,
@@ -49,25 +48,25 @@ def check(
     On GitHub Actions, failures also become annotations and a step summary.
     """
     with errors():
-        from heinit_sim.checks import findings as checks_findings
+        from heinit_sim import checks, reports, runs
         from heinit_sim.config.load import load_config
-        from heinit_sim.runs import atomic_write, directory
         from heinit_sim.simulation import sweep
 
         if junit is not None:
-            atomic_write.check_file(junit, "--junit")
+            runs.check_file(junit, "--junit")
         replaced = overrides(sets, seed=seed, trials=trials)
         if target != "-" and Path(target).is_dir():
             if replaced:
                 raise ConfigError([f"{replaced[0].flag}: error: {target} is a run, not a config"])
-            result = directory.read_run(Path(target), quantiles=False)
+            result = runs.read_run(Path(target), quantiles=False)
         else:
             config = load_config(target, replaced)
             jobs = jobs or sweep.usable_cpus()
             result = console.simulate(config, jobs, quiet=False, quantiles=False)
-        findings = checks_findings.find(result, alpha or ALPHA)
+        findings = checks.check_all(result, alpha or ALPHA)
         if json_:
-            print_findings(result.config, findings)
+            values = reports.findings.to_json_values(findings)
+            console.print_json({"name": result.config.name, "findings": values})
         report_findings(result.config, findings, junit, table=not json_)
 
 
@@ -88,21 +87,21 @@ def compare(
     with errors():
         if not 0 <= rtol < math.inf:
             raise ConfigError([f"--rtol: error: {rtol} is not allowed, must be finite, 0 or more"])
-        from heinit_sim.checks import comparison
-        from heinit_sim.runs import directory
+        from heinit_sim import checks, reports, runs
 
         first, second = (
-            directory.read_run(run, complete=False, quantiles=False) for run in (run_a, run_b)
+            runs.read_run(run, complete=False, quantiles=False) for run in (run_a, run_b)
         )
-        found = comparison.compare(first, second, rtol)
-        console.print_comparison(found, rtol, json_=json_)
-
-
-def print_findings(config: SweepConfig, findings: Sequence[Finding]) -> None:
-    """Print what was checked as one JSON document."""
-    from heinit_sim.reports import findings as reports_findings
-
-    print_json({"name": config.name, "findings": reports_findings.to_json_values(findings)})
+        comparison = checks.compare(first, second, rtol)
+        verdict, *facts = reports.comparison.comparison_lines(comparison, rtol)
+        if json_:
+            console.print_json(reports.comparison.to_comparison_document(comparison))
+        else:
+            if comparison.rows:
+                console.print_table(reports.comparison.to_comparison_table(comparison))
+            typer.echo("\n".join([verdict] * comparison.held + facts))
+        if not comparison.held:
+            raise CheckFailed(f"compare: {verdict}")
 
 
 def report_findings(
@@ -120,24 +119,23 @@ def report_findings(
         CheckFailed: Something did not hold.
         WriteError: The file cannot be written.
     """
-    from heinit_sim.checks import findings as checks_findings
-    from heinit_sim.reports import findings as reports_findings
-    from heinit_sim.runs import atomic_write
+    from heinit_sim import checks, reports, runs
 
-    failed = checks_findings.failed(findings)
+    failed = checks.failed(findings)
+    summary = reports.findings.summary(findings)
     if table:
-        typer.echo(f"{config.name}: {reports_findings.summary(findings)}")
-        if failed or 0 < len(findings) <= reports_findings.LISTED:
-            print_table(reports_findings.to_table(findings))
+        typer.echo(f"{config.name}: {summary}")
+        if failed or 0 < len(findings) <= reports.findings.LISTED:
+            console.print_table(reports.findings.to_table(findings))
     if junit is not None:
-        atomic_write.put_text(junit, reports_findings.to_junit(findings, config.name), "--junit")
+        runs.put_text(junit, reports.findings.to_junit(findings, config.name), "--junit")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         if failed:
-            typer.echo(reports_findings.to_annotations(findings), nl=False, err=not table)
-        _add_step_summary(reports_findings.to_markdown(findings, config.name))
+            typer.echo(reports.findings.to_annotations(findings), nl=False, err=not table)
+        _add_step_summary(reports.findings.to_markdown(findings, config.name))
     if failed:
         lines = [] if table else [f"FAILED {finding.name}: {finding.reason}" for finding in failed]
-        raise CheckFailed("\n".join([*lines, f"check: {reports_findings.summary(findings)}"]))
+        raise CheckFailed("\n".join([*lines, f"check: {summary}"]))
 
 
 def _add_step_summary(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What the commands show: progress on stderr; the summary table, the plan and JSON on stdout."""
+"""What several commands show: progress on stderr; tables, summaries, plans and JSON on stdout."""
 
 from __future__ import annotations
 
@@ -11,18 +11,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from heinit_sim.errors import CheckFailed
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.table import Table
 
-    from heinit_sim.checks.comparison import Comparison
-    from heinit_sim.derivation.verify import Verification
     from heinit_sim.experiment.results import Finding, SweepResult
     from heinit_sim.experiment.sweep_config import SweepConfig
-    from heinit_sim.reports.formats import Row
+    from heinit_sim.reports import Row
 
 
 _PIPED = 200
@@ -77,54 +73,35 @@ def print_summary(
     findings: Sequence[Finding] | None = None,
 ) -> None:
     """Print the summary of a run, as a table or as one JSON document with what was checked."""
-    from heinit_sim.reports import findings as reports_findings
-    from heinit_sim.reports import formats, run
+    from heinit_sim import reports
 
     if not json_:
-        print_table(run.to_summary_table(config, rows))
+        print_table(reports.to_summary_table(config, rows))
         return
     document = {
         "directory": str(directory),
         "name": config.name,
         "seed": config.seed,
         "sweep": {path: list(values) for path, values in config.sweep.items()},
-        "summary": formats.to_json_values(rows),
+        "summary": reports.to_json_values(rows),
     }
     if findings is not None:
-        document["findings"] = reports_findings.to_json_values(findings)
+        document["findings"] = reports.findings.to_json_values(findings)
     print_json(document)
 
 
 def print_fates(result: SweepResult) -> None:
     """Say on stderr which networks died or left float range on the way."""
-    from heinit_sim.checks.verdict import fates
+    from heinit_sim import checks
 
     lines = []
-    for of in result.conditions:
-        about = f"{of.condition.label}: " if of.condition.label else ""
-        lines += [f"{about}{fate.text}" for fate in fates(of)]
+    for condition_result in result.conditions:
+        label = condition_result.condition.label
+        about = f"{label}: " if label else ""
+        lines += [f"{about}{fate.text}" for fate in checks.fates(condition_result)]
     more = [f"… and {len(lines) - _NOTES} more"] if len(lines) > _NOTES else []
     for line in lines[:_NOTES] + more:
         typer.echo(line, err=True)
-
-
-def print_comparison(found: Comparison, rtol: float, *, json_: bool) -> None:
-    """Print how two runs compare.
-
-    Raises:
-        CheckFailed: They differ.
-    """
-    from heinit_sim.reports import comparison
-
-    verdict, *facts = comparison.comparison_lines(found, rtol)
-    if json_:
-        print_json(comparison.to_comparison_document(found))
-    else:
-        if found.rows:
-            print_table(comparison.to_comparison_table(found))
-        typer.echo("\n".join([verdict] * found.held + facts))
-    if not found.held:
-        raise CheckFailed(f"compare: {verdict}")
 
 
 def print_plan(
@@ -138,11 +115,11 @@ def print_plan(
     junit: Path | None = None,
 ) -> None:
     """Print what `run` would do; with an `alpha` it would check, and maybe write JUnit XML."""
-    from heinit_sim.runs import directory as runs_directory
+    from heinit_sim import runs
     from heinit_sim.simulation import cost
 
     needs = cost.estimate(config, jobs)
-    files = runs_directory.run_files(config, plots=plots)
+    files = runs.run_files(config, plots=plots)
     if json_:
         document = {
             "name": config.name,
@@ -230,15 +207,3 @@ def _least_width(table: Table, *, whole_words: bool = False) -> int:
             widest = max(measure.maximum for measure in measures)
             width -= max(widest - max(_FOLDED, longest_word), 0)
     return width
-
-
-def print_verification(verification: Verification, *, markdown: bool, json_: bool) -> None:
-    """Print what `verify` found: as a page, as Markdown or as one JSON document."""
-    from heinit_sim.reports import derivation
-
-    if json_:
-        print_json(derivation.to_identity_document(verification))
-    elif markdown:
-        typer.echo(derivation.to_identity_markdown(verification))
-    else:
-        print_table(derivation.to_identity_page(verification))

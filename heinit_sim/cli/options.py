@@ -92,6 +92,19 @@ def errors() -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def refusals_of(command: str) -> Iterator[None]:
+    """Put the command's name before each problem that the library finds in a config.
+
+    Raises:
+        ConfigError: The library raised it.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError([f"{command}: {problem}" for problem in error.problems]) from None
+
+
 def refuse(given: object, option: str, why: str) -> None:
     """Refuse an option that would do nothing.
 

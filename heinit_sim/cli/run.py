@@ -1,7 +1,4 @@
-"""Commands that simulate, show and check: arguments in, one library call per stage, Rich out.
-
-NumPy and matplotlib are imported inside the commands that use them: `--help` stays quick.
-"""
+"""The command `run`: a config in, its run directory out."""
 
 from __future__ import annotations
 
@@ -64,16 +61,12 @@ def run(
         sweep_config = load_config(config, overrides(sets, seed=seed, trials=trials))
         directory = out or Path("outputs") / sweep_config.name
 
-        from heinit_sim.checks import findings as checks_findings
-        from heinit_sim.figures.draw import draw
-        from heinit_sim.reports import run as reports_run
-        from heinit_sim.runs import atomic_write, manifest
-        from heinit_sim.runs import directory as runs_directory
+        from heinit_sim import checks, figures, reports, runs
         from heinit_sim.simulation import sweep
 
         if junit is not None:
-            atomic_write.check_file(junit, "--junit", directory)
-        runs_directory.check_target(directory, sweep_config, force=force)
+            runs.check_file(junit, "--junit", directory)
+        runs.check_target(directory, sweep_config, force=force)
         jobs = jobs or sweep.usable_cpus()
         if dry_run:
             console.print_plan(
@@ -86,17 +79,17 @@ def run(
             return
         start = time.perf_counter()
         result = console.simulate(sweep_config, jobs, quiet=quiet)
-        facts = manifest.run_facts(jobs, time.perf_counter() - start)
-        figure = draw(result) if plots else None
-        runs_directory.write_run(result, directory, figure=figure, force=force, run=facts)
-        rows = reports_run.summary_rows(result)
-        findings = checks_findings.find(result, alpha or ALPHA) if check else None
+        facts = runs.run_facts(jobs, time.perf_counter() - start)
+        figure = figures.draw(result) if plots else None
+        runs.write_run(result, directory, figure=figure, force=force, run=facts)
+        rows = reports.summary_rows(result)
+        findings = checks.check_all(result, alpha or ALPHA) if check else None
         if json_ or not quiet:
             console.print_summary(sweep_config, rows, directory, json_=json_, findings=findings)
         if not quiet:
             console.print_fates(result)
             seconds = time.perf_counter() - start
-            names = ", ".join(runs_directory.run_files(sweep_config, plots=plots))
+            names = ", ".join(runs.run_files(sweep_config, plots=plots))
             typer.echo(f"Wrote {directory} in {seconds:.1f} s: {names}", err=True)
         if findings is not None:
             report_findings(sweep_config, findings, junit, table=not (json_ or quiet))

@@ -1,7 +1,4 @@
-"""Commands that simulate, show and check: arguments in, one library call per stage, Rich out.
-
-NumPy and matplotlib are imported inside the commands that use them: `--help` stays quick.
-"""
+"""Commands on saved runs: `plot` and `show`."""
 
 from __future__ import annotations
 
@@ -11,12 +8,7 @@ from typing import Annotated
 import typer
 
 from heinit_sim.cli import console
-from heinit_sim.cli.options import (
-    JsonOption,
-    RunArgument,
-    errors,
-    overrides,
-)
+from heinit_sim.cli.options import JsonOption, RunArgument, errors, overrides
 from heinit_sim.errors import ConfigError
 
 
@@ -36,9 +28,7 @@ def plot(
 ) -> None:
     """Redraw the figure of saved runs, without simulating."""
     with errors():
-        from heinit_sim.figures.draw import draw
-        from heinit_sim.runs import directory as runs_directory
-        from heinit_sim.runs import figure_files
+        from heinit_sim import figures, runs
 
         replaced = overrides(sets)
         if any(not override.key.startswith("figure.") for override in replaced):
@@ -48,18 +38,18 @@ def plot(
         if out is not None and len(run_dirs) > 1:
             raise ConfigError(["--out: error: takes one RUN_DIR at a time"])
         for directory in run_dirs:
-            figure = draw(runs_directory.read_run(directory, replaced))
+            figure = figures.draw(runs.read_run(directory, replaced))
             if out is None:
-                runs_directory.update_figure(figure, directory)
+                runs.update_figure(figure, directory)
             else:
-                figure_files.export_figure(figure, out)
+                runs.export_figure(figure, out)
             typer.echo(f"Wrote forward_backward.png, .svg, .pdf in {out or directory}", err=True)
 
 
 def show(run_dir: RunArgument, json_: JsonOption = False) -> None:
     """Print the summary table of a saved run."""
     with errors():
-        from heinit_sim.runs import directory as runs_directory
+        from heinit_sim import runs
 
-        config, rows = runs_directory.read_summary(run_dir)
+        config, rows = runs.read_summary(run_dir)
         console.print_summary(config, rows, run_dir, json_=json_)

@@ -1,7 +1,4 @@
-"""Commands that hold measurement against theory: predict, derive, check, compare.
-
-NumPy and matplotlib are imported inside the commands that use them: `--help` stays quick.
-"""
+"""Commands on what is known without a run: `verify`, `theory` and `gains`."""
 
 from __future__ import annotations
 
@@ -19,8 +16,10 @@ from heinit_sim.cli.options import (
     SetOption,
     errors,
     overrides,
+    refusals_of,
     refuse,
 )
+from heinit_sim.errors import CheckFailed
 
 
 def verify(
@@ -50,16 +49,25 @@ def verify(
         from heinit_sim.config.load import load_config, parse_config
 
         refuse(markdown and json_, "--markdown", ONE_OUTPUT)
-        from heinit_sim.derivation import verify as derivation_verify
+        from heinit_sim import derivation, reports
 
         replaced = overrides(sets, seed=seed)
         if config is None:
-            found = parse_config(derivation_verify.DEFAULT_CONFIG, "default network", replaced)
+            sweep = parse_config(derivation.DEFAULT_CONFIG, "default network", replaced)
         else:
-            found = load_config(config, replaced)
-        result = derivation_verify.verify(found.conditions[0], found.seed, networks)
-        console.print_verification(result, markdown=markdown, json_=json_)
-        derivation_verify.raise_if_failed(result)
+            sweep = load_config(config, replaced)
+        with refusals_of("verify"):
+            result = derivation.verify(sweep.conditions[0], sweep.seed, networks)
+        if json_:
+            console.print_json(reports.derivation.to_identity_document(result))
+        elif markdown:
+            typer.echo(reports.derivation.to_identity_markdown(result))
+        else:
+            console.print_table(reports.derivation.to_identity_page(result))
+        failed = [row.name for row in result.rows if not row.held]
+        if failed:
+            count = f"{len(failed)} of {len(result.rows)} identities did not hold"
+            raise CheckFailed(f"verify: {count}: {', '.join(failed)}")
 
 
 def theory(
@@ -81,39 +89,33 @@ def theory(
             refuse(force, "--force", "there is nothing to replace without --out")
         from heinit_sim.config.load import load_config
 
-        found = load_config(config, overrides(sets))
-        from heinit_sim.reports import formats
+        sweep = load_config(config, overrides(sets))
+        from heinit_sim import reports
 
         if phase:
-            from heinit_sim.reports import phase as reports_phase
-
-            rows = reports_phase.phase_rows(found)
-            table = reports_phase.to_phase_table(found, rows)
+            with refusals_of("theory --phase: error"):
+                rows = reports.phase.phase_rows(sweep)
+            table = reports.phase.to_phase_table(sweep, rows)
         else:
-            from heinit_sim.reports import prediction as reports_prediction
             from heinit_sim.theory.predictions import predict_sweep
 
-            prediction = predict_sweep(found)
-            rows = reports_prediction.prediction_rows(prediction)
-            table = reports_prediction.to_prediction_table(found, rows)
+            prediction = predict_sweep(sweep)
+            rows = reports.prediction.prediction_rows(prediction)
+            table = reports.prediction.to_prediction_table(sweep, rows)
+        name = "phase" if phase else "theory"
         if out is not None:
-            from heinit_sim.runs import figure_files
+            from heinit_sim import figures, runs
 
             if phase:
-                from heinit_sim.figures.phase_diagram import draw_phase_diagram
-
-                text, figure = formats.to_csv(rows), draw_phase_diagram(found)
+                file_rows, figure = rows, figures.draw_phase_diagram(sweep)
             else:
-                from heinit_sim.figures.draw import draw
-
-                text = formats.to_csv(reports_prediction.prediction_layer_rows(prediction))
-                figure = draw(prediction)
-            name = "phase" if phase else "theory"
-            names = figure_files.write_prediction(name, text, figure, out, found, force=force)
+                file_rows = list(reports.prediction.prediction_layer_rows(prediction))
+                figure = figures.draw(prediction)
+            text = reports.to_csv(file_rows)
+            names = runs.write_prediction(name, text, figure, out, sweep, force=force)
             typer.echo(f"Wrote {', '.join(names)} in {out}", err=True)
         if json_:
-            key = "phase" if phase else "theory"
-            console.print_json({"name": found.name, key: formats.to_json_values(rows)})
+            console.print_json({"name": sweep.name, name: reports.to_json_values(rows)})
         else:
             console.print_table(table)
 
@@ -132,18 +134,18 @@ def gains(
     with errors():
         refuse(markdown and json_, "--markdown", ONE_OUTPUT)
 
-        from heinit_sim.reports import gains as reports_gains
+        from heinit_sim import reports
         from heinit_sim.theory.infinite_width.gains import all_gains, gains_of
 
-        found = [gains_of(activation)] if activation else all_gains()
+        gains_by_activation = [gains_of(activation)] if activation else all_gains()
         if json_:
-            console.print_json({"gains": reports_gains.gain_rows(found)})
+            console.print_json({"gains": reports.gains.gain_rows(gains_by_activation)})
         elif markdown:
-            typer.echo(reports_gains.to_gain_markdown(found))
+            typer.echo(reports.gains.to_gain_markdown(gains_by_activation))
         elif activation:
-            head, table, notes = reports_gains.gain_page(found[0])
+            head, table, notes = reports.gains.gain_page(gains_by_activation[0])
             typer.echo(head)
             console.print_table(table)
             typer.echo(notes)
         else:
-            console.print_table(reports_gains.to_gain_table(found))
+            console.print_table(reports.gains.to_gain_table(gains_by_activation))

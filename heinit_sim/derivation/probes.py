@@ -58,7 +58,7 @@ def slope_of(name: str, activation: Activation) -> float:
     slope = activation.common_slope
     if slope is None:
         known = "identities are derived for relu, linear, leaky_relu and prelu of one slope"
-        raise ConfigError([f"verify: activation {name}: {known}; choose one of them"])
+        raise ConfigError([f"activation {name}: {known}; choose one of them"])
     return slope
 
 

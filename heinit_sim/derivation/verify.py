@@ -13,7 +13,7 @@ from heinit_sim.derivation.identity import Identity, Row, Sides, judge, largest_
 from heinit_sim.derivation.layer_rules import LAYERS
 from heinit_sim.derivation.probes import second_moment, slope_of
 from heinit_sim.derivation.xavier import XAVIER
-from heinit_sim.errors import CheckFailed, ConfigError
+from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.sampling.inputs import is_standard
 from heinit_sim.sampling.streams import verification_rng
@@ -64,7 +64,7 @@ def probe_condition(condition: Condition) -> Condition:
     for variance, *fans in zip(variances, widths, widths[1:], strict=False):
         if not all(10.0**-_DECADES <= variance * fan <= 10.0**_DECADES for fan in fans):
             allowed = f"σ²_Ω times a fan must lie between 1e-{_DECADES} and 1e{_DECADES}"
-            raise ConfigError([f"verify: init: σ²_Ω = {variance:g} is out of range, {allowed}"])
+            raise ConfigError([f"init: σ²_Ω = {variance:g} is out of range, {allowed}"])
     probe = replace(condition, widths=widths, weight_variances=variances)
     plain = replace(probe, weight_distributions=(), lsuv=None)  # as identities draw their weights
     return replace(plain, bias_variances=(), biases=())
@@ -94,11 +94,11 @@ def verify(
     """
     if condition.convolution or condition.residual:
         given = "residual" if condition.residual else "kind: cnn"
-        text = f"verify: network: identities are held for plain dense networks only ({given})"
+        text = f"network: identities are held for plain dense networks only ({given})"
         raise ConfigError([f"{text}; give a config of one"])
     if not is_standard(condition.inputs):
         given = condition.inputs.distribution
-        text = f"verify: inputs: identities are held for standard-normal ones only ({given})"
+        text = f"inputs: identities are held for standard-normal ones only ({given})"
         raise ConfigError([f"{text}; give a config with such inputs"])
     probe, slope = probe_condition(condition), _slope(condition)
     counts = [_count(identity, probe, n_networks) for identity in identities]
@@ -112,18 +112,6 @@ def verify(
             for identity, n in zip(identities, counts, strict=True)
         )
     return Verification(condition, probe, slope, seed, rows, bound)
-
-
-def raise_if_failed(verification: Verification) -> None:
-    """Raise if a row did not hold.
-
-    Raises:
-        CheckFailed: Its text names the identities.
-    """
-    failed = [row.name for row in verification.rows if not row.held]
-    if failed:
-        count = f"{len(failed)} of {len(verification.rows)} identities did not hold"
-        raise CheckFailed(f"verify: {count}: {', '.join(failed)}")
 
 
 def _slope(condition: Condition) -> float:

@@ -1,1 +1,15 @@
 """A result as rows, CSV, tables, JUnit and Markdown; nothing is printed and nothing saved."""
+
+from heinit_sim.reports import comparison as comparison
+from heinit_sim.reports import derivation as derivation
+from heinit_sim.reports import findings as findings
+from heinit_sim.reports import gains as gains
+from heinit_sim.reports import phase as phase
+from heinit_sim.reports import prediction as prediction
+from heinit_sim.reports.formats import Row as Row
+from heinit_sim.reports.formats import to_csv as to_csv
+from heinit_sim.reports.formats import to_json_values as to_json_values
+from heinit_sim.reports.run import csv_files as csv_files
+from heinit_sim.reports.run import summary_rows as summary_rows
+from heinit_sim.reports.run import summary_rows_from_csv as summary_rows_from_csv
+from heinit_sim.reports.run import to_summary_table as to_summary_table

@@ -1,12 +1,10 @@
-"""Findings as a table, as JUnit XML, as GitHub's annotations and step summary; comparisons.
-
-Never prints or saves.
-"""
+"""How two runs compare: as lines, as a table and as a document for JSON."""
 
 import math
 from typing import TYPE_CHECKING
 
-from heinit_sim.checks.comparison import LEVEL, Comparison
+from heinit_sim.checks import Comparison
+from heinit_sim.checks.comparison import LEVEL
 from heinit_sim.experiment.labels import to_text
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
-from heinit_sim.derivation.identity import LEVEL, Row
-from heinit_sim.derivation.verify import Verification
+from heinit_sim.derivation import LEVEL, Row, Verification
 
 if TYPE_CHECKING:
     from rich.table import Table

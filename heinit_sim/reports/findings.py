@@ -1,14 +1,11 @@
-"""Findings as a table, as JUnit XML, as GitHub's annotations and step summary; comparisons.
-
-Never prints or saves.
-"""
+"""Findings as a table, as JUnit XML, as GitHub's annotations and step summary."""
 
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from heinit_sim.checks.findings import failed
+from heinit_sim.checks import failed
 from heinit_sim.experiment.labels import printable
 from heinit_sim.experiment.results import Finding
 

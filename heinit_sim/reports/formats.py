@@ -1,15 +1,11 @@
-"""A result as rows, as CSV text and as the summary table of the terminal. Never prints or saves."""
+"""Rows as CSV text and as values for JSON; numbers as text of a table."""
 
 import csv
 import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
-
+from typing import Any
 
 Row = dict[str, Any]
 # How the table heads a swept key; any other key is headed by its own name.

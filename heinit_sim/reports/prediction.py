@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heinit_sim.checks.verdict import predicted_slope
+from heinit_sim.checks import predicted_slope
 from heinit_sim.experiment.labels import swept_text
 from heinit_sim.experiment.quantities import PASS_OF, STATISTICS, Pass, Quantity
 from heinit_sim.experiment.results import Prediction, SweepPrediction

@@ -1,19 +1,19 @@
-"""A result as rows, as CSV text and as the summary table of the terminal. Never prints or saves."""
+"""A run as rows, as its CSV files and as the summary table of the terminal."""
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heinit_sim.checks.verdict import trend
+from heinit_sim.checks import trend
 from heinit_sim.experiment.labels import swept_text
 from heinit_sim.experiment.quantities import PASS_OF, STATISTICS, Pass
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics.spread import spread
-from heinit_sim.reports.formats import SYMBOLS, Row, power_text, slopes_text
+from heinit_sim.reports.formats import SYMBOLS, Row, power_text, slopes_text, to_csv
 from heinit_sim.simulation import cosines
 
 if TYPE_CHECKING:
@@ -31,6 +31,15 @@ _ERRORS = tuple(f"{d}_decades_per_layer_se" for d in _PASSES)
 _SHORT = 12
 """A swept value of so many characters leaves the table within 80 columns."""
 _STYLES = {"vanishing": "blue", "stable": "green", "exploding": "red"}
+
+
+def csv_files(result: SweepResult) -> dict[str, str]:
+    """The CSV files of a run: name -> text."""
+    files: dict[str, Iterable[Row]] = {}
+    files |= {"layers.csv": layer_rows(result), "summary.csv": summary_rows(result)}
+    if result.config.cosine:
+        files["cosines.csv"] = cosine_rows(result)
+    return {name: to_csv(rows) for name, rows in files.items()}
 
 
 def layer_rows(result: SweepResult) -> Iterator[Row]:

@@ -12,8 +12,7 @@ from heinit_sim.config.yaml_document import to_yaml
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.experiment.sweep_config import SweepConfig
-from heinit_sim.reports import formats
-from heinit_sim.reports import run as reports_run
+from heinit_sim.reports import Row, csv_files, summary_rows_from_csv
 from heinit_sim.runs import atomic_write
 from heinit_sim.runs.arrays import from_arrays, to_arrays
 from heinit_sim.runs.figure_files import FIGURES, write_figure
@@ -165,7 +164,7 @@ def read_config(directory: Path) -> SweepConfig:
     return load_config(checked_file(directory, "config.yaml"), read_data=False)
 
 
-def read_summary(directory: Path) -> tuple[SweepConfig, list[formats.Row]]:
+def read_summary(directory: Path) -> tuple[SweepConfig, list[Row]]:
     """Read the config and the summary rows of a saved run.
 
     Raises:
@@ -174,20 +173,14 @@ def read_summary(directory: Path) -> tuple[SweepConfig, list[formats.Row]]:
     config = read_config(directory)
     path = checked_file(directory, "summary.csv")
     try:
-        return config, reports_run.summary_rows_from_csv(path.read_text("utf-8"), config)
+        return config, summary_rows_from_csv(path.read_text("utf-8"), config)
     except ValueError as error:
         text = f"{path}: not the summary of its config.yaml ({error}); {AGAIN}"
         raise RunDirectoryError(text) from error
 
 
 def _write_results(result: SweepResult, directory: Path) -> None:
-    texts = {
-        "layers.csv": formats.to_csv(reports_run.layer_rows(result)),
-        "summary.csv": formats.to_csv(reports_run.summary_rows(result)),
-        "config.yaml": to_yaml(result.config.document),
-    }
-    if result.config.cosine:
-        texts[_COSINES] = formats.to_csv(reports_run.cosine_rows(result))
+    texts = csv_files(result) | {"config.yaml": to_yaml(result.config.document)}
     for name, text in texts.items():
         (directory / name).write_text(text, "utf-8", newline="\n")
     np.savez(directory / "networks.npz", allow_pickle=False, **to_arrays(result))

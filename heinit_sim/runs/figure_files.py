@@ -25,7 +25,7 @@ FIGURES = tuple(f"forward_backward.{suffix}" for suffix in _METADATA)
 
 def write_figure(figure: "Figure", directory: Path, names: Sequence[str] = FIGURES) -> None:
     """Write PNG, SVG and PDF, byte for byte the same for the same figure."""
-    from heinit_sim.figures.panels import saving
+    from heinit_sim.figures import saving
 
     with saving():
         for name in names:

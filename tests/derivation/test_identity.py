@@ -18,10 +18,9 @@ from heinit_sim.derivation.verify import (
     IDENTITIES,
     Verification,
     probe_condition,
-    raise_if_failed,
     verify,
 )
-from heinit_sim.errors import CheckFailed, ConfigError
+from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.sweep_config import Condition
 
@@ -195,10 +194,6 @@ def test_the_row_of_a_planted_error_is_the_only_red_one(honest: Verification) ->
     # Each has draws of its own: the others do not change by a bit.
     others = [row for row in honest.rows if row.name != name]
     assert [row for row in found.rows if row.name != name] == others
-    with pytest.raises(CheckFailed, match=r"^verify: 1 of 24 identities did not hold: through the"):
-        raise_if_failed(found)
-    raise_if_failed(honest)
-    assert CheckFailed.exit_code == 3
 
 
 @pytest.mark.parametrize("name", ["bias gradients", "weight gradients"])
@@ -307,7 +302,7 @@ def test_a_large_network_is_cut_and_its_middle_layers_stay_what_they_are() -> No
 
 def test_variances_that_leave_float_range_are_refused() -> None:
     for variance in (1e-30, 1e30):
-        with pytest.raises(ConfigError, match=r"^verify: init: σ²_Ω = 1e.30 is out of range, "):
+        with pytest.raises(ConfigError, match=r"^init: σ²_Ω = 1e.30 is out of range, "):
             verify(replace(RECTANGULAR, weight_variances=(0.1, variance) + (0.1,) * 4), 0)
 
 
@@ -321,13 +316,13 @@ def test_variances_at_the_ends_of_the_range_are_verified(variance: float) -> Non
 
 def test_an_activation_without_a_slope_below_zero_is_refused() -> None:
     tanh: Any = make_activation("relu", {})
-    expected = "verify: activation tanh: identities are derived for relu, linear, leaky_relu"
+    expected = "activation tanh: identities are derived for relu, linear, leaky_relu"
     with pytest.raises(ConfigError, match=f"^{expected}"):
         slope_of("tanh", replace(tanh, negative_slope=None))
 
 
 def test_inputs_that_are_not_standard_normal_are_refused() -> None:
-    expected = r"^verify: inputs: identities are held for standard-normal ones only \(uniform\); "
+    expected = r"^inputs: identities are held for standard-normal ones only \(uniform\); "
     with pytest.raises(ConfigError, match=expected):
         verify(replace(RECTANGULAR, inputs=Inputs("uniform")), 0)
     normal = replace(RECTANGULAR, inputs=Inputs("normal"))

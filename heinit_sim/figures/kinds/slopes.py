@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from heinit_sim.checks.verdict import predicted_slope, trend
+from heinit_sim.checks import predicted_slope, trend
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.figures.axis_scales import fitted_limits, plain_scale

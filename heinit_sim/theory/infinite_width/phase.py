@@ -226,15 +226,11 @@ def condition_weight_scale(condition: Condition, activation: Activation) -> floa
     """
     refused = _without_phase(condition)
     if refused:
-        raise ConfigError([f"theory --phase: error: {refused}"])
+        raise ConfigError([refused])
     if activation.by_layer:
-        raise ConfigError(
-            ["theory --phase: error: a slope for each layer has no one phase, must be one slope"]
-        )
+        raise ConfigError(["a slope for each layer has no one phase, must be one slope"])
     if condition.biases:
-        raise ConfigError(
-            ["theory --phase: error: a constant bias has no phase, must be bias_variance alone"]
-        )
+        raise ConfigError(["a constant bias has no phase, must be bias_variance alone"])
     if condition.lsuv:
         return None
     layers = slice(1, max(condition.depth, 2))

@@ -390,7 +390,7 @@ def test_the_title_of_blocks_tells_their_scale() -> None:
 @pytest.mark.parametrize(("text", "given"), [(CNN, "kind: cnn"), (DENSE, "residual")])
 def test_verify_refuses_what_its_identities_are_not_of(text: str, given: str) -> None:
     found = condition(text, *(["network.residual={}"] if given == "residual" else []))
-    said = f"verify: network: identities are held for plain dense networks only ({given})"
+    said = f"network: identities are held for plain dense networks only ({given})"
     with pytest.raises(ConfigError) as caught:
         verify(found, 0)
     assert caught.value.problems == [f"{said}; give a config of one"]
