@@ -22,6 +22,7 @@ from heinit_sim.network.passes import iter_backward, iter_forward, loss_gradient
 from heinit_sim.numerics.scaled_array import Scaled
 from heinit_sim.simulation.sweep import collect, iter_sweep
 from heinit_sim.theory.finite_width.norm_chain import sample_norms
+from tests.rows import slow_but
 
 Array = np.ndarray
 WIDE = Condition(0, {}, (50,) * 11 + (1,), "relu", {}, (2 / 50,) * 11, 5, 0.0)
@@ -106,9 +107,9 @@ def alarms(condition: Condition, networks: Mapping[Measure, Array], trials: int)
 
 
 @pytest.mark.parametrize("name", SIMULATED)
-def test_correct_runs_alarm_it_no_more_often_than_its_level(name: str) -> None:
+@pytest.mark.parametrize("runs", slow_but([25, 250], 25))
+def test_correct_runs_alarm_it_no_more_often_than_its_level(name: str, runs: int) -> None:
     condition, trials = SIMULATED[name]
-    runs = 250
     result = simulate(condition, trials=runs * trials, seed=1)
     assert alarms(condition, result.conditions[0].networks, trials) <= most_alarms(runs)
 
@@ -128,9 +129,9 @@ SAMPLED = {
 
 
 @pytest.mark.parametrize("name", SAMPLED)
-def test_networks_of_the_chain_alarm_it_no_more_often_than_its_level(name: str) -> None:
+@pytest.mark.parametrize("runs", slow_but([100, 1000], 100))
+def test_networks_of_the_chain_alarm_it_no_more_often_than_its_level(name: str, runs: int) -> None:
     condition, alpha, trials = SAMPLED[name]
-    runs = 1000
     norms = sample_norms(condition, alpha, runs * trials, np.random.default_rng(7))
     networks: dict[Measure, Array] = {(q, INPUT_0): log10 for q, log10 in norms.items()}
     assert alarms(replace(condition, n_inputs=1), networks, trials) <= most_alarms(runs)
@@ -144,6 +145,7 @@ def test_runs_with_an_error_alarm_it_more_often_than_its_level() -> None:
     assert alarms(replace(condition, n_inputs=1), networks, trials) > most_alarms(1000)
 
 
+@pytest.mark.slow
 def test_the_level_is_that_of_all_conditions_together() -> None:
     variances = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
     shape = narrowed((6, 6, 6, 1), n_inputs=1)
@@ -402,9 +404,10 @@ def test_odd_conditions_are_checked_without_warnings(condition: Condition, trial
     assert not any("nan" in f.reason or "inf" in f.reason for f in findings)
 
 
-def test_ten_thousand_layers_at_the_end_of_range_are_checked() -> None:
-    deep = replace(WIDE, widths=(4,) * 10_001 + (1,), n_inputs=1, **leaky(0.3))  # type: ignore[arg-type]  # fields
-    deep = replace(deep, weight_variances=(1e-300,) * 10_001)  # gradients of 10^−6,000,000
+@pytest.mark.parametrize("depth", slow_but([1000, 10_000], 1000))
+def test_thousands_of_layers_at_the_end_of_range_are_checked(depth: int) -> None:
+    deep = replace(WIDE, widths=(4,) * (depth + 1) + (1,), n_inputs=1, **leaky(0.3))  # type: ignore[arg-type]  # fields
+    deep = replace(deep, weight_variances=(1e-300,) * (depth + 1))  # gradients of 10^(−600 K)
     assert failing(simulate(deep, trials=2)) == []
 
 

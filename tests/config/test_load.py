@@ -1437,6 +1437,7 @@ def ways(path: str) -> list[str]:
     return [section, rest] if slash else path.split(".")
 
 
+@pytest.mark.slow
 @many
 @given(st.sampled_from(GOOD_TEXTS), st.lists(st.tuples(paths, leaves), min_size=1, max_size=5))
 def test_any_exchanged_values(text: str, changes: list[tuple[str, object]]) -> None:
@@ -1459,6 +1460,7 @@ override_texts = st.one_of(
 )
 
 
+@pytest.mark.slow
 @many
 @given(
     st.sampled_from(GOOD_TEXTS),

@@ -22,6 +22,7 @@ from heinit_sim.network.moments import joined, log10_moments, outer_moments, tak
 from heinit_sim.network.passes import iter_backward, iter_forward, loss_gradient
 from heinit_sim.numerics.scaled_array import Scaled
 from heinit_sim.theory.finite_width.moments import InputNorms, exact
+from tests.rows import slow_but
 
 Array = np.ndarray
 N_NETWORKS = 40_000
@@ -112,7 +113,7 @@ def test_means_over_networks_are_the_exact_ones(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SHAPES)
-@pytest.mark.parametrize("layer", [0, 2])
+@pytest.mark.parametrize("layer", slow_but([0, 2], 0))
 def test_twin_with_a_weight_variance_ten_percent_off_is_found(name: str, layer: int) -> None:
     condition, alpha = shape_condition(name)
     variances = list(condition.weight_variances)

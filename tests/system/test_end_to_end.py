@@ -22,6 +22,7 @@ import heinit_sim.__main__ as command_line
 from heinit_sim import draw, load_config, run_sweep
 from heinit_sim.config.load import Override
 from heinit_sim.derivation import gradients, layer_rules, xavier
+from tests.rows import slow_but
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -98,7 +99,7 @@ def small(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", REFERENCES)
+@pytest.mark.parametrize("name", slow_but(REFERENCES, "figure_7_4"))
 def test_a_config_gives_its_reference_run_again(name: str, tmp_path: Path) -> None:
     found = process("run", ROOT / "configs" / f"{name}.yaml", "--no-plots", cwd=tmp_path)
     assert found.returncode == 0, found.stderr

@@ -26,6 +26,7 @@ from heinit_sim.theory.finite_width.log_norms import log_law
 from heinit_sim.theory.infinite_width.edge_of_chaos import length_slopes
 from heinit_sim.theory.infinite_width.phase import phase
 from heinit_sim.theory.infinite_width.quadrature import layer_moments
+from tests.rows import slow_but
 
 Array = np.ndarray
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -56,6 +57,10 @@ TRIALS = {
     "pre_norm": 25,
     "delta_orthogonal": 80,
 }
+
+
+# Configs whose simulation takes a second; test_end_to_end draws every other one, shrunk.
+QUICK = ("cnn_he", "figure_7_4", "figure_7_4_published", "pre_norm")
 
 
 def config(name: str) -> SweepConfig:
@@ -90,7 +95,7 @@ def test_every_config_of_the_gallery_is_held_here() -> None:
     assert all(f'"{name}"' in here for name in gallery())
 
 
-@pytest.mark.parametrize("name", sorted(gallery()))
+@pytest.mark.parametrize("name", slow_but(gallery(), *QUICK))
 def test_its_networks_hold_against_theory_and_its_expectations(name: str) -> None:
     result = run(name)
     findings = [*check(result), *check_expectations(result)]
@@ -114,6 +119,7 @@ def test_published_figure_has_half_the_slope() -> None:
     assert np.abs(np.array(found) - published).max() < 0.04
 
 
+@pytest.mark.slow
 def test_he_spread_shows_a_typical_network_below_the_mean() -> None:
     (of,) = run("he_spread").conditions
     mean, variance = log_law(of.condition, 0.0)
@@ -122,6 +128,7 @@ def test_he_spread_shows_a_typical_network_below_the_mean() -> None:
     assert abs(math.exp(mean[-1]) - 0.28) < 0.005
 
 
+@pytest.mark.slow
 def test_torch_default_loses_39_decades() -> None:
     default, he, _ = (of.networks[H] for of in run("torch_default").conditions)
     lost = default[:, -1] - he[:, -1]  # of the same uniform draws: exactly a factor of 1/6 a layer
@@ -129,6 +136,7 @@ def test_torch_default_loses_39_decades() -> None:
     assert round(float(lost[0]), 1) == -38.9
 
 
+@pytest.mark.slow
 def test_xavier_is_the_compromise_of_two_errors() -> None:
     by_fan_in, by_fan_out, xavier = run("xavier_linear").conditions
     assert np.abs(by_fan_in.theory[H]).max() < 1e-12
@@ -152,6 +160,7 @@ def test_xavier_is_the_compromise_of_two_errors() -> None:
         assert (np.abs(mean - 10 ** of.theory[H]) < ERRORS * error).all()
 
 
+@pytest.mark.slow
 def test_fan_in_and_fan_out_err_by_a_factor_of_four_and_no_more() -> None:
     by_fan_in, by_fan_out, by_root, by_mean = run("fan_in_fan_out").conditions
     assert np.abs(by_fan_in.theory[H]).max() < 1e-12
@@ -172,6 +181,7 @@ def test_fan_in_and_fan_out_err_by_a_factor_of_four_and_no_more() -> None:
         assert abs((of.mean_field[GRAD][1] - of.mean_field[GRAD][11]) / 10 - backward) < 1e-9
 
 
+@pytest.mark.slow
 def test_glorot_and_bengio_s_tanh_networks_have_their_standard_deviations() -> None:
     standard, normalised = run("glorot_2010").conditions
     assert_one_network_could_show(stds(standard)[:, 1:], [0.460, 0.250, 0.141, 0.081, 0.047], 3)
@@ -186,6 +196,7 @@ def test_glorot_and_bengio_s_tanh_networks_have_their_standard_deviations() -> N
     assert all(counts.counts.sum() > 0 for counts in standard.histograms.values())
 
 
+@pytest.mark.slow
 def test_a_standard_deviation_of_one_hundredth_shrinks_the_gradient_seventeen_thousandfold() -> (
     None
 ):
@@ -201,6 +212,7 @@ def test_a_standard_deviation_of_one_hundredth_shrinks_the_gradient_seventeen_th
     assert round(float(ratio[0]) / 1e4, 1) == 1.7
 
 
+@pytest.mark.slow
 def test_cs231n_s_ten_tanh_layers_collapse_hold_or_saturate() -> None:
     small, xavier, large = run("cs231n_tanh").conditions
     assert_one_network_could_show(stds(small)[:, 1:5], [0.2135, 0.0476, 0.0107, 0.0024], 4)
@@ -210,6 +222,7 @@ def test_cs231n_s_ten_tanh_layers_collapse_hold_or_saturate() -> None:
     assert (stds(large)[:, 1:] > 0.95).all()
 
 
+@pytest.mark.slow
 def test_selu_settles_where_theory_says_and_its_gradients_grow() -> None:
     unit, torch = run("selu_gain").conditions
     assert np.abs(unit.theory[H]).max() < 1e-10
@@ -223,6 +236,7 @@ def test_selu_settles_where_theory_says_and_its_gradients_grow() -> None:
     assert 10 ** torch.theory[H][-1] < 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", range(4))
 def test_hanin_and_rolnick_s_spread_grows_with_the_sum_of_inverse_widths(n: int) -> None:
     of = run("hanin_rolnick").conditions[n]
@@ -235,6 +249,7 @@ def test_hanin_and_rolnick_s_spread_grows_with_the_sum_of_inverse_widths(n: int)
     assert abs(exact[-1] / first_order - 1) < 6 / width
 
 
+@pytest.mark.slow
 def test_lsuv_gives_every_layer_unit_variance_and_the_others_do_not() -> None:
     orthogonal, xavier, lsuv = run("lsuv_tanh").conditions
     variances = 10 ** lsuv.networks["preactivation", "variance"]
@@ -246,6 +261,7 @@ def test_lsuv_gives_every_layer_unit_variance_and_the_others_do_not() -> None:
         assert (10 ** of.networks["preactivation", "variance"][:, -2] < 0.2).all()
 
 
+@pytest.mark.slow
 def test_unnormalised_data_saturate_the_first_layer() -> None:
     raw, normalised = run("unnormalised_data").conditions
     for of, second in ((raw, 34.0), (normalised, 1.0)):
@@ -263,6 +279,7 @@ def test_unnormalised_data_saturate_the_first_layer() -> None:
     assert [round(factor, 2) for factor in factors] == [0.15, 0.84]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["width_sweep", "depth_sweep"])
 def test_the_typical_network_nears_the_textbook_with_width_and_leaves_it_with_depth(
     name: str,
@@ -279,6 +296,7 @@ def test_the_typical_network_nears_the_textbook_with_width_and_leaves_it_with_de
     assert means == sorted(means, reverse=name == "depth_sweep")
 
 
+@pytest.mark.slow
 def test_an_activation_s_own_gain_keeps_the_forward_pass_and_not_the_backward_one() -> None:
     chi = {"relu": 1.0, "tanh": 1.178, "gelu": 1.072, "silu": 1.067, "selu": 1.072}
     for of in run("activation_gains").conditions:
@@ -299,6 +317,7 @@ def test_an_activation_s_own_gain_keeps_the_forward_pass_and_not_the_backward_on
             assert trend(of, "forward").word == words.get(name, "vanishing")
 
 
+@pytest.mark.slow
 def test_inputs_of_a_deep_relu_network_come_to_point_the_same_way() -> None:
     (of,) = run("correlation_map").conditions
     theory = of.theory_cosines["activation"]
@@ -320,6 +339,7 @@ def test_inputs_of_a_deep_relu_network_come_to_point_the_same_way() -> None:
     assert share < 0.2  # of independent inputs it would be 0.99
 
 
+@pytest.mark.slow
 def test_cosines_of_poole_s_tanh_networks_go_to_their_limits_from_wherever_they_start() -> None:
     result = run("poole_2016")
     for n, (variance, limit) in enumerate([(0.00169, 1.0), (0.00625, 0.122), (0.016, 0.030)]):
@@ -367,6 +387,7 @@ def test_convolutions_keep_their_signal_at_the_variance_of_he_with_k_squared_in_
     assert -5 / 2 / 32 - ERRORS * error < drift < 0
 
 
+@pytest.mark.slow
 def test_xavier_keeps_two_to_the_minus_21_and_29_of_he_s_22_and_30_layers() -> None:
     result = run("he_2015_depth")
     for he, xavier in zip(result.conditions[::2], result.conditions[1::2], strict=True):
@@ -393,6 +414,7 @@ def windows(n: int, *, circular: bool) -> Array:
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("place", "n", "kept"), [(2, 8, 0.9212), (3, 4, 0.7616)])
 def test_zeros_beyond_the_edge_take_what_the_largest_eigenvalue_of_the_windows_leaves(
     place: int, n: int, kept: float
@@ -424,6 +446,7 @@ def test_zeros_beyond_the_edge_take_what_the_largest_eigenvalue_of_the_windows_l
     assert (np.abs(mean - 1)[1:11] > ERRORS * error[1:11]).all()
 
 
+@pytest.mark.slow
 def test_plain_layers_lose_156_decades_where_blocks_of_scale_one_over_root_l_hold() -> None:
     plain_he, plain, one_he, one, root_he, root = run("residual_depth").conditions
     layers = np.arange(201.0)  # from h_1 = f_0 on, in blocks
@@ -459,6 +482,7 @@ def test_plain_layers_lose_156_decades_where_blocks_of_scale_one_over_root_l_hol
     assert abs(drift - he_drift) < ERRORS * math.hypot(error, he_error)
 
 
+@pytest.mark.slow
 def test_a_block_multiplies_by_one_more_than_the_square_of_its_scale() -> None:
     totals = []
     for of in run("residual_scale").conditions:
@@ -497,6 +521,7 @@ def test_normalised_blocks_add_one_each_where_others_double() -> None:
         np.testing.assert_allclose(through, through[:, :1] + 0 * through, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_only_delta_orthogonal_kernels_keep_the_norm_of_every_input() -> None:
     normal, orthogonal, delta = run("delta_orthogonal").conditions
     for measure in (H, GRAD):

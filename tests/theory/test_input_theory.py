@@ -28,6 +28,7 @@ from heinit_sim.theory.finite_width.log_norms import input_law
 from heinit_sim.theory.finite_width.moments import InputNorms, exact
 from heinit_sim.theory.infinite_width.lsuv import mean_field
 from heinit_sim.theory.predictions import predict, predict_sweep
+from tests.rows import slow_but
 
 Array = np.ndarray
 LEVEL = 1e-4
@@ -85,7 +86,7 @@ def largest_z(result: ConditionResult, theory: dict[Measure, Array]) -> float:
     return float(max(zs)) / NormalDist().inv_cdf(1 - LEVEL / 2 / len(zs))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_but(NAMES, "sparse", "file"))
 def test_means_over_networks_are_the_exact_ones_and_wrong_norms_are_found(
     name: str, file_inputs: Inputs
 ) -> None:
@@ -98,7 +99,7 @@ def test_means_over_networks_are_the_exact_ones_and_wrong_norms_are_found(
         assert largest_z(result, exact(condition, 0.0, wrong)) > 1
 
 
-@pytest.mark.parametrize("name", ["normal", "sparse", "constant", "file"])
+@pytest.mark.parametrize("name", slow_but(["normal", "sparse", "constant", "file"], "constant"))
 def test_of_one_input_the_variances_behind_it_are_known(name: str, file_inputs: Inputs) -> None:
     result = simulate(condition_of(inputs_of(name, file_inputs), n_inputs=1), 20_000)
     variances = {m: v for m, v in result.theory.items() if m[1] == "variance"}

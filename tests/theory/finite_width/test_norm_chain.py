@@ -5,6 +5,7 @@ Bounds are Bonferroni's over all that a test looks at, one false alarm in 10,000
 
 import math
 from dataclasses import replace
+from functools import cache
 from statistics import NormalDist
 
 import numpy as np
@@ -18,6 +19,7 @@ from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.finite_width.moments import exact
 from heinit_sim.theory.finite_width.norm_chain import predicted_quantiles, sample_norms
 from heinit_sim.theory.infinite_width.lsuv import mean_field
+from tests.rows import slow_but
 
 Array = np.ndarray
 Norms = dict[Quantity, Array]
@@ -58,7 +60,7 @@ def test_means_over_networks_are_the_exact_ones(alpha: Slope) -> None:
 
 
 @pytest.mark.parametrize("alpha", SLOPES)
-@pytest.mark.parametrize("layer", [0, 2])
+@pytest.mark.parametrize("layer", slow_but([0, 2], 0))
 def test_twin_with_a_weight_variance_five_percent_off_is_found(alpha: Slope, layer: int) -> None:
     variances = list(SHAPE[1])
     variances[layer] *= 1.05
@@ -168,6 +170,7 @@ def test_two_thousand_narrow_layers_stay_finite(alpha: float, variance: float) -
         assert np.abs(norms["grad_activation"][:, 0]).min() > 1e6
 
 
+@cache
 def figure_7_4() -> Norms:
     return sample(condition(0.0, (100,) * 51 + (1,), (0.02,) * 51), 0.0, 40_000, seed=3)
 

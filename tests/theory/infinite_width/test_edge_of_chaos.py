@@ -15,6 +15,7 @@ from heinit_sim.theory.infinite_width.edge_of_chaos import (
 )
 from heinit_sim.theory.infinite_width.phase import length_fixed_point
 from heinit_sim.theory.infinite_width.quadrature import layer_moments
+from tests.rows import slow_but
 
 
 def activation(name: str) -> Activation:
@@ -99,7 +100,7 @@ def test_lengths_leave_the_critical_point_of_a_bump_without_biases(name: str) ->
 
 
 @pytest.mark.parametrize("name", ["tanh", "erf", "relu", "gelu", "silu", "softplus"])
-@pytest.mark.parametrize("bias_variance", [0.0, 0.05, 0.3])
+@pytest.mark.parametrize("bias_variance", slow_but([0.0, 0.05, 0.3], 0.05))
 def test_chaos_sets_in_within_a_few_per_cent_of_the_onset(name: str, bias_variance: float) -> None:
     a = activation(name)
     onset = float(chaos_onset(a, np.array([bias_variance]))[0])
