@@ -21,7 +21,7 @@ from heinit_sim.theory.finite_width.moments import InputNorms, exact, log_norm_s
 from heinit_sim.theory.finite_width.norm_chain import predicted_quantiles, sample_norms
 from heinit_sim.theory.finite_width.scale_law import scale_law
 from heinit_sim.theory.infinite_width.correlation_map import correlation_map
-from heinit_sim.theory.infinite_width.lsuv import mean_field
+from heinit_sim.theory.infinite_width.mean_field import mean_field
 
 Quantiles = dict[Quantity, FloatArray]
 

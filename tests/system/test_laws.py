@@ -13,7 +13,7 @@ from heinit_sim.simulation.measure import Measured
 from heinit_sim.simulation.plan import NetworkPass
 from heinit_sim.simulation.sweep import collect, iter_sweep, run_sweep
 from heinit_sim.theory.finite_width.moments import exact
-from heinit_sim.theory.infinite_width.lsuv import mean_field
+from heinit_sim.theory.infinite_width.mean_field import mean_field
 
 # Reproducible, and without a clock: a busy machine must not fail a law.
 laws = settings(derandomize=True, deadline=None, database=None, max_examples=60)

@@ -17,7 +17,7 @@ from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.reports.phase import phase_rows
 from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.assumptions import homogeneous_slope
-from heinit_sim.theory.infinite_width.lsuv import mean_field
+from heinit_sim.theory.infinite_width.mean_field import mean_field
 from heinit_sim.theory.infinite_width.quadrature import about, even_moments, layer_moments
 from tests.rows import slow_but
 

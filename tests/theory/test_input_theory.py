@@ -26,7 +26,7 @@ from heinit_sim.sampling.streams import Draws, prediction_rng, sample_inputs
 from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.finite_width.log_norms import input_law
 from heinit_sim.theory.finite_width.moments import InputNorms, exact
-from heinit_sim.theory.infinite_width.lsuv import mean_field
+from heinit_sim.theory.infinite_width.mean_field import mean_field
 from heinit_sim.theory.predictions import predict, predict_sweep
 from tests.rows import slow_but
 

@@ -1,13 +1,17 @@
-"""What one layer of infinitely many channels does to a Gaussian signal, position by position.
+"""What one layer of infinitely many channels does to both passes, position by position.
 
-Of two positions of one channel, where all are alike, it carries the correlation as well:
+    forward   weigh, then activate               Activations → Preactivations → Activations
+    backward  activate_back, then weigh_back     Gradient → Gradient
+
+Pre-activations are Gaussian over the channels. Where all positions of an image are alike, two of
+them stand for all pairs, and what they have in common is carried as well:
 
     E[a(u₁) a(u₂)] and E[a'(u₁) a'(u₂)],  u₁, u₂ ~ N(0, q) of correlation ρ
 
 For slopes 1 and α, with ± = (1 ± α)/2, these are +² ρ q + −² (2/π)(√(1−ρ²) + ρ asin ρ) q and
 +² + −² (2/π) asin ρ.
 
-Source: Cho & Saul 2009 for ReLU, E sgn sgn = (2/π) asin ρ; else by quadrature (`pairs`).
+Source: Cho & Saul 2009 for ReLU, E sgn sgn = (2/π) asin ρ; else by `quadrature`.
 """
 
 import math
@@ -24,47 +28,52 @@ from heinit_sim.theory.infinite_width.quadrature import about, layer_moments, pa
 
 # Quadrature takes q itself, and needs room for its root, its square and its features.
 _LN_RANGE = 600.0
+_DIGITS = 13  # of ln q and ρ in which two signals are the same
 
 
-class Signal(NamedTuple):
-    """Pre-activations, Gaussian over the channels."""
+class Preactivations(NamedTuple):
+    """f_k, Gaussian over the channels."""
 
     ln_variance: FloatArray
-    """(kept positions,)."""
+    """ln Var f, (kept positions,)."""
     correlation: float
-    """Of two positions of a channel; NaN where it is not needed, or not known."""
+    """Correlation of two positions of a channel; NaN where it is not needed, or not known."""
     mean: float = 0.0
-    """Of all units."""
+    """E[f], the same of all units."""
 
     @property
     def ln_second(self) -> FloatArray:
         """E[f²], as a logarithm."""
         return np.logaddexp(self.ln_variance, ln_of(self.mean**2))
 
-    @property
-    def product(self) -> float:
-        """E[f(p) f(p')]/E[f²] of two positions."""
-        share = math.exp(ln_of(self.mean**2) - self.ln_second[0]) if self.mean else 0.0
-        return self.correlation * (1 - share) + share
 
-
-class Seen(NamedTuple):
-    """What weights are given: a[f] of some signal f, or the inputs."""
+class Activations(NamedTuple):
+    """h_k, what weights are given: a[f] of some f, a stream, or the inputs."""
 
     ln_second: FloatArray
     """ln E[h²], (kept positions,)."""
-    product: float
-    """E[h(p) h(p')]/E[h²] of two positions; NaN as above."""
+    cosine: float
+    """E[h(p) h(p')]/E[h²] of two positions; NaN as the correlation above."""
     ln_variance: FloatArray
+    """ln Var h, (kept positions,)."""
     mean_share: FloatArray
-    """E[h]/√E[h²]."""
+    """E[h]/√E[h²], (kept positions,)."""
     ln_slope: FloatArray
-    """ln of what the squared gradient is multiplied by on the way back through it, E[a'²]."""
-    slope_product: float
+    """ln E[a'²], by which the activation multiplies a squared gradient; (kept positions,)."""
+    slope_cosine: float
     """E[a'(u₁) a'(u₂)]/E[a'²] of two positions."""
 
 
-class Through(NamedTuple):
+class Gradient(NamedTuple):
+    """∂ℓ/∂f_k or ∂ℓ/∂h_k."""
+
+    ln_second: FloatArray
+    """ln of its mean square, (kept positions,)."""
+    cosine: float
+    """That of two positions; 0 where they have nothing in common."""
+
+
+class Weights(NamedTuple):
     """Weights and biases of one layer."""
 
     ln_forward: float
@@ -74,104 +83,134 @@ class Through(NamedTuple):
     ln_bias_variance: float
     bias_mean: float
     windows: Convolution | None = None
-    """Whose windows they see, if not all units; of weights in the centre alone, of one position."""
+    """Whose windows they see, if not all units."""
 
 
 def ln_of(number: float) -> float:
-    """Its logarithm, −inf of 0."""
+    """Return the natural logarithm, −inf of 0."""
     return math.log(number) if number > 0 else -math.inf if number == 0 else math.nan
 
 
-def weigh(seen: Seen, by: Through) -> Signal:
+def weigh(h: Activations, weights: Weights) -> Preactivations:
     """q(p) = fan_in σ²_Ω (average of E[h²] over the window) + σ²_b, of f = β + Ω h."""
-    ln_w = by.ln_forward + window_means(seen.ln_second, by.windows)
-    ln_q = np.logaddexp(ln_w, by.ln_bias_variance)
-    if math.isnan(seen.product) or not math.isfinite(ln_q[0]):
-        return Signal(ln_q, math.nan, by.bias_mean)
-    shares = np.exp([ln_w[0] - ln_q[0], by.ln_bias_variance - ln_q[0]])
-    return Signal(ln_q, float(shares @ [seen.product, 1.0]), by.bias_mean)
+    ln_w = weights.ln_forward + window_means(h.ln_second, weights.windows)
+    ln_q = np.logaddexp(ln_w, weights.ln_bias_variance)
+    if math.isnan(h.cosine) or not math.isfinite(ln_q[0]):
+        return Preactivations(ln_q, math.nan, weights.bias_mean)
+    shares = np.exp([ln_w[0] - ln_q[0], weights.ln_bias_variance - ln_q[0]])
+    return Preactivations(ln_q, float(shares @ [h.cosine, 1.0]), weights.bias_mean)
 
 
-def normalised(signal: Signal) -> tuple[Signal, float]:
-    """The signal less its mean and over its standard deviation, and ln of its variance.
+def weigh_back(gradient: Gradient, weights: Weights) -> Gradient:
+    """E[(∂ℓ/∂h)²] = fan_out σ²_Ω (average of E[(∂ℓ/∂f)²] over the window)."""
+    ln = weights.ln_backward + window_means(gradient.ln_second, weights.windows)
+    return Gradient(ln, gradient.cosine)
+
+
+def activate(activation: Activation, f: Preactivations) -> Activations:
+    """Moments of a[f] and a'[f]; NaN where quadrature would leave the range of a float."""
+    alpha = activation.common_slope
+    if alpha is not None and f.mean == 0:
+        return _rectified(alpha, f)
+    ln_variance = tuple(f.ln_variance.round(_DIGITS).tolist())
+    correlation = math.nan  # this very object, so that a look-up finds it equal to itself
+    if not math.isnan(f.correlation):
+        correlation = round(max(min(f.correlation, 1.0), -1.0), _DIGITS)
+    return _by_quadrature(activation, f.mean, ln_variance, correlation)
+
+
+def activate_back(gradient: Gradient, h: Activations) -> Gradient:
+    """E[(∂ℓ/∂f)²] = E[a'²] E[(∂ℓ/∂h)²], h = a[f]."""
+    cosine = gradient.cosine * h.slope_cosine if gradient.cosine else 0.0
+    return Gradient(gradient.ln_second + h.ln_slope, cosine)
+
+
+def normalised(f: Preactivations) -> tuple[Preactivations, float]:
+    """Return f less its mean and over its standard deviation, and ln of its variance.
 
     Both are over all units of the layer, those of all positions together.
     """
-    ln_total = mean_over_positions(signal.ln_variance)
-    return Signal(signal.ln_variance - ln_total, signal.correlation), ln_total
+    ln_total = float(mean_over_positions(f.ln_variance))
+    return Preactivations(f.ln_variance - ln_total, f.correlation), ln_total
 
 
-def activate(activation: Activation, signal: Signal) -> Seen:
-    """Moments of a[f] and a'[f]; NaN where quadrature would leave the range of a float."""
-    alpha = activation.common_slope
-    if alpha is not None and signal.mean == 0:
-        return _homogeneous(alpha, signal)
-    unique, where = np.unique(signal.ln_variance.round(12), return_inverse=True)
-    unknown = np.full_like(signal.ln_variance, np.nan)
-    if not (np.abs(unique) < _LN_RANGE).all():
-        return Seen(unknown, math.nan, unknown, unknown, unknown, math.nan)
-    q = np.exp(unique)
-    shifted = about(activation, signal.mean)
-    moments = layer_moments(shifted, q)
-    if not np.isfinite(moments).all():
-        return Seen(unknown, math.nan, unknown, unknown, unknown, math.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):  # of units that are all off
-        share = np.nan_to_num(moments.mean / np.sqrt(moments.second))
-        second, variance, slope = np.log([moments.second, moments.variance, moments.slope])
-    products = (math.nan, math.nan)
-    if not math.isnan(signal.correlation):
-        rho = max(min(signal.correlation, 1.0), -1.0)
-        products = _products(activation, signal.mean, float(q[0]), round(rho, 12))
-    return Seen(
-        second[where], products[0], variance[where], share[where], slope[where], products[1]
-    )
-
-
-def weight_gradient(
-    ln_df: FloatArray, product: float, seen: Seen, convolution: Convolution | None
-) -> float:
+def weight_gradient(df: Gradient, h: Activations, convolution: Convolution | None) -> float:
     """E[(Σ_p ∂ℓ/∂f(p) h(p + δ))²], averaged over the taps δ, as a logarithm.
 
     Σ_p E[∂f(p)²] E[h(p + δ)²] over the positions within the image; and what gradients at other
     positions add where they are correlated, all positions being alike.
 
     Args:
-        ln_df: ln E[(∂ℓ/∂f)²], (kept positions,).
-        product: E[∂f(p) ∂f(p')]/E[∂f²] of two positions.
-        seen: What the weights are given.
+        df: ∂ℓ/∂f.
+        h: What the weights are given.
         convolution: What they are, if not fully connected.
     """
-    total = float(np.logaddexp.reduce(ln_df + window_means(seen.ln_second, convolution)))
-    if convolution is None or len(ln_df) == convolution.positions:
+    products = df.ln_second + window_means(h.ln_second, convolution)
+    total = float(np.logaddexp.reduce(products)) if len(products) > 1 else float(products[0])
+    if convolution is None or len(products) == convolution.positions:
         return total
-    across = 0.0 if product == 0 else (convolution.positions - 1) * product * seen.product
+    across = (convolution.positions - 1) * df.cosine * h.cosine if df.cosine else 0.0
     return total + math.log(convolution.positions) + math.log1p(across)
 
 
-def _homogeneous(alpha: float, signal: Signal) -> Seen:
-    p2, mean = (1 + alpha**2) / 2, (1 - alpha) / math.sqrt(2 * math.pi)
-    rho = signal.correlation
-    even, odd = ((1 - alpha) / 2) ** 2 * 2 / math.pi, ((1 + alpha) / 2) ** 2
-    product = odd * rho + even * (math.sqrt(1 - min(rho**2, 1.0)) + rho * _asin(rho))
-    zero = np.zeros_like(signal.ln_variance)
-    return Seen(
-        signal.ln_variance + math.log(p2),
-        product / p2,
-        signal.ln_variance + ln_of(p2 - mean**2),
-        zero + mean / math.sqrt(p2),
-        zero + math.log(p2),
-        (odd + even * _asin(rho)) / p2,
+def _rectified(alpha: float, f: Preactivations) -> Activations:
+    """Moments of slope 1 above zero and α below: those at variance 1, scaled."""
+    unit = _unit_rectified(alpha, len(f.ln_variance))
+    cosine = slope_cosine = math.nan
+    if not math.isnan(f.correlation):
+        rho, p2 = max(min(f.correlation, 1.0), -1.0), (1 + alpha**2) / 2
+        even, odd = ((1 - alpha) / 2) ** 2 * 2 / math.pi, ((1 + alpha) / 2) ** 2
+        cosine = (odd * rho + even * (math.sqrt(1 - rho**2) + rho * math.asin(rho))) / p2
+        slope_cosine = (odd + even * math.asin(rho)) / p2
+    return Activations(
+        f.ln_variance + unit.ln_second,
+        cosine,
+        f.ln_variance + unit.ln_variance,
+        unit.mean_share,
+        unit.ln_slope,
+        slope_cosine,
     )
 
 
-def _asin(rho: float) -> float:
-    return math.nan if math.isnan(rho) else math.asin(max(min(rho, 1.0), -1.0))
+@lru_cache(64)
+def _unit_rectified(alpha: float, positions: int) -> Activations:
+    p2, mean = (1 + alpha**2) / 2, (1 - alpha) / math.sqrt(2 * math.pi)
+    ln_p2 = np.full(positions, math.log(p2))
+    ln_variance = np.full(positions, ln_of(p2 - mean**2))
+    mean_share = np.full(positions, mean / math.sqrt(p2))
+    return Activations(ln_p2, math.nan, ln_variance, mean_share, ln_p2, math.nan)
 
 
 @lru_cache(256)
-def _products(activation: Activation, mean: float, q: float, rho: float) -> tuple[float, float]:
-    """Those of a and a' at two positions, over what they are at one."""
-    if wrapped(activation, np.array([q]))[0] < q:  # of so large a sine nothing is smooth
+def _by_quadrature(
+    activation: Activation, mean: float, ln_variance: tuple[float, ...], correlation: float
+) -> Activations:
+    """Moments of any activation; layers at the same signal are looked up."""
+    unknown = np.full(len(ln_variance), math.nan)
+    nothing = Activations(unknown, math.nan, unknown, unknown, unknown, math.nan)
+    places = {ln: place for place, ln in enumerate(sorted(set(ln_variance)))}
+    if not all(abs(ln) < _LN_RANGE for ln in places):
+        return nothing
+    q = np.exp(list(places))
+    moments = layer_moments(about(activation, mean), q)
+    if not np.isfinite(moments).all():
+        return nothing
+    with np.errstate(divide="ignore", invalid="ignore"):  # of units that are all off
+        share = np.where(moments.second > 0, moments.mean / np.sqrt(moments.second), 0.0)
+        second, variance, slope = np.log([moments.second, moments.variance, moments.slope])
+    where = [places[ln] for ln in ln_variance]
+    cosine, slope_cosine = _cosines(activation, mean, float(q[0]), correlation)
+    return Activations(
+        second[where], cosine, variance[where], share[where], slope[where], slope_cosine
+    )
+
+
+def _cosines(
+    activation: Activation, mean: float, q: float, correlation: float
+) -> tuple[float, float]:
+    """E[a(u₁) a(u₂)]/E[a²] and E[a'(u₁) a'(u₂)]/E[a'²], u₁, u₂ ~ N(mean, q)."""
+    # So large a sine is smooth nowhere.
+    if math.isnan(correlation) or wrapped(activation, np.array([q]))[0] < q:
         return math.nan, math.nan
     kinks = tuple(kink - mean for kink in activation.kinks)
     shifted = about(activation, mean)
@@ -183,10 +222,10 @@ def _products(activation: Activation, mean: float, q: float, rho: float) -> tupl
     def slope(u: FloatArray) -> FloatArray:
         return np.asarray(shifted.derivative(u), float)
 
-    def ratio(g: Callable[[FloatArray], FloatArray], second: FloatArray) -> float:
-        return pair_average(g, q, rho, kinks) / float(second) if second > 0 else math.nan
+    def cosine(g: Callable[[FloatArray], FloatArray], second: FloatArray) -> float:
+        return pair_average(g, q, correlation, kinks) / float(second) if second > 0 else math.nan
 
-    return ratio(value, moments.second), ratio(slope, moments.slope)
+    return cosine(value, moments.second), cosine(slope, moments.slope)
 
 
 def kept_positions(convolution: Convolution | None) -> int:
@@ -199,11 +238,11 @@ def kept_positions(convolution: Convolution | None) -> int:
 def window_means(ln: FloatArray, convolution: Convolution | None) -> FloatArray:
     """(1/taps) Σ_δ r(p + δ) of each position, as logarithms of r; both (kept positions,).
 
+    It is its own adjoint: the windows of p in which p' is are those of p' in which p is.
+
     Args:
         ln: ln r(p) in the order of the image's positions.
         convolution: Whose windows; None averages nothing, and so does circular padding.
-
-    It is its own adjoint: the windows of p in which p' is are those of p' in which p is.
     """
     if convolution is None or convolution.padding == "circular":
         return ln
@@ -218,27 +257,30 @@ def window_means(ln: FloatArray, convolution: Convolution | None) -> FloatArray:
     return averages
 
 
-def mean_over_positions(ln: FloatArray) -> float:
-    """The average of r(p), as logarithms of r."""
-    return float(np.logaddexp.reduce(ln) - np.log(len(ln)))
+def mean_over_positions(ln: FloatArray) -> FloatArray:
+    """The average of r(p) over the last axis, as logarithms of r; (…, positions) → (…)."""
+    average: FloatArray = np.logaddexp.reduce(ln, axis=-1) - np.log(ln.shape[-1])
+    return average
 
 
 def variance_over_units(
     ln_variance: FloatArray, ln_second: FloatArray, mean_share: FloatArray
-) -> float:
+) -> FloatArray:
     """Variance over all units, those of other positions included, as a logarithm.
 
     The average variance within a position and the variance of the means between them.
 
     Args:
-        ln_variance: ln Var at each position.
-        ln_second: ln E[h²] at each position.
-        mean_share: E[h]/√E[h²] at each position.
+        ln_variance: ln Var at each position, (…, positions).
+        ln_second: ln E[h²] at each position, likewise.
+        mean_share: E[h]/√E[h²] at each position, likewise.
+
+    Returns:
+        One number for each layer, (…).
     """
     within = mean_over_positions(ln_variance)
-    shift = ln_second.max()
-    if len(ln_second) == 1 or not np.isfinite(shift):
-        return within
+    shift = ln_second.max(axis=-1, keepdims=True)
     means = mean_share * np.exp((ln_second - shift) / 2)
     with np.errstate(divide="ignore"):  # of positions that are all alike
-        return float(np.logaddexp(within, shift + np.log(means.var())))
+        between = shift[..., 0] + np.log(means.var(axis=-1))
+    return np.where(np.isfinite(shift[..., 0]), np.logaddexp(within, between), within)

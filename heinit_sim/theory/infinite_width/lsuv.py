@@ -1,103 +1,14 @@
-"""The infinite-width recursion of any activation: what textbooks predict, as log10.
-
-    q_k = fan_in σ²_k E[a(√q_{k−1} z)²] + σ²_b      variance of f_k, z ~ N(0, 1)
-    E[f_k²] = q_k + c²                              biases of mean c; then √q z is c + √q z
-    E[(∂ℓ/∂f_{k−1})²] = E[a'(√q_{k−1} z)²] · fan_out σ²_k E[(∂ℓ/∂f_k)²]
-
-It begins with q_0 = σ²_0 E‖x‖² + σ²_b, as if all inputs were equally long: those of a wide input
-layer with independent components are, those of a data set are not.
-The gradient is taken to be independent of the activations.
-
-Source: Prince (2023), eq. 7.10 and 7.21; He et al. 2015, eq. 9 and 13; for any activation
-Poole et al. 2016, eq. 3, and Schoenholz et al. 2017, eq. 8.
-"""
+"""The weight variances at which layer-sequential unit-variance initialisation (LSUV) ends."""
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from heinit_sim.experiment.activation_table import Activation
-from heinit_sim.experiment.quantities import Measure
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray
 from heinit_sim.sampling.inputs import component_variance, norm_moments
-from heinit_sim.theory.infinite_width.mean_field import wide_network
 from heinit_sim.theory.infinite_width.quadrature import about, layer_moments, pair_average
-
-_LN10 = math.log(10.0)
-# Quadrature takes q itself, and needs room for its root, its square and its features.
-_LN_RANGE = 600.0
-
-
-class _Layer(NamedTuple):
-    """Natural logarithms of what one activation layer does at ln q."""
-
-    second: float  # E[a²]
-    variance: float  # Var a
-    slope: float  # E[a'²]
-
-
-def mean_field(condition: Condition, activation: Activation) -> dict[Measure, FloatArray]:
-    """Second moments and variances of infinitely wide layers, as log10, each of shape (K+1,).
-
-    Variances over units are those of the second moment where the mean is zero. NaN where there is
-    none: variances of the output layer, which is not wide, and, for an activation that is not
-    homogeneous, layers beyond the range of a float. See `wide_networks` for convolutions and
-    residual blocks.
-    """
-    if condition.lsuv:
-        ln_v = [math.log(v) for v in lsuv_variances(condition, activation)]
-    else:
-        ln_v = [math.log(v) for v in condition.weight_variances]
-    if condition.convolution or condition.residual:
-        return wide_network(condition, activation, ln_v)
-    ln_fan_in, ln_fan_out = (
-        [math.log(w) for w in widths] for widths in (condition.widths[:-1], condition.widths[1:])
-    )
-    ln_b = list(map(_log, condition.bias_variances or [0.0] * len(ln_v)))
-    means = condition.biases or (0.0,) * len(ln_v)
-    seen: dict[tuple[int, float, float], _Layer] = {}
-
-    x_variance = component_variance(condition.inputs)
-    x_second = norm_moments(condition.inputs, condition.widths[0])[0] / condition.widths[0]
-    h, f, layers = [_log(x_second)], [], []  # E[h_k²], Var f_k
-    for k in range(condition.depth + 1):
-        f.append(_add(ln_fan_in[k] + ln_v[k] + h[-1], ln_b[k]))
-        if k < condition.depth:
-            key = (k if activation.by_layer else 0, means[k], f[-1])
-            if key not in seen:
-                seen[key] = _layer(about(activation.layer(k), means[k]), f[-1])
-            layers.append(seen[key])
-            h.append(layers[-1].second)
-
-    last = math.log(4.0) + _add(f[-1], 2 * _log(abs(means[-1] - condition.target)))
-    dl_df, dl_dh = [last], []
-    for k in range(condition.depth, -1, -1):
-        dl_dh.append(ln_fan_out[k] + ln_v[k] + dl_df[-1])
-        if k > 0:
-            dl_df.append(layers[k - 1].slope + dl_dh[-1])
-
-    inner = np.array([0.0] * condition.depth + [np.nan])  # f_K and ∂ℓ/∂f_K are not wide
-    offsets = [2 * _log(abs(mean)) for mean in means]
-    second = {
-        "preactivation": np.array(list(map(_add, f, offsets))),
-        "activation": np.array(h),
-        "grad_preactivation": np.array(dl_df[::-1]),
-        "grad_activation": np.array(dl_dh[::-1]),
-    }
-    second["grad_weight"] = second["grad_preactivation"] + second["activation"]
-    variance = {
-        **{quantity: moment + inner for quantity, moment in second.items()},
-        "preactivation": np.array(f) + inner,
-        "activation": np.array([_log(x_variance), *(layer.variance for layer in layers)]),
-        "grad_activation": second["grad_activation"],
-    }
-    measures: dict[Measure, FloatArray] = {}
-    for quantity, moment in second.items():
-        measures[quantity, "second_moment"] = moment / _LN10  # type: ignore[index]  # names above
-        measures[quantity, "variance"] = variance[quantity] / _LN10  # type: ignore[index]  # too
-    return measures
 
 
 def lsuv_variances(condition: Condition, activation: Activation) -> list[float]:
@@ -151,27 +62,3 @@ def _product(activation: Activation, mean: float, correlation: float) -> float:
 
     kinks = tuple(kink - mean for kink in activation.kinks)
     return pair_average(value, 1.0, correlation, kinks)
-
-
-def _layer(activation: Activation, ln_q: float) -> _Layer:
-    alpha = activation.common_slope
-    if alpha is not None:
-        p2 = (1 + alpha**2) / 2
-        variance = p2 - (1 - alpha) ** 2 / (2 * math.pi)
-        return _Layer(ln_q + _log(p2), ln_q + _log(variance), _log(p2))
-    if not abs(ln_q) < _LN_RANGE:
-        return _Layer(math.nan, math.nan, math.nan)
-    moments = layer_moments(activation, np.array(math.exp(ln_q)))
-    if not np.isfinite(moments).all():
-        return _Layer(math.nan, math.nan, math.nan)
-    return _Layer(*(_log(float(m)) for m in (moments.second, moments.variance, moments.slope)))
-
-
-def _log(number: float) -> float:
-    return math.log(number) if number > 0 else -math.inf
-
-
-def _add(a: float, b: float) -> float:
-    """Logarithm of the sum of two numbers whose logarithms are given."""
-    high, low = max(a, b), min(a, b)
-    return high if low == -math.inf else high + math.log1p(math.exp(low - high))

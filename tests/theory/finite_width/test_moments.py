@@ -9,7 +9,7 @@ from heinit_sim.activations import RELU
 from heinit_sim.experiment.quantities import PASS_OF
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.theory.finite_width.moments import _slope_moments, exact, log_norm_spread
-from heinit_sim.theory.infinite_width.lsuv import mean_field
+from heinit_sim.theory.infinite_width.mean_field import mean_field
 
 
 def condition(

@@ -18,7 +18,7 @@ from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.finite_width.moments import exact
 from heinit_sim.theory.finite_width.norm_chain import predicted_quantiles, sample_norms
-from heinit_sim.theory.infinite_width.lsuv import mean_field
+from heinit_sim.theory.infinite_width.mean_field import mean_field
 from tests.rows import slow_but
 
 Array = np.ndarray

@@ -17,7 +17,7 @@ from heinit_sim.experiment.quantities import Measure, Quantity
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.sampling.inputs import norm_moments
 from heinit_sim.theory.infinite_width.correlation_map import _behind, correlation_map, input_cosine
-from heinit_sim.theory.infinite_width.lsuv import mean_field
+from heinit_sim.theory.infinite_width.mean_field import mean_field
 
 Array = np.ndarray
 TANH = "{depth: 6, width: 100, input_dim: 100, activation: tanh}"

@@ -8,9 +8,10 @@ import pytest
 from heinit_sim.activations import RELU, make_activation
 from heinit_sim.experiment.architecture import Convolution
 from heinit_sim.theory.infinite_width.layer import (
-    Seen,
-    Signal,
-    Through,
+    Activations,
+    Gradient,
+    Preactivations,
+    Weights,
     activate,
     weigh,
     weight_gradient,
@@ -18,8 +19,8 @@ from heinit_sim.theory.infinite_width.layer import (
 from heinit_sim.theory.infinite_width.quadrature import pair_average
 
 
-def signal(variance: float, correlation: float, mean: float = 0.0) -> Signal:
-    return Signal(np.array([math.log(variance)]), correlation, mean)
+def signal(variance: float, correlation: float, mean: float = 0.0) -> Preactivations:
+    return Preactivations(np.array([math.log(variance)]), correlation, mean)
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.2, -0.5, 1.0, 1.7])
@@ -32,14 +33,14 @@ def test_closed_forms_are_the_averages_over_two_gaussians(slope: float, correlat
     value = pair_average(lambda u: np.where(u > 0, u, slope * u), 1.7, correlation, (0.0,))
     derivative = pair_average(lambda u: np.where(u > 0, 1.0, slope), 1.7, correlation, (0.0,))
     # quadrature is good to 1e-10
-    np.testing.assert_allclose(seen.product, value / 1.7 / p2, rtol=0, atol=1e-9)
-    np.testing.assert_allclose(seen.slope_product, derivative / p2, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(seen.cosine, value / 1.7 / p2, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(seen.slope_cosine, derivative / p2, rtol=0, atol=1e-9)
 
 
 def test_relu_correlations_are_those_of_cho_and_saul() -> None:
     rho, found = 0.0, []
     for _ in range(20):
-        rho = activate(RELU, signal(2.0, rho)).product
+        rho = activate(RELU, signal(2.0, rho)).cosine
         found.append(round(rho, 4))
     assert (found[0], found[1], found[9], found[19]) == (0.3183, 0.4937, 0.8715, 0.9484)
 
@@ -54,8 +55,8 @@ def test_products_by_quadrature_are_those_of_a_plain_sum(mean: float) -> None:
     u2 = math.sqrt(q) * (rho * first + math.sqrt(1 - rho**2) * second) + mean
     seen = activate(make_activation("tanh", {}), signal(q, rho, mean))
     for product, g in (
-        (seen.product, np.tanh),
-        (seen.slope_product, lambda u: 1 / np.cosh(u) ** 2),
+        (seen.cosine, np.tanh),
+        (seen.slope_cosine, lambda u: 1 / np.cosh(u) ** 2),
     ):
         expected = (weight * g(u1) * g(u2)).sum() / (weight * g(u1) ** 2).sum()
         # smooth and gone at the ends: the midpoint rule is exact but for rounding
@@ -80,38 +81,38 @@ def test_products_know_where_a_shifted_kink_is(mean: float) -> None:
     slope = (weights * above).sum() / weights.sum()
     seen = activate(RELU, signal(q, rho, mean))
     # quadrature is good to 1e-10
-    np.testing.assert_allclose(
-        [seen.product, seen.slope_product], [value, slope], rtol=1e-9, atol=0
-    )
+    np.testing.assert_allclose([seen.cosine, seen.slope_cosine], [value, slope], rtol=1e-9, atol=0)
 
 
 def test_sines_too_fast_for_quadrature_are_not_guessed() -> None:
     seen = activate(make_activation("sin", {}), signal(1e4, 0.5))
-    assert math.isnan(seen.product)
+    assert math.isnan(seen.cosine)
     assert math.isfinite(seen.ln_second[0])
 
 
 def test_where_a_correlation_is_not_asked_for_none_is_worked_out() -> None:
     seen = activate(make_activation("tanh", {}), signal(1.0, math.nan))
-    assert math.isnan(seen.product)
-    assert math.isnan(seen.slope_product)
+    assert math.isnan(seen.cosine)
+    assert math.isnan(seen.slope_cosine)
 
 
 def test_biases_are_shared_by_all_positions() -> None:
     zero = np.zeros(1)
-    seen = Seen(zero + math.log(0.5), 0.3, zero, zero, zero, 1.0)
-    found = weigh(seen, Through(math.log(2.0), 0.0, math.log(0.25), 0.7))
+    seen = Activations(zero + math.log(0.5), 0.3, zero, zero, zero, 1.0)
+    found = weigh(seen, Weights(math.log(2.0), 0.0, math.log(0.25), 0.7))
     np.testing.assert_allclose(np.exp(found.ln_variance), [2 * 0.5 + 0.25], rtol=1e-14, atol=0)
     covariance = 2 * 0.5 * 0.3 + 0.25
     np.testing.assert_allclose(found.correlation, covariance / 1.25, rtol=1e-14, atol=0)
-    product = (covariance + 0.7**2) / (1.25 + 0.7**2)
-    np.testing.assert_allclose(found.product, product, rtol=1e-14, atol=0)
+    second = np.exp(found.ln_second)
+    np.testing.assert_allclose(second, [1.25 + 0.7**2], rtol=1e-14, atol=0)
 
 
 def test_the_weight_gradient_is_the_sum_over_pairs_of_positions() -> None:
     n, dd, hh, d_product, h_product = 5, 0.3, 2.0, 0.6, -0.1
-    seen = Seen(np.array([math.log(hh)]), h_product, *(np.zeros(1),) * 3, 1.0)
-    found = weight_gradient(np.array([math.log(dd)]), d_product, seen, Convolution((n,), 3, (1, 1)))
+    seen = Activations(np.array([math.log(hh)]), h_product, *(np.zeros(1),) * 3, 1.0)
+    found = weight_gradient(
+        Gradient(np.array([math.log(dd)]), d_product), seen, Convolution((n,), 3, (1, 1))
+    )
     pairs = [
         dd * hh * (1.0 if p == other else d_product * h_product)
         for p in range(n)
@@ -122,7 +123,7 @@ def test_the_weight_gradient_is_the_sum_over_pairs_of_positions() -> None:
 
 def test_the_weight_gradient_with_zeros_beyond_the_edge_is_the_mean_over_taps() -> None:
     d, h = np.array([0.5, 1.0, 2.0, 0.1]), np.array([3.0, 0.2, 1.0, 0.7])
-    seen = Seen(np.log(h), math.nan, *(np.zeros(4),) * 3, 1.0)
-    found = weight_gradient(np.log(d), 0.0, seen, Convolution((4,), 3, (1, 1), "zero"))
+    seen = Activations(np.log(h), math.nan, *(np.zeros(4),) * 3, 1.0)
+    found = weight_gradient(Gradient(np.log(d), 0.0), seen, Convolution((4,), 3, (1, 1), "zero"))
     taps = [sum(d[p] * h[p + tap] for p in range(4) if 0 <= p + tap < 4) for tap in (-1, 0, 1)]
     np.testing.assert_allclose(math.exp(found), sum(taps) / 3, rtol=1e-13, atol=0)

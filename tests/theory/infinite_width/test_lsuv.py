@@ -11,7 +11,7 @@ from heinit_sim.config.load import parse_config
 from heinit_sim.experiment.quantities import PASS_OF, Quantity
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.simulation.sweep import run_sweep
-from heinit_sim.theory.infinite_width.lsuv import mean_field
+from heinit_sim.theory.infinite_width.mean_field import mean_field
 from heinit_sim.theory.infinite_width.quadrature import layer_moments
 
 Array = np.ndarray
