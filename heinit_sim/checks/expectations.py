@@ -9,6 +9,7 @@ from heinit_sim.experiment.results import Finding, SweepResult
 from heinit_sim.experiment.sweep_config import Expectation
 
 _PASSES: tuple[Pass, ...] = ("forward", "backward")
+_NO_SLOPE = "no slope, for one hidden layer"
 
 
 def check_expectations(result: SweepResult) -> list[Finding]:
@@ -35,31 +36,21 @@ def _findings(expectation: Expectation, trends: dict[Pass, Trend], about: str) -
     findings = []
     for direction, word in zip(_PASSES, (expectation.forward, expectation.backward), strict=True):
         if word is not None:
-            found = trends[direction]
-            measured = f"{direction} is {found.word} ({_reason(found)})"
-            reason = f"{measured}, expected {word}"
-            findings.append(Finding(f"{about}: {direction}", found.word == word, reason))
+            measured = trends[direction]
+            numbers = _NO_SLOPE if math.isnan(measured.decades_per_layer) else measured.reason
+            reason = f"{direction} is {measured.word} ({numbers}), expected {word}"
+            findings.append(Finding(f"{about}: {direction}", measured.word == word, reason))
     if expectation.max_decades_per_layer is not None:
-        limit, slopes = expectation.max_decades_per_layer, trends.items()
+        limit = expectation.max_decades_per_layer
         # NaN, with one hidden layer, comes out largest and holds nothing
-        size, direction = max((_size(t.decades_per_layer), direction) for direction, t in slopes)
+        size, direction = max((_size(trend), direction) for direction, trend in trends.items())
         slope = trends[direction].decades_per_layer
-        measured = f"the largest slope is {_slope(slope, '+.4g')} ({direction})"
-        reason = f"{measured}, expected at most {limit}"
+        largest = _NO_SLOPE if math.isnan(slope) else f"{slope:+.4g} decades per layer"
+        reason = f"the largest slope is {largest} ({direction}), expected at most {limit}"
         findings.append(Finding(f"{about}: max_decades_per_layer", size <= limit, reason))
     return findings
 
 
-def _reason(found: Trend) -> str:
-    nothing = math.isnan(found.decades_per_layer)
-    return "no slope, for one hidden layer" if nothing else found.reason
-
-
-def _size(slope: float) -> float:
+def _size(trend: Trend) -> float:
+    slope = trend.decades_per_layer
     return math.inf if math.isnan(slope) else abs(slope)
-
-
-def _slope(slope: float, form: str) -> str:
-    if math.isnan(slope):
-        return "no slope, for one hidden layer"
-    return f"{slope:{form}} decades per layer"

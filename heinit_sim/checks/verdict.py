@@ -13,7 +13,7 @@ from heinit_sim.numerics.spread import variance_of_ln
 
 Word = Literal["vanishing", "stable", "exploding", "undefined"]
 
-# What each pass is judged by: the variance of h_k, and that of ∂ℓ/∂h_k on its way to the input.
+# Each pass is judged by a variance: of h_k, and of ∂ℓ/∂h_k on its way to the input.
 _JUDGED: dict[Pass, tuple[Measure, int]] = {
     "forward": (("activation", "variance"), +1),
     "backward": (("grad_activation", "variance"), -1),
@@ -32,16 +32,16 @@ class Trend:
     """Least-squares slope of the median over networks; NaN with one hidden layer, -inf where the
     median network is dead."""
     error: float
-    """Standard error of that over networks; NaN for one network."""
+    """Standard error of the slope over networks; NaN for one network."""
     theory_decades_per_layer: float
-    """The same slope of the infinite-width prediction."""
+    """Slope of the infinite-width prediction."""
     drift: float
     """Slope of the typical network where the infinite-width one is level."""
     allowed: float
     """How far from the drift a slope is called stable."""
     word: Word
     fate: str = ""
-    """What befell networks that did not come through; empty if all did."""
+    """Where networks that did not come through were lost; empty if all came through."""
 
     @property
     def reason(self) -> str:
@@ -60,12 +60,12 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
     "Stable" is a slope that changes the variance by less than a factor of 10 over the network,
     beyond the drift of the median that a finite width brings (half of `log_norm_spread`, in the
     logarithm: −5/2n per ReLU layer of n units) and three standard errors of the slope: those that
-    this spread implies, or where it is not known, the measured ones. Of convolutions, whose units
-    at other positions share weights, and of residual networks it may be anything from no drift to
-    what the networks show: half of the variance over networks of ln ‖h_K‖²/‖h_0‖², which takes the
-    median of a log-normal law back to its mean. Networks that leave the range of a
-    float are left out while they are fewer than half; if not, the signal explodes or vanishes,
-    whatever the slope of the layers before, and its gradients are not known.
+    this spread implies, or where it is not known, the measured ones. The drift of convolutions,
+    whose units at other positions share weights, and of residual networks may be anything from none
+    to what the networks show: half of the variance over networks of ln ‖h_K‖²/‖h_0‖², which takes
+    the median of a log-normal law back to its mean. Networks that leave the range of a float are
+    left out while they are fewer than half; if not, the signal explodes or vanishes, whatever the
+    slope of the layers before, and its gradients are not known.
     """
     measure, sign = _JUDGED[direction]
     depth = result.condition.depth
@@ -73,24 +73,24 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
     whole = ~np.isnan(layers).any(axis=1)
     typical = 2 * np.count_nonzero(whole) > len(layers)
     median = np.median(layers[whole] if typical else layers, axis=0)
-    slope = sign * _slope(median)
+    slope = sign * _least_squares_slope(median)
     slope = -math.inf if math.isinf(slope) else slope  # dead, in the direction of either pass
     spread = result.log_norm_spread or 0.0
     drift = 0.0 - spread / 2 / depth / math.log(10)
     shown = _measured_spread(result) / 2 / depth / math.log(10)
     n_networks = len(layers)
-    measured = _error(layers)
+    measured = _error_of_slope(layers)
     error = _SLOPE_OF_MEDIAN * math.sqrt(spread / n_networks) / depth / math.log(10)
     allowed = _ALLOWED_DECADES / depth + 3 * (error if spread else np.nan_to_num(measured))
     drift, allowed = drift - shown / 2, allowed + shown / 2  # from all of it to none
     word = _word(slope - drift, float(allowed))
     theory = predicted_slope(result, direction)
-    befell = fates(result)
-    lost = [fate.word for fate in befell if fate.word in ("overflow", "underflow")]
+    all_fates = fates(result)
+    lost = [fate.word for fate in all_fates if fate.word in ("overflow", "underflow")]
     if direction == "forward" and lost and not typical:
         word = "exploding" if lost[0] == "overflow" else "vanishing"
-    fate = ", ".join(fate.text for fate in befell)
-    return Trend(slope, measured, theory, drift, float(allowed), word, fate)
+    text = ", ".join(fate.text for fate in all_fates)
+    return Trend(slope, measured, theory, drift, float(allowed), word, text)
 
 
 def _measured_spread(result: ConditionResult) -> float:
@@ -106,16 +106,16 @@ def _measured_spread(result: ConditionResult) -> float:
 def predicted_slope(prediction: Prediction, direction: Pass) -> float:
     """Slope of the infinite-width variance over the layers 1 … K, in decades per layer."""
     measure, sign = _JUDGED[direction]
-    slope = sign * _slope(prediction.mean_field[measure][1:])
+    slope = sign * _least_squares_slope(prediction.mean_field[measure][1:])
     return -math.inf if math.isinf(slope) else slope
 
 
-def _error(log10_values: FloatArray) -> float:
+def _error_of_slope(log10_values: FloatArray) -> float:
     """Standard error of the median network's slope: that of a mean times √(π/2); NaN for one."""
     alive = log10_values[np.isfinite(log10_values).all(axis=1)]
     if len(alive) < 2:
         return math.nan
-    slopes = np.array([_slope(network) for network in alive])
+    slopes = np.array([_least_squares_slope(network) for network in alive])
     return float(slopes.std(ddof=1) / math.sqrt(len(slopes)) * math.sqrt(math.pi / 2))
 
 
@@ -127,11 +127,8 @@ def _word(excess: float, allowed: float) -> Word:
     return "exploding" if excess > 0 else "vanishing"
 
 
-def _slope(log10_values: FloatArray) -> float:
-    """Least-squares slope over the layers that are known; infinite where one is all zero.
-
-    NaN for fewer than two.
-    """
+def _least_squares_slope(log10_values: FloatArray) -> float:
+    """Slope over the layers that are known; −inf where one is all zero, NaN for fewer than two."""
     log10_values = log10_values[~np.isnan(log10_values)]
     if len(log10_values) < 2:
         return math.nan
@@ -142,7 +139,7 @@ def _slope(log10_values: FloatArray) -> float:
 
 
 FateWord = Literal["dead", "off", "overflow", "underflow"]
-_HOW: dict[FateWord, str] = {
+_TEXTS: dict[FateWord, str] = {
     "dead": "dead from",
     "off": "all units off at",
     "overflow": "overflow at",
@@ -152,43 +149,46 @@ _HOW: dict[FateWord, str] = {
 
 @dataclass(frozen=True)
 class Fate:
-    """What befell some networks of a condition."""
+    """How some networks of a condition were lost."""
 
     word: FateWord
     first: int
-    """The first layer where it did."""
+    """The first layer where one of them was."""
     n_networks: int
-    """How many it befell."""
+    """How many were lost so."""
     n_all: int
+    """Networks of the condition."""
 
     @property
     def text(self) -> str:
         """One line, e.g. "overflow at layer 212 in 3 of 100 networks"."""
-        at = f"{_HOW[self.word]} layer {self.first}" + " or later" * (self.n_networks > 1)
+        at = f"{_TEXTS[self.word]} layer {self.first}" + " or later" * (self.n_networks > 1)
         return f"{at} in {self.n_networks} of {self.n_all} networks"
 
 
 def fates(result: ConditionResult) -> list[Fate]:
-    """What befell networks of a condition, the commonest first; empty if all came through.
+    """How networks of a condition were lost, the commonest way first; empty if all came through.
 
     A network is dead from the layer on behind which all activations are zero; where biases bring
-    them back, all units of that layer were off, and nothing of the input passes it. Where its
-    activation is not homogeneous, or it has biases, it overflows or underflows at the first
+    them back, all units of that layer were off, and nothing of the input passes it. A network whose
+    activation is not homogeneous, or that has biases, overflows or underflows at the first
     pre-activations f_k beyond the range of a float; these, what follows and all its gradients are
     NaN.
     """
     h = result.networks["activation", "second_moment"]
     f = result.networks["preactivation", "second_moment"]
     condition = result.condition
-    found: dict[FateWord, list[int]] = {}
-    for of_h, of_f in zip(h, f, strict=True):
-        if np.isnan(of_f).any():
-            k = int(np.isnan(of_f).argmax())
-            log10_q = of_h[k] + math.log10(condition.weight_variances[k] * condition.fans[k][0])
+    first_layers: dict[FateWord, list[int]] = {}
+    for network_h, network_f in zip(h, f, strict=True):
+        if np.isnan(network_f).any():
+            k = int(np.isnan(network_f).argmax())
+            log10_q = network_h[k] + math.log10(
+                condition.weight_variances[k] * condition.fans[k][0]
+            )
             # Activations that are lost before their layer is are too large.
-            found.setdefault("underflow" if log10_q <= 0 else "overflow", []).append(k)
-        elif (off := np.isneginf(of_h[1:])).any():
+            first_layers.setdefault("underflow" if log10_q <= 0 else "overflow", []).append(k)
+        elif (off := np.isneginf(network_h[1:])).any():
             k = int(off.argmax())
-            found.setdefault("dead" if off[k:].all() else "off", []).append(1 + k)
-    common = sorted(found.items(), key=lambda item: -len(item[1]))
+            first_layers.setdefault("dead" if off[k:].all() else "off", []).append(1 + k)
+    common = sorted(first_layers.items(), key=lambda item: -len(item[1]))
     return [Fate(word, min(layers), len(layers), len(h)) for word, layers in common]

@@ -4,13 +4,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from heinit_sim.checks.verdict import trend
+from heinit_sim.checks.theory_agreement import check
+from heinit_sim.checks.verdict import Fate, fates, trend
 from heinit_sim.config.load import parse_config
 from heinit_sim.experiment.architecture import Convolution
-from heinit_sim.experiment.quantities import MEASURES, Pass
-from heinit_sim.experiment.results import ConditionResult
-from heinit_sim.experiment.sweep_config import Condition
-from heinit_sim.simulation.sweep import run_sweep
+from heinit_sim.experiment.quantities import MEASURES, Measure, Pass
+from heinit_sim.experiment.results import ConditionResult, SweepResult
+from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.reports.formats import to_csv
+from heinit_sim.reports.run import layer_rows, summary_rows
+from heinit_sim.simulation.sweep import collect, iter_sweep
 
 CONFIG = """
 name: test
@@ -26,7 +29,12 @@ def simulate(
     variance: float, *, width: int = 100, depth: int = 50, trials: int = 20, seed: int = 0
 ) -> ConditionResult:
     text = CONFIG.format(variance=variance, width=width, depth=depth, trials=trials, seed=seed)
-    return run_sweep(parse_config(text)).conditions[0]
+    return unpredicted(parse_config(text)).conditions[0]
+
+
+def unpredicted(config: SweepConfig) -> SweepResult:
+    """Simulate without predicting quantiles, which take long and which no verdict reads."""
+    return collect(config, list(iter_sweep(config, 1)), quantiles=False)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +142,7 @@ def test_the_drift_is_five_over_twice_the_width_for_relu() -> None:
 def test_where_no_spread_is_predicted_the_measured_error_counts() -> None:
     text = CONFIG.format(variance=0.01, width=100, depth=10, trials=20, seed=0)
     text = text.replace("input_dim: 100", "input_dim: 100, activation: tanh")
-    found = trend(run_sweep(parse_config(text)).conditions[0], "forward")
+    found = trend(unpredicted(parse_config(text)).conditions[0], "forward")
     assert (found.drift, found.allowed) == (0.0, 0.1 + 3 * found.error)
     assert found.word == "stable"  # Var h falls like 1/2k at tanh's edge of chaos
 
@@ -159,3 +167,151 @@ def test_of_convolutions_drifts_up_to_the_measured_one_are_stable(slope: float, 
     found = trend(result, "forward")
     assert found.error < 1e-9  # all networks have the same slope
     assert found.word == word, found.reason
+
+
+# -- how networks are lost -------------------------------------------------------------------------
+
+GELU = Condition(0, {}, (30,) * 401 + (1,), "gelu", {}, (1.0,) * 401, 3, 0.0)
+
+
+def networks_of(condition: Condition, trials: int = 6) -> SweepResult:
+    return unpredicted(SweepConfig("x", (condition,), {}, trials, 1))
+
+
+def only(result: SweepResult) -> ConditionResult:
+    return result.conditions[0]
+
+
+def test_networks_that_come_through_have_no_fate() -> None:
+    assert fates(only(networks_of(replace(GELU, activation="tanh")))) == []
+
+
+@pytest.mark.parametrize(
+    ("variance", "word", "verdict"),
+    [(1.0, "overflow", "exploding"), (0.01, "underflow", "vanishing")],
+)
+def test_networks_that_leave_float_range_say_where_and_leave_no_nonsense(
+    variance: float, word: str, verdict: str
+) -> None:
+    result = networks_of(replace(GELU, weight_variances=(variance,) * 401))
+    (fate,) = fates(only(result))
+    assert (fate.word, fate.n_networks, fate.n_all) == (word, 6, 6)
+    f = only(result).networks["preactivation", "second_moment"]
+    lost = np.isnan(f)
+    assert int(lost.argmax(axis=1).min()) == fate.first > 100
+    assert (np.diff(lost.astype(int), axis=1) >= 0).all()  # for good
+    # Twice the exponent of the largest unit, less the share of the others in the mean.
+    before = np.array([of_f[k - 1] for of_f, k in zip(f, lost.argmax(axis=1), strict=True)])
+    assert (np.abs(before) > 2 * 500 * np.log10(2) - 6).all()
+    assert np.isnan(only(result).networks["grad_activation", "second_moment"]).all()
+    (row,) = summary_rows(result)
+    assert row["verdict"] == f"{verdict} / undefined"
+    assert row["forward_reason"].startswith(f"{word} at layer {fate.first} or later in 6 of 6 net")
+    for line in to_csv(layer_rows(result)).splitlines()[1:]:
+        assert "inf" not in line
+        assert "nan" not in line
+
+
+def test_one_network_that_is_lost_takes_no_other_with_it() -> None:
+    result = networks_of(replace(GELU, weight_variances=(0.39,) * 401), 30)
+    (fate,) = [fate for fate in fates(only(result)) if fate.word != "dead"]
+    assert 0 < fate.n_networks < 30
+    f = only(result).networks["preactivation", "second_moment"]
+    assert np.count_nonzero(np.isnan(f[:, -1])) == fate.n_networks
+    few = {
+        m: np.concatenate([log10[~np.isnan(f[:, -1])]] * 3 + [log10])
+        for m, log10 in only(result).networks.items()
+    }
+    most = {m: log10[np.isnan(f[:, -1])] for m, log10 in only(result).networks.items()}
+    for networks, words in ((few, ("exploding", "exploding")), (most, ("exploding", "undefined"))):
+        trends = [
+            trend(replace(only(result), networks=networks), d) for d in ("forward", "backward")
+        ]
+        assert tuple(found.word for found in trends) == words
+        assert all(found.reason.startswith("overflow at layer ") for found in trends)
+    assert all(finding.held for finding in check(result))
+
+
+def test_dead_layers_are_told_from_lost_ones() -> None:
+    narrow = Condition(0, {}, (2,) * 31 + (1,), "relu", {}, (1.0,) * 31, 1, 0.0)
+    result = only(networks_of(narrow, 40))
+    (fate,) = fates(result)
+    dead = np.isneginf(result.networks["activation", "second_moment"])
+    first = int(dead.argmax(axis=1)[dead.any(axis=1)].min())
+    assert fate == Fate("dead", first, fate.n_networks, 40)
+    assert fate.n_networks == np.count_nonzero(dead.any(axis=1)) > 0
+    assert fate.text == f"dead from layer {fate.first} or later in {fate.n_networks} of 40 networks"
+
+
+@pytest.mark.parametrize(("variance", "word"), [(1e305, "overflow"), (1e-305, "underflow")])
+def test_weights_beyond_float_range_say_which_way_though_activations_are_bounded(
+    variance: float, word: str
+) -> None:
+    result = only(
+        networks_of(Condition(0, {}, (30, 30, 30, 1), "tanh", {}, (variance,) * 3, 3, 0.0))
+    )
+    assert [fate.text for fate in fates(result)] == [
+        f"{word} at layer 0 or later in 6 of 6 networks"
+    ]
+
+
+def test_the_commonest_fate_comes_first() -> None:
+    result = only(networks_of(Condition(0, {}, (5, 5, 5, 1), "tanh", {}, (1.0,) * 3, 3, 0.0)))
+    measures: tuple[Measure, ...] = (
+        ("activation", "second_moment"),
+        ("preactivation", "second_moment"),
+    )
+    h, f = (result.networks[measure].copy() for measure in measures)
+    one = replace(result, networks=dict(zip(measures, (h, f), strict=True)))
+    h[0, 2:] = f[0, 1:] = np.nan
+    h[1:4, 1:] = f[1:4, 1:] = -np.inf
+    assert [(fate.word, fate.n_networks) for fate in fates(one)] == [("dead", 3), ("overflow", 1)]
+    h[1:3], f[1:3] = h[0], f[0]
+    assert [(fate.word, fate.n_networks) for fate in fates(one)] == [("overflow", 3), ("dead", 1)]
+
+
+def test_units_that_biases_bring_back_were_off_and_are_not_dead() -> None:
+    relu = Condition(
+        0, {}, (4, 3, 3, 3, 1), "relu", {}, (0.1,) * 4, 2, 0.0, biases=(0.0, -9.0, 1.0, 0.0)
+    )
+    (fate,) = fates(only(networks_of(relu)))
+    assert fate == Fate("off", 2, 6, 6)
+    assert fate.text == "all units off at layer 2 or later in 6 of 6 networks"
+
+
+@pytest.mark.parametrize(
+    ("lost", "forward", "backward"),
+    [(1, "stable", "stable"), (2, "exploding", "undefined"), (3, "exploding", "undefined")],
+)
+def test_networks_decide_while_more_than_half_come_through(
+    lost: int, forward: str, backward: str
+) -> None:
+    result = only(networks_of(Condition(0, {}, (4, 4, 4, 4, 1), "tanh", {}, (0.25,) * 4, 1, 0.0)))
+    networks = {measure: np.zeros((4, 4)) for measure in MEASURES}
+    for (quantity, _), log10 in networks.items():
+        log10[:lost, 0 if quantity.startswith("grad_") else 2 :] = np.nan
+    result = replace(result, networks=networks)
+    assert trend(result, "forward").fate.startswith(
+        f"overflow at layer 2{' or later' * (lost > 1)} in"
+    )
+    assert trend(result, "forward").word == forward
+    assert trend(result, "backward").word == backward
+
+
+@pytest.mark.parametrize(("log10_q", "word"), [(-0.1, "underflow"), (0.1, "overflow")])
+def test_what_is_lost_at_a_layer_went_where_its_variance_was_going(
+    log10_q: float, word: str
+) -> None:
+    result = only(networks_of(Condition(0, {}, (4, 4, 1), "tanh", {}, (0.25,) * 2, 1, 0.0), 1))
+    networks = {measure: np.full((1, 2), log10_q) for measure in MEASURES}  # q = 4 σ² E[h²] = E[h²]
+    networks["preactivation", "second_moment"] = np.array([[0.0, np.nan]])
+    assert [fate.word for fate in fates(replace(result, networks=networks))] == [word]
+
+
+def test_the_error_of_a_slope_takes_two_networks_that_live() -> None:
+    result = with_medians(np.array([0.0, 0.0, -1.0, -1.5]))
+    dead = np.array([[0.0, 0.0, -1.0, -np.inf]])
+    line = result.networks["activation", "variance"]
+    for rows, known in (([line, dead], False), ([line, dead, 2 * line], True)):
+        networks = dict.fromkeys(result.networks, np.concatenate(rows))
+        assert math.isfinite(trend(replace(result, networks=networks), "forward").error) == known
