@@ -5,6 +5,8 @@ from heinit_sim.experiment.quantities import Statistic
 from heinit_sim.network.moments import joined, log10_moments, outer_moments, taken, unit_moments
 from heinit_sim.numerics.scaled_array import Scaled, scaled
 
+EPS = np.finfo(float).eps
+
 
 def slow_moments(z: np.ndarray) -> dict[Statistic, float]:
     values = [float(v) for v in z.ravel()]
@@ -58,8 +60,9 @@ def test_a_layer_of_one_element_has_variance_zero_and_a_dead_one_no_moments() ->
 def test_a_layer_of_equal_elements_has_variance_zero(shape: tuple[int, int], value: float) -> None:
     found = log10_of(np.full(shape, value))
     assert found["variance"] == -np.inf
-    expected = 2 * np.log10(abs(value))  # the mean and the square are each rounded once
-    assert abs(found["second_moment"] - expected) < 1e-15 * max(1, abs(expected))
+    expected = 2 * np.log10(abs(value))  # a mean is rounded once for each element at most
+    tolerance = (2 * shape[0] * shape[1] + 4) * EPS * max(1, abs(expected))
+    assert abs(found["second_moment"] - expected) < tolerance
 
 
 @pytest.mark.parametrize("shapes", [((4, 3), (5, 3)), ((1, 3), (5, 3)), ((4, 1), (5, 1))])
@@ -90,7 +93,8 @@ def test_layers_that_came_one_or_two_at_a_time_are_taken_apart_again() -> None:
     alone = [unit_moments(Scaled(z.mantissa[[-1]], z.exponent)) for z in shared]
     last_of_each = taken(layers, slice(0, None, 2))
     for i, expected in enumerate((alone[0], alone[1], alone[2])):
-        assert np.array_equal(last_of_each.mean[i], expected.mean[0])
+        # means of four numbers below 4
+        np.testing.assert_allclose(last_of_each.mean[i], expected.mean[0], rtol=0, atol=16 * EPS)
         assert last_of_each.exponent[i] == expected.exponent[0]
 
 
@@ -109,5 +113,6 @@ def test_moments_of_a_network_do_not_depend_on_the_others_in_the_stack() -> None
     both = unit_moments(scaled(np.stack([usual, cancelling])))
     for i, z in enumerate((usual, cancelling)):
         alone = unit_moments(scaled(z[np.newaxis]))
-        assert np.array_equal(both.variance[i], alone.variance[0])
+        # at most three of the 16 digits cancel
+        np.testing.assert_allclose(both.variance[i], alone.variance[0], rtol=1e-12, atol=0)
         np.testing.assert_allclose(both.variance[i], z.var(axis=0), rtol=1e-9, atol=0)

@@ -17,6 +17,7 @@ WIDTHS = (7, 8, 6, 5, 3)
 STDS = (0.6, 0.5, 0.9, 0.7)
 N_INPUTS = 4
 ALPHAS = [0.0, 0.2, 1.0]
+EPS = np.finfo(float).eps
 
 
 def draw(
@@ -43,6 +44,15 @@ def passes(
     gradient = loss_gradient(f[-1], target)
     backward = layer_by_layer(iter_backward(layers, gradient, traces))
     return {"h": h, "f": f, "dl_df": backward[-2::-2], "dl_dh": backward[::-2]}
+
+
+def assert_rounded_alike(found: Array, expected: Array, n_roundings: int) -> None:
+    """Equal but for rounding, by that many parts in 2^52 of the largest of a column.
+
+    An error in a layer is carried on as the layer itself is, so those of all layers add up.
+    """
+    largest = np.abs(expected).max(axis=-2, keepdims=True)
+    assert (np.abs(found - expected) <= n_roundings * EPS * largest).all()
 
 
 def layer_by_layer(stacks: Iterable[Scaled]) -> list[Scaled]:
@@ -153,7 +163,7 @@ def test_euler_identities_hold_at_every_layer(
 
 @pytest.mark.parametrize("alpha", ALPHAS)
 @pytest.mark.parametrize("target", [0.0, 0.7])
-def test_scaled_arithmetic_has_the_bits_of_the_direct_one(alpha: float, target: float) -> None:
+def test_scaled_arithmetic_is_the_direct_one(alpha: float, target: float) -> None:
     widths = (20,) * 160 + (2,)
     weights, x = draw(widths)
     stds = (0.9,) * len(weights)  # to about 2^300: rescaled on the way, still within float range
@@ -168,10 +178,9 @@ def test_scaled_arithmetic_has_the_bits_of_the_direct_one(alpha: float, target: 
     dl_df = 2 * (fs[-1] - target)
     for k in reversed(range(len(weights))):
         dl_dh = stds[k] * (weights[k].T @ dl_df)
-        assert np.array_equal(plain(found["f"][k]), fs[k])
-        assert np.array_equal(plain(found["h"][k]), hs[k])
-        assert np.array_equal(plain(found["dl_df"][k]), dl_df)
-        assert np.array_equal(plain(found["dl_dh"][k]), dl_dh)
+        direct = {"f": fs[k], "h": hs[k], "dl_df": dl_df, "dl_dh": dl_dh}
+        for name, expected in direct.items():  # both passes: 320 sums of 20 products
+            assert_rounded_alike(plain(found[name][k]), expected, 320 * 20)
         if k > 0:
             dl_df = np.where(fs[k - 1] > 0, dl_dh, alpha * dl_dh)
 
@@ -216,7 +225,8 @@ def test_scale_law_shifts_are_the_published_powers() -> None:
     shifts = scale_law((r,) * (depth + 1))
     assert set(shifts) == set(powers)
     for quantity, shift in shifts.items():
-        np.testing.assert_allclose(shift, powers[quantity] * np.log10(r), rtol=1e-15, atol=0)
+        expected = powers[quantity] * np.log10(r)  # by sums of at most 2 (K + 1) logarithms
+        np.testing.assert_allclose(shift, expected, rtol=2 * (depth + 1) * EPS, atol=0)
 
 
 @pytest.mark.parametrize("target", [0.0, 0.7])
@@ -235,7 +245,7 @@ def test_a_batch_is_its_inputs_one_by_one_and_a_stack_its_networks(target: float
     for i, (own, own_x) in enumerate(((weights, x), (others, y))):
         for name, layers in passes(own, STDS, own_x, 0.2, target).items():
             for k, layer in enumerate(layers):
-                assert np.array_equal(plain(both[name][k])[i], plain(layer))
+                assert_rounded_alike(plain(both[name][k])[i], plain(layer), 2 * sum(WIDTHS))
 
 
 @pytest.mark.parametrize("exponent", [-4000, 4000])
@@ -295,15 +305,14 @@ def test_biases_and_other_activations_are_those_of_a_slow_loop(
             assert abs(quotient - dl_df[k][i, 0]) < 1e-6
 
 
-def test_without_biases_the_plain_pass_has_the_bits_of_the_rescaled_one() -> None:
+def test_without_biases_the_plain_pass_is_the_rescaled_one() -> None:
     weights, x = draw()
     zeros = [np.zeros((len(omega), 1)) for omega in weights]
     relu = make_activation("relu", {})
-    stds = (0.5, 0.25, 2.0, 1.0)  # powers of two: the factor rounds nowhere
-    rescaled = layer_by_layer(iter_forward(dense(weights, stds, relu), x, []))
-    direct = layer_by_layer(iter_forward(dense(weights, stds, relu, zeros), x, []))
+    rescaled = layer_by_layer(iter_forward(dense(weights, STDS, relu), x, []))
+    direct = layer_by_layer(iter_forward(dense(weights, STDS, relu, zeros), x, []))
     for one, other in zip(rescaled, direct, strict=True):
-        assert np.array_equal(plain(one), plain(other))
+        assert_rounded_alike(plain(one), plain(other), sum(WIDTHS))
 
 
 @pytest.mark.parametrize("std", [1e10, 1e-10, 1e154])
@@ -321,7 +330,7 @@ def test_a_network_that_leaves_float_range_is_not_known_from_there_on(std: float
     assert set(known) == {True, False}
     assert all(np.isnan(plain(z)[0]).all() for z in together[known.index(False) :])
     for one, other in zip(together, alone, strict=True):
-        assert np.array_equal(plain(one)[1:], plain(other))
+        assert_rounded_alike(plain(one)[1:], plain(other), 40 * 9)
         assert np.isfinite(plain(other)).all()
 
 

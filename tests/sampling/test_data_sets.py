@@ -23,6 +23,9 @@ inputs: {distribution: file, count: 2, path: FILE}
 """
 FORMS = "must be a .npy file of shape (examples, components) or a .csv file"
 ROWS = np.array([[1.0, 2.0, 7.0], [3.0, -4.0, 7.0], [5.5, 0.0, 7.0], [0.0, 8.0, 7.0]])
+# A mean of the 12 numbers, and a mean of squares about it: so many roundings, of sizes whose sum is
+# at most twice what is left of it.
+ROUNDING = 2 * 2 * 12 * np.finfo(float).eps
 
 
 def npy(array: Array) -> bytes:
@@ -201,12 +204,12 @@ def test_normalised_examples_have_mean_zero_and_std_one(tmp_path: Path, axis: in
     inputs = of_rows(tmp_path, ROWS, "global" if axis is None else "per_component")
     found = data_sets.normalised(inputs)
     if axis is None:
-        assert abs(found.mean()) < 1e-15
-        np.testing.assert_allclose(found.std(), 1.0, rtol=1e-15, atol=0)
+        assert abs(found.mean()) < ROUNDING
+        np.testing.assert_allclose(found.std(), 1.0, rtol=ROUNDING, atol=0)
     else:
-        assert np.abs(found.mean(axis=0)).max() < 1e-15
+        assert np.abs(found.mean(axis=0)).max() < ROUNDING
         assert (found[:, 2] == 0).all()  # it never varies
-        np.testing.assert_allclose(found[:, :2].std(axis=0), 1.0, rtol=1e-15, atol=0)
+        np.testing.assert_allclose(found[:, :2].std(axis=0), 1.0, rtol=ROUNDING, atol=0)
 
 
 def test_a_component_that_never_varies_becomes_zero_though_its_mean_is_rounded(
@@ -224,14 +227,14 @@ def test_statistics_are_those_of_the_whole_data_set(tmp_path: Path) -> None:
     squares = [
         sum((x - m) ** 2 for x in column) / 4 for column, m in zip(columns, means, strict=True)
     ]
-    np.testing.assert_allclose(mean, means, rtol=1e-15, atol=0)
-    np.testing.assert_allclose(std, [*np.sqrt(squares[:2]), 1.0], rtol=1e-15, atol=0)
+    np.testing.assert_allclose(mean, means, rtol=ROUNDING, atol=0)
+    np.testing.assert_allclose(std, [*np.sqrt(squares[:2]), 1.0], rtol=ROUNDING, atol=0)
     flat = ROWS.ravel().tolist()
     mean, std = data_sets.statistics(of_rows(tmp_path, ROWS, "global"))
     expected = sum(flat) / 12
-    np.testing.assert_allclose(mean, expected, rtol=1e-15, atol=0)
+    np.testing.assert_allclose(mean, expected, rtol=ROUNDING, atol=0)
     deviations = sum((x - expected) ** 2 for x in flat) / 12
-    np.testing.assert_allclose(std, np.sqrt(deviations), rtol=1e-15, atol=0)
+    np.testing.assert_allclose(std, np.sqrt(deviations), rtol=ROUNDING, atol=0)
 
 
 def test_a_trial_draws_examples_without_replacement_and_more_begin_with_the_fewer(

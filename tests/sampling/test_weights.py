@@ -13,6 +13,7 @@ from heinit_sim.sampling.streams import DrawnWeights, Draws
 from heinit_sim.sampling.weights import WEIGHT_LAWS
 
 Array = np.ndarray
+EPS = np.finfo(float).eps
 INDEPENDENT: tuple[Distribution, ...] = ("normal", "uniform", "truncated_normal")
 CUT = 2 / TRUNCATED_STD
 EXACT: dict[str, Callable[[Array], Array]] = {
@@ -187,9 +188,10 @@ def test_delta_orthogonal_convolutions_keep_the_norm_of_every_image() -> None:
 
 
 def test_a_fully_connected_layer_has_one_tap_and_is_plainly_orthogonal() -> None:
-    assert np.array_equal(sample("delta_orthogonal", (30, 50)), sample("orthogonal", (30, 50)))
-    single = sample("delta_orthogonal", (30, 1, 50))[:, 0]
-    assert np.array_equal(single, sample("orthogonal", (30, 50)))
+    plain = sample("orthogonal", (30, 50))
+    for single in (sample("delta_orthogonal", (30, 50)), sample("delta_orthogonal", (30, 1, 50))):
+        # a QR decomposition is good to its size in roundings of the largest entry
+        np.testing.assert_allclose(single.reshape(30, 50), plain, rtol=0, atol=50 * EPS * 50**0.5)
 
 
 @pytest.mark.parametrize(

@@ -258,7 +258,8 @@ def test_law_of_the_log_norm_is_known_for_scaled_normal_and_constant_inputs() ->
     assert abs(deviation.mean() - variance) < 5 * deviation.std() / math.sqrt(len(ln))
     assert input_law(Inputs("normal", "global", mean=5.0, std=3.0), 5) == input_law(Inputs(), 5)
     found = input_law(Inputs("constant", mean=-2.0), 5)
-    np.testing.assert_allclose(found, (math.log(20.0), 0.0), rtol=1e-15, atol=0)
+    # one logarithm of a product
+    np.testing.assert_allclose(found, (math.log(20.0), 0.0), rtol=4 * np.finfo(float).eps, atol=0)
     for unknown in (Inputs("normal", mean=1.0), Inputs("uniform"), Inputs("constant", mean=0.0)):
         assert np.isnan(input_law(unknown, 5)).all()
 
