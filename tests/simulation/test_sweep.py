@@ -18,7 +18,7 @@ from heinit_sim.numerics import FloatArray
 from heinit_sim.sampling import streams
 from heinit_sim.simulation import plan, sweep
 from heinit_sim.simulation.plan import NetworkPass, plan_passes
-from heinit_sim.simulation.sweep import iter_sweep, run_sweep
+from heinit_sim.simulation.sweep import Block, iter_sweep, run_sweep
 from heinit_sim.theory.finite_width import scale_law
 
 VARIANCES = (0.001, 0.02, 0.1, 1.0)
