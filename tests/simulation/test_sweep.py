@@ -19,7 +19,6 @@ from heinit_sim.sampling import streams
 from heinit_sim.simulation import plan, sweep
 from heinit_sim.simulation.plan import NetworkPass, plan_passes
 from heinit_sim.simulation.sweep import Block, iter_sweep, run_sweep
-from heinit_sim.theory.finite_width import scale_law
 
 VARIANCES = (0.001, 0.02, 0.1, 1.0)
 
@@ -138,7 +137,7 @@ def test_one_pass_for_all_variances_equals_a_pass_each(
     widths = (7, *(20,) * 50, 2)
     many = config(*(condition(i, v, widths=widths) for i, v in enumerate(VARIANCES)), draws=drawn)
     shared = run_sweep(many)
-    monkeypatch.setattr(scale_law, "obeys_scale_law", lambda _: False)
+    monkeypatch.setattr(plan, "obeys_scale_law", lambda _: False)
     assert len(set(plan_passes(many))) == len(VARIANCES)
     direct = run_sweep(many)
     for one, other in zip(shared.conditions, direct.conditions, strict=True):
@@ -164,7 +163,7 @@ def test_convolutions_share_a_pass_and_blocks_do_not(
     assert len(set(plan_passes(config(*plain)))) == 1
     assert len(set(plan_passes(config(*blocks)))) == len(VARIANCES)
     shared = run_sweep(config(*plain))
-    monkeypatch.setattr(scale_law, "obeys_scale_law", lambda _: False)
+    monkeypatch.setattr(plan, "obeys_scale_law", lambda _: False)
     direct = run_sweep(config(*plain))
     for one, other in zip(shared.conditions, direct.conditions, strict=True):
         for measure in MEASURES:
