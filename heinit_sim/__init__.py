@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from heinit_sim.figures import draw
     from heinit_sim.numerics.spread import Spread, spread
     from heinit_sim.runs import read_run, write_run
-    from heinit_sim.simulation.sweep import run_sweep
+    from heinit_sim.simulation import run_sweep
     from heinit_sim.theory.predictions import predict_sweep
 
 # Where each public name lives; looked up at first use, so that `--help` never loads NumPy.
@@ -50,7 +50,7 @@ _HOME = {
     "parse_config": "config.load",
     "predict_sweep": "theory.predictions",
     "read_run": "runs",
-    "run_sweep": "simulation.sweep",
+    "run_sweep": "simulation",
     "spread": "numerics.spread",
     "with_activation": "activations",
     "write_run": "runs",

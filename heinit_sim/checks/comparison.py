@@ -15,8 +15,7 @@ from heinit_sim.experiment.results import ConditionResult, Histogram, SweepResul
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.numerics.p_values import fisher_tail, student_tail, welch
-from heinit_sim.simulation.cosines import QUANTITIES
-from heinit_sim.simulation.histograms import Counts
+from heinit_sim.simulation import COSINE_QUANTITIES, Counts
 
 LEVEL = 1e-3
 """Chance that two runs of one law differ anywhere: shared by all that is compared (Bonferroni)."""
@@ -284,7 +283,7 @@ def _left_out_records(
 def differing_cosines(a: ConditionResult, b: ConditionResult, tolerance: float) -> list[str]:
     """A line for each layer where a network's cosine differs by more than the tolerance."""
     lines = []
-    for quantity in QUANTITIES if a.cosines and b.cosines else ():
+    for quantity in COSINE_QUANTITIES if a.cosines and b.cosines else ():
         x, y = a.cosines[quantity], b.cosines[quantity]
         differs = ~((np.abs(x - y) <= tolerance) | (np.isnan(x) & np.isnan(y)))
         for k in np.flatnonzero(differs.any(axis=0)):

@@ -48,9 +48,8 @@ def check(
     On GitHub Actions, failures also become annotations and a step summary.
     """
     with errors():
-        from heinit_sim import checks, reports, runs
+        from heinit_sim import checks, reports, runs, simulation
         from heinit_sim.config.load import load_config
-        from heinit_sim.simulation import sweep
 
         if junit is not None:
             runs.check_file(junit, "--junit")
@@ -61,7 +60,7 @@ def check(
             result = runs.read_run(Path(target), quantiles=False)
         else:
             config = load_config(target, replaced)
-            jobs = jobs or sweep.usable_cpus()
+            jobs = jobs or simulation.usable_cpus()
             result = console.simulate(config, jobs, quiet=False, quantiles=False)
         findings = checks.check_all(result, alpha or ALPHA)
         if json_:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.table import Table
 
@@ -32,10 +32,10 @@ _NOTES = 10
 
 def simulate(config: SweepConfig, jobs: int, *, quiet: bool, quantiles: bool = True) -> SweepResult:
     """Drain the sweep, with a progress bar on a terminal; `quantiles` as `collect` takes it."""
-    from heinit_sim.simulation import sweep
+    from heinit_sim import simulation
 
     if quiet or not sys.stderr.isatty() or os.environ.get("NO_COLOR"):
-        return sweep.collect(config, list(sweep.iter_sweep(config, jobs)), quantiles=quantiles)
+        return simulation.collect(config, simulation.iter_sweep(config, jobs), quantiles=quantiles)
 
     from rich.console import Console
     from rich.progress import (
@@ -53,15 +53,17 @@ def simulate(config: SweepConfig, jobs: int, *, quiet: bool, quantiles: bool = T
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    blocks = []
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("networks", total=config.trials, rate="")
-        for block in sweep.iter_sweep(config, jobs):
-            blocks.append(block)
-            speed = progress.tasks[0].speed
-            rate = f"{speed:.3g}/s" if speed else ""
-            progress.update(task, advance=len(block.trials), rate=rate)
-    return sweep.collect(config, blocks, quantiles=quantiles)
+
+        def shown() -> Iterator[simulation.Block]:
+            for block in simulation.iter_sweep(config, jobs):
+                yield block
+                speed = progress.tasks[0].speed
+                rate = f"{speed:.3g}/s" if speed else ""
+                progress.update(task, advance=len(block.trials), rate=rate)
+
+        return simulation.collect(config, shown(), quantiles=quantiles)
 
 
 def print_summary(
@@ -115,10 +117,9 @@ def print_plan(
     junit: Path | None = None,
 ) -> None:
     """Print what `run` would do; with an `alpha` it would check, and maybe write JUnit XML."""
-    from heinit_sim import runs
-    from heinit_sim.simulation import cost
+    from heinit_sim import runs, simulation
 
-    needs = cost.estimate(config, jobs)
+    needs = simulation.estimate(config, jobs)
     files = runs.run_files(config, plots=plots)
     if json_:
         document = {

@@ -61,13 +61,12 @@ def run(
         sweep_config = load_config(config, overrides(sets, seed=seed, trials=trials))
         directory = out or Path("outputs") / sweep_config.name
 
-        from heinit_sim import checks, figures, reports, runs
-        from heinit_sim.simulation import sweep
+        from heinit_sim import checks, figures, reports, runs, simulation
 
         if junit is not None:
             runs.check_file(junit, "--junit", directory)
         runs.check_target(directory, sweep_config, force=force)
-        jobs = jobs or sweep.usable_cpus()
+        jobs = jobs or simulation.usable_cpus()
         if dry_run:
             console.print_plan(
                 *(sweep_config, directory, jobs),

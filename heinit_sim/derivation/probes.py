@@ -1,6 +1,6 @@
 """Networks drawn to probe an identity, and both their passes, layer by layer, as plain arrays."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -10,9 +10,10 @@ from numpy.random import Generator
 from heinit_sim.activations import make_activation
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.activation_table import Activation
+from heinit_sim.experiment.quantities import Quantity
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.network.layers import Layer, Trace, make_layers
-from heinit_sim.network.passes import iter_backward, iter_forward
+from heinit_sim.network.passes import LayerName, iter_backward, iter_forward, layers_by_name
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.scaled_array import Scaled, scaled
 
@@ -95,8 +96,8 @@ def mean_square(z: FloatArray) -> FloatArray:
 def forward(networks: Networks) -> tuple[list[FloatArray], list[FloatArray]]:
     """h_k and f_k of the layers k = 0 … L−1, each (n_networks, units)."""
     x = networks.x[..., np.newaxis]
-    layers = _plain(iter_forward(_layers(networks), x, []))
-    return layers[::2], layers[1::2]
+    layers = layers_by_name(iter_forward(_layers(networks), x, []))
+    return _in_order(layers, "activation"), _in_order(layers, "preactivation")
 
 
 def backward(
@@ -106,8 +107,8 @@ def backward(
     derivatives = [networks.activation.derivative(f_k)[..., np.newaxis] for f_k in f[:-1]]
     traces = [Trace((None,), derivative) for derivative in (*derivatives, None)]
     last = scaled(dl_df[..., np.newaxis])
-    layers = _plain(iter_backward(_layers(networks), last, traces))
-    return layers[::-2], layers[-2::-2]
+    layers = layers_by_name(iter_backward(_layers(networks), last, traces))
+    return _in_order(layers, "grad_activation"), _in_order(layers, "grad_preactivation")
 
 
 def _layers(networks: Networks) -> list[Layer]:
@@ -115,12 +116,7 @@ def _layers(networks: Networks) -> list[Layer]:
     return make_layers(widths, networks.weights, networks.stds, networks.activation)
 
 
-def _plain(stacks: Iterable[Scaled]) -> list[FloatArray]:
-    """The layers one by one, as the numbers they stand for."""
-    return [
-        np.ldexp(layer[..., 0], exponent[..., np.newaxis])
-        for of in stacks
-        for layer, exponent in zip(
-            of.mantissa, np.broadcast_to(of.exponent, of.mantissa.shape[:-2]), strict=True
-        )
-    ]
+def _in_order(layers: Mapping[LayerName, Scaled], quantity: Quantity) -> list[FloatArray]:
+    """The layers of one quantity in the order of k, as the numbers they stand for."""
+    in_order = [layers[quantity, k] for k in range(len(layers) // 2)]
+    return [np.ldexp(z.mantissa[..., 0], z.exponent[..., np.newaxis]) for z in in_order]

@@ -19,7 +19,7 @@ from math import prod
 import numpy as np
 
 from heinit_sim.experiment.architecture import Convolution
-from heinit_sim.network.image_patches import BLOCK, fill, parts, plane_of, room, share
+from heinit_sim.network.image_patches import BLOCK, borrowed, fill, parts, plane_of, share
 from heinit_sim.numerics import FloatArray
 
 
@@ -56,7 +56,7 @@ def convolve(
     count = share(len(images), BLOCK // (column * width * (height + around)))
     padded_shape = (count, height + around, c_in, width + beside, n_inputs)
     copy_shape = (count, height + around, plane.kernel_width, c_in, width * n_inputs)
-    with room(padded_shape, copy_shape) as (padded, copy):
+    with borrowed(padded_shape, copy_shape) as (padded, copy):
         for which, lines, columns in product(
             parts(len(images), count), parts(plane.height, height), parts(plane.width, width)
         ):
@@ -128,7 +128,7 @@ def iter_weight_gradients(
     numbers = sum(map(prod, one.values()))
     inputs = share(n_inputs, BLOCK // numbers)
     count = share(len(images), BLOCK // (numbers * inputs))
-    with room(*((count, inputs, *shape) for shape in one.values())) as arrays:
+    with borrowed(*((count, inputs, *shape) for shape in one.values())) as arrays:
         padded, copy, error, found = arrays
         for which, some in product(parts(len(images), count), parts(n_inputs, inputs)):
             n, m = (part.stop - part.start for part in (which, some))

@@ -62,8 +62,8 @@ def parts(size: int, length: int) -> list[slice]:
 
 
 @contextmanager
-def room(*shapes: tuple[int, ...]) -> Iterator[list[FloatArray]]:
-    """Arrays of these shapes that hold anything, until the end of the block."""
+def borrowed(*shapes: tuple[int, ...]) -> Iterator[list[FloatArray]]:
+    """Lend arrays of these shapes, which hold anything, until the end of the `with` block."""
     ends = list(accumulate(map(prod, shapes)))
     try:
         memory = _SPARE.pop()

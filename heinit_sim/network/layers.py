@@ -1,4 +1,4 @@
-"""The layers of a network, from its weights: what leads from h_k to f_k and h_{k+1}, and back."""
+"""The layers of a network, made from its weights: from h_k to f_k and h_{k+1}, and back."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -23,31 +23,32 @@ from heinit_sim.network.operations import (
     Weights,
 )
 from heinit_sim.numerics import FloatArray, Mask
-from heinit_sim.numerics.scaled_array import Scaled, plus, times
+from heinit_sim.numerics.scaled_array import Exponents, Scaled, plus, times
 
 # Layers between two looks at the range of the mantissas; a look costs as much as an activation.
 # Slopes of activations are 0 or between 1e-6 and 1e3 in size: four layers of them change a norm by
 # at most 2^±80, and its square stays within 2^±416.
 SETTLE_EVERY = 4
-# What cannot be rescaled ends here: its square must leave room for the sum of a layer.
+# Plain floats end here: their squares must leave room for the sum of a layer.
 _LARGEST = 2.0**500
 
 
 class Trace(NamedTuple):
-    """What a layer keeps of the forward pass for the way back, and of the way back."""
+    """Whatever a layer keeps of the forward pass for the way back."""
 
     kept: tuple[Kept, ...]
     """Operation by operation of its branch."""
     derivative: FloatArray | Mask | None
     """a'[f_k]; None where no activation follows."""
-    weighted: tuple[tuple[Weighted, Scaled, Kept], ...] = ()
-    """Once the gradient has passed: its weights, ∂ℓ/∂ what they made, and what they kept."""
 
 
 class Layer(NamedTuple):
     """f_k = branch(h_k), then h_{k+1} = a[f_k] or h_k + s f_k; the output layer ends at f_K."""
 
-    branch: tuple[Operation, ...]
+    steps: tuple[Operation, ...]
+    """Operations of the branch before its last weights."""
+    last: Weighted
+    """The weights that make f_k."""
     width_in: int
     """D_k, units of h_k."""
     width_out: int
@@ -56,70 +57,65 @@ class Layer(NamedTuple):
     """a."""
     scale: float | None = None
     """s."""
-    direct: bool = False
-    """Whether it stays in plain floats; then networks out of their range become NaN."""
+
+    @property
+    def branch(self) -> tuple[Operation, ...]:
+        """The operations that lead from h_k to f_k."""
+        return (*self.steps, self.last)
+
+    @property
+    def plain(self) -> bool:
+        """Whether layers are held as plain floats; networks out of their range become NaN."""
+        return self.last.arithmetic == "plain"
 
     def forward(self, h: Scaled) -> tuple[Scaled, Trace]:
-        """f_k and h_{k+1}, or f_K alone, stacked along a new first axis; and what is kept."""
-        last = self.activation is None and self.scale is None
-        stack = room(1 if last else 2, h, self.width_out)
-        f, out, kept = h, stack[0], []
-        for operation in self.branch[:-1]:
-            f, own = operation.forward(f, None)
-            kept.append(own)
-        f, own = self.branch[-1].forward(f, out)
-        lost = self._lost(out, h.mantissa) if self.direct else None
-        if lost is not None:
-            stack[0, lost] = 0.0
-        exponent, derivative = f.exponent[np.newaxis], None
-        if self.activation is not None:
-            self.activation.value(out, stack[1])
-            derivative = self.activation.derivative(out)
-        elif self.scale is not None and self.direct:
-            np.multiply(out, self.scale, out=stack[1])
-            stack[1] += h.mantissa
-        elif self.scale is not None:
-            exponent = np.stack([f.exponent, plus(h, f, stack[1], self.scale).exponent])
-        if lost is not None:
+        """f_k and h_{k+1}, or f_K alone, stacked along a new first axis; and their trace."""
+        is_output = self.activation is None and self.scale is None
+        stack = empty_layers(1 if is_output else 2, h, self.width_out)
+        z, kept = h, list[Kept]()
+        for operation in self.branch:
+            z, kept_here = operation.forward(z, stack[0] if operation is self.last else None)
+            kept.append(kept_here)
+        if not self.plain:
+            exponent, derivative = self._follow(h, z, stack)
+        else:
+            lost = self._lost(stack[0], h.mantissa)
+            stack[0, lost] = 0.0  # no warning on the way to NaN
+            exponent, derivative = self._follow(h, z, stack)
             stack[-1, ~(np.abs(stack[-1]).max(axis=(-1, -2)) < _LARGEST)] = np.nan
             stack[:, lost] = np.nan
-        return Scaled(stack, exponent), Trace((*kept, own), derivative)
+        return Scaled(stack, exponent), Trace(tuple(kept), derivative)
 
     def adjoint(
         self, dl_df: Scaled, dl_dnext: Scaled | None, trace: Trace, out: FloatArray
-    ) -> tuple[Scaled, Trace]:
-        """∂ℓ/∂h_k from ∂ℓ/∂f_k and, where f_k is added to h_k, ∂ℓ/∂h_{k+1}; see `through`."""
-        gradient, weighted = dl_df, []
-        for n in range(len(self.branch) - 1, -1, -1):
-            operation, kept = self.branch[n], trace.kept[n]
-            if kept is not None and isinstance(operation, Weighted):
-                weighted.append((operation, gradient, kept))
-            gradient = operation.adjoint(gradient, kept, None if n else out)
+    ) -> tuple[Scaled, UnitMoments | None]:
+        """∂ℓ/∂h_k, in `out`, and the moments of ∂ℓ/∂Ω over all weights of the layer, by input.
+
+        No moments where ∂ℓ/∂Ω is the outer product of ∂ℓ/∂f_k and h_k: theirs are enough, and are
+        taken of all layers at once.
+
+        Args:
+            dl_df: ∂ℓ/∂f_k, from `through`.
+            dl_dnext: ∂ℓ/∂h_{k+1}, which passes to h_k where f_k is added to it.
+            trace: From `forward`.
+            out: Where ∂ℓ/∂h_k goes, (..., D_k, n_inputs).
+        """
+        gradient, moments = dl_df, list[UnitMoments]()
+        for n, operation in reversed(list(enumerate(self.branch))):
+            if isinstance(operation, Weighted) and operation.measured:
+                moments.append(operation.weight_moments(gradient, trace.kept[n]))
+            gradient = operation.adjoint(gradient, trace.kept[n], None if n else out)
         if self.scale is not None:
             assert dl_dnext is not None
             gradient = plus(dl_dnext, gradient, out)
-        return gradient, Trace((), None, tuple(weighted))
+        return gradient, pooled_moments(moments) if moments else None
 
     def through(self, dl_dnext: Scaled, trace: Trace, out: FloatArray) -> Scaled:
-        """∂ℓ/∂f_k from ∂ℓ/∂h_{k+1}: a'[f_k] ⊙ or s ∂ℓ/∂h_{k+1}."""
+        """∂ℓ/∂f_k from ∂ℓ/∂h_{k+1}: a'[f_k] ⊙ ∂ℓ/∂h_{k+1}, or s ∂ℓ/∂h_{k+1}."""
         if self.scale is not None:
             return times(self.scale, dl_dnext, out, settle=False)
         assert trace.derivative is not None
         return Scaled(np.multiply(trace.derivative, dl_dnext.mantissa, out), dl_dnext.exponent)
-
-    def weight_moments(self, trace: Trace) -> UnitMoments | None:
-        """Mean and variance of ∂ℓ/∂Ω over all weights of the layer, for each input.
-
-        None where ∂ℓ/∂Ω is the outer product of ∂ℓ/∂f_k and h_k: their moments are enough, and
-        are taken of all layers at once.
-
-        Args:
-            trace: What the gradient left when it passed.
-        """
-        if not trace.weighted:
-            return None
-        found = [weights.weight_moments(dl_df, kept) for weights, dl_df, kept in trace.weighted]
-        return pooled_moments(found)
 
     def linear_part(self, h: FloatArray) -> FloatArray:
         """f_k in plain floats, of a layer without biases."""
@@ -130,21 +126,34 @@ class Layer(NamedTuple):
 
     def per_unit(self, biases: FloatArray) -> FloatArray:
         """β_k, (..., rows of Ω_k, 1), as one number for each unit."""
-        last = self.branch[-1]
-        assert isinstance(last, Weighted)  # a branch ends with weights
-        return last.linear.per_unit(biases)
+        return self.last.linear.per_unit(biases)
+
+    def _follow(
+        self, h: Scaled, f: Scaled, stack: FloatArray
+    ) -> tuple[Exponents, FloatArray | Mask | None]:
+        """Put h_{k+1}, if there is one, after f_k in the stack; their exponents, and a'[f_k]."""
+        derivative, exponents = None, [f.exponent] * len(stack)
+        if self.activation is not None:
+            self.activation.value(stack[0], stack[1])
+            derivative = self.activation.derivative(stack[0])
+        elif self.scale is not None and self.plain:
+            np.multiply(stack[0], self.scale, out=stack[1])
+            stack[1] += h.mantissa
+        elif self.scale is not None:
+            exponents[1] = plus(h, f, stack[1], self.scale).exponent
+        return np.stack(exponents), derivative
 
     def _lost(self, f: FloatArray, h: FloatArray) -> NDArray[np.bool_]:
         """Whose pre-activation float range, not the network, makes infinite or zero; (...)."""
         size = np.abs(f).max(axis=(-1, -2))
         inside: NDArray[np.bool_] = size < _LARGEST
-        if self.scale is None:  # what is added to h_k may well be 0
+        if self.scale is None:  # a branch that is added to h_k may well be 0
             inside &= (size > 1 / _LARGEST) | ~np.any(h, (-1, -2))
         return ~inside
 
 
-def room(count: int, like: Scaled, n_units: int) -> FloatArray:
-    """Room for that many layers of so many units, for the networks and inputs of `like`."""
+def empty_layers(count: int, like: Scaled, n_units: int) -> FloatArray:
+    """An array for that many layers of so many units, with the networks and inputs of `like`."""
     shape = like.mantissa.shape
     return np.empty((count, *shape[:-2], n_units, shape[-1]))
 
@@ -160,49 +169,58 @@ def make_layers(
 ) -> list[Layer]:
     """The layers 0 … K of a network.
 
+    Layers are held as plain floats where there are biases, or a[·] is not positively homogeneous;
+    then a network is NaN from the layer on at which it leaves their range.
+
     Args:
         widths: D_0 … D_{K+1}.
-        weights: Ω/σ in the order of `topology.matrix_shapes`, with leading axes for networks.
+        weights: Ω/σ in the order of `architecture.matrix_shapes`, with leading axes for networks.
         stds: σ_k of the layers 0 … K.
-        activation: a; the activations are rescaled on the way if it is positively homogeneous.
-        biases: β in the order of the weights, (..., rows of Ω, 1); then nothing is rescaled either.
-        convolution: What the hidden layers are, if not fully connected.
+        activation: a.
+        biases: β in the order of the weights, (..., rows of Ω, 1).
+        convolution: How units of hidden layers are connected, if not each with every other.
         residual: How blocks add to what enters them, if they do.
-
-    What is not rescaled is NaN from the layer on at which it left the range of a float.
     """
     depth = len(widths) - 2
-    direct = biases is not None or activation.negative_slope is None
-    dense, dense_inside = Dense(), Dense(inside=True, direct=direct)
-    convolved = None if convolution is None else Convolved(convolution, direct)
+    plain = biases is not None or activation.negative_slope is None
+    hidden: Linear = Dense() if convolution is None else Convolved(convolution)
 
-    def weighted(k: int, place: int, std: float, *, inside: bool) -> Weighted:
-        linear: Linear = dense_inside if inside else dense
-        if convolved is not None and k < depth:
-            linear = convolved
-        beta = None if biases is None else biases[place]
-        settle = convolution is not None or k % SETTLE_EVERY == 0 or k == depth
-        return Weighted(linear, weights, place, std, beta, direct, settle)
+    def matrix(k: int, place: int) -> Weighted:
+        settled = convolution is not None or k % SETTLE_EVERY == 0 or k == depth
+        return Weighted(
+            hidden if k < depth else Dense(),
+            weights,
+            place,
+            stds[k],
+            None if biases is None else biases[place],
+            "plain" if plain else "settled" if settled else "scaled",
+        )
 
-    layers = []
-    for k, places in enumerate(matrix_places(depth, residual)):
-        if residual is not None and 0 < k < depth:
-            steps: list[Operation] = [Normalised()] if residual.norm == "before" else []
-            for n, place in enumerate(places):
-                last = n == len(places) - 1
-                if n > 0 and residual.norm == "inside":
-                    steps.append(Normalised())
-                std = 0.0 if last and residual.zero_last else stds[k]
-                steps += [Activated(activation.layer(k)), weighted(k, place, std, inside=True)]
-            layers.append(
-                Layer(tuple(steps), widths[k], widths[k + 1], None, residual.scale, direct)
-            )
-            continue
-        branch: tuple[Operation, ...] = (weighted(k, places[0], stds[k], inside=False),)
+    def block(k: int, places: tuple[int, ...], residual: Residual) -> Layer:
+        steps: list[Operation] = [Normalised()] if residual.norm == "before" else []
+        steps.append(Activated(activation.layer(k)))
+        last = matrix(k, places[-1])
+        if len(places) == 2:
+            steps.append(matrix(k, places[0]))
+            if residual.norm == "inside":
+                steps.append(Normalised())
+            steps.append(Activated(activation.layer(k)))
+        if residual.zero_last:
+            last = last._replace(std=0.0)
+        return Layer(tuple(steps), last, widths[k], widths[k + 1], scale=residual.scale)
+
+    def lone(k: int, place: int) -> Layer:
+        steps: tuple[Operation, ...] = ()
+        last, follows = matrix(k, place), activation.layer(k) if k < depth else None
         if k == depth and convolution is not None and convolution.readout == "mean":
-            branch = (Pooled(convolution), weighted(k, places[0], stds[k], inside=True))
-        follows = activation.layer(k) if k < depth else None
-        if residual is not None and k == 0:
-            follows = make_activation("linear", {})
-        layers.append(Layer(branch, widths[k], widths[k + 1], follows, None, direct))
-    return layers
+            steps = (Pooled(convolution),)
+        elif isinstance(last.linear, Dense):
+            last = last._replace(measured=False)
+        if residual is not None and k < depth:
+            follows = make_activation("linear", {})  # h_1 = f_0
+        return Layer(steps, last, widths[k], widths[k + 1], follows)
+
+    return [
+        lone(k, places[0]) if residual is None or k in (0, depth) else block(k, places, residual)
+        for k, places in enumerate(matrix_places(depth, residual))
+    ]

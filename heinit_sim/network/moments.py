@@ -32,7 +32,7 @@ class UnitMoments(NamedTuple):
     variance: FloatArray
     """V, (..., n_inputs), ddof 0."""
     exponent: Exponents
-    """e, (...); its first axis may be one for all layers that came together."""
+    """e, (...)."""
 
 
 def unit_moments(z: Scaled) -> UnitMoments:
@@ -68,25 +68,13 @@ def kernel_moments(dl_df: Scaled, h: Scaled, convolution: Convolution) -> UnitMo
     return UnitMoments(mean.reshape(shape), variance.reshape(shape), dl_df.exponent + h.exponent)
 
 
-def joined(layers: Sequence[UnitMoments]) -> UnitMoments:
-    """The moments of layers that came one or two at a time, along the first axis."""
-    exponents = []
-    for layer in layers:
-        exponents += [layer.exponent] * (len(layer.mean) // len(layer.exponent))
-    return UnitMoments(
-        np.concatenate([layer.mean for layer in layers]),
-        np.concatenate([layer.variance for layer in layers]),
-        np.concatenate(exponents),
-    )
-
-
-def taken(layers: UnitMoments, which: slice) -> UnitMoments:
-    """Some of the layers."""
-    return UnitMoments(layers.mean[which], layers.variance[which], layers.exponent[which])
+def along_layers(layers: Sequence[UnitMoments]) -> UnitMoments:
+    """The moments of several layers along a new first axis."""
+    return UnitMoments(*map(np.stack, zip(*layers, strict=True)))
 
 
 def with_layers(layers: UnitMoments, others: Mapping[int, UnitMoments]) -> UnitMoments:
-    """The same with the moments of some layers replaced."""
+    """Moments of layers along the first axis, those of some layers replaced."""
     if not others:
         return layers
     mean, variance, exponent = layers.mean.copy(), layers.variance.copy(), layers.exponent.copy()

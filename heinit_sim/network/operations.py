@@ -1,4 +1,4 @@
-"""What layers are made of: operations on activations, each with the adjoint that mirrors it.
+"""Operations on activations, of which layers are made, each with the adjoint that mirrors it.
 
     weights     f = β + σ Ω z        ∂ℓ/∂z = σ Ωᵀ ∂ℓ/∂f
     activation  h = a[z]             ∂ℓ/∂z = a'[z] ⊙ ∂ℓ/∂h
@@ -6,13 +6,13 @@
     mean        h = Σ_p z_p / P      ∂ℓ/∂z_p = ∂ℓ/∂h / P
 
 Arrays have one row per unit and one column per input; leading axes run over networks. What an
-operation keeps of its forward pass is its own matter: it is handed back to its adjoint.
+operation keeps of its forward pass is handed back to its adjoint; no one else looks at it.
 
 Source: Prince, Understanding Deep Learning (2023), eq. 7.13; Ba et al. 2016, eq. 3 (norm).
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -29,11 +29,11 @@ from heinit_sim.network.moments import UnitMoments, kernel_moments, outer_moment
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.scaled_array import Scaled, rescaled, times
 
-Kept = Any  # each operation's own
+Kept = Any  # what an operation keeps for its adjoint, of a type of its own
 
 
 class Weights(Protocol):
-    """Ω/σ by place: a list, or what draws them anew at each look."""
+    """Ω/σ by place: a list, or an object that draws them anew at each look."""
 
     def __getitem__(self, place: int, /) -> FloatArray: ...
 
@@ -42,16 +42,24 @@ class Operation(Protocol):
     """One step of a branch."""
 
     def forward(self, z: Scaled, out: FloatArray | None) -> tuple[Scaled, Kept]:
-        """What it makes of z, in `out` if that is given, and what its adjoint needs of that."""
+        """The result for z, in `out` if that is given; and whatever `adjoint` needs."""
         ...
 
     def adjoint(self, gradient: Scaled, kept: Kept, out: FloatArray | None) -> Scaled:
-        """∂ℓ/∂z from the gradient of what it made of z."""
+        """∂ℓ/∂z from the gradient of the result."""
         ...
 
 
+Arithmetic = Literal["plain", "scaled", "settled"]
+"""How a layer's numbers are held.
+
+plain: as floats, which biases and most activations need; scaled: as mantissa × 2^exponent;
+settled: so too, and a mantissa far from 1 is brought back there.
+"""
+
+
 class Linear(Protocol):
-    """What weights do to the units of a layer."""
+    """A linear map from the units of one layer to those of the next, given its weights Ω."""
 
     def forward(self, omega: FloatArray, z: FloatArray, out: FloatArray | None) -> FloatArray:
         """Ω z."""
@@ -68,22 +76,16 @@ class Linear(Protocol):
         ...
 
     def kept(self, z: Scaled) -> Kept:
-        """What the gradient of the weights needs of z; None: see `Dense`."""
+        """Whatever `weight_moments` needs of z."""
         ...
 
     def weight_moments(self, gradient: Scaled, kept: Kept) -> UnitMoments:
-        """Mean and variance over all weights of ∂ℓ/∂Ω, for each input, if z is kept."""
+        """Mean and variance over all weights of ∂ℓ/∂Ω, for each input."""
         ...
 
 
-@dataclass(frozen=True)
 class Dense:
     """Every unit is connected with every other: ∂ℓ/∂Ω is the outer product of ∂ℓ/∂f and z."""
-
-    inside: bool = False
-    """Whether z is made on the way from h_k to f_k, and not h_k itself."""
-    direct: bool = False
-    """Whether z stays in plain floats."""
 
     def forward(self, omega: FloatArray, z: FloatArray, out: FloatArray | None) -> FloatArray:
         """Ω z."""
@@ -96,16 +98,16 @@ class Dense:
         return np.matmul(omega.swapaxes(-1, -2), gradient, out=out)
 
     def per_unit(self, biases: FloatArray) -> FloatArray:
-        """The biases."""
+        """Each unit's own."""
         return biases
 
-    def kept(self, z: Scaled) -> UnitMoments | None:
-        """The moments of z, if nobody else has them."""
-        return unit_moments(_squarable(z, self.direct)) if self.inside else None
+    def kept(self, z: Scaled) -> UnitMoments:
+        """The moments of z: one factor of the outer product."""
+        return unit_moments(z)
 
     def weight_moments(self, gradient: Scaled, kept: UnitMoments) -> UnitMoments:
-        """From the moments of both factors."""
-        return outer_moments(unit_moments(_squarable(gradient, self.direct)), kept)
+        """Moments of the outer product, from those of both factors."""
+        return outer_moments(unit_moments(gradient), kept)
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,6 @@ class Convolved:
     """A kernel for each pair of channels, the same at every position."""
 
     convolution: Convolution
-    direct: bool = False
-    """Whether z stays in plain floats."""
 
     def forward(self, omega: FloatArray, z: FloatArray, out: FloatArray | None) -> FloatArray:
         """Ω z."""
@@ -135,9 +135,8 @@ class Convolved:
         return z
 
     def weight_moments(self, gradient: Scaled, kept: Scaled) -> UnitMoments:
-        """From the gradients themselves, a few at a time."""
-        dl_df, z = (_squarable(layer, self.direct) for layer in (gradient, kept))
-        return kernel_moments(dl_df, z, self.convolution)
+        """Moments of the gradients themselves, which are made a few at a time."""
+        return kernel_moments(gradient, kept, self.convolution)
 
 
 class Weighted(NamedTuple):
@@ -146,22 +145,23 @@ class Weighted(NamedTuple):
     linear: Linear
     weights: Weights
     place: int
-    """Of Ω/σ among the weights."""
+    """Index of Ω/σ among all weights."""
     std: float
     """σ."""
     biases: FloatArray | None = None
     """β, (..., rows of Ω, 1) with 1 for any leading length."""
-    direct: bool = False
-    """Whether f stays in plain floats, as biases and most activations want."""
-    settle: bool = True
-    """Whether the range of the mantissas is looked at."""
+    arithmetic: Arithmetic = "settled"
+    """How f is held; ∂ℓ/∂z is always mantissa × 2^exponent."""
+    measured: bool = True
+    """Whether z is kept for the moments of ∂ℓ/∂Ω; else those of h_k and ∂ℓ/∂f_k tell them."""
 
     def forward(self, z: Scaled, out: FloatArray | None) -> tuple[Scaled, Kept]:
-        """f, and what the gradient of the weights needs of z."""
+        """f, and what `weight_moments` needs of z; None if it is not asked for."""
         f = self.linear.forward(self.weights[self.place], z.mantissa, out)
-        kept = self.linear.kept(z)
-        if not self.direct:
-            return times(self.std, Scaled(f, z.exponent), f, settle=self.settle), kept
+        kept = self.linear.kept(self._squarable(z)) if self.measured else None
+        if self.arithmetic != "plain":
+            settle = self.arithmetic == "settled"
+            return times(self.std, Scaled(f, z.exponent), f, settle=settle), kept
         with np.errstate(over="ignore"):  # of a network that is lost
             f *= self.std
         if self.biases is not None:
@@ -171,12 +171,16 @@ class Weighted(NamedTuple):
     def adjoint(self, gradient: Scaled, kept: Kept, out: FloatArray | None) -> Scaled:
         """∂ℓ/∂z, rescaled on the way: the gradient is linear whatever the activation."""
         dl_dz = self.linear.adjoint(self.weights[self.place], gradient.mantissa, out)
-        settle = self.settle or self.direct
+        settle = self.arithmetic != "scaled"
         return times(self.std, Scaled(dl_dz, gradient.exponent), dl_dz, settle=settle)
 
     def weight_moments(self, gradient: Scaled, kept: Kept) -> UnitMoments:
-        """Mean and variance over all weights of ∂ℓ/∂Ω, for each input, if z is kept."""
-        return self.linear.weight_moments(gradient, kept)
+        """Mean and variance over all weights of ∂ℓ/∂Ω, for each input, if this is `measured`."""
+        return self.linear.weight_moments(self._squarable(gradient), kept)
+
+    def _squarable(self, z: Scaled) -> Scaled:
+        """The same numbers well inside float range, where all but plain floats are already."""
+        return rescaled(z) if self.arithmetic == "plain" else z
 
 
 @dataclass(frozen=True)
@@ -200,11 +204,11 @@ class Activated:
 class Normalised:
     """Layer normalisation over the units of each input, without gain, bias or ε.
 
-    What has no spread over the units becomes 0 and passes no gradient.
+    An input without spread over the units becomes 0 and passes no gradient.
     """
 
     def forward(self, z: Scaled, out: FloatArray | None) -> tuple[Scaled, Kept]:
-        """(z − μ)/s, and that with 1/s."""
+        """(z − μ)/s; kept: the same, 1/s and the exponent that it no longer has."""
         centred = np.subtract(z.mantissa, z.mantissa.mean(axis=-2, keepdims=True), out=out)
         squares = np.einsum("...un,...un->...n", centred, centred)[..., np.newaxis, :]
         std = np.sqrt(squares / centred.shape[-2])
@@ -239,8 +243,3 @@ class Pooled:
         if out is not None:
             out[...] = spread
         return Scaled(spread if out is None else out, gradient.exponent)
-
-
-def _squarable(z: Scaled, direct: bool) -> Scaled:
-    """Well inside float range, as are all layers but those in plain floats and their gradients."""
-    return rescaled(z) if direct else z

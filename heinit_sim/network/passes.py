@@ -2,7 +2,7 @@
 
     f_k = branch(h_k),   h_{k+1} = a[f_k] or h_k + s f_k,   ℓ = Σ_o (f_K,o − y)²
 
-What a layer does is its own matter (`blocks`); in the plainest network f_k = β_k + Ω_k h_k.
+`layers` says what a layer does; in the plainest network f_k = β_k + Ω_k h_k.
 Activations and gradients have one row per unit and one column per input; leading axes, if any, run
 over independent networks. Both passes yield layer by layer and keep no more than the way back
 needs. Gradients are rescaled on the way at any depth; activations where that commutes with a[·],
@@ -11,61 +11,87 @@ in a positively homogeneous network without biases.
 Source: Prince, Understanding Deep Learning (2023), eq. 7.6 and 7.13.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from heinit_sim.network.layers import Layer, Trace, room
+from heinit_sim.experiment.quantities import Quantity
+from heinit_sim.network.layers import Layer, Trace, empty_layers
+from heinit_sim.network.moments import UnitMoments
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.scaled_array import Scaled, minus, scaled
 
+LayerName = tuple[Quantity, int]
+"""The quantity that a layer holds, and its index k."""
 
-def iter_forward(layers: Sequence[Layer], x: FloatArray, traces: list[Trace]) -> Iterator[Scaled]:
+
+class Stack(NamedTuple):
+    """The one or two layers that a pass comes to in one step; they have the same shape."""
+
+    names: tuple[LayerName, ...]
+    numbers: Scaled
+    """All their numbers in one array, (layers, ..., units, n_inputs), in the order of the names."""
+    weight_moments: UnitMoments | None = None
+    """Beside ∂ℓ/∂h_k: the moments of ∂ℓ/∂Ω_k, unless those of ∂ℓ/∂f_k and h_k tell them."""
+
+    def layers(self) -> list[tuple[LayerName, Scaled]]:
+        """Each layer with its name."""
+        return [
+            (name, Scaled(*layer)) for name, *layer in zip(self.names, *self.numbers, strict=True)
+        ]
+
+
+def iter_forward(layers: Sequence[Layer], x: FloatArray, traces: list[Trace]) -> Iterator[Stack]:
     """Yield h_0, then f_k with h_{k+1} for k = 0 … K−1, then f_K.
 
-    One or two layers at a time, as they have the same shape: stacked along a new first axis, all
-    the networks' numbers in one array.
-
     Args:
-        layers: Of the network, from `blocks.make_layers`.
+        layers: The network, from `make_layers`.
         x: h_0, (..., D_0, n_inputs).
-        traces: Takes what each layer keeps for the way back.
+        traces: Takes the trace of each layer, for `iter_backward`.
     """
-    direct = layers[0].direct
-    h = Scaled(x, np.zeros(x.shape[:-2], np.int64)) if direct else scaled(x)
-    yield Scaled(h.mantissa[np.newaxis], h.exponent[np.newaxis])
-    for layer in layers:
-        stack, trace = layer.forward(h)
+    h = Scaled(x, np.zeros(x.shape[:-2], np.int64)) if layers[0].plain else scaled(x)
+    yield _alone(("activation", 0), h)
+    for k, layer in enumerate(layers):
+        numbers, trace = layer.forward(h)
         traces.append(trace)
-        h = Scaled(stack.mantissa[-1], stack.exponent[-1])
-        yield stack
+        h = Scaled(numbers.mantissa[-1], numbers.exponent[-1])
+        names: tuple[LayerName, ...] = (("preactivation", k), ("activation", k + 1))
+        yield Stack(names[: len(numbers.mantissa)], numbers)
 
 
-def iter_backward(layers: Sequence[Layer], dl_df: Scaled, traces: list[Trace]) -> Iterator[Scaled]:
+def iter_backward(layers: Sequence[Layer], dl_df: Scaled, traces: list[Trace]) -> Iterator[Stack]:
     """Yield ∂ℓ/∂f_K, then ∂ℓ/∂h_k with ∂ℓ/∂f_{k−1} for k = K … 1, then ∂ℓ/∂h_0 (eq. 7.13).
 
-    Per input, and stacked as in `iter_forward`.
-
     Args:
-        layers: Of the network.
-        dl_df: ∂ℓ/∂f_K, (..., D_o, n_inputs).
-        traces: What the layers kept; once ∂ℓ/∂h_k is there, also what `Layer.weight_moments`
-            needs of layer k.
+        layers: The network, from `make_layers`.
+        dl_df: ∂ℓ/∂f_K of each input, (..., D_o, n_inputs).
+        traces: Those that `iter_forward` left; each is taken off once the gradient has passed.
     """
-    yield Scaled(dl_df.mantissa[np.newaxis], dl_df.exponent[np.newaxis])
+    yield _alone(("grad_preactivation", len(layers) - 1), dl_df)
     dl_dh: Scaled | None = None
     for k in reversed(range(len(layers))):
-        stack = room(2 if k else 1, dl_df, layers[k].width_in)
-        dl_dh, traces[k] = layers[k].adjoint(dl_df, dl_dh, traces[k], stack[0])
-        exponent = dl_dh.exponent[np.newaxis]
+        mantissa = empty_layers(2 if k else 1, dl_df, layers[k].width_in)
+        dl_dh, moments = layers[k].adjoint(dl_df, dl_dh, traces.pop(), mantissa[0])
+        names: tuple[LayerName, ...] = (("grad_activation", k),)
+        exponents = [dl_dh.exponent]
         if k:
-            dl_df = layers[k - 1].through(dl_dh, traces[k - 1], stack[1])
-            if dl_df.exponent is not dl_dh.exponent:
-                exponent = np.stack([dl_dh.exponent, dl_df.exponent])
-        yield Scaled(stack, exponent)
+            dl_df = layers[k - 1].through(dl_dh, traces[k - 1], mantissa[1])
+            names = (*names, ("grad_preactivation", k - 1))
+            exponents.append(dl_df.exponent)
+        yield Stack(names, Scaled(mantissa, np.stack(exponents)), moments)
+
+
+def layers_by_name(stacks: Iterable[Stack]) -> dict[LayerName, Scaled]:
+    """Each layer of a pass that is gone through to its end."""
+    return {name: layer for stack in stacks for name, layer in stack.layers()}
 
 
 def loss_gradient(output: Scaled, target: float) -> Scaled:
     """∂ℓ/∂f_K = 2 (f_K − y) of the least-squares loss, at any magnitude of f_K."""
     difference = minus(output, target)
     return Scaled(difference.mantissa, difference.exponent + 1)
+
+
+def _alone(name: LayerName, layer: Scaled) -> Stack:
+    return Stack((name,), Scaled(layer.mantissa[np.newaxis], layer.exponent[np.newaxis]))

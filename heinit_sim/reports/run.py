@@ -14,7 +14,7 @@ from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics.spread import spread
 from heinit_sim.reports.formats import SYMBOLS, Row, power_text, slopes_text, to_csv
-from heinit_sim.simulation import cosines
+from heinit_sim.simulation import COSINE_QUANTITIES, cosine_spread
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -63,8 +63,8 @@ def layer_rows(result: SweepResult) -> Iterator[Row]:
 def cosine_rows(result: SweepResult) -> Iterator[Row]:
     """The rows of `cosines.csv`: one per condition, quantity and layer."""
     for of in result.conditions:
-        for quantity in cosines.QUANTITIES:
-            seen = cosines.cosine_spread(of, quantity)
+        for quantity in COSINE_QUANTITIES:
+            seen = cosine_spread(of, quantity)
             for layer in range(of.condition.depth + 1):
                 row: Row = {"condition": of.condition.index, **of.condition.swept}
                 row |= {"quantity": quantity, "layer": layer}

@@ -10,8 +10,7 @@ from heinit_sim.experiment.quantities import COUNTED, MEASURES, Quantity
 from heinit_sim.experiment.results import Histogram, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics import FloatArray
-from heinit_sim.simulation import cosines
-from heinit_sim.simulation.sweep import with_theory
+from heinit_sim.simulation import COSINE_QUANTITIES, with_theory
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -57,7 +56,7 @@ def from_arrays(
         keys = {measure: _key(c, *measure) for measure in MEASURES}
         networks.append({m: _shaped(arrays[key], shape) for m, key in keys.items() if wanted(key)})
         histograms.append(_histograms(arrays, c, wanted) if config.histograms else {})
-        taken = cosines.QUANTITIES if config.cosine else ()
+        taken = COSINE_QUANTITIES if config.cosine else ()
         names = {quantity: _cosine_key(c, quantity) for quantity in taken}
         angles.append({q: _shaped(arrays[key], shape) for q, key in names.items() if wanted(key)})
     return with_theory(config, networks, histograms, angles, quantiles=quantiles)

@@ -55,18 +55,6 @@ class Draws:
         """Weights of one network."""
         return sum(map(math.prod, self.shapes))
 
-    @property
-    def n_kernel_products(self) -> int:
-        """Multiplications of one input with kernels, each of which is at every position."""
-        kernels = [math.prod(shape) for shape in self.shapes if len(shape) == 3]
-        return sum(kernels) * self.convolution.positions if self.convolution else 0
-
-    @property
-    def n_patches(self) -> int:
-        """Numbers of one input that these meet: under all kernels, at every position."""
-        under = [math.prod(shape[1:]) for shape in self.shapes if len(shape) == 3]
-        return sum(under) * self.convolution.positions if self.convolution else 0
-
 
 def keeps_weights(draws: Draws, n_networks: int) -> bool:
     """Whether the weights of so many networks are kept for the backward pass, or drawn again."""

@@ -1,1 +1,12 @@
 """A `SweepConfig` becomes a `SweepResult`: plan of passes, blocks of trials, threads."""
+
+from heinit_sim.simulation.cosines import COSINE_QUANTITIES as COSINE_QUANTITIES
+from heinit_sim.simulation.cosines import cosine_spread as cosine_spread
+from heinit_sim.simulation.cost import estimate as estimate
+from heinit_sim.simulation.histograms import Counts as Counts
+from heinit_sim.simulation.sweep import Block as Block
+from heinit_sim.simulation.sweep import collect as collect
+from heinit_sim.simulation.sweep import iter_sweep as iter_sweep
+from heinit_sim.simulation.sweep import run_sweep as run_sweep
+from heinit_sim.simulation.sweep import usable_cpus as usable_cpus
+from heinit_sim.simulation.sweep import with_theory as with_theory

@@ -1,6 +1,6 @@
-"""Cosines between the inputs of a batch, layer by layer, while a pass goes by: no layer is kept."""
+"""Cosines between the inputs of a batch, taken layer by layer as the forward pass yields them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from heinit_sim.experiment.quantities import Quantity
 from heinit_sim.experiment.results import ConditionResult
+from heinit_sim.network.passes import LayerName, Stack
 from heinit_sim.numerics import FloatArray
-from heinit_sim.numerics.scaled_array import Scaled
 
 Cosines = Mapping[Quantity, FloatArray]
 """Quantity -> mean cosine over pairs of inputs, (n_networks, K+1); NaN where there is none."""
 
-QUANTITIES: tuple[Quantity, ...] = ("preactivation", "activation")
-"""What cosines are taken of."""
+COSINE_QUANTITIES: tuple[Quantity, ...] = ("preactivation", "activation")
+"""The quantities whose cosines are taken."""
 # Squared norms of columns beyond these have lost what their squares hold, or may soon.
 _SMALLEST, _LARGEST = 2.0**-800, 2.0**1000
 
@@ -24,7 +24,7 @@ class CosineSpread(NamedTuple):
     """Statistics over networks of the mean cosine; each of shape (K+1,)."""
 
     networks: NDArray[np.int64]
-    """How many have a cosine."""
+    """Number of networks that have a cosine."""
     mean: FloatArray
     se: FloatArray
     """Standard error of `mean`; NaN for fewer than two networks."""
@@ -34,26 +34,27 @@ class CosineSpread(NamedTuple):
 
 
 def with_cosines(
-    layers: Iterable[Scaled], found: list[FloatArray], *, paired: bool
-) -> Iterator[Scaled]:
-    """Pass on the layers that `iter_forward` yields, adding the mean cosines of each to `found`.
+    stacks: Iterable[Stack], cosines: dict[LayerName, FloatArray], *, paired: bool
+) -> Iterator[Stack]:
+    """Pass on the stacks that `iter_forward` yields, taking the mean cosines of each layer.
 
     Args:
-        layers: h_0, then f_k with h_{k+1}, then f_K.
-        found: Takes (1 or 2, n_networks) for each of them.
+        stacks: The layers of the forward pass.
+        cosines: Takes (n_networks,) for each of them, by name.
         paired: Whether inputs are in pairs, whose cosines alone count.
     """
-    for stack in layers:
-        found.append(mean_cosines(stack.mantissa, paired=paired))
+    for stack in stacks:
+        means = mean_cosines(stack.numbers.mantissa, paired=paired)
+        cosines.update(zip(stack.names, means, strict=True))
         yield stack
 
 
-def by_quantity(found: Sequence[FloatArray]) -> dict[Quantity, FloatArray]:
-    """What `with_cosines` found, of each quantity (n_networks, K+1); nothing of nothing."""
-    if not found:
+def by_quantity(cosines: Mapping[LayerName, FloatArray]) -> Cosines:
+    """The cosines of the layers 0 … K together, from those of each; empty if there are none."""
+    if not cosines:
         return {}
-    alternating = np.concatenate(found)  # h_0, f_0, h_1, f_1, …, h_K, f_K
-    return {"preactivation": alternating[1::2].T, "activation": alternating[::2].T}
+    n_layers = len(cosines) // len(COSINE_QUANTITIES)
+    return {q: np.stack([cosines[q, k] for k in range(n_layers)]).T for q in COSINE_QUANTITIES}
 
 
 def mean_cosines(z: FloatArray, *, paired: bool) -> FloatArray:
@@ -92,14 +93,14 @@ def mean_cosines(z: FloatArray, *, paired: bool) -> FloatArray:
     return np.clip(cosines, -1.0, 1.0)  # what rounding adds to inputs of one direction
 
 
-def cosine_spread(of: ConditionResult, quantity: Quantity) -> CosineSpread:
-    """What the networks of a condition show together.
+def cosine_spread(result: ConditionResult, quantity: Quantity) -> CosineSpread:
+    """Statistics of the mean cosine over the networks of a condition, layer by layer.
 
     Networks that are dead, whose inputs are all zero by then, have no cosine and are left out; a
     layer that any network reaches only beyond float range is NaN, as it is for moments.
     """
-    lost = np.isnan(of.networks[quantity, "second_moment"]).any(axis=0)
-    cosines = np.sort(np.where(lost, np.nan, of.cosines[quantity]), axis=0)  # NaN comes last
+    lost = np.isnan(result.networks[quantity, "second_moment"]).any(axis=0)
+    cosines = np.sort(np.where(lost, np.nan, result.cosines[quantity]), axis=0)  # NaN comes last
     known = ~np.isnan(cosines)
     networks = known.sum(axis=0)
     n = np.where(networks > 0, networks, np.nan)

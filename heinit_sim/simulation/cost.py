@@ -1,10 +1,11 @@
-"""What a sweep will take: passes, time and memory, from its shapes and a probe of this machine."""
+"""Passes, time and memory that a sweep will take, from its shapes and a probe of this machine."""
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -14,37 +15,31 @@ from heinit_sim.experiment.activation_table import Activation, Slope
 from heinit_sim.experiment.initializers import Distribution
 from heinit_sim.experiment.quantities import COUNTED, MEASURES, Bins
 from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.network.passes import LayerName, Stack
 from heinit_sim.numerics.scaled_array import Scaled
 from heinit_sim.sampling.streams import Draws, keeps_weights
 from heinit_sim.sampling.weights import WEIGHT_LAWS
 from heinit_sim.simulation.histograms import GRIDS, counted
-from heinit_sim.simulation.plan import block_size, plan_passes
+from heinit_sim.simulation.plan import NetworkPass, block_size, distinct_passes
 from heinit_sim.theory.assumptions import chain_slope
 from heinit_sim.theory.predictions import BESIDE_A_RUN, n_sampled
 
-# An interpreter with NumPy and matplotlib loaded and a figure drawn, seen on 64-bit Linux.
-_BASE_BYTES = 130 * 2**20
-# Elementwise work of one layer in both passes, in units of one pass over its activations.
-_SWEEPS_PER_LAYER = 20
-# The same of its cosines, beside a product with one column.
-_SWEEPS_PER_COSINE = 4
-# The same of what a block adds: each of its weight layers has an activation and moments of its own;
-# a normalisation, forth and back.
-_SWEEPS_PER_BRANCH_LAYER = 16
-_SWEEPS_PER_NORM = 20
-# What a layer costs beside its numbers, seen on the same: Python's calls in both passes of a block,
-# and its rows of `layers.csv`.
-_SECONDS_PER_CALLS = 1e-4
-_SECONDS_PER_ROWS = 5e-5
+# Elementwise work of both passes together, in steps: one takes one number through np.maximum.
+_STEPS_PER_UNIT = 20  # of f_k and h_{k+1}
+_STEPS_PER_BRANCH_UNIT = 16  # of each weight layer of a branch: an activation, moments of its own
+_STEPS_PER_NORMALISED_UNIT = 20
+_STEPS_PER_COSINE = 4  # of one unit of f_k or of h_k, beside a product with one column
+_STEPS_PER_PATCH_NUMBER = 3  # which a convolution lays out for its products
+# Multiplications with kernels, in those of a large matrix product: their matrices are thin.
+_MULTIPLICATIONS_PER_KERNEL_PRODUCT = 1.75
+# Seconds and bytes, seen on 64-bit Linux.
+_SECONDS_PER_CALLS = 1e-4  # of Python, for one weight layer in both passes of a block
+_SECONDS_PER_ROWS = 5e-5  # of `layers.csv`, for one layer of a condition
 _BYTES_PER_ROWS = 2500
-# Seconds of a convolution per seconds of its multiplications, as its matrices are thin; elementwise
-# work of laying out its patches, in units of one pass over them, in all products together.
-_KERNELS = 1.75
-_SWEEPS_PER_PATCH = 3
-# A layer of a network that is sampled for the predicted quantiles: its draws, and its five norms
-# with what quantiles take.
-_SECONDS_PER_SAMPLE = 4e-7
-_BYTES_PER_SAMPLE = 8 * 8
+_SECONDS_PER_SAMPLE = 4e-7  # a layer of one network that is sampled for the predicted quantiles
+_BYTES_PER_SAMPLE = 8 * 8  # its five norms, and what quantiles take
+_BASE_BYTES = 130 * 2**20  # an interpreter with NumPy and matplotlib loaded and a figure drawn
+_BYTES_PER_ELEMENT = 8
 
 
 @dataclass(frozen=True)
@@ -57,76 +52,120 @@ class Cost:
     peak_bytes: int
 
 
+class _Work(NamedTuple):
+    """The work that one trial of a pass takes, in numbers."""
+
+    multiplications: float
+    """Multiplications with weights."""
+    steps: int
+    """Elementwise steps, beside the next two."""
+    activated: int
+    """Numbers that go through a[·] and a'[·]."""
+    binned: int
+    """Numbers that are counted in histograms."""
+
+
 def estimate(config: SweepConfig, jobs: int) -> Cost:
     """Estimate a run on `jobs` threads, without simulating."""
-    passes = dict.fromkeys(plan_passes(config))
-    draws = dict.fromkeys(p.draws for p in passes)
+    passes = distinct_passes(config)
     size = min(block_size(config), config.trials)
-    per_product, per_element = _probe()
-    redraws = {d: 1 if keeps_weights(d, size) else 2 for d in draws}
-    seconds = sum(redraws[d] * _draw_seconds(d) for d in draws)
-    for network_pass in passes:
-        inputs = network_pass.draws.n_inputs
-        units = sum(network_pass.draws.widths) * inputs
-        products = 3 if network_pass.lsuv else 2  # one more pass forward finds the factors
-        kernels = network_pass.draws.n_kernel_products
-        dense = sum(math.prod(s) for s in network_pass.draws.shapes if len(s) == 2)
-        # Gradients of kernels are products of their own.
-        multiplications = products * dense + (products + 1) * _KERNELS * kernels
-        seconds += multiplications * inputs * per_product
-        inside, normed = _inside_units(network_pass.draws)
-        sweeps = units * _SWEEPS_PER_LAYER
-        sweeps += network_pass.draws.n_patches * inputs * _SWEEPS_PER_PATCH
-        sweeps += inside * _SWEEPS_PER_BRANCH_LAYER + normed * _SWEEPS_PER_NORM
-        seconds += sweeps * per_element
-        seconds += max(units, inside) * _activation_seconds(
-            network_pass.activation, network_pass.activation_options
-        )
-        if network_pass.cosine:
-            seconds += 2 * units * _SWEEPS_PER_COSINE * per_element
-        if network_pass.histograms:
-            seconds += len(COUNTED) * units * _count_seconds(network_pass.histograms)
-    per_thread = max(_block_bytes(d, size) for d in draws)
-    layers = sum(condition.depth + 1 for condition in config.conditions)
-    results = 2 * 8 * len(MEASURES) * layers * config.trials  # per block, then put together
-    counts = sum(
-        8 * len(COUNTED) * len(p.stds) * GRIDS[p.histograms].n_bins for p in passes if p.histograms
-    )
     n_blocks = -(-config.trials // size)
-    seconds = config.trials * seconds + n_blocks * _SECONDS_PER_CALLS * sum(
-        len(network_pass.draws.shapes) for network_pass in passes
-    )
     busy = min(jobs, n_blocks)
-    slopes = ((c, chain_slope(c)) for c in config.conditions)
-    predicted = {(c.widths, slope, c.inputs): c for c, slope in slopes if slope is not None}
-    sampled = [(c.depth + 1) * n_sampled(c, BESIDE_A_RUN) for c in predicted.values()]
+    n_layers = sum(condition.depth + 1 for condition in config.conditions)
+    sampled = _sampled_layers(config)
+    calls = n_blocks * sum(len(network_pass.draws.shapes) for network_pass in passes)
+    simulation = config.trials * _trial_seconds(passes, size) + calls * _SECONDS_PER_CALLS
     return Cost(
         passes=len(passes) * config.trials,
-        seconds=seconds / busy + layers * _SECONDS_PER_ROWS + sum(sampled) * _SECONDS_PER_SAMPLE,
+        seconds=simulation / busy
+        + n_layers * _SECONDS_PER_ROWS
+        + sum(sampled) * _SECONDS_PER_SAMPLE,
         peak_bytes=_BASE_BYTES
-        + busy * per_thread
-        + results
-        + (2 * busy + 2) * counts  # of the blocks under way, their sum, and the records
-        + layers * _BYTES_PER_ROWS
+        + busy * max(_block_bytes(network_pass.draws, size) for network_pass in passes)
+        # results of blocks, then put together
+        + 2 * _BYTES_PER_ELEMENT * len(MEASURES) * n_layers * config.trials
+        # of the blocks under way, their sum, and the records
+        + (2 * busy + 2) * sum(map(_histogram_bytes, passes))
+        + n_layers * _BYTES_PER_ROWS
         + max(sampled, default=0) * _BYTES_PER_SAMPLE,
     )
 
 
-def _block_bytes(draws: Draws, size: int) -> int:
-    """What one thread holds: weights, a few layers of floats and a boolean for every unit."""
-    largest = max(map(math.prod, draws.shapes))
-    weights = draws.n_weights if keeps_weights(draws, size) else largest
-    units = max(draws.widths) * draws.n_inputs
-    kept = 9 if draws.convolution or draws.residual else 1  # floats too, or booleans alone
-    return size * (8 * weights + 6 * 8 * units + kept * sum(draws.widths) * draws.n_inputs)
+def _sampled_layers(config: SweepConfig) -> list[int]:
+    """Layers of all networks that are sampled for the quantiles of each law, law by law."""
+    slopes = ((c, chain_slope(c)) for c in config.conditions)
+    laws = {(c.widths, slope, c.inputs): c for c, slope in slopes if slope is not None}
+    return [(c.depth + 1) * n_sampled(c, BESIDE_A_RUN) for c in laws.values()]
 
 
-def _inside_units(draws: Draws) -> tuple[int, int]:
+def _trial_seconds(passes: Sequence[NetworkPass], size: int) -> float:
+    """Seconds of one trial in blocks of `size`: its weights drawn, all its passes taken."""
+    per_product, per_step = _probe()
+    seconds = 0.0
+    for draws in dict.fromkeys(network_pass.draws for network_pass in passes):
+        seconds += _draw_seconds(draws) * (1 if keeps_weights(draws, size) else 2)
+    for network_pass in passes:
+        work = _work(network_pass)
+        seconds += work.multiplications * per_product + work.steps * per_step
+        seconds += work.activated * _activation_seconds(
+            network_pass.activation, network_pass.activation_options
+        )
+        if network_pass.histograms:
+            seconds += work.binned * _count_seconds(network_pass.histograms)
+    return seconds
+
+
+def _work(network_pass: NetworkPass) -> _Work:
+    draws = network_pass.draws
+    n_inputs = draws.n_inputs
+    products = 3 if network_pass.lsuv else 2  # one more pass forward finds the factors
+    dense = sum(math.prod(shape) for shape in draws.shapes if len(shape) == 2)
+    kernels = [shape for shape in draws.shapes if len(shape) == 3]  # (c_out, taps, c_in)
+    positions = draws.convolution.positions if draws.convolution else 0
+    kernel_products = positions * sum(map(math.prod, kernels))
+    patch_numbers = positions * sum(math.prod(shape[1:]) for shape in kernels)
+    # Gradients of kernels are products of their own.
+    kernel_products *= products + 1
+    units = sum(draws.widths) * n_inputs
+    branch_units, normalised_units = _branch_units(draws)
+    steps = units * _STEPS_PER_UNIT
+    steps += branch_units * _STEPS_PER_BRANCH_UNIT + normalised_units * _STEPS_PER_NORMALISED_UNIT
+    steps += patch_numbers * n_inputs * _STEPS_PER_PATCH_NUMBER
+    if network_pass.cosine:
+        steps += 2 * units * _STEPS_PER_COSINE
+    return _Work(
+        n_inputs * (products * dense + kernel_products * _MULTIPLICATIONS_PER_KERNEL_PRODUCT),
+        steps,
+        max(units, branch_units),
+        len(COUNTED) * units,
+    )
+
+
+def _branch_units(draws: Draws) -> tuple[int, int]:
     """Numbers that the weight layers of all branches see, and those that are normalised."""
     if draws.residual is None:
         return 0, 0
     blocks = sum(draws.widths[1:-2]) * draws.n_inputs
     return draws.residual.branch_layers * blocks, blocks * (draws.residual.norm != "none")
+
+
+def _block_bytes(draws: Draws, size: int) -> int:
+    """Bytes of one thread: weights, a few layers of floats and a boolean for every unit."""
+    largest = max(map(math.prod, draws.shapes))
+    weights = draws.n_weights if keeps_weights(draws, size) else largest
+    layer = max(draws.widths) * draws.n_inputs
+    # floats too, or booleans alone
+    kept = _BYTES_PER_ELEMENT + 1 if draws.convolution or draws.residual else 1
+    floats = _BYTES_PER_ELEMENT * (weights + 6 * layer)
+    return size * (floats + kept * sum(draws.widths) * draws.n_inputs)
+
+
+def _histogram_bytes(network_pass: NetworkPass) -> int:
+    """Bytes of the counts of all layers."""
+    if not network_pass.histograms:
+        return 0
+    n_bins = GRIDS[network_pass.histograms].n_bins
+    return _BYTES_PER_ELEMENT * len(COUNTED) * len(network_pass.stds) * n_bins
 
 
 def _draw_seconds(draws: Draws) -> float:
@@ -159,10 +198,12 @@ def _probe() -> tuple[float, float]:
 @cache
 def _count_seconds(bins: Bins) -> float:
     """Seconds per number counted in a histogram."""
-    numbers = np.random.Generator(np.random.SFC64(0)).standard_normal((1, 1, 100, 100))
-    stack = Scaled(numbers, np.zeros((1, 1), np.int64))
-    pair = Scaled(numbers.repeat(2, axis=0), np.zeros((2, 1), np.int64))
-    return _best_seconds(lambda: list(counted([stack, pair], bins, [], []))) / (3 * numbers.size)
+    numbers = np.random.Generator(np.random.SFC64(0)).standard_normal((3, 1, 100, 100))
+    names: list[LayerName] = [("activation", 0), ("preactivation", 0), ("activation", 1)]
+    exponents = np.zeros((3, 1), np.int64)
+    layers = [slice(0, 1), slice(1, 3)]  # h_0, then f_0 with h_1
+    stacks = [Stack(tuple(names[i]), Scaled(numbers[i], exponents[i])) for i in layers]
+    return _best_seconds(lambda: list(counted(stacks, bins, {}))) / numbers.size
 
 
 @cache

@@ -1,15 +1,17 @@
-"""Numbers of a layer counted in fixed bins while a pass goes by: no layer is kept."""
+"""Numbers of a layer counted in fixed bins, layer by layer as a pass yields them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.experiment.quantities import Bins, Quantity
+from heinit_sim.experiment.quantities import COUNTED, Bins, Quantity
 from heinit_sim.experiment.results import Histogram
 from heinit_sim.network.moments import unit_moments
+from heinit_sim.network.passes import LayerName, Stack
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.scaled_array import Exponents, Scaled, rescaled
 
@@ -54,38 +56,34 @@ class _Unit(NamedTuple):
 
 
 def counted(
-    layers: Iterable[Scaled], bins: Bins | None, even: list[Counts], odd: list[Counts] | None = None
-) -> Iterator[Scaled]:
-    """Pass on the layers that `iter_forward` or `iter_backward` yields, counting their numbers.
+    stacks: Iterable[Stack], bins: Bins, counts: dict[LayerName, Counts]
+) -> Iterator[Stack]:
+    """Pass on the stacks that `iter_forward` or `iter_backward` yields, counting their numbers.
 
     Args:
-        layers: One layer, pairs of layers, one layer: h_0, (f_0, h_1), …, f_K, or ∂ℓ/∂f_K,
-            (∂ℓ/∂h_K, ∂ℓ/∂f_{K−1}), …, ∂ℓ/∂h_0.
+        stacks: The layers of one pass: one alone, pairs, one alone.
         bins: `decades` counts log10|z|; `std` counts z in standard deviations of the network's
-            own first pair: f_0 and h_1, or ∂ℓ/∂h_K and ∂ℓ/∂f_{K−1}. None counts nothing.
-        even: Takes the counts of the layers 0, 2, … of the sequence, h_k or ∂ℓ/∂f_k.
-        odd: Takes those of the layers 1, 3, …, f_k or ∂ℓ/∂h_k; None to leave them out.
+            own first pair: f_0 and h_1, or ∂ℓ/∂h_K and ∂ℓ/∂f_{K−1}.
+        counts: Takes those of every layer whose quantity is in `COUNTED`, by name.
     """
-    first: Scaled | None = None
-    units: list[_Unit | None] = []
-    for stack in layers:
-        if bins is None:
-            pass
-        elif first is None:
-            first = stack
-        else:
-            if not units:  # the first pair: what it is measured in was not known before
-                units = [_unit(row) if bins == "std" else None for row in _rows(stack)]
-                even += [_count(row, bins, units[1]) for row in _rows(first)]
-            for row, unit, counts in zip(_rows(stack), units, (odd, even), strict=False):
-                if counts is not None:
-                    counts.append(_count(row, bins, unit))
+    waiting: list[Stack] = []  # for the first pair: the layer alone before it has its units
+    units: dict[Quantity, _Unit | None] = {}
+    for stack in stacks:
+        waiting.append(stack)
+        if not units and len(stack.names) > 1:
+            units = {q: _unit(z) if bins == "std" else None for (q, _), z in stack.layers()}
+        if units:
+            for (quantity, k), layer in chain.from_iterable(s.layers() for s in waiting):
+                if quantity in COUNTED:
+                    counts[quantity, k] = _count(layer, bins, units[quantity])
+            waiting.clear()
         yield stack
 
 
-def in_layers(counts: Mapping[Quantity, Sequence[Counts]]) -> Tallies:
-    """The counts of the layers 0 … K together; nothing where nothing was counted."""
-    return {quantity: np.stack(layers) for quantity, layers in counts.items() if layers}
+def in_layers(counts: Mapping[LayerName, Counts]) -> Tallies:
+    """The counts of the layers 0 … K together, from those of each; empty if there are none."""
+    n_layers = len(counts) // len(COUNTED)
+    return {q: np.stack([counts[q, k] for k in range(n_layers)]) for q in COUNTED if counts}
 
 
 def total(parts: Sequence[Tallies]) -> Tallies:
@@ -103,11 +101,6 @@ def to_histograms(tallies: Tallies, bins: Bins | None) -> dict[Quantity, Histogr
         zero, below, above = counts[:, 0], counts[:, 1], counts[:, -1]
         histograms[quantity] = Histogram(GRIDS[bins].edges, counts[:, 2:-1], below, above, zero)
     return histograms
-
-
-def _rows(stack: Scaled) -> list[Scaled]:
-    exponents = np.broadcast_to(stack.exponent, stack.mantissa.shape[:-2])
-    return [Scaled(*row) for row in zip(stack.mantissa, exponents, strict=True)]
 
 
 def _unit(layer: Scaled) -> _Unit:

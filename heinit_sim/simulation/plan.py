@@ -1,4 +1,4 @@
-"""One forward and backward pass of some networks, and the moments of what it shows."""
+"""Which passes a sweep needs, and in which blocks of trials they are simulated."""
 
 import hashlib
 import json
@@ -51,6 +51,11 @@ def plan_passes(config: SweepConfig) -> list[NetworkPass]:
     A condition's pass never depends on the other conditions, so neither do its numbers.
     """
     return [_plan_pass(config, condition) for condition in config.conditions]
+
+
+def distinct_passes(config: SweepConfig) -> list[NetworkPass]:
+    """The passes that are simulated, each once, in the order of the conditions."""
+    return list(dict.fromkeys(plan_passes(config)))
 
 
 def block_size(config: SweepConfig) -> int:

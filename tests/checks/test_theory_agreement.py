@@ -13,13 +13,18 @@ from heinit_sim.activations import make_activation
 from heinit_sim.checks.scores import Score, Scores
 from heinit_sim.checks.theory_agreement import _finding, check
 from heinit_sim.experiment.architecture import Residual
-from heinit_sim.experiment.quantities import INPUT_0, MEASURES, Measure
+from heinit_sim.experiment.quantities import INPUT_0, MEASURES, PASS_OF, Measure, Quantity
 from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.network.layers import Trace, make_layers
-from heinit_sim.network.moments import joined, log10_moments, outer_moments, taken, unit_moments
-from heinit_sim.network.passes import iter_backward, iter_forward, loss_gradient
-from heinit_sim.numerics.scaled_array import Scaled
+from heinit_sim.network.moments import (
+    UnitMoments,
+    along_layers,
+    log10_moments,
+    outer_moments,
+    unit_moments,
+)
+from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name, loss_gradient
 from heinit_sim.simulation.sweep import collect, iter_sweep
 from heinit_sim.theory.finite_width.norm_chain import sample_norms
 from tests.rows import slow_but
@@ -230,24 +235,22 @@ def by_hand(
     activation = make_activation(condition.activation, condition.activation_options)
     traces: list[Trace] = []
     right = make_layers(condition.widths, weights, stds, activation)
-    forward = list(iter_forward(right, x, traces))
+    named = layers_by_name(iter_forward(right, x, traces))
     traces = [
         t if t.derivative is None else t._replace(derivative=mask(t.derivative)) for t in traces
     ]
     if not transpose:
         weights = [w.swapaxes(-1, -2) if w.shape[-1] == w.shape[-2] else w for w in weights]
-    gradient = loss_gradient(Scaled(forward[-1].mantissa[0], forward[-1].exponent[0]), 0.0)
+    gradient = loss_gradient(named["preactivation", condition.depth], 0.0)
     turned = make_layers(condition.widths, weights, stds, activation)
-    backward = joined([unit_moments(z) for z in iter_backward(turned, gradient, traces)])
-    values = joined([unit_moments(z) for z in forward])
-    layers = {
-        "preactivation": taken(values, slice(1, None, 2)),
-        "activation": taken(values, slice(0, None, 2)),
-        "grad_preactivation": taken(backward, slice(-2, None, -2)),
-        "grad_activation": taken(backward, slice(None, None, -2)),
+    named |= layers_by_name(iter_backward(turned, gradient, traces))
+    units: dict[Quantity, UnitMoments] = {
+        q: along_layers([unit_moments(named[q, k]) for k in range(condition.depth + 1)])
+        for q in PASS_OF
+        if q != "grad_weight"
     }
-    layers["grad_weight"] = outer_moments(layers["grad_preactivation"], layers["activation"])
-    return {(q, s): v.T for q, units in layers.items() for s, v in log10_moments(units).items()}  # type: ignore[misc]  # names
+    units["grad_weight"] = outer_moments(units["grad_preactivation"], units["activation"])
+    return {(q, s): v.T for q, layers in units.items() for s, v in log10_moments(layers).items()}
 
 
 @pytest.mark.parametrize("changes", [{}, leaky(0.2), leaky(-1.0)], ids=["relu", "leaky", "abs"])

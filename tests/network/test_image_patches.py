@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.experiment.architecture import Convolution
-from heinit_sim.network.image_patches import Plane, fill, parts, plane_of, room, share
+from heinit_sim.network.image_patches import Plane, borrowed, fill, parts, plane_of, share
 
 
 @pytest.mark.parametrize("circular", [True, False])
@@ -45,11 +45,11 @@ def test_parts_are_nearly_equal_and_no_longer_than_they_may_be(size: int, most: 
     assert len(lengths) == -(-size // max(min(most, size), 1))
 
 
-def test_rooms_that_are_open_at_the_same_time_share_no_memory() -> None:
-    with room((2, 3), (4,)) as (a, b):
-        with room((2, 3)) as (c,):
+def test_arrays_that_are_lent_at_the_same_time_share_no_memory() -> None:
+    with borrowed((2, 3), (4,)) as (a, b):
+        with borrowed((2, 3)) as (c,):
             a[...], b[...], c[...] = 1.0, 2.0, 3.0
         assert (a == 1.0).all()
         assert (b == 2.0).all()
-    with room((5, 5)) as (larger,):
+    with borrowed((5, 5)) as (larger,):
         assert larger.shape == (5, 5)

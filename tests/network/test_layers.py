@@ -9,8 +9,14 @@ import pytest
 
 from heinit_sim.activations import make_activation
 from heinit_sim.experiment.architecture import Convolution, Residual, matrix_places, matrix_shapes
+from heinit_sim.experiment.quantities import Quantity
 from heinit_sim.network.layers import Trace, make_layers
-from heinit_sim.network.passes import iter_backward, iter_forward, loss_gradient
+from heinit_sim.network.passes import (
+    iter_backward,
+    iter_forward,
+    layers_by_name,
+    loss_gradient,
+)
 from heinit_sim.numerics.scaled_array import Scaled
 from heinit_sim.sampling.streams import Draws, sample_biases, sample_inputs, sample_weights
 from heinit_sim.simulation.measure import biases_of, measure
@@ -203,23 +209,21 @@ def test_all_layers_of_both_passes_are_those_of_the_slow_network(
         draws.widths, given.weights, STDS, made, given.betas, draws.convolution, draws.residual
     )
     traces: list[Trace] = []
-    forward = layer_by_layer(list(iter_forward(layers, given.x, traces)))
-    exponents = [z.exponent[-1] for z in iter_forward(layers, given.x, [])]
-    output = Scaled(forward[-1], exponents[-1] * 0)
-    backward = layer_by_layer(list(iter_backward(layers, loss_gradient(output, 0.3), traces)))
+    named = layers_by_name(iter_forward(layers, given.x, traces))
+    gradient = loss_gradient(named["preactivation", len(STDS) - 1], 0.3)
+    named |= layers_by_name(iter_backward(layers, gradient, traces))
     for trial, n in itertools.product(range(2), range(2)):
         slow, x = given.slow(trial), given.x[trial, :, n]
         expected, _ = slow.run(x)
         for k in range(len(STDS)):
-            pairs = {
-                "h": (forward[2 * k], expected["h"][k].real),
-                "f": (forward[2 * k + 1], expected["f"][k].real),
-                "dl_df": (backward[2 * (len(STDS) - 1 - k)], None),
-                "dl_dh": (backward[2 * (len(STDS) - 1 - k) + 1], None),
+            pairs: dict[Quantity, Array] = {
+                "activation": expected["h"][k].real,
+                "preactivation": expected["f"][k].real,
+                "grad_activation": slow.derivative(("h", k), len(expected["h"][k]), x),
+                "grad_preactivation": slow.derivative(("f", k), len(expected["f"][k]), x),
             }
-            for which, (found, known) in pairs.items():
-                one = found[trial, :, n]
-                wanted = slow.derivative((which[-1], k), len(one), x) if known is None else known
+            for quantity, wanted in pairs.items():
+                one = plain(named[quantity, k])[trial, :, n]
                 # Sums of a few dozen terms of about 1, a handful of layers deep.
                 assert np.abs(one - wanted).max() <= 1e-13 * max(np.abs(wanted).max(), 1.0)
 
@@ -231,7 +235,7 @@ def test_moments_of_the_weight_gradients_are_those_of_all_weights(
     name: str, activation: str, biased: bool
 ) -> None:
     given = case(name, activation, biased=biased)
-    measured, *_ = measure(given.network_pass, given.weights, given.x, given.betas)
+    measured = measure(given.network_pass, given.weights, given.x, given.betas).networks
     places = matrix_places(len(STDS) - 1, given.network_pass.draws.residual)
     for trial, (k, own) in itertools.product(range(2), enumerate(places)):
         slow = given.slow(trial)
@@ -267,13 +271,12 @@ def test_eulers_identity_holds_at_every_layer(name: str, activation: str) -> Non
         draws.widths, given.weights, STDS, made, None, draws.convolution, draws.residual
     )
     traces: list[Trace] = []
-    stacks = list(iter_forward(layers, given.x, traces))
-    h = layer_by_layer(stacks)[::2]
-    output = Scaled(stacks[-1].mantissa[0], stacks[-1].exponent[0])
-    back = layer_by_layer(list(iter_backward(layers, loss_gradient(output, 0.0), traces)))
-    twice_loss = 2 * (layer_by_layer(stacks)[-1] ** 2).sum(axis=-2)
-    for of_h, of_gradient in zip(h, back[::-1][::2], strict=True):
-        terms = of_h * of_gradient
+    named = layers_by_name(iter_forward(layers, given.x, traces))
+    output = named["preactivation", len(STDS) - 1]
+    named |= layers_by_name(iter_backward(layers, loss_gradient(output, 0.0), traces))
+    twice_loss = 2 * (plain(output) ** 2).sum(axis=-2)
+    for k in range(len(STDS)):
+        terms = plain(named["activation", k]) * plain(named["grad_activation", k])
         assert (abs(terms.sum(axis=-2) - twice_loss) <= 1e-12 * abs(terms).sum(axis=-2)).all()
 
 
@@ -289,15 +292,15 @@ def test_blocks_past_any_float_range_obey_eulers_identity(branch_layers: int) ->
         widths, weights, (std,) * (depth + 1), make_activation("relu", {}), None, None, residual
     )
     traces: list[Trace] = []
-    forward = [split(z) for z in iter_forward(layers, rng.standard_normal((1, 12, 3)), traces)]
-    output = forward[-1][0]
+    named = layers_by_name(iter_forward(layers, rng.standard_normal((1, 12, 3)), traces))
+    output = named["preactivation", depth]
     assert int(output.exponent[0]) > 1024
-    backward = [split(z) for z in iter_backward(layers, loss_gradient(output, 0.0), traces)]
+    named |= layers_by_name(iter_backward(layers, loss_gradient(output, 0.0), traces))
     twice_loss = 2 * (output.mantissa**2).sum(axis=-2)
-    h = [stack[-1] for stack in forward[:-1]]
-    for of_h, (of_gradient, *_) in zip(reversed(h), backward[1:], strict=True):
-        shift = of_h.exponent + of_gradient.exponent - 2 * output.exponent
-        terms = np.ldexp(of_h.mantissa * of_gradient.mantissa, shift[:, np.newaxis, np.newaxis])
+    for k in range(depth + 1):
+        h, dl_dh = named["activation", k], named["grad_activation", k]
+        shift = h.exponent + dl_dh.exponent - 2 * output.exponent
+        terms = np.ldexp(h.mantissa * dl_dh.mantissa, shift[:, np.newaxis, np.newaxis])
         assert (abs(terms.sum(axis=-2) - twice_loss) <= 1e-12 * abs(terms).sum(axis=-2)).all()
 
 
@@ -307,13 +310,13 @@ def test_gradients_pass_saturated_layers_that_shrink_them_past_float_range() -> 
     weights = [np.ones((1, 1, 1))] * (depth + 1)
     layers = make_layers(widths, weights, (140.0,) * (depth + 1), make_activation("tanh", {}))
     traces: list[Trace] = []
-    *_, last = iter_forward(layers, np.ones((1, 1, 1)), traces)
-    start = Scaled(last.mantissa[0], last.exponent[0])
-    back = [split(stack)[0] for stack in iter_backward(layers, start, traces)]
-    found = [math.log2(float(z.mantissa.item())) + int(z.exponent[0]) for z in back]
+    named = layers_by_name(iter_forward(layers, np.ones((1, 1, 1)), traces))
+    named |= layers_by_name(iter_backward(layers, named["preactivation", depth], traces))
+    dl_dh = [named["grad_activation", k] for k in range(depth, -1, -1)]
+    found = [math.log2(float(z.mantissa.item())) + int(z.exponent[0]) for z in dl_dh]
     # 140 · 4 exp(−2 · 140) a layer, for tanh is 1 there: four of them leave float range together.
     per_layer = math.log2(140 * 4) - 280 / math.log(2)
-    steps = np.diff(found[1:])
+    steps = np.diff(found)
     np.testing.assert_allclose(steps, per_layer, rtol=1e-12, atol=0)
 
 
@@ -325,11 +328,11 @@ def test_what_a_block_adds_up_beyond_the_range_of_plain_floats_is_not_known() ->
     layers = make_layers(
         widths, weights, (1.0,) * len(weights), make_activation("relu", {}), biases, None, residual
     )
-    stacks = list(iter_forward(layers, rng.standard_normal((1, 9, 3)), []))
-    known = [z for stack in stacks for z in stack.mantissa if np.isfinite(z).all()]
+    named = layers_by_name(iter_forward(layers, rng.standard_normal((1, 9, 3)), []))
+    known = [z.mantissa for z in named.values() if np.isfinite(z.mantissa).all()]
     assert np.abs(known[-1]).max() > 1e100
     assert all(np.abs(z).max() < 2.0**500 for z in known)
-    assert np.isnan(stacks[-1].mantissa).all()
+    assert np.isnan(named["preactivation", depth].mantissa).all()
 
 
 def test_both_weights_of_a_block_have_biases_of_their_layer() -> None:
@@ -349,11 +352,6 @@ def test_both_weights_of_a_block_have_biases_of_their_layer() -> None:
     assert len({b.tobytes() for b in betas}) == len(betas)
 
 
-def split(stack: Scaled) -> list[Scaled]:
-    exponents = np.broadcast_to(stack.exponent, stack.mantissa.shape[:-2])
-    return [Scaled(z, e) for z, e in zip(stack.mantissa, exponents, strict=True)]
-
-
 @pytest.mark.parametrize("name", [name for name in NETWORKS if is_homogeneous(name)])
 def test_a_power_of_two_of_the_inputs_is_one_of_every_layer_to_the_last_bit(name: str) -> None:
     given = case(name, "relu")
@@ -361,16 +359,11 @@ def test_a_power_of_two_of_the_inputs_is_one_of_every_layer_to_the_last_bit(name
     layers = make_layers(
         draws.widths, given.weights, STDS, relu, None, draws.convolution, draws.residual
     )
-    once = layer_by_layer(list(iter_forward(layers, given.x, [])))
-    far = layer_by_layer(list(iter_forward(layers, np.ldexp(given.x, 300), [])))
-    assert all(np.array_equal(np.ldexp(z, 300), y) for z, y in zip(once, far, strict=True))
+    once = layers_by_name(iter_forward(layers, given.x, []))
+    far = layers_by_name(iter_forward(layers, np.ldexp(given.x, 300), []))
+    assert set(once) == set(far)
+    assert all(np.array_equal(np.ldexp(plain(z), 300), plain(far[n])) for n, z in once.items())
 
 
-def layer_by_layer(stacks: list[Scaled]) -> list[Array]:
-    return [
-        np.ldexp(layer, exponent[..., np.newaxis, np.newaxis])
-        for of in stacks
-        for layer, exponent in zip(
-            of.mantissa, np.broadcast_to(of.exponent, of.mantissa.shape[:-2]), strict=True
-        )
-    ]
+def plain(layer: Scaled) -> Array:
+    return np.ldexp(layer.mantissa, layer.exponent[..., np.newaxis, np.newaxis])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.experiment.quantities import Statistic
-from heinit_sim.network.moments import joined, log10_moments, outer_moments, taken, unit_moments
+from heinit_sim.network.moments import log10_moments, outer_moments, unit_moments
 from heinit_sim.numerics.scaled_array import Scaled, scaled
 
 EPS = np.finfo(float).eps
@@ -81,21 +81,6 @@ def test_outer_moments_are_those_of_the_outer_products(
 def test_one_scalar_weight_has_a_gradient_of_variance_zero() -> None:
     layers = [unit_moments(scaled(np.array([[[v]]]))) for v in (0.3, 0.7)]
     assert log10_moments(outer_moments(*layers))["variance"][0] == -np.inf
-
-
-def test_layers_that_came_one_or_two_at_a_time_are_taken_apart_again() -> None:
-    rng = np.random.default_rng(2)
-    sizes = (1, 2, 2, 1)
-    stacks = [scaled(rng.standard_normal((size, 4, 3))) for size in sizes]
-    shared = [Scaled(z.mantissa, np.array([9 * i])) for i, z in enumerate(stacks)]
-    layers = joined([unit_moments(z) for z in shared])
-    assert layers.exponent.tolist() == [0, 9, 9, 18, 18, 27]
-    alone = [unit_moments(Scaled(z.mantissa[[-1]], z.exponent)) for z in shared]
-    last_of_each = taken(layers, slice(0, None, 2))
-    for i, expected in enumerate((alone[0], alone[1], alone[2])):
-        # means of four numbers below 4
-        np.testing.assert_allclose(last_of_each.mean[i], expected.mean[0], rtol=0, atol=16 * EPS)
-        assert last_of_each.exponent[i] == expected.exponent[0]
 
 
 def test_log10_has_the_same_bits_however_mantissa_and_exponent_share_the_magnitude() -> None:

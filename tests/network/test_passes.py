@@ -1,14 +1,20 @@
 """The passes against slow loops, central differences and exact identities."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from heinit_sim.activations import make_activation
 from heinit_sim.experiment.activation_table import Activation
+from heinit_sim.experiment.quantities import Quantity
 from heinit_sim.network.layers import Layer, Trace, make_layers
-from heinit_sim.network.passes import iter_backward, iter_forward, loss_gradient
+from heinit_sim.network.passes import (
+    iter_backward,
+    iter_forward,
+    layers_by_name,
+    loss_gradient,
+)
 from heinit_sim.numerics.scaled_array import Scaled
 from heinit_sim.theory.finite_width.scale_law import scale_law
 
@@ -39,11 +45,19 @@ def passes(
     """All layers of both passes, as the package computes them."""
     activation = make_activation("leaky_relu", {"negative_slope": alpha})
     layers, traces = dense(weights, stds, activation), list[Trace]()
-    forward = layer_by_layer(iter_forward(layers, x, traces))
-    h, f = forward[::2], forward[1::2]
-    gradient = loss_gradient(f[-1], target)
-    backward = layer_by_layer(iter_backward(layers, gradient, traces))
-    return {"h": h, "f": f, "dl_df": backward[-2::-2], "dl_dh": backward[::-2]}
+    named = layers_by_name(iter_forward(layers, x, traces))
+    gradient = loss_gradient(named["preactivation", len(weights) - 1], target)
+    named |= layers_by_name(iter_backward(layers, gradient, traces))
+    quantities: dict[str, Quantity] = {
+        "h": "activation",
+        "f": "preactivation",
+        "dl_df": "grad_preactivation",
+        "dl_dh": "grad_activation",
+    }
+    return {
+        name: [named[quantity, k] for k in range(len(weights))]
+        for name, quantity in quantities.items()
+    }
 
 
 def assert_rounded_alike(found: Array, expected: Array, n_roundings: int) -> None:
@@ -53,16 +67,6 @@ def assert_rounded_alike(found: Array, expected: Array, n_roundings: int) -> Non
     """
     largest = np.abs(expected).max(axis=-2, keepdims=True)
     assert (np.abs(found - expected) <= n_roundings * EPS * largest).all()
-
-
-def layer_by_layer(stacks: Iterable[Scaled]) -> list[Scaled]:
-    return [
-        Scaled(layer, exponent)
-        for of in stacks
-        for layer, exponent in zip(
-            of.mantissa, np.broadcast_to(of.exponent, of.mantissa.shape[:-2]), strict=True
-        )
-    ]
 
 
 def dense(
@@ -282,11 +286,12 @@ def test_biases_and_other_activations_are_those_of_a_slow_loop(
         return float(((h - 0.7) ** 2).sum())
 
     layers, traces = dense(weights, STDS, activation, biases), list[Trace]()
-    forward = list(iter_forward(layers, x, traces))
-    assert all((z.exponent == 0).all() for z in forward)
-    gradient = loss_gradient(Scaled(forward[-1].mantissa[0], forward[-1].exponent[0]), 0.7)
-    gradients = layer_by_layer(iter_backward(layers, gradient, traces))
-    dl_df, dl_dx = [plain(z) for z in gradients[-2::-2]], plain(gradients[-1])
+    forward = layers_by_name(iter_forward(layers, x, traces))
+    assert all((z.exponent == 0).all() for z in forward.values())
+    gradient = loss_gradient(forward["preactivation", len(weights) - 1], 0.7)
+    gradients = layers_by_name(iter_backward(layers, gradient, traces))
+    dl_df = [plain(gradients["grad_preactivation", k]) for k in range(len(weights))]
+    dl_dx = plain(gradients["grad_activation", 0])
     step = 2.0**-14
     for n in range(N_INPUTS):
         for j in range(WIDTHS[0]):
@@ -309,10 +314,11 @@ def test_without_biases_the_plain_pass_is_the_rescaled_one() -> None:
     weights, x = draw()
     zeros = [np.zeros((len(omega), 1)) for omega in weights]
     relu = make_activation("relu", {})
-    rescaled = layer_by_layer(iter_forward(dense(weights, STDS, relu), x, []))
-    direct = layer_by_layer(iter_forward(dense(weights, STDS, relu, zeros), x, []))
-    for one, other in zip(rescaled, direct, strict=True):
-        assert_rounded_alike(plain(one), plain(other), sum(WIDTHS))
+    rescaled = layers_by_name(iter_forward(dense(weights, STDS, relu), x, []))
+    direct = layers_by_name(iter_forward(dense(weights, STDS, relu, zeros), x, []))
+    assert set(rescaled) == set(direct)
+    for name, layer in rescaled.items():
+        assert_rounded_alike(plain(layer), plain(direct[name]), sum(WIDTHS))
 
 
 @pytest.mark.parametrize("std", [1e10, 1e-10, 1e154])
@@ -323,8 +329,9 @@ def test_a_network_that_leaves_float_range_is_not_known_from_there_on(std: float
         omega[1] /= std  # the second network stays where it is
     x, stds = rng.standard_normal((2, 9, 3)), (std,) * 40
     gelu = make_activation("gelu", {})
-    together = layer_by_layer(iter_forward(dense(weights, stds, gelu), x, []))
-    alone = layer_by_layer(iter_forward(dense([w[1:] for w in weights], stds, gelu), x[1:], []))
+    together = list(layers_by_name(iter_forward(dense(weights, stds, gelu), x, [])).values())
+    second = dense([w[1:] for w in weights], stds, gelu)
+    alone = list(layers_by_name(iter_forward(second, x[1:], [])).values())
     known = [np.isfinite(plain(z)[0]).all() for z in together]
     assert known == sorted(known, reverse=True)
     assert set(known) == {True, False}
@@ -337,5 +344,27 @@ def test_a_network_that_leaves_float_range_is_not_known_from_there_on(std: float
 def test_a_dead_layer_is_no_underflow() -> None:
     weights = [-np.ones((3, 3)), np.ones((2, 3))]
     layers = dense(weights, (1.0, 1.0), make_activation("relu6", {}))
-    found = list(iter_forward(layers, np.ones((3, 1)), []))
-    assert not found[-1].mantissa.any()
+    found = layers_by_name(iter_forward(layers, np.ones((3, 1)), []))
+    assert not found["preactivation", 1].mantissa.any()
+
+
+def test_both_passes_name_their_layers_in_the_order_they_come_to_them() -> None:
+    weights, x = draw()
+    layers, traces = dense(weights, STDS, make_activation("relu", {})), list[Trace]()
+    forward = list(iter_forward(layers, x, traces))
+    assert [stack.names for stack in forward] == [
+        (("activation", 0),),
+        *((("preactivation", k), ("activation", k + 1)) for k in range(3)),
+        (("preactivation", 3),),
+    ]
+    backward = list(iter_backward(layers, forward[-1].layers()[0][1], traces))
+    assert [stack.names for stack in backward] == [
+        (("grad_preactivation", 3),),
+        *((("grad_activation", k), ("grad_preactivation", k - 1)) for k in (3, 2, 1)),
+        (("grad_activation", 0),),
+    ]
+    assert not traces
+    for stack in (*forward, *backward):
+        for (quantity, k), layer in stack.layers():
+            into = quantity in ("activation", "grad_activation")
+            assert layer.mantissa.shape == (WIDTHS[k if into else k + 1], N_INPUTS)

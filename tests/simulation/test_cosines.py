@@ -18,7 +18,7 @@ from heinit_sim.reports.run import cosine_rows
 from heinit_sim.runs import directory as runs_directory
 from heinit_sim.runs.manifest import config_hash
 from heinit_sim.sampling.streams import Draws, sample_biases, sample_inputs, sample_weights
-from heinit_sim.simulation.cosines import QUANTITIES, cosine_spread, mean_cosines
+from heinit_sim.simulation.cosines import COSINE_QUANTITIES, cosine_spread, mean_cosines
 from heinit_sim.simulation.plan import plan_passes
 from heinit_sim.simulation.sweep import run_sweep
 
@@ -113,7 +113,7 @@ def test_networks_show_the_cosines_of_a_plain_pass(name: str) -> None:
         h = sample_inputs(of.seed, fixed, trials)[0]
         for k, (std, beta) in enumerate(zip(stds, betas, strict=True)):
             f = std * (weights[k][0] @ h) + beta
-            for quantity, z in zip(QUANTITIES, (f, h), strict=True):
+            for quantity, z in zip(COSINE_QUANTITIES, (f, h), strict=True):
                 expected = plain_mean(z, paired=name == "pairs")
                 found = result.cosines[quantity][trial, k]
                 np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
@@ -129,7 +129,7 @@ def test_asking_for_cosines_changes_no_other_number_and_no_pass() -> None:
         assert not other.theory_cosines
         for measure, log10 in one.networks.items():
             np.testing.assert_array_equal(log10, other.networks[measure])
-        for quantity in QUANTITIES:
+        for quantity in COSINE_QUANTITIES:
             np.testing.assert_array_equal(
                 one.cosines[quantity], with_.conditions[0].cosines[quantity]
             )
@@ -138,7 +138,7 @@ def test_asking_for_cosines_changes_no_other_number_and_no_pass() -> None:
 def test_the_same_on_any_number_of_threads() -> None:
     of = replace(config(), trials=600)
     one, two = (run_sweep(of, jobs).conditions[0].cosines for jobs in (1, 2))
-    for quantity in QUANTITIES:
+    for quantity in COSINE_QUANTITIES:
         np.testing.assert_array_equal(one[quantity], two[quantity])
 
 
@@ -186,7 +186,7 @@ def test_one_input_at_some_point_of_the_grid_is_refused_there() -> None:
 
 
 def with_cosines(of: ConditionResult, cosines: Array) -> ConditionResult:
-    return replace(of, cosines=dict.fromkeys(QUANTITIES, cosines))
+    return replace(of, cosines=dict.fromkeys(COSINE_QUANTITIES, cosines))
 
 
 def test_networks_are_summed_up_but_for_those_that_are_dead() -> None:
@@ -248,7 +248,7 @@ def test_a_saved_run_comes_back_with_its_cosines(tmp_path: Path) -> None:
     )
     again = runs_directory.read_run(run)
     for one, other in zip(result.conditions, again.conditions, strict=True):
-        for quantity in QUANTITIES:
+        for quantity in COSINE_QUANTITIES:
             np.testing.assert_array_equal(one.cosines[quantity], other.cosines[quantity])
             np.testing.assert_array_equal(
                 one.theory_cosines[quantity], other.theory_cosines[quantity]

@@ -18,6 +18,7 @@ from heinit_sim.errors import RunDirectoryError
 from heinit_sim.experiment.quantities import COUNTED, MEASURES, Bins, Quantity
 from heinit_sim.experiment.results import Histogram
 from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.network.passes import LayerName, Stack
 from heinit_sim.numerics.scaled_array import Scaled
 from heinit_sim.runs import directory
 from heinit_sim.sampling import streams
@@ -28,6 +29,11 @@ from heinit_sim.simulation.sweep import run_sweep
 
 Array = NDArray[Any]
 
+NAMES: list[tuple[LayerName, ...]] = [
+    (("activation", 0),),
+    (("preactivation", 0), ("activation", 1)),
+    (("preactivation", 1),),
+]
 SMALL = """
 name: small
 network: {depth: 3, width: [6, 5, 4], input_dim: 7, output_dim: 2, activation: relu}
@@ -168,15 +174,16 @@ def test_threads_blocks_chunks_and_redrawn_weights_change_no_count(
     assert same()
 
 
-def test_counts_are_summed_on_the_way_and_handed_out_with_the_last_block(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_each_block_has_the_counts_of_its_own_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "_BLOCK_BYTES", 600)
-    of = config(SMALL, "std")
+    of = config(SMALL, "decades")
     for jobs in (1, 2):
         blocks = list(sweep.iter_sweep(of, jobs))
         assert len(blocks) > 3
-        assert [bool(block.tallies) for block in blocks] == [False] * (len(blocks) - 1) + [True]
+        for block in blocks:
+            (result,) = block.results
+            numbers = len(block.trials) * 7 * 5  # of h_0 of each network
+            assert result.tallies["activation"][0].sum() == numbers
 
 
 def test_each_condition_has_counts_of_its_own() -> None:
@@ -203,21 +210,21 @@ def test_counting_changes_no_moment_by_more_than_rounding(bins: Bins) -> None:
         )
 
 
-def stacks(*layers: Array, exponent: int = 0) -> list[Scaled]:
-    """The layers h_0, (f_0, h_1), … of one network, (units, inputs) each."""
-    e = np.full((1, 1), exponent)
+def stacks(*layers: Array, exponent: int = 0) -> list[Stack]:
+    """The layers h_0, (f_0, h_1), f_1 of one network, (units, inputs) each."""
+    numbers = np.ldexp(np.stack(layers)[:, np.newaxis], -exponent)
+    exponents = np.full((4, 1), exponent)
     return [
-        Scaled(np.ldexp(np.stack(group)[:, np.newaxis], -exponent), e)
-        for group in (layers[:1], layers[1:3], layers[3:])
+        Stack(names, Scaled(numbers[which], exponents[which]))
+        for names, which in zip(NAMES, (slice(0, 1), slice(1, 3), slice(3, 4)), strict=True)
     ]
 
 
-def count(layers: list[Scaled], bins: Bins) -> tuple[Array, Array]:
-    even: list[Array] = []
-    odd: list[Array] = []
-    for passed, layer in zip(counted(iter(layers), bins, even, odd), layers, strict=True):
-        assert passed is layer
-    return np.array(even), np.array(odd)
+def count(layers: list[Stack], bins: Bins) -> dict[LayerName, Array]:
+    counts: dict[LayerName, Array] = {}
+    for passed, stack in zip(counted(iter(layers), bins, counts), layers, strict=True):
+        assert passed is stack
+    return counts
 
 
 @pytest.mark.parametrize("bins", GRIDS)
@@ -226,42 +233,42 @@ def test_counts_do_not_depend_on_how_mantissa_and_exponent_share_a_number(bins: 
     layers = [10.0 ** rng.uniform(-6, 6) * rng.standard_normal((30, 7)) for _ in range(4)]
     expected = count(stacks(*layers), bins)
     for exponent in (-400, 3, 400):
-        for one, other in zip(
-            count(stacks(*layers, exponent=exponent), bins), expected, strict=True
-        ):
-            np.testing.assert_array_equal(one, other)
+        for name, counts in count(stacks(*layers, exponent=exponent), bins).items():
+            np.testing.assert_array_equal(counts, expected[name])
 
 
 @pytest.mark.parametrize("decades", [-3_000_000, -300, 300, 3_000_000])
 def test_a_layer_far_from_its_unit_is_at_the_centre_or_outside(decades: int) -> None:
     layers = stacks(*np.array([[[-1.0, 1.0]]] * 4))
     shift = np.full((1, 1), round(decades * math.log2(10)))
-    layers[2] = Scaled(layers[2].mantissa, shift)
-    _, (first, far) = count(layers, "std")
+    layers[2] = layers[2]._replace(numbers=Scaled(layers[2].numbers.mantissa, shift))
+    counts = count(layers, "std")
+    first, far = counts["preactivation", 0], counts["preactivation", 1]
     np.testing.assert_array_equal(np.flatnonzero(first), [2 + 80, 2 + 120])  # −1 and 1
     near = [2 + 99, 2 + 100]  # the bins beside 0
     outside = [1, 202]
     np.testing.assert_array_equal(np.flatnonzero(far), near if decades < 0 else outside)
-    _, (_, far) = count(layers, "decades")
+    far = count(layers, "decades")["preactivation", 1]
     np.testing.assert_array_equal(np.flatnonzero(far), [1 if decades < 0 else 802])
 
 
 @pytest.mark.parametrize("bins", GRIDS)
 def test_networks_that_left_float_range_are_left_out_silently(bins: Bins) -> None:
     rng = np.random.default_rng(0)
-    layers = [rng.standard_normal((2, 3, 30, 7)) for _ in range(3)]  # pairs of three networks
-    healthy = [Scaled(z[:, 1:], np.zeros((1, 2), np.int64)) for z in layers]
-    for k, z in enumerate(layers):
-        z[:, 0] = np.nan if k else z[:, 0]
-    ill = [Scaled(z, np.zeros((1, 3), np.int64)) for z in layers]
-    ill[0], healthy[0] = (Scaled(z.mantissa[:1], z.exponent) for z in (ill[0], healthy[0]))
-    for k, (one, other) in enumerate(
-        zip(count(ill, bins)[0], count(healthy, bins)[0], strict=True)
-    ):
-        if k or bins == "std":
-            np.testing.assert_array_equal(one, other)
+    mantissas = [rng.standard_normal((len(names), 3, 30, 7)) for names in NAMES]
+    for mantissa in mantissas[1:]:
+        mantissa[:, 0] = np.nan
+    zeros = [np.zeros(mantissa.shape[:2], np.int64) for mantissa in mantissas]
+    ill, healthy = (
+        [Stack(*stack) for stack in zip(NAMES, map(Scaled, *of), strict=True)]
+        for of in ((mantissas, zeros), ([z[:, 1:] for z in mantissas], [z[:, 1:] for z in zeros]))
+    )
+    expected = count(healthy, bins)
+    for name, counts in count(ill, bins).items():
+        if name != ("activation", 0) or bins == "std":
+            np.testing.assert_array_equal(counts, expected[name])
         else:  # h_0 was still finite, and log10 needs no unit
-            assert one.sum() - other.sum() == 30 * 7
+            assert counts.sum() - expected[name].sum() == 30 * 7
 
 
 @pytest.mark.parametrize("bins", GRIDS)

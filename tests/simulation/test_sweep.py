@@ -223,16 +223,20 @@ def test_a_sweep_uses_its_threads_alone_and_stops_them_when_abandoned(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     simulated: list[range] = []
-    simulate = sweep._simulate_block
+    simulate = sweep.simulate_block
 
-    def counted(
-        seed: int, passes: Sequence[NetworkPass], spare: list[list[FloatArray]], trials: range
+    def noted(
+        seed: int,
+        passes: Sequence[NetworkPass],
+        trials: range,
+        *,
+        spare: list[list[FloatArray]],
     ) -> Block:
         simulated.append(trials)
-        return simulate(seed, passes, spare, trials)
+        return simulate(seed, passes, trials, spare=spare)
 
     monkeypatch.setattr(plan, "_BLOCK_BYTES", 2**13)
-    monkeypatch.setattr(sweep, "_simulate_block", counted)
+    monkeypatch.setattr(sweep, "simulate_block", noted)
     alone = threading.active_count()
     with threadpool_limits(limits=2, user_api="blas"):
         blocks = iter_sweep(config(trials=2000), jobs=2)

@@ -15,12 +15,22 @@ import pytest
 
 from heinit_sim.activations import make_activation
 from heinit_sim.experiment.activation_table import Slope
-from heinit_sim.experiment.quantities import Measure
+from heinit_sim.experiment.quantities import PASS_OF, Measure, Quantity
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.network.layers import Trace, make_layers
-from heinit_sim.network.moments import joined, log10_moments, outer_moments, taken, unit_moments
-from heinit_sim.network.passes import iter_backward, iter_forward, loss_gradient
-from heinit_sim.numerics.scaled_array import Scaled
+from heinit_sim.network.moments import (
+    UnitMoments,
+    along_layers,
+    log10_moments,
+    outer_moments,
+    unit_moments,
+)
+from heinit_sim.network.passes import (
+    iter_backward,
+    iter_forward,
+    layers_by_name,
+    loss_gradient,
+)
 from heinit_sim.theory.finite_width.moments import InputNorms, exact
 from tests.rows import slow_but
 
@@ -59,7 +69,8 @@ def measure(
     options = {} if alpha in plain else {"negative_slope": alpha}
     activation = make_activation(plain.get(alpha, "prelu"), options)
     traces: list[Trace] = []
-    forward = list(iter_forward(make_layers(widths, weights, stds, activation), x, traces))
+    layers = make_layers(widths, weights, stds, activation)
+    named = layers_by_name(iter_forward(layers, x, traces))
     traces = [
         t if t.derivative is None else t._replace(derivative=mask(t.derivative)) for t in traces
     ]
@@ -68,19 +79,16 @@ def measure(
             omega.swapaxes(-1, -2) if omega.shape[-1] == omega.shape[-2] else omega
             for omega in weights
         ]
-    output = Scaled(forward[-1].mantissa[0], forward[-1].exponent[0])
-    gradient = loss_gradient(output, condition.target)
+    gradient = loss_gradient(named["preactivation", condition.depth], condition.target)
     turned = make_layers(widths, weights, stds, activation)
-    backward = joined([unit_moments(z) for z in iter_backward(turned, gradient, traces)])
-    alternating = joined([unit_moments(z) for z in forward])
-    layers = {
-        "preactivation": taken(alternating, slice(1, None, 2)),
-        "activation": taken(alternating, slice(0, None, 2)),
-        "grad_preactivation": taken(backward, slice(-2, None, -2)),
-        "grad_activation": taken(backward, slice(None, None, -2)),
+    named |= layers_by_name(iter_backward(turned, gradient, traces))
+    units: dict[Quantity, UnitMoments] = {
+        q: along_layers([unit_moments(named[q, k]) for k in range(condition.depth + 1)])
+        for q in PASS_OF
+        if q != "grad_weight"
     }
-    layers["grad_weight"] = outer_moments(layers["grad_preactivation"], layers["activation"])
-    return {(q, s): v for q, units in layers.items() for s, v in log10_moments(units).items()}  # type: ignore[misc]  # quantity names above
+    units["grad_weight"] = outer_moments(units["grad_preactivation"], units["activation"])
+    return {(q, s): v for q, layers in units.items() for s, v in log10_moments(layers).items()}
 
 
 def largest_z(measured: dict[Measure, Array], expected: dict[Measure, Array]) -> float:

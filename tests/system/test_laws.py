@@ -70,10 +70,10 @@ def test_the_scale_law_holds_for_a_variance_of_its_own_in_every_layer(condition:
         biases=(),
         target=0.0,
     )
-    simulate = sweep._simulate_block
-    block = simulate(1, [direct], [], range(3))
+    shifted = networks(condition)
+    (result,) = sweep.simulate_block(1, [direct], range(3), spare=[]).results
     for measure in MEASURES:
-        assert differ(networks(condition)[measure], block.measured[direct][measure]) < TOLERANCE
+        assert differ(shifted[measure], result.networks[measure]) < TOLERANCE
 
 
 @laws
@@ -145,10 +145,10 @@ def test_theory_obeys_the_scale_law(condition: Condition, r: float) -> None:
 @given(conditions(target=st.sampled_from([0.0, 0.7])), st.integers(1, 3))
 def test_blocks_may_be_cut_anywhere(condition: Condition, size: int) -> None:
     whole = config(condition, trials=5)
-    passes = list(dict.fromkeys(plan.plan_passes(whole)))
+    passes = plan.distinct_passes(whole)
     cuts = [range(start, min(start + size, 5)) for start in range(0, 5, size)]
-    blocks = [sweep._simulate_block(1, passes, [], trials) for trials in cuts]
-    one, other = collect(whole, blocks), collect(whole, list(iter_sweep(whole)))
+    blocks = [sweep.simulate_block(1, passes, trials, spare=[]) for trials in cuts]
+    one, other = collect(whole, blocks), collect(whole, iter_sweep(whole))
     measure: Measure
     for measure in MEASURES:
         ours, theirs = (r.conditions[0].networks[measure] for r in (one, other))

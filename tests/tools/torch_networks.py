@@ -114,7 +114,7 @@ def _ours(network_pass: NetworkPass, twin: NetworkPass | None = None) -> Measure
     weights, x = sample_weights(0, draws, trials, []), sample_inputs(0, draws, trials)
     twin = twin or network_pass
     biases = biases_of(twin, sample_biases(0, draws, trials))
-    return measure(twin, weights, x, biases)[0]
+    return measure(twin, weights, x, biases).networks
 
 
 def _distance(found: Measured, expected: Measured) -> float:

@@ -9,7 +9,7 @@ from heinit_sim.figures.axis_scales import fitted_limits, layer_scale, plain_sca
 from heinit_sim.figures.curves import MAX_LAYERS, labels_of
 from heinit_sim.figures.lines import Line, Paint, paints
 from heinit_sim.figures.panels import Panel, draw_panes, gaps, write_caption
-from heinit_sim.simulation.cosines import cosine_spread
+from heinit_sim.simulation import cosine_spread
 
 QUANTITIES: dict[Pass, Quantity] = {"forward": "activation", "backward": "preactivation"}
 TITLES = {"forward": "a)  Activations", "backward": "b)  Pre-activations"}
