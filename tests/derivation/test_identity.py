@@ -196,6 +196,14 @@ def test_the_row_of_a_planted_error_is_the_only_red_one(honest: Verification) ->
     assert [row for row in found.rows if row.name != name] == others
 
 
+def test_the_bound_is_that_of_the_row_of_fewest_networks() -> None:
+    identity = BY_NAME["through the activation"]
+    costly, cheap = replace(identity, cost=lambda _: 10**9), replace(identity, cost=lambda _: 10**4)
+    found = verify(condition(8, depth=1), 0, identities=[costly, cheap])
+    assert [row.networks for row in found.rows] == [200, 1500]
+    assert found.bound == largest_z(2, 200) > largest_z(2, 1500)
+
+
 @pytest.mark.parametrize("name", ["bias gradients", "weight gradients"])
 def test_transposed_weights_turn_the_exact_rows_red(name: str) -> None:
     identity = BY_NAME[name]
