@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from itertools import product as grid
 from typing import Any
 
@@ -23,6 +24,7 @@ from heinit_sim.experiment.quantities import PASS_OF, Measure, Quantity
 from heinit_sim.experiment.sweep_config import Condition, Lsuv
 from heinit_sim.theory.infinite_width.lsuv import lsuv_variances
 from heinit_sim.theory.infinite_width.mean_field import mean_field
+from tests.rows import slow_but
 
 Array = np.ndarray
 Maps = tuple[Callable[[Array], Array], Callable[[Array], Array]]
@@ -310,14 +312,6 @@ def test_the_plain_gradient_is_that_of_the_plain_loss() -> None:
             np.testing.assert_allclose(gradient[place], difference, rtol=0, atol=1e-8 * losses[0])
 
 
-@pytest.mark.parametrize("name", CONDITIONS)
-def test_simulated_networks_agree_with_the_recursion(name: str) -> None:
-    of = CONDITIONS[name]
-    theory = theory_of(of)
-    assert np.isfinite(theory["grad_activation", "variance"]).all()
-    assert largest(simulate(of), theory) < BOUND
-
-
 def convolved(of: Condition, **changes: object) -> Condition:
     assert of.convolution
     return replace(of, convolution=of.convolution._replace(**changes))  # type: ignore[arg-type]  # its fields
@@ -328,29 +322,40 @@ def blocks(of: Condition, **changes: object) -> Condition:
     return replace(of, residual=of.residual._replace(**changes))  # type: ignore[arg-type]  # its fields
 
 
-@pytest.mark.parametrize(
-    ("name", "twin"),
-    [
-        ("circular", lambda of: convolved(of, kernel=1)),
-        ("circular", lambda of: convolved(of, padding="zero")),
-        ("zeros", lambda of: convolved(of, padding="circular")),
-        ("zeros, two dimensions", lambda of: convolved(of, image=(2, 6))),
-        ("zeros, delta-orthogonal", lambda of: replace(of, weight_distributions=())),
-        ("circular, averaged", lambda of: convolved(of, readout="flatten")),
-        ("circular, averaged, two dimensions", lambda of: replace(of, inputs=Inputs())),
-        ("one layer", lambda of: blocks(of, scale=0.8)),
-        ("one layer, norm", lambda of: blocks(of, norm="none")),
-        ("one layer, tanh with biases", lambda of: replace(of, biases=(0.0,) * 5)),
-        ("two layers", lambda of: blocks(of, branch_layers=1)),
-        ("two layers, norm inside", lambda of: blocks(of, norm="none")),
-        ("two layers, norm before", lambda of: blocks(of, norm="inside")),
-        ("two layers, the last of zeros", lambda of: blocks(of, zero_last=False)),
-        ("circular blocks, averaged", lambda of: blocks(of, branch_layers=1)),
-    ],
-)
+TWINS: list[tuple[str, Callable[[Condition], Condition]]] = [
+    ("circular", lambda of: convolved(of, kernel=1)),
+    ("circular", lambda of: convolved(of, padding="zero")),
+    ("zeros", lambda of: convolved(of, padding="circular")),
+    ("zeros, two dimensions", lambda of: convolved(of, image=(2, 6))),
+    ("zeros, delta-orthogonal", lambda of: replace(of, weight_distributions=())),
+    ("circular, averaged", lambda of: convolved(of, readout="flatten")),
+    ("circular, averaged, two dimensions", lambda of: replace(of, inputs=Inputs())),
+    ("one layer", lambda of: blocks(of, scale=0.8)),
+    ("one layer, norm", lambda of: blocks(of, norm="none")),
+    ("one layer, tanh with biases", lambda of: replace(of, biases=(0.0,) * 5)),
+    ("two layers", lambda of: blocks(of, branch_layers=1)),
+    ("two layers, norm inside", lambda of: blocks(of, norm="none")),
+    ("two layers, norm before", lambda of: blocks(of, norm="inside")),
+    ("two layers, the last of zeros", lambda of: blocks(of, zero_last=False)),
+    ("circular blocks, averaged", lambda of: blocks(of, branch_layers=1)),
+]
+
+
+@cache
+def simulated(name: str) -> dict[Measure, Array]:
+    return simulate(CONDITIONS[name])
+
+
+@pytest.mark.parametrize("name", slow_but(CONDITIONS, *(name for name, _ in TWINS)))
+def test_simulated_networks_agree_with_the_recursion(name: str) -> None:
+    theory = theory_of(CONDITIONS[name])
+    assert np.isfinite(theory["grad_activation", "variance"]).all()
+    assert largest(simulated(name), theory) < BOUND
+
+
+@pytest.mark.parametrize(("name", "twin"), TWINS)
 def test_twins_of_another_kind_are_found(name: str, twin: Callable[[Condition], Condition]) -> None:
-    of = CONDITIONS[name]
-    assert largest(simulate(of), theory_of(twin(of))) > BOUND
+    assert largest(simulated(name), theory_of(twin(CONDITIONS[name]))) > BOUND
 
 
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "tanh"])
