@@ -8,12 +8,14 @@ from functools import cache
 import numpy as np
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from heinit_sim.experiment.labels import swept_text
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.numerics import FloatArray
 
 LEAST_DECADES = 0.3
+MAX_LAYERS = 1000  # a panel has no room to show more
 _MARGIN = 0.04  # of a fitted range, at either end
 
 
@@ -91,6 +93,11 @@ def layer_scale(depth: int, direction: Pass) -> Scale:
     limits = (-0.02 * depth, depth) if direction == "forward" else (0, 1.02 * depth)
     ticks = [k for k in MaxNLocator(5, integer=True).tick_values(0, depth) if k <= depth]
     return Scale(limits, ticks, [f"{k:,.0f}" for k in ticks])
+
+
+def layers_drawn(last: int) -> NDArray[np.int64]:
+    """Return the layers 0 … last, or as many of them, evenly, as a panel has room to show."""
+    return np.linspace(0, last, min(last, MAX_LAYERS) + 1).round().astype(np.int64)
 
 
 def plain_scale(limits: tuple[float, float], most: int = 7) -> Scale:

@@ -12,13 +12,12 @@ from heinit_sim.experiment.labels import SELF_EXPLAINING
 from heinit_sim.experiment.quantities import Measure, Pass, Quantity, Statistic
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.experiment.sweep_config import Condition
-from heinit_sim.figures.axis_scales import number_text, swept_texts
+from heinit_sim.figures.axis_scales import layers_drawn, number_text, swept_texts
 from heinit_sim.figures.lines import Line, Paint, paints
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import Spread, spread
 
 _NAMED = (int, float, type(None))  # values that say nothing without the name of their key
-MAX_LAYERS = 1000  # a panel has no room to show more
 SYMBOLS: dict[Pass, str] = {"forward": "$h_k$", "backward": r"$\partial\ell/\partial h_k$"}
 WORDS = {"variance": "Variance", "second_moment": "Second moment", "std": "Standard deviation"}
 QUANTITIES: dict[Pass, Quantity] = {"forward": "activation", "backward": "grad_activation"}
@@ -55,43 +54,43 @@ def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Cu
     statistic: Statistic = "second_moment" if shown == "second_moment" else "variance"
     measure, factor = (QUANTITIES[direction], statistic), 0.5 if shown == "std" else 1.0
     curves = []
-    labels = labels_of([one.condition for one in result.conditions])
-    for one, label, paint in zip(
-        result.conditions, labels, paints(len(result.conditions)), strict=True
-    ):
-        depth = one.condition.depth
-        layers = np.linspace(0, depth, min(depth, MAX_LAYERS) + 1).round().astype(np.int64)
-        exact = one.exact_layers.get(measure[0], 0) > depth
-        exact = exact and bool(np.isfinite(one.theory[measure]).all())
-        theory = factor * (one.theory if exact else one.mean_field)[measure][layers]
-        quantiles = _predicted(one, measure, layers)
+    labels = labels_of([outcome.condition for outcome in result.conditions])
+    for outcome, label, paint in zip(result.conditions, labels, paints(len(labels)), strict=True):
+        depth = outcome.condition.depth
+        layers = layers_drawn(depth)
+        exact = outcome.exact_layers.get(measure[0], 0) > depth
+        exact = exact and bool(np.isfinite(outcome.theory[measure]).all())
+        theory = factor * (outcome.theory if exact else outcome.mean_field)[measure][layers]
+        quantiles = _predicted_quantiles(outcome, measure, layers)
         predicted = None if quantiles is None else factor * quantiles
-        typical = isinstance(one, ConditionResult) or predicted is not None
-        if isinstance(one, ConditionResult):
-            seen = spread(factor * one.networks[measure][:, layers])
+        typical = isinstance(outcome, ConditionResult) or predicted is not None
+        if isinstance(outcome, ConditionResult):
+            seen = spread(factor * outcome.networks[measure][:, layers])
         else:
             low, median, high = [theory] * 3 if predicted is None else predicted
             seen, predicted = Spread(theory, np.zeros_like(theory), median, low, high), None
         if not np.isfinite(seen.median).any():
-            unknown = "out of range" if isinstance(one, ConditionResult) else "not known"
+            unknown = "out of range" if isinstance(outcome, ConditionResult) else "not known"
             label += " (all zero)" if np.isneginf(seen.median).any() else f" ({unknown})"
         known = (exact, typical, predicted)
-        curves.append(Curve(one.condition, label, paint, layers, seen, theory, *known))
+        curves.append(Curve(outcome.condition, label, paint, layers, seen, theory, *known))
     return curves
 
 
-def _predicted(one: Prediction, measure: Measure, layers: NDArray[np.int64]) -> FloatArray | None:
+def _predicted_quantiles(
+    outcome: Prediction, measure: Measure, layers: NDArray[np.int64]
+) -> FloatArray | None:
     """Return the predicted quantiles of a statistic over networks of one input.
 
     Known are those of the second moment; the variance is the infinite-width share of it.
     """
     quantity, statistic = measure
-    if quantity not in one.quantiles:
+    if quantity not in outcome.quantiles:
         return None
-    share = one.mean_field[quantity, statistic].copy()
-    second = one.mean_field[quantity, "second_moment"]
+    share = outcome.mean_field[quantity, statistic].copy()
+    second = outcome.mean_field[quantity, "second_moment"]
     np.subtract(share, second, out=share, where=np.isfinite(second))  # else both are 0
-    return (one.quantiles[quantity] + share)[:, layers]
+    return (outcome.quantiles[quantity] + share)[:, layers]
 
 
 def caption_of(
@@ -104,8 +103,7 @@ def caption_of(
     """Return what says which line is which; `banded` if predicted bands are drawn."""
     first = result.conditions[0]
     if isinstance(first, ConditionResult):
-        n = len(next(iter(first.networks.values())))
-        thick = f"median of {n} networks; band: 5–95 %" if n > 1 else "one network"
+        thick = networks_text(len(next(iter(first.networks.values()))))
     else:
         known = {curve.typical for curve in forward + backward}
         thick = "predicted median for one input; band: 5–95 % of networks"
@@ -121,6 +119,11 @@ def caption_of(
     return f"Thick: {thick}. Thin: theory ({thin}).{dotted}"
 
 
+def networks_text(count: int) -> str:
+    """Return what a thick line and its band show of so many networks."""
+    return f"median of {count} networks; band: 5–95 %" if count > 1 else "one network"
+
+
 def labels_of(conditions: Sequence[Condition]) -> list[str]:
     """Return what sets each of the conditions apart, e.g. "width = 200"."""
     swept = [condition.swept or _init_of(condition) for condition in conditions]
@@ -130,7 +133,7 @@ def labels_of(conditions: Sequence[Condition]) -> list[str]:
         values = [swept[n][path] for n in having]
         for n, text in zip(having, swept_texts(path, values), strict=True):
             texts[n][path] = text
-    return [_label(values, of) for values, of in zip(swept, texts, strict=True)]
+    return [_label(*pair) for pair in zip(swept, texts, strict=True)]
 
 
 def label_of(condition: Condition) -> str:

@@ -7,22 +7,22 @@ from matplotlib.figure import Figure
 
 from heinit_sim.experiment.figure_kinds import FIGURE_KINDS
 from heinit_sim.experiment.results import SweepPrediction, SweepResult
-from heinit_sim.figures.kinds.cosine import draw_cosines
-from heinit_sim.figures.kinds.end import draw_ends
+from heinit_sim.figures.kinds.cosine import draw_cosine
+from heinit_sim.figures.kinds.end import draw_end
 from heinit_sim.figures.kinds.layers import draw_layers
 from heinit_sim.figures.kinds.ridges import draw_ridges
 from heinit_sim.figures.kinds.slopes import draw_slopes
-from heinit_sim.figures.kinds.spread import draw_log_spreads
+from heinit_sim.figures.kinds.spread import draw_spread
 from heinit_sim.figures.panels import saving
 
 # Kinds that are not `of_predictions` take a `SweepResult`, all others a `SweepPrediction` too.
 _DRAW: Mapping[str, Callable[[Any], Figure]] = {
     "layers": draw_layers,
-    "end": draw_ends,
+    "end": draw_end,
     "slopes": draw_slopes,
-    "spread": draw_log_spreads,
+    "spread": draw_spread,
     "ridges": draw_ridges,
-    "cosine": draw_cosines,
+    "cosine": draw_cosine,
 }
 
 

@@ -1,5 +1,6 @@
 """How a line of a figure is drawn: thick as measured, thin as predicted. Never saves."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,11 @@ class Line:
         """All that a fitted range should hold."""
         predicted = [] if self.predicted is None else [self.predicted]
         return [self.middle, self.low, self.high, self.theory, *predicted]
+
+
+def drawn_values(lines: Sequence[Line]) -> list[FloatArray]:
+    """Return all that a range fitted to these lines should hold."""
+    return [values for line in lines for values in line.drawn]
 
 
 def paints(count: int) -> list[Paint]:

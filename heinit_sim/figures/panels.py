@@ -36,6 +36,10 @@ LABEL_SIZE, LABEL_WIDTH, LABEL_HEIGHT = 14, 150, 1.55
 CAPTION_SIZE = 11.5
 TITLES: dict[Pass, str] = {"forward": "a)  Forward pass", "backward": "b)  Backward pass"}
 SIDES: dict[Pass, Literal["left", "right"]] = {"forward": "left", "backward": "right"}
+ERRORS = 2
+"""Standard errors that a band about a measured value reaches to either side."""
+Tip = tuple[float, float] | None
+"""Where a line ends, in data coordinates; None where nothing is seen of it."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,8 @@ class Panel:
     """The axes of one pass."""
 
     x: Scale
-    y: Scale
     x_label: str
+    y: Scale
     y_label: str
     title: str = ""
     """What it shows, if not simply its pass."""
@@ -56,8 +60,7 @@ class Name:
 
     text: str
     ink: FloatArray
-    tip: tuple[float, float] | None
-    """In data coordinates; None where nothing is seen of the line."""
+    tip: Tip
 
 
 def saving() -> AbstractContextManager[None]:
@@ -160,13 +163,7 @@ def spread_out(wanted: FloatArray, gap: float, low: float, high: float) -> Float
     return placed
 
 
-Tip = tuple[float, float] | None
-"""In data coordinates; None where nothing is seen of a line."""
-ERRORS = 2
-"""Standard errors that a band about a measured value reaches to either side."""
-
-
-def draw_panes(
+def draw_panels(
     panels: Mapping[Pass, Panel],
     lines: Mapping[Pass, list[Line]],
     *,

@@ -102,10 +102,9 @@ def swept_axis(config: SweepConfig, direction: Pass) -> tuple[Scale, str]:
     name = AXES.get(path, path.rpartition(".")[2].replace("_", " ").capitalize())
     room = ROOM if len(config.sweep) == 1 else LABELLED_ROOM
     order = np.argsort(numbers)
-    own = Scale(
-        limits, x[order].tolist(), swept_texts(path, [config.sweep[path][i] for i in order])
-    )
-    *crowded, last = (own, *_scales(limits, wide=_is_wide(numbers)))
+    texts = swept_texts(path, [config.sweep[path][i] for i in order])
+    swept = Scale(limits, x[order].tolist(), texts)
+    *crowded, last = (swept, *_scales(limits, wide=_is_wide(numbers)))
     return next((scale for scale in crowded if _fits(scale, room)), last), name
 
 

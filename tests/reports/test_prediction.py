@@ -3,6 +3,7 @@ import io
 import math
 
 import numpy as np
+import pytest
 from rich.console import Console
 
 from heinit_sim.config.load import parse_config
@@ -28,13 +29,15 @@ trials: 400
 """
 
 
+@pytest.fixture(scope="module")
 def prediction() -> SweepPrediction:
     return predict_sweep(parse_config(CONFIG))
 
 
-def test_every_layer_of_every_quantity_has_a_row_that_reads_back() -> None:
-    found = prediction()
-    text = formats.to_csv(prediction_layer_rows(found))
+def test_every_layer_of_every_quantity_has_a_row_that_reads_back(
+    prediction: SweepPrediction,
+) -> None:
+    text = formats.to_csv(prediction_layer_rows(prediction))
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == 2 * len(PASS_OF) * 7
     assert [*rows[0]][-8:] == [
@@ -44,7 +47,7 @@ def test_every_layer_of_every_quantity_has_a_row_that_reads_back() -> None:
     ]
     exact, biased = (rows[35 * i + 7 + 3] for i in (0, 1))  # h_3
     assert (exact["quantity"], exact["layer"]) == ("activation", "3")
-    one, other = found.conditions
+    one, other = prediction.conditions
     assert float(exact["predicted_log10_median"]) == one.quantiles["activation"][1, 3]
     assert float(exact["theory_log10_variance"]) == one.theory["activation", "variance"][3]
     # Hanin & Nica's first order: −(5/2n) and 5/n per layer in ln, the input's −1/n and 2/n beside.
@@ -58,8 +61,8 @@ def test_every_layer_of_every_quantity_has_a_row_that_reads_back() -> None:
     assert float(biased["theory_log10_second_moment"]) == expected
 
 
-def test_a_row_of_each_pass_tells_its_end_and_its_slope() -> None:
-    forward, backward = prediction_rows(prediction())[:2]
+def test_a_row_of_each_pass_tells_its_end_and_its_slope(prediction: SweepPrediction) -> None:
+    forward, backward = prediction_rows(prediction)[:2]
     assert (forward["pass"], forward["quantity"], forward["layer"]) == ("forward", "activation", 6)
     ends = (backward["pass"], backward["quantity"], backward["layer"])
     assert ends == ("backward", "grad_activation", 0)
@@ -83,10 +86,9 @@ def test_predicted_quantiles_are_those_of_a_simulation() -> None:
         assert np.abs((log10 < wrong).mean(axis=0) - 0.5).max() > 5 * 0.5 / math.sqrt(n)
 
 
-def test_the_table_fits_eighty_columns() -> None:
-    found = prediction()
+def test_the_table_fits_eighty_columns(prediction: SweepPrediction) -> None:
     console = Console(file=io.StringIO(), width=80, color_system=None)
-    console.print(to_prediction_table(found.config, prediction_rows(found)))
+    console.print(to_prediction_table(prediction.config, prediction_rows(prediction)))
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # given above
     assert max(len(line.rstrip()) for line in lines) <= 80
     text = "\n".join(lines)
@@ -108,9 +110,11 @@ def test_where_nothing_is_known_no_kind_of_theory_is_named() -> None:
     assert forward["theory_kind"] == ""
 
 
-def test_the_law_of_the_logarithm_is_known_of_activations_alone() -> None:
+def test_the_law_of_the_logarithm_is_known_of_activations_alone(
+    prediction: SweepPrediction,
+) -> None:
     names = ("predicted_mean_of_log10", "predicted_std_of_log10")
-    for row in prediction_layer_rows(prediction()):
+    for row in prediction_layer_rows(prediction):
         biased = row["init.bias_variance"] > 0
         known = row["quantity"] == "activation" and (row["layer"] == 0 or not biased)
         assert [math.isfinite(row[name]) for name in names] == [known, known], row
@@ -118,7 +122,7 @@ def test_the_law_of_the_logarithm_is_known_of_activations_alone() -> None:
     exact, other = (
         next(
             r
-            for r in prediction_layer_rows(prediction())
+            for r in prediction_layer_rows(prediction)
             if r["condition"] == i and r["quantity"] == "activation"
         )
         for i in (0, 1)
@@ -126,10 +130,11 @@ def test_the_law_of_the_logarithm_is_known_of_activations_alone() -> None:
     assert [exact[name] for name in names] == [other[name] for name in names]
 
 
-def test_the_cells_of_the_table_are_the_numbers_under_their_heads() -> None:
-    found = prediction()
-    rows = prediction_rows(found)
-    table = to_prediction_table(found.config, rows)
+def test_the_cells_of_the_table_are_the_numbers_under_their_heads(
+    prediction: SweepPrediction,
+) -> None:
+    rows = prediction_rows(prediction)
+    table = to_prediction_table(prediction.config, rows)
     cells = {str(column.header): list(column.cells) for column in table.columns}
     names = {
         "mean": "theory_log10_second_moment",

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.results import SweepPrediction, SweepResult
-from heinit_sim.figures.axis_scales import decade_scale, fitted_limits, layer_scale
+from heinit_sim.figures.axis_scales import decade_scale, fitted_limits
 from heinit_sim.figures.curves import (
     QUANTITIES,
     SYMBOLS,
@@ -19,8 +19,9 @@ from heinit_sim.figures.curves import (
     curves_of,
     load_published,
 )
-from heinit_sim.figures.lines import Line, bands_show, plot
-from heinit_sim.figures.panels import Panel, Tip, draw_panes, write_caption
+from heinit_sim.figures.layer_axis import layer_axis
+from heinit_sim.figures.lines import Line, bands_show, drawn_values, plot
+from heinit_sim.figures.panels import Panel, Tip, draw_panels, write_caption
 
 BEHIND: dict[str, Any] = {"linewidth": 1.4, "dashes": (4, 2.5), "zorder": 2}
 HEAD: dict[str, Any] = {"markeredgewidth": 0, "zorder": 5, "clip_on": False}
@@ -34,19 +35,14 @@ def draw_layers(result: SweepResult | SweepPrediction) -> Figure:
     curves = {direction: curves_of(result, direction) for direction in QUANTITIES}
     lines = {direction: [c.line for c in curves[direction]] for direction in QUANTITIES}
     both = [*lines["forward"], *lines["backward"]]
-    limits = config.decades or fitted_limits([y for line in both for y in line.drawn])
+    limits = config.decades or fitted_limits(drawn_values(both))
     banded = bands_show(both, limits)
-    depth = max(condition.depth for condition in result.config.conditions)
-    panels = {
-        direction: Panel(
-            layer_scale(depth, direction),
-            decade_scale(limits),
-            "Layer, $k$",
-            f"{WORDS[config.quantity]} of {SYMBOLS[direction]}",
-        )
-        for direction in QUANTITIES
-    }
-    figure = draw_panes(panels, lines, banded=banded, tip_of=_draw_arrow)
+    panels = {}
+    for direction in QUANTITIES:
+        x, x_label = layer_axis(result.config, direction)
+        y_label = f"{WORDS[config.quantity]} of {SYMBOLS[direction]}"
+        panels[direction] = Panel(x, x_label, decade_scale(limits), y_label)
+    figure = draw_panels(panels, lines, banded=banded, tip_of=_draw_arrow)
     if config.overlay:
         for ax, direction in zip(figure.axes, QUANTITIES, strict=True):
             _draw_published(ax, curves[direction], direction)

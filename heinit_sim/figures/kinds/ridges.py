@@ -1,4 +1,4 @@
-"""What a figure of ridges shows, before anything is drawn: densities, their scale, their range."""
+"""Histograms layer by layer, each a ridge above its baseline. Never prints, never saves."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,17 +27,32 @@ from heinit_sim.numerics import FloatArray
 
 CUT = 12  # times the lowest peak: what is taller is cut off, else the others would look flat
 TAIL = 1e-3  # of the numbers of a ridge may lie beyond either end of the axis
+QUANTITIES: dict[Pass, Quantity] = {"forward": "activation", "backward": "grad_preactivation"}
+MOST_LAYERS, MOST_CONDITIONS = 12, 8  # more are not told apart
+OVERLAP = 2.1  # the tallest ridge, in rows
+LEAST = 0.5  # rows that are left above the first
+FAINT = 0.01  # rows: what is lower is not told from its baseline
+LABEL_SIZE, LABELS_WIDTH, SWATCH = 14, 620, 2.9  # points; swatch and gaps in font sizes
+GUTTER = 64  # points between the panels
+WORDS: dict[tuple[Bins, Pass], str] = {
+    ("std", "forward"): "$h_k$, in standard deviations of $h_1$",
+    ("std", "backward"): (
+        r"$\partial\ell/\partial f_k$, in standard deviations of $\partial\ell/\partial f_{K-1}$"
+    ),
+    ("decades", "forward"): "$|h_k|$",
+    ("decades", "backward"): r"$|\partial\ell/\partial f_k|$",
+}
 
 
 @dataclass(frozen=True)
 class Ridge:
     """The numbers of one layer of one condition."""
 
-    of: int
-    """Which of the conditions drawn."""
+    index: int
+    """Place of its condition among those drawn."""
     layer: int
     edges: FloatArray
-    """(n_bins + 1,)."""
+    """Edges of the bins, (n_bins + 1,)."""
     density: FloatArray
     """(n_bins,): share of the numbers that are not 0, per decade or standard deviation."""
     zeros: float
@@ -47,7 +62,7 @@ class Ridge:
 
     @property
     def middles(self) -> FloatArray:
-        """(n_bins,)."""
+        """Middles of the bins, (n_bins,)."""
         return (self.edges[1:] + self.edges[:-1]) / 2
 
     @property
@@ -61,9 +76,9 @@ class Ridge:
         return float((self.density * np.diff(self.edges)).sum())
 
 
-def ridge_of(result: ConditionResult, of: int, quantity: Quantity, layer: int) -> Ridge:
+def ridge_of(outcome: ConditionResult, index: int, quantity: Quantity, layer: int) -> Ridge:
     """Return the histogram of one layer as a density; 0 throughout where all numbers are 0."""
-    histogram = result.histograms[quantity]
+    histogram = outcome.histograms[quantity]
     counts, edges = histogram.counts[layer], histogram.edges
     below, above, zero = (
         int(part[layer]) for part in (histogram.below, histogram.above, histogram.zero)
@@ -75,7 +90,7 @@ def ridge_of(result: ConditionResult, of: int, quantity: Quantity, layer: int) -
     ends = float(edges[max(low, 0)]), float(edges[min(high, len(counts))])
     density = counts / max(total, 1) / np.diff(edges)
     zeros = zero / (total + zero) if total + zero else np.nan
-    return Ridge(of, layer, edges, density, zeros, ends)
+    return Ridge(index, layer, edges, density, zeros, ends)
 
 
 def evenly(first: int, last: int, most: int) -> list[int]:
@@ -84,7 +99,7 @@ def evenly(first: int, last: int, most: int) -> list[int]:
     return [int(k) for k in np.linspace(first, last, count).round()]
 
 
-def fitted_range(ridges: list[Ridge], bins: Bins) -> tuple[float, float]:
+def shown_range(ridges: list[Ridge], bins: Bins) -> tuple[float, float]:
     """Return what the axis shows: all ridges but their tails, 0 in the middle if it is signed."""
     ends = [ridge.ends for ridge in ridges if ridge.peak] or [(-2.0, 2.0)]
     low, high = min(low for low, _ in ends), max(high for _, high in ends)
@@ -103,23 +118,6 @@ def height_unit(ridges: list[Ridge]) -> tuple[float, bool]:
     return unit or 1.0, tallest > unit
 
 
-QUANTITIES: dict[Pass, Quantity] = {"forward": "activation", "backward": "grad_preactivation"}
-MOST_LAYERS, MOST_CONDITIONS = 12, 8  # more are not told apart
-OVERLAP = 2.1  # the tallest ridge, in rows
-LEAST = 0.5  # rows that are left above the first
-FAINT = 0.01  # rows: what is lower is not told from its baseline
-LABEL_SIZE, LABELS_WIDTH, SWATCH = 14, 620, 2.9  # points; swatch and gaps in font sizes
-GUTTER = 64  # points between the panels
-WORDS: dict[tuple[Bins, Pass], str] = {
-    ("std", "forward"): "$h_k$, in standard deviations of $h_1$",
-    ("std", "backward"): (
-        r"$\partial\ell/\partial f_k$, in standard deviations of $\partial\ell/\partial f_{K-1}$"
-    ),
-    ("decades", "forward"): "$|h_k|$",
-    ("decades", "backward"): r"$|\partial\ell/\partial f_k|$",
-}
-
-
 def draw_ridges(result: SweepResult) -> Figure:
     """Draw the histograms of h_k, k = 1 … K, and of ∂ℓ/∂f_k, k = 0 … K−1, one panel per pass.
 
@@ -132,33 +130,33 @@ def draw_ridges(result: SweepResult) -> Figure:
     bins = result.config.histograms
     assert bins is not None  # the config was checked
     shown = evenly(0, len(result.conditions) - 1, MOST_CONDITIONS)
-    conditions = [result.conditions[i] for i in shown]
-    colors = paints(len(conditions))
-    depth = max(of.condition.depth for of in conditions)
+    outcomes = [result.conditions[i] for i in shown]
+    colors = paints(len(outcomes))
+    depth = max(outcome.condition.depth for outcome in outcomes)
     figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72))
     notes, reach = [], 0.0
     for direction in QUANTITIES:
         first = int(direction == "forward")
         layers = evenly(first, first + depth - 1, MOST_LAYERS)
         ridges = [
-            ridge_of(of, i, QUANTITIES[direction], k)
+            ridge_of(outcome, i, QUANTITIES[direction], k)
             for k in layers
-            for i, of in enumerate(conditions)
-            if first <= k < first + of.condition.depth
+            for i, outcome in enumerate(outcomes)
+            if first <= k < first + outcome.condition.depth
         ]
         ax = _panel(figure, direction, layers, bins, ridges)
         unit, cut = height_unit(ridges)
-        reach = max(reach, _draw(ax, ridges, layers, unit, colors))
+        reach = max(reach, _draw_rows(ax, ridges, layers, unit, colors))
         notes.append(_note(ridges, cut=cut))
     for ax in figure.axes:
         ax.set_ylim(0.7 - len(layers), reach + 0.05)
-    _draw_labels(figure, labels_of([of.condition for of in conditions]), colors)
+    _draw_labels(figure, labels_of([outcome.condition for outcome in outcomes]), colors)
     caption = (
         f"Each ridge: density over units, inputs and {result.config.trials} networks, to one "
-        f"height scale in each panel.{_of_both(*notes)}"
+        f"height scale in each panel.{_panel_notes(*notes)}"
     )
-    if len(conditions) < len(result.conditions):
-        caption += f" {len(conditions)} of {len(result.conditions)} conditions."
+    if len(outcomes) < len(result.conditions):
+        caption += f" {len(outcomes)} of {len(result.conditions)} conditions."
     write_caption(figure, caption)
     return figure
 
@@ -173,7 +171,7 @@ def _panel(
     left = outer if first else WIDTH - outer - width
     height = HEIGHT - TOP - BOTTOM
     ax = figure.add_axes((left / WIDTH, BOTTOM / HEIGHT, width / WIDTH, height / HEIGHT))
-    limits = fitted_range(ridges, bins)
+    limits = shown_range(ridges, bins)
     ax.set_xlim(limits)
     if bins == "decades":
         scale = decade_scale(limits)
@@ -191,7 +189,7 @@ def _panel(
     return ax
 
 
-def _draw(
+def _draw_rows(
     ax: Axes, ridges: list[Ridge], layers: list[int], unit: float, colors: list[Paint]
 ) -> float:
     """Draw the ridges, the deeper in front; return how high they reach."""
@@ -204,14 +202,14 @@ def _draw(
             x, height = ridge.middles, OVERLAP * np.minimum(ridge.density / unit, 1.0)
             seen = np.flatnonzero((height > FAINT) & (x >= low) & (x <= high))
             shown = slice(max(seen[0] - 1, 0), seen[-1] + 2) if len(seen) else slice(0)
-            outlines.append((ridge.of, x[shown], height[shown] - row))
+            outlines.append((ridge.index, x[shown], height[shown] - row))
             reach = max(reach, height[shown].max(initial=0.0) - row)
         for _, x, top in outlines:  # what is behind fades
             ax.fill_between(x, -row, top, color="white", alpha=0.6, linewidth=0, zorder=2 + row)
-        for of, x, top in outlines:
-            style: dict[str, Any] = {"color": colors[of].color, "zorder": 2 + row}
+        for index, x, top in outlines:
+            style: dict[str, Any] = {"color": colors[index].color, "zorder": 2 + row}
             ax.fill_between(x, -row, top, alpha=_fill(len(colors)), linewidth=0, **style)
-            ax.plot(x, top, linewidth=1.3, label=f"ridge {of} {layer}", **style)
+            ax.plot(x, top, linewidth=1.3, label=f"ridge {index} {layer}", **style)
     return reach
 
 
@@ -254,5 +252,6 @@ def _note(ridges: list[Ridge], *, cut: bool) -> str:
     return note + " Tallest peaks cut off." * cut
 
 
-def _of_both(a: str, b: str) -> str:
+def _panel_notes(a: str, b: str) -> str:
+    """Say once what goes for both panels, else which note is on which panel."""
     return a if a == b else "".join(f" {x}:{note}" for x, note in (("a", a), ("b", b)) if note)

@@ -10,8 +10,8 @@ from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.figures.axis_scales import fitted_limits, plain_scale
 from heinit_sim.figures.curves import QUANTITIES, SYMBOLS, WORDS
-from heinit_sim.figures.lines import Line
-from heinit_sim.figures.panels import ERRORS, Panel, draw_panes, gaps, write_caption
+from heinit_sim.figures.lines import Line, drawn_values
+from heinit_sim.figures.panels import ERRORS, Panel, draw_panels, gaps, write_caption
 from heinit_sim.figures.swept_axis import Series, series_of, swept_axis
 from heinit_sim.numerics import FloatArray
 
@@ -28,16 +28,19 @@ def draw_slopes(result: SweepResult | SweepPrediction) -> Figure:
     """
     config, series = result.config, series_of(result.config)
     factor = 0.5 if config.figure.quantity == "std" else 1.0
-    slopes = {d: factor * np.array([_slopes(c, d) for c in result.conditions]) for d in QUANTITIES}
-    lines = {d: [_line(one, slopes[d]) for one in series] for d in QUANTITIES}
-    drawn = [y for direction in QUANTITIES for line in lines[direction] for y in line.drawn]
-    limits = fitted_limits([np.zeros(1), *drawn], LEAST)
+    slopes, lines = {}, {}
+    for direction in QUANTITIES:
+        values = [_slope_values(outcome, direction) for outcome in result.conditions]
+        slopes[direction] = factor * np.array(values)
+        lines[direction] = [_slope_line(member, slopes[direction]) for member in series]
+    both = [*lines["forward"], *lines["backward"]]
+    limits = fitted_limits([np.zeros(1), *drawn_values(both)], LEAST)
     panels = {}
     for direction in QUANTITIES:
         x, x_label = swept_axis(config, direction)
         y_label = f"{WORDS[config.figure.quantity]} of {SYMBOLS[direction]}, decades per layer"
-        panels[direction] = Panel(x, plain_scale(limits), x_label, y_label)
-    figure = draw_panes(panels, lines, marked=True)
+        panels[direction] = Panel(x, x_label, plain_scale(limits), y_label)
+    figure = draw_panels(panels, lines, marked=True)
     shaded = isinstance(result, SweepResult) and len(series) == 1
     for ax, direction in zip(figure.axes, QUANTITIES, strict=True):
         ax.axhline(0.0, label="level", **LEVEL)
@@ -49,17 +52,17 @@ def draw_slopes(result: SweepResult | SweepPrediction) -> Figure:
     return figure
 
 
-def _slopes(one: Prediction, direction: Pass) -> tuple[float, float, float, float, float]:
+def _slope_values(outcome: Prediction, direction: Pass) -> tuple[float, float, float, float, float]:
     """Return slope, its standard error, that of theory, drift, and what is allowed beyond it."""
-    if isinstance(one, ConditionResult):
-        found = trend(one, direction)
-        theory = found.theory_decades_per_layer
-        return found.decades_per_layer, found.error, theory, found.drift, found.allowed
-    theory = predicted_slope(one, direction)
+    if isinstance(outcome, ConditionResult):
+        fit = trend(outcome, direction)
+        theory = fit.theory_decades_per_layer
+        return fit.decades_per_layer, fit.error, theory, fit.drift, fit.allowed
+    theory = predicted_slope(outcome, direction)
     return theory, np.nan, theory, np.nan, np.nan
 
 
-def _line(series: Series, slopes: FloatArray) -> Line:
+def _slope_line(series: Series, slopes: FloatArray) -> Line:
     slope, error, theory = slopes[series.places, :3].T
     low, high = slope - ERRORS * error, slope + ERRORS * error
     return Line(series.index, series.label, series.paint, series.x, slope, low, high, theory)

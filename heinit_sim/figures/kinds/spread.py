@@ -5,57 +5,48 @@ from matplotlib.figure import Figure
 
 from heinit_sim.experiment.quantities import Pass, Statistic
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
-from heinit_sim.figures.axis_scales import fitted_limits, layer_scale, plain_scale
-from heinit_sim.figures.curves import MAX_LAYERS, QUANTITIES, SYMBOLS, WORDS, labels_of
-from heinit_sim.figures.lines import Line, Paint, paints
-from heinit_sim.figures.panels import ERRORS, Panel, draw_panes, write_caption
+from heinit_sim.figures.axis_scales import fitted_limits, plain_scale
+from heinit_sim.figures.curves import QUANTITIES, SYMBOLS, WORDS
+from heinit_sim.figures.layer_axis import LayerValues, layer_axis, layer_lines
+from heinit_sim.figures.lines import Line, drawn_values
+from heinit_sim.figures.panels import ERRORS, Panel, draw_panels, write_caption
 from heinit_sim.numerics.spread import variance_of_ln
 from heinit_sim.theory.predictions import predicted_variance_of_ln
 
 LEAST = 0.01  # the shortest axis
 
 
-def draw_log_spreads(result: SweepResult | SweepPrediction) -> Figure:
+def draw_spread(result: SweepResult | SweepPrediction) -> Figure:
     """Draw the variance over networks of ln of a statistic of h_k and ∂ℓ/∂h_k against the layer.
 
     Theory is that of the second moment for one input; of a prediction it is all there is.
 
     Source: Hanin & Rolnick 2018: it grows with the sum of 1/width.
     """
-    config = result.config
-    depth = max(condition.depth for condition in config.conditions)
-    colors = paints(len(result.conditions))
-    labels = labels_of([one.condition for one in result.conditions])
-    lines, panels = {}, {}
+    quantity = result.config.figure.quantity
+    lines = layer_lines(result, lambda outcome, pass_: _spread_values(outcome, pass_, quantity))
+    panels = {}
     for direction in QUANTITIES:
-        lines[direction] = [
-            _line(one, label, paint, direction, config.figure.quantity)
-            for one, label, paint in zip(result.conditions, labels, colors, strict=True)
-        ]
-        drawn = [values for line in lines[direction] for values in line.drawn]
-        y = plain_scale(fitted_limits([np.zeros(1), *drawn], LEAST))
-        y_label = f"Var [ ln {WORDS[config.figure.quantity].lower()} of {SYMBOLS[direction]} ]"
-        panels[direction] = Panel(layer_scale(depth, direction), y, "Layer, $k$", y_label)
-    figure = draw_panes(panels, lines)
+        limits = fitted_limits([np.zeros(1), *drawn_values(lines[direction])], LEAST)
+        y_label = f"Var [ ln {WORDS[quantity].lower()} of {SYMBOLS[direction]} ]"
+        x, x_label = layer_axis(result.config, direction)
+        panels[direction] = Panel(x, x_label, plain_scale(limits), y_label)
+    figure = draw_panels(panels, lines)
     write_caption(figure, _caption(result, lines["forward"]))
     return figure
 
 
-def _line(one: Prediction, label: str, paint: Paint, direction: Pass, shown: str) -> Line:
-    condition = one.condition
+def _spread_values(outcome: Prediction, direction: Pass, shown: str) -> LayerValues:
     factor = 0.25 if shown == "std" else 1.0  # ln of a root is half of ln
-    theory = factor * predicted_variance_of_ln(one, direction)
-    middle, error = theory, np.full_like(theory, np.nan)
-    if isinstance(one, ConditionResult):
-        statistic: Statistic = "second_moment" if shown == "second_moment" else "variance"
-        log10 = one.networks[QUANTITIES[direction], statistic]
-        middle, error = (factor * values for values in variance_of_ln(log10))
-    if not np.isfinite(middle).any():  # dead networks have no ln, curved activations no theory
-        label += " (undefined)" if isinstance(one, ConditionResult) else " (unknown)"
-    low, high = middle - ERRORS * error, middle + ERRORS * error
-    at = np.linspace(0, condition.depth, min(condition.depth, MAX_LAYERS) + 1).round().astype(int)
-    seen = (middle[at], low[at], high[at], theory[at])
-    return Line(condition.index, label, paint, at.astype(float), *seen)
+    theory = factor * predicted_variance_of_ln(outcome, direction)
+    if not isinstance(outcome, ConditionResult):
+        unknown = np.full_like(theory, np.nan)
+        return LayerValues(theory, unknown, unknown, theory)
+    statistic: Statistic = "second_moment" if shown == "second_moment" else "variance"
+    log10 = outcome.networks[QUANTITIES[direction], statistic]
+    variance, error = (factor * values for values in variance_of_ln(log10))
+    low, high = variance - ERRORS * error, variance + ERRORS * error
+    return LayerValues(variance, low, high, theory)
 
 
 def _caption(result: SweepResult | SweepPrediction, lines: list[Line]) -> str:

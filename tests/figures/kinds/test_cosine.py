@@ -1,10 +1,6 @@
 """The figure of cosines shows what was recorded, beside its theory."""
 
 import numpy as np
-import pytest
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from heinit_sim.config.load import parse_config
 from heinit_sim.experiment.quantities import Quantity
@@ -12,8 +8,8 @@ from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.figures.draw import draw
 from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.predictions import predict_sweep
+from tests.figures.helpers import caption, ys
 
-Array = np.ndarray
 PANELS: list[Quantity] = ["activation", "preactivation"]
 
 
@@ -27,17 +23,6 @@ trials: {trials}
 record: {{cosine: true}}
 figure: {{kind: cosine}}
 {end}""")
-
-
-def ys(ax: Axes, name: str) -> Array:
-    (line,) = (line for line in ax.lines if line.get_label() == name)
-    assert isinstance(line, Line2D)
-    return np.asarray(line.get_ydata(), float)
-
-
-def caption(figure: Figure) -> str:
-    (text,) = figure.texts
-    return text.get_text()
 
 
 def test_medians_of_both_quantities_are_drawn_over_their_theory() -> None:
@@ -83,8 +68,7 @@ def test_one_network_is_called_one() -> None:
     assert caption(figure) == "Thick: one network. Thin: theory (infinite width)."
 
 
-@pytest.mark.parametrize("width", [1])
-def test_networks_that_die_are_said_to_be_missing(width: int) -> None:
-    result = run_sweep(config(f"sweep: {{network.width: [{width}]}}", trials=3))
+def test_networks_that_die_are_said_to_be_missing() -> None:
+    result = run_sweep(config("sweep: {network.width: [1]}", trials=3))
     figure = draw(result)
     assert "Not shown, dead or out of range:" in caption(figure)

@@ -3,10 +3,8 @@
 import math
 from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
@@ -20,7 +18,6 @@ from heinit_sim.experiment.quantities import Bins, Quantity
 from heinit_sim.experiment.results import Histogram, SweepResult
 from heinit_sim.figures.kinds.ridges import CUT, FAINT, OVERLAP, TAIL, draw_ridges, evenly, ridge_of
 from heinit_sim.figures.panels import saving
-from heinit_sim.runs.figure_files import write_figure
 from heinit_sim.simulation.sweep import run_sweep
 
 Array = NDArray[Any]
@@ -243,15 +240,3 @@ def test_no_words_overlap_and_all_are_on_the_page(end: str, bins: Bins) -> None:
         assert page.y0 <= box.y0 <= box.y1 <= page.y1
         for other in boxes[n + 1 :]:
             assert not box.overlaps(other)
-
-
-def test_the_same_result_gives_the_same_bytes_under_any_settings(tmp_path: Path) -> None:
-    result = simulate()
-    names = ("ridges.svg", "ridges.pdf", "ridges.png")
-    for name in "ab":
-        (tmp_path / name).mkdir()
-    write_figure(draw(result), tmp_path / "a", names)
-    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red", "lines.linewidth": 9}):
-        write_figure(draw(replace(result)), tmp_path / "b", names)
-    for name in names:
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()

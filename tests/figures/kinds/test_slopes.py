@@ -1,18 +1,15 @@
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from numpy.typing import NDArray
 
 from heinit_sim.config.load import parse_config
 from heinit_sim.experiment.quantities import Measure
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.figures.draw import draw
+from heinit_sim.numerics import FloatArray
 from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.predictions import predict_sweep
-
-Array = NDArray[np.float64]
+from tests.figures.helpers import caption, edges, xs, ys
 
 VARIANCES = (0.05, 0.25, 2.0)
 JUDGED: tuple[tuple[Measure, int], ...] = (
@@ -33,30 +30,11 @@ figure: {{kind: slopes, quantity: {quantity}}}
 """)
 
 
-def named(ax: Axes, name: str) -> Line2D:
-    (line,) = (line for line in ax.lines if line.get_label() == name)
-    return line
-
-
-def ys(line: Line2D) -> Array:
-    return np.asarray(line.get_ydata(), float)
-
-
-def xs(line: Line2D) -> Array:
-    return np.asarray(line.get_xdata(), float)
-
-
-def edges(ax: Axes, name: str, x: Array) -> Array:
-    """Lower and upper edge of a filled area at each x, (len(x), 2)."""
-    (filled,) = (c for c in ax.collections if c.get_label() == name)
-    corners = np.concatenate([path.vertices for path in filled.get_paths()])
-    columns = [corners[abs(corners[:, 0] - at) < 1e-9, 1] for at in x]
-    return np.array([(column.min(), column.max()) for column in columns])
-
-
-def caption(figure: Figure) -> str:
-    (text,) = figure.texts
-    return text.get_text()
+def filled(ax: Axes, name: str) -> FloatArray:
+    """Lower and upper edge of a filled area at each variance, (3, 2)."""
+    x, low, high = edges(ax, name)
+    np.testing.assert_allclose(x, np.log10(VARIANCES), rtol=1e-15, atol=0)
+    return np.array([low, high]).T
 
 
 @pytest.mark.parametrize(("quantity", "factor"), [("variance", 1.0), ("std", 0.5)])
@@ -74,14 +52,14 @@ def test_slopes_are_fitted_to_the_median_network_and_banded_by_their_error(
             each = np.array([np.polyfit(k, network, 1)[0] for network in values])
             # a median's error is √(π/2) of a mean's
             errors.append(factor * each.std(ddof=1) / np.sqrt(50) * np.sqrt(np.pi / 2))
-        np.testing.assert_allclose(xs(named(ax, "median 0")), x, rtol=1e-15)
-        np.testing.assert_allclose(ys(named(ax, "median 0")), slopes, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(xs(ax, "median 0"), x, rtol=1e-15)
+        np.testing.assert_allclose(ys(ax, "median 0"), slopes, rtol=0, atol=1e-12)
         around = np.add.outer(slopes, [0, 0]) + np.multiply.outer(errors, [-2, 2])
-        np.testing.assert_allclose(edges(ax, "band 0", x), around, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(filled(ax, "band 0"), around, rtol=0, atol=1e-12)
         # a ReLU network of infinite width: 8 σ²/2 per layer in either pass
         theory = factor * np.log10(4 * np.array(VARIANCES))
-        np.testing.assert_allclose(ys(named(ax, "theory 0")), theory, rtol=0, atol=1e-9)
-        assert set(ys(named(ax, "level"))) == {0.0}
+        np.testing.assert_allclose(ys(ax, "theory 0"), theory, rtol=0, atol=1e-9)
+        assert set(ys(ax, "level")) == {0.0}
 
 
 def test_what_is_called_stable_is_grey_below_a_single_line() -> None:
@@ -92,7 +70,7 @@ def test_what_is_called_stable_is_grey_below_a_single_line() -> None:
     allowed = 1 / 5 + 3 * error
     for ax in draw(result).axes:
         expected = np.tile([drift - allowed, drift + allowed], (3, 1))
-        found = edges(ax, "stable", np.log10(VARIANCES))
+        found = filled(ax, "stable")
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
     assert "Grey: called stable" in caption(draw(result))
 
@@ -125,4 +103,4 @@ def test_of_a_prediction_the_slopes_of_infinite_width_are_drawn() -> None:
     assert caption(figure) == "Slopes predicted for infinite width."
     for ax in figure.axes:
         expected = np.log10(4 * np.array(VARIANCES)) / 2
-        np.testing.assert_allclose(ys(named(ax, "median 0")), expected, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(ys(ax, "median 0"), expected, rtol=0, atol=1e-9)

@@ -3,10 +3,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from numpy.typing import NDArray
 
 from heinit_sim.config.load import parse_config
 from heinit_sim.experiment.inputs import Inputs
@@ -14,11 +10,11 @@ from heinit_sim.experiment.quantities import Pass, Quantity
 from heinit_sim.experiment.results import Prediction
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.figures.draw import draw
+from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import variance_of_ln
 from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.predictions import predict, predict_sweep, predicted_variance_of_ln
-
-Array = NDArray[np.float64]
+from tests.figures.helpers import caption, edges, ys
 
 
 def config(
@@ -44,21 +40,7 @@ def predicted(*arguments: str, **options: Any) -> Prediction:
     return one
 
 
-def named(ax: Axes, name: str) -> Line2D:
-    (line,) = (line for line in ax.lines if line.get_label() == name)
-    return line
-
-
-def ys(line: Line2D) -> Array:
-    return np.asarray(line.get_ydata(), float)
-
-
-def caption(figure: Figure) -> str:
-    (text,) = figure.texts
-    return text.get_text()
-
-
-def mean_square_error(errors: Array) -> tuple[float, float]:
+def mean_square_error(errors: FloatArray) -> tuple[float, float]:
     """The mean of squared standard errors, and its own standard error."""
     return float((errors**2).mean()), float((errors**2).std() / np.sqrt(len(errors)))
 
@@ -146,15 +128,12 @@ def test_lines_show_the_variance_its_error_and_theory(quantity: str, factor: flo
         statistic: Any = "second_moment" if quantity == "second_moment" else "variance"
         variance, error = variance_of_ln(one.networks[of, statistic])
         theory = predicted_variance_of_ln(one, direction)  # type: ignore[arg-type]  # a pass
-        np.testing.assert_allclose(
-            ys(named(ax, "median 0")), factor * variance, rtol=1e-12, atol=1e-12
-        )
-        np.testing.assert_allclose(ys(named(ax, "theory 0")), factor * theory, rtol=1e-12)
-        (band,) = (area for area in ax.collections if area.get_label() == "band 0")
-        corners = np.concatenate([path.vertices for path in band.get_paths()])
-        last = corners[corners[:, 0] == 3, 1]
+        np.testing.assert_allclose(ys(ax, "median 0"), factor * variance, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(ys(ax, "theory 0"), factor * theory, rtol=1e-12)
+        layers, low, high = edges(ax, "band 0")
+        assert layers[-1] == 3
         reach = factor * (variance[-1] + np.array([-2, 2]) * error[-1])
-        np.testing.assert_allclose([last.min(), last.max()], reach, rtol=1e-12)
+        np.testing.assert_allclose([low[-1], high[-1]], reach, rtol=1e-12)
         assert ax.get_ylim()[0] < 0
     assert figure.axes[0].get_ylabel() == f"Var [ ln {WORDS[quantity]} of $h_k$ ]"
     assert caption(figure).startswith("Thick: over 20 networks; band: ± 2 standard errors. Thin:")
@@ -179,7 +158,7 @@ def test_of_a_prediction_theory_is_drawn() -> None:
     assert caption(figure).startswith("Thick: theory")
     for ax, direction in zip(figure.axes, ("forward", "backward"), strict=True):
         theory = predicted_variance_of_ln(found.conditions[0], direction)  # type: ignore[arg-type]  # a pass
-        np.testing.assert_array_equal(ys(named(ax, "median 0")), theory)
+        np.testing.assert_array_equal(ys(ax, "median 0"), theory)
 
 
 @pytest.mark.parametrize("activation", ["relu", "{name: leaky_relu, negative_slope: 0.2}"])

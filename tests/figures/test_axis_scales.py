@@ -1,0 +1,90 @@
+import itertools
+import re
+
+import numpy as np
+import pytest
+
+from heinit_sim.experiment.sweep_config import FigureConfig
+from heinit_sim.figures.axis_scales import decade_scale, layer_scale, swept_texts
+from heinit_sim.figures.draw import draw
+from heinit_sim.figures.panels import SIDES, Panel, lay_out, saving
+from tests.figures.helpers import panels, sweep_result, walks
+
+
+def decade(label: str) -> float:
+    """log10 of the number that a tick label shows."""
+    if "^" not in label:
+        return float(np.log10(float(label)))
+    found = re.fullmatch(r"\$(?:([\d.]+)\\times)?10\^\{(-?\d+)\}\$", label)
+    assert found is not None, label
+    return float(np.log10(float(found[1] or 1))) + int(found[2])
+
+
+LONG = {"scheme": "variance_scaling", "scale": 2, "mode": "fan_in"}
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([LONG, "relu"], ["variance_scaling scale=…", "relu"]),
+        (
+            [LONG, LONG | {"scale": 1}, {"scheme": "lsuv"}, LONG],
+            ["…scale=2 fan_in", "…scale=1 fan_in", "lsuv", "…scale=2 fan_in"],
+        ),
+        (
+            [LONG, LONG | {"distribution": "uniform"}],
+            ["…fan_in", "…fan_in uniform"],
+        ),
+        ([[0.25] * 9 + [end] * 9 for end in (0.1, 1)], [f"…{'0.1 ' * 5}0.…", "…1 1 1 1 1 1 1 1 1"]),
+    ],
+)
+def test_values_too_long_to_be_told_apart_begin_where_they_differ(
+    values: list[object], texts: list[str]
+) -> None:
+    assert swept_texts("init", values) == texts
+
+
+@pytest.mark.parametrize(
+    "decades",
+    [
+        (-7000.0, 7000.0),
+        (-100.0, 100.0),
+        (-143.2, 187.9),
+        (-3.0, 4.5),
+        (-1.3, 1.2),
+        (-1.2, 1.25),
+        (0.2, 1.3),
+        (-0.4, 0.5),
+        (-0.15, 0.15),
+        (-0.02, 0.01),
+        (-5000.4, -5000.1),
+        (6999.2, 7000.4),
+        (-30000.0, 5.0),
+    ],
+)
+def test_ticks_are_few_unique_and_say_where_they_stand(decades: tuple[float, float]) -> None:
+    result = sweep_result([walks(0.0, 5, seed=0)], figure=FigureConfig(decades=decades))
+    for ax in panels(draw(result)):
+        places = ax.get_yticks()
+        texts = [text.get_text() for text in ax.get_yticklabels()]
+        assert 2 <= len(texts) <= 10
+        assert len(set(texts)) == len(texts)
+        np.testing.assert_allclose([decade(text) for text in texts], places, rtol=0, atol=1e-9)
+        assert places.min() >= decades[0]
+        assert places.max() <= decades[1]
+        if decades[1] - decades[0] >= 2.5:
+            assert all(re.fullmatch(r"\$10\^\{-?\d+\}\$", text) for text in texts)
+
+
+@pytest.mark.parametrize("depth", [2, 50, 200, 3000, 6000, 100_000])
+@pytest.mark.parametrize("name", ["a", "a label as long as any that fits (all zero)"])
+def test_layer_ticks_leave_room_between_their_labels(depth: int, name: str) -> None:
+    y = decade_scale((-300.0, 300.0))
+    with saving():
+        figure = lay_out({of: Panel(layer_scale(depth, of), "x", y, "y") for of in SIDES}, [name])
+        figure.draw_without_rendering()
+    space = figure.dpi / 72 * 13 / 4  # that of a font of 13 points
+    for ax in panels(figure):
+        boxes = [text.get_window_extent() for text in ax.get_xticklabels()]
+        assert len(boxes) >= 2
+        assert all(left.x1 + space < right.x0 for left, right in itertools.pairwise(boxes))
