@@ -45,6 +45,14 @@ SHAPES: dict[str, tuple[tuple[int, ...], tuple[float, ...], Slope, int, float]] 
     "relu, target, dead networks": ((4, 2, 2, 1), (0.3, 0.4, 0.5), 0.0, 1, 10.0),
     "negative slope": ((4, 6, 5, 2), (0.3, 0.5, 0.2), -0.5, 1, 1.3),
     "linear": ((4, 6, 5, 2), (0.3, 0.5, 0.2), 1.0, 4, 0.5),
+    "relu, one unit, then three": (
+        (4, 1, 3, 2, 1),
+        (0.3, 0.5, 0.4, 0.5),
+        0.0,
+        1,
+        3.0,
+    ),
+    "folded, two units": ((3, 2, 2, 1), (0.3, 0.4, 0.5), -1.0, 1, 0.0),
     "a slope for each layer": ((4, 6, 5, 3, 2), (0.3, 0.5, 0.4, 0.2), (1.0, 0.0, -0.5), 2, 0.7),
 }
 
@@ -56,12 +64,13 @@ def measure(
     mask: Callable[[Array], Array] = lambda derivative: derivative,
     transpose: bool = False,
     fixed_input: Array | None = None,
+    n_networks: int = N_NETWORKS,
 ) -> dict[Measure, Array]:
     """Second moments and variances of many networks at once, (K+1, n_networks)."""
     rng = np.random.default_rng(20_260)
     widths = condition.widths
-    weights = [rng.standard_normal((N_NETWORKS, out, into)) for into, out in pairwise(widths)]
-    x = rng.standard_normal((N_NETWORKS, widths[0], condition.n_inputs))
+    weights = [rng.standard_normal((n_networks, out, into)) for into, out in pairwise(widths)]
+    x = rng.standard_normal((n_networks, widths[0], condition.n_inputs))
     if fixed_input is not None:
         x[:] = fixed_input[:, np.newaxis]
     stds = tuple(np.sqrt(condition.weight_variances).tolist())
@@ -96,7 +105,7 @@ def largest_z(measured: dict[Measure, Array], expected: dict[Measure, Array]) ->
     zs = []
     for key, log10 in measured.items():
         moments = 10**log10
-        mean, error = moments.mean(axis=-1), moments.std(axis=-1) / np.sqrt(N_NETWORKS)
+        mean, error = moments.mean(axis=-1), moments.std(axis=-1) / np.sqrt(moments.shape[-1])
         predicted = expected.get(
             key, expected[key[0], "second_moment"]
         )  # input 0 is like the others
@@ -105,7 +114,7 @@ def largest_z(measured: dict[Measure, Array], expected: dict[Measure, Array]) ->
                 assert mean[k] == 0.0
             else:
                 zs.append(abs(mean[k] - 10 ** predicted[k]) / error[k])
-    assert len(zs) >= 20
+    assert len(zs) >= 18
     return float(max(zs)) / NormalDist().inv_cdf(1 - LEVEL / 2 / len(zs))
 
 
@@ -118,6 +127,15 @@ def shape_condition(name: str) -> tuple[Condition, Slope]:
 def test_means_over_networks_are_the_exact_ones(name: str) -> None:
     condition, alpha = shape_condition(name)
     assert largest_z(measure(condition, alpha), exact(condition, alpha)) < 1
+
+
+def test_means_of_two_relu_units_are_the_exact_ones_over_ten_times_as_many_networks() -> None:
+    # what two units of a layer have in common is a small part of their gradients' mean
+    condition = Condition(0, {}, (3, 2, 1), "relu", {}, (0.3, 0.4), 1, 0.0)
+    measured = measure(condition, 0.0, n_networks=10 * N_NETWORKS)
+    assert largest_z(measured, exact(condition, 0.0)) < 1
+    wrong = replace(condition, weight_variances=(0.3, 0.416))
+    assert largest_z(measured, exact(wrong, 0.0)) > 1
 
 
 @pytest.mark.parametrize("name", SHAPES)

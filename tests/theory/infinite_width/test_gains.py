@@ -107,11 +107,16 @@ def test_homogeneous_activations_change_by_the_same_factor_in_every_layer(name: 
 def test_tanh_with_the_gain_of_pytorch_follows_its_length_map() -> None:
     z = np.arange(-10, 10, 0.001) + 0.0005
     weights = np.exp(-(z**2) / 2) * 0.001 / math.sqrt(2 * math.pi)
-    q, gradient = 1.0, 1.0
+    q, lengths, chi1 = 1.0, [], []
     for _ in range(50):
-        gradient *= 25 / 9 * float(weights @ (1 - np.tanh(math.sqrt(q) * z) ** 2) ** 2)
+        chi1.append(25 / 9 * float(weights @ (1 - np.tanh(math.sqrt(q) * z) ** 2) ** 2))
         q = 25 / 9 * float(weights @ np.tanh(math.sqrt(q) * z) ** 2)
+        lengths.append(q)
+    gradient = math.prod(chi1)
     found = gain("tanh", "pytorch")
+    # of the first layer, at q = 1; the last one is 7 % off
+    np.testing.assert_allclose(found.chi1, chi1[0], rtol=1e-9, atol=0)
+    np.testing.assert_allclose(found.forward, lengths[0], rtol=1e-9, atol=0)
     np.testing.assert_allclose(found.forward_over_layers, q, rtol=1e-9, atol=0)
     np.testing.assert_allclose(found.backward_over_layers, gradient, rtol=1e-8, atol=0)
 

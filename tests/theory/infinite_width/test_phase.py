@@ -254,6 +254,14 @@ def test_condition_starts_from_what_its_inputs_give() -> None:
     np.testing.assert_allclose(found.q, 30 * (5**2 + 3**2) * 0.02, rtol=1e-12, atol=0)
 
 
+def test_condition_starts_from_what_the_biases_of_layer_0_add() -> None:
+    # σ²_w = 2 of ReLU without further biases keeps the length it begins with
+    biased = replace(condition((30, 100, 100, 1), 0.02), bias_variances=(0.25, 0.0, 0.0))
+    found = condition_phase(biased, RELU)
+    assert found
+    np.testing.assert_allclose(found.q, 30 * 0.02 + 0.25, rtol=1e-12, atol=0)
+
+
 def test_unequal_layers_have_a_phase_only_where_a_mean_tells_it() -> None:
     uneven = condition((10, 20, 80, 20, 1), (0.1, 0.1, 0.025, 0.1))
     scale = condition_weight_scale(uneven, RELU)
