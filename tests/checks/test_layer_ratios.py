@@ -109,6 +109,7 @@ def test_deviations_of_layers_are_uncorrelated() -> None:
                 assert abs(product.mean()) < 4.7 * product.std() / math.sqrt(N_NETWORKS)
 
 
+@pytest.mark.slow
 def test_averages_over_a_batch_keep_the_mean_and_spread_less() -> None:
     for condition in (replace(RELU, n_inputs=4), replace(BIASED, n_inputs=4)):
         found = [s for s in ratios_of(simulate(condition)) if s.statistic == "second_moment"]

@@ -23,6 +23,7 @@ from heinit_sim.derivation.verify import (
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.sweep_config import Condition
+from tests.rows import slow_but
 
 Array = np.ndarray
 BY_NAME = {identity.name: identity for identity in IDENTITIES}
@@ -47,7 +48,7 @@ def honest() -> Verification:
     return verify(RECTANGULAR, 0)
 
 
-@pytest.mark.parametrize("activation", ["relu", LEAKY, "linear"])
+@pytest.mark.parametrize("activation", slow_but(["relu", LEAKY, "linear"], "relu"))
 def test_every_identity_holds_for_many_seeds_and_error_bars_are_neither_too_wide_nor_too_narrow(
     activation: str,
 ) -> None:
@@ -186,6 +187,7 @@ def test_every_identity_has_an_error_planted_in_it() -> None:
     assert {name for name, _ in PLANTED} == set(BY_NAME)
 
 
+@pytest.mark.slow
 def test_the_row_of_a_planted_error_is_the_only_red_one(honest: Verification) -> None:
     name = "through the activation"
     errors = [planted(i, no_mask) if i.name == name else i for i in IDENTITIES]

@@ -18,6 +18,7 @@ from heinit_sim.figures.panels import saving
 from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.predictions import predict_sweep
 from tests.figures.helpers import RESULTS, caption, figure_7_4, flat, has, labels, panels, saved
+from tests.rows import slow_but
 
 ACTIVATIONS = "network.activation: [relu, tanh, selu, {name: leaky_relu, negative_slope: 0.2}]"
 
@@ -51,7 +52,7 @@ figure: {{kind: {kind}}}
     return run_sweep(parse_config(text))
 
 
-@pytest.mark.parametrize("name", [*RESULTS, *KINDS])
+@pytest.mark.parametrize("name", slow_but([*RESULTS, *KINDS], "Figure 7.4", "12 equal", *KINDS))
 def test_labels_collide_with_nothing_and_stay_inside(name: str) -> None:
     result = RESULTS[name] if name in RESULTS else of_kind(name)
     figure = draw(result)

@@ -198,7 +198,10 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "activation", "biased"), KINDS)
+@pytest.mark.parametrize(
+    ("name", "activation", "biased"),
+    slow_but(KINDS, *(kind for kind in KINDS if kind[1] != "tanh")),
+)
 def test_all_layers_of_both_passes_are_those_of_the_slow_network(
     name: str, activation: str, biased: bool
 ) -> None:

@@ -197,7 +197,7 @@ def biased(activation: str, bias_variance: float) -> Condition:
 
 
 @pytest.mark.parametrize("activation", slow_but(["relu", "tanh", "softplus"], "relu"))
-@pytest.mark.parametrize("bias_variance", [0.0, 0.3])
+@pytest.mark.parametrize("bias_variance", slow_but([0.0, 0.3], 0.3))
 def test_steps_have_the_predicted_mean_and_variance(activation: str, bias_variance: float) -> None:
     condition = biased(activation, bias_variance)
     result = simulate(condition, 5000)

@@ -86,7 +86,7 @@ def largest_z(result: ConditionResult, theory: dict[Measure, Array]) -> float:
     return float(max(zs)) / NormalDist().inv_cdf(1 - LEVEL / 2 / len(zs))
 
 
-@pytest.mark.parametrize("name", slow_but(NAMES, "sparse", "file"))
+@pytest.mark.parametrize("name", slow_but(NAMES, "file"))
 def test_means_over_networks_are_the_exact_ones_and_wrong_norms_are_found(
     name: str, file_inputs: Inputs
 ) -> None:

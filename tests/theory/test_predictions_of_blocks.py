@@ -22,6 +22,7 @@ from heinit_sim.reports.prediction import (
 from heinit_sim.reports.run import layer_rows, summary_rows, to_summary_table
 from heinit_sim.theory.assumptions import chain_slope, exact_layers
 from heinit_sim.theory.predictions import predict, predicted_variance_of_ln
+from tests.rows import slow_but
 
 Array = np.ndarray
 DENSE = Condition(0, {}, (12, 9, 9, 9, 2), "relu", {}, (0.2, 0.2, 0.3, 0.4), 1, 0.0)
@@ -86,7 +87,7 @@ def largest(networks: dict[str, Array], of: Condition) -> float:
 
 
 @pytest.mark.parametrize("padding", ["circular", "zero"])
-@pytest.mark.parametrize("slope", [0.0, 0.3])
+@pytest.mark.parametrize("slope", slow_but([0.0, 0.3], 0.3))
 def test_the_forward_pass_of_two_and_three_channels_is_exact(
     padding: Padding, slope: float
 ) -> None:

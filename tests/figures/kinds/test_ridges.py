@@ -19,6 +19,7 @@ from heinit_sim.experiment.results import Histogram, SweepResult
 from heinit_sim.figures.kinds.ridges import CUT, FAINT, OVERLAP, TAIL, draw_ridges, evenly, ridge_of
 from heinit_sim.figures.panels import saving
 from heinit_sim.simulation.sweep import run_sweep
+from tests.rows import slow_but
 
 Array = NDArray[Any]
 
@@ -219,7 +220,7 @@ def test_a_network_whose_layers_are_all_zero_is_drawn_as_baselines() -> None:
         "sweep: {network.width: [5, 6, 7, 8, 9, 10, 11, 12, 13, 14], init.variance: [0.1]}\n",
     ],
 )
-@pytest.mark.parametrize("bins", ["std", "decades"])
+@pytest.mark.parametrize("bins", slow_but(["std", "decades"], "std"))
 def test_no_words_overlap_and_all_are_on_the_page(end: str, bins: Bins) -> None:
     given = {"variance": "null", "bins": bins} if "scheme" in end else {"bins": bins}
     figure = draw(simulate(end, depth=50, **given))
