@@ -147,7 +147,7 @@ def test_configs_of_the_gallery_run_shrunk(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [path.stem for path in CONFIGS if path.stem not in WRITTEN])
 def test_the_other_configs_of_the_gallery_are_drawn_shrunk(name: str) -> None:
     path = ROOT / "configs" / f"{name}.yaml"
-    shrunk = [Override("--trials", "trials", "1"), Override("--set", "inputs.count", "4")]
+    shrunk = [Override("--trials", "trials", "2"), Override("--set", "inputs.count", "4")]
     draw(run_sweep(load_config(path, shrunk))).draw_without_rendering()
 
 
