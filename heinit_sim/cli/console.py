@@ -113,14 +113,19 @@ def print_plan(
     *,
     plots: bool,
     json_: bool,
+    up_to_date: bool = False,
     alpha: float | None = None,
     junit: Path | None = None,
 ) -> None:
-    """Print what `run` would do; with an `alpha` it would check, and maybe write JUnit XML."""
-    from heinit_sim import runs, simulation
+    """Print what `run` would do; with an `alpha` it would check, and maybe write JUnit XML.
 
-    needs = simulation.estimate(config, jobs)
-    files = runs.run_files(config, plots=plots)
+    Where the directory is up to date it would neither simulate nor write a run.
+    """
+    from heinit_sim import runs, simulation
+    from heinit_sim.simulation.cost import Cost
+
+    needs = Cost(0, 0.0, 0) if up_to_date else simulation.estimate(config, jobs)
+    files = () if up_to_date else runs.run_files(config, plots=plots)
     if json_:
         document = {
             "name": config.name,
@@ -132,6 +137,7 @@ def print_plan(
             "estimated_peak_bytes": needs.peak_bytes,
             "directory": str(directory),
             "files": list(files),
+            "up_to_date": up_to_date,
             "check": alpha is not None,
             "alpha": alpha,
             "junit": None if junit is None else str(junit),
@@ -140,11 +146,15 @@ def print_plan(
         return
     lines = [f"{config.name}: {plan_size(config)}"]
     lines += [f"  {c.index}: {c.label or 'as configured'}" for c in config.conditions]
-    lines += [
-        f"{needs.passes} forward and backward passes on {jobs} thread{'s' * (jobs != 1)}",
-        f"about {needs.seconds:.1f} s and {needs.peak_bytes / 2**20:.0f} MiB, before plots",
-        f"would write {directory}: {', '.join(files)}",
-    ]
+    lines += (
+        [f"{directory} is up to date"]
+        if up_to_date
+        else [
+            f"{needs.passes} forward and backward passes on {jobs} thread{'s' * (jobs != 1)}",
+            f"about {needs.seconds:.1f} s and {needs.peak_bytes / 2**20:.0f} MiB, before plots",
+            f"would write {directory}: {', '.join(files)}",
+        ]
+    )
     if alpha is not None:
         lines.append(f"would check it (alpha {alpha:g})")
     if junit is not None:

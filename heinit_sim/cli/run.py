@@ -24,6 +24,7 @@ from heinit_sim.cli.options import (
     overrides,
     refuse,
 )
+from heinit_sim.errors import RunDirectoryError
 
 
 def run(
@@ -51,7 +52,10 @@ def run(
     alpha: AlphaOption = None,
     junit: JunitOption = None,
 ) -> None:
-    """Simulate a config, print its summary and write its run."""
+    """Simulate a config, print its summary and write its run.
+
+    A directory that holds this very run is up to date: it is read, and nothing is written.
+    """
     with errors():
         if not check:
             refuse(junit, "--junit", "there is nothing to write without --check")
@@ -65,30 +69,42 @@ def run(
 
         if junit is not None:
             runs.check_file(junit, "--junit", directory)
-        runs.check_target(directory, sweep_config, force=force)
+        up_to_date = not force and runs.holds_run(directory, sweep_config, plots=plots)
+        if not up_to_date:
+            runs.check_target(directory, force=force)
         jobs = jobs or simulation.usable_cpus()
         if dry_run:
             console.print_plan(
                 *(sweep_config, directory, jobs),
                 plots=plots,
                 json_=json_,
+                up_to_date=up_to_date,
                 alpha=(alpha or ALPHA) if check else None,
                 junit=junit,
             )
             return
         start = time.perf_counter()
-        result = console.simulate(sweep_config, jobs, quiet=quiet)
-        facts = runs.run_facts(jobs, time.perf_counter() - start)
-        figure = figures.draw(result) if plots else None
-        runs.write_run(result, directory, figure=figure, force=force, run=facts)
-        rows = reports.summary_rows(result)
+        if up_to_date:
+            result = runs.read_run(directory, config=sweep_config, quantiles=False)
+        else:
+            result = console.simulate(sweep_config, jobs, quiet=quiet)
+            facts = runs.run_facts(jobs, time.perf_counter() - start)
+            figure = figures.draw(result) if plots else None
+            try:
+                runs.write_run(result, directory, figure=figure, force=force, run=facts)
+            except RunDirectoryError:  # unless another process was quicker to write the same
+                if force or not runs.holds_run(directory, sweep_config, plots=plots):
+                    raise
+                up_to_date = True
         findings = checks.check_all(result, alpha or ALPHA) if check else None
         if json_ or not quiet:
+            rows = reports.summary_rows(result)
             console.print_summary(sweep_config, rows, directory, json_=json_, findings=findings)
         if not quiet:
             console.print_fates(result)
-            seconds = time.perf_counter() - start
             names = ", ".join(runs.run_files(sweep_config, plots=plots))
-            typer.echo(f"Wrote {directory} in {seconds:.1f} s: {names}", err=True)
+            wrote = f"Wrote {directory} in {time.perf_counter() - start:.1f} s: {names}"
+            held = f"{directory} is up to date; give --force to simulate it again"
+            typer.echo(held if up_to_date else wrote, err=True)
         if findings is not None:
             report_findings(sweep_config, findings, junit, table=not (json_ or quiet))

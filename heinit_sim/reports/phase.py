@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from heinit_sim.activations import make_activation
 from heinit_sim.experiment.labels import swept_text
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
-from heinit_sim.reports.formats import SYMBOLS, Row
+from heinit_sim.reports.formats import SYMBOLS, Row, ten_digits
 from heinit_sim.theory.infinite_width.phase import (
     condition_bias_variance,
     condition_phase,
@@ -103,7 +103,7 @@ def _row(condition: Condition) -> Row:
     width = fan_ins.pop() if len(fan_ins) == 1 else math.nan
     known = vars(found) if found else {}
     critical = known.get("critical_weight_variance", math.nan)
-    row: Row = {"condition": condition.index, **condition.swept}
+    row: Row = {}
     scale = condition_weight_scale(condition, activation)
     row["weight_scale"] = math.nan if scale is None else scale
     bias_variance = condition_bias_variance(condition)
@@ -112,7 +112,9 @@ def _row(condition: Condition) -> Row:
     row["phase"] = known.get("word", "")
     row["critical_weight_scale"] = critical
     row["critical_weight_variance"] = critical / width
-    return row | {key: known.get(key, math.nan) for key in ("xi_q", "xi_c", "c")}
+    row |= {key: known.get(key, math.nan) for key in ("xi_q", "xi_c", "c")}
+    facts = {k: ten_digits(v) if isinstance(v, float) else v for k, v in row.items()}
+    return {"condition": condition.index, **condition.swept, **facts}
 
 
 def _between(condition: Condition) -> tuple[tuple[int, int], ...]:

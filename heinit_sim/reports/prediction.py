@@ -12,7 +12,7 @@ from heinit_sim.experiment.quantities import PASS_OF, STATISTICS, Pass, Quantity
 from heinit_sim.experiment.results import Prediction, SweepPrediction
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.numerics import FloatArray
-from heinit_sim.reports.formats import Row, power_text, slopes_text
+from heinit_sim.reports.formats import Row, power_text, rounded, slopes_text
 from heinit_sim.reports.run import swept_table
 from heinit_sim.theory.assumptions import chain_slope
 from heinit_sim.theory.finite_width.log_norms import log_law
@@ -38,7 +38,7 @@ def prediction_layer_rows(prediction: SweepPrediction) -> Iterator[Row]:
                 row: Row = {"condition": one.condition.index, **one.condition.swept}
                 row |= {"pass": direction, "quantity": quantity, "layer": layer}
                 for s in STATISTICS:
-                    row[f"theory_log10_{s}"] = float(one.theory[quantity, s][layer])
+                    row[f"theory_log10_{s}"] = rounded(one.theory[quantity, s][layer])
                 row |= _quantiles(one, quantity, layer) | _log_law(laws, quantity, layer)
                 row["theory_kind"] = one.theory_kind(quantity, layer)
                 yield row
@@ -52,9 +52,11 @@ def prediction_rows(prediction: SweepPrediction) -> list[Row]:
             row: Row = {"condition": one.condition.index, **one.condition.swept}
             row |= {"pass": direction, "quantity": quantity}
             row["layer"] = one.condition.depth if layer == -1 else layer
-            row["theory_log10_second_moment"] = float(one.theory[quantity, "second_moment"][layer])
+            row["theory_log10_second_moment"] = rounded(
+                one.theory[quantity, "second_moment"][layer]
+            )
             row |= _quantiles(one, quantity, layer) | _log_law(_laws(one), quantity, layer)
-            row["theory_decades_per_layer"] = predicted_slope(one, direction)
+            row["theory_decades_per_layer"] = rounded(predicted_slope(one, direction))
             row["sampled_networks"] = one.sampled
             row["theory_kind"] = one.theory_kind(quantity, row["layer"])
             rows.append(row)
@@ -97,7 +99,7 @@ def _log_law(laws: tuple[FloatArray, FloatArray], quantity: Quantity, layer: int
     known = quantity == "activation"
     names = ("predicted_mean_of_log10", "predicted_std_of_log10")
     return {
-        name: float(law[layer]) if known else math.nan
+        name: rounded(law[layer]) if known else math.nan
         for name, law in zip(names, laws, strict=True)
     }
 
@@ -106,6 +108,6 @@ def _quantiles(one: Prediction, quantity: Quantity, layer: int) -> Row:
     """Quantiles over networks of the second moment for one input; NaN where not known."""
     values = one.quantiles[quantity][:, layer] if quantity in one.quantiles else [math.nan] * 3
     return {
-        f"predicted_log10_{name}": float(value)
+        f"predicted_log10_{name}": rounded(value)
         for name, value in zip(_QUANTILES, values, strict=True)
     }

@@ -13,7 +13,7 @@ from heinit_sim.experiment.quantities import PASS_OF, STATISTICS, Pass
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics.spread import spread
-from heinit_sim.reports.formats import SYMBOLS, Row, power_text, slopes_text, to_csv
+from heinit_sim.reports.formats import SYMBOLS, Row, power_text, rounded, slopes_text, to_csv
 from heinit_sim.simulation import COSINE_QUANTITIES, cosine_spread
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ def layer_rows(result: SweepResult) -> Iterator[Row]:
                 row["networks"] = len(of.networks[quantity, "variance"])
                 for s in STATISTICS:
                     for name in ("mean", "se", "median", "p05", "p95"):
-                        row[f"log10_{s}_{name}"] = float(getattr(spreads[s], name)[layer])
+                        row[f"log10_{s}_{name}"] = rounded(getattr(spreads[s], name)[layer])
                 for s in STATISTICS:
-                    row[f"theory_log10_{s}"] = float(of.theory[quantity, s][layer])
+                    row[f"theory_log10_{s}"] = rounded(of.theory[quantity, s][layer])
                 row["theory_kind"] = of.theory_kind(quantity, layer)
                 yield row
 
@@ -70,8 +70,8 @@ def cosine_rows(result: SweepResult) -> Iterator[Row]:
                 row |= {"quantity": quantity, "layer": layer}
                 row["networks"] = int(seen.networks[layer])
                 for name in ("mean", "se", "median", "p05", "p95"):
-                    row[f"cosine_{name}"] = float(getattr(seen, name)[layer])
-                row["theory_cosine"] = float(of.theory_cosines[quantity][layer])
+                    row[f"cosine_{name}"] = rounded(getattr(seen, name)[layer])
+                row["theory_cosine"] = rounded(of.theory_cosines[quantity][layer])
                 yield row
 
 
@@ -147,12 +147,12 @@ def _summary_row(of: ConditionResult) -> Row:
     activation = of.networks["activation", "variance"]
     row["networks"] = len(activation)
     for name, layer in (("first", 1), ("last", of.condition.depth)):
-        row[f"log10_variance_{name}"] = float(np.median(activation[:, layer]))
+        row[f"log10_variance_{name}"] = rounded(np.median(activation[:, layer]).item())
     trends = {direction: trend(of, direction) for direction in _PASSES}
     for direction, found in trends.items():
-        row[f"{direction}_decades_per_layer"] = found.decades_per_layer
-        row[f"{direction}_decades_per_layer_se"] = found.error
-        row[f"theory_{direction}_decades_per_layer"] = found.theory_decades_per_layer
+        row[f"{direction}_decades_per_layer"] = rounded(found.decades_per_layer)
+        row[f"{direction}_decades_per_layer_se"] = rounded(found.error)
+        row[f"theory_{direction}_decades_per_layer"] = rounded(found.theory_decades_per_layer)
         row[f"{direction}_verdict"] = found.word
         row[f"{direction}_reason"] = found.reason
     forward, backward = (trends[direction].word for direction in _PASSES)

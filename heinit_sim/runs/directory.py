@@ -1,6 +1,7 @@
 """The only writer of run directories, and their reader."""
 
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile
@@ -20,7 +21,7 @@ from heinit_sim.runs.manifest import (
     AGAIN,
     MANIFEST,
     checked_file,
-    is_run_of,
+    config_hash,
     read_manifest,
     sha256,
     to_json,
@@ -43,11 +44,11 @@ def run_files(config: SweepConfig, *, plots: bool) -> tuple[str, ...]:
     return (*_TABLES, *cosines, *(FIGURES if plots else ()), MANIFEST)
 
 
-def check_target(directory: Path, config: SweepConfig, *, force: bool) -> None:
+def check_target(directory: Path, *, force: bool) -> bool:
     """Refuse a target that cannot be written, or whose results a run would overwrite.
 
-    A reference run, which came without its raw `networks.npz`, may be completed by a run of the
-    same config.
+    Returns:
+        Whether it holds results, which `force` gives up.
 
     Raises:
         RunDirectoryError: The directory holds results and `force` is not given, or holds
@@ -56,15 +57,42 @@ def check_target(directory: Path, config: SweepConfig, *, force: bool) -> None:
     directory = directory.resolve()
     present = atomic_write.entries(directory)
     if not present:
-        return
+        return False
     if MANIFEST not in present:
         raise RunDirectoryError(
             f"{directory}: is not empty and holds no {MANIFEST}, so it is not a run directory; "
             "give another --out"
         )
-    same_config = is_run_of(directory, config)
-    if not force and not (same_config and "networks.npz" not in present):
+    read_manifest(directory)
+    if not force:
         raise RunDirectoryError(f"{directory}: {atomic_write.HOLDS_RESULTS}")
+    return True
+
+
+def holds_run(directory: Path, config: SweepConfig, *, plots: bool) -> bool:
+    """Whether a directory holds this very run: of the config, by this version, every file whole.
+
+    Args:
+        directory: The run directory, which need not be there.
+        config: What the run simulates.
+        plots: Whether the figure must be there.
+
+    Raises:
+        RunDirectoryError: It holds a manifest that is none of heinit-sim.
+    """
+    if not (directory / MANIFEST).is_file():
+        return False
+    manifest = read_manifest(directory)
+    digests = manifest["files"]
+    return (
+        manifest.get("config_sha256") == config_hash(config)
+        and manifest["versions"].get("heinit-sim") == version("heinit-sim")
+        and digests.keys() >= set(run_files(config, plots=plots)) - {MANIFEST}
+        and all(
+            (directory / name).is_file() and sha256(directory / name) == digest
+            for name, digest in digests.items()
+        )
+    )
 
 
 def write_run(
@@ -88,7 +116,7 @@ def write_run(
         RunDirectoryError: See `check_target`; or the activation was given from Python.
         WriteError: The disk is full, …; what was there before stays.
     """
-    check_target(directory, result.config, force=force)
+    full = check_target(directory, force=force)
     directory = directory.resolve()
     if not all(isinstance(c.activation, str) for c in result.config.conditions):
         raise RunDirectoryError(
@@ -102,8 +130,8 @@ def write_run(
         if figure is not None:
             write_figure(figure, fresh)
         write_manifest(result.config, fresh, run or {})
-        if (directory / MANIFEST).exists():
-            check_target(directory, result.config, force=force)
+        if full or (directory / MANIFEST).exists():
+            check_target(directory, force=force)
             atomic_write.replace(directory, fresh, temporary / "old", _ALL)
         else:
             atomic_write.put(directory, fresh, _ALL)
@@ -111,6 +139,8 @@ def write_run(
 
 def update_figure(figure: "Figure", directory: Path) -> None:
     """Write the figure of a saved run anew, and its manifest's word of it.
+
+    The manifest names no figure while the files are replaced: it is true at every moment.
 
     Raises:
         RunDirectoryError: It is not a run directory.
@@ -120,17 +150,22 @@ def update_figure(figure: "Figure", directory: Path) -> None:
     manifest = read_manifest(directory)
     with atomic_write.writing(directory, directory) as temporary:
         write_figure(figure, temporary)
-        files = manifest["files"] | {name: sha256(temporary / name) for name in FIGURES}
-        manifest["files"] = dict(sorted(files.items()))
-        (temporary / MANIFEST).write_text(to_json(manifest), "utf-8", newline="\n")
-        for name in (*FIGURES, MANIFEST):
+        kept = {name: digest for name, digest in manifest["files"].items() if name not in FIGURES}
+        drawn = {name: sha256(temporary / name) for name in FIGURES}
+        for name, files in (("without", kept), ("with", kept | drawn)):
+            text = to_json(manifest | {"files": dict(sorted(files.items()))})
+            (temporary / name).write_text(text, "utf-8", newline="\n")
+        (temporary / "without").replace(directory / MANIFEST)
+        for name in FIGURES:
             (temporary / name).replace(directory / name)
+        (temporary / "with").replace(directory / MANIFEST)
 
 
 def read_run(
     directory: Path,
     overrides: Sequence[Override] = (),
     *,
+    config: SweepConfig | None = None,
     complete: bool = True,
     quantiles: bool = True,
 ) -> SweepResult:
@@ -139,13 +174,14 @@ def read_run(
     Args:
         directory: The run directory.
         overrides: What replaces values of its config's `figure`.
+        config: What to read it as, where the caller has the config, with expectations of its own.
         complete: Refuse a run that lacks measures, as one of another version may.
         quantiles: Predict quantiles over networks too, which figures show.
 
     Raises:
         RunDirectoryError: The run is missing, incomplete or not what its manifest says.
     """
-    config = load_config(checked_file(directory, "config.yaml"), overrides)
+    config = config or load_config(checked_file(directory, "config.yaml"), overrides)
     path = checked_file(directory, "networks.npz")
     try:
         with np.load(path, allow_pickle=False) as arrays:

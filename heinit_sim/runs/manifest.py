@@ -85,7 +85,9 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         raise RunDirectoryError(
             f"{path}: not a manifest of heinit-sim ({error}); remove the directory or give another"
         ) from error
-    if not isinstance(files, dict) or manifest.get("schema_version") != SCHEMA_VERSION:
+    versions = manifest.get("versions")
+    tables = isinstance(files, dict) and isinstance(versions, dict)
+    if not tables or manifest.get("schema_version") != SCHEMA_VERSION:
         raise RunDirectoryError(
             f"{path}: not a manifest of schema version {SCHEMA_VERSION}; remove the directory or "
             "give another"

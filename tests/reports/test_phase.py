@@ -9,7 +9,7 @@ from rich.console import Console
 from heinit_sim.activations import make_activation
 from heinit_sim.config.load import parse_config
 from heinit_sim.experiment.sweep_config import SweepConfig
-from heinit_sim.reports.formats import to_csv, to_json_values
+from heinit_sim.reports.formats import ten_digits, to_csv, to_json_values
 from heinit_sim.reports.phase import phase_rows, to_phase_table
 from heinit_sim.theory.infinite_width.phase import phase
 
@@ -38,11 +38,11 @@ def test_rows_hold_the_phase_of_each_condition() -> None:
     for row, condition in zip(phase_rows(config), config.conditions, strict=True):
         scale = 100 * condition.weight_variances[0]
         found = phase(make_activation("tanh", {}), scale, 0.0, scale)
-        assert (row["condition"], row["weight_scale"]) == (condition.index, scale)
+        assert (row["condition"], row["weight_scale"]) == (condition.index, ten_digits(scale))
         assert row["init.variance"] == condition.weight_variances[0]
         expected = (found.q, found.chi1, found.xi_q, found.xi_c, found.c)
         shown = [row[k] for k in ("q", "chi1", "xi_q", "xi_c", "c")]
-        np.testing.assert_array_equal(shown, expected)
+        np.testing.assert_array_equal(shown, [*map(ten_digits, expected)])
         assert row["phase"] == found.word
         critical = [row["critical_weight_scale"], row["critical_weight_variance"]]
         # quadrature next to q = 0 is a relative 1e-12 from its limit at most

@@ -48,8 +48,12 @@ def test_every_layer_of_every_quantity_has_a_row_that_reads_back(
     exact, biased = (rows[35 * i + 7 + 3] for i in (0, 1))  # h_3
     assert (exact["quantity"], exact["layer"]) == ("activation", "3")
     one, other = prediction.conditions
-    assert float(exact["predicted_log10_median"]) == one.quantiles["activation"][1, 3]
-    assert float(exact["theory_log10_variance"]) == one.theory["activation", "variance"][3]
+    assert float(exact["predicted_log10_median"]) == formats.rounded(
+        one.quantiles["activation"][1, 3]
+    )
+    assert float(exact["theory_log10_variance"]) == formats.rounded(
+        one.theory["activation", "variance"][3]
+    )
     # Hanin & Nica's first order: −(5/2n) and 5/n per layer in ln, the input's −1/n and 2/n beside.
     mean, std = (float(exact[f"predicted_{s}_of_log10"]) * math.log(10) for s in ("mean", "std"))
     assert abs(mean + 3 * 5 / 60 + 1 / 30) < 0.1 * 3 * 5 / 60
@@ -58,7 +62,7 @@ def test_every_layer_of_every_quantity_has_a_row_that_reads_back(
     assert (exact["theory_kind"], biased["theory_kind"]) == ("exact", "mean_field")
     assert biased["predicted_log10_median"] == ""
     expected = other.mean_field["activation", "second_moment"][3]
-    assert float(biased["theory_log10_second_moment"]) == expected
+    assert float(biased["theory_log10_second_moment"]) == formats.rounded(expected)
 
 
 def test_a_row_of_each_pass_tells_its_end_and_its_slope(prediction: SweepPrediction) -> None:

@@ -40,7 +40,9 @@ def test_layers_csv_has_the_columns_of_the_contract_in_order(result: SweepResult
     assert next(csv.reader(io.StringIO(text))) == expected
 
 
-def test_layers_csv_reads_back_to_the_same_bits_with_default_settings(result: SweepResult) -> None:
+def test_layers_csv_reads_back_to_the_rounded_numbers_with_default_settings(
+    result: SweepResult,
+) -> None:
     text = formats.to_csv(list(run.layer_rows(result)))
     assert "\r" not in text
     assert not text.startswith("#")
@@ -57,15 +59,51 @@ def test_layers_csv_reads_back_to_the_same_bits_with_default_settings(result: Sw
                 assert row["pass"] == direction
                 assert row["networks"] == "6"
                 assert float(row["init.variance"]) == of.condition.swept["init.variance"]
-                assert float(row["log10_variance_median"]) == expected.median[k]
-                assert row["log10_variance_se"] == formats._cell(float(expected.se[k]))
-                theory = float(of.theory[quantity, "variance"][k])
+                assert float(row["log10_variance_median"]) == formats.rounded(expected.median[k])
+                assert row["log10_variance_se"] == formats._cell(formats.rounded(expected.se[k]))
+                theory = formats.rounded(of.theory[quantity, "variance"][k])
                 assert row["theory_log10_variance"] == ("" if math.isnan(theory) else repr(theory))
 
 
 def test_nan_is_empty_and_zero_is_minus_infinity() -> None:
     assert formats.to_csv([{"a": math.nan, "b": -math.inf, "c": 0.1}]) == "a,b,c\n,-inf,0.1\n"
     assert formats.to_json_values([{"a": math.nan, "b": -math.inf}]) == [{"a": None, "b": "-inf"}]
+
+
+@pytest.mark.parametrize(
+    ("value", "to_decades", "to_digits"),
+    [
+        (-65.759403428827, "-65.75940343", "-65.75940343"),
+        (12345.678901234567, "12345.67890123", "12345.6789"),
+        (1.23456789012e-12, "0.0", "1.23456789e-12"),
+        (-1e-17, "0.0", "-1e-17"),  # no sign of a zero
+        (-0.0, "0.0", "0.0"),
+        (-math.inf, "-inf", "-inf"),
+        (math.nan, "nan", "nan"),
+        (0.1 + 0.2, "0.3", "0.3"),
+    ],
+)
+def test_what_processors_differ_by_is_rounded_away(
+    value: float, to_decades: str, to_digits: str
+) -> None:
+    assert repr(formats.rounded(value)) == to_decades
+    assert repr(formats.ten_digits(value)) == to_digits
+
+
+def test_every_number_of_a_run_is_rounded_but_the_swept_ones() -> None:
+    swept = "sweep: {init.variance: [0.25, 0.123456789012]}\nrecord: {cosine: true}"
+    text = CONFIG.replace("sweep: {init.variance: [0.25, 0.5]}", swept)
+    result = run_sweep(parse_config(text))
+    rows = [*run.layer_rows(result), *run.cosine_rows(result), *run.summary_rows(result)]
+    assert {row["init.variance"] for row in rows} == {0.25, 0.123456789012}
+    numbers = [
+        value
+        for row in rows
+        for column, value in row.items()
+        if isinstance(value, float) and column != "init.variance" and not math.isnan(value)
+    ]
+    assert len(numbers) > 500
+    assert [formats.rounded(number) for number in numbers] == numbers
 
 
 def test_lists_and_mappings_of_a_sweep_are_one_json_cell() -> None:
@@ -87,11 +125,11 @@ def test_summary_reads_back(result: SweepResult) -> None:
 def test_summary_holds_the_medians_of_the_first_and_last_hidden_layer(result: SweepResult) -> None:
     for of, row in zip(result.conditions, run.summary_rows(result), strict=True):
         median = np.median(of.networks["activation", "variance"], axis=0)
-        assert (row["log10_variance_first"], row["log10_variance_last"]) == (median[1], median[3])
+        ends = (row["log10_variance_first"], row["log10_variance_last"])
+        assert ends == (formats.rounded(median[1]), formats.rounded(median[3]))
         slope = math.log10(4 * of.condition.weight_variances[0])
-        # differences and means of three logarithms of size 1
-        tolerance = 8 * np.finfo(float).eps
-        assert abs(row["theory_forward_decades_per_layer"] - slope) < tolerance
+        # rounded to 1e-8, and of logarithms of size 1, whose own rounding is 1e-16
+        assert abs(row["theory_forward_decades_per_layer"] - slope) < 0.51e-8
 
 
 def rendered(result: SweepResult, width: int) -> list[str]:

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -104,17 +105,48 @@ def test_results_are_not_overwritten_without_force(result: SweepResult, tmp_path
     assert after["notes.txt"] == b"mine"
 
 
-def test_a_reference_without_raw_numbers_is_completed_by_the_same_config_only(
+def test_a_run_is_held_where_config_version_files_and_figure_are_those_asked_for(
     result: SweepResult, tmp_path: Path
+) -> None:
+    run, config = tmp_path / "small", result.config
+    assert not runs_directory.holds_run(run, config, plots=False)
+    runs_directory.write_run(result, run, figure=None)
+    assert runs_directory.holds_run(run, config, plots=False)
+    assert not runs_directory.holds_run(run, config, plots=True)
+    runs_directory.update_figure(draw(result), run)
+    assert runs_directory.holds_run(run, config, plots=False)
+    assert runs_directory.holds_run(run, config, plots=True)
+
+    for changed, same in (("trials: 5", False), ("trials: 4\nexpect: {forward: stable}", True)):
+        other = parse_config(CONFIG.replace("trials: 4", changed))
+        assert runs_directory.holds_run(run, other, plots=True) == same
+    manifest = (run / "manifest.json").read_text("utf-8")
+    for fact, other_fact, same in (
+        ('"heinit-sim": "', '"heinit-sim": "9.', False),
+        ('"platform": "', '"platform": "Plan 9 on ', True),
+        ('"openblas ', '"mkl ', True),
+    ):
+        assert fact in manifest
+        (run / "manifest.json").write_text(manifest.replace(fact, other_fact), "utf-8")
+        assert runs_directory.holds_run(run, config, plots=True) == same
+
+
+@pytest.mark.parametrize("name", ["layers.csv", "networks.npz", "config.yaml"])
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_a_damaged_run_is_not_held_and_refused_without_force(
+    name: str, damage: str, result: SweepResult, tmp_path: Path
 ) -> None:
     run = tmp_path / "small"
     runs_directory.write_run(result, run, figure=None)
-    (run / "networks.npz").unlink()
-    other = run_sweep(parse_config(CONFIG.replace("trials: 4", "trials: 5")))
-    with pytest.raises(RunDirectoryError, match="already holds results"):
-        runs_directory.write_run(other, run, figure=None)
-    runs_directory.write_run(result, run, figure=None)
-    assert runs_directory.read_run(run).config == result.config
+    if damage == "changed":
+        (run / name).write_bytes((run / name).read_bytes() + b"\n")
+    else:
+        (run / name).unlink()
+    before = files(run)
+    assert not runs_directory.holds_run(run, result.config, plots=False)
+    with pytest.raises(RunDirectoryError, match="already holds results; give --force"):
+        runs_directory.check_target(run, force=False)
+    assert files(run) == before
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -219,6 +251,39 @@ def test_redrawing_changes_the_figure_only_and_keeps_the_manifest_true(
     digests = json.loads(after["manifest.json"])["files"]
     png = after["forward_backward.png"]
     assert digests["forward_backward.png"] == hashlib.sha256(png).hexdigest()
+
+
+@pytest.mark.parametrize("call", [1, 2, 3, 4, 5])
+def test_a_failing_redraw_leaves_files_as_the_manifest_says(
+    call: int, result: SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "small"
+    runs_directory.write_run(result, run, figure=draw(result))
+    other = parse_config(CONFIG + "figure: {quantity: std}")
+    replace, calls = Path.replace, iter(range(1, 6))
+
+    def failing(self: Path, target: Path) -> Path:
+        if next(calls) == call:
+            raise OSError(28, "No space left on device")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(WriteError, match="No space left"):
+        runs_directory.update_figure(draw(dataclasses.replace(result, config=other)), run)
+    digests = json.loads((run / "manifest.json").read_text("utf-8"))["files"]
+    assert {"layers.csv", "networks.npz"} < digests.keys()
+    for name, digest in digests.items():
+        assert hashlib.sha256((run / name).read_bytes()).hexdigest() == digest, name
+
+
+def test_the_png_of_a_figure_has_two_hundred_dots_per_inch(
+    result: SweepResult, tmp_path: Path
+) -> None:
+    figure = draw(result)
+    figure_files.write_figure(figure, tmp_path)
+    header = (tmp_path / "forward_backward.png").read_bytes()[16:24]
+    pixels = [int.from_bytes(header[i : i + 4], "big") for i in (0, 4)]
+    assert pixels == [int(200 * inches) for inches in figure.get_size_inches()]
 
 
 def test_a_stop_between_the_two_renames_leaves_the_old_run(
