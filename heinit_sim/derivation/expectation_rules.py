@@ -4,36 +4,31 @@ The two sides of the rules 2 to 4 have draws of their own: from the same draws t
 would be algebra. Below, f(x) = x², g(x) = |x|, and x, y, z ~ N(0, 1).
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 
-from heinit_sim.derivation.identity import EPSILON, Identity, Sides
+from heinit_sim.derivation.identity import EPSILON, Identity, Sampler, Sides
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray
 
 KAPPA = 3.0
 N_DRAWS = 1000
-"""In each sample."""
+"""Draws in each sample."""
 
 
 def _sample_constants(_condition: Condition, _rng: Generator, n: int) -> FloatArray:
     return np.full((n, N_DRAWS), KAPPA)
 
 
-def _sample_normals(count: int) -> Callable[[Condition, Generator, int], tuple[FloatArray, ...]]:
+def _normals(count: int) -> Sampler[tuple[FloatArray, ...]]:
     """Draw that many arrays of standard-normal numbers, each (n, N_DRAWS)."""
 
     def sample(_condition: Condition, rng: Generator, n: int) -> tuple[FloatArray, ...]:
         return tuple(rng.standard_normal((count, n, N_DRAWS)))
 
-    return sample
-
-
-def _cost(count: int) -> Callable[[Condition], int]:
-    return lambda _condition: count * N_DRAWS
+    return Sampler(sample, lambda _condition: count * N_DRAWS)
 
 
 def _sample_with_mean(
@@ -95,6 +90,7 @@ def _variance_of_product_by_second_moment(factors: tuple[FloatArray, FloatArray]
     return Sides(left, v_a * (b**2).mean(axis=1) + v_b * square_a)
 
 
+_FACTORS = Sampler(_sample_factors, lambda _condition: 2 * N_DRAWS)
 _RULES, _VARIANCE = "Rules of expectation", "Variance"
 _PRINCE = "Prince 2023, app. C"
 _FLEURET = "Fleuret, EE-559, lecture 5.5"
@@ -107,9 +103,8 @@ RULES: tuple[Identity[Any], ...] = (
         "κ",
         "The expectation of a constant is the constant.",
         _PRINCE,
-        _sample_constants,
+        Sampler(_sample_constants),
         _rule_1,
-        None,
     ),
     Identity(
         "rule 2",
@@ -118,9 +113,8 @@ RULES: tuple[Identity[Any], ...] = (
         "κ E[f(x)]",
         "A constant factor moves out; κ = 3, f(x) = x².",
         _PRINCE,
-        _sample_normals(2),
+        _normals(2),
         _rule_2,
-        _cost(2),
     ),
     Identity(
         "rule 3",
@@ -129,9 +123,8 @@ RULES: tuple[Identity[Any], ...] = (
         "E[f(x)] + E[g(x)]",
         "A sum splits, also where its terms depend on each other; g(x) = |x|.",
         _PRINCE,
-        _sample_normals(3),
+        _normals(3),
         _rule_3,
-        _cost(3),
     ),
     Identity(
         "rule 4",
@@ -140,9 +133,8 @@ RULES: tuple[Identity[Any], ...] = (
         "E[f(x)] E[g(y)]",
         "A product splits if x and y are independent, and not otherwise.",
         _PRINCE,
-        _sample_normals(4),
+        _normals(4),
         _rule_4,
-        _cost(4),
     ),
     Identity(
         "variance and moments",
@@ -151,9 +143,8 @@ RULES: tuple[Identity[Any], ...] = (
         "E[x²] − E[x]²",
         "Variance is second moment minus squared mean: equal only where μ = 0.",
         _PRINCE,
-        _sample_with_mean,
+        Sampler(_sample_with_mean),
         _moments,
-        None,
     ),
     Identity(
         "variance of a product",
@@ -162,9 +153,8 @@ RULES: tuple[Identity[Any], ...] = (
         "V(A)V(B) + V(A)E(B)² + V(B)E(A)²",
         "For independent A and B; here A = ½ + z, B = |z′|.",
         _FLEURET,
-        _sample_factors,
+        _FACTORS,
         _variance_of_product,
-        _cost(2),
     ),
     Identity(
         "variance of a product by second moment",
@@ -173,8 +163,7 @@ RULES: tuple[Identity[Any], ...] = (
         "V(A)E(B²) + V(B)E(A)²",
         "The same; a weight A has E(A) = 0, which leaves V(A)E(B²).",
         _FLEURET,
-        _sample_factors,
+        _FACTORS,
         _variance_of_product_by_second_moment,
-        _cost(2),
     ),
 )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from heinit_sim.derivation.identity import EPSILON, Identity, Sides
+from heinit_sim.derivation.identity import EPSILON, Identity, Sampler, Sides
 from heinit_sim.derivation.probes import (
     Networks,
     backward,
@@ -39,11 +39,11 @@ _STEP = 2.0**-60
 def derivatives(networks: Networks, k: int, directions: FloatArray) -> FloatArray:
     """∂ℓ/∂f_k along directions, ℓ = Σ (f_{L−1} − TARGET)², with no backward pass.
 
-    The imaginary part of ℓ once f_k has moved by i times a tiny step, through a forward pass of
-    its own.
+    A plain forward pass from f_k moved by i times a tiny step gives each as the imaginary part of ℓ
+    over that step.
 
     Args:
-        networks: Where.
+        networks: The networks whose loss is differentiated.
         k: Which layer's pre-activations move: by their bias, or by their weights.
         directions: (n_networks, D_{k+1}, n_directions).
 
@@ -60,22 +60,22 @@ def derivatives(networks: Networks, k: int, directions: FloatArray) -> FloatArra
     for std, omega in zip(networks.stds[k + 1 :], networks.weights[k + 1 :], strict=True):
         moved = std * (omega @ np.where(moved.real > 0, moved, networks.slope * moved))
     loss = np.sum((moved - TARGET) ** 2, axis=1)
-    along: FloatArray = loss.imag / _STEP
-    return along
+    derivative: FloatArray = loss.imag / _STEP
+    return derivative
 
 
 class _Gradients(NamedTuple):
-    """By layer, each (n_networks, units)."""
+    """Activations and gradients of the layers, each (n_networks, units)."""
 
     h: list[FloatArray]
     dl_df: list[FloatArray]
     h_size: list[FloatArray]
-    """The same sum of products as h, of sizes: what rounding is relative to."""
+    """Sums of the sizes of the products that h sums: what rounding is relative to."""
     dl_df_size: list[FloatArray]
 
 
 def _backpropagated(networks: Networks) -> _Gradients:
-    """What the package gives, from its own loss, and the sizes of the terms it summed."""
+    """Gradients by the package's loss and backward pass, and the sizes of the terms they sum."""
     h, f = forward(networks)
     output = scaled(f[-1][..., np.newaxis])
     start = loss_gradient(output, TARGET)
@@ -118,22 +118,23 @@ def _sample_square(condition: Condition, rng: Generator, n: int) -> Networks:
 
 
 def _bias_gradients(networks: Networks) -> Sides:
-    found = _backpropagated(networks)
-    left = [derivatives(networks, k, np.eye(dl_df.shape[1])) for k, dl_df in enumerate(found.dl_df)]
-    rounding = _rounding(networks) * np.concatenate(found.dl_df_size, axis=1)
-    return Sides(np.concatenate(left, axis=1), np.concatenate(found.dl_df, axis=1), rounding)
+    passes = _backpropagated(networks)
+    directions = [np.eye(dl_df.shape[1]) for dl_df in passes.dl_df]
+    left = [derivatives(networks, k, units) for k, units in enumerate(directions)]
+    rounding = _rounding(networks) * np.concatenate(passes.dl_df_size, axis=1)
+    return Sides(np.concatenate(left, axis=1), np.concatenate(passes.dl_df, axis=1), rounding)
 
 
 def _product_formula(networks: Networks) -> Sides:
-    found, off = _backpropagated(networks), _rounding(networks)
+    passes, off = _backpropagated(networks), _rounding(networks)
     left, right, largest = [], [], []
-    for k, (h, dl_df) in enumerate(zip(found.h, found.dl_df, strict=True)):
+    for k, (h, dl_df) in enumerate(zip(passes.h, passes.dl_df, strict=True)):
         # Weight (i, j) moves f_i by h_j: one direction for each of them.
         moves = np.eye(dl_df.shape[1])[:, :, np.newaxis] * h[:, np.newaxis, np.newaxis, :]
         gradients = derivatives(networks, k, moves.reshape(*moves.shape[:2], -1))
         left.append(mean_square(gradients))
         right.append(mean_square(dl_df) * mean_square(h))
-        sizes = np.abs(dl_df) + off * found.dl_df_size[k], np.abs(h) + off * found.h_size[k]
+        sizes = np.abs(dl_df) + off * passes.dl_df_size[k], np.abs(h) + off * passes.h_size[k]
         largest.append(mean_square(sizes[0]) * mean_square(sizes[1]))
     sides = np.stack(left, axis=1), np.stack(right, axis=1)
     return Sides(*sides, 2 * (np.stack(largest, axis=1) - sides[1]))  # either may be off
@@ -157,9 +158,8 @@ GRADIENTS: tuple[Identity[Networks], ...] = (
         "∂ℓ/∂f_k",
         "f = β + Ω h. Left: complex step of every bias; right: backward pass; all k.",
         _PRINCE,
-        _sample_narrow,
+        Sampler(_sample_narrow),
         _bias_gradients,
-        None,
     ),
     Identity(
         "weight gradients",
@@ -168,9 +168,8 @@ GRADIENTS: tuple[Identity[Networks], ...] = (
         "E[(∂ℓ/∂f)²] E[h²]",
         "∂ℓ/∂Ω = ∂ℓ/∂f hᵀ, for one input. Left: complex step of every weight; all k.",
         _PRINCE,
-        _sample_narrow,
+        Sampler(_sample_narrow),
         _product_formula,
-        None,
     ),
     Identity(
         "weight gradients by layer",
@@ -179,8 +178,7 @@ GRADIENTS: tuple[Identity[Networks], ...] = (
         "E[(∂ℓ/∂Ω_last)²]",
         "At He's σ²_Ω = {he_in} no layer differs; on four square layers of 100.",
         "Glorot & Bengio 2010, sec. 4.2.1",
-        _sample_square,
+        Sampler(_sample_square, lambda _condition: n_draws(SQUARE)),
         _first_and_last,
-        lambda _condition: n_draws(SQUARE),
     ),
 )

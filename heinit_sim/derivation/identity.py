@@ -31,9 +31,19 @@ class Sides:
     left: FloatArray
     """One number per network, (n,); of an exact identity any number of them, (n, ...)."""
     right: FloatArray
-    """The same of the right side."""
+    """As many numbers of the right side."""
     rounding: FloatArray | None = None
     """Exact identity: how far rounding may set the sides apart. None: only the means agree."""
+
+
+@dataclass(frozen=True)
+class Sampler(Generic[Ingredients]):
+    """How the networks are drawn that an identity is held against."""
+
+    sample: Callable[[Condition, Generator, int], Ingredients]
+    """What n independent networks (or samples) are made of."""
+    cost: Callable[[Condition], int] | None = None
+    """Random numbers one network takes; None if the identity is exact and a few networks do."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +56,14 @@ class Identity(Generic[Ingredients]):
     name: str
     group: str
     left: str
-    """Its left side in symbols that a terminal shows."""
+    """The left side in symbols that a terminal shows."""
     right: str
     explanation: str
     """One line."""
     source: str
-    sample: Callable[[Condition, Generator, int], Ingredients]
-    """What n independent networks (or samples) are made of."""
+    sampler: Sampler[Ingredients]
     sides: Callable[[Ingredients], Sides]
     """Both sides, from the ingredients alone."""
-    cost: Callable[[Condition], int] | None
-    """Random numbers one network takes; None if the identity is exact and a few networks do."""
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,17 @@
 """The identities of one layer: forward, backward, and He's choice of σ²_Ω.
 
-The probe of the first two is the condition's middle layer Ω and the one before it, which gives the
+The networks are the condition's middle layer Ω and the one before it, which gives the
 pre-activations: x ~ N(0, I), f = Ω₋x, h = a[f], f′ = Ω h. One step is light-tailed at any width,
 which a deep network is not. The gradient ∂ℓ/∂f′ is drawn independently of the forward pass, as the
 textbooks assume; with it their backward identities are exact. (With ℓ = f² they would not be.)
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 from numpy.random import Generator
 
-from heinit_sim.derivation.identity import Identity, Sides
+from heinit_sim.derivation.identity import Identity, Sampler, Sides
 from heinit_sim.derivation.probes import (
     Networks,
     backward,
@@ -24,8 +23,6 @@ from heinit_sim.derivation.probes import (
 from heinit_sim.experiment.initializers import Mode, weight_variance
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray
-
-Sample = Callable[[Condition, Generator, int], Networks]
 
 
 def _step(condition: Condition) -> tuple[tuple[int, ...], tuple[float, ...]]:
@@ -42,7 +39,7 @@ def _sample_step(condition: Condition, rng: Generator, n: int) -> Networks:
     return sample_networks(rng, n, *_step(condition), condition)
 
 
-def _sample_he(mode: Mode) -> Sample:
+def _he(mode: Mode) -> Sampler[Networks]:
     """Draw the step, its second layer with He's variance 1/(p₂ fan)."""
 
     def sample(condition: Condition, rng: Generator, n: int) -> Networks:
@@ -51,7 +48,7 @@ def _sample_he(mode: Mode) -> Sample:
         critical = weight_variance(1 / networks.p2, mode, *fans)
         return replace(networks, variances=(networks.variances[0], critical))
 
-    return sample
+    return Sampler(sample, _cost)
 
 
 def _mean_is_zero(networks: Networks) -> Sides:
@@ -82,7 +79,7 @@ def _he_forward(networks: Networks) -> Sides:
 
 
 def _gradients(networks: Networks) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean squares of ∂ℓ/∂f, ∂ℓ/∂h and ∂ℓ/∂f′, one number per network each."""
+    """Mean squares of ∂ℓ/∂f, ∂ℓ/∂h and ∂ℓ/∂f′, each one number per network."""
     _, f = forward(networks)
     (_, dl_dh), (dl_df, dl_df_next) = backward(networks, f, networks.dl_df)
     return mean_square(dl_df), mean_square(dl_dh), mean_square(dl_df_next)
@@ -109,6 +106,7 @@ def _he_backward(networks: Networks) -> Sides:
     return Sides(dl_df, after)
 
 
+_STEP = Sampler(_sample_step, _cost)
 _FORWARD, _BACKWARD = "Forward pass", "Backward pass"
 _PRINCE, _HE = "Prince 2023, ch. 7.5", "He et al. 2015, sec. 2.2"
 
@@ -120,9 +118,8 @@ LAYERS: tuple[Identity[Networks], ...] = (
         "0",
         "Weights have mean 0 and are independent of h: rules 3 and 4.",
         _PRINCE,
-        _sample_step,
+        _STEP,
         _mean_is_zero,
-        _cost,
     ),
     Identity(
         "variance of f′",
@@ -131,9 +128,8 @@ LAYERS: tuple[Identity[Networks], ...] = (
         "σ²_Ω Σ_j E[h_j²]",
         "Products with E[Ω_ij] = 0: what counts of h is E[h²], not its variance.",
         _PRINCE,
-        _sample_step,
+        _STEP,
         _variance_from_activations,
-        _cost,
     ),
     Identity(
         "activation",
@@ -142,9 +138,8 @@ LAYERS: tuple[Identity[Networks], ...] = (
         "{p2} σ²_f",
         "f is symmetric about 0: {why}.",
         _PRINCE,
-        _sample_step,
+        _STEP,
         _activation_halves,
-        _cost,
     ),
     Identity(
         "forward step",
@@ -153,9 +148,8 @@ LAYERS: tuple[Identity[Networks], ...] = (
         "D_h σ²_Ω {p2} σ²_f",
         "The two above together: one layer forward, a factor {p2} D_h σ²_Ω.",
         _PRINCE,
-        _sample_step,
+        _STEP,
         _variance_step,
-        _cost,
     ),
     Identity(
         "He forward",
@@ -164,9 +158,8 @@ LAYERS: tuple[Identity[Networks], ...] = (
         "σ²_f",
         "At He's σ²_Ω = {he_in}, by fan_in, the signal keeps its size.",
         _HE,
-        _sample_he("fan_in"),
+        _he("fan_in"),
         _he_forward,
-        _cost,
     ),
     Identity(
         "through the weights",
@@ -175,9 +168,8 @@ LAYERS: tuple[Identity[Networks], ...] = (
         "D_h′ σ²_Ω E[(∂ℓ/∂f′)²]",
         "∂ℓ/∂h = Ωᵀ ∂ℓ/∂f′, for a ∂ℓ/∂f′ drawn independently of the forward pass.",
         _PRINCE,
-        _sample_step,
+        _STEP,
         _through_weights,
-        _cost,
     ),
     Identity(
         "through the activation",
@@ -186,9 +178,8 @@ LAYERS: tuple[Identity[Networks], ...] = (
         "{p2} E[(∂ℓ/∂h)²]",
         "∂ℓ/∂f = a′(f) ∂ℓ/∂h: {why_slope}.",
         _PRINCE,
-        _sample_step,
+        _STEP,
         _mask_halves,
-        _cost,
     ),
     Identity(
         "backward step",
@@ -197,9 +188,8 @@ LAYERS: tuple[Identity[Networks], ...] = (
         "D_h′ σ²_Ω {p2} E[(∂ℓ/∂f′)²]",
         "The forward step's twin: D_h′, the width of the next layer, replaces D_h.",
         _PRINCE,
-        _sample_step,
+        _STEP,
         _gradient_step,
-        _cost,
     ),
     Identity(
         "He backward",
@@ -208,8 +198,7 @@ LAYERS: tuple[Identity[Networks], ...] = (
         "E[(∂ℓ/∂f′)²]",
         "At He's σ²_Ω = {he_out}, by fan_out, the gradient keeps its size.",
         _HE,
-        _sample_he("fan_out"),
+        _he("fan_out"),
         _he_backward,
-        _cost,
     ),
 )

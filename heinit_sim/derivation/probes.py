@@ -25,7 +25,7 @@ class Networks:
     weights: Sequence[FloatArray]
     """Ω_k/σ_k of the layers 0 … L−1, (n_networks, fan_out, fan_in)."""
     variances: tuple[float, ...]
-    """σ²_Ω of the same layers."""
+    """σ²_Ω of the layers 0 … L−1."""
     x: FloatArray
     """h_0, (n_networks, D_0), standard-normal."""
     activation: Activation
@@ -50,16 +50,17 @@ def second_moment(slope: float) -> float:
     return (1 + slope**2) / 2
 
 
-def slope_of(name: str, activation: Activation) -> float:
-    """The activation's slope below zero.
+def slope_of(condition: Condition) -> float:
+    """α, the slope of the condition's activation below zero.
 
     Raises:
         ConfigError: The activation has none: the identities do not hold for it.
     """
+    activation = make_activation(condition.activation, condition.activation_options)
     slope = activation.common_slope
     if slope is None:
         known = "identities are derived for relu, linear, leaky_relu and prelu of one slope"
-        raise ConfigError([f"activation {name}: {known}; choose one of them"])
+        raise ConfigError([f"activation {condition.activation}: {known}; choose one of them"])
     return slope
 
 
@@ -77,7 +78,7 @@ def sample_networks(
         tuple(variances),
         rng.standard_normal((n_networks, widths[0])),
         activation,
-        slope_of(str(condition.activation), activation),
+        slope_of(condition),
         rng.standard_normal((n_networks, widths[-1])),
     )
 

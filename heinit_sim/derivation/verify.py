@@ -1,4 +1,4 @@
-"""Identities -> judged rows: which network they are held against, and how many of them."""
+"""Sample and judge identities: which network they are held against, and how many of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +6,6 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from heinit_sim.activations import make_activation
 from heinit_sim.derivation.expectation_rules import RULES
 from heinit_sim.derivation.gradients import GRADIENTS
 from heinit_sim.derivation.identity import Identity, Row, Sides, judge, largest_z
@@ -40,9 +39,9 @@ class Verification:
     """What `verify` found."""
 
     condition: Condition
-    """Whose network was asked for."""
+    """The condition whose network was asked for."""
     probe: Condition
-    """The network the identities were held against: the same, cut to size."""
+    """The network the identities were held against: that of the condition, cut to size."""
     slope: float
     """α, the slope of its activation below zero."""
     seed: int
@@ -80,7 +79,7 @@ def verify(
 
     Args:
         condition: The network to hold them against, cut as `probe_condition` says.
-        seed: Of the draws; each identity has a stream of its own.
+        seed: Seed of the draws; each identity has a stream of its own.
         n_networks: Independent networks of each sampled row, at least 100; default: as many as an
             eighth of a second draws, 200 or more.
         identities: What to verify.
@@ -100,11 +99,9 @@ def verify(
         given = condition.inputs.distribution
         text = f"inputs: identities are held for standard-normal ones only ({given})"
         raise ConfigError([f"{text}; give a config with such inputs"])
-    probe, slope = probe_condition(condition), _slope(condition)
+    probe, slope = probe_condition(condition), slope_of(condition)
     counts = [_count(identity, probe, n_networks) for identity in identities]
-    sampled = [
-        n for n, identity in zip(counts, identities, strict=True) if identity.cost is not None
-    ]
+    sampled = [n for n, identity in zip(counts, identities, strict=True) if identity.sampler.cost]
     bound = largest_z(len(sampled), min(sampled)) if sampled else 0.0
     with threadpool_limits(limits=1, user_api="blas"):
         rows = tuple(
@@ -114,28 +111,27 @@ def verify(
     return Verification(condition, probe, slope, seed, rows, bound)
 
 
-def _slope(condition: Condition) -> float:
-    activation = make_activation(condition.activation, condition.activation_options)
-    return slope_of(str(condition.activation), activation)
-
-
 def _count(identity: Identity[Any], condition: Condition, n_networks: int | None) -> int:
-    if identity.cost is None:
+    if identity.sampler.cost is None:
         return _EXACT_NETWORKS
     fewest, most = _NETWORKS
-    return n_networks or min(max(_DRAWS_PER_ROW // identity.cost(condition), fewest), most)
+    return n_networks or min(max(_DRAWS_PER_ROW // identity.sampler.cost(condition), fewest), most)
 
 
 def _sides(identity: Identity[Any], condition: Condition, seed: int, count: int) -> list[Sides]:
-    """Both sides of so many networks, a block of them at a time."""
+    """Both sides of `count` networks, a block of them at a time."""
     rng = verification_rng(seed, identity.name)
-    size = count if identity.cost is None else _DRAWS_PER_BLOCK // identity.cost(condition) + 1
+    size = (
+        count
+        if identity.sampler.cost is None
+        else _DRAWS_PER_BLOCK // identity.sampler.cost(condition) + 1
+    )
     blocks = (min(size, count - start) for start in range(0, count, size))
-    return [identity.sides(identity.sample(condition, rng, n)) for n in blocks]
+    return [identity.sides(identity.sampler.sample(condition, rng, n)) for n in blocks]
 
 
 def _symbols(condition: Condition, slope: float) -> dict[str, str]:
-    """What {a} and the like stand for: the lectures' words if the activation is ReLU."""
+    """Words for {a}, {p2} and so on: the lectures' own if the activation is ReLU."""
     if condition.activation == "relu":
         return {
             "a": "ReLU",

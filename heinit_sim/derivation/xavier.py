@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.random import Generator
 
-from heinit_sim.derivation.identity import Identity, Sides
+from heinit_sim.derivation.identity import Identity, Sampler, Sides
 from heinit_sim.derivation.probes import (
     Networks,
     backward,
@@ -21,27 +21,21 @@ from heinit_sim.derivation.probes import (
 from heinit_sim.experiment.initializers import Mode, weight_variance
 from heinit_sim.experiment.sweep_config import Condition
 
-Sample = Callable[[Condition, Generator, int], Networks]
-
 RECTANGLE = (60, 140)
 """fan_in and fan_out: unequal, or the two demands would agree."""
 
 
-def _sample(mode: Mode) -> Sample:
+def _rectangle(mode: Mode) -> Sampler[Networks]:
     """Draw the layer with σ²_Ω = 1/fan."""
 
     def sample(condition: Condition, rng: Generator, n: int) -> Networks:
         variance = weight_variance(1.0, mode, *RECTANGLE)
         return sample_networks(rng, n, RECTANGLE, [variance], condition)
 
-    return sample
+    return Sampler(sample, lambda _condition: n_draws(RECTANGLE))
 
 
-def _cost(_condition: Condition) -> int:
-    return n_draws(RECTANGLE)
-
-
-def _forward(factor: float) -> Callable[[Networks], Sides]:
+def _forward_sides(factor: float) -> Callable[[Networks], Sides]:
     """Both sides of E[f′²] = fan_in σ²_Ω E[h²], given that factor."""
 
     def sides(networks: Networks) -> Sides:
@@ -51,7 +45,7 @@ def _forward(factor: float) -> Callable[[Networks], Sides]:
     return sides
 
 
-def _backward(factor: float) -> Callable[[Networks], Sides]:
+def _backward_sides(factor: float) -> Callable[[Networks], Sides]:
     """Both sides of E[(∂ℓ/∂h)²] = fan_out σ²_Ω E[(∂ℓ/∂f′)²], given that factor."""
 
     def sides(networks: Networks) -> Sides:
@@ -62,7 +56,7 @@ def _backward(factor: float) -> Callable[[Networks], Sides]:
     return sides
 
 
-def _sum(networks: Networks) -> Sides:
+def _sum_of_factors(networks: Networks) -> Sides:
     (h,), (f,) = forward(networks)
     (dl_dh,), (dl_df,) = backward(networks, [f], networks.dl_df)
     left = mean_square(f) / mean_square(h) + mean_square(dl_dh) / mean_square(dl_df)
@@ -81,9 +75,8 @@ XAVIER: tuple[Identity[Networks], ...] = (
         "E[h²]",
         "At σ²_Ω = 1/D, by fan_in, the signal keeps its size.",
         _SOURCE,
-        _sample("fan_in"),
-        _forward(1.0),
-        _cost,
+        _rectangle("fan_in"),
+        _forward_sides(1.0),
     ),
     Identity(
         "Xavier backward",
@@ -92,9 +85,8 @@ XAVIER: tuple[Identity[Networks], ...] = (
         "E[(∂ℓ/∂f′)²]",
         "At σ²_Ω = 1/D′, by fan_out, the gradient keeps its size.",
         _SOURCE,
-        _sample("fan_out"),
-        _backward(1.0),
-        _cost,
+        _rectangle("fan_out"),
+        _backward_sides(1.0),
     ),
     Identity(
         "compromise forward",
@@ -103,9 +95,8 @@ XAVIER: tuple[Identity[Networks], ...] = (
         "2D/(D+D′) E[h²]",
         "At σ²_Ω = 2/(D+D′), by the mean of the fans, the signal shrinks: ×0.6.",
         _SOURCE,
-        _sample("fan_avg"),
-        _forward(_FORWARD_FACTOR),
-        _cost,
+        _rectangle("fan_avg"),
+        _forward_sides(_FORWARD_FACTOR),
     ),
     Identity(
         "compromise backward",
@@ -114,9 +105,8 @@ XAVIER: tuple[Identity[Networks], ...] = (
         "2D′/(D+D′) E[(∂ℓ/∂f′)²]",
         "At the same σ²_Ω the gradient grows on its way back: ×1.4.",
         _SOURCE,
-        _sample("fan_avg"),
-        _backward(_BACKWARD_FACTOR),
-        _cost,
+        _rectangle("fan_avg"),
+        _backward_sides(_BACKWARD_FACTOR),
     ),
     Identity(
         "compromise both",
@@ -125,8 +115,7 @@ XAVIER: tuple[Identity[Networks], ...] = (
         "2",
         "What one pass loses the other gains; in a square layer both are 1.",
         _SOURCE,
-        _sample("fan_avg"),
-        _sum,
-        _cost,
+        _rectangle("fan_avg"),
+        _sum_of_factors,
     ),
 )

@@ -1,0 +1,282 @@
+"""Every identity holds; with an error planted, exactly its row does not."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from heinit_sim.activations import make_activation
+from heinit_sim.config.load import parse_config
+from heinit_sim.derivation.identity import Identity, Sampler, largest_z
+from heinit_sim.derivation.probes import Networks
+from heinit_sim.derivation.verify import (
+    IDENTITIES,
+    Verification,
+    _count,
+    probe_condition,
+    verify,
+)
+from heinit_sim.errors import ConfigError
+from heinit_sim.experiment.inputs import Inputs
+from heinit_sim.experiment.sweep_config import Condition
+from tests.rows import slow_but
+
+Array = np.ndarray
+BY_NAME = {identity.name: identity for identity in IDENTITIES}
+LEAKY = "{name: leaky_relu, negative_slope: 0.2}"
+
+
+def condition(width: object = 100, activation: str = "relu", depth: int = 5) -> Condition:
+    text = f"""
+name: probe
+network: {{depth: {depth}, width: {width}, input_dim: 70, output_dim: 3, activation: {activation}}}
+init: {{variance: 0.03}}
+"""
+    return parse_config(text).conditions[0]
+
+
+# The step through the middle layer is 60 → 100 → 140: another fan is another number.
+RECTANGULAR = condition([90, 60, 100, 140, 80])
+
+
+@pytest.fixture(scope="module")
+def honest() -> Verification:
+    return verify(RECTANGULAR, 0)
+
+
+@pytest.mark.parametrize("activation", slow_but(["relu", LEAKY, "linear"], "relu"))
+def test_every_identity_holds_for_many_seeds_and_error_bars_are_neither_too_wide_nor_too_narrow(
+    activation: str,
+) -> None:
+    # Seven seeds at level 1e-3 for each of three activations: a correct program fails with
+    # probability 2 % at most, once, when the seeds are chosen; they stay.
+    rectangular = condition([90, 60, 100, 140, 80], activation)
+    rows = [row for seed in range(7) for row in verify(rectangular, seed, n_networks=100).rows]
+    assert [row.name for row in rows if not row.held] == []
+    z = np.array([row.z for row in rows if row.z is not None])
+    # For a linear activation two sides are equal number by number, and z is 0.
+    z = z[z != 0.0]
+    assert len(z) >= 7 * 18
+    # Mean square of n normal numbers: 1, standard error √(2/n); of Student's t with ν = 99 a
+    # little more: ν/(ν−2) = 1.02.
+    assert abs(np.mean(z**2) - 1.02) < 4 * np.sqrt(2 / len(z))
+
+
+def test_the_steps_through_a_layer_hold_for_narrow_and_shallow_networks_too() -> None:
+    steps = [identity for identity in IDENTITIES if identity.group.endswith("pass")]
+    assert len(steps) == 9
+    for width, depth in ((1, 1), (8, 3)):
+        narrow = condition(width, "relu", depth)
+        # Products of three χ² of one degree of freedom are skewed by 24, their mean by 24/√30000.
+        assert all(row.held for row in verify(narrow, 1, 30_000, identities=steps).rows)
+
+
+# What goes wrong, from the ingredients: planted where the samples are made.
+
+
+def noisy(constants: Array) -> Array:
+    return constants * np.linspace(0.9, 1.2, constants.shape[1])
+
+
+def last_5_percent_wider(x: tuple[Array, ...]) -> tuple[Array, ...]:
+    return (*x[:-1], x[-1] * 1.05)
+
+
+def dependent(xy: tuple[Array, ...]) -> tuple[Array, ...]:
+    x, _, other_x, other_y = xy
+    return x, x, other_x, other_y
+
+
+def wrong_mean(ingredients: tuple[Array, Array]) -> tuple[Array, Array]:
+    x, mean = ingredients
+    return x, 1.001 * mean
+
+
+def dependent_factors(factors: tuple[Array, Array]) -> tuple[Array, Array]:
+    a, b = factors
+    return a, b + 0.1 * a
+
+
+def shifted_weights(networks: Networks) -> Networks:
+    return replace(networks, weights=[weights + 0.1 for weights in networks.weights])
+
+
+def variance_5_percent_off(networks: Networks) -> Networks:
+    return replace(networks, weights=[np.sqrt(1.05) * weights for weights in networks.weights])
+
+
+def another_activation(networks: Networks) -> Networks:
+    return replace(networks, activation=make_activation("leaky_relu", {"negative_slope": 0.3}))
+
+
+def no_mask(networks: Networks) -> Networks:
+    activation = replace(networks.activation, derivative=np.ones_like)
+    return replace(networks, activation=activation)
+
+
+def other_fan(networks: Networks) -> Networks:
+    *fans, last = networks.variances
+    fan_out, fan_in = networks.weights[-1].shape[1:]
+    return replace(networks, variances=(*fans, last * fan_in / fan_out))
+
+
+def other_fan_backward(networks: Networks) -> Networks:
+    *fans, last = networks.variances
+    fan_out, fan_in = networks.weights[-1].shape[1:]
+    return replace(networks, variances=(*fans, last * fan_out / fan_in))
+
+
+def first_layer_twice_as_wide(networks: Networks) -> Networks:
+    first, *rest = networks.variances
+    return replace(networks, variances=(2 * first, *rest))
+
+
+PLANTED: list[tuple[str, Callable[[Any], Any]]] = [
+    ("rule 1", noisy),
+    ("rule 2", last_5_percent_wider),
+    ("rule 3", last_5_percent_wider),
+    ("rule 4", dependent),
+    ("variance and moments", wrong_mean),
+    ("variance of a product", dependent_factors),
+    ("variance of a product by second moment", dependent_factors),
+    ("mean of f′", shifted_weights),
+    ("variance of f′", variance_5_percent_off),
+    ("variance of f′", shifted_weights),
+    ("activation", another_activation),
+    ("forward step", variance_5_percent_off),
+    ("forward step", another_activation),
+    ("He forward", other_fan),
+    ("He forward", variance_5_percent_off),
+    ("through the weights", variance_5_percent_off),
+    ("through the activation", no_mask),
+    ("backward step", variance_5_percent_off),
+    ("backward step", no_mask),
+    ("He backward", other_fan_backward),
+    ("He backward", variance_5_percent_off),
+    ("Xavier forward", other_fan),
+    ("Xavier backward", other_fan_backward),
+    ("compromise forward", variance_5_percent_off),
+    ("compromise backward", variance_5_percent_off),
+    ("compromise both", variance_5_percent_off),
+    ("bias gradients", no_mask),
+    ("weight gradients", no_mask),
+    ("weight gradients by layer", no_mask),
+    ("weight gradients by layer", first_layer_twice_as_wide),
+]
+
+
+def planted(identity: Identity[Any], error: Callable[[Any], Any]) -> Identity[Any]:
+    sampler = identity.sampler
+    wrong = replace(sampler, sample=lambda *where: error(sampler.sample(*where)))
+    return replace(identity, sampler=wrong)
+
+
+@pytest.mark.parametrize(("name", "error"), PLANTED)
+def test_a_planted_error_turns_its_row_red(
+    name: str, error: Callable[[Any], Any], honest: Verification
+) -> None:
+    (row,) = verify(RECTANGULAR, 0, identities=[planted(BY_NAME[name], error)]).rows
+    if row.z is not None:
+        assert abs(row.z) > honest.bound  # that of the whole page, which is wider
+    assert not row.held
+
+
+def test_every_identity_has_an_error_planted_in_it() -> None:
+    assert {name for name, _ in PLANTED} == set(BY_NAME)
+
+
+@pytest.mark.slow
+def test_the_row_of_a_planted_error_is_the_only_red_one(honest: Verification) -> None:
+    name = "through the activation"
+    errors = [planted(i, no_mask) if i.name == name else i for i in IDENTITIES]
+    found = verify(RECTANGULAR, 0, identities=errors)
+    assert [row.name for row in found.rows if not row.held] == [name]
+    # Each has draws of its own: the others do not change by a bit.
+    others = [row for row in honest.rows if row.name != name]
+    assert [row for row in found.rows if row.name != name] == others
+
+
+def test_a_large_network_is_cut_and_its_middle_layers_stay_what_they_are() -> None:
+    wide = condition(1000, depth=50)
+    probe = probe_condition(wide)
+    assert probe.widths == (70, 300, 300, 300, 300, 300, 3)
+    assert probe.weight_variances == (0.03,) * 6
+    assert probe_condition(RECTANGULAR) == RECTANGULAR
+
+
+def test_variances_that_leave_float_range_are_refused() -> None:
+    for variance in (1e-30, 1e30):
+        with pytest.raises(ConfigError, match=r"^init: σ²_Ω = 1e.30 is out of range, "):
+            verify(replace(RECTANGULAR, weight_variances=(0.1, variance) + (0.1,) * 4), 0)
+
+
+@pytest.mark.parametrize("variance", [2e-20, 5e17])
+def test_variances_at_the_ends_of_the_range_are_verified(variance: float) -> None:
+    extreme = replace(RECTANGULAR, weight_variances=(variance,) * 6)
+    found = verify(extreme, 0, n_networks=100)
+    assert all(row.held for row in found.rows)
+    assert all(math.isfinite(row.left_value) and row.error > 0 for row in found.rows)
+
+
+def test_an_activation_without_a_slope_below_zero_is_refused() -> None:
+    expected = "activation tanh: identities are derived for relu, linear, leaky_relu"
+    with pytest.raises(ConfigError, match=f"^{expected}"):
+        verify(condition(activation="tanh"), 0)
+
+
+def test_inputs_that_are_not_standard_normal_are_refused() -> None:
+    expected = r"^inputs: identities are held for standard-normal ones only \(uniform\); "
+    with pytest.raises(ConfigError, match=expected):
+        verify(replace(RECTANGULAR, inputs=Inputs("uniform")), 0)
+    normal = replace(RECTANGULAR, inputs=Inputs("normal"))
+    assert verify(normal, 0, identities=IDENTITIES[:1]).rows[0].held
+
+
+def test_names_are_unique_and_every_explanation_is_one_line() -> None:
+    assert len(BY_NAME) == len(IDENTITIES) == 24
+    for activation in ("relu", LEAKY, "linear"):
+        for row in verify(condition(5, activation), 0, n_networks=100).rows:
+            assert len(row.explanation) <= 75, row.explanation
+            assert len(f"{row.left} = {row.right}") <= 40, row.left
+            assert "{" not in row.left + row.right + row.explanation
+            assert row.source
+
+
+@pytest.mark.parametrize("n_networks", [123, 700])
+def test_networks_are_as_many_as_asked_for(n_networks: int) -> None:
+    # 700 networks of the step through the middle layer, 20,260 numbers each, take 7 blocks
+    step = BY_NAME["forward step"]
+    (row,) = verify(RECTANGULAR, 0, n_networks, identities=[step]).rows
+    assert row.networks == n_networks
+
+
+@pytest.mark.parametrize(
+    ("width", "cost", "networks"),
+    [(5, 60, 100_000), (12, 312, 48_076), (300, 180_600, 200)],
+)
+def test_networks_are_as_many_as_an_eighth_of_a_second_draws(
+    width: int, cost: int, networks: int
+) -> None:
+    step = BY_NAME["forward step"]
+    square = condition(width)
+    assert step.sampler.cost is not None
+    assert step.sampler.cost(square) == cost
+    assert _count(step, square, None) == networks
+
+
+def test_the_bound_is_that_of_the_row_of_fewest_networks() -> None:
+    identity = BY_NAME["through the activation"]
+    sample = identity.sampler.sample
+    costly = replace(identity, sampler=Sampler(sample, lambda _: 10**9))
+    cheap = replace(identity, sampler=Sampler(sample, lambda _: 10**4))
+    found = verify(condition(8, depth=1), 0, identities=[costly, cheap])
+    assert [row.networks for row in found.rows] == [200, 1500]
+    assert found.bound == largest_z(2, 200) > largest_z(2, 1500)
+
+
+def test_exact_rows_are_given_no_bound() -> None:
+    found = verify(RECTANGULAR, 0, identities=[BY_NAME["rule 1"]])
+    assert (found.bound, found.rows[0].z) == (0.0, None)
