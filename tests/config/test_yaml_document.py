@@ -218,7 +218,7 @@ def test_a_pipe_is_read_to_its_end() -> None:
 
 def run_read(script: str) -> str:
     """What `read("-")` does in a process whose standard input the shell sets up."""
-    code = "from heinit_sim.config.yaml_document import read; print(read('-'))"
+    code = f"from {read.__module__} import read; print(read('-'))"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     command = ["sh", "-c", f'{script} "$0" -c "$1"', sys.executable, code]
     run = subprocess.run(

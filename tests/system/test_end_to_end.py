@@ -75,7 +75,7 @@ def process(
     *arguments: object, cwd: Path, code: str = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own; `code` runs before it."""
-    start = f"{code}\nfrom heinit_sim.__main__ import main\nmain()"
+    start = f"{code}\nfrom {command_line.__name__} import main\nmain()"
     return subprocess.run(
         [sys.executable, "-c", start, *map(str, arguments)],
         cwd=cwd,
