@@ -61,7 +61,8 @@ def test_of_one_config_every_number_must_agree() -> None:
     found = compare(result, near)
     assert found.held
     np.testing.assert_allclose(found.largest, 0.9e-6, rtol=1e-6, atol=0)  # 2e-16·… of the sum
-    assert not compare(result, near, rtol=1e-7).held
+    assert not compare(result, near, rtol=0.8e-6).held
+    assert not compare(result, shifted(result, 3, 2, 1.1e-6 / math.log(10))).held
 
     far = compare(result, shifted(result, 3, 2, 0.5))
     (row,) = far.rows
@@ -267,6 +268,41 @@ def test_one_network_has_no_error() -> None:
     with pytest.raises(RunDirectoryError, match="at least 2 trials"):
         compare(simulate(trials=1), simulate(trials=1, seed=1))
     assert compare(simulate(trials=1), simulate(trials=1)).held
+    assert compare(simulate(trials=2), simulate(trials=2, seed=1)).n_rows > 0
+
+
+def test_layers_of_fewer_than_two_live_networks_are_left_out() -> None:
+    result, other = simulate(trials=3), simulate(trials=3, seed=1)
+    for dead, n_lost in ((1, 0), (2, 1), (3, 1)):
+        killed = result
+        for network in range(dead):
+            killed = shifted(killed, network, 4, -math.inf)
+        found = compare(killed, other)
+        lines = [line for line in found.left_out if "fewer than two networks" in line]
+        assert lines == ["1 rows of fewer than two networks that are alive, in one run"] * n_lost
+        assert found.n_rows == 75 - n_lost
+
+
+def test_the_share_of_dead_networks_differs_by_fishers_exact_test() -> None:
+    # Twice the chance that none of the first run's 30 is among d dead of 60, C(30, d)/C(60, d)
+    level = LEVEL / (15 * 5 + 1)
+    tails = {d: 2 * math.comb(30, d) / math.comb(60, d) for d in range(31)}
+    enough = next(d for d, tail in tails.items() if tail < level)
+    first, second = simulate(seed=1), simulate()
+    assert compare(first, kill(second, enough)).dead != ()
+    assert compare(first, kill(second, enough - 1)).dead == ()
+
+
+@pytest.mark.parametrize(("alone", "end"), [(4, "= 4.0)"), (5, "= 4.0; …)")])
+def test_four_conditions_that_one_run_alone_has_are_named(alone: int, end: str) -> None:
+    targets = [0, *range(1, alone + 1)]
+    first, second = (
+        simulate(f"sweep: {{loss.target: {targets}}}\n"),
+        simulate("sweep: {loss.target: [0]}\n"),
+    )
+    (line,) = compare(first, second).left_out
+    assert line.startswith(f"{alone} conditions that only the first run has (loss.target = 1.0; ")
+    assert line.endswith(end)
 
 
 def kill(result: SweepResult, dead: int) -> SweepResult:
@@ -344,11 +380,12 @@ def test_histograms_of_one_config_may_differ_by_what_crosses_an_edge(bins: str) 
     result = simulate(record)
     assert compare(result, simulate(record)).held
     assert compare(result, crossing(result, 1)).held
-    found = compare(result, crossing(result, 3))
-    text = "the condition: activation, layer 2: 3 numbers or more are in other bins"
+    found = compare(result, crossing(result, 2))
+    text = "the condition: activation, layer 2: 2 numbers or more are in other bins"
     assert found.histograms == found.mismatches == (text,)
     assert comparison_lines(found, 1e-6)[0].startswith("different in the histograms of 1 layer: ")
-    assert compare(result, crossing(result, 3), rtol=0.01).held  # 1 % of 720 numbers may cross
+    assert compare(result, crossing(result, 8), rtol=0.01).held  # 1 and 1 % of 720 may cross
+    assert not compare(result, crossing(result, 9), rtol=0.01).held
 
 
 def test_a_run_with_histograms_has_the_numbers_of_one_without() -> None:
