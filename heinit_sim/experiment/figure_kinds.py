@@ -10,13 +10,13 @@ from heinit_sim.experiment.sweep_config import FigureQuantity, SweepConfig
 
 
 class Need(NamedTuple):
-    """What a config must have for a kind of figure."""
+    """Something that a config must have for a kind of figure."""
 
     met: Callable[[SweepConfig], bool]
     missing: str
-    """What is wrong where the need is not met, e.g. "no cosines are recorded"."""
+    """Description of a config without it, e.g. "no cosines are recorded"."""
     wanted: str
-    """What the config must have, e.g. "record.cosine: true"."""
+    """Name of the thing, as one asks for it, e.g. "record.cosine: true"."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class FigureKind:
     quantities: tuple[FigureQuantity, ...] = get_args(FigureQuantity)
     """The values of `figure.quantity` that it can show."""
     why_no_quantity: str = ""
-    """What it shows where `figure.quantity` says nothing; then the key must be left out."""
+    """Why `figure.quantity` must be left out, for kinds that it says nothing about; else empty."""
     options: frozenset[str] = frozenset()
     """The keys of `figure` beside kind and quantity that it heeds."""
     of_predictions: bool = True

@@ -1,4 +1,4 @@
-"""What the figures show, before anything is drawn: curves, what they are called."""
+"""Curves before they are drawn: values, labels and captions."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ QUANTITIES: dict[Pass, Quantity] = {"forward": "activation", "backward": "grad_a
 
 @dataclass(frozen=True)
 class Curve:
-    """What one condition shows in one pass: log10 on the layers drawn, -inf where all is zero."""
+    """One condition in one pass: log10 values on the layers drawn, -inf where all is zero."""
 
     condition: Condition
     label: str
@@ -142,7 +142,7 @@ def label_of(condition: Condition) -> str:
 
 
 def _init_of(condition: Condition) -> Mapping[str, object]:
-    """What to say of a condition where nothing is swept."""
+    """Return the setting to label a condition with where nothing is swept."""
     if condition.lsuv:
         return {"init.scheme": "lsuv"}
     rounded = [float(f"{pick(condition.weight_variances):.4g}") for pick in (min, max)]

@@ -16,7 +16,7 @@ from heinit_sim.numerics import FloatArray
 
 
 class LayerValues(NamedTuple):
-    """What a condition shows in one pass, on the layers from 0 on; NaN where nothing is known."""
+    """One condition in one pass, on the layers from 0 on; NaN where nothing is known."""
 
     middle: FloatArray
     low: FloatArray

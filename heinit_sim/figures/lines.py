@@ -21,7 +21,7 @@ BAND_SHOWS = 0.05  # of the height of a panel
 
 @dataclass(frozen=True)
 class Paint:
-    """What tells a line from the others of its panel."""
+    """Colours and weight that tell a line from the others of its panel."""
 
     color: FloatArray
     ink: FloatArray  # the colour, darkened for text
@@ -30,7 +30,7 @@ class Paint:
 
 @dataclass(frozen=True)
 class Line:
-    """What a panel shows of one condition, or of several along a swept number: y against x."""
+    """Values y against x of one condition, or of several along a swept number."""
 
     index: int
     label: str

@@ -51,12 +51,12 @@ class Panel:
     y: Scale
     y_label: str
     title: str = ""
-    """What it shows, if not simply its pass."""
+    """Title of the panel, if it is not simply the name of the pass."""
 
 
 @dataclass(frozen=True)
 class Name:
-    """What a line is called, and where the line ends."""
+    """The name of a line, and where the line ends."""
 
     text: str
     ink: FloatArray

@@ -240,7 +240,7 @@ def _label_conditions(ax: Axes, places: _Places, colors: Mapping[_Key, str], tak
 
 
 def _circles(config: SweepConfig, places: _Places) -> str:
-    """What the circles are, e.g. "Circles: the 24 conditions (σ²_Ω × σ²_b)."."""
+    """Say what the circles stand for, e.g. "Circles: the 24 conditions (σ²_Ω × σ²_b)."."""
     symbols = {"init.variance": r"$\sigma^2_\Omega$", "init.bias_variance": r"$\sigma^2_b$"}
     swept = [symbols.get(path, path.rpartition(".")[2].replace("_", " ")) for path in config.sweep]
     shown = sum(map(len, places.values()))

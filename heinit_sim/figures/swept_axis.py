@@ -50,10 +50,10 @@ class Series:
 
     index: int
     label: str
-    """What else is swept; empty where nothing is."""
+    """Values of the other swept keys; empty where there are none."""
     paint: Paint
     places: list[int]
-    """Of the conditions in the grid."""
+    """Places of the conditions in the grid."""
     x: FloatArray
     """The number, or log10 of it where the axis is logarithmic."""
 

@@ -1,4 +1,4 @@
-"""What `verify` found, as a page of the terminal, as Markdown and as plain values for JSON."""
+"""The findings of `verify` as a page of the terminal, as Markdown and as values for JSON."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def to_identity_page(verification: Verification) -> Table:
     page = Table.grid()
     page.add_column(max_width=_PAGE)
     page.add_row(Text(f"{_title(verification)}\n", style="bold"))
-    page.add_row(_line(_COLUMNS, "dim"))
+    page.add_row(_page_line(_COLUMNS, "dim"))
     for group, rows in _groups(verification):
         page.add_row(Text(f"\n{group}", style="bold"))
         for row in rows:
             word, style = ("pass", "green") if row.held else ("FAIL", "bold red")
-            page.add_row(_line((word, f"{row.left} = {row.right}", *_numbers(row)), style))
+            page.add_row(_page_line((word, f"{row.left} = {row.right}", *_row_numbers(row)), style))
             page.add_row(Padding(Text(row.explanation, style="dim"), (0, 0, 0, 5)))
     page.add_row(Text(f"\n{_legend(verification)}"))
     return page
 
 
 def to_identity_markdown(verification: Verification) -> str:
-    """The same as Markdown: a heading, one GitHub table for each group, the legend."""
+    """The page as Markdown: a heading, one GitHub table for each group, the legend."""
     lines = [f"## {_title(verification)}"]
     for group, rows in _groups(verification):
         lines += ["", f"### {group}", ""]
@@ -48,14 +48,14 @@ def to_identity_markdown(verification: Verification) -> str:
         for row in rows:
             word = "pass" if row.held else "**FAIL**"
             identity = f"`{row.left} = {row.right}`"
-            cells = (identity, *_numbers(row), word, row.explanation, row.source)
+            cells = (identity, *_row_numbers(row), word, row.explanation, row.source)
             escaped = (cell.replace("|", "\\|") for cell in cells)
             lines.append(f"| {' | '.join(escaped)} |")
     return "\n".join([*lines, "", _legend(verification)])
 
 
 def to_identity_document(verification: Verification) -> dict[str, Any]:
-    """The same with all numbers, for JSON."""
+    """The identities with all numbers, for JSON."""
     probe = verification.probe
     return {
         "network": {
@@ -76,7 +76,7 @@ def _groups(verification: Verification) -> Iterable[tuple[str, Iterable[Row]]]:
     return groupby(verification.rows, key=lambda row: row.group)
 
 
-def _line(cells: Iterable[str], style: str) -> Table:
+def _page_line(cells: Iterable[str], style: str) -> Table:
     """One line of the page, in its columns."""
     from rich.table import Table
     from rich.text import Text
@@ -92,14 +92,14 @@ def _line(cells: Iterable[str], style: str) -> Table:
     return line
 
 
-def _numbers(row: Row) -> tuple[str, str, str, str]:
-    left, right = (_number(value, ".4g", 9) for value in (row.left_value, row.right_value))
-    z = "exact" if row.z is None else _number(row.z, "+.2f", 6)
+def _row_numbers(row: Row) -> tuple[str, str, str, str]:
+    left, right = (_fitted_number(value, ".4g", 9) for value in (row.left_value, row.right_value))
+    z = "exact" if row.z is None else _fitted_number(row.z, "+.2f", 6)
     return left, right, f"{row.error:.2g}", z
 
 
-def _number(value: float, form: str, width: int) -> str:
-    """The number in that format, or shorter where it is too wide."""
+def _fitted_number(value: float, form: str, width: int) -> str:
+    """A number in the format `form`, or shorter where that is wider than `width`."""
     sign = "+" if form.startswith("+") else ""
     texts = [format(value, way) for way in (form, f"{sign}.3g", f"{sign}.1g")]
     return next((text for text in texts if len(text) <= width), texts[-1])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 LISTED = 20
-"""So many findings are listed whole; of more only those that failed."""
+"""Most findings that are listed whole; of more, only those that failed are."""
 _ROWS = 1000
 """GitHub takes 1 MiB of step summary, and none of a longer one."""
 _IN_DATA = "%\r\n"

@@ -23,16 +23,16 @@ pre-activations' variance (from 1 on) and of the squared gradient.
 keep the variance; forward is with plain ones. PyTorch: calculate_gain."""
 
 
-def gain_rows(found: Sequence[Gains]) -> list[Row]:
+def gain_rows(all_gains: Sequence[Gains]) -> list[Row]:
     """One row per activation and convention that has a gain for it."""
     return [
         {
-            "activation": of.activation,
-            **dict(of.options),
-            "homogeneous": of.homogeneous,
-            "mean": of.mean,
-            "second_moment": of.second_moment,
-            "slope_second_moment": of.slope,
+            "activation": gains.activation,
+            **dict(gains.options),
+            "homogeneous": gains.homogeneous,
+            "mean": gains.mean,
+            "second_moment": gains.second_moment,
+            "slope_second_moment": gains.slope,
             "convention": gain.convention,
             "gain": gain.value,
             "forward_per_layer": gain.forward,
@@ -43,13 +43,13 @@ def gain_rows(found: Sequence[Gains]) -> list[Row]:
             "meaning": meaning(gain),
             "source": CONVENTIONS[gain.convention].source,
         }
-        for of in found
-        for gain in of.gains
+        for gains in all_gains
+        for gain in gains.gains
     ]
 
 
 def meaning(gain: Gain) -> str:
-    """What a gain does to both passes, in words."""
+    """Say in words what a gain does to both passes."""
     forward, backward = (
         word if word == "kept" else "×" + word.partition("×")[2]
         for word in map(_change, (gain.forward_over_layers, gain.backward_over_layers))
@@ -58,7 +58,7 @@ def meaning(gain: Gain) -> str:
     return f"over {LAYERS} layers: forward {forward}, gradient² {backward}{first}"
 
 
-def to_gain_table(found: Sequence[Gains]) -> "Table":
+def to_gain_table(all_gains: Sequence[Gains]) -> "Table":
     """The table of gains, 80 columns wide; a section per activation."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -68,19 +68,19 @@ def to_gain_table(found: Sequence[Gains]) -> "Table":
     for header, justify in zip(_HEADERS, _ALIGN, strict=True):
         table.add_column(header, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # literals
     previous = ""
-    for activation, *cells in _lines(found):
+    for activation, *cells in _table_rows(all_gains):
         table.add_row("" if activation == previous else activation, *map(Text, cells))
         previous = activation
-    if len(found) > 1:
+    if len(all_gains) > 1:
         table.caption = Text(_CAPTION)
         table.caption_justify = "left"
     return table
 
 
-def to_gain_markdown(found: Sequence[Gains]) -> str:
-    """The same as a table of Markdown."""
+def to_gain_markdown(all_gains: Sequence[Gains]) -> str:
+    """The table of gains as Markdown."""
     rule = [{"left": "---", "right": "---:"}[align] for align in _ALIGN]
-    lines = [list(_HEADERS), rule, *(list(line) for line in _lines(found))]
+    lines = [list(_HEADERS), rule, *(list(line) for line in _table_rows(all_gains))]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -90,17 +90,17 @@ def _formula(gains: Gains) -> str:
     return TABLE[gains.activation].formula + slopes
 
 
-def gain_page(of: Gains) -> tuple[str, "Table", str]:
-    """What is known of one activation: a head, its table, and where the gains come from."""
+def gain_page(gains: Gains) -> tuple[str, "Table", str]:
+    """A page on one activation: a head, the table of gains, and where the gains come from."""
     scope = (
         "Positively homogeneous: the numbers hold at any variance of the pre-activations."
-        if of.homogeneous
+        if gains.homogeneous
         else "Not homogeneous: gains and χ₁ hold for pre-activations of variance 1."
     )
-    moments = {"E[a]": f"{of.mean:.6f}", "E[a²]": f"{of.second_moment:.7g}"}
-    moments["E[a'²]"] = f"{of.slope:.7g}"
+    moments = {"E[a]": f"{gains.mean:.6f}", "E[a²]": f"{gains.second_moment:.7g}"}
+    moments["E[a'²]"] = f"{gains.slope:.7g}"
     head = [
-        f"{of.activation}: a(z) = {_formula(of)}",
+        f"{gains.activation}: a(z) = {_formula(gains)}",
         ", ".join(f"{name} = {value}" for name, value in moments.items()) + " for z ~ N(0, 1)",
         scope,
     ]
@@ -110,23 +110,23 @@ def gain_page(of: Gains) -> tuple[str, "Table", str]:
         "pre-activations' variance, from 1 on, and of the squared gradient.",
     ]
     for key, convention in CONVENTIONS.items():
-        gain = next((gain for gain in of.gains if gain.convention == key), None)
+        gain = next((gain for gain in gains.gains if gain.convention == key), None)
         if gain is None:
-            notes += ["", f"{convention.source} has no gain for {of.activation}"]
+            notes += ["", f"{convention.source} has no gain for {gains.activation}"]
             continue
         notes += ["", f"{convention.formula} = {gain.value:.6g}", f"  {convention.source}"]
         notes += [f"  {convention.remark}", f"  {meaning(gain)}"]
-        if key == "std" and of.activation in PUBLISHED:
-            published = PUBLISHED[of.activation]
+        if key == "std" and gains.activation in PUBLISHED:
+            published = PUBLISHED[gains.activation]
             notes += [f"  published as {published:.4f}, from samples; this is the exact integral"]
-    return "\n".join(head), to_gain_table([of]), "\n".join(notes)
+    return "\n".join(head), to_gain_table([gains]), "\n".join(notes)
 
 
-def _lines(found: Sequence[Gains]) -> Iterator[tuple[str, ...]]:
-    for of in found:
-        for gain in of.gains:
+def _table_rows(all_gains: Sequence[Gains]) -> Iterator[tuple[str, ...]]:
+    for gains in all_gains:
+        for gain in gains.gains:
             yield (
-                of.activation,
+                gains.activation,
                 CONVENTIONS[gain.convention].formula,
                 f"{gain.value:.4f}",
                 f"{gain.chi1:.3f}",

@@ -98,10 +98,10 @@ def _notes(rows: "Sequence[Row]", fan: str) -> list[str]:
 
 def _row(condition: Condition) -> Row:
     activation = make_activation(condition.activation, condition.activation_options)
-    found = condition_phase(condition, activation)
+    phase = condition_phase(condition, activation)
     fan_ins = {fan_in for fan_in, _ in _between(condition)}
     width = fan_ins.pop() if len(fan_ins) == 1 else math.nan
-    known = vars(found) if found else {}
+    known = vars(phase) if phase else {}
     critical = known.get("critical_weight_variance", math.nan)
     row: Row = {}
     scale = condition_weight_scale(condition, activation)

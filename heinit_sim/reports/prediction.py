@@ -1,4 +1,4 @@
-"""What is predicted of a sweep, as rows and as a table of the terminal. Never prints or saves."""
+"""A prediction as rows and as a table of the terminal. Never prints or saves."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -31,34 +31,36 @@ _ENDS: dict[Pass, tuple[Quantity, int, str]] = {
 
 def prediction_layer_rows(prediction: SweepPrediction) -> Iterator[Row]:
     """The rows of `theory.csv`: one per condition, quantity and layer."""
-    for one in prediction.conditions:
-        laws = _laws(one)
+    for forecast in prediction.conditions:
+        laws = _laws(forecast)
         for quantity, direction in PASS_OF.items():
-            for layer in range(one.condition.depth + 1):
-                row: Row = {"condition": one.condition.index, **one.condition.swept}
+            for layer in range(forecast.condition.depth + 1):
+                row: Row = {"condition": forecast.condition.index, **forecast.condition.swept}
                 row |= {"pass": direction, "quantity": quantity, "layer": layer}
                 for s in STATISTICS:
-                    row[f"theory_log10_{s}"] = rounded(one.theory[quantity, s][layer])
-                row |= _quantiles(one, quantity, layer) | _log_law(laws, quantity, layer)
-                row["theory_kind"] = one.theory_kind(quantity, layer)
+                    row[f"theory_log10_{s}"] = rounded(forecast.theory[quantity, s][layer])
+                row |= _quantiles(forecast, quantity, layer) | _log_law(laws, quantity, layer)
+                row["theory_kind"] = forecast.theory_kind(quantity, layer)
                 yield row
 
 
 def prediction_rows(prediction: SweepPrediction) -> list[Row]:
     """One row per condition and pass: second moments where the pass ends, and its slope."""
     rows = []
-    for one in prediction.conditions:
+    for forecast in prediction.conditions:
         for direction, (quantity, layer, _) in _ENDS.items():
-            row: Row = {"condition": one.condition.index, **one.condition.swept}
+            row: Row = {"condition": forecast.condition.index, **forecast.condition.swept}
             row |= {"pass": direction, "quantity": quantity}
-            row["layer"] = one.condition.depth if layer == -1 else layer
+            row["layer"] = forecast.condition.depth if layer == -1 else layer
             row["theory_log10_second_moment"] = rounded(
-                one.theory[quantity, "second_moment"][layer]
+                forecast.theory[quantity, "second_moment"][layer]
             )
-            row |= _quantiles(one, quantity, layer) | _log_law(_laws(one), quantity, layer)
-            row["theory_decades_per_layer"] = rounded(predicted_slope(one, direction))
-            row["sampled_networks"] = one.sampled
-            row["theory_kind"] = one.theory_kind(quantity, row["layer"])
+            row |= _quantiles(forecast, quantity, layer) | _log_law(
+                _laws(forecast), quantity, layer
+            )
+            row["theory_decades_per_layer"] = rounded(predicted_slope(forecast, direction))
+            row["sampled_networks"] = forecast.sampled
+            row["theory_kind"] = forecast.theory_kind(quantity, row["layer"])
             rows.append(row)
     return rows
 
@@ -88,10 +90,10 @@ def to_prediction_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
     return table
 
 
-def _laws(one: Prediction) -> tuple[FloatArray, FloatArray]:
+def _laws(forecast: Prediction) -> tuple[FloatArray, FloatArray]:
     """Mean and standard deviation over networks of log10 of the second moment of h_k."""
-    slope = chain_slope(one.condition)
-    mean, variance = log_law(one.condition, math.nan if slope is None else slope)
+    slope = chain_slope(forecast.condition)
+    mean, variance = log_law(forecast.condition, math.nan if slope is None else slope)
     return mean / math.log(10), np.sqrt(variance) / math.log(10)
 
 
@@ -104,9 +106,11 @@ def _log_law(laws: tuple[FloatArray, FloatArray], quantity: Quantity, layer: int
     }
 
 
-def _quantiles(one: Prediction, quantity: Quantity, layer: int) -> Row:
+def _quantiles(forecast: Prediction, quantity: Quantity, layer: int) -> Row:
     """Quantiles over networks of the second moment for one input; NaN where not known."""
-    values = one.quantiles[quantity][:, layer] if quantity in one.quantiles else [math.nan] * 3
+    values = (
+        forecast.quantiles[quantity][:, layer] if quantity in forecast.quantiles else [math.nan] * 3
+    )
     return {
         f"predicted_log10_{name}": rounded(value)
         for name, value in zip(_QUANTILES, values, strict=True)

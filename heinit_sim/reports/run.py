@@ -44,40 +44,40 @@ def csv_files(result: SweepResult) -> dict[str, str]:
 
 def layer_rows(result: SweepResult) -> Iterator[Row]:
     """The rows of `layers.csv`: one per condition, quantity and layer."""
-    for of in result.conditions:
+    for outcome in result.conditions:
         for quantity, direction in PASS_OF.items():
-            spreads = {s: spread(of.networks[quantity, s]) for s in STATISTICS}
-            for layer in range(of.condition.depth + 1):
-                row: Row = {"condition": of.condition.index, **of.condition.swept}
+            spreads = {s: spread(outcome.networks[quantity, s]) for s in STATISTICS}
+            for layer in range(outcome.condition.depth + 1):
+                row: Row = {"condition": outcome.condition.index, **outcome.condition.swept}
                 row |= {"pass": direction, "quantity": quantity, "layer": layer}
-                row["networks"] = len(of.networks[quantity, "variance"])
+                row["networks"] = len(outcome.networks[quantity, "variance"])
                 for s in STATISTICS:
                     for name in ("mean", "se", "median", "p05", "p95"):
                         row[f"log10_{s}_{name}"] = rounded(getattr(spreads[s], name)[layer])
                 for s in STATISTICS:
-                    row[f"theory_log10_{s}"] = rounded(of.theory[quantity, s][layer])
-                row["theory_kind"] = of.theory_kind(quantity, layer)
+                    row[f"theory_log10_{s}"] = rounded(outcome.theory[quantity, s][layer])
+                row["theory_kind"] = outcome.theory_kind(quantity, layer)
                 yield row
 
 
 def cosine_rows(result: SweepResult) -> Iterator[Row]:
     """The rows of `cosines.csv`: one per condition, quantity and layer."""
-    for of in result.conditions:
+    for outcome in result.conditions:
         for quantity in COSINE_QUANTITIES:
-            seen = cosine_spread(of, quantity)
-            for layer in range(of.condition.depth + 1):
-                row: Row = {"condition": of.condition.index, **of.condition.swept}
+            seen = cosine_spread(outcome, quantity)
+            for layer in range(outcome.condition.depth + 1):
+                row: Row = {"condition": outcome.condition.index, **outcome.condition.swept}
                 row |= {"quantity": quantity, "layer": layer}
                 row["networks"] = int(seen.networks[layer])
                 for name in ("mean", "se", "median", "p05", "p95"):
                     row[f"cosine_{name}"] = rounded(getattr(seen, name)[layer])
-                row["theory_cosine"] = rounded(of.theory_cosines[quantity][layer])
+                row["theory_cosine"] = rounded(outcome.theory_cosines[quantity][layer])
                 yield row
 
 
 def summary_rows(result: SweepResult) -> list[Row]:
     """The rows of `summary.csv`: one per condition."""
-    return [_summary_row(of) for of in result.conditions]
+    return [_summary_row(outcome) for outcome in result.conditions]
 
 
 def summary_rows_from_csv(text: str, config: SweepConfig) -> list[Row]:
@@ -142,19 +142,19 @@ def swept_table(config: SweepConfig, title: str) -> "Table":
     return table
 
 
-def _summary_row(of: ConditionResult) -> Row:
-    row: Row = {"condition": of.condition.index, **of.condition.swept}
-    activation = of.networks["activation", "variance"]
+def _summary_row(outcome: ConditionResult) -> Row:
+    row: Row = {"condition": outcome.condition.index, **outcome.condition.swept}
+    activation = outcome.networks["activation", "variance"]
     row["networks"] = len(activation)
-    for name, layer in (("first", 1), ("last", of.condition.depth)):
+    for name, layer in (("first", 1), ("last", outcome.condition.depth)):
         row[f"log10_variance_{name}"] = rounded(np.median(activation[:, layer]).item())
-    trends = {direction: trend(of, direction) for direction in _PASSES}
-    for direction, found in trends.items():
-        row[f"{direction}_decades_per_layer"] = rounded(found.decades_per_layer)
-        row[f"{direction}_decades_per_layer_se"] = rounded(found.error)
-        row[f"theory_{direction}_decades_per_layer"] = rounded(found.theory_decades_per_layer)
-        row[f"{direction}_verdict"] = found.word
-        row[f"{direction}_reason"] = found.reason
+    trends = {direction: trend(outcome, direction) for direction in _PASSES}
+    for direction, fit in trends.items():
+        row[f"{direction}_decades_per_layer"] = rounded(fit.decades_per_layer)
+        row[f"{direction}_decades_per_layer_se"] = rounded(fit.error)
+        row[f"theory_{direction}_decades_per_layer"] = rounded(fit.theory_decades_per_layer)
+        row[f"{direction}_verdict"] = fit.word
+        row[f"{direction}_reason"] = fit.reason
     forward, backward = (trends[direction].word for direction in _PASSES)
     row["verdict"] = forward if forward == backward else f"{forward} / {backward}"
     return row
@@ -169,7 +169,7 @@ def _title(config: SweepConfig) -> str:
 
 
 def _layer_facts(conditions: Sequence[Condition]) -> Iterator[str]:
-    """What all hidden layers of all conditions have in common, e.g. "D_h = 100"."""
+    """Yield each fact that all hidden layers of all conditions share, e.g. "D_h = 100"."""
     units = {width for c in conditions if not c.convolution for width in c.widths[1:-1]}
     convolutions = [c.convolution for c in conditions if c.convolution]
     channels = {each for c in convolutions for each in c.channels[1:]}

@@ -1,9 +1,12 @@
+from typing import get_args
+
 import pytest
 
 from heinit_sim.config.load import parse_config, parse_override
 from heinit_sim.config.yaml_document import to_yaml
 from heinit_sim.errors import ConfigError
-from heinit_sim.experiment.figure_kinds import swept_number
+from heinit_sim.experiment.figure_kinds import FIGURE_KINDS, Need, swept_number
+from heinit_sim.experiment.sweep_config import FigureQuantity
 from heinit_sim.runs.manifest import config_hash
 
 GOOD = """\
@@ -11,7 +14,69 @@ name: x
 network: {depth: 2, width: 4, input_dim: 4}
 init: {scheme: he_normal}
 """
+FULL = """
+name: x
+network: {depth: 3, width: 6, input_dim: 5}
+init: {scheme: he_normal}
+inputs: {count: 2}
+record: {histograms: std, cosine: true}
+sweep: {network.width: [4, 8]}
+trials: 5
+"""
+"""A config that has all that any kind of figure needs; `BARE` has nothing of it."""
+BARE = """
+name: x
+network: {depth: 1, width: 6, input_dim: 5}
+init: {scheme: he_normal}
+trials: 1
+"""
+OPTIONS = {"decades": "[0, 1]", "overlay": "figure_7_4_published"}
 NUMBER = "must have two or more numbers under a key of sweep"
+
+
+@pytest.mark.parametrize(
+    "need",
+    dict.fromkeys(need for row in FIGURE_KINDS.values() for need in row.needs),
+    ids=lambda need: need.missing,
+)
+def test_every_need_is_met_by_a_config_that_has_all_and_not_by_one_without(need: Need) -> None:
+    assert need.met(parse_config(FULL))
+    assert not need.met(parse_config(BARE))
+
+
+@pytest.mark.parametrize("kind", FIGURE_KINDS)
+def test_a_kind_of_figure_is_refused_where_its_needs_are_not_met(kind: str) -> None:
+    assert parse_config(f"{FULL}figure: {{kind: {kind}}}").figure.kind == kind
+    for need in FIGURE_KINDS[kind].needs[:1]:
+        with pytest.raises(ConfigError) as caught:
+            parse_config(f"{BARE}figure: {{kind: {kind}}}")
+        assert str(caught.value).endswith(f"{need.missing} ({kind}), must have {need.wanted}")
+
+
+@pytest.mark.parametrize("quantity", get_args(FigureQuantity))
+@pytest.mark.parametrize("kind", FIGURE_KINDS)
+def test_a_kind_takes_the_quantities_of_its_row_alone(kind: str, quantity: str) -> None:
+    text = f"{FULL}figure: {{kind: {kind}, quantity: {quantity}}}"
+    if quantity in FIGURE_KINDS[kind].quantities:
+        assert parse_config(text).figure.quantity == quantity
+    else:
+        with pytest.raises(ConfigError, match=rf"not for kind: {kind} \({quantity}\), must be "):
+            parse_config(text)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("kind", FIGURE_KINDS)
+def test_a_kind_takes_the_options_of_its_row_alone(kind: str, option: str) -> None:
+    text = f"{FULL}figure: {{kind: {kind}, {option}: {OPTIONS[option]}}}"
+    if option in FIGURE_KINDS[kind].options:
+        assert getattr(parse_config(text).figure, option) is not None
+    else:
+        with pytest.raises(ConfigError, match=f"not for kind: {kind} .*, only for "):
+            parse_config(text)
+
+
+def test_every_option_of_the_table_is_tried() -> None:
+    assert set(OPTIONS) == set().union(*(row.options for row in FIGURE_KINDS.values()))
 
 
 @pytest.mark.parametrize(

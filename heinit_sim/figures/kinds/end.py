@@ -1,4 +1,4 @@
-"""What is left of both passes at the ends of the network, against a swept number. Never saves."""
+"""Both passes where they end, against a swept number. Never prints, never saves."""
 
 import numpy as np
 from matplotlib.figure import Figure
