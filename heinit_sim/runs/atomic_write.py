@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from heinit_sim.errors import RunDirectoryError, WriteError
@@ -108,6 +108,8 @@ def put(directory: Path, fresh: Path, names: Sequence[str]) -> None:
     Raises:
         RunDirectoryError: Somebody else was quicker.
     """
+    with suppress(OSError):
+        directory.rmdir()  # one that is empty: Windows renames to no directory that is there
     try:
         fresh.rename(directory)
     except OSError as error:

@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import hashlib
 import json
 import shutil
@@ -162,7 +163,17 @@ def test_a_directory_that_is_no_run_is_never_touched(
     assert set(files(tmp_path)) == {"thesis.tex", "file"}
 
 
-def test_an_empty_directory_is_filled(result: SweepResult, tmp_path: Path) -> None:
+def test_an_empty_directory_is_filled(
+    result: SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def rename_on_windows(path: Path, target: Path) -> Path:
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, "Cannot create a file when it already exists")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename_on_windows)
     (tmp_path / "small").mkdir()
     runs_directory.write_run(result, tmp_path / "small", figure=None)
     assert "layers.csv" in files(tmp_path / "small")

@@ -420,6 +420,13 @@ def test_a_stopped_run_leaves_the_old_results(number: signal.Signals, small: Pat
     assert files(small / "outputs" / "small") == before
 
 
+def test_without_posix_signals_and_cpu_affinities_a_run_is_written(small: Path) -> None:
+    code = "import os, signal; del signal.SIGHUP, signal.SIGPIPE, os.sched_getaffinity"
+    found = process("run", "small.yaml", "--no-plots", "--quiet", cwd=small, code=code)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "layers.csv" in files(small / "outputs" / "small")
+
+
 def test_a_reader_that_goes_away_is_no_error(small: Path) -> None:
     with started("schema", cwd=small) as run:
         assert run.stdout is not None
