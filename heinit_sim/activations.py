@@ -1,4 +1,4 @@
-"""Name -> a(z), a'(z), and what is known of it."""
+"""Activations by name: a(z), a'(z), and what is known of them."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -153,7 +153,7 @@ ACTIVATIONS: dict[str, Callable[..., Activation]] = {
 def make_activation(name: str | Activation, options: Mapping[str, Slope]) -> Activation:
     """The activation of that name, e.g. `make_activation("leaky_relu", {"negative_slope": 0.2})`.
 
-    One that is an activation already is returned as it is.
+    An `Activation` is returned as it is.
 
     Raises:
         KeyError: No activation has that name.
@@ -199,7 +199,7 @@ def own_activation(
 
 
 def _quiet(function: Callable[[FloatArray], FloatArray]) -> Callable[[FloatArray], FloatArray]:
-    """The function without warnings where it leaves float range, which results tell themselves."""
+    """The function without warnings where it leaves float range; results tell that in words."""
 
     def quiet(z: FloatArray) -> FloatArray:
         with np.errstate(over="ignore", invalid="ignore"):

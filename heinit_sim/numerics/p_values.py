@@ -1,4 +1,4 @@
-"""How often chance alone goes as far: Student's t, and Fisher's exact test of two counts."""
+"""P-values: of Student's t, and of Fisher's exact test of two counts."""
 
 import math
 
@@ -15,16 +15,16 @@ def student_tail(t: float, freedom: float) -> float:
     """P(|T| ≥ |t|) for Student's t: I_x(ν/2, 1/2) with x = ν/(ν + t²).
 
     Args:
-        t: The statistic; infinite gives 0.
+        t: The statistic; one whose square is infinite gives 0.
         freedom: ν > 0, not necessarily an integer.
 
     Source: the regularised incomplete beta function by its continued fraction (DLMF 8.17.22),
     evaluated as a product of ratios (modified Lentz), in the half where it converges fast.
     """
-    if math.isinf(t):
+    square = t * t
+    if math.isinf(square):
         return 0.0
     a, b = freedom / 2, 0.5
-    square = t * t
     x, rest = freedom / (freedom + square), square / (freedom + square)
     if rest == 0.0:
         return 1.0
@@ -52,9 +52,9 @@ def welch(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatAr
     """
     (n_x, mean_x, var_x), (n_y, mean_y, var_y) = _moments(x), _moments(y)
     with np.errstate(divide="ignore", invalid="ignore"):
-        of_x, of_y = var_x / n_x, var_y / n_y
+        squared_error = var_x / n_x + var_y / n_y  # of the difference
         difference = mean_y - mean_x
-        errors = difference / np.sqrt(of_x + of_y)
+        errors = difference / np.sqrt(squared_error)
         freedom = np.minimum(n_x, n_y) - 1
     return difference, errors, freedom
 
@@ -91,22 +91,22 @@ def _moments(sample: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 def _fraction(x: float, a: float, b: float) -> float:
     """The continued fraction 1/(1 + d₁/(1 + d₂/(1 + …))) of I_x(a, b)."""
-    numerator, denominator = 1.0, 1.0 / _away(1.0 - (a + b) * x / (a + 1))
+    numerator, denominator = 1.0, 1.0 / _off_zero(1.0 - (a + b) * x / (a + 1))
     value = denominator
     for m in range(1, _TERMS):
         even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
         for d in (even, odd):
-            denominator = 1.0 / _away(1.0 + d * denominator)
-            numerator = _away(1.0 + d / numerator)
+            denominator = 1.0 / _off_zero(1.0 + d * denominator)
+            numerator = _off_zero(1.0 + d / numerator)
             value *= denominator * numerator
         if abs(denominator * numerator - 1.0) < _CLOSE:
             break
     return value
 
 
-def _away(value: float) -> float:
-    """The value, kept from zero."""
+def _off_zero(value: float) -> float:
+    """The value, or a tiny one in the place of zero, to divide by."""
     return value if abs(value) > _TINY else _TINY
 
 

@@ -1,4 +1,4 @@
-"""Arrays carried as mantissa × 2^exponent: what keeps depth from overflowing.
+"""Arrays carried as mantissa × 2^exponent, which no depth takes out of float range.
 
 Powers of two commute with sums, products and positively homogeneous activations, so a scaled
 computation has the bits of the direct one wherever the direct one stays within float range.
@@ -40,7 +40,7 @@ def scaled(array: NDArray[np.float64]) -> Scaled:
 def rescaled(array: Scaled) -> Scaled:
     """The array, or a copy if it needs one, in which every matrix has an exponent of its own.
 
-    Its columns share it: one that is smaller than another by 1e154 loses its squares.
+    The columns of a matrix share it: one that is smaller than another by 1e154 loses its squares.
     """
     mantissa, shape = array.mantissa, array.mantissa.shape[:-2]
     exponent = np.broadcast_to(array.exponent, shape)
@@ -52,7 +52,7 @@ def rescaled(array: Scaled) -> Scaled:
 
 
 def times(factor: float, array: Scaled, out: NDArray[np.float64], *, settle: bool = True) -> Scaled:
-    """The array times a number, its mantissa in `out`, which may be its own.
+    """The array times a number, the mantissa in `out`, which may be the array's.
 
     A power of two costs nothing in place. Without `settle` the mantissa is left as it comes, which
     the range above bears a few times: the norm of a matrix of standard-normal numbers is about
@@ -74,7 +74,7 @@ def plus(a: Scaled, b: Scaled, out: NDArray[np.float64], factor: float = 1.0) ->
         out += a.mantissa
         return Scaled(out, _settle(out, a.exponent))
     b = times(factor, b, out, settle=False)
-    common = np.maximum(*(np.where(_any(z), z.exponent, _LOWEST) for z in (a, b)))
+    common = np.maximum(*(np.where(_nonzero(z), z.exponent, _LOWEST) for z in (a, b)))
     common = np.where(common == _LOWEST, a.exponent, common)
     shifts = [(z.exponent - common)[..., np.newaxis, np.newaxis] for z in (a, b)]
     np.add(np.ldexp(a.mantissa, shifts[0]), np.ldexp(b.mantissa, shifts[1]), out=out)
@@ -92,18 +92,19 @@ def minus(array: Scaled, number: float) -> Scaled:
 
 
 def _parts(factor: float) -> tuple[float, int]:
-    """A fraction above 1/2 up to 1, and the power of two that it is taken times."""
+    """Fraction and exponent of factor = fraction × 2^exponent, with 1/2 < |fraction| ≤ 1."""
     fraction, shift = math.frexp(factor)
     return (1.0, shift - 1) if fraction == 0.5 else (fraction, shift)
 
 
-def _any(array: Scaled) -> NDArray[np.bool_]:
+def _nonzero(array: Scaled) -> NDArray[np.bool_]:
     """Which matrices have elements other than 0, (...)."""
-    found: NDArray[np.bool_] = np.any(array.mantissa, axis=(-1, -2))
-    return found
+    nonzero: NDArray[np.bool_] = np.any(array.mantissa, axis=(-1, -2))
+    return nonzero
 
 
 def _usual(squared_norm: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which mantissas of that squared norm may stay as they are; NaN is none."""
     usual: NDArray[np.bool_] = squared_norm > _SMALLEST_SQUARED_NORM
     return usual & (squared_norm < _LARGEST_SQUARED_NORM)
 

@@ -1,4 +1,4 @@
-"""What many networks say: mean, its error, median and quantiles, from one log10 per network."""
+"""Mean, its standard error, median and quantiles over networks, from one log10 per network."""
 
 from dataclasses import dataclass
 
