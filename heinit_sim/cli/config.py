@@ -32,8 +32,9 @@ def validate(
     with errors():
         from heinit_sim.config.load import load_config
 
-        found = load_config(config, overrides(sets, seed=seed, trials=trials))
-        typer.echo(f"{'<stdin>' if config == '-' else config}: valid: {console.plan_size(found)}")
+        sweep_config = load_config(config, overrides(sets, seed=seed, trials=trials))
+        place = "<stdin>" if config == "-" else config
+        typer.echo(f"{place}: valid: {console.plan_size(sweep_config)}")
 
 
 def schema() -> None:

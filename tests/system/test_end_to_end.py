@@ -387,6 +387,35 @@ def test_mistakes_end_with_exit_code_two_and_no_traceback(
     assert files(small) == before
 
 
+_PLAN = ("run", "small.yaml", "--dry-run", "--json")
+_CHECK = ("check", "small.yaml", "--json")
+_THEORY = ("theory", "small.yaml", "--json")
+_VERIFY = ("verify", "small.yaml", "--networks", "100")
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        *((_PLAN, option) for option in (("--set", "init.variance=1,2"), ("--trials", "5"))),
+        *((_PLAN, option) for option in (("-j", "7"), ("--out", "x"), ("--no-plots",))),
+        *((_CHECK, option) for option in (("--set", "init.variance=1,2"), ("--trials", "5"))),
+        *((_CHECK, option) for option in (("--seed", "1"), ("--alpha", "0.5"))),
+        *((_THEORY, option) for option in (("--set", "init.variance=1,2"), ("--phase",))),
+        *((_VERIFY, option) for option in (("--set", "network.depth=4"), ("--seed", "1"))),
+        *((_VERIFY, option) for option in (("--json",), ("--markdown",), ("--networks", "101"))),
+        *((("gains",), option) for option in (("relu",), ("--json",), ("--markdown",))),
+    ],
+    ids=lambda words: " ".join(words),
+)
+def test_an_option_changes_what_is_printed(
+    command: tuple[str, ...], option: tuple[str, ...], small: Path
+) -> None:
+    plain, other = (heinit_sim(*command, *more, cwd=small, **NO_GITHUB) for more in ((), option))
+    assert plain.returncode == 0
+    assert other.returncode in (0, 3)
+    assert plain.stdout != other.stdout != ""
+
+
 def test_a_full_disk_ends_with_exit_code_one_and_leaves_nothing(small: Path) -> None:
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))"
     found = process("run", "small.yaml", "--no-plots", cwd=small, code=limit)
@@ -763,6 +792,8 @@ def test_compare_tells_same_from_different(small: Path) -> None:
     )
     assert "… and " in differ.stdout
     assert max(map(len, differ.stdout.splitlines())) <= 80
+    within = heinit_sim("compare", "c", "d", "--rtol", 1e6, cwd=small)
+    assert (within.returncode, within.stderr) == (0, "")
     as_json = heinit_sim("compare", "c", "d", "--json", cwd=small)
     document = json.loads(as_json.stdout)
     assert (as_json.returncode, document["same"], document["rows"]) == (3, False, 60)
