@@ -133,7 +133,7 @@ def _forward_ratios(
     may_be_lost: bool,
 ) -> Iterator[LayerRatios]:
     with np.errstate(divide="ignore", invalid="ignore"):  # no biases; what is no number
-        ln_b = np.log(condition.bias_variances or 0.0)
+        ln_b = np.log(condition.bias_variances)
         ln_q = np.logaddexp(np.log(condition.weight_variances) + ln["activation"], ln_b)
     dead = np.isneginf(ln_q)
     if may_be_lost:
@@ -142,10 +142,10 @@ def _forward_ratios(
     layers = np.arange(len(n))
     ratio = _ratio(ln["preactivation"], ln_q, dead)
     cumulants = (n, 2 * n, 8 * n)
-    if condition.biases:
+    if any(condition.bias_means):
         # of no mean; of no variance; of neither, where a network is dead
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            off = np.exp(2 * np.log(np.abs(condition.biases)) - ln_q)
+            off = np.exp(2 * np.log(np.abs(condition.bias_means)) - ln_q)
         off = np.minimum(off, _FAR)
         known = np.where(off < _FAR, n * (2 + 4 * off), 0.0)
         cumulants = (n * (1 + off), known, n * (8 + 24 * off))
@@ -154,14 +154,14 @@ def _forward_ratios(
     ln_q, dead, n = ln_q[:, :-1], dead[:, :-1], n[:-1]
     if may_be_lost:  # a[f] may be past float range where f is not
         dead = dead | np.isnan(ln["activation"][:, 1:])
-    if activation.negative_slope is not None and not condition.biases:
+    if activation.negative_slope is not None and not any(condition.bias_means):
         alpha = np.array(activation.negative_slope)
         p2, p4, p6 = ((1 + alpha**power) / 2 for power in (2, 4, 6))
         ln_second = ln_q + np.log(p2)
         fourth, sixth = 3 * p4 / p2**2, 15 * p6 / p2**3
     elif statistic == INPUT_0:
         q = np.exp(np.clip(np.where(dead, 0.0, ln_q), -_LN_RANGE, _LN_RANGE))
-        second, fourth, sixth = _even_moments(activation, q, condition.biases)
+        second, fourth, sixth = _even_moments(activation, q, condition.bias_means)
         # All units are off, or a² is past float range: no number is left of the average.
         dead = dead | (second == 0) | ~np.isfinite(second)
         ln_second = np.log(np.where(dead, 1.0, second))
@@ -173,11 +173,13 @@ def _forward_ratios(
     yield LayerRatios("activation", statistic, layers[1:], ratio, n, variance, third)
 
 
-def _even_moments(activation: Activation, q: FloatArray, biases: tuple[float, ...]) -> FloatArray:
+def _even_moments(
+    activation: Activation, q: FloatArray, bias_means: tuple[float, ...]
+) -> FloatArray:
     """E[a²], E[a⁴]/E[a²]², E[a⁶]/E[a²]³ at the layers' variances q, (3, n_networks, K)."""
-    if not biases:
+    if not any(bias_means):
         return np.reshape(even_moments(activation, q.ravel()), (3, *q.shape))
-    layers = [about(activation.layer(k), mean) for k, mean in enumerate(biases[:-1])]
+    layers = [about(activation.layer(k), mean) for k, mean in enumerate(bias_means[:-1])]
     with np.errstate(divide="ignore", invalid="ignore"):  # of units that are all off
         moments = [even_moments(layer, q[:, k]) for k, layer in enumerate(layers)]
     return np.nan_to_num(np.stack(moments, axis=-1), nan=1.0, posinf=np.inf)

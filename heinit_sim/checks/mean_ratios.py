@@ -123,16 +123,13 @@ def _activation_layers(condition: Condition, activation: Activation) -> Sequence
     """Layers k whose E[h_{k+1}²] follows from E[f_k²] and E[h_k²]."""
     if condition.residual is None and activation.negative_slope is None:
         return ()
-    means = condition.biases or (0.0,) * (condition.depth + 1)
-    return [k for k in range(condition.depth) if means[k] == 0]
+    return [k for k in range(condition.depth) if condition.layers[k].bias_mean == 0]
 
 
 def _ln_after_weights(condition: Condition, h: FloatArray) -> FloatArray:
     fan_in = np.array([fans[0] for fans in condition.fans], float)
-    none = np.zeros(condition.depth + 1)
-    variances = np.array(condition.bias_variances or none)
     with np.errstate(divide="ignore"):  # no biases
-        ln_b = np.log(variances + np.array(condition.biases or none) ** 2)
+        ln_b = np.log(np.array(condition.bias_variances) + np.square(condition.bias_means))
     expected: FloatArray = np.logaddexp(
         np.log(fan_in) + np.log(condition.weight_variances) + h, ln_b
     )

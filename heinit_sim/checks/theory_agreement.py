@@ -142,7 +142,7 @@ def _distance(log10: FloatArray, expected: FloatArray) -> FloatArray:
 
 def _has_laws(condition: Condition) -> bool:
     """Whether weights are Gaussian and know no inputs, as the laws of single layers have it."""
-    return not (condition.weight_distributions or condition.lsuv)
+    return condition.has_normal_weights and not condition.lsuv
 
 
 def _untested(condition: Condition) -> Finding:

@@ -12,13 +12,13 @@ from heinit_sim.config.grid import points, tried
 from heinit_sim.config.messages import Keys
 from heinit_sim.config.resolve import ResolvedPoint, sweep_config
 from heinit_sim.config.resolve_inputs import Unfit, choose_inputs
-from heinit_sim.config.resolve_layers import LayerLaw, layer_laws
+from heinit_sim.config.resolve_layers import layer_specs
 from heinit_sim.config.schema.config import Config, config_schema
 from heinit_sim.config.schema.init import Init
 from heinit_sim.config.selection import expectations, select
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment import figure_kinds, labels
-from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.experiment.sweep_config import LayerSpec, SweepConfig
 
 __all__ = ["Override", "config_schema", "load_config", "parse_config", "parse_override"]
 
@@ -105,14 +105,14 @@ def _checked(draft: Draft, *, read_data: bool) -> Iterator[ResolvedPoint]:
                     draft.report(keys, misfit.text, of_key=misfit.of_key)
         else:
             n_layers += config.network.depth + 1
-            laws = layer_laws(config.init, config.network)
-            for keys, text in _past_range(config.init, laws):
+            layers = layer_specs(config.init, config.network)
+            for keys, text in _past_range(config.init, layers):
                 draft.report(tried(keys, point), text)
             inputs = choose_inputs(config, digests, read_data=read_data)
             if isinstance(inputs, Unfit):
                 draft.report(tried(inputs.keys, point), inputs.text)
             else:
-                yield ResolvedPoint(point, config, laws, inputs)
+                yield ResolvedPoint(point, config, tuple(layers), inputs)
         if n_layers > MAX_LAYERS:
             text = f"too many layers, must be at most {MAX_LAYERS} in all conditions together"
             draft.report(("sweep",), text)
@@ -120,10 +120,10 @@ def _checked(draft: Draft, *, read_data: bool) -> Iterator[ResolvedPoint]:
             return
 
 
-def _past_range(init: Init | list[Init], laws: Sequence[LayerLaw]) -> Iterator[tuple[Keys, str]]:
+def _past_range(init: Init | list[Init], specs: Sequence[LayerSpec]) -> Iterator[tuple[Keys, str]]:
     """What makes the variance of a layer too small for a float."""
-    for k, law in enumerate(laws):
-        if not 0 < law.weight_variance < math.inf:
+    for k, spec in enumerate(specs):
+        if not 0 < spec.weight_variance < math.inf:
             layer, keys = (init[k], ("init", k)) if isinstance(init, list) else (init, ("init",))
             key = "gain" if layer.scale is None else "scale"
             text = f"too small ({getattr(layer, key)}), must leave a variance above 0"

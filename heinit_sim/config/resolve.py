@@ -7,13 +7,19 @@ from typing import Any, NamedTuple
 
 from heinit_sim.config.draft import Draft, Tree
 from heinit_sim.config.grid import Point
-from heinit_sim.config.resolve_layers import LayerLaw, lsuv_of
+from heinit_sim.config.resolve_layers import lsuv_of
 from heinit_sim.config.schema.config import Config
 from heinit_sim.config.schema.network import convolution_of, residual_of, widths_of
 from heinit_sim.config.schema.sweep import Sweep
 from heinit_sim.config.selection import expectations, written
 from heinit_sim.experiment.inputs import Inputs
-from heinit_sim.experiment.sweep_config import Condition, Expectation, FigureConfig, SweepConfig
+from heinit_sim.experiment.sweep_config import (
+    Condition,
+    Expectation,
+    FigureConfig,
+    LayerSpec,
+    SweepConfig,
+)
 
 
 class ResolvedPoint(NamedTuple):
@@ -23,8 +29,8 @@ class ResolvedPoint(NamedTuple):
     """Dotted path of each swept key -> index of its value."""
     config: Config
     """The validated config at that point."""
-    layer_laws: Sequence[LayerLaw]
-    """What the weights and biases of the layers 0 … K are drawn from."""
+    layers: tuple[LayerSpec, ...]
+    """Laws of the weights and biases of the layers 0 … K."""
     inputs: Inputs
 
 
@@ -76,17 +82,13 @@ def sweep_config(
 def _condition(index: int, point: ResolvedPoint, swept: Mapping[str, object]) -> Condition:
     config = point.config
     activation = config.network.activation
-    variances, distributions, biases, bias_variances = zip(*point.layer_laws, strict=True)
     return Condition(
         index=index,
         swept=swept,
         widths=widths_of(config.network),
         activation=activation.name,
         activation_options=activation.options,
-        weight_variances=variances,
-        weight_distributions=distributions if set(distributions) != {"normal"} else (),
-        bias_variances=bias_variances if any(bias_variances) else (),
-        biases=biases if any(biases) else (),
+        layers=point.layers,
         lsuv=lsuv_of(config.init),
         inputs=point.inputs,
         n_inputs=config.inputs.count,

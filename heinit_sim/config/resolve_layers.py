@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from heinit_sim.config.schema.init import Init
 from heinit_sim.config.schema.network import Activation, Network, convolution_of, widths_of
 from heinit_sim.experiment.architecture import layer_fans
@@ -14,23 +12,14 @@ from heinit_sim.experiment.initializers import (
     squared_gain,
     weight_variance,
 )
-from heinit_sim.experiment.sweep_config import Lsuv
+from heinit_sim.experiment.sweep_config import LayerSpec, Lsuv
 
 
-class LayerLaw(NamedTuple):
-    """What the numbers of a layer are drawn from."""
+def layer_specs(init: Init | list[Init], network: Network) -> list[LayerSpec]:
+    """The laws of the layers 0 … K: a list has one entry for each.
 
-    weight_variance: float
-    """σ²_Ω; 0 or infinite past float range."""
-    weight_distribution: Distribution
-    bias: float
-    """Mean of the biases."""
-    bias_variance: float
-    """σ²_b."""
-
-
-def layer_laws(init: Init | list[Init], network: Network) -> list[LayerLaw]:
-    """The laws of the layers 0 … K; a list has one entry for each."""
+    A σ²_Ω past float range is 0 or infinite.
+    """
     convolution = convolution_of(network)
     taps = convolution.taps if convolution else 1
     fans = layer_fans(widths_of(network), convolution)
@@ -38,8 +27,8 @@ def layer_laws(init: Init | list[Init], network: Network) -> list[LayerLaw]:
     layers = init if isinstance(init, list) else [init] * len(fans)
     keys = [(id(layer), shape) for layer, shape in zip(layers, shapes, strict=True)]
     distinct = dict(zip(keys, zip(layers, shapes, strict=True), strict=True))
-    laws = {key: _law(*of, network.activation) for key, of in distinct.items()}
-    return [laws[key] for key in keys]
+    specs = {key: _layer_spec(*of, network.activation) for key, of in distinct.items()}
+    return [specs[key] for key in keys]
 
 
 def lsuv_of(init: Init | list[Init]) -> Lsuv | None:
@@ -51,8 +40,8 @@ def lsuv_of(init: Init | list[Init]) -> Lsuv | None:
     return Lsuv(first.tolerance or usual.tolerance, first.attempts or usual.attempts)
 
 
-def _law(init: Init, shape: tuple[int, int, int], activation: Activation) -> LayerLaw:
-    """The law of a layer of these fans and taps."""
+def _layer_spec(init: Init, shape: tuple[int, int, int], activation: Activation) -> LayerSpec:
+    """The laws of a layer of these fans and taps."""
     fan_in, fan_out, taps = shape
     distribution = _distribution(init)
     variance = init.variance
@@ -62,7 +51,7 @@ def _law(init: Init, shape: tuple[int, int, int], activation: Activation) -> Lay
         variance = weight_variance(
             _scale(init, activation), mode, fan_in, fan_out, distribution, taps
         )
-    return LayerLaw(variance, distribution, init.bias or 0.0, init.bias_variance)
+    return LayerSpec(variance, distribution, init.bias_variance, init.bias or 0.0)
 
 
 def _distribution(init: Init) -> Distribution:

@@ -13,7 +13,7 @@ from heinit_sim.derivation.layer_rules import LAYERS
 from heinit_sim.derivation.probes import second_moment, slope_of
 from heinit_sim.derivation.xavier import XAVIER
 from heinit_sim.errors import ConfigError
-from heinit_sim.experiment.sweep_config import Condition
+from heinit_sim.experiment.sweep_config import Condition, LayerSpec
 from heinit_sim.sampling.inputs import is_standard
 from heinit_sim.sampling.streams import verification_rng
 
@@ -58,15 +58,15 @@ def probe_condition(condition: Condition) -> Condition:
     """
     depth = min(condition.depth, _DEPTH)
     widths = *condition.widths[: depth + 1], condition.widths[-1]
-    variances = *condition.weight_variances[:depth], condition.weight_variances[-1]
+    layers = *condition.layers[:depth], condition.layers[-1]
     widths = tuple(min(width, _WIDTH) for width in widths)
-    for variance, *fans in zip(variances, widths, widths[1:], strict=False):
+    for layer, *fans in zip(layers, widths, widths[1:], strict=False):
+        variance = layer.weight_variance
         if not all(10.0**-_DECADES <= variance * fan <= 10.0**_DECADES for fan in fans):
             allowed = f"σ²_Ω times a fan must lie between 1e-{_DECADES} and 1e{_DECADES}"
             raise ConfigError([f"init: σ²_Ω = {variance:g} is out of range, {allowed}"])
-    probe = replace(condition, widths=widths, weight_variances=variances)
-    plain = replace(probe, weight_distributions=(), lsuv=None)  # as identities draw their weights
-    return replace(plain, bias_variances=(), biases=())
+    plain = tuple(LayerSpec(layer.weight_variance) for layer in layers)  # as identities draw them
+    return replace(condition, widths=widths, layers=plain, lsuv=None)
 
 
 def verify(

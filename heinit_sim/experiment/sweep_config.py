@@ -28,6 +28,19 @@ class Lsuv(NamedTuple):
     """How often a layer's weights are divided at most."""
 
 
+class LayerSpec(NamedTuple):
+    """The laws that the weights and biases of one layer are drawn from."""
+
+    weight_variance: float
+    """σ²_Ω; what LSUV starts from."""
+    weight_distribution: Distribution = "normal"
+    """Shape of the law of the weights."""
+    bias_variance: float = 0.0
+    """σ²_b."""
+    bias_mean: float = 0.0
+    """Mean of the biases."""
+
+
 @dataclass(frozen=True)
 class Condition:
     """One point of the sweep: a network, the variance of its weights, its inputs and its loss."""
@@ -42,20 +55,14 @@ class Condition:
     """Name of a in `activations.py`, or a user's own."""
     activation_options: Mapping[str, Slope]
     """What that activation takes, e.g. {"negative_slope": 0.2}; a tuple has one for each layer."""
-    weight_variances: tuple[float, ...]
-    """σ²_Ω of the layers 0 … K."""
+    layers: tuple[LayerSpec, ...]
+    """Laws of the weights and biases of the layers 0 … K."""
     n_inputs: int
     """Inputs in the batch."""
     target: float
     """y of the least-squares loss Σ_o (f_K,o − y)²."""
-    weight_distributions: tuple[Distribution, ...] = ()
-    """Of the weights of the layers 0 … K, whose variances are the above; empty: all normal."""
-    bias_variances: tuple[float, ...] = ()
-    """σ²_b of the layers 0 … K; empty: there are no biases."""
-    biases: tuple[float, ...] = ()
-    """Mean of the biases of the layers 0 … K; empty: 0."""
     lsuv: Lsuv | None = None
-    """Weights are data-dependent; their variances are those they start from."""
+    """How weights are fitted to the batch, if they are."""
     inputs: Inputs = field(default_factory=Inputs)
     """What the inputs are, x ~ N(0, I) by default."""
     convolution: Convolution | None = None
@@ -67,6 +74,36 @@ class Condition:
     def fans(self) -> tuple[tuple[int, int], ...]:
         """(fan_in, fan_out) of the layers 0 … K."""
         return layer_fans(self.widths, self.convolution)
+
+    @property
+    def weight_variances(self) -> tuple[float, ...]:
+        """σ²_Ω of the layers 0 … K."""
+        return tuple(layer.weight_variance for layer in self.layers)
+
+    @property
+    def weight_distributions(self) -> tuple[Distribution, ...]:
+        """Shapes of the laws of the weights of the layers 0 … K."""
+        return tuple(layer.weight_distribution for layer in self.layers)
+
+    @property
+    def bias_variances(self) -> tuple[float, ...]:
+        """σ²_b of the layers 0 … K."""
+        return tuple(layer.bias_variance for layer in self.layers)
+
+    @property
+    def bias_means(self) -> tuple[float, ...]:
+        """Means of the biases of the layers 0 … K."""
+        return tuple(layer.bias_mean for layer in self.layers)
+
+    @property
+    def has_normal_weights(self) -> bool:
+        """Whether the weights of every layer are drawn from a normal law."""
+        return all(layer.weight_distribution == "normal" for layer in self.layers)
+
+    @property
+    def has_biases(self) -> bool:
+        """Whether any bias is random or other than 0."""
+        return any(layer.bias_variance or layer.bias_mean for layer in self.layers)
 
     @property
     def depth(self) -> int:

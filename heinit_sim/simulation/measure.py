@@ -53,14 +53,14 @@ def biases_of(network_pass: NetworkPass, betas: Sequence[FloatArray]) -> list[Fl
     def by_place(values: Sequence[float]) -> list[float]:
         return [value for value, own in zip(values, places, strict=True) for _ in own]
 
-    stds, means = network_pass.bias_stds, network_pass.biases
-    if not stds and not means:
+    stds, means = network_pass.bias_stds, by_place(network_pass.bias_means)
+    if any(stds):
+        drawn = zip(by_place(stds), betas, means, strict=True)
+        return [std * beta + mean for std, beta, mean in drawn]
+    if not any(means):
         return None
-    if not stds:
-        shapes = network_pass.draws.shapes
-        return [np.full((1, s[0], 1), c) for c, s in zip(by_place(means), shapes, strict=True)]
-    drawn = [std * b for std, b in zip(by_place(stds), betas, strict=True)]
-    return [b + c for b, c in zip(drawn, by_place(means), strict=True)] if means else drawn
+    shapes = network_pass.draws.shapes
+    return [np.full((1, shape[0], 1), mean) for mean, shape in zip(means, shapes, strict=True)]
 
 
 def measure(

@@ -22,9 +22,8 @@ class NetworkPass:
     activation_options: tuple[tuple[str, Slope], ...]
     stds: tuple[float, ...]
     bias_stds: tuple[float, ...]
-    """σ_b of the layers 0 … K; empty: 0."""
-    biases: tuple[float, ...]
-    """Mean of the biases of the same layers; empty: 0."""
+    """σ_b of the layers 0 … K."""
+    bias_means: tuple[float, ...]
     target: float
     lsuv: Lsuv | None = None
     histograms: Bins | None = None
@@ -96,7 +95,7 @@ def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:
         tuple(sorted(condition.activation_options.items())),
         stds,
         tuple(map(math.sqrt, condition.bias_variances)),
-        condition.biases,
+        condition.bias_means,
         condition.target,
         condition.lsuv,
         config.histograms,

@@ -13,7 +13,7 @@ def homogeneous_slope(condition: Condition) -> Slope | None:
     A factor of the inputs is one of every layer then, of convolutions and of blocks that do not
     normalise as well.
     """
-    if condition.bias_variances or condition.biases:
+    if condition.has_biases:
         return None
     return make_activation(condition.activation, condition.activation_options).negative_slope
 
@@ -24,7 +24,7 @@ def chain_slope(condition: Condition) -> Slope | None:
     That takes a homogeneous activation, normal weights and layers that are fully connected, each
     with the next one alone.
     """
-    if condition.weight_distributions or condition.convolution or condition.residual:
+    if condition.convolution or condition.residual or not condition.has_normal_weights:
         return None
     return homogeneous_slope(condition)
 
@@ -39,7 +39,7 @@ def exact_layers(condition: Condition) -> dict[Quantity, int]:
     know the activations.
     """
     convolution = condition.convolution
-    given = not (condition.weight_distributions or condition.residual or condition.lsuv)
+    given = condition.has_normal_weights and not (condition.residual or condition.lsuv)
     if convolution is None or not given or homogeneous_slope(condition) is None:
         return {}
     if convolution.padding == "zero" and is_data_set(condition.inputs):

@@ -130,7 +130,9 @@ def _norms(condition: Condition) -> InputNorms | None:
 
 def _unit_quantiles(condition: Condition, slope: Slope, n_networks: int) -> Quantiles:
     """Quantiles over networks at σ²_Ω = 1, for one input."""
-    unit = replace(condition, weight_variances=(1.0,) * len(condition.weight_variances))
+    unit = replace(
+        condition, layers=tuple(layer._replace(weight_variance=1.0) for layer in condition.layers)
+    )
     return predicted_quantiles(unit, slope, n_networks, prediction_rng())
 
 

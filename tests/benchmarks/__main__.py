@@ -24,6 +24,7 @@ from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.sampling.streams import Draws, sample_weights
 from heinit_sim.simulation.sweep import iter_sweep
 from tests.benchmarks.timing import interleaved
+from tests.conditions import with_layers
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = ROOT / "configs" / "figure_7_4.yaml"
@@ -179,7 +180,7 @@ def _widened(config: SweepConfig, width: int, trials: int) -> SweepConfig:
     """The sweep with other hidden widths, at He's variance times the swept ones'."""
     depth = DEPTH if width == WIDTH else 10
     conditions = tuple(
-        replace(
+        with_layers(
             condition,
             widths=(width,) * (depth + 1) + (1,),
             weight_variances=condition.weight_variances[: depth + 1],

@@ -21,13 +21,14 @@ from heinit_sim.experiment.results import ConditionResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.simulation.sweep import collect, iter_sweep
 from heinit_sim.theory.assumptions import homogeneous_slope
+from tests.conditions import layer_specs, with_layers
 from tests.rows import slow_but
 
 Array = np.ndarray
 N_NETWORKS = 10_000
 LEVEL = 1e-4
-RELU = Condition(0, {}, (7, 8, 6, 5, 3), "relu", {}, (0.3, 0.2, 0.5, 0.4), 1, 0.0)
-BIASED = replace(RELU, bias_variances=(0.3,) * 4)
+RELU = Condition(0, {}, (7, 8, 6, 5, 3), "relu", {}, layer_specs((0.3, 0.2, 0.5, 0.4)), 1, 0.0)
+BIASED = with_layers(RELU, bias_variances=(0.3,) * 4)
 
 
 def leaky(alpha: Slope) -> Condition:
@@ -36,7 +37,7 @@ def leaky(alpha: Slope) -> Condition:
 
 CONDITIONS = {
     "relu": RELU,
-    "narrow relu": replace(RELU, widths=(3, 2, 3, 2, 1), weight_variances=(0.9, 0.5, 0.8, 0.7)),
+    "narrow relu": with_layers(RELU, widths=(3, 2, 3, 2, 1), weight_variances=(0.9, 0.5, 0.8, 0.7)),
     "leaky": leaky(0.2),
     "leaky, narrow": replace(leaky(0.3), widths=(3, 2, 1, 2, 1)),
     "leaky, negative": leaky(-0.5),
@@ -161,7 +162,7 @@ def test_cumulants_of_leaky_slopes_are_sums_over_the_positive_units(n: int, alph
 def test_a_sum_more_skewed_than_one_chi_square_is_not_tested() -> None:
     # One ReLU unit's ratio has the variance 6 − 1 and the third cumulant 60 − 18 + 2: skewness
     # 3.9, and 3.9/√2 for two networks; that of one pre-activation, χ²_1, is √8.
-    unit = replace(RELU, widths=(3, 1, 1), weight_variances=(0.5, 0.5))
+    unit = with_layers(RELU, widths=(3, 1, 1), weight_variances=(0.5, 0.5))
     for trials, tested in ((1, set()), (2, {None, 1})):
         preactivation, activation, *_ = ratios_of(simulate(unit, trials))
         assert set(chi_square_scores(activation)) == tested
@@ -172,8 +173,8 @@ def test_a_sum_more_skewed_than_one_chi_square_is_not_tested() -> None:
 def test_the_spread_about_a_mean_a_billion_times_as_large_is_not_tested(
     log10_mean: float, tested: bool
 ) -> None:
-    biased = replace(RELU, widths=(4, 4, 1), weight_variances=(0.25, 0.25))
-    biased = replace(biased, biases=(10.0**log10_mean,) * 2)
+    biased = with_layers(RELU, widths=(4, 4, 1), weight_variances=(0.25, 0.25))
+    biased = with_layers(biased, bias_means=(10.0**log10_mean,) * 2)
     level = dict.fromkeys(MEASURES, np.zeros((1, 2)))  # q = σ² ‖h‖² = 1
     preactivation = ratios_of(ConditionResult(biased, {}, {}, {}, {}, 0, None, level))[0]
     assert (preactivation.variance > 0).all() == tested
@@ -238,6 +239,6 @@ def test_what_is_lost_where_a_network_lives_is_not_taken_for_dead(
 @pytest.mark.parametrize(("variance", "tested"), [(1e8, True), (1e14, False)])
 def test_units_that_are_all_but_saturated_are_not_tested(variance: float, tested: bool) -> None:
     # Var a² is about 1/√q: of 1e-4 and of 1e-7
-    flat = replace(RELU, activation="tanh", weight_variances=(variance,) * 4)
+    flat = with_layers(RELU, activation="tanh", weight_variances=(variance,) * 4)
     activation = ratios_of(simulate(flat, 3))[1]
     assert (np.broadcast_to(activation.variance > 0, activation.ratio.shape) == tested).all()

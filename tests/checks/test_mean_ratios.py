@@ -16,6 +16,7 @@ from heinit_sim.experiment.quantities import INPUT_0, MEASURES, Measure
 from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.reports.findings import summary, to_json_values, to_junit, to_table
+from tests.conditions import layer_specs, with_layers
 
 Array = np.ndarray
 LEVEL = 0.05
@@ -23,16 +24,18 @@ LEVEL = 0.05
 
 def images(padding: str = "circular", readout: str = "flatten", **changes: object) -> Condition:
     convolution = Convolution((4,), 3, (2, 4, 4, 4), padding, readout)  # type: ignore[arg-type]  # their names
-    of = Condition(0, {}, (8, 16, 16, 16, 3), "relu", {}, (1.0,) * 4, 1, 0.0)
+    of = Condition(0, {}, (8, 16, 16, 16, 3), "relu", {}, layer_specs((1.0,) * 4), 1, 0.0)
     of = replace(of, convolution=convolution)
-    of = replace(of, weight_variances=tuple(2 / fan_in for fan_in, _ in of.fans))
-    return replace(of, **changes)  # type: ignore[arg-type]  # fields of the dataclass
+    of = with_layers(of, weight_variances=tuple(2 / fan_in for fan_in, _ in of.fans))
+    return with_layers(of, **changes)  # type: ignore[arg-type]  # fields of the dataclass
 
 
 def blocks(**changes: object) -> Condition:
-    of = Condition(0, {}, (5, 6, 6, 6, 6, 3), "relu", {}, (2 / 5, *(2 / 6,) * 4), 1, 0.0)
+    of = Condition(
+        0, {}, (5, 6, 6, 6, 6, 3), "relu", {}, layer_specs((2 / 5, *(2 / 6,) * 4)), 1, 0.0
+    )
     of = replace(of, residual=Residual(0.8))
-    return replace(of, **changes)  # type: ignore[arg-type]  # fields of the dataclass
+    return with_layers(of, **changes)  # type: ignore[arg-type]  # fields of the dataclass
 
 
 def forward(of: Condition, n: int, seed: int) -> dict[Measure, Array]:
@@ -58,9 +61,9 @@ def forward(of: Condition, n: int, seed: int) -> dict[Measure, Array]:
         if residual and residual.zero_last and 0 < k < of.depth:
             omega *= 0.0
         f.append(omega @ a)
-        if of.biases:
+        if of.bias_means:
             std = math.sqrt(of.bias_variances[k])
-            f[-1] = f[-1] + of.biases[k] + std * rng.standard_normal((n, fan_out, 1))
+            f[-1] = f[-1] + of.bias_means[k] + std * rng.standard_normal((n, fan_out, 1))
         if k < of.depth:
             h.append(np.maximum(f[-1], 0) if residual is None else f[-1])
             if residual and k > 0:
@@ -95,7 +98,9 @@ def failing(of: Condition, networks: dict[Measure, Array], alpha: float = 1e-3) 
 KINDS = {
     "circular": images(),
     "circular, averaged": images("circular", "mean"),
-    "circular, biased": images(biases=(0.6, -0.5, 0.4, 0.7), bias_variances=(0.3, 0.1, 0.2, 0.4)),
+    "circular, biased": images(
+        bias_means=(0.6, -0.5, 0.4, 0.7), bias_variances=(0.3, 0.1, 0.2, 0.4)
+    ),
     "zeros": images("zero"),
     "blocks": blocks(),
     "circular blocks": images(residual=Residual(-0.5)),
@@ -137,7 +142,7 @@ def test_means_of_thirty_thousand_networks_are_one(kind: str) -> None:
 def scaled(of: Condition, factor: float, k: int = 1) -> Condition:
     variances = list(of.weight_variances)
     variances[k] *= factor
-    return replace(of, weight_variances=tuple(variances))
+    return with_layers(of, weight_variances=tuple(variances))
 
 
 def some(kind: str) -> dict[Measure, Array]:
@@ -147,11 +152,11 @@ def some(kind: str) -> dict[Measure, Array]:
 @pytest.mark.parametrize(
     ("kind", "twin", "what"),
     [
-        ("circular", lambda of: replace(of, weight_variances=(0.2,) * 4), "preactivation"),
+        ("circular", lambda of: with_layers(of, weight_variances=(0.2,) * 4), "preactivation"),
         ("circular", lambda of: replace(of, activation="linear"), "activation"),
         ("circular, averaged", lambda of: replace(of, activation="linear"), "activation"),
-        ("circular, biased", lambda of: replace(of, biases=()), "preactivation"),
-        ("circular, biased", lambda of: replace(of, bias_variances=()), "preactivation"),
+        ("circular, biased", lambda of: with_layers(of, bias_means=()), "preactivation"),
+        ("circular, biased", lambda of: with_layers(of, bias_variances=()), "preactivation"),
         ("zeros", lambda of: replace(of, convolution=images().convolution), "preactivation"),
         ("zeros", lambda of: scaled(of, 1 / 3), "preactivation"),  # the taps forgotten
         ("zeros", lambda of: scaled(of, 3.0), "preactivation"),
@@ -182,7 +187,7 @@ def test_a_number_that_is_none_is_an_error_unless_networks_may_be_lost() -> None
     networks["preactivation", INPUT_0] = networks["preactivation", INPUT_0].copy()
     networks["preactivation", INPUT_0][3, 1] = np.nan
     assert "preactivation" in failing(KINDS["circular"], networks)
-    biased = replace(KINDS["circular"], bias_variances=(1e-12,) * 4)
+    biased = with_layers(KINDS["circular"], bias_variances=(1e-12,) * 4)
     assert failing(biased, networks) == []
 
 

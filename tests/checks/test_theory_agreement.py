@@ -27,17 +27,18 @@ from heinit_sim.network.moments import (
 from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name, loss_gradient
 from heinit_sim.simulation.sweep import collect, iter_sweep
 from heinit_sim.theory.finite_width.norm_chain import sample_norms
+from tests.conditions import layer_specs, with_layers
 from tests.rows import slow_but
 
 Array = np.ndarray
-WIDE = Condition(0, {}, (50,) * 11 + (1,), "relu", {}, (2 / 50,) * 11, 5, 0.0)
+WIDE = Condition(0, {}, (50,) * 11 + (1,), "relu", {}, layer_specs((2 / 50,) * 11), 5, 0.0)
 BIASES = (0.5,) * 11
 LEVEL = 0.05
 
 
 def narrowed(widths: tuple[int, ...], **changes: object) -> Condition:
     variances = tuple(2 / fan_in for fan_in in widths[:-1])
-    return replace(WIDE, widths=widths, weight_variances=variances, **changes)  # type: ignore[arg-type]  # fields of the dataclass
+    return with_layers(WIDE, widths=widths, weight_variances=variances, **changes)  # type: ignore[arg-type]  # fields of the dataclass
 
 
 def leaky(alpha: float) -> dict[str, object]:
@@ -144,7 +145,9 @@ def test_networks_of_the_chain_alarm_it_no_more_often_than_its_level(name: str, 
 
 def test_runs_with_an_error_alarm_it_more_often_than_its_level() -> None:
     condition, alpha, trials = SAMPLED["leaky"]
-    wrong = replace(condition, weight_variances=tuple(1.1 * v for v in condition.weight_variances))
+    wrong = with_layers(
+        condition, weight_variances=tuple(1.1 * v for v in condition.weight_variances)
+    )
     norms = sample_norms(wrong, alpha, 1000 * trials, np.random.default_rng(7))
     networks: dict[Measure, Array] = {(q, INPUT_0): log10 for q, log10 in norms.items()}
     assert alarms(replace(condition, n_inputs=1), networks, trials) > most_alarms(1000)
@@ -154,7 +157,9 @@ def test_runs_with_an_error_alarm_it_more_often_than_its_level() -> None:
 def test_the_level_is_that_of_all_conditions_together() -> None:
     variances = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
     shape = narrowed((6, 6, 6, 1), n_inputs=1)
-    sweep = [replace(shape, index=i, weight_variances=(v,) * 3) for i, v in enumerate(variances)]
+    sweep = [
+        with_layers(shape, index=i, weight_variances=(v,) * 3) for i, v in enumerate(variances)
+    ]
     runs = 100
     found = 0
     for seed in range(runs):
@@ -168,7 +173,7 @@ def test_the_level_is_that_of_all_conditions_together() -> None:
 
 @pytest.mark.parametrize("factor", [0.95, 1.05])
 def test_a_weight_variance_five_percent_off_is_found(factor: float) -> None:
-    wrong = replace(WIDE, weight_variances=tuple(factor * v for v in WIDE.weight_variances))
+    wrong = with_layers(WIDE, weight_variances=tuple(factor * v for v in WIDE.weight_variances))
     assert failing(simulate(WIDE)) == []
     found = failing(under(simulate(wrong), WIDE))
     assert {"preactivation", "activation", "grad_activation", "grad_preactivation"} <= set(found)
@@ -176,21 +181,21 @@ def test_a_weight_variance_five_percent_off_is_found(factor: float) -> None:
 
 
 def test_a_wrong_variance_of_leaky_and_of_biased_networks_is_found() -> None:
-    for right in (replace(WIDE, **leaky(0.2)), replace(WIDE, bias_variances=BIASES)):  # type: ignore[arg-type]  # fields
-        wrong = replace(right, weight_variances=tuple(0.95 * v for v in right.weight_variances))
+    for right in (replace(WIDE, **leaky(0.2)), with_layers(WIDE, bias_variances=BIASES)):  # type: ignore[arg-type]  # fields
+        wrong = with_layers(right, weight_variances=tuple(0.95 * v for v in right.weight_variances))
         assert failing(simulate(right)) == []
         assert "preactivation" in failing(under(simulate(wrong), right))
 
 
 def test_biases_that_are_left_out_are_found() -> None:
-    biased = replace(WIDE, bias_variances=BIASES)
+    biased = with_layers(WIDE, bias_variances=BIASES)
     assert "preactivation of the batch" in failing(under(simulate(WIDE), biased))
 
 
 def test_a_wrong_fan_is_found() -> None:
     widths = (50, 200, 50, 200, 50, 1)
-    right = replace(WIDE, widths=widths, weight_variances=tuple(2 / w for w in widths[:-1]))
-    wrong = replace(right, weight_variances=tuple(2 / w for w in widths[1:]))
+    right = with_layers(WIDE, widths=widths, weight_variances=tuple(2 / w for w in widths[:-1]))
+    wrong = with_layers(right, weight_variances=tuple(2 / w for w in widths[1:]))
     assert failing(simulate(right)) == []
     found = failing(under(simulate(wrong), right))
     assert {"preactivation", "activation", "grad_activation", "grad_preactivation"} <= set(found)
@@ -212,7 +217,7 @@ def test_a_wrong_slope_is_found(slope: float) -> None:
 def test_a_single_wrong_layer_is_found_and_named(layer: int) -> None:
     variances = list(WIDE.weight_variances)
     variances[layer] *= 1.3
-    wrong = replace(WIDE, weight_variances=tuple(variances))
+    wrong = with_layers(WIDE, weight_variances=tuple(variances))
     result = under(simulate(wrong, trials=20), WIDE)
     backward = finding(result, "grad_activation")
     assert not backward.held
@@ -389,14 +394,14 @@ def test_numbers_beyond_all_reason_are_found_in_any_network(value: float) -> Non
         narrowed((5, 5, 5, 1), **leaky(0.9999999)),
         narrowed((5, 5, 5, 1), target=1e300),
         narrowed((5, 5, 5, 1), bias_variances=(0.1,) * 3, target=3.0),
-        replace(narrowed((5, 5, 5, 1)), weight_variances=(1e-300,) * 3),
-        replace(narrowed((5, 5, 5, 1)), weight_variances=(1e300,) * 3),
-        replace(
+        with_layers(narrowed((5, 5, 5, 1)), weight_variances=(1e-300,) * 3),
+        with_layers(narrowed((5, 5, 5, 1)), weight_variances=(1e300,) * 3),
+        with_layers(
             narrowed((5, 5, 5, 1), bias_variances=(1e300,) * 3), weight_variances=(1e-300,) * 3
         ),
-        replace(narrowed((5, 5, 5, 1), activation="tanh"), weight_variances=(1e12,) * 3),
-        replace(narrowed((5, 5, 5, 1), activation="gelu"), weight_variances=(1e40,) * 3),
-        replace(narrowed((5, 5, 5, 1), activation="sigmoid"), weight_variances=(1e-200,) * 3),
+        with_layers(narrowed((5, 5, 5, 1), activation="tanh"), weight_variances=(1e12,) * 3),
+        with_layers(narrowed((5, 5, 5, 1), activation="gelu"), weight_variances=(1e40,) * 3),
+        with_layers(narrowed((5, 5, 5, 1), activation="sigmoid"), weight_variances=(1e-200,) * 3),
         narrowed((5, 1, 1, 1, 1), activation="relu6"),
     ],
 )
@@ -410,7 +415,7 @@ def test_odd_conditions_are_checked_without_warnings(condition: Condition, trial
 @pytest.mark.parametrize("depth", slow_but([1000, 10_000], 1000))
 def test_thousands_of_layers_at_the_end_of_range_are_checked(depth: int) -> None:
     deep = replace(WIDE, widths=(4,) * (depth + 1) + (1,), n_inputs=1, **leaky(0.3))  # type: ignore[arg-type]  # fields
-    deep = replace(deep, weight_variances=(1e-300,) * (depth + 1))  # gradients of 10^(−600 K)
+    deep = with_layers(deep, weight_variances=(1e-300,) * (depth + 1))  # gradients of 10^(−600 K)
     assert failing(simulate(deep, trials=2)) == []
 
 

@@ -14,6 +14,7 @@ from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.reports.formats import to_csv
 from heinit_sim.reports.run import layer_rows, summary_rows
 from heinit_sim.simulation.sweep import collect, iter_sweep
+from tests.conditions import layer_specs, with_layers
 
 CONFIG = """
 name: test
@@ -155,7 +156,9 @@ def test_of_convolutions_drifts_up_to_the_measured_one_are_stable(slope: float, 
     """Half the variance of ln ‖h_K‖² over networks here is 0.3 decades per layer."""
     depth = 10
     convolution = Convolution((4,), 3, (1,) * (depth + 1))
-    of = Condition(0, {}, (4,) * (depth + 1) + (1,), "relu", {}, (1.0,) * (depth + 1), 1, 0.0)
+    of = Condition(
+        0, {}, (4,) * (depth + 1) + (1,), "relu", {}, layer_specs((1.0,) * (depth + 1)), 1, 0.0
+    )
     of = replace(of, convolution=convolution)
     std = math.sqrt(2 * 0.3 * depth * math.log(10)) / math.log(10)
     off = np.tile([-1.0, 0.0, 1.0], 2000)
@@ -171,7 +174,12 @@ def test_of_convolutions_drifts_up_to_the_measured_one_are_stable(slope: float, 
 
 # -- how networks are lost -------------------------------------------------------------------------
 
-GELU = Condition(0, {}, (30,) * 401 + (1,), "gelu", {}, (1.0,) * 401, 3, 0.0)
+GELU = Condition(0, {}, (30,) * 401 + (1,), "gelu", {}, layer_specs((1.0,) * 401), 3, 0.0)
+
+
+def tanh(widths: tuple[int, ...], variance: float, n_inputs: int) -> Condition:
+    layers = layer_specs((variance,) * (len(widths) - 1))
+    return Condition(0, {}, widths, "tanh", {}, layers, n_inputs, 0.0)
 
 
 def networks_of(condition: Condition, trials: int = 6) -> SweepResult:
@@ -193,7 +201,7 @@ def test_networks_that_come_through_have_no_fate() -> None:
 def test_networks_that_leave_float_range_say_where_and_leave_no_nonsense(
     variance: float, word: str, verdict: str
 ) -> None:
-    result = networks_of(replace(GELU, weight_variances=(variance,) * 401))
+    result = networks_of(with_layers(GELU, weight_variances=(variance,) * 401))
     (fate,) = fates(only(result))
     assert (fate.word, fate.n_networks, fate.n_all) == (word, 6, 6)
     f = only(result).networks["preactivation", "second_moment"]
@@ -213,7 +221,7 @@ def test_networks_that_leave_float_range_say_where_and_leave_no_nonsense(
 
 
 def test_one_network_that_is_lost_takes_no_other_with_it() -> None:
-    result = networks_of(replace(GELU, weight_variances=(0.39,) * 401), 30)
+    result = networks_of(with_layers(GELU, weight_variances=(0.39,) * 401), 30)
     (fate,) = [fate for fate in fates(only(result)) if fate.word != "dead"]
     assert 0 < fate.n_networks < 30
     f = only(result).networks["preactivation", "second_moment"]
@@ -233,7 +241,7 @@ def test_one_network_that_is_lost_takes_no_other_with_it() -> None:
 
 
 def test_dead_layers_are_told_from_lost_ones() -> None:
-    narrow = Condition(0, {}, (2,) * 31 + (1,), "relu", {}, (1.0,) * 31, 1, 0.0)
+    narrow = Condition(0, {}, (2,) * 31 + (1,), "relu", {}, layer_specs((1.0,) * 31), 1, 0.0)
     result = only(networks_of(narrow, 40))
     (fate,) = fates(result)
     dead = np.isneginf(result.networks["activation", "second_moment"])
@@ -247,16 +255,14 @@ def test_dead_layers_are_told_from_lost_ones() -> None:
 def test_weights_beyond_float_range_say_which_way_though_activations_are_bounded(
     variance: float, word: str
 ) -> None:
-    result = only(
-        networks_of(Condition(0, {}, (30, 30, 30, 1), "tanh", {}, (variance,) * 3, 3, 0.0))
-    )
+    result = only(networks_of(tanh((30, 30, 30, 1), variance, 3)))
     assert [fate.text for fate in fates(result)] == [
         f"{word} at layer 0 or later in 6 of 6 networks"
     ]
 
 
 def test_the_commonest_fate_comes_first() -> None:
-    result = only(networks_of(Condition(0, {}, (5, 5, 5, 1), "tanh", {}, (1.0,) * 3, 3, 0.0)))
+    result = only(networks_of(tanh((5, 5, 5, 1), 1.0, 3)))
     measures: tuple[Measure, ...] = (
         ("activation", "second_moment"),
         ("preactivation", "second_moment"),
@@ -272,7 +278,14 @@ def test_the_commonest_fate_comes_first() -> None:
 
 def test_units_that_biases_bring_back_were_off_and_are_not_dead() -> None:
     relu = Condition(
-        0, {}, (4, 3, 3, 3, 1), "relu", {}, (0.1,) * 4, 2, 0.0, biases=(0.0, -9.0, 1.0, 0.0)
+        0,
+        {},
+        (4, 3, 3, 3, 1),
+        "relu",
+        {},
+        layer_specs((0.1,) * 4, bias_means=(0.0, -9.0, 1.0, 0.0)),
+        2,
+        0.0,
     )
     (fate,) = fates(only(networks_of(relu)))
     assert fate == Fate("off", 2, 6, 6)
@@ -286,7 +299,7 @@ def test_units_that_biases_bring_back_were_off_and_are_not_dead() -> None:
 def test_networks_decide_while_more_than_half_come_through(
     lost: int, forward: str, backward: str
 ) -> None:
-    result = only(networks_of(Condition(0, {}, (4, 4, 4, 4, 1), "tanh", {}, (0.25,) * 4, 1, 0.0)))
+    result = only(networks_of(tanh((4, 4, 4, 4, 1), 0.25, 1)))
     networks = {measure: np.zeros((4, 4)) for measure in MEASURES}
     for (quantity, _), log10 in networks.items():
         log10[:lost, 0 if quantity.startswith("grad_") else 2 :] = np.nan
@@ -302,7 +315,7 @@ def test_networks_decide_while_more_than_half_come_through(
 def test_what_is_lost_at_a_layer_went_where_its_variance_was_going(
     log10_q: float, word: str
 ) -> None:
-    result = only(networks_of(Condition(0, {}, (4, 4, 1), "tanh", {}, (0.25,) * 2, 1, 0.0), 1))
+    result = only(networks_of(tanh((4, 4, 1), 0.25, 1), 1))
     networks = {measure: np.full((1, 2), log10_q) for measure in MEASURES}  # q = 4 σ² E[h²] = E[h²]
     networks["preactivation", "second_moment"] = np.array([[0.0, np.nan]])
     assert [fate.word for fate in fates(replace(result, networks=networks))] == [word]

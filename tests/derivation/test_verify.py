@@ -22,6 +22,7 @@ from heinit_sim.derivation.verify import (
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.sweep_config import Condition
+from tests.conditions import with_layers
 from tests.rows import slow_but
 
 Array = np.ndarray
@@ -210,12 +211,12 @@ def test_a_large_network_is_cut_and_its_middle_layers_stay_what_they_are() -> No
 def test_variances_that_leave_float_range_are_refused() -> None:
     for variance in (1e-30, 1e30):
         with pytest.raises(ConfigError, match=r"^init: σ²_Ω = 1e.30 is out of range, "):
-            verify(replace(RECTANGULAR, weight_variances=(0.1, variance) + (0.1,) * 4), 0)
+            verify(with_layers(RECTANGULAR, weight_variances=(0.1, variance) + (0.1,) * 4), 0)
 
 
 @pytest.mark.parametrize("variance", [2e-20, 5e17])
 def test_variances_at_the_ends_of_the_range_are_verified(variance: float) -> None:
-    extreme = replace(RECTANGULAR, weight_variances=(variance,) * 6)
+    extreme = with_layers(RECTANGULAR, weight_variances=(variance,) * 6)
     found = verify(extreme, 0, n_networks=100)
     assert all(row.held for row in found.rows)
     assert all(math.isfinite(row.left_value) and row.error > 0 for row in found.rows)

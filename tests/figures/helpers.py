@@ -15,6 +15,7 @@ from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, FigureConfig, SweepConfig
 from heinit_sim.figures.panels import saving
 from heinit_sim.numerics import FloatArray
+from tests.conditions import layer_specs
 
 VARIANCES = (0.001, 0.01, 0.02, 0.1, 1.0)  # of Figure 7.4
 
@@ -48,7 +49,7 @@ def sweep_result(
             widths=(100,) * (depth + 1) + (1,),
             activation="relu",
             activation_options={},
-            weight_variances=(variance,) * (depth + 1),
+            layers=layer_specs((variance,) * (depth + 1)),
             n_inputs=100,
             target=0.0,
         )

@@ -1,6 +1,5 @@
 import itertools
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from heinit_sim.figures.curves import QUANTITIES, curves_of, label_of
 from heinit_sim.figures.draw import draw
 from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.predictions import predict_sweep
+from tests.conditions import with_layers
 from tests.figures.helpers import caption, labels, panels, sweep_result, walks, ys
 
 
@@ -63,7 +63,7 @@ def test_a_range_of_variances_is_rounded() -> None:
     result = sweep_result([walks(0.0, 5, seed=0)])
     of = result.conditions[0].condition
     variances = (2 / 21, *of.weight_variances[1:])
-    assert label_of(replace(of, weight_variances=variances)) == (
+    assert label_of(with_layers(of, weight_variances=variances)) == (
         r"$\sigma^2_\Omega$ = 0.02–0.09524"
     )
 

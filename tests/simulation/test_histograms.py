@@ -26,6 +26,7 @@ from heinit_sim.sampling.streams import Draws
 from heinit_sim.simulation import histograms, plan, sweep
 from heinit_sim.simulation.histograms import GRIDS, counted
 from heinit_sim.simulation.sweep import run_sweep
+from tests.conditions import with_layers
 
 Array = NDArray[Any]
 
@@ -275,7 +276,7 @@ def test_networks_that_left_float_range_are_left_out_silently(bins: Bins) -> Non
 def test_layers_count_the_networks_that_are_still_defined(bins: Bins) -> None:
     leaving = "{network.depth: [21], network.width: [6], init.variance: [2.6e+13]}"
     of = config(SMALL, bins, sweep=leaving).conditions[0]
-    with_biases = replace(of, bias_variances=(1.0,) * 22)  # else ReLU is carried past any range
+    with_biases = with_layers(of, bias_variances=(1.0,) * 22)  # else ReLU is carried past any range
     result = run_sweep(replace(config(SMALL, bins), conditions=(with_biases,))).conditions[0]
     for quantity in COUNTED:
         units = of.widths[:-1] if quantity == "activation" else of.widths[1:]

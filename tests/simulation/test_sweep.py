@@ -19,6 +19,7 @@ from heinit_sim.sampling import streams
 from heinit_sim.simulation import plan, sweep
 from heinit_sim.simulation.plan import NetworkPass, plan_passes
 from heinit_sim.simulation.sweep import Block, iter_sweep, run_sweep
+from tests.conditions import layer_specs, with_layers
 from tests.rows import slow_but
 
 VARIANCES = (0.001, 0.02, 0.1, 1.0)
@@ -34,7 +35,7 @@ def condition(
 ) -> Condition:
     variances = (variance,) * (len(widths) - 1)
     swept = {"init.variance": variance}
-    return Condition(index, swept, widths, "relu", {}, variances, n_inputs, target)
+    return Condition(index, swept, widths, "relu", {}, layer_specs(variances), n_inputs, target)
 
 
 def config(*conditions: Condition, trials: int = 7, **changes: object) -> SweepConfig:
@@ -257,7 +258,7 @@ def blas_threads() -> set[int]:
 def extreme(activation: str, variances: tuple[float, ...]) -> SweepResult:
     """Layers of 4 units, without a scale law."""
     one = condition(widths=(4,) * len(variances) + (1,))
-    one = replace(one, activation=activation, weight_variances=variances)
+    one = with_layers(one, activation=activation, weight_variances=variances)
     return run_sweep(config(one, trials=20), 1)
 
 

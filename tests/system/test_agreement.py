@@ -6,7 +6,6 @@ correlated, which makes the bound conservative.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import pairwise
 from statistics import NormalDist
 
@@ -32,6 +31,7 @@ from heinit_sim.network.passes import (
     loss_gradient,
 )
 from heinit_sim.theory.finite_width.moments import InputNorms, exact
+from tests.conditions import layer_specs, with_layers
 from tests.rows import slow_but
 
 Array = np.ndarray
@@ -120,7 +120,9 @@ def largest_z(measured: dict[Measure, Array], expected: dict[Measure, Array]) ->
 
 def shape_condition(name: str) -> tuple[Condition, Slope]:
     widths, variances, alpha, n_inputs, target = SHAPES[name]
-    return Condition(0, {}, widths, "leaky_relu", {}, variances, n_inputs, target), alpha
+    return Condition(
+        0, {}, widths, "leaky_relu", {}, layer_specs(variances), n_inputs, target
+    ), alpha
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -131,10 +133,10 @@ def test_means_over_networks_are_the_exact_ones(name: str) -> None:
 
 def test_means_of_two_relu_units_are_the_exact_ones_over_ten_times_as_many_networks() -> None:
     # what two units of a layer have in common is a small part of their gradients' mean
-    condition = Condition(0, {}, (3, 2, 1), "relu", {}, (0.3, 0.4), 1, 0.0)
+    condition = Condition(0, {}, (3, 2, 1), "relu", {}, layer_specs((0.3, 0.4)), 1, 0.0)
     measured = measure(condition, 0.0, n_networks=10 * N_NETWORKS)
     assert largest_z(measured, exact(condition, 0.0)) < 1
-    wrong = replace(condition, weight_variances=(0.3, 0.416))
+    wrong = with_layers(condition, weight_variances=(0.3, 0.416))
     assert largest_z(measured, exact(wrong, 0.0)) > 1
 
 
@@ -144,7 +146,7 @@ def test_twin_with_a_weight_variance_ten_percent_off_is_found(name: str, layer: 
     condition, alpha = shape_condition(name)
     variances = list(condition.weight_variances)
     variances[layer] *= 1.1
-    wrong = replace(condition, weight_variances=tuple(variances))
+    wrong = with_layers(condition, weight_variances=tuple(variances))
     assert largest_z(measure(wrong, alpha), exact(condition, alpha)) > 1
 
 
@@ -161,7 +163,7 @@ def test_twin_without_the_mask_is_found() -> None:
 
 
 def test_twin_with_transposed_weights_is_found() -> None:
-    condition = Condition(0, {}, (6, 6, 6, 6, 1), "relu", {}, (0.3,) * 4, 1, 0.0)
+    condition = Condition(0, {}, (6, 6, 6, 6, 1), "relu", {}, layer_specs((0.3,) * 4), 1, 0.0)
     assert largest_z(measure(condition, 0.0), exact(condition, 0.0)) < 1
     assert largest_z(measure(condition, 0.0, transpose=True), exact(condition, 0.0)) > 1
 
@@ -174,7 +176,7 @@ def test_twin_with_the_wrong_fan_is_found() -> None:
             condition.weight_variances, condition.widths, condition.widths[1:], strict=False
         )
     )
-    wrong = replace(condition, weight_variances=swapped)
+    wrong = with_layers(condition, weight_variances=swapped)
     assert largest_z(measure(wrong, alpha), exact(condition, alpha)) > 1
 
 

@@ -14,6 +14,7 @@ from heinit_sim.simulation.plan import NetworkPass
 from heinit_sim.simulation.sweep import collect, iter_sweep, run_sweep
 from heinit_sim.theory.finite_width.moments import exact
 from heinit_sim.theory.infinite_width.mean_field import mean_field
+from tests.conditions import layer_specs, with_layers
 
 # Reproducible, and without a clock: a busy machine must not fail a law.
 laws = settings(derandomize=True, deadline=None, database=None, max_examples=60)
@@ -36,7 +37,7 @@ def conditions(draw: st.DrawFn, target: st.SearchStrategy[float] = ZERO) -> Cond
         tuple(widths),
         "leaky_relu",
         {"negative_slope": slope},
-        tuple(variances),
+        layer_specs(tuple(variances)),
         n_inputs=draw(st.integers(1, 4)),
         target=draw(target),
     )
@@ -66,8 +67,8 @@ def test_the_scale_law_holds_for_a_variance_of_its_own_in_every_layer(condition:
         passes[0].activation,
         passes[0].activation_options,
         tuple(np.sqrt(condition.weight_variances).tolist()),
-        bias_stds=(),
-        biases=(),
+        bias_stds=(0.0,) * len(condition.layers),
+        bias_means=(0.0,) * len(condition.layers),
         target=0.0,
     )
     shifted = networks(condition)
@@ -119,9 +120,7 @@ def test_quantiles_and_the_mean_lie_within_the_networks(condition: Condition) ->
 @given(conditions(), st.floats(1e-3, 1e3))
 def test_theory_obeys_the_scale_law(condition: Condition, r: float) -> None:
     slope = condition.activation_options["negative_slope"]
-    scaled = Condition(
-        **{**vars(condition), "weight_variances": tuple(r * v for v in condition.weight_variances)}
-    )
+    scaled = with_layers(condition, weight_variances=[r * v for v in condition.weight_variances])
     k, depth = np.arange(condition.depth + 1), condition.depth
     powers = {
         "preactivation": k + 1,

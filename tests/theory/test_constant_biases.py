@@ -19,6 +19,7 @@ from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.assumptions import homogeneous_slope
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 from heinit_sim.theory.infinite_width.quadrature import about, even_moments, layer_moments
+from tests.conditions import layer_specs, with_layers
 from tests.rows import slow_but
 
 Array = np.ndarray
@@ -111,9 +112,9 @@ def test_constant_biases_are_added_at_every_position_of_every_channel(
 def test_biases_may_differ_by_layer_and_be_swept() -> None:
     layers = "[{variance: 1, bias: 2}, {variance: 1}, {variance: 1, bias_variance: 3}]"
     (condition,) = parse_config(NETWORK + f"init: {layers}\n").conditions
-    assert (condition.biases, condition.bias_variances) == ((2.0, 0.0, 0.0), (0.0, 0.0, 3.0))
+    assert (condition.bias_means, condition.bias_variances) == ((2.0, 0.0, 0.0), (0.0, 0.0, 3.0))
     swept = parse_config(NETWORK + "init: {variance: 1}\nsweep: {init.bias: [0, -1]}\n")
-    assert [c.biases for c in swept.conditions] == [(), (-1.0,) * 3]
+    assert [c.bias_means for c in swept.conditions] == [(0.0,) * 3, (-1.0,) * 3]
     assert [homogeneous_slope(replace(c, activation="relu")) for c in swept.conditions] == [0, None]
     one, other = run_sweep(replace(swept, trials=2)).conditions
     m: Measure = ("preactivation", "second_moment")
@@ -140,7 +141,8 @@ def gap(result: ConditionResult, condition: Condition, measure: Measure) -> Arra
 def test_mean_field_is_what_wide_networks_show(activation: str, bias: str) -> None:
     (result,) = run_sweep(wide(activation, bias)).conditions
     condition = result.condition
-    twin, wrong = replace(condition, biases=tuple(0.5 * c for c in condition.biases)), 0.0
+    twin = with_layers(condition, bias_means=[0.5 * mean for mean in condition.bias_means])
+    wrong = 0.0
     for measure in (("preactivation", "second_moment"), ("activation", "second_moment")):
         assert gap(result, condition, measure)[1:].max() < 4
         wrong = max(wrong, gap(result, twin, measure)[1:].max())
@@ -189,11 +191,9 @@ def scores(steps: LayerRatios) -> tuple[float, float]:
 
 
 def biased(activation: str, bias_variance: float) -> Condition:
-    variances, spreads = (0.3, 0.2, 0.5, 0.4), (bias_variance,) * 4 if bias_variance else ()
-    biases = (0.6, -0.4, 1.5, 0.8)
-    return Condition(
-        *(0, {}, (7, 8, 6, 5, 3), activation, {}, variances, 1, 0.0, (), spreads, biases)
-    )
+    means = (0.6, -0.4, 1.5, 0.8)
+    layers = layer_specs((0.3, 0.2, 0.5, 0.4), (), (bias_variance,) * 4, means)
+    return Condition(0, {}, (7, 8, 6, 5, 3), activation, {}, layers, 1, 0.0)
 
 
 @pytest.mark.parametrize("activation", slow_but(["relu", "tanh", "softplus"], "relu"))
@@ -205,7 +205,7 @@ def test_steps_have_the_predicted_mean_and_variance(activation: str, bias_varian
     assert [steps.quantity for steps in right] == ["preactivation", "activation"]
     for steps in right:
         assert max(scores(steps)) < 5
-    wrong = replace(condition, biases=(0.8, -0.6, 1.9, 1.1))
+    wrong = with_layers(condition, bias_means=(0.8, -0.6, 1.9, 1.1))
     assert max(max(scores(steps)) for steps in found_steps(result, wrong)) > 5
 
 
@@ -227,7 +227,7 @@ def test_check_holds_and_finds_another_bias() -> None:
     result = run_sweep(config)
     assert all(finding.held for finding in check(result))
     (one,) = result.conditions
-    claimed = replace(one.condition, biases=(0.8,) * 5)
+    claimed = with_layers(one.condition, bias_means=(0.8,) * 5)
     wrong = replace(result, conditions=(replace(one, condition=claimed),))
     assert not all(finding.held for finding in check(wrong))
 

@@ -28,6 +28,7 @@ from heinit_sim.theory.finite_width.log_norms import input_law
 from heinit_sim.theory.finite_width.moments import InputNorms, exact
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 from heinit_sim.theory.predictions import predict, predict_sweep
+from tests.conditions import layer_specs
 from tests.rows import slow_but
 
 Array = np.ndarray
@@ -61,7 +62,9 @@ def inputs_of(name: str, file_inputs: Inputs) -> Inputs:
 def condition_of(inputs: Inputs, n_inputs: int = 2, dim: int = 6) -> Condition:
     dim = 64 if inputs.distribution == "digits" else dim
     widths, variances = (dim, 5, 6, 2), (0.4, 0.5, 0.3)
-    return Condition(0, {}, widths, "relu", {}, variances, n_inputs, 0.0, inputs=inputs)
+    return Condition(
+        0, {}, widths, "relu", {}, layer_specs(variances), n_inputs, 0.0, inputs=inputs
+    )
 
 
 def simulate(condition: Condition, trials: int) -> ConditionResult:
@@ -116,7 +119,7 @@ def test_inputs_that_are_all_zero_leave_the_target_s_gradient_to_the_lower_slope
 ) -> None:
     condition = Condition(
         *(0, {}, (2, 2, 3, 2), activation, {"negative_slope": slope} if slope else {}),
-        *((0.4, 0.5, 0.3), 1, 2.0),
+        *(layer_specs((0.4, 0.5, 0.3)), 1, 2.0),
         inputs=Inputs("sparse", density=0.2),
     )
     result = simulate(condition, 40_000)

@@ -12,8 +12,9 @@ from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.assumptions import homogeneous_slope
 from heinit_sim.theory.finite_width.norm_chain import predicted_quantiles
 from heinit_sim.theory.predictions import predict
+from tests.conditions import layer_specs, with_layers
 
-RELU = Condition(0, {}, (7, 8, 6, 5, 3), "relu", {}, (0.3, 0.2, 0.5, 0.4), 1, 0.0)
+RELU = Condition(0, {}, (7, 8, 6, 5, 3), "relu", {}, layer_specs((0.3, 0.2, 0.5, 0.4)), 1, 0.0)
 LEAKY = replace(RELU, activation="leaky_relu", activation_options={"negative_slope": 0.2})
 
 
@@ -34,7 +35,9 @@ def test_quantiles_at_other_variances_are_those_of_direct_sampling(
 
 
 def test_conditions_that_share_a_shape_share_their_networks() -> None:
-    one, other = predict([LEAKY, replace(LEAKY, index=1, weight_variances=(1.2, 0.8, 2.0, 1.6))])
+    one, other = predict(
+        [LEAKY, with_layers(LEAKY, index=1, weight_variances=(1.2, 0.8, 2.0, 1.6))]
+    )
     powers = {
         "preactivation": [1, 2, 3, 4],
         "activation": [0, 1, 2, 3],
@@ -54,7 +57,7 @@ def test_with_a_target_only_the_forward_pass_has_quantiles() -> None:
 @pytest.mark.parametrize(
     "condition",
     [
-        replace(RELU, bias_variances=(0.1,) * len(RELU.weight_variances)),
+        with_layers(RELU, bias_variances=(0.1,) * len(RELU.weight_variances)),
         replace(RELU, activation="tanh"),
     ],
 )
@@ -71,7 +74,7 @@ def test_slopes_of_homogeneous_activations() -> None:
 
 
 def test_a_deep_network_is_sampled_less_often() -> None:
-    deep = replace(LEAKY, widths=(5,) * 2002, weight_variances=(1.0,) * 2001)
+    deep = with_layers(LEAKY, widths=(5,) * 2002, weight_variances=(1.0,) * 2001)
     direct = predicted_quantiles(deep, 0.2, 100, prediction_rng())
     for quantity, log10 in predicted(deep).quantiles.items():
         assert np.array_equal(log10, direct[quantity])
@@ -100,9 +103,11 @@ def test_measured_networks_lie_in_the_band_as_often_as_it_says(condition: Condit
     # 5 quantities, 4 layers, 2 ends: 40 · P(|z| > 4.8) < 1e-4
     assert largest_z(alive) < 4.8
     v0, *others = alive.weight_variances
-    assert largest_z(replace(alive, weight_variances=(1.2 * v0, *others))) > 4.8
+    assert largest_z(with_layers(alive, weight_variances=(1.2 * v0, *others))) > 4.8
     # the textbook's means at half the width: only the spread is another
-    half = replace(alive, widths=(7, 10, 8, 12, 3), weight_variances=(v0, *(2 * v for v in others)))
+    half = with_layers(
+        alive, widths=(7, 10, 8, 12, 3), weight_variances=(v0, *(2 * v for v in others))
+    )
     assert largest_z(half) > 4.8
 
 
@@ -110,7 +115,7 @@ def test_measured_networks_lie_in_the_band_as_often_as_it_says(condition: Condit
     "other",
     [
         replace(RELU, widths=(7, 80, 60, 50, 3)),
-        replace(RELU, widths=(7, 8, 6, 5, 5, 3), weight_variances=(0.3, 0.2, 0.5, 0.4, 0.4)),
+        with_layers(RELU, widths=(7, 8, 6, 5, 5, 3), weight_variances=(0.3, 0.2, 0.5, 0.4, 0.4)),
         replace(RELU, widths=(7, 8, 6, 5, 2)),
         LEAKY,
     ],

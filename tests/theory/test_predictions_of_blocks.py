@@ -22,10 +22,11 @@ from heinit_sim.reports.prediction import (
 from heinit_sim.reports.run import layer_rows, summary_rows, to_summary_table
 from heinit_sim.theory.assumptions import chain_slope, exact_layers
 from heinit_sim.theory.predictions import predict, predicted_variance_of_ln
+from tests.conditions import layer_specs, with_layers
 from tests.rows import slow_but
 
 Array = np.ndarray
-DENSE = Condition(0, {}, (12, 9, 9, 9, 2), "relu", {}, (0.2, 0.2, 0.3, 0.4), 1, 0.0)
+DENSE = Condition(0, {}, (12, 9, 9, 9, 2), "relu", {}, layer_specs((0.2, 0.2, 0.3, 0.4)), 1, 0.0)
 
 
 def images(padding: Padding = "circular", readout: Readout = "flatten") -> Condition:
@@ -104,7 +105,7 @@ def test_the_forward_pass_of_two_and_three_channels_is_exact(
     assert largest(networks, images(other)) > 4.8
     assert largest(networks, replace(of, activation="linear", activation_options={})) > 4.8
     variances = (*of.weight_variances[:2], 1.05 * 0.3, 0.4)
-    assert largest(networks, replace(of, weight_variances=variances)) > 4.8
+    assert largest(networks, with_layers(of, weight_variances=variances)) > 4.8
 
 
 @pytest.mark.parametrize(
@@ -112,8 +113,8 @@ def test_the_forward_pass_of_two_and_three_channels_is_exact(
     [
         (images("circular", "mean"), {"preactivation": 3, "activation": 4}),
         (replace(images(), activation="tanh"), {}),
-        (replace(images(), bias_variances=(0.1,) * 4), {}),
-        (replace(images(), weight_distributions=("uniform",) * 4), {}),
+        (with_layers(images(), bias_variances=(0.1,) * 4), {}),
+        (with_layers(images(), weight_distributions=("uniform",) * 4), {}),
         (replace(images(), residual=Residual()), {}),
         (CONDITIONS["blocks"], {}),
     ],
@@ -169,7 +170,7 @@ def walks(depth: int, n_networks: int, spread: float) -> Array:
 
 
 def deep(**changes: object) -> Condition:
-    of = Condition(0, {}, (8,) * 41 + (2,), "relu", {}, (0.25,) * 41, 1, 0.0)
+    of = Condition(0, {}, (8,) * 41 + (2,), "relu", {}, layer_specs((0.25,) * 41), 1, 0.0)
     return replace(of, **changes)  # type: ignore[arg-type]  # fields of the dataclass
 
 
@@ -205,7 +206,7 @@ def test_blocks_that_add_nothing_are_not_dead() -> None:
 
 def test_what_is_lost_is_too_large_or_too_small_by_its_fan() -> None:
     # E[f²] = 2.5 · 27 · 0.02 > 1 of what fan_in sees; of the layer's 18 units it would be less
-    of = replace(images(), activation="gelu", weight_variances=(0.02,) * 4)
+    of = with_layers(images(), activation="gelu", weight_variances=(0.02,) * 4)
     assert of.fans[1][0] == 27
     h = np.log10([[1.0, 2.5, np.nan, np.nan]])
     f = np.log10([[1.0, np.nan, np.nan, np.nan]])

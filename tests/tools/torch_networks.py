@@ -103,7 +103,7 @@ TWINS: dict[str, Planted] = {
     "scale": _with_residual(lambda r: r._replace(scale=(1 + 1e-9) * r.scale)),
     "norm": _with_residual(lambda r: r._replace(norm="none" if r.norm != "none" else "before")),
     "σ of one layer": lambda of: replace(of, stds=((1 + 1e-9) * of.stds[0], *of.stds[1:])),
-    "biases": lambda of: replace(of, biases=tuple((1 + 1e-9) * b for b in of.biases)),
+    "biases": lambda of: replace(of, bias_means=tuple((1 + 1e-9) * b for b in of.bias_means)),
     "target": lambda of: replace(of, target=(1 + 1e-9) * of.target),
 }
 

@@ -60,8 +60,8 @@ def correlation_map(
         return {"preactivation": of_f, "activation": of_h}
     ln_f, ln_h = (_LN10 * moments[q, "second_moment"] for q in ("preactivation", "activation"))
     ln_q = _LN10 * moments["preactivation", "variance"]
-    means = condition.biases or (0.0,) * (depth + 1)
-    biases = np.array(condition.bias_variances or [0.0] * (depth + 1)) + np.square(means)
+    means = condition.bias_means
+    biases = np.array(condition.bias_variances) + np.square(means)
     with np.errstate(divide="ignore", invalid="ignore"):  # −inf without biases, or where f_k = 0
         shares = -np.expm1(np.log(biases) - ln_f)
 
@@ -98,7 +98,7 @@ def input_cosine(inputs: Inputs, dim: int) -> float:
 def _is_closed(condition: Condition, activation: Activation) -> bool:
     """Whether the cosine of one layer decides that of the next."""
     residual, convolution = condition.residual, condition.convolution
-    free = not (condition.biases or condition.bias_variances)
+    free = not condition.has_biases
     if residual is not None and not (free and condition.lsuv is None):
         return False
     if convolution is None or convolution.padding == "circular":
@@ -169,7 +169,7 @@ def _of_branch(
         q = 1.0 if residual.norm == "inside" else math.nan
     else:
         second = float(layer_moments(activation.layer(k), np.array(q)).second)
-        q = condition.fans[k][0] * condition.weight_variances[k] * second
+        q = condition.fans[k][0] * condition.layers[k].weight_variance * second
     return behind(k, 0.0, q, apart)
 
 

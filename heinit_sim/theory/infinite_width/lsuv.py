@@ -25,8 +25,8 @@ def lsuv_variances(condition: Condition, activation: Activation) -> list[float]:
     joined = (convolution.padding, convolution.readout) if convolution else None
     if condition.residual or joined not in (None, ("circular", "flatten")):
         return [math.nan] * len(fans)
-    bias_variances = condition.bias_variances or (0.0,) * len(condition.weight_variances)
-    means = condition.biases or (0.0,) * len(bias_variances)
+    bias_variances = condition.bias_variances
+    means = condition.bias_means
     outputs = condition.widths[-1]
     seen: dict[tuple[int, float, float], float] = {}
     found = []
@@ -46,7 +46,7 @@ def lsuv_variances(condition: Condition, activation: Activation) -> list[float]:
     common = (1 + (condition.n_inputs - 1) * share) / condition.n_inputs / outputs
     room = 1 - bias_variances[-1] * (1 - 1 / outputs)
     if condition.n_inputs * outputs == 1:  # a single number has no variance: it stays as it is
-        return [*found, condition.weight_variances[-1]]
+        return [*found, condition.layers[-1].weight_variance]
     return [*found, _unless(room, fans[-1][0] * second * (1 - common))]
 
 

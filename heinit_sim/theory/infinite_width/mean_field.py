@@ -145,21 +145,19 @@ def _weights(condition: Condition, activation: Activation) -> list[Weights]:
     variances = condition.weight_variances
     if condition.lsuv:
         variances = tuple(lsuv_variances(condition, activation))
-    bias_variances = condition.bias_variances or (0.0,) * len(variances)
-    bias_means = condition.biases or (0.0,) * len(variances)
-    laws = condition.weight_distributions or ("normal",) * len(variances)
     layers = []
     for k, (fan_in, fan_out) in enumerate(condition.fans):
+        spec = condition.layers[k]
         windows = condition.convolution if k < condition.depth else None
-        if windows and laws[k] == "delta_orthogonal":
+        if windows and spec.weight_distribution == "delta_orthogonal":
             windows = windows._replace(kernel=1)  # all but the centre is 0: no edge is seen
         ln_v = math.log(variances[k])
         layers.append(
             Weights(
                 math.log(fan_in) + ln_v,
                 math.log(fan_out) + ln_v,
-                ln_of(bias_variances[k]),
-                bias_means[k],
+                ln_of(spec.bias_variance),
+                spec.bias_mean,
                 windows,
             )
         )

@@ -92,9 +92,9 @@ def condition_phase(condition: Condition, activation: Activation) -> Phase | Non
     if weight_scale is None or bias_variance is None:
         return None
     x_squared, _ = norm_moments(condition.inputs, condition.widths[0])
-    q0 = condition.weight_variances[0] * x_squared
+    q0 = condition.layers[0].weight_variance * x_squared
     q0 *= condition.fans[0][0] / condition.widths[0]  # a kernel sees a part of the image
-    q0 += condition.bias_variances[0] if condition.bias_variances else 0.0
+    q0 += condition.layers[0].bias_variance
     return phase(activation, weight_scale, bias_variance, q0)
 
 
@@ -229,7 +229,7 @@ def condition_weight_scale(condition: Condition, activation: Activation) -> floa
         raise ConfigError([refused])
     if activation.by_layer:
         raise ConfigError(["a slope for each layer has no one phase, must be one slope"])
-    if condition.biases:
+    if any(condition.bias_means):
         raise ConfigError(["a constant bias has no phase, must be bias_variance alone"])
     if condition.lsuv:
         return None
@@ -239,14 +239,14 @@ def condition_weight_scale(condition: Condition, activation: Activation) -> floa
     if not np.isfinite(scales).all():
         return None
     uneven = np.ptp(scales) > TIE * scales.max()
-    if uneven and (activation.common_slope is None or condition.bias_variances):
+    if uneven and (activation.common_slope is None or any(condition.bias_variances)):
         return None
     return float(scales[0] * np.exp(np.mean(np.log(scales / scales[0]))))
 
 
 def condition_bias_variance(condition: Condition) -> float | None:
     """σ²_b of the same layers; None where it differs."""
-    found = set(condition.bias_variances[1 : max(condition.depth, 2)]) or {0.0}
+    found = set(condition.bias_variances[1 : max(condition.depth, 2)])
     return found.pop() if len(found) == 1 else None
 
 

@@ -10,6 +10,7 @@ from heinit_sim.experiment.quantities import PASS_OF
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.theory.finite_width.moments import _slope_moments, exact, log_norm_spread
 from heinit_sim.theory.infinite_width.mean_field import mean_field
+from tests.conditions import layer_specs
 
 
 def condition(
@@ -20,7 +21,7 @@ def condition(
 ) -> Condition:
     if isinstance(variances, float):
         variances = (variances,) * (len(widths) - 1)
-    return Condition(0, {}, widths, "relu", {}, variances, n_inputs, target)
+    return Condition(0, {}, widths, "relu", {}, layer_specs(variances), n_inputs, target)
 
 
 FIGURE_7_4 = condition((100,) * 51 + (1,), 0.02, n_inputs=100)

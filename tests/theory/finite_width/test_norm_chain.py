@@ -19,6 +19,7 @@ from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.finite_width.moments import exact
 from heinit_sim.theory.finite_width.norm_chain import predicted_quantiles, sample_norms
 from heinit_sim.theory.infinite_width.mean_field import mean_field
+from tests.conditions import layer_specs
 from tests.rows import slow_but
 
 Array = np.ndarray
@@ -35,7 +36,7 @@ def condition(
     plain: dict[Slope, str] = {0.0: "relu", 1.0: "linear"}
     name = plain.get(alpha, "prelu")
     options = {} if name != "prelu" else {"negative_slope": alpha}
-    return Condition(0, {}, widths, name, options, variances, 1, 0.0)
+    return Condition(0, {}, widths, name, options, layer_specs(variances), 1, 0.0)
 
 
 def sample(of: Condition, alpha: Slope, n: int = N_NETWORKS, seed: int = 1) -> Norms:

@@ -18,6 +18,7 @@ from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.sampling.inputs import norm_moments
 from heinit_sim.theory.infinite_width.correlation_map import _behind, correlation_map, input_cosine
 from heinit_sim.theory.infinite_width.mean_field import mean_field
+from tests.conditions import layer_specs, with_layers
 
 Array = np.ndarray
 TANH = "{depth: 6, width: 100, input_dim: 100, activation: tanh}"
@@ -50,8 +51,8 @@ def plain_recursion(
     h2 = norm_moments(of.inputs, of.widths[0])[0] / of.widths[0]
     for k in range(of.depth):
         w2 = of.widths[k] * of.weight_variances[k]
-        b2 = of.bias_variances[k] if of.bias_variances else 0.0
-        mean = of.biases[k] if of.biases else 0.0
+        b2 = of.bias_variances[k]
+        mean = of.bias_means[k]
         q, covariance = w2 * h2 + b2, w2 * h2 * c + b2
         f.append((covariance + mean**2) / (q + mean**2))
         h2 = second(q, mean)
@@ -266,7 +267,7 @@ def test_images_are_alike_everywhere_unless_zeros_beyond_the_edge_are_seen() -> 
     assert np.isnan(predicted(convolutional("zero", "tanh"))["activation"]).all()
     blocks = replace(convolutional("zero", "relu"), residual=Residual())
     assert np.isnan(predicted(blocks)["activation"]).all()
-    biased = replace(convolutional("zero", "relu"), bias_variances=(0.1,) * 4)
+    biased = with_layers(convolutional("zero", "relu"), bias_variances=(0.1,) * 4)
     assert np.isnan(predicted(biased)["activation"]).all()
 
 
@@ -361,7 +362,7 @@ def of_variant(name: str) -> dict[Quantity, Array]:
         (WIDTH,) * (DEPTH + 1) + (1,),
         activation,
         {},
-        (SCALE / WIDTH,) * (DEPTH + 1),
+        layer_specs((SCALE / WIDTH,) * (DEPTH + 1)),
         2,
         0.0,
         inputs=Inputs("pair", cosine=0.5),

@@ -6,6 +6,7 @@ import pytest
 from heinit_sim.activations import make_activation
 from heinit_sim.experiment.sweep_config import Condition, Lsuv
 from heinit_sim.theory.infinite_width.lsuv import lsuv_variances
+from tests.conditions import layer_specs
 
 WIDTHS, N_INPUTS = (9, 20, 30, 25), 3
 BIAS_VARIANCES = (0.1, 0.3, 0.2, 0.4)
@@ -16,10 +17,9 @@ BIAS_VARIANCES = (0.1, 0.3, 0.2, 0.4)
 def test_linear_layers_with_biases_have_unit_variance_over_units_and_inputs(
     outputs: int, bias_variances: tuple[float, ...]
 ) -> None:
+    layers = layer_specs((1.0,) * 4, bias_variances=bias_variances)
     condition = Condition(
-        *(0, {}, (*WIDTHS, outputs), "linear", {}, (1.0,) * 4, N_INPUTS, 0.0),
-        bias_variances=bias_variances,
-        lsuv=Lsuv(),
+        0, {}, (*WIDTHS, outputs), "linear", {}, layers, N_INPUTS, 0.0, lsuv=Lsuv()
     )
     *hidden, last = lsuv_variances(condition, make_activation("linear", {}))
     second, across = 1.0, 0.0  # E[h²] of one input, E[h h'] of two independent ones

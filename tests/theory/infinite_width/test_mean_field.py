@@ -30,6 +30,7 @@ from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.infinite_width.lsuv import lsuv_variances
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 from heinit_sim.theory.infinite_width.quadrature import layer_moments
+from tests.conditions import layer_specs, with_layers
 from tests.rows import slow_but
 
 Array = np.ndarray
@@ -47,8 +48,8 @@ def plain_layers(
     target: float = 0.0,
 ) -> Condition:
     variances = (variance,) * (len(widths) - 1)
-    biases = (bias_variance,) * len(variances) if bias_variance else ()
-    return Condition(0, {}, widths, activation, {}, variances, 1, target, (), biases)
+    layers = layer_specs(variances, bias_variances=(bias_variance,) * len(variances))
+    return Condition(0, {}, widths, activation, {}, layers, 1, target)
 
 
 @pytest.mark.parametrize("name", ["tanh", "gelu", "sigmoid", "relu"])
@@ -135,7 +136,7 @@ def z_scores(name: str, expected_of: str, variance: float = 0.005) -> Array:
     """Forward second moments of wide simulated networks against the recursion at 0.005."""
     config = parse_config(CONFIG.format(name=name, variance=variance))
     networks = run_sweep(config).conditions[0].networks
-    expected = replace(config.conditions[0], weight_variances=(0.005,) * 5)
+    expected = with_layers(config.conditions[0], weight_variances=(0.005,) * 5)
     theory = mean_field(expected, make_activation(expected_of, {}))
     scores = []
     quantities: tuple[Quantity, ...] = ("preactivation", "activation")
@@ -226,7 +227,7 @@ class Plain:
             if 0 < k < of.depth and zero:
                 layer[-1] *= 0
             self.weights.append(layer)
-            mean = of.biases[k] if of.biases else 0.0
+            mean = of.bias_means[k]
             spread = math.sqrt(of.bias_variances[k]) if of.bias_variances else 0.0
             self.biases.append([mean + spread * rng.standard_normal(len(w)) for w in layer])
         self.a, self.slope = MAPS[str(of.activation)]
@@ -356,8 +357,8 @@ def theory_of(of: Condition) -> dict[Measure, Array]:
 
 def dense(residual: Residual | None = None, name: str = "relu", **changes: object) -> Condition:
     options = {"negative_slope": 0.3} if name == "leaky_relu" else {}
-    base = Condition(0, {}, (200,) * 5 + (4,), name, options, (2 / 200,) * 5, 1, 20.0)
-    return replace(base, residual=residual, **changes)  # type: ignore[arg-type]  # fields of the dataclass
+    base = Condition(0, {}, (200,) * 5 + (4,), name, options, layer_specs((2 / 200,) * 5), 1, 20.0)
+    return with_layers(base, residual=residual, **changes)  # type: ignore[arg-type]  # fields of the dataclass
 
 
 def images(
@@ -372,13 +373,13 @@ def images(
     convolution = Convolution(image, kernel, channels, padding, readout)
     widths = *(c * convolution.positions for c in channels), 4
     of = replace(dense(), widths=widths, convolution=convolution)
-    of = replace(of, weight_variances=tuple(2 / fan_in for fan_in, _ in of.fans))
-    return replace(of, **changes)  # type: ignore[arg-type]  # fields of the dataclass
+    of = with_layers(of, weight_variances=tuple(2 / fan_in for fan_in, _ in of.fans))
+    return with_layers(of, **changes)  # type: ignore[arg-type]  # fields of the dataclass
 
 
 BIASES: dict[str, Any] = {
     "bias_variances": (0.1, 0.2, 0.3, 0.15, 0.2),
-    "biases": (0.3, -0.2, 0.4, 0.1, 0.2),
+    "bias_means": (0.3, -0.2, 0.4, 0.1, 0.2),
 }
 SOME_BIASES: dict[str, Any] = {name: values[:4] for name, values in BIASES.items()}
 LEAKY: dict[str, Any] = {"activation": "leaky_relu", "activation_options": {"negative_slope": 0.3}}
@@ -469,12 +470,12 @@ TWINS: list[tuple[str, Callable[[Condition], Condition]]] = [
     ("circular", lambda of: convolved(of, padding="zero")),
     ("zeros", lambda of: convolved(of, padding="circular")),
     ("zeros, two dimensions", lambda of: convolved(of, image=(2, 6))),
-    ("zeros, delta-orthogonal", lambda of: replace(of, weight_distributions=())),
+    ("zeros, delta-orthogonal", lambda of: with_layers(of, weight_distributions=())),
     ("circular, averaged", lambda of: convolved(of, readout="flatten")),
     ("circular, averaged, two dimensions", lambda of: replace(of, inputs=Inputs())),
     ("one layer", lambda of: blocks(of, scale=0.8)),
     ("one layer, norm", lambda of: blocks(of, norm="none")),
-    ("one layer, tanh with biases", lambda of: replace(of, biases=(0.0,) * 5)),
+    ("one layer, tanh with biases", lambda of: with_layers(of, bias_means=(0.0,) * 5)),
     ("two layers", lambda of: blocks(of, branch_layers=1)),
     ("two layers, norm inside", lambda of: blocks(of, norm="none")),
     ("two layers, norm before", lambda of: blocks(of, norm="inside")),
@@ -529,7 +530,7 @@ def test_he_blocks_double_both_ways() -> None:
 def deep(residual: Residual, n_blocks: int) -> Condition:
     widths = (100,) * (n_blocks + 2) + (1,)
     of = replace(dense(residual), widths=widths)
-    return replace(of, weight_variances=(2 / 100,) * (n_blocks + 2))
+    return with_layers(of, weight_variances=(2 / 100,) * (n_blocks + 2))
 
 
 @pytest.mark.parametrize("n_blocks", [1, 4, 50])
@@ -590,7 +591,7 @@ def test_a_target_beyond_the_root_of_the_float_range_is_known() -> None:
 
 def test_no_number_leaves_the_range_of_a_float_where_the_activation_is_homogeneous() -> None:
     for of in (deep(Residual(3.0), 2000), images("zero", channels=(9,) * 2000)):
-        of = replace(of, weight_variances=tuple(40 * v for v in of.weight_variances))
+        of = with_layers(of, weight_variances=tuple(40 * v for v in of.weight_variances))
         log10 = theory_of(of)
         assert all(np.isfinite(values[:-1]).all() for values in log10.values())
         assert log10["activation", "second_moment"][-1] > 1000

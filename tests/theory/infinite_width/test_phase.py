@@ -21,6 +21,7 @@ from heinit_sim.theory.infinite_width.phase import (
     length_fixed_point,
     phase,
 )
+from tests.conditions import layer_specs, with_layers
 
 Array = NDArray[np.float64]
 RELU, TANH = make_activation("relu", {}), make_activation("tanh", {})
@@ -36,7 +37,7 @@ def condition(
         variances = (variances,) * (len(widths) - 1)
     facts: dict[str, Any] = {"index": 0, "swept": {}, "n_inputs": 1, "target": 0.0}
     facts |= {"activation": name, "activation_options": {}}
-    return Condition(widths=widths, weight_variances=variances, **facts)
+    return Condition(widths=widths, layers=layer_specs(variances), **facts)
 
 
 def plain_length_map(a: Activation, weight_scale: float, bias_variance: float, q: float) -> float:
@@ -256,7 +257,7 @@ def test_condition_starts_from_what_its_inputs_give() -> None:
 
 def test_condition_starts_from_what_the_biases_of_layer_0_add() -> None:
     # σ²_w = 2 of ReLU without further biases keeps the length it begins with
-    biased = replace(condition((30, 100, 100, 1), 0.02), bias_variances=(0.25, 0.0, 0.0))
+    biased = with_layers(condition((30, 100, 100, 1), 0.02), bias_variances=(0.25, 0.0, 0.0))
     found = condition_phase(biased, RELU)
     assert found
     np.testing.assert_allclose(found.q, 30 * 0.02 + 0.25, rtol=1e-12, atol=0)
@@ -299,7 +300,7 @@ def test_a_circular_convolution_has_the_phase_of_its_fans() -> None:
     kernels = Convolution((4, 4), 3, (2, 8, 8, 8), "circular")
     cnn = replace(condition((32, 128, 128, 128, 1), 0.02), convolution=kernels)
     assert condition_weight_scale(cnn, TANH) == 0.02 * 9 * 8
-    critical = condition_phase(replace(cnn, weight_variances=(0.3, 2 / 72, 2 / 72, 1.0)), RELU)
+    critical = condition_phase(with_layers(cnn, weight_variances=(0.3, 2 / 72, 2 / 72, 1.0)), RELU)
     assert critical
     assert critical.word == "critical"
     np.testing.assert_allclose(critical.q, 0.3 * 9 * 2, rtol=1e-12, atol=0)  # E[x²] = 1
