@@ -114,15 +114,15 @@ def decade_scale(limits: tuple[float, float]) -> Scale:
     base = math.floor(low)  # taken out below: 10**low may be past float range
     if high - low >= 2.5:
         ticks = MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]).tick_values(low, high)
-        found = [(1.0, int(e)) for e in ticks]
+        candidates = [(1.0, int(e)) for e in ticks]
     elif high - low >= 1:
-        found = [(m, e) for e in range(base, math.ceil(high) + 1) for m in (1.0, 2.0, 5.0)]
+        candidates = [(m, e) for e in range(base, math.ceil(high) + 1) for m in (1.0, 2.0, 5.0)]
     else:
         mantissas = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(
             10 ** (low - base), 10 ** (high - base)
         )
-        found = [(float(m), base) for m in mantissas if m > 0]
-    inside = [(m, e) for m, e in found if low <= math.log10(m) + e <= high]
+        candidates = [(float(m), base) for m in mantissas if m > 0]
+    inside = [(m, e) for m, e in candidates if low <= math.log10(m) + e <= high]
     if high - low < 2.5 and low >= -4 and high <= 4:
         labels = [f"{m * 10.0**e:.10g}" for m, e in inside]
     else:

@@ -203,18 +203,18 @@ def _draw_legend(ax: Axes, lines: Sequence[Line2D], names: Sequence[str]) -> Non
 def _draw_conditions(ax: Axes, places: _Places, colors: Mapping[_Key, str]) -> Pixels:
     """Draw a circle for each place, smaller where there are many; return where they are."""
     size = max(4.5, 10 * min(1.0, (LABELLED / max(len(places), 1)) ** 0.4))
-    for point, here in places.items():
+    for point, conditions in places.items():
         style: dict[str, Any] = {**POINT, "marker": "o", "markersize": size, "zorder": 5}
         style |= {"markerfacecolor": "none", "markeredgewidth": 0.18 * size}
-        style["label"] = "condition " + " ".join(str(condition.index) for condition in here)
-        ax.plot(*point, markeredgecolor=_ink(here, colors), **style)
+        style["label"] = "condition " + " ".join(str(condition.index) for condition in conditions)
+        ax.plot(*point, markeredgecolor=_ink(conditions, colors), **style)
     centres = ax.transData.transform(np.array([*places]).reshape(-1, 2)) @ [1, 1j]
     rim = 0.6 * size * ax.figure.dpi / 72 * np.exp(2j * np.pi * np.arange(12) / 12)
     return np.asarray(np.add.outer(centres, rim).ravel(), complex)
 
 
-def _ink(here: Sequence[Condition], colors: Mapping[_Key, str]) -> str:
-    inks = {colors[_key(condition)] for condition in here}
+def _ink(conditions: Sequence[Condition], colors: Mapping[_Key, str]) -> str:
+    inks = {colors[_key(condition)] for condition in conditions}
     return inks.pop() if len(inks) == 1 else "0.3"
 
 
@@ -224,15 +224,15 @@ def _label_conditions(ax: Axes, places: _Places, colors: Mapping[_Key, str], tak
     Labels that only repeat both axes are left out.
     """
     labels = []
-    for point, here in places.items():
-        swept = here[0].swept
+    for point, conditions in places.items():
+        swept = conditions[0].swept
         if len(places) > LABELLED or swept.keys() == {"init.variance", "init.bias_variance"}:
             return
-        shared = {k: v for k, v in swept.items() if all(c.swept[k] == v for c in here)}
+        shared = {k: v for k, v in swept.items() if all(c.swept[k] == v for c in conditions)}
         if shared or not swept:
-            text = label_of(replace(here[0], swept=shared))
+            text = label_of(replace(conditions[0], swept=shared))
             text = text.replace("bias variance", r"$\sigma^2_b$")
-            labels.append((text, _ink(here, colors), point))
+            labels.append((text, _ink(conditions, colors), point))
     for kinds in ((around,), (slanted,), (around, slanted)):
         placed = [(text, ink, [s for kind in kinds for s in kind(at)]) for text, ink, at in labels]
         if write_labels(ax, placed, taken, fontsize=10.5) is not None:

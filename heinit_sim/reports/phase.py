@@ -118,9 +118,9 @@ def _row(condition: Condition) -> Row:
 
 
 def _between(condition: Condition) -> tuple[tuple[int, int], ...]:
-    """Fans of the layers behind hidden ones; of convolutions, without the output layer."""
-    alike = condition.convolution is not None and condition.depth > 1
-    return condition.fans[1:-1] if alike else condition.fans[1:]
+    """Fans of the layers after the first; with convolutions, without the output layer."""
+    without_output = condition.convolution is not None and condition.depth > 1
+    return condition.fans[1:-1] if without_output else condition.fans[1:]
 
 
 def _text(value: object) -> str:

@@ -172,7 +172,7 @@ def _layer_facts(conditions: Sequence[Condition]) -> Iterator[str]:
     """Yield each fact that all hidden layers of all conditions share, e.g. "D_h = 100"."""
     units = {width for c in conditions if not c.convolution for width in c.widths[1:-1]}
     convolutions = [c.convolution for c in conditions if c.convolution]
-    channels = {each for c in convolutions for each in c.channels[1:]}
+    channels = {count for c in convolutions for count in c.channels[1:]}
     kernels = {f"k = {c.kernel}" for c in convolutions if len(c.image) == 1}
     kernels |= {f"{c.kernel}×{c.kernel}" for c in convolutions if len(c.image) == 2}
     images = {"×".join(map(str, c.image)) + f" {c.padding}" for c in convolutions}
@@ -181,7 +181,7 @@ def _layer_facts(conditions: Sequence[Condition]) -> Iterator[str]:
         scales = set()
     facts = (
         {f"D_h = {width}" for width in units},
-        {f"{each} channel{'s' * (each > 1)}" for each in channels},
+        {f"{count} channel{'s' * (count > 1)}" for count in channels},
         kernels,
         images,
         {f"s = {scale:.4g}" for scale in scales},

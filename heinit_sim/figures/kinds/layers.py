@@ -85,7 +85,10 @@ def _draw_arrow(ax: Axes, line: Line, direction: Pass) -> Tip:
 def _draw_published(ax: Axes, curves: list[Curve], direction: Pass) -> None:
     """Draw every fourth point of Figure 7.4 as printed, in the ink of its condition or grey."""
     for variance, points in load_published(direction).items():
-        close = (np.isclose(c.condition.weight_variances, variance, 1e-9, 0.0) for c in curves)
-        inks = [curve.paint.ink for curve, same in zip(curves, close, strict=True) if same.all()]
+        inks = [
+            curve.paint.ink
+            for curve in curves
+            if np.isclose(curve.condition.weight_variances, variance, 1e-9, 0.0).all()
+        ]
         style = {"markeredgecolor": inks[0] if inks else "0.5", "markersize": 5, **CIRCLE}
         ax.plot(*points[::4].T, label=f"published {variance:g}", **style)
