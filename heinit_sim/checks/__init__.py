@@ -1,4 +1,4 @@
-"""Whether a result is as its config expects, as theory says, or as another run is."""
+"""Holds a result against what its config expects, what theory says, and another run."""
 
 from heinit_sim.checks.comparison import Comparison as Comparison
 from heinit_sim.checks.comparison import compare as compare

@@ -40,7 +40,7 @@ class DifferingRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two runs have in common, and where they differ."""
+    """Differences of two runs, and how much of them was compared."""
 
     exact: bool
     """Same config: numbers were compared one by one. Else the means over networks of log10."""
@@ -68,9 +68,9 @@ class Comparison:
     cosines: tuple[str, ...]
     """A line for each layer whose cosines differ; only if exact."""
     settings: tuple[str, ...]
-    """Where the configs differ, name, figure, record and expectations aside."""
+    """A line for each key of the configs that differs, but for those no number depends on."""
     left_out: tuple[str, ...]
-    """What only one of the runs has."""
+    """A line for each thing that was not compared, as only one of the runs has it."""
 
     @property
     def held(self) -> bool:
@@ -79,7 +79,7 @@ class Comparison:
 
     @property
     def mismatches(self) -> tuple[str, ...]:
-        """What differs beside the rows."""
+        """Lines for all differences beside the rows."""
         return self.depths + self.dead + self.histograms + self.cosines
 
 

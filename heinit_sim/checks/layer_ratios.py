@@ -1,4 +1,4 @@
-"""What one layer does to a norm, given all before it: ratios whose law is known.
+"""Ratios of norms across one layer, whose law given all layers before it is known.
 
 For one input of a network with Gaussian weights, n = D_{k+1} units, q = σ²_k ‖h_k‖² + σ²_b:
 
@@ -64,7 +64,7 @@ class LayerRatios(NamedTuple):
 def chi_square_scores(ratios: LayerRatios) -> Scores:
     """Hold the sum of the ratios of each layer, and of all, against the law of that sum.
 
-    Left out is what has no ratios that vary, or too few.
+    Layers are left out that have no ratios which vary, or too few.
     """
     valid = ~np.isnan(ratios.ratio) & (ratios.variance > 0) & np.isfinite(ratios.variance)
     deviation = np.where(valid, ratios.ratio, 0.0) - np.where(valid, ratios.mean, 0.0)

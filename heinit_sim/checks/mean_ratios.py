@@ -1,8 +1,8 @@
-"""What one layer of a convolutional or residual network does to a norm: ratios of mean 1.
+"""Ratios of norms across one layer of a convolutional or residual network, whose mean is 1.
 
 Positions share weights, and branches add to what they see, so that the law of a layer does not
-follow from the norm of the one before. Its mean does, whatever came before, of one input as of the
-average over a batch, at any width:
+follow from the norm of the one before. The mean of that law does, whatever came before, for one
+input as for the average over a batch, at any width:
 
     E[f_k²] / (fan_in σ² E[h_k²] + σ²_b + c²)     circular convolutions; layers fully connected
     E[h_{k+1}²] / (p2 E[f_k²])                    slopes 1 and α, p2 = (1 + α²)/2; given |f_k|
@@ -48,7 +48,7 @@ class MeanRatios(NamedTuple):
     channels: FloatArray
     """Channels of each, (n_layers,): what is independent in a layer, at the least."""
     least: FloatArray
-    """How small the mean of a ratio may be, (n_layers,): 1 where it is known."""
+    """Smallest mean that a ratio may have, (n_layers,): 1 where it is known."""
 
 
 def t_scores(ratios: MeanRatios) -> Scores:
@@ -56,7 +56,7 @@ def t_scores(ratios: MeanRatios) -> Scores:
 
     Each network gives one number, its ratios weighted by the channels behind them, whose deviations
     from 1 are uncorrelated over layers. An average over networks is no more skewed than χ² of as
-    many degrees of freedom as channels in all of them; left out is what has fewer than `_ENOUGH`.
+    many degrees of freedom as channels in all of them; fewer than `_ENOUGH` are left out.
     """
     columns: dict[int | None, list[int]] = {None: list(range(len(ratios.layers)))}
     columns |= {int(k): [place] for place, k in enumerate(ratios.layers)}
@@ -97,8 +97,8 @@ def iter_mean_ratios(
         if len(layers):
             expected = _ln_after_activation(condition, activation, h, f)
             excess = _excess(h[:, 1:], expected, may_be_lost)[:, layers]
-            one = np.ones(len(layers))
-            yield MeanRatios("activation", statistic, layers + 1, excess, units[layers], one)
+            least = np.ones(len(layers))
+            yield MeanRatios("activation", statistic, layers + 1, excess, units[layers], least)
 
 
 def _weight_layers(condition: Condition) -> Sequence[int]:
@@ -109,7 +109,7 @@ def _weight_layers(condition: Condition) -> Sequence[int]:
 
 
 def _least_after_weights(condition: Condition) -> FloatArray:
-    """What of fan_in σ² E[h_k²] is left at the least, of the layers 0 … K."""
+    """Smallest share of fan_in σ² E[h_k²] that E[f_k²] may be, of the layers 0 … K."""
     least, convolution = np.ones(condition.depth + 1), condition.convolution
     if convolution is not None and convolution.padding == "zero":
         seen = (convolution.kernel // 2 + 1) ** len(convolution.image)  # images are as large

@@ -1,4 +1,4 @@
-"""Which conditions of two runs belong together, and where their configs differ."""
+"""Pairs of conditions of two runs that belong together, and where their configs differ."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from heinit_sim.experiment.sweep_config import SweepConfig
 Pair = tuple[ConditionResult, ConditionResult]
 
 _LISTED = 4
-"""How many conditions are named where there may be many."""
+"""Most conditions that are named."""
 _WITHOUT_EFFECT = ("name", "figure", "record", "expect")
 """Keys of a config that no number depends on, but for rounding."""
 

@@ -19,11 +19,11 @@ class Score(NamedTuple):
     """Deviation as a standard normal score; Student's t if `freedom` is finite. 0 within a range
     from `least` to 1."""
     n_ratios: int
-    """How many ratios: layers of networks."""
+    """Number of ratios: layers of networks."""
     freedom: float = math.inf
     """Degrees of freedom of Student's t, where the error is that of networks."""
     least: float = 1.0
-    """How small `relative` may be."""
+    """Smallest value that `relative` may have."""
 
     @property
     def p(self) -> float:

@@ -16,7 +16,6 @@ from heinit_sim.checks.scores import Scores
 from heinit_sim.experiment.quantities import INPUT_0
 from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
 from heinit_sim.experiment.sweep_config import Condition
-from heinit_sim.numerics import FloatArray
 from heinit_sim.theory.assumptions import homogeneous_slope
 
 # ‖∂ℓ/∂Ω_k‖ = ‖∂ℓ/∂f_k‖ ‖h_k‖ but for rounding: of the sums behind their log10, and of log10 itself.
@@ -78,7 +77,7 @@ def _scores_by_name(result: ConditionResult) -> dict[str, Scores]:
 
 
 def _finding(name: str, scores: Scores, level: float) -> Finding:
-    """Half of the level for all layers together, half for the worst of them."""
+    """Hold all layers together at half of the level, and the worst of them at the other half."""
     pooled = scores[None]
     layers = {k: score for k, score in scores.items() if k is not None}
     reason = pooled.text
@@ -90,9 +89,9 @@ def _finding(name: str, scores: Scores, level: float) -> Finding:
 
 
 def _products(result: ConditionResult) -> Iterator[Finding]:
-    """For one input the weight gradient is the outer product of ∂ℓ/∂f_k and h_k.
+    """Hold the weight gradients of one input against the outer product of ∂ℓ/∂f_k and h_k.
 
-    It is that of weights between h_k and f_k which no positions share; blocks have none.
+    Weights that positions share have no such gradients, nor have those inside blocks.
     """
     condition, networks = result.condition, result.networks
     layers = list(range(condition.depth + 1))
@@ -106,7 +105,8 @@ def _products(result: ConditionResult) -> Iterator[Finding]:
         networks[quantity, INPUT_0][:, layers]
         for quantity in ("grad_weight", "grad_preactivation", "activation")
     )
-    gap = _distance(weight, df + h)
+    with np.errstate(invalid="ignore"):  # −inf − (−inf), where both are 0
+        gap = np.where(weight == df + h, 0.0, np.abs(weight - df - h))
     close = gap < _PRODUCT_DECADES + _PRODUCT_RELATIVE * (np.abs(df) + np.abs(h))
     if _may_be_lost(condition):
         batch = networks["grad_weight", "second_moment"][:, layers]
@@ -117,27 +117,21 @@ def _products(result: ConditionResult) -> Iterator[Finding]:
 
 
 def _handed_back(result: ConditionResult) -> Iterator[Finding]:
-    """What a block adds with weight s is handed s ∂ℓ/∂h_{k+1} back; f_0 is h_1."""
+    """Hold ∂ℓ/∂f_k of blocks, f_k added with weight s, against s ∂ℓ/∂h_{k+1}; f_0 is h_1."""
     condition, depth = result.condition, result.condition.depth
     if condition.residual is None:
         return
     df = result.networks["grad_preactivation", "second_moment"][:, :depth]
     dh = result.networks["grad_activation", "second_moment"][:, 1:]
-    with np.errstate(divide="ignore"):  # s = 0
-        gap = _distance(df, dh + np.log10([1.0] + [condition.residual.scale**2] * (depth - 1)))
+    with np.errstate(divide="ignore", invalid="ignore"):  # s = 0; what is no number
+        expected = dh + np.log10([1.0] + [condition.residual.scale**2] * (depth - 1))
+        gap = np.where(df == expected, 0.0, np.abs(df - expected))
     if _may_be_lost(condition):
         gap = np.where(np.isnan(df) & np.isnan(dh), 0.0, gap)
     size = np.where(np.isfinite(df), np.abs(df), 0.0)
     held = bool((gap < _PRODUCT_DECADES + _PRODUCT_RELATIVE * size).all())
     reason = f"‖∂ℓ/∂f_k‖² = s² ‖∂ℓ/∂h_k+1‖² within {gap.max():.0e} decades"
     yield Finding(_name(condition, "grad_preactivation"), held, reason)
-
-
-def _distance(log10: FloatArray, expected: FloatArray) -> FloatArray:
-    """How many decades apart, 0 where both are −inf; NaN where either is no number."""
-    with np.errstate(invalid="ignore"):  # −inf − (−inf)
-        distance: FloatArray = np.where(log10 == expected, 0.0, np.abs(log10 - expected))
-    return distance
 
 
 def _has_laws(condition: Condition) -> bool:

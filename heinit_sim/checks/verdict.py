@@ -26,7 +26,7 @@ _SLOPE_OF_MEDIAN = math.sqrt(math.pi / 2 * 6 / 5)
 
 @dataclass(frozen=True)
 class Trend:
-    """How the variance of one pass changes per hidden layer, in the direction of the pass."""
+    """Change of the variance per hidden layer, in the direction of one pass."""
 
     decades_per_layer: float
     """Least-squares slope of the median over networks; NaN with one hidden layer, -inf where the
@@ -38,7 +38,7 @@ class Trend:
     drift: float
     """Slope of the typical network where the infinite-width one is level."""
     allowed: float
-    """How far from the drift a slope is called stable."""
+    """Largest distance from the drift at which a slope is called stable."""
     word: Word
     fate: str = ""
     """Where networks that did not come through were lost; empty if all came through."""
@@ -149,13 +149,13 @@ _TEXTS: dict[FateWord, str] = {
 
 @dataclass(frozen=True)
 class Fate:
-    """How some networks of a condition were lost."""
+    """One way in which networks of a condition were lost."""
 
     word: FateWord
     first: int
     """The first layer where one of them was."""
     n_networks: int
-    """How many were lost so."""
+    """Number of networks that were lost so."""
     n_all: int
     """Networks of the condition."""
 
@@ -167,7 +167,7 @@ class Fate:
 
 
 def fates(result: ConditionResult) -> list[Fate]:
-    """How networks of a condition were lost, the commonest way first; empty if all came through.
+    """Tell how networks of a condition were lost, the commonest way first; empty if none was.
 
     A network is dead from the layer on behind which all activations are zero; where biases bring
     them back, all units of that layer were off, and nothing of the input passes it. A network whose

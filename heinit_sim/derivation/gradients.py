@@ -94,7 +94,7 @@ def _backpropagated(networks: Networks) -> _Gradients:
 
 
 def _rounding(networks: Networks) -> float:
-    """How far a gradient may be off, relative to the sum of the sizes of its terms.
+    """Largest rounding error of a gradient, relative to the sum of the sizes of its terms.
 
     Two computations, each of sums of at most fan + 4 roundings (twice that in complex numbers)
     on the way forward and back.

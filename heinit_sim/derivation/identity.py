@@ -1,4 +1,4 @@
-"""What an identity is, and how it is judged: both sides sampled, an error bar, z, held or not."""
+"""Identities, and how one is judged: both sides sampled, an error bar, z, held or not."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Sides:
 
 @dataclass(frozen=True)
 class Sampler(Generic[Ingredients]):
-    """How the networks are drawn that an identity is held against."""
+    """Draws the networks that an identity is held against."""
 
     sample: Callable[[Condition, Generator, int], Ingredients]
-    """What n independent networks (or samples) are made of."""
+    """Draws the ingredients of n independent networks (or samples)."""
     cost: Callable[[Condition], int] | None = None
     """Random numbers one network takes; None if the identity is exact and a few networks do."""
 

@@ -36,7 +36,7 @@ _DECADES = 20
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found."""
+    """All rows of `verify`, and what they were held against."""
 
     condition: Condition
     """The condition whose network was asked for."""
