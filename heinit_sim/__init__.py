@@ -7,82 +7,53 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from heinit_sim.activations import own_activation, with_activation
-    from heinit_sim.checks import Comparison, check, check_expectations, compare
-    from heinit_sim.config.load import load_config, parse_config
-    from heinit_sim.errors import ConfigError, HeinitSimError, RunDirectoryError
-    from heinit_sim.experiment.results import (
-        ConditionResult,
-        Finding,
-        Prediction,
-        SweepPrediction,
-        SweepResult,
-    )
-    from heinit_sim.experiment.sweep_config import Condition, Expectation, SweepConfig
-    from heinit_sim.figures import draw
-    from heinit_sim.numerics.spread import Spread, spread
-    from heinit_sim.runs import read_run, write_run
-    from heinit_sim.simulation import run_sweep
-    from heinit_sim.theory.predictions import predict_sweep
-
-# Where each public name lives; looked up at first use, so that `--help` never loads NumPy.
-_HOME = {
-    "Comparison": "checks",
-    "Condition": "experiment.sweep_config",
-    "ConditionResult": "experiment.results",
-    "ConfigError": "errors",
-    "Expectation": "experiment.sweep_config",
-    "Finding": "experiment.results",
-    "HeinitSimError": "errors",
-    "Prediction": "experiment.results",
-    "RunDirectoryError": "errors",
-    "Spread": "numerics.spread",
-    "SweepConfig": "experiment.sweep_config",
-    "SweepPrediction": "experiment.results",
-    "SweepResult": "experiment.results",
-    "check": "checks",
-    "check_expectations": "checks",
-    "compare": "checks",
-    "draw": "figures",
-    "load_config": "config.load",
-    "own_activation": "activations",
-    "parse_config": "config.load",
-    "predict_sweep": "theory.predictions",
-    "read_run": "runs",
-    "run_sweep": "simulation",
-    "spread": "numerics.spread",
-    "with_activation": "activations",
-    "write_run": "runs",
+# Module -> the public names it holds; looked up at first use, so that `--help` never loads NumPy.
+_NAMES = {
+    "activations": ("own_activation", "with_activation"),
+    "checks": ("Comparison", "check", "check_expectations", "compare"),
+    "config.load": ("load_config", "parse_config"),
+    "errors": ("ConfigError", "HeinitSimError", "RunDirectoryError"),
+    "experiment.results": (
+        *("ConditionResult", "Finding", "Prediction"),
+        *("SweepPrediction", "SweepResult"),
+    ),
+    "experiment.sweep_config": ("Condition", "Expectation", "SweepConfig"),
+    "figures": ("draw",),
+    "numerics.spread": ("Spread", "spread"),
+    "runs": ("read_run", "write_run"),
+    "simulation": ("run_sweep",),
+    "theory.predictions": ("predict_sweep",),
 }
-__all__ = [
-    "Comparison",
-    "Condition",
-    "ConditionResult",
-    "ConfigError",
-    "Expectation",
-    "Finding",
-    "HeinitSimError",
-    "Prediction",
-    "RunDirectoryError",
-    "Spread",
-    "SweepConfig",
-    "SweepPrediction",
-    "SweepResult",
-    "check",
-    "check_expectations",
-    "compare",
-    "draw",
-    "load_config",
-    "own_activation",
-    "parse_config",
-    "predict_sweep",
-    "read_run",
-    "run_sweep",
-    "spread",
-    "with_activation",
-    "write_run",
-]
+_HOME = {name: module for module, names in _NAMES.items() for name in names}
+__all__ = sorted(_HOME)
+
+if TYPE_CHECKING:  # the same for type checkers
+    from heinit_sim.activations import own_activation as own_activation
+    from heinit_sim.activations import with_activation as with_activation
+    from heinit_sim.checks import Comparison as Comparison
+    from heinit_sim.checks import check as check
+    from heinit_sim.checks import check_expectations as check_expectations
+    from heinit_sim.checks import compare as compare
+    from heinit_sim.config.load import load_config as load_config
+    from heinit_sim.config.load import parse_config as parse_config
+    from heinit_sim.errors import ConfigError as ConfigError
+    from heinit_sim.errors import HeinitSimError as HeinitSimError
+    from heinit_sim.errors import RunDirectoryError as RunDirectoryError
+    from heinit_sim.experiment.results import ConditionResult as ConditionResult
+    from heinit_sim.experiment.results import Finding as Finding
+    from heinit_sim.experiment.results import Prediction as Prediction
+    from heinit_sim.experiment.results import SweepPrediction as SweepPrediction
+    from heinit_sim.experiment.results import SweepResult as SweepResult
+    from heinit_sim.experiment.sweep_config import Condition as Condition
+    from heinit_sim.experiment.sweep_config import Expectation as Expectation
+    from heinit_sim.experiment.sweep_config import SweepConfig as SweepConfig
+    from heinit_sim.figures import draw as draw
+    from heinit_sim.numerics.spread import Spread as Spread
+    from heinit_sim.numerics.spread import spread as spread
+    from heinit_sim.runs import read_run as read_run
+    from heinit_sim.runs import write_run as write_run
+    from heinit_sim.simulation import run_sweep as run_sweep
+    from heinit_sim.theory.predictions import predict_sweep as predict_sweep
 
 
 def __getattr__(name: str) -> Any:
