@@ -9,14 +9,15 @@ Everything is carried as a natural logarithm and every sum has positive terms on
 overflows or cancels at any depth.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from heinit_sim.experiment.activation_table import Slope
-from heinit_sim.experiment.quantities import Measure
+from heinit_sim.experiment.quantities import Measure, Quantity
 from heinit_sim.experiment.sweep_config import Condition
-from heinit_sim.numerics import FloatArray
+from heinit_sim.numerics import FloatArray, Mask
 
 
 class InputNorms(NamedTuple):
@@ -30,7 +31,10 @@ class InputNorms(NamedTuple):
     """P(x = 0): such an input leaves every slope at α."""
 
 
-class _Slopes(NamedTuple):
+_LN4 = np.log(4.0)
+
+
+class _SlopeMoments(NamedTuple):
     """Moments of a(z) and of its slope s(z), z ~ N(0, 1), for each hidden layer, (K,)."""
 
     a: FloatArray  # E[a]
@@ -40,14 +44,52 @@ class _Slopes(NamedTuple):
     sa: FloatArray  # E[s a]
 
 
-def _slope_moments(alpha: FloatArray) -> _Slopes:
-    return _Slopes(
-        a=(1 - alpha) / np.sqrt(2 * np.pi),
-        p2=(1 + alpha**2) / 2,
-        a3=(1 - alpha**3) * np.sqrt(2 / np.pi),
-        p4=(1 + alpha**4) / 2,
-        sa=(1 - alpha**2) / np.sqrt(2 * np.pi),
-    )
+class _Network(NamedTuple):
+    """What the closed forms need to know of a network."""
+
+    ln_v: FloatArray  # ln σ²_k, (K+1,)
+    fan_in: FloatArray  # D_k, (K+1,)
+    fan_out: FloatArray  # D_{k+1}, (K+1,)
+    alpha: FloatArray  # slopes below zero, (K,)
+    slope: _SlopeMoments
+
+    @property
+    def hidden(self) -> FloatArray:
+        """D_{k+1} of the layers k = 0 … K−1, which an activation follows."""
+        return self.fan_out[:-1]
+
+
+class _ForwardMoments(NamedTuple):
+    """Natural logarithms of expectations over networks and inputs, for h_0 … h_K, (K+1,)."""
+
+    norm2: FloatArray  # E‖h‖²
+    norm4: FloatArray  # E‖h‖⁴
+    variance: FloatArray  # E[V], V the variance of h over its units, for one input
+    norm2_variance: FloatArray  # E[‖h‖² V], likewise
+
+
+class _Coefficients(NamedTuple):
+    """Natural logarithms of A_k, B_k and C_k in `exact`, (K+1,)."""
+
+    a: FloatArray
+    b: FloatArray
+    c: FloatArray
+
+
+class _BackwardMoments(NamedTuple):
+    """Natural logarithms of what the backward pass is made of, (K+1,).
+
+    Given h_k, δ = (∂ℓ/∂f_k)/2 has E[variance over its units] = W₁ ‖h_k‖² + W₀ and
+    E[(mean over its units)²] = R₁ ‖h_k‖² + R₀.
+    """
+
+    w1: FloatArray
+    w0: FloatArray
+    r1: FloatArray
+    r0: FloatArray
+    alive: FloatArray  # what is left of W₀ and R₀ as h_k may be all zero
+    across: FloatArray  # E[(∂ℓ/∂h_k)²]/4 of each unit, isotropic: A ‖h_k‖², and the target's part
+    along: FloatArray  # B, of the part along h_k
 
 
 def exact(
@@ -69,69 +111,18 @@ def exact(
     E[g_k g_kᵀ | h_k] = A_k ‖h_k‖² I + B_k h_k h_kᵀ; for the target's part Σ_o y ∂f_K,o/∂h_k it is
     C_k I. The cross term is odd in Ω_K and vanishes.
     """
-    alpha = np.broadcast_to(negative_slope, condition.depth)
-    m = _slope_moments(alpha)
-    ln_v = np.log(np.array(condition.weight_variances))
-    fan_in, fan_out = (np.array(w, float) for w in (condition.widths[:-1], condition.widths[1:]))
-    hidden = fan_out[:-1]  # D_{k+1} of the layers k = 0 … K−1, which an activation follows
+    x = inputs or _standard_normal(condition.widths[0])
+    network = _network(condition, negative_slope)
     # ln 0 = -inf where a variance is exactly zero, NaN where that of the inputs is not known
     with np.errstate(divide="ignore", invalid="ignore"):
-        ln_y2 = 2 * np.log(abs(condition.target))
-
-        # Forward: ‖h‖², ‖h‖⁴, the variance V of h over its units, and ‖h‖² V.
-        pair = 3 * hidden * m.p4 + hidden * (hidden - 1) * m.p2**2
-        x = inputs or InputNorms(fan_in[0], fan_in[0] * (fan_in[0] + 2))
-        norm2 = _chain(np.log(x.second), ln_v[:-1] + np.log(hidden * m.p2))
-        norm4 = _chain(np.log(x.fourth), 2 * ln_v[:-1] + np.log(pair))
-        unit = np.log1p(-1 / fan_in)
-        known = 0.0 if inputs is None else np.nan
-        var_h = unit + np.append(known, ln_v[:-1] + norm2[:-1] + np.log(m.p2 - m.a**2))
-        mixed = 3 * m.p4 + (hidden - 1) * m.p2**2
-        mixed -= 2 * m.a3 * m.a + (hidden - 2) * m.p2 * m.a**2
-        norm2_var_h = unit + np.append(
-            known + np.log(fan_in[0] + 2), 2 * ln_v[:-1] + norm4[:-1] + np.log(mixed)
-        )
-
-        # Backward: A, B, C of the docstring for the layers 0 … K.
-        ln_a, ln_b, ln_c = _backward_coefficients(ln_v, fan_out, m)
-        of_h, of_f = _shares_of_target(condition, alpha, ln_c, x.zero)
-        grad_h = _add(ln_a + norm2, ln_y2 + ln_c + of_h)
-
-        # Given h_k, the gradient δ = ∂ℓ/∂f_k has E[variance over its units] = W₁‖h_k‖² + W₀ and
-        # E[(mean over its units)²] = R₁‖h_k‖² + R₀; the last entry is δ = 2 (f_K − y).
-        unit_out = np.log1p(-1 / fan_out)
-        diagonal = np.log(m.p4 + (hidden - 1) * m.p2**2) + ln_a[1:]
-        w1 = ln_v + np.append(_add(diagonal, np.log(m.p4 - m.sa**2) + ln_b[1:]), 0.0) + unit_out
-        crossed = np.log(m.p4 + (hidden - 1) * m.sa**2) + ln_b[1:]
-        r1 = ln_v + np.append(_add(diagonal, crossed), 0.0) - np.log(fan_out)
-        target = ln_y2 + np.log(m.p2) + ln_c[1:]
-        w0 = np.append(target + unit_out[:-1], -np.inf)
-        r0 = np.append(target - np.log(hidden), ln_y2)
-
-        ln_4 = np.log(4.0)
-        ln_fan_in = np.log(fan_in)
-        second = {
-            "preactivation": ln_v + norm2,
-            "activation": norm2 - ln_fan_in,
-            "grad_preactivation": ln_4 + _add(_add(w1, r1) + norm2, _add(w0, r0) + of_f),
-            "grad_activation": ln_4 + _add(grad_h, ln_b + norm2 - ln_fan_in),
-            "grad_weight": ln_4 + _add(_add(w1, r1) + norm4, _add(w0, r0) + norm2) - ln_fan_in,
-        }
-        one_input = {
-            "preactivation": second["preactivation"] + unit_out,
-            "activation": var_h,
-            "grad_preactivation": ln_4 + _add(w1 + norm2, w0 + of_f),
-            "grad_activation": ln_4 + _add(grad_h + unit, ln_b + var_h),
-            "grad_weight": ln_4
-            + _add(w1 + norm4 - ln_fan_in, w0 + norm2 - ln_fan_in, r1 + norm2_var_h, r0 + var_h),
-        }
-    variance = one_input
-    if condition.n_inputs > 1:
-        uncorrelated = np.logical_and.accumulate(np.append(True, alpha == 1.0))
-        variance = {quantity: np.full_like(ln_v, np.nan) for quantity in second}
-        for quantity, units in (("preactivation", fan_out), ("activation", fan_in)):
-            pooled = known + second[quantity] + np.log1p(-1 / (units * condition.n_inputs))
-            variance[quantity] = np.where(uncorrelated, pooled, np.nan)
+        forward = _forward_moments(network, x, independent=inputs is None)
+        backward = _backward_moments(network, forward, condition.target, x.zero)
+        second = _second_moments(network, forward, backward)
+        if condition.n_inputs == 1:
+            variance = _variances(network, forward, backward, second)
+        else:
+            linear = np.append(inputs is None, network.alpha == 1.0)
+            variance = _pooled_variances(network, condition.n_inputs, second, linear)
     return _as_log10(second, variance)
 
 
@@ -147,29 +138,38 @@ def log_norm_spread(condition: Condition, negative_slope: Slope) -> float:
     return float(np.sum((3 * m.p4 / m.p2**2 - 1) / np.array(condition.widths[1:-1])))
 
 
-def _shares_of_target(
-    condition: Condition, alpha: FloatArray, ln_c: FloatArray, zero: float
-) -> tuple[FloatArray, FloatArray]:
-    """What is left of the target's part of ∂ℓ/∂h_k and ∂ℓ/∂f_k as h_k may be all zero, as ln.
-
-    It is where x is, and behind a ReLU layer of n units with probability 2^−n. Then so is all that
-    follows, whose slopes are α throughout, not 1 or α. ∂ℓ/∂f_K passes through none.
-    """
-    fan_out = np.array(condition.widths[1:], float)
-    survives = np.where(alpha == 0.0, np.log1p(-(2.0 ** -fan_out[:-1])), 0.0)
-    ln_alive = _chain(np.log1p(-zero), survives)
-    ln_dead = np.log(-np.expm1(ln_alive))
-    below, p2 = 2 * np.log(np.abs(alpha)), np.log((1 + alpha**2) / 2)
-    steps = np.log(condition.weight_variances) + np.log(fan_out)
-    ratio = _chain(steps[-1], (steps[:-1] + below)[::-1])[::-1] - ln_c
-    of_f = _add(ln_alive[:-1], ln_dead[:-1] + below - p2 + ratio[1:])
-    return _add(ln_alive, ln_dead + ratio), np.append(of_f, 0.0)
+def _network(condition: Condition, negative_slope: Slope) -> _Network:
+    alpha = np.broadcast_to(negative_slope, condition.depth)
+    fan_in, fan_out = (np.array(w, float) for w in (condition.widths[:-1], condition.widths[1:]))
+    ln_v = np.log(np.array(condition.weight_variances))
+    return _Network(ln_v, fan_in, fan_out, alpha, _slope_moments(alpha))
 
 
-def _backward_coefficients(
-    ln_v: FloatArray, fan_out: FloatArray, m: _Slopes
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Logarithms of A_k, B_k, C_k for k = 0 … K, from the output back."""
+def _standard_normal(dim: int) -> InputNorms:
+    """Moments of ‖x‖ for x ~ N(0, I)."""
+    return InputNorms(float(dim), float(dim * (dim + 2)))
+
+
+def _forward_moments(network: _Network, x: InputNorms, *, independent: bool) -> _ForwardMoments:
+    """Forward pass; V of the inputs is known if their components are `independent` and N(0, 1)."""
+    ln_v, fan_in, hidden, m = network.ln_v, network.fan_in, network.hidden, network.slope
+    pair = 3 * hidden * m.p4 + hidden * (hidden - 1) * m.p2**2
+    norm2 = _chain(np.log(x.second), ln_v[:-1] + np.log(hidden * m.p2))
+    norm4 = _chain(np.log(x.fourth), 2 * ln_v[:-1] + np.log(pair))
+    centred = np.log1p(-1 / fan_in)
+    known = 0.0 if independent else np.nan
+    variance = centred + np.append(known, ln_v[:-1] + norm2[:-1] + np.log(m.p2 - m.a**2))
+    mixed = 3 * m.p4 + (hidden - 1) * m.p2**2
+    mixed -= 2 * m.a3 * m.a + (hidden - 2) * m.p2 * m.a**2
+    norm2_variance = centred + np.append(
+        known + np.log(fan_in[0] + 2), 2 * ln_v[:-1] + norm4[:-1] + np.log(mixed)
+    )
+    return _ForwardMoments(norm2, norm4, variance, norm2_variance)
+
+
+def _coefficients(network: _Network) -> _Coefficients:
+    """A_k, B_k, C_k for k = 0 … K, from the output back."""
+    ln_v, fan_out, m = network.ln_v, network.fan_out, network.slope
     outputs = fan_out[-1]
     ln_a, ln_b, ln_c = (np.empty_like(ln_v) for _ in range(3))
     ln_a[-1] = np.log(outputs) + 2 * ln_v[-1]
@@ -178,12 +178,122 @@ def _backward_coefficients(
     for k in reversed(range(len(ln_v) - 1)):
         n = fan_out[k]
         p2, p4 = m.p2[k], m.p4[k]
-        same, different = np.log(n * p4), n * (n - 1) * p2**2
-        ln_a[k] = _add(np.log(n * p4 + different) + ln_a[k + 1], same + ln_b[k + 1])
-        ln_b[k] = _add(np.log(2) + same + ln_a[k + 1], np.log(2 * n * p4 + different) + ln_b[k + 1])
+        alike, different = np.log(n * p4), n * (n - 1) * p2**2
+        ln_a[k] = _add(np.log(n * p4 + different) + ln_a[k + 1], alike + ln_b[k + 1])
+        ln_b[k] = _add(
+            np.log(2) + alike + ln_a[k + 1], np.log(2 * n * p4 + different) + ln_b[k + 1]
+        )
         ln_c[k] = np.log(n * p2) + ln_c[k + 1] - ln_v[k]
-        ln_a[k], ln_b[k], ln_c[k] = (c[k] + 2 * ln_v[k] for c in (ln_a, ln_b, ln_c))
-    return ln_a, ln_b, ln_c
+        ln_a[k], ln_b[k], ln_c[k] = (ln[k] + 2 * ln_v[k] for ln in (ln_a, ln_b, ln_c))
+    return _Coefficients(ln_a, ln_b, ln_c)
+
+
+def _backward_moments(
+    network: _Network, forward: _ForwardMoments, target: float, zero: float
+) -> _BackwardMoments:
+    """Backward pass; the last entry of W and R is that of δ = f_K − y."""
+    ln_v, fan_out, hidden, m = network.ln_v, network.fan_out, network.hidden, network.slope
+    ln_y2 = 2 * np.log(abs(target))
+    coefficients = _coefficients(network)
+    of_h, of_f = _shares_of_target(network, coefficients.c, zero)
+    ln_a, ln_b, ln_c = (ln[1:] for ln in coefficients)
+    centred = np.log1p(-1 / fan_out)
+    diagonal = np.log(m.p4 + (hidden - 1) * m.p2**2) + ln_a
+    crossed = np.log(m.p4 + (hidden - 1) * m.sa**2) + ln_b
+    of_target = ln_y2 + np.log(m.p2) + ln_c
+    return _BackwardMoments(
+        w1=ln_v + np.append(_add(diagonal, np.log(m.p4 - m.sa**2) + ln_b), 0.0) + centred,
+        w0=np.append(of_target + centred[:-1], -np.inf),
+        r1=ln_v + np.append(_add(diagonal, crossed), 0.0) - np.log(fan_out),
+        r0=np.append(of_target - np.log(hidden), ln_y2),
+        alive=of_f,
+        across=_add(coefficients.a + forward.norm2, ln_y2 + coefficients.c + of_h),
+        along=coefficients.b,
+    )
+
+
+def _second_moments(
+    network: _Network, forward: _ForwardMoments, backward: _BackwardMoments
+) -> dict[Quantity, FloatArray]:
+    """Second moments, as natural logarithms."""
+    ln_fan_in, norm2, norm4 = np.log(network.fan_in), forward.norm2, forward.norm4
+    given_h = _add(backward.w1, backward.r1)
+    target = _add(backward.w0, backward.r0)
+    return {
+        "preactivation": network.ln_v + norm2,
+        "activation": norm2 - ln_fan_in,
+        "grad_preactivation": _LN4 + _add(given_h + norm2, target + backward.alive),
+        "grad_activation": _LN4 + _add(backward.across, backward.along + norm2 - ln_fan_in),
+        "grad_weight": _LN4 + _add(given_h + norm4, target + norm2) - ln_fan_in,
+    }
+
+
+def _variances(
+    network: _Network,
+    forward: _ForwardMoments,
+    backward: _BackwardMoments,
+    second: Mapping[Quantity, FloatArray],
+) -> dict[Quantity, FloatArray]:
+    """Variances over units for one input, as natural logarithms."""
+    ln_fan_in, norm2, norm4 = np.log(network.fan_in), forward.norm2, forward.norm4
+    across = backward.across + np.log1p(-1 / network.fan_in)
+    squares = (backward.w1 + norm4 - ln_fan_in, backward.w0 + norm2 - ln_fan_in)
+    means = (backward.r1 + forward.norm2_variance, backward.r0 + forward.variance)
+    return {
+        "preactivation": second["preactivation"] + np.log1p(-1 / network.fan_out),
+        "activation": forward.variance,
+        "grad_preactivation": _LN4 + _add(backward.w1 + norm2, backward.w0 + backward.alive),
+        "grad_activation": _LN4 + _add(across, backward.along + forward.variance),
+        "grad_weight": _LN4 + _add(*squares, *means),
+    }
+
+
+def _pooled_variances(
+    network: _Network, n_inputs: int, second: Mapping[Quantity, FloatArray], linear: Mask
+) -> dict[Quantity, FloatArray]:
+    """Variances over the units of several independent inputs, as natural logarithms.
+
+    Closed as far as all is `linear` from the input on, (K+1,); NaN elsewhere.
+    """
+    uncorrelated = np.logical_and.accumulate(linear)
+    variance = {quantity: np.full_like(network.ln_v, np.nan) for quantity in second}
+    units: dict[Quantity, FloatArray] = {
+        "preactivation": network.fan_out,
+        "activation": network.fan_in,
+    }
+    for quantity, n in units.items():
+        pooled = second[quantity] + np.log1p(-1 / (n * n_inputs))
+        variance[quantity] = np.where(uncorrelated, pooled, np.nan)
+    return variance
+
+
+def _shares_of_target(
+    network: _Network, ln_c: FloatArray, zero: float
+) -> tuple[FloatArray, FloatArray]:
+    """What is left of the target's part of ∂ℓ/∂h_k and ∂ℓ/∂f_k as h_k may be all zero, as ln.
+
+    It is where x is, and behind a ReLU layer of n units with probability 2^−n. Then so is all that
+    follows, whose slopes are α throughout, not 1 or α. ∂ℓ/∂f_K passes through none.
+    """
+    alpha, fan_out = network.alpha, network.fan_out
+    survives = np.where(alpha == 0.0, np.log1p(-(2.0 ** -fan_out[:-1])), 0.0)
+    ln_alive = _chain(np.log1p(-zero), survives)
+    ln_dead = np.log(-np.expm1(ln_alive))
+    below, p2 = 2 * np.log(np.abs(alpha)), np.log((1 + alpha**2) / 2)
+    steps = network.ln_v + np.log(fan_out)
+    ratio = _chain(steps[-1], (steps[:-1] + below)[::-1])[::-1] - ln_c
+    of_f = _add(ln_alive[:-1], ln_dead[:-1] + below - p2 + ratio[1:])
+    return _add(ln_alive, ln_dead + ratio), np.append(of_f, 0.0)
+
+
+def _slope_moments(alpha: FloatArray) -> _SlopeMoments:
+    return _SlopeMoments(
+        a=(1 - alpha) / np.sqrt(2 * np.pi),
+        p2=(1 + alpha**2) / 2,
+        a3=(1 - alpha**3) * np.sqrt(2 / np.pi),
+        p4=(1 + alpha**4) / 2,
+        sa=(1 - alpha**2) / np.sqrt(2 * np.pi),
+    )
 
 
 def _chain(start: float, steps: FloatArray) -> FloatArray:
@@ -200,11 +310,12 @@ def _add(*logarithms: FloatArray) -> FloatArray:
 
 
 def _as_log10(
-    second: dict[str, FloatArray], variance: dict[str, FloatArray]
+    second: Mapping[Quantity, FloatArray], variance: Mapping[Quantity, FloatArray]
 ) -> dict[Measure, FloatArray]:
     """(quantity, statistic) -> log10, from natural logarithms."""
     measures: dict[Measure, FloatArray] = {}
-    for statistic, of in (("second_moment", second), ("variance", variance)):
-        for quantity, ln in of.items():
-            measures[quantity, statistic] = ln / np.log(10.0)  # type: ignore[index]  # names above
+    for quantity, ln in second.items():
+        measures[quantity, "second_moment"] = ln / np.log(10.0)
+    for quantity, ln in variance.items():
+        measures[quantity, "variance"] = ln / np.log(10.0)
     return measures
