@@ -46,3 +46,15 @@ def exact_layers(condition: Condition) -> dict[Quantity, int]:
         return {}
     averaged = convolution.readout == "mean" and convolution.positions > 1
     return {"preactivation": condition.depth + (not averaged), "activation": condition.depth + 1}
+
+
+def has_cosines(condition: Condition) -> bool:
+    """Whether the cosine of two inputs in one infinitely wide layer decides that in the next.
+
+    All positions of an image are alike for it, and blocks have no biases and fixed weights.
+    """
+    convolution, homogeneous = condition.convolution, homogeneous_slope(condition) is not None
+    if condition.residual and (condition.has_biases or condition.lsuv):
+        return False
+    alike = convolution is None or convolution.padding == "circular"
+    return alike or (homogeneous and not condition.residual)

@@ -20,7 +20,7 @@ from heinit_sim.theory.finite_width.log_norms import log_law
 from heinit_sim.theory.finite_width.moments import InputNorms, exact, log_norm_spread
 from heinit_sim.theory.finite_width.norm_chain import predicted_quantiles, sample_norms
 from heinit_sim.theory.finite_width.scale_law import scale_law
-from heinit_sim.theory.infinite_width.correlation_map import correlation_map
+from heinit_sim.theory.infinite_width.correlation_map import layer_cosines
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 
 Quantiles = dict[Quantity, FloatArray]
@@ -117,7 +117,7 @@ def _with_cosines(prediction: Prediction) -> Prediction:
     condition = prediction.condition
     activation = make_activation(condition.activation, condition.activation_options)
     wide = prediction.mean_field
-    return replace(prediction, theory_cosines=correlation_map(condition, activation, wide))
+    return replace(prediction, theory_cosines=layer_cosines(condition, activation, wide))
 
 
 def _norms(condition: Condition) -> InputNorms | None:

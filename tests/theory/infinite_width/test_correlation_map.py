@@ -16,7 +16,11 @@ from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.quantities import Measure, Quantity
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.sampling.inputs import norm_moments
-from heinit_sim.theory.infinite_width.correlation_map import _behind, correlation_map, input_cosine
+from heinit_sim.theory.infinite_width.correlation_map import (
+    activated_gap,
+    input_cosine,
+    layer_cosines,
+)
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 from tests.conditions import layer_specs, with_layers
 
@@ -37,7 +41,7 @@ def condition(network: str, init: str, inputs: str = "{count: 5}") -> Condition:
 
 def predicted(of: Condition) -> dict[Quantity, Array]:
     activation = make_activation(of.activation, of.activation_options)
-    return correlation_map(of, activation, mean_field(of, activation))
+    return layer_cosines(of, activation, mean_field(of, activation))
 
 
 def plain_recursion(
@@ -369,7 +373,7 @@ def of_variant(name: str) -> dict[Quantity, Array]:
         residual=residual,
     )
     moments = plain_moments(activation, residual)
-    return correlation_map(of, make_activation(activation, {}), moments)
+    return layer_cosines(of, make_activation(activation, {}), moments)
 
 
 def farthest(measured: tuple[Array, Array], theory: dict[Quantity, Array]) -> float:
@@ -440,10 +444,11 @@ def test_rectifiers_with_a_constant_bias_have_the_cosine_of_a_closed_inner_avera
     u1 = mean + math.sqrt(q) * z
     cosine = (weights * u1 * (m * above + s * density)).sum() / (weights * u1**2).sum()
     # quadrature is good to 1e-10
-    found = _behind(make_activation("relu", {}))(0, mean, q, 1 - c)
+    found = activated_gap(make_activation("relu", {}), mean, q, 1 - c)
     assert math.isclose(found, 1 - cosine, rel_tol=1e-9)
 
 
 def test_layers_of_other_slopes_or_biases_are_not_taken_for_one_another() -> None:
-    behind = _behind(make_activation("prelu", {"negative_slope": (0.0, 0.5)}))
-    assert len({behind(k, mean, 1.0, 0.5) for k in (0, 1) for mean in (0.3, -0.3)}) == 4
+    prelu = make_activation("prelu", {"negative_slope": (0.0, 0.5)})
+    gaps = {activated_gap(a, mean, 1.0, 0.5) for a in prelu.by_layer for mean in (0.3, -0.3)}
+    assert len(gaps) == 4
