@@ -16,7 +16,7 @@ from heinit_sim.checks.scores import Scores
 from heinit_sim.experiment.quantities import INPUT_0
 from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
 from heinit_sim.experiment.sweep_config import Condition
-from heinit_sim.theory.assumptions import homogeneous_slope
+from heinit_sim.theory.assumptions import has_layer_laws, homogeneous_slope, may_leave_float_range
 
 # ‖∂ℓ/∂Ω_k‖ = ‖∂ℓ/∂f_k‖ ‖h_k‖ but for rounding: of the sums behind their log10, and of log10 itself.
 _PRODUCT_DECADES = 1e-9
@@ -53,12 +53,12 @@ def check(result: SweepResult, alpha: float = 1e-3) -> list[Finding]:
 def _scores_by_name(result: ConditionResult) -> dict[str, Scores]:
     """The name of each finding -> the scores of its ratios; nothing where no law is known."""
     condition = result.condition
-    if not _has_laws(condition):
+    if not has_layer_laws(condition):
         return {}
     activation = make_activation(condition.activation, condition.activation_options)
     scored: list[tuple[MeanRatios | LayerRatios, Scores]]
     if condition.convolution or condition.residual:
-        lost = _may_be_lost(condition)
+        lost = may_leave_float_range(condition)
         scored = [
             (ratios, t_scores(ratios))
             for ratios in iter_mean_ratios(result, activation, may_be_lost=lost)
@@ -108,7 +108,7 @@ def _products(result: ConditionResult) -> Iterator[Finding]:
     with np.errstate(invalid="ignore"):  # −inf − (−inf), where both are 0
         gap = np.where(weight == df + h, 0.0, np.abs(weight - df - h))
     close = gap < _PRODUCT_DECADES + _PRODUCT_RELATIVE * (np.abs(df) + np.abs(h))
-    if _may_be_lost(condition):
+    if may_leave_float_range(condition):
         batch = networks["grad_weight", "second_moment"][:, layers]
         lost = np.isnan(gap) | np.isinf(weight) | (df + h < batch - _SHARED_DECADES)
         gap, close = np.where(lost, 0.0, gap), close | lost
@@ -126,7 +126,7 @@ def _handed_back(result: ConditionResult) -> Iterator[Finding]:
     with np.errstate(divide="ignore", invalid="ignore"):  # s = 0; what is no number
         expected = dh + np.log10([1.0] + [condition.residual.scale**2] * (depth - 1))
         gap = np.where(df == expected, 0.0, np.abs(df - expected))
-    if _may_be_lost(condition):
+    if may_leave_float_range(condition):
         gap = np.where(np.isnan(df) & np.isnan(dh), 0.0, gap)
     size = np.where(np.isfinite(df), np.abs(df), 0.0)
     held = bool((gap < _PRODUCT_DECADES + _PRODUCT_RELATIVE * size).all())
@@ -134,21 +134,11 @@ def _handed_back(result: ConditionResult) -> Iterator[Finding]:
     yield Finding(_name(condition, "grad_preactivation"), held, reason)
 
 
-def _has_laws(condition: Condition) -> bool:
-    """Whether weights are Gaussian and know no inputs, as the laws of single layers have it."""
-    return condition.has_normal_weights and not condition.lsuv
-
-
 def _untested(condition: Condition) -> Finding:
     reason = "no law of single layers is known that these networks could be held against"
-    if _has_laws(condition):
+    if has_layer_laws(condition):
         reason = "too few networks of so few channels for a test; give more trials"
     return Finding(_name(condition, "not tested"), True, reason, tested=False)
-
-
-def _may_be_lost(condition: Condition) -> bool:
-    """Whether numbers may leave float range."""
-    return homogeneous_slope(condition) is None or condition.residual is not None
 
 
 def _name(condition: Condition, what: str) -> str:

@@ -18,6 +18,16 @@ def homogeneous_slope(condition: Condition) -> Slope | None:
     return make_activation(condition.activation, condition.activation_options).negative_slope
 
 
+def has_layer_laws(condition: Condition) -> bool:
+    """Whether weights are Gaussian and know no inputs, as the laws of single layers have it."""
+    return condition.has_normal_weights and not condition.lsuv
+
+
+def may_leave_float_range(condition: Condition) -> bool:
+    """Whether a layer's numbers are kept as plain floats: no factor can be taken out of them."""
+    return homogeneous_slope(condition) is None or condition.residual is not None
+
+
 def chain_slope(condition: Condition) -> Slope | None:
     """α where the law of the norms is known step by step (`chain`); else None.
 

@@ -212,9 +212,13 @@ def test_variances_that_leave_float_range_are_refused() -> None:
     for variance in (1e-30, 1e30):
         with pytest.raises(ConfigError, match=r"^init: σ²_Ω = 1e.30 is out of range, "):
             verify(with_layers(RECTANGULAR, weight_variances=(0.1, variance) + (0.1,) * 4), 0)
+    # σ²_Ω times the smallest fan, 3, is 0.9e-20; times the largest, 140, it is 1.1e20.
+    for variance in (3e-21, 8e17):
+        with pytest.raises(ConfigError, match="is out of range, "):
+            verify(with_layers(RECTANGULAR, weight_variances=(variance,) * 6), 0)
 
 
-@pytest.mark.parametrize("variance", [2e-20, 5e17])
+@pytest.mark.parametrize("variance", [9e-21, 5e17])
 def test_variances_at_the_ends_of_the_range_are_verified(variance: float) -> None:
     extreme = with_layers(RECTANGULAR, weight_variances=(variance,) * 6)
     found = verify(extreme, 0, n_networks=100)
