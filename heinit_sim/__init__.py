@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 _NAMES = {
     "activations": ("own_activation", "with_activation"),
     "checks": ("Comparison", "check", "check_expectations", "compare"),
-    "config.load": ("load_config", "parse_config"),
+    "config": ("load_config", "parse_config"),
     "errors": ("ConfigError", "HeinitSimError", "RunDirectoryError"),
     "experiment.results": (
         *("ConditionResult", "Finding", "Prediction"),
@@ -34,8 +34,8 @@ if TYPE_CHECKING:  # the same for type checkers
     from heinit_sim.checks import check as check
     from heinit_sim.checks import check_expectations as check_expectations
     from heinit_sim.checks import compare as compare
-    from heinit_sim.config.load import load_config as load_config
-    from heinit_sim.config.load import parse_config as parse_config
+    from heinit_sim.config import load_config as load_config
+    from heinit_sim.config import parse_config as parse_config
     from heinit_sim.errors import ConfigError as ConfigError
     from heinit_sim.errors import HeinitSimError as HeinitSimError
     from heinit_sim.errors import RunDirectoryError as RunDirectoryError

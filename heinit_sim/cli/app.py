@@ -3,8 +3,6 @@
 Commands import what they call inside their bodies: `--help` loads neither NumPy nor matplotlib.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

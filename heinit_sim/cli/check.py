@@ -1,7 +1,5 @@
 """Commands that check: a run or a config by itself, and one run against another."""
 
-from __future__ import annotations
-
 import math
 import os
 from pathlib import Path
@@ -49,7 +47,7 @@ def check(
     """
     with errors():
         from heinit_sim import checks, reports, runs, simulation
-        from heinit_sim.config.load import load_config
+        from heinit_sim.config import load_config
 
         if junit is not None:
             runs.check_file(junit, "--junit")
@@ -104,7 +102,7 @@ def compare(
 
 
 def report_findings(
-    config: SweepConfig, findings: Sequence[Finding], junit: Path | None, *, table: bool
+    config: "SweepConfig", findings: "Sequence[Finding]", junit: Path | None, *, table: bool
 ) -> None:
     """Say what held and what did not, to whoever is to know it; GitHub last, for it may refuse.
 

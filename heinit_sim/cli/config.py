@@ -1,7 +1,5 @@
 """Commands on configs: `validate`, `schema`, `init` with its gallery of starter configs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,7 +28,7 @@ def validate(
 ) -> None:
     """Check a config; say what is wrong with it, all at once."""
     with errors():
-        from heinit_sim.config.load import load_config
+        from heinit_sim.config import load_config
 
         sweep_config = load_config(config, overrides(sets, seed=seed, trials=trials))
         place = "<stdin>" if config == "-" else config
@@ -40,7 +38,7 @@ def validate(
 def schema() -> None:
     """Print the JSON Schema of configs."""
     with errors():
-        from heinit_sim.config.load import config_schema
+        from heinit_sim.config import config_schema
 
         console.print_json(config_schema())
 
@@ -93,7 +91,7 @@ def gallery_text(name: str) -> str:
     return configs[name].read_text("utf-8")
 
 
-def to_gallery_table() -> Table:
+def to_gallery_table() -> "Table":
     """Two columns without a head: each name, and what the first line of its config says."""
     from rich.table import Table
     from rich.text import Text

@@ -1,21 +1,15 @@
 """Arguments that commands share, and the one place where errors become exit codes."""
 
-from __future__ import annotations
-
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from heinit_sim.errors import ConfigError, HeinitSimError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 ONE_OUTPUT = "given beside --json; give one of the two"
 ALPHA = 1e-3
@@ -117,7 +111,7 @@ def refuse(given: object, option: str, why: str) -> None:
 
 def overrides(sets: Sequence[str] | None, **flags: str | None) -> list[Any]:
     """What `--set` and the short options replace in a config, in this order."""
-    from heinit_sim.config.load import Override, parse_override
+    from heinit_sim.config import Override, parse_override
 
     overrides = [parse_override("--set", text) for text in sets or ()]
     overrides += [

@@ -1,7 +1,5 @@
 """The command `run`: a config in, its run directory out."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Annotated
@@ -60,7 +58,7 @@ def run(
         if not check:
             refuse(junit, "--junit", "there is nothing to write without --check")
             refuse(alpha, "--alpha", "there is nothing to check without --check")
-        from heinit_sim.config.load import load_config
+        from heinit_sim.config import load_config
 
         sweep_config = load_config(config, overrides(sets, seed=seed, trials=trials))
         directory = out or Path("outputs") / sweep_config.name

@@ -1,7 +1,5 @@
 """Commands on saved runs: `plot` and `show`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

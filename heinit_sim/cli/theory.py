@@ -1,7 +1,5 @@
 """Commands on what is known without a run: `verify`, `theory` and `gains`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 
@@ -46,7 +44,7 @@ def verify(
 ) -> None:
     """Check the lectures' derivation step by step, by simulation."""
     with errors():
-        from heinit_sim.config.load import load_config, parse_config
+        from heinit_sim.config import load_config, parse_config
 
         refuse(markdown and json_, "--markdown", ONE_OUTPUT)
         from heinit_sim import derivation, reports
@@ -87,7 +85,7 @@ def theory(
     with errors():
         if out is None:
             refuse(force, "--force", "there is nothing to replace without --out")
-        from heinit_sim.config.load import load_config
+        from heinit_sim.config import load_config
 
         sweep = load_config(config, overrides(sets))
         from heinit_sim import reports

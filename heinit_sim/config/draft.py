@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from heinit_sim.config import messages, yaml_document
-from heinit_sim.config.messages import Keys
+from heinit_sim.config.problem import Keys, Problem
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment import labels
 from heinit_sim.experiment.activation_table import DEFAULT_ACTIVATION
@@ -25,15 +27,19 @@ class Override:
     """A value from the command line that replaces one of the file."""
 
     flag: str
-    """The option that messages name, e.g. "--set" or "--seed"."""
+    """What messages name: an option, e.g. "--set" or "--seed", or the argument "overrides"."""
     key: str
     """Dotted path of the setting."""
     text: str
     """The value as YAML; several of them, with commas between, are swept."""
 
     def __str__(self) -> str:
-        start = f"{self.flag} {self.key}" if self.flag == "--set" else self.flag
+        start = self.flag if self.flag == f"--{self.key}" else f"{self.flag} {self.key}"
         return shortened(labels.printable(f"{start}={self.text}"), 80)
+
+
+Overrides = Mapping[str, object] | Sequence[str | Override]
+"""Dotted path -> value, or texts like "init.variance=0.1,0.2", which sweeps."""
 
 
 def parse_override(flag: str, text: str) -> Override:
@@ -47,6 +53,20 @@ def parse_override(flag: str, text: str) -> Override:
         given = messages.shown(text)
         raise ConfigError([f"{flag}: error: no value is given ({given}), must be KEY=VALUE"])
     return Override(flag, key, value)
+
+
+def as_overrides(given: Overrides) -> list[Override]:
+    """The overrides that a caller gives, in their order; a value of a mapping is set as it is.
+
+    Raises:
+        ConfigError: A string has no `=`.
+    """
+    if isinstance(given, Mapping):
+        return [
+            Override("overrides", k, json.dumps(v, ensure_ascii=False)) for k, v in given.items()
+        ]
+    listed = [given] if isinstance(given, str) else given
+    return [o if isinstance(o, Override) else parse_override("overrides", o) for o in listed]
 
 
 def holds(path: str, other: str) -> bool:
@@ -136,14 +156,14 @@ class Draft:
         else:
             self._put(("sweep", override.key), values, place)
 
-    def report(self, keys: Keys, text: str, *, of_key: bool = False) -> None:
+    def report(self, problem: Problem) -> None:
         """Note a problem with the value there, or with its key; each problem once."""
-        way = (*keys, _KEY) if of_key else keys
+        way = (*problem.keys, _KEY) if problem.kind == "key" else problem.keys
         while way not in self._places:  # what is missing is missing from what holds it
             way = way[:-1]
         place = self._places[way]
         if place not in self._unread:  # enough was said of a value that could not be read
-            self._note(place, keys, text)
+            self._note(place, problem.keys, problem.text)
 
     def messages(self) -> list[str]:
         """The problems as lines, in the order of the file, then of the overrides."""

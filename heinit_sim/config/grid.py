@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from heinit_sim.config.draft import Draft
-from heinit_sim.config.messages import Keys
+from heinit_sim.config.problem import Keys, Problem
 
 MAX_CONDITIONS = 10_000
 
@@ -21,7 +21,7 @@ def points(draft: Draft) -> Iterator[Point]:
     count = math.prod(lengths.values())
     if count > MAX_CONDITIONS:
         text = f"too many conditions ({count}), must be at most {MAX_CONDITIONS}"
-        draft.report(("sweep",), text)
+        draft.report(Problem(("sweep",), text))
         lengths = dict.fromkeys(lengths, 1)
     for indices in itertools.product(*map(range, lengths.values())):
         yield dict(zip(lengths, indices, strict=True))

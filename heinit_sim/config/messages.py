@@ -5,20 +5,18 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from heinit_sim.config.problem import Keys, Problem
+from heinit_sim.config.schema.annotations import section_of, settings_in
 from heinit_sim.config.schema.config import Config
+from heinit_sim.config.schema.sweep import VALUES, swept_settings
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
-
-
-Keys = tuple[str | int, ...]
 
 # Type of a pydantic error -> what is wrong. A relation between values brings its own words.
 _WRONG = {
@@ -47,27 +45,12 @@ _NO_NUMBER = {
 }
 
 
-@dataclass(frozen=True)
-class Misfit:
-    """A value that does not fit, or a key that is missing or unknown."""
-
-    keys: Keys
-    kind: str
-    """The type of pydantic's error; "relation" where values do not fit each other."""
-    text: str
-
-    @property
-    def of_key(self) -> bool:
-        """Whether the key itself is wrong, not its value."""
-        return self.kind == "extra_forbidden"
-
-
-def check(document: object) -> Config | list[Misfit]:
+def check(document: object) -> Config | list[Problem]:
     """Validate a config of plain values: the typed model, or all that is wrong."""
     try:
         return Config.model_validate(document)
     except ValidationError as error:
-        return [_misfit(detail, document) for detail in error.errors(include_url=False)]
+        return [_problem(detail, document) for detail in error.errors(include_url=False)]
 
 
 def shown(value: object) -> str:
@@ -92,12 +75,20 @@ def setting(keys: Keys) -> Keys:
 @functools.cache
 def settings() -> Mapping[Keys, str]:
     """Keys of every setting -> what is allowed there."""
-    return dict(_walk(Config, ()))
+    known: dict[Keys, str] = {(): _mapping(Config)}
+    for path, kind, setting in settings_in(Config):
+        known[tuple(path.split("."))] = str(setting) if setting else _mapping(kind)
+    selecting: dict[Keys, str] = {}
+    for path in swept_settings():
+        way = tuple(path.split("."))
+        inside = {keys[len(way) :]: text for keys, text in known.items() if keys[: len(way)] == way}
+        selecting |= {("expect", "when", path, *keys): text for keys, text in inside.items()}
+    return known | {("sweep", path): str(VALUES) for path in swept_settings()} | selecting
 
 
 def sweepable() -> list[str]:
     """The dotted paths that can be swept."""
-    return _children(("sweep",))
+    return list(swept_settings())
 
 
 def allowed(keys: Keys) -> str:
@@ -126,18 +117,10 @@ def unknown_path(path: str) -> str:
     return f"unknown key, must be the dotted path of a key in the config{hint}"
 
 
-def _walk(model: type[BaseModel], keys: Keys, text: str = "") -> Iterator[tuple[Keys, str]]:
-    fields = {field.alias or name: field for name, field in model.model_fields.items()}
-    yield keys, text or f"a mapping with the keys {', '.join(fields)}"
-    for name, field in fields.items():
-        text = (field.description or "").partition(": ")[2].removesuffix(".")
-        kind: Any = field.annotation
-        while get_origin(kind) in (Annotated, Union, UnionType):  # what may also be a list, or null
-            kind = get_args(kind)[0]
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _walk(kind, (*keys, name), text)
-        else:
-            yield (*keys, name), text
+def _mapping(kind: Any) -> str:
+    section = section_of(kind)
+    assert section is not None  # what has no annotation is a section
+    return f"a mapping with the keys {', '.join(section.model_fields)}"
 
 
 def _named(keys: Iterable[str | int]) -> Keys:
@@ -166,15 +149,15 @@ def _did_you_mean(word: object, meant: Mapping[str, str], alike: float = 0.6) ->
     return f"; did you mean {meant[nearest[0]]!r}?" if nearest else ""
 
 
-def _misfit(detail: ErrorDetails, document: object) -> Misfit:
+def _problem(detail: ErrorDetails, document: object) -> Problem:
     kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
     keys = _keys_in(document, detail)
     if kind == "relation":
-        return Misfit((*keys, *context["at"]), kind, context["text"])
+        return Problem((*keys, *context["at"]), context["text"], "relation")
     if kind == "extra_forbidden":
-        return Misfit(keys, kind, unknown_key(keys))
+        return Problem(keys, unknown_key(keys), "key")
     if kind == "missing":
-        return Misfit(keys, kind, f"required key is missing, must be {allowed(keys)}")
+        return Problem(keys, f"required key is missing, must be {allowed(keys)}", "missing")
     if kind == "literal_error":
         choices = re.findall(r"'([^']+)'", context["expected"])
         hint = _did_you_mean(given, {choice: choice for choice in choices})
@@ -183,7 +166,7 @@ def _misfit(detail: ErrorDetails, document: object) -> Misfit:
     alone = kind not in ("too_short", "too_long")  # else a list is right
     if isinstance(given, list) and alone and ".".join(map(str, keys)) in sweepable():
         hint = "; values to try go under sweep"
-    return Misfit(keys, kind, f"{_WRONG[kind]} ({shown(given)}), must be {allowed(keys)}{hint}")
+    return Problem(keys, f"{_WRONG[kind]} ({shown(given)}), must be {allowed(keys)}{hint}")
 
 
 def _keys_in(document: object, detail: ErrorDetails) -> Keys:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from heinit_sim.config.draft import Draft, Tree
+from heinit_sim.config.draft import Tree
 from heinit_sim.config.grid import Point
 from heinit_sim.config.resolve_layers import lsuv_of
+from heinit_sim.config.schema.annotations import plain
 from heinit_sim.config.schema.config import Config
 from heinit_sim.config.schema.network import convolution_of, residual_of, widths_of
-from heinit_sim.config.schema.sweep import Sweep
-from heinit_sim.config.selection import expectations, written
+from heinit_sim.config.schema.sweep import Expectation as GivenExpectation
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.sweep_config import (
     Condition,
@@ -34,23 +34,18 @@ class ResolvedPoint(NamedTuple):
     inputs: Inputs
 
 
-def sweep_config(
-    draft: Draft, grid: Sequence[ResolvedPoint], selected: Sequence[tuple[int, ...]]
-) -> SweepConfig:
+def sweep_config(grid: Sequence[ResolvedPoint], selected: Sequence[tuple[int, ...]]) -> SweepConfig:
     """Put the points of the grid together.
 
     Args:
-        draft: The config as given, for the values of its sweep.
-        grid: Its points, in order.
+        grid: The points in order; the first holds the sections `sweep` and `expect`.
         selected: For each expectation the places of the conditions it is about.
     """
     first = grid[0].config
-    given = Sweep.model_validate(draft.tree.get("sweep", {}))
-    values = given.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
-    sweep = {path: values[path] for path in draft.swept}
+    sweep = {path: plain(first.sweep[path]) for path in grid[0].place}
     frozen = {path: tuple(_frozen(value) for value in sweep[path]) for path in sweep}
     decades = first.figure.decades
-    expect = [written(each) for each in expectations(draft.tree.get("expect", []))]
+    expect = first.expect if isinstance(first.expect, list) else [first.expect]
     return SweepConfig(
         name=first.name,
         conditions=tuple(
@@ -74,7 +69,7 @@ def sweep_config(
         expect=tuple(map(_expectation, expect, selected)),
         document={
             **_document(first, sweep, {point.inputs.path: point.inputs.sha256 for point in grid}),
-            **({"expect": expect} if expect else {}),
+            **({"expect": plain(expect)} if expect else {}),
         },
     )
 
@@ -98,14 +93,13 @@ def _condition(index: int, point: ResolvedPoint, swept: Mapping[str, object]) ->
     )
 
 
-def _expectation(given: Mapping[str, Any], conditions: tuple[int, ...]) -> Expectation:
-    when = given.get("when", {})
+def _expectation(given: GivenExpectation, conditions: tuple[int, ...]) -> Expectation:
     return Expectation(
-        when={path: _frozen(value) for path, value in when.items()},
+        when={path: _frozen(plain(value)) for path, value in given.when.items()},
         conditions=conditions,
-        forward=given.get("forward"),
-        backward=given.get("backward"),
-        max_decades_per_layer=given.get("max_decades_per_layer"),
+        forward=given.forward,
+        backward=given.backward,
+        max_decades_per_layer=given.max_decades_per_layer,
     )
 
 

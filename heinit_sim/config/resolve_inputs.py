@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from heinit_sim.config.messages import Keys
+from heinit_sim.config.problem import Keys, Problem
 from heinit_sim.config.schema.config import Config
 from heinit_sim.config.schema.network import widths_of
 from heinit_sim.errors import DataError
 from heinit_sim.experiment.inputs import DIGITS_SHAPE, INPUT_OPTIONS, Inputs
 
 
-@dataclass(frozen=True)
-class Unfit:
-    """What cannot be: the setting to blame, and what is wrong with it."""
-
-    keys: Keys
-    text: str
-
-
 def choose_inputs(
     config: Config, digests: dict[str, str], *, read_data: bool = True
-) -> Inputs | Unfit:
+) -> Inputs | Problem:
     """The inputs of one point of the grid.
 
     Args:
@@ -39,7 +31,7 @@ def choose_inputs(
     inputs = Inputs(given.distribution, given.normalisation, **options)
     dim, keys, _ = _size(config)
     if given.distribution == "pair" and dim < 2:
-        return Unfit(keys, f"too small ({dim}), must be at least 2 for pairs")
+        return Problem(keys, f"too small ({dim}), must be at least 2 for pairs")
     if given.distribution == "digits":
         return _digits(config, inputs)
     if given.distribution == "file":
@@ -55,24 +47,24 @@ def _size(config: Config) -> tuple[int, Keys, str]:
     return dim, ("network", "image"), "positions · input_channels"
 
 
-def _digits(config: Config, inputs: Inputs) -> Inputs | Unfit:
+def _digits(config: Config, inputs: Inputs) -> Inputs | Problem:
     from heinit_sim.sampling import data_sets  # loads NumPy, which drawn inputs do not need here
 
     n_examples, n_components = DIGITS_SHAPE
     dim, keys, product = _size(config)
     if dim != n_components:
         text = f"not that of digits ({dim}), must be {n_components}"
-        return Unfit(keys, f"{text} = {product}" if product else text)
+        return Problem(keys, f"{text} = {product}" if product else text)
     try:
         data_sets.require_digits()
     except DataError as error:
-        return Unfit(("inputs", "distribution"), str(error))
+        return Problem(("inputs", "distribution"), str(error))
     return _counted(config, inputs, n_examples)
 
 
 def _file(
     config: Config, inputs: Inputs, digests: dict[str, str], *, read_data: bool
-) -> Inputs | Unfit:
+) -> Inputs | Problem:
     expected = (config.inputs.sha256 or {}).get(inputs.path)
     if not read_data:
         return replace(inputs, sha256=expected or "")
@@ -84,30 +76,30 @@ def _file(
         found = digests[inputs.path]
         if expected not in (None, found):
             text = f"not the file of inputs.sha256 (SHA-256 {found[:8]}…), "
-            return Unfit(("inputs", "path"), text + f"must be the one of {expected[:8]}…")
+            return Problem(("inputs", "path"), text + f"must be the one of {expected[:8]}…")
         inputs = replace(inputs, sha256=found)
         n_examples, n_components = data_sets.examples(inputs).shape
     except DataError as error:
-        return Unfit(("inputs", "path"), str(error))
+        return Problem(("inputs", "path"), str(error))
     dim, _, product = _size(config)
     if n_components != dim:
         of_network = product or "network.input_dim"
         text = f"wrong number of columns ({n_components}), must be {of_network}, {dim}"
-        return Unfit(("inputs", "path"), text)
+        return Problem(("inputs", "path"), text)
     return _counted(config, inputs, n_examples)
 
 
-def _counted(config: Config, inputs: Inputs, n_examples: int) -> Inputs | Unfit:
+def _counted(config: Config, inputs: Inputs, n_examples: int) -> Inputs | Problem:
     """The inputs, if there are as many examples as a batch takes, and they vary."""
     count = config.inputs.count
     if count > n_examples:
         text = f"more than there are examples ({count}), must be at most {n_examples}"
-        return Unfit(("inputs", "count"), text)
+        return Problem(("inputs", "count"), text)
     if inputs.distribution == "file" and inputs.normalisation != "none":
         from heinit_sim.sampling import data_sets
 
         try:
             data_sets.statistics(inputs)
         except DataError as error:
-            return Unfit(("inputs", "normalisation"), f"{error}, must be none")
+            return Problem(("inputs", "normalisation"), f"{error}, must be none")
     return inputs

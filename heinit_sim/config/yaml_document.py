@@ -1,4 +1,4 @@
-"""What text without quotes means: null, booleans and numbers by YAML 1.2, or the text itself."""
+"""The only reader and writer of YAML: text <-> plain values, with the place of each."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from heinit_sim.config.problem import Keys, Mark, Problem
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.labels import printable
 
@@ -44,25 +45,11 @@ def plain_scalar(text: str) -> object:
     return int(text) if _INTEGER.fullmatch(text) else number
 
 
-Keys = tuple[str | int, ...]
-"""Way to a value: keys of mappings and indices of lists."""
-Mark = tuple[int, int]
-"""Line and column, both from 1."""
-
 MAX_BYTES = 2**20
 MAX_DEPTH = 20
 MAX_NODES = 200_000  # a list of 100,000 widths is a legal config
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something wrong with the text itself."""
-
-    mark: Mark
-    keys: Keys
-    text: str
 
 
 @dataclass
@@ -82,7 +69,7 @@ class _TextError(Exception):
 
     def __init__(self, mark: Mark, text: str) -> None:
         super().__init__(text)
-        self.problem = Problem(mark, (), text)
+        self.problem = Problem((), text, mark=mark)
 
 
 def read(source: str | os.PathLike[str]) -> tuple[str, bytes]:
@@ -191,7 +178,7 @@ class _Builder:
         return event
 
     def problem(self, event: yaml.Event, keys: Keys, text: str) -> None:
-        self.document.problems.append(Problem(_mark(event.start_mark), keys, text))
+        self.document.problems.append(Problem(keys, text, mark=_mark(event.start_mark)))
 
     def value(self, event: yaml.Event, keys: Keys) -> object:
         self.document.values[keys] = _mark(event.start_mark)

@@ -8,8 +8,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from heinit_sim.config.load import Override, load_config
-from heinit_sim.config.yaml_document import to_yaml
+from heinit_sim.config import Override, load_config, to_yaml
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.experiment.sweep_config import SweepConfig

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.architecture import matrix_places, matrix_shapes
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.sampling.streams import Draws, sample_weights

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from heinit_sim.checks.comparison import LEVEL, Comparison, DifferingRow, _compare_means, compare
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.experiment.quantities import MEASURES, Measure
 from heinit_sim.experiment.results import SweepResult

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.checks.expectations import check_expectations
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.results import Finding, SweepResult
 from heinit_sim.runs.manifest import config_hash
 from heinit_sim.simulation.sweep import collect, iter_sweep, run_sweep

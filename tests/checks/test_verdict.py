@@ -6,7 +6,7 @@ import pytest
 
 from heinit_sim.checks.theory_agreement import check
 from heinit_sim.checks.verdict import Fate, fates, trend
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.architecture import Convolution
 from heinit_sim.experiment.quantities import MEASURES, Measure, Pass
 from heinit_sim.experiment.results import ConditionResult, SweepResult

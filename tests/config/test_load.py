@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heinit_sim.config import load
-from heinit_sim.config.load import (
+from heinit_sim.config import (
     Override,
     config_schema,
+    load,
     load_config,
     parse_config,
     parse_override,
@@ -467,6 +467,10 @@ BAD_ENDS = [
     (
         "figure: {decades: [2, 1]}",
         "8:19: error: figure.decades: not a range ([2.0, 1.0]), must have the lower number first",
+    ),
+    (
+        "figure: {decades: [1, 1]}",
+        "8:19: error: figure.decades: not a range ([1.0, 1.0]), must have the lower number first",
     ),
     (
         "figure: {overlay: figure}",
@@ -952,6 +956,58 @@ OVERRIDES = [
 def test_overrides_set_and_sweep(texts: list[str], document: dict[str, object]) -> None:
     config = parse_config(SWEPT, overrides=[set_(text) for text in texts])
     assert {key: config.document[key] for key in document} == document
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ({"trials": 7, "name": "017", "init.variance": 3}, "trials=7 name='017' init.variance=3"),
+        ({"sweep": {"init.variance": [3, 4]}}, "init.variance=3,4"),
+        (
+            {"network.width": [4, 3, 2], "init.variance": 1e-7},
+            "network.width=[4,3,2] init.variance=1e-7",
+        ),
+        (
+            {"network.residual": {"scale": "1/sqrt(depth)"}},
+            "network.residual={scale: 1/sqrt(depth)}",
+        ),
+    ],
+)
+def test_python_overrides_are_a_mapping_or_texts(
+    overrides: dict[str, object], expected: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(SWEPT)
+    texts = re.split(r" (?=[\w.]+=)", expected)
+    config = load_config(path, overrides)
+    assert config != load_config(path)
+    assert config == load_config(str(path), texts)
+    assert config == load_config(path, [set_(text) for text in texts])
+
+
+def test_one_text_is_one_override() -> None:
+    assert parse_config(GOOD, overrides="trials=7").trials == 7
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            {"trials": "many"},
+            f"overrides trials=\"many\": error: trials: not an integer ('many'), {COUNT}",
+        ),
+        (
+            {"seed": math.inf},
+            f"overrides seed=Infinity: error: seed: not an integer ('Infinity'), {SEED}",
+        ),
+        (["trials=0"], f"overrides trials=0: error: trials: too small (0), {COUNT}"),
+        (["trials"], "overrides: error: no value is given ('trials'), must be KEY=VALUE"),
+    ],
+)
+def test_problems_of_python_overrides_name_the_argument(overrides: Any, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(GOOD, overrides=overrides)
+    assert caught.value.problems == [message]
 
 
 GOOD_ENDS = [

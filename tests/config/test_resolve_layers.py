@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from heinit_sim.config.load import load_config, parse_config, parse_override
+from heinit_sim.config import load_config, parse_config, parse_override
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.quantities import MEASURES
 from heinit_sim.experiment.sweep_config import SweepConfig
@@ -181,7 +181,7 @@ def test_tables_of_a_swept_init_have_short_texts_and_json_in_csv() -> None:
 
 
 def test_the_resolved_config_of_a_swept_init_runs_as_it_is(tmp_path) -> None:  # type: ignore[no-untyped-def]  # a path
-    from heinit_sim.config.yaml_document import to_yaml
+    from heinit_sim.config import to_yaml
 
     config = parsed(SWEPT)
     path = tmp_path / "config.yaml"

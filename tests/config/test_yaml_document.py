@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heinit_sim.config.yaml_document import MAX_BYTES, Keys, parse, read, to_yaml
+from heinit_sim.config.problem import Keys
+from heinit_sim.config.yaml_document import MAX_BYTES, parse, read, to_yaml
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.labels import printable
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.derivation.gradients import GRADIENTS, derivatives
 from heinit_sim.derivation.identity import Identity, Sides
 from heinit_sim.derivation.probes import Networks, sample_networks

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.activations import make_activation
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.derivation.identity import Identity, Sampler, largest_z
 from heinit_sim.derivation.probes import Networks
 from heinit_sim.derivation.verify import (

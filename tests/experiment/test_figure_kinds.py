@@ -2,8 +2,7 @@ from typing import get_args
 
 import pytest
 
-from heinit_sim.config.load import parse_config, parse_override
-from heinit_sim.config.yaml_document import to_yaml
+from heinit_sim.config import parse_config, parse_override, to_yaml
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.figure_kinds import FIGURE_KINDS, Need, swept_number
 from heinit_sim.experiment.sweep_config import FigureQuantity

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.sweep_config import FigureConfig
 from heinit_sim.figures.curves import QUANTITIES, curves_of, label_of
 from heinit_sim.figures.draw import draw

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.figure_kinds import FIGURE_KINDS
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.figures import axis_scales

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.typing import ColorType
 
 from heinit_sim.activations import ACTIVATIONS, make_activation
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.figures.phase_diagram import draw_phase_diagram
 from heinit_sim.theory.infinite_width.edge_of_chaos import critical_weight_variance

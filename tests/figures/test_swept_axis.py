@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.figures.swept_axis import swept_axis

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.activations import make_activation
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.quantities import MEASURES, Measure
 from heinit_sim.experiment.sweep_config import Lsuv, SweepConfig

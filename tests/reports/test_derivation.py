@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.derivation.verify import DEFAULT_CONFIG, Verification, verify
 from heinit_sim.reports.derivation import (
     to_identity_document,

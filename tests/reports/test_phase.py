@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from heinit_sim.activations import make_activation
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.reports.formats import ten_digits, to_csv, to_json_values
 from heinit_sim.reports.phase import phase_rows, to_phase_table

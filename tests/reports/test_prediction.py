@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import PASS_OF
 from heinit_sim.experiment.results import SweepPrediction
 from heinit_sim.numerics.spread import spread

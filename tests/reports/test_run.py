@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from heinit_sim.cli.console import print_table
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import PASS_OF
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.numerics.spread import spread

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heinit_sim.config.load import load_config, parse_config
+from heinit_sim.config import load_config, parse_config
 from heinit_sim.errors import RunDirectoryError, WriteError
 from heinit_sim.experiment.quantities import MEASURES
 from heinit_sim.experiment.results import SweepResult

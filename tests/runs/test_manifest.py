@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heinit_sim.config.load import load_config, parse_config
-from heinit_sim.config.yaml_document import to_yaml
+from heinit_sim.config import load_config, parse_config, to_yaml
 from heinit_sim.errors import ConfigError
 from heinit_sim.runs import directory
 from heinit_sim.runs.manifest import config_hash, input_facts

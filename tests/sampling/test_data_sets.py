@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.errors import ConfigError, DataError
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.sampling import data_sets

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.initializers import TRUNCATED_STD, Distribution, weight_variance
 from heinit_sim.numerics.special_functions import cumulative
 from heinit_sim.sampling.streams import DrawnWeights, Draws

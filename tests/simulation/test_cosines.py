@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from heinit_sim import compare
-from heinit_sim.config.load import Override, parse_config
-from heinit_sim.config.yaml_document import to_yaml
+from heinit_sim.config import Override, parse_config, to_yaml
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import SweepConfig

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.cli.config import gallery
-from heinit_sim.config.load import Override, load_config
+from heinit_sim.config import Override, load_config
 from heinit_sim.sampling import streams
 from heinit_sim.simulation import cost as simulation_cost
 from heinit_sim.simulation.cost import Cost, estimate

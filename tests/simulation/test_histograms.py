@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.experiment.quantities import COUNTED, MEASURES, Bins, Quantity
 from heinit_sim.experiment.results import Histogram

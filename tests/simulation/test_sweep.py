@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.architecture import Convolution, Padding, Readout, Residual
 from heinit_sim.experiment.quantities import MEASURES, Measure, Quantity
 from heinit_sim.experiment.results import SweepResult

@@ -20,7 +20,7 @@ import pytest
 
 import heinit_sim.__main__ as command_line
 from heinit_sim import draw, load_config, run_sweep
-from heinit_sim.config.load import Override
+from heinit_sim.config import Override
 from heinit_sim.derivation import gradients, layer_rules, xavier
 from tests.rows import slow_but
 

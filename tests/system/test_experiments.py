@@ -16,7 +16,7 @@ from heinit_sim.checks.expectations import check_expectations
 from heinit_sim.checks.theory_agreement import check
 from heinit_sim.checks.verdict import fates, trend
 from heinit_sim.cli.config import gallery
-from heinit_sim.config.load import Override, load_config
+from heinit_sim.config import Override, load_config
 from heinit_sim.experiment.quantities import Measure
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import SweepConfig

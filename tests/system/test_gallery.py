@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from heinit_sim.cli.config import gallery, gallery_text, to_gallery_table
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]

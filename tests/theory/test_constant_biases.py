@@ -9,7 +9,7 @@ import pytest
 from heinit_sim.activations import make_activation
 from heinit_sim.checks.layer_ratios import LayerRatios, iter_layer_ratios
 from heinit_sim.checks.theory_agreement import check
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.quantities import INPUT_0, Measure
 from heinit_sim.experiment.results import ConditionResult

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.architecture import Convolution, Padding
 from heinit_sim.experiment.initializers import TRUNCATED_STD, squared_gain
 from heinit_sim.network.convolution import convolve, convolve_adjoint, iter_weight_gradients

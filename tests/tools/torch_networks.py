@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.architecture import Convolution, Residual, matrix_places
 from heinit_sim.experiment.quantities import PASS_OF, Measure, Quantity
 from heinit_sim.sampling.streams import sample_biases, sample_inputs, sample_weights

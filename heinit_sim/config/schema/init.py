@@ -10,10 +10,10 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Tag, ValidationInfo, field_validator, model_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 
 from heinit_sim.config.schema import fields
-from heinit_sim.config.schema.fields import Section, relation
+from heinit_sim.config.schema.annotations import OneOrList, Section, Setting, relation
 from heinit_sim.config.schema.network import Activation, Network
 from heinit_sim.experiment import activation_table
 from heinit_sim.experiment.initializers import GainWord, pytorch_squared_gain, squared_gain
@@ -32,17 +32,17 @@ _ANYWHERE = ("variance", "bias", "bias_variance")
 class Init(Section):
     """How weights are drawn: their variance itself, or a scheme that takes it from the fans."""
 
-    variance: fields.Variance | None = fields.or_null(fields.Variance)
-    scheme: fields.SchemeName | None = fields.or_null(fields.SchemeName)
-    scale: fields.Scale | None = fields.or_null(fields.Scale)
-    mode: fields.ModeName | None = fields.or_null(fields.ModeName)
-    gain: fields.Gain | None = fields.or_null(fields.Gain)
-    a: fields.KaimingSlope | None = fields.or_null(fields.KaimingSlope)
-    nonlinearity: fields.KaimingNonlinearity | None = fields.or_null(fields.KaimingNonlinearity)
-    distribution: fields.WeightDistribution | None = fields.or_null(fields.WeightDistribution)
-    tolerance: fields.Tolerance | None = fields.or_null(fields.Tolerance)
-    attempts: fields.Attempts | None = fields.or_null(fields.Attempts)
-    bias: fields.Bias | None = fields.or_null(fields.Bias)
+    variance: fields.Variance | None = None
+    scheme: fields.SchemeName | None = None
+    scale: fields.Scale | None = None
+    mode: fields.ModeName | None = None
+    gain: fields.Gain | None = None
+    a: fields.KaimingSlope | None = None
+    nonlinearity: fields.KaimingNonlinearity | None = None
+    distribution: fields.WeightDistribution | None = None
+    tolerance: fields.Tolerance | None = None
+    attempts: fields.Attempts | None = None
+    bias: fields.Bias | None = None
     bias_variance: fields.BiasVariance = 0.0
 
     @field_validator("*")
@@ -66,11 +66,7 @@ class Init(Section):
 INIT = (
     f"a mapping with the keys {', '.join(Init.model_fields)}, or a list of one for each layer 0 … K"
 )
-InitField = Annotated[
-    Annotated[Init, Tag("<one>")] | Annotated[list[Init], Tag("<list>")],
-    fields.described("How the weights of every layer are drawn", INIT),
-    Discriminator(lambda init: "<list>" if isinstance(init, list) else "<one>"),
-]
+InitField = Annotated[OneOrList[Init], Setting("How the weights of every layer are drawn", INIT)]
 
 
 def check_layers(init: Init | list[Init], network: Network) -> None:

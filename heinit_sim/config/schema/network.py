@@ -16,19 +16,16 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 
 from heinit_sim.config.schema import fields
-from heinit_sim.config.schema.fields import Section, relation
+from heinit_sim.config.schema.annotations import Section, Setting, relation
 from heinit_sim.experiment import activation_table, architecture
 from heinit_sim.experiment.labels import flow_text, shortened
 
 
-class Activation(Section):
+class Activation(Section, validate_default=True):
     """An activation function with its options."""
 
-    name: Annotated[
-        activation_table.ActivationName,
-        fields.choice("The function", activation_table.ActivationName),
-    ]
-    negative_slope: fields.Slope | None = fields.or_null(fields.Slope, validate_default=True)
+    name: fields.Function
+    negative_slope: fields.Slope | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -68,7 +65,7 @@ class Activation(Section):
 
 
 ActivationField = Annotated[
-    Activation, fields.described("Activation of the hidden layers", fields.ACTIVATION)
+    Activation, Setting("Activation of the hidden layers", fields.ACTIVATION)
 ]
 
 # Key of one kind of network -> what to do about it in one of another kind.
@@ -109,25 +106,23 @@ class Residual(Section):
 
 RESIDUAL = f"null or a mapping with the keys {', '.join(Residual.model_fields)}"
 ResidualField = Annotated[
-    Residual | None, fields.described("What hidden layers add to what enters them", RESIDUAL)
+    Residual | None, Setting("What hidden layers add to what enters them", RESIDUAL)
 ]
 
 
-class Network(Section):
+class Network(Section, validate_default=True):
     """A network with K hidden layers, fully connected or convolutions, maybe in blocks."""
 
-    kind: fields.HiddenKind = fields.DEFAULT_KIND
+    kind: fields.Kind = fields.DEFAULT_KIND
     depth: fields.Depth
-    width: fields.Width | None = fields.or_null(fields.Width, validate_default=True)
-    input_dim: fields.InputDim | None = fields.or_null(fields.InputDim, validate_default=True)
-    image: fields.Image | None = fields.or_null(fields.Image, validate_default=True)
-    kernel: fields.Kernel | None = fields.or_null(fields.Kernel, validate_default=True)
-    channels: fields.Channels | None = fields.or_null(fields.Channels, validate_default=True)
-    input_channels: fields.InputChannels | None = fields.or_null(
-        fields.InputChannels, validate_default=True
-    )
-    padding: fields.Padding | None = fields.or_null(fields.Padding, validate_default=True)
-    readout: fields.Readout | None = fields.or_null(fields.Readout, validate_default=True)
+    width: fields.Width | None = None
+    input_dim: fields.InputDim | None = None
+    image: fields.Image | None = None
+    kernel: fields.Kernel | None = None
+    channels: fields.Channels | None = None
+    input_channels: fields.InputChannels | None = None
+    padding: fields.Padding | None = None
+    readout: fields.Readout | None = None
     output_dim: fields.OutputDim = 1
     activation: ActivationField = Activation(name=activation_table.DEFAULT_ACTIVATION)
     residual: ResidualField = None

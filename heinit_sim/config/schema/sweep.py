@@ -1,72 +1,52 @@
-"""The sections `sweep` and `expect`: values by dotted path."""
+"""The sections `sweep` and `expect`: values by dotted path, of the types that the sections have."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, get_args
+import functools
+from collections.abc import Callable, Mapping
+from types import GenericAlias
+from typing import Annotated, Any
 
-from pydantic import (
-    Discriminator,
-    Field,
-    Tag,
-    ValidationInfo,
-    create_model,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, Tag, ValidationInfo, create_model, field_validator, model_validator
+from pydantic_core import core_schema
 
 from heinit_sim.config.schema import fields
-from heinit_sim.config.schema.fields import Section, hashable, relation
+from heinit_sim.config.schema.annotations import (
+    ONE_OR_LIST,
+    Limits,
+    Schema,
+    Section,
+    Setting,
+    hashable,
+    relation,
+    settings_in,
+)
 from heinit_sim.config.schema.init import InitField
-from heinit_sim.config.schema.network import ActivationField, ResidualField
+from heinit_sim.config.schema.inputs import Inputs, Loss
+from heinit_sim.config.schema.network import Network
 
 
-class Sweep(Section):
+class _Conditions(Section, defer_build=True):
+    """The sections whose settings can be swept."""
+
+    network: Network
+    init: InitField
+    inputs: Inputs
+    loss: Loss
+
+
+@functools.cache
+def swept_settings() -> Mapping[str, tuple[Any, Setting]]:
+    """Dotted path of every setting that can be swept -> its annotated type and annotation."""
+    return {
+        path: (kind, setting)
+        for path, kind, setting in settings_in(_Conditions)
+        if setting and setting.swept
+    }
+
+
+class _Values(Section):
     """Values to try, by dotted path; several paths make a grid, the last varying fastest."""
-
-    network_depth: list[fields.Depth] = fields.swept("network.depth")
-    network_width: list[fields.Width] = fields.swept("network.width")
-    network_input_dim: list[fields.InputDim] = fields.swept("network.input_dim")
-    network_image: list[fields.Image] = fields.swept("network.image")
-    network_kernel: list[fields.Kernel] = fields.swept("network.kernel")
-    network_channels: list[fields.Channels] = fields.swept("network.channels")
-    network_input_channels: list[fields.InputChannels] = fields.swept("network.input_channels")
-    network_padding: list[fields.Padding] = fields.swept("network.padding")
-    network_readout: list[fields.Readout] = fields.swept("network.readout")
-    network_output_dim: list[fields.OutputDim] = fields.swept("network.output_dim")
-    network_activation: list[ActivationField] = fields.swept("network.activation")
-    network_activation_negative_slope: list[fields.Slope] = fields.swept(
-        "network.activation.negative_slope"
-    )
-    network_residual: list[ResidualField] = fields.swept("network.residual")
-    network_residual_scale: list[fields.BlockScale] = fields.swept("network.residual.scale")
-    network_residual_branch_layers: list[fields.BranchLayers] = fields.swept(
-        "network.residual.branch_layers"
-    )
-    network_residual_norm: list[fields.Norm] = fields.swept("network.residual.norm")
-    network_residual_zero_last: list[fields.ZeroLast] = fields.swept("network.residual.zero_last")
-    init: list[InitField] = fields.swept("init")
-    init_variance: list[fields.Variance] = fields.swept("init.variance")
-    init_scheme: list[fields.SchemeName] = fields.swept("init.scheme")
-    init_scale: list[fields.Scale] = fields.swept("init.scale")
-    init_mode: list[fields.ModeName] = fields.swept("init.mode")
-    init_gain: list[fields.Gain] = fields.swept("init.gain")
-    init_a: list[fields.KaimingSlope] = fields.swept("init.a")
-    init_nonlinearity: list[fields.KaimingNonlinearity] = fields.swept("init.nonlinearity")
-    init_distribution: list[fields.WeightDistribution] = fields.swept("init.distribution")
-    init_tolerance: list[fields.Tolerance] = fields.swept("init.tolerance")
-    init_attempts: list[fields.Attempts] = fields.swept("init.attempts")
-    init_bias: list[fields.Bias] = fields.swept("init.bias")
-    init_bias_variance: list[fields.BiasVariance] = fields.swept("init.bias_variance")
-    inputs_distribution: list[fields.InputDistribution] = fields.swept("inputs.distribution")
-    inputs_mean: list[fields.Mean] = fields.swept("inputs.mean")
-    inputs_std: list[fields.Std] = fields.swept("inputs.std")
-    inputs_density: list[fields.Density] = fields.swept("inputs.density")
-    inputs_cosine: list[fields.Cosine] = fields.swept("inputs.cosine")
-    inputs_path: list[fields.DataPath] = fields.swept("inputs.path")
-    inputs_normalisation: list[fields.Normalisation] = fields.swept("inputs.normalisation")
-    inputs_count: list[fields.Count] = fields.swept("inputs.count")
-    loss_name: list[fields.LossName] = fields.swept("loss.name")
-    loss_target: list[fields.Target] = fields.swept("loss.target")
 
     @field_validator("*")
     @classmethod
@@ -81,37 +61,90 @@ class Sweep(Section):
     @field_validator("*")
     @classmethod
     def _check_apart(cls, values: list[object], info: ValidationInfo) -> list[object]:
-        name = str(info.field_name)
-        for outer in ("network_activation", "network_residual", "init"):
-            if name.startswith(f"{outer}_") and info.data.get(outer):
-                path = outer.replace("_", ".")
-                raise relation(f"inside {path}, which is swept too, must be swept alone")
+        for outer in info.data:
+            if str(info.field_name).startswith(f"{outer}."):
+                raise relation(f"inside {outer}, which is swept too, must be swept alone")
         return values
 
 
-if TYPE_CHECKING:
+class _Selection(Section):
+    """Values by dotted path that select conditions; each path that can be swept."""
 
-    class When(Section):
-        """Values by dotted path that select conditions; each path that can be swept."""
-else:
-    _KINDS = {name: (f.alias, *get_args(f.annotation)) for name, f in Sweep.model_fields.items()}
-    When = create_model(
-        "When",
-        __base__=Section,
-        __doc__="Values by dotted path that select conditions; each path that can be swept.",
-        **{name: (kind, fields.when(kind, path)) for name, (path, kind) in _KINDS.items()},
-    )
+
+VALUES = Limits("a list of one or more distinct values", min_length=1)
+
+
+@functools.cache
+def _sweep_model(paths: tuple[str, ...]) -> type[Section]:
+    """The section `sweep` with those paths: a list of values for each."""
+    settings = {}
+    for path in paths:
+        kind, _ = swept_settings()[path]
+        values = Setting(f"Values of {path} to try", VALUES)
+        settings[path] = Annotated[GenericAlias(list, (kind,)), values]
+    return _model("Sweep", _Values, settings)
+
+
+@functools.cache
+def _when_model(paths: tuple[str, ...]) -> type[Section]:
+    """The mapping `when` of an expectation with those paths: one value for each."""
+    settings = {}
+    for path in paths:
+        kind, setting = swept_settings()[path]
+        settings[path] = Annotated[kind, Setting(f"Value of {path}", setting)]
+    return _model("When", _Selection, settings)
+
+
+def _model(name: str, base: type[Section], settings: Mapping[str, Any]) -> type[Section]:
+    optional: dict[str, Any] = {
+        path: (kind, Field(default_factory=list)) for path, kind in settings.items()
+    }
+    return create_model(name, __base__=base, __doc__=base.__doc__, **optional)
+
+
+class ByPath:
+    """Annotation of a mapping by dotted path: each value must fit the setting there.
+
+    The model is made of the paths that are given: one of all takes longer than to read a config.
+    """
+
+    def __init__(self, model: Callable[[tuple[str, ...]], type[Section]]) -> None:
+        """Take what makes the model of given paths."""
+        self.model = model
+
+    def check(self, given: Any) -> dict[str, object]:
+        """The validated values in the order given; pydantic places the errors inside."""
+        known = given if isinstance(given, dict) else ()
+        model = self.model(tuple(path for path in swept_settings() if path in known))
+        values = vars(model.model_validate(given))
+        return {path: values[path] for path in given}
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        return core_schema.no_info_plain_validator_function(self.check)
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Callable[[Any], Schema]) -> Schema:
+        return handler(self.model(tuple(swept_settings())).__pydantic_core_schema__)
+
+
+Sweep = Annotated[
+    dict[str, list[Any]],
+    ByPath(_sweep_model),
+    Setting("What varies", "a mapping from dotted paths to lists of values"),
+]
+When = Annotated[
+    dict[str, Any],
+    ByPath(_when_model),
+    Setting("Which conditions, or all of them", "a mapping from dotted paths to one value each"),
+]
 
 
 class Expectation(Section):
     """What must come out, and in which conditions."""
 
-    forward: fields.ForwardWord | None = fields.or_null(fields.ForwardWord)
-    backward: fields.BackwardWord | None = fields.or_null(fields.BackwardWord)
-    max_decades_per_layer: fields.DecadesPerLayer | None = fields.or_null(fields.DecadesPerLayer)
-    when: When = Field(
-        default_factory=When, description=f"Which conditions, or all of them: {fields.WHEN}."
-    )
+    forward: fields.ForwardWord | None = None
+    backward: fields.BackwardWord | None = None
+    max_decades_per_layer: fields.DecadesPerLayer | None = None
+    when: When = Field(default={})
 
     @model_validator(mode="after")
     def _check_any(self) -> Expectation:
@@ -122,9 +155,18 @@ class Expectation(Section):
         return self
 
 
+MAX_EXPECTATIONS = 1000
 Expect = Annotated[
     Annotated[Expectation, Tag("<one>")]
-    | Annotated[list[Expectation], Tag("<list>"), Field(max_length=1000)],
-    fields.described("What must come out, for check and run --check", fields.EXPECT),
-    Discriminator(lambda expect: "<list>" if isinstance(expect, list) else "<one>"),
+    | Annotated[
+        list[Expectation],
+        Tag("<list>"),
+        Limits("a list of expectations", max_length=MAX_EXPECTATIONS),
+    ],
+    ONE_OR_LIST,
+    Setting(
+        "What must come out, for check and run --check",
+        "a mapping like {forward: stable, when: {init.variance: 0.02}}, "
+        f"or a list of at most {MAX_EXPECTATIONS}",
+    ),
 ]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.sweep_config import Condition
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from heinit_sim.config.load import parse_config, parse_override
+from heinit_sim.config import parse_config, parse_override
 from heinit_sim.derivation.verify import verify
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.architecture import Convolution, Residual

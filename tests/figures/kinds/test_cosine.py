@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import Quantity
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.figures.draw import draw

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import Measure
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.experiment.sweep_config import SweepConfig

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import Bins, Quantity
 from heinit_sim.experiment.results import Histogram, SweepResult
 from heinit_sim.figures.kinds.ridges import CUT, FAINT, OVERLAP, TAIL, draw_ridges, evenly, ridge_of

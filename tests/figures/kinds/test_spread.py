@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.quantities import Pass, Quantity
 from heinit_sim.experiment.results import Prediction

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.activations import make_activation
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.architecture import Convolution, Residual
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.quantities import Measure, Quantity

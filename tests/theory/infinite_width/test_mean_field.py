@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.activations import RELU, make_activation
-from heinit_sim.config.load import parse_config
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.architecture import (
     Convolution,
     Padding,

@@ -1,0 +1,143 @@
+"""What annotates the type of a setting, and the base of all sections of a config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Tag
+from pydantic_core import PydanticCustomError
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+Schema = dict[str, Any]
+T = TypeVar("T")
+
+
+class Limits:
+    """Annotation of a type: its bounds, and the words that messages have for them."""
+
+    def __init__(self, words: str, **bounds: Any) -> None:
+        """State bounds as pydantic's core schemas name them: ge, gt, le, min_length, …."""
+        self.words, self.bounds = words, bounds
+
+    def __str__(self) -> str:
+        return self.words
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        return {**handler(source), **self.bounds}
+
+
+class Setting(Limits):
+    """Annotation of the type of a setting: what it sets, and what may be given."""
+
+    def __init__(self, meaning: str, allowed: Limits | str, *, swept: bool = True) -> None:
+        """Describe a setting.
+
+        Args:
+            meaning: What it sets, with its letter in the formulas.
+            allowed: What may be given.
+            swept: Whether a sweep can try several values.
+        """
+        super().__init__(str(allowed), **(allowed.bounds if isinstance(allowed, Limits) else {}))
+        self.meaning, self.swept = meaning, swept
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Callable[[Any], Schema]) -> Schema:
+        return {**handler(core), "description": f"{self.meaning}: {self}."}
+
+
+def integer(low: int, high: int, words: str = "an integer") -> Limits:
+    """An integer from one bound to the other."""
+    return Limits(f"{words} {in_words(ge=low, le=high)}", ge=low, le=high)
+
+
+def number(but: str = "", **bounds: float) -> Limits:
+    """A number within bounds; `but` says what messages add to them."""
+    return Limits(f"a number {in_words(**bounds)}{but}", **bounds)
+
+
+def in_words(**bounds: float) -> str:
+    """Bounds as messages state them, e.g. "from 1e-6 to 1e6" or "above 0"."""
+    match {key: written(bound) for key, bound in bounds.items()}:
+        case {"ge": low, "le": high}:
+            return f"from {low} to {high}"
+        case {"gt": low, "le": high}:
+            return f"above {low} and at most {high}"
+        case {"gt": low}:
+            return f"above {low}"
+    return f"of at least {written(bounds['ge'])}"
+
+
+def written(bound: float) -> str:
+    """A bound as one writes it in a config, e.g. "1000" or, of a float, "1e6"."""
+    if isinstance(bound, int):
+        return str(bound)
+    return f"{bound:g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+
+
+def choice(choices: Any) -> str:
+    """The choices of a `Literal` in words."""
+    words = get_args(choices)
+    return words[0] if len(words) == 1 else f"one of {', '.join(words)}"
+
+
+ONE_OR_LIST = Discriminator(lambda value: "<list>" if isinstance(value, list) else "<one>")
+OneOrList = Annotated[Annotated[T, Tag("<one>")] | Annotated[list[T], Tag("<list>")], ONE_OR_LIST]
+"""A value for all layers, or a list of one for each."""
+
+
+class Section(BaseModel):
+    """What all parts of a config have in common: typed strictly, and closed."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
+
+
+def relation(text: str, *at: str | int) -> PydanticCustomError:
+    """Values that do not go together; `at` leads from the field to the one to blame."""
+    return PydanticCustomError("relation", "{text}", {"text": text, "at": at})
+
+
+def setting_of(field: FieldInfo) -> tuple[Any, Setting | None]:
+    """The annotated type of a field, without the null of one that may be left out, and how."""
+    for annotation in field.metadata:
+        if isinstance(annotation, Setting):
+            return Annotated[(field.annotation, *field.metadata)], annotation
+    kind: Any = get_args(field.annotation)[0] if get_args(field.annotation) else field.annotation
+    settings = [a for a in getattr(kind, "__metadata__", ()) if isinstance(a, Setting)]
+    return kind, settings[0] if settings else None
+
+
+def section_of(kind: Any) -> type[Section] | None:
+    """The section that an annotated type is, or may be beside a list or null; None without one."""
+    while get_args(kind):
+        kind = get_args(kind)[0]
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
+def settings_in(
+    section: type[Section], path: str = ""
+) -> Iterator[tuple[str, Any, Setting | None]]:
+    """Dotted path, annotated type and annotation of all that a section holds, at any depth."""
+    for name, field in section.model_fields.items():
+        kind, setting = setting_of(field)
+        inner_path = f"{path}.{name}" if path else name
+        yield inner_path, kind, setting
+        if inner := section_of(kind):
+            yield from settings_in(inner, inner_path)
+
+
+def hashable(value: object) -> object:
+    """The value of a field as one that can be looked up: equal where the values are."""
+    if isinstance(value, Section):
+        return tuple(map(hashable, vars(value).values()))
+    return tuple(map(hashable, value)) if isinstance(value, list) else value
+
+
+def plain(value: object) -> Any:
+    """The value of a field as a config writes it, without what was left out or null."""
+    if isinstance(value, list):
+        return [plain(part) for part in value]
+    if isinstance(value, Section):
+        return value.model_dump(exclude_unset=True, exclude_none=True)
+    return value

@@ -1,0 +1,79 @@
+"""The limits of settings: what messages state is what is enforced, to the last float."""
+
+import math
+import re
+from typing import Any, get_args
+
+import pytest
+from pydantic import ValidationError, create_model
+
+from heinit_sim.config.schema.annotations import Section, Setting, number, settings_in
+from heinit_sim.config.schema.config import Config
+
+NUMBER = r"(-?\d+(?:e-?\d+)?)"
+STATED = re.compile(
+    rf"(?P<kind>integers?|numbers?) (?:from {NUMBER} to {NUMBER}"
+    rf"|above {NUMBER} and at most {NUMBER}|above {NUMBER}"
+    rf"|(?:of at least|that is not below) {NUMBER})"
+)
+SETTINGS = {path: (kind, setting) for path, kind, setting in settings_in(Config) if setting}
+BOUNDED = {path: stated for path, (_, s) in SETTINGS.items() if (stated := STATED.search(str(s)))}
+
+
+def accepts(path: str, value: float) -> bool:
+    kind, setting = SETTINGS[path]
+    given = [value] * setting.bounds["min_length"] if "min_length" in setting.bounds else value
+    model: Any = create_model("One", __base__=Section, value=(kind, ...))
+    try:
+        model.model_validate({"value": given})
+    except ValidationError:
+        return False
+    return True
+
+
+def numeric(kind: Any) -> bool:
+    """Whether a type is of numbers, or of lists of them, maybe beside a word."""
+    while get_args(kind):
+        kind = get_args(kind)[0]
+    return kind in (int, float)
+
+
+def test_every_number_states_its_bounds_but_the_target() -> None:
+    assert {path for path, (kind, _) in SETTINGS.items() if numeric(kind)} == {
+        *BOUNDED,
+        "loss.target",
+    }
+
+
+@pytest.mark.parametrize("path", BOUNDED)
+def test_stated_bounds_are_accepted_and_what_is_next_beyond_them_is_not(path: str) -> None:
+    stated = BOUNDED[path]
+    parse = int if stated["kind"].startswith("integer") else float
+    low, *rest = (parse(text) for text in stated.groups()[1:] if text)
+
+    def beyond(bound: float, towards: float) -> float:
+        return (
+            bound + int(math.copysign(1, towards))
+            if parse is int
+            else math.nextafter(bound, towards)
+        )
+
+    if " above " in stated[0]:
+        assert not accepts(path, low)
+        low = beyond(low, math.inf)
+    assert accepts(path, low)
+    assert not accepts(path, beyond(low, -math.inf))
+    for high in rest:
+        assert accepts(path, high)
+        assert not accepts(path, beyond(high, math.inf))
+
+
+def test_bounds_that_are_lost_on_the_way_are_seen() -> None:
+    """Bounds in words alone, as a change of `Setting` could leave them, refuse nothing."""
+    SETTINGS["x"] = float, Setting("x", str(number(ge=1e-6, le=1)))
+    BOUNDED["x"] = STATED.search(str(SETTINGS["x"][1]))  # type: ignore[assignment]  # matches
+    try:
+        with pytest.raises(AssertionError):
+            test_stated_bounds_are_accepted_and_what_is_next_beyond_them_is_not("x")
+    finally:
+        del SETTINGS["x"], BOUNDED["x"]
