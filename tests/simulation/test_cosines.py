@@ -206,6 +206,16 @@ def test_networks_are_summed_up_but_for_those_that_are_dead() -> None:
     assert found.mean[2] == found.median[2] == found.p05[2] == cosines[0, 2]
 
 
+def test_quantiles_of_two_networks_lie_between_them() -> None:
+    (result,) = run_sweep(config()).conditions
+    cosines = np.full((9, 4), np.nan)
+    cosines[3], cosines[7] = 0.8, -0.4
+    spread = cosine_spread(with_cosines(result, cosines), "activation")
+    assert spread.networks.tolist() == [2] * 4
+    for found, q in ((spread.median, 0.5), (spread.p05, 0.05), (spread.p95, 0.95)):
+        np.testing.assert_allclose(found, np.quantile([0.8, -0.4], q), rtol=4 * EPS, atol=EPS)
+
+
 def test_a_layer_that_any_network_leaves_range_before_is_undefined() -> None:
     (of,) = run_sweep(config()).conditions
     networks = dict(of.networks)

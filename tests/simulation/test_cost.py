@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from heinit_sim.cli.config import gallery
-from heinit_sim.config import Override, load_config
+from heinit_sim.config import Override, load_config, parse_config
+from heinit_sim.experiment.quantities import MEASURES
 from heinit_sim.sampling import streams
 from heinit_sim.simulation import cost as simulation_cost
 from heinit_sim.simulation.cost import Cost, estimate
+from heinit_sim.simulation.plan import block_size
 
 
 def cost(jobs: int = 1, **changes: str) -> Cost:
@@ -112,3 +114,39 @@ def test_networks_are_sampled_once_for_each_slope_below_zero(
     one = cost(**leaky).seconds
     np.testing.assert_allclose(cost(**swept).seconds, 3 * one, rtol=1e-6)
     np.testing.assert_allclose(cost(init__variance="0.1,0.2,0.3").seconds, one, rtol=1e-6)
+
+
+NETWORK = """
+name: a
+network: {{depth: 50, width: 100, input_dim: 100, activation: tanh{more}}}
+init: {{scheme: {scheme}}}
+inputs: {{count: 100}}
+"""
+
+
+def test_lsuv_costs_one_more_pass_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulation_cost, "_probe", lambda: (1.0, 0.0))  # products alone
+    monkeypatch.setattr(simulation_cost, "_weight_seconds", lambda _: 0.0)
+    monkeypatch.setattr(simulation_cost, "_activation_seconds", lambda *_: 0.0)
+    usual, lsuv = (
+        estimate(parse_config(NETWORK.format(scheme=scheme, more="")), 1).seconds
+        for scheme in ("orthogonal", "lsuv")
+    )
+    np.testing.assert_allclose(lsuv / usual, 3 / 2, rtol=1e-6, atol=0)
+
+
+def test_blocks_keep_a_float_of_every_unit_beside_a_boolean() -> None:
+    plain, residual = (
+        parse_config(NETWORK.format(scheme="he_normal", more=more))
+        for more in ("", ", residual: {scale: 1}")
+    )
+    units = 100 * (100 + 50 * 100 + 1)  # inputs, hidden layers, output of 100 inputs
+    more_bytes = estimate(residual, 1).peak_bytes - estimate(plain, 1).peak_bytes
+    assert more_bytes == block_size(plain) * 8 * units
+    deeper = parse_config(
+        NETWORK.format(scheme="he_normal", more=", residual: {scale: 1}").replace("50", "51")
+    )
+    results = 2 * 8 * len(MEASURES) * deeper.trials + simulation_cost._BYTES_PER_ROWS
+    weights = 8 * 100**2 * block_size(deeper)
+    layer = estimate(deeper, 1).peak_bytes - estimate(residual, 1).peak_bytes - results - weights
+    assert layer == block_size(deeper) * 9 * 100 * 100
