@@ -63,7 +63,7 @@ def run(
         sweep_config = load_config(config, overrides(sets, seed=seed, trials=trials))
         directory = out or Path("outputs") / sweep_config.name
 
-        from heinit_sim import checks, figures, reports, runs, simulation
+        from heinit_sim import checks, reports, runs, simulation
 
         if junit is not None:
             runs.check_file(junit, "--junit", directory)
@@ -87,7 +87,11 @@ def run(
         else:
             result = console.simulate(sweep_config, jobs, quiet=quiet)
             facts = runs.run_facts(jobs, time.perf_counter() - start)
-            figure = figures.draw(result) if plots else None
+            figure = None
+            if plots:
+                from heinit_sim import figures  # loads matplotlib, which the rest does without
+
+                figure = figures.draw(result)
             try:
                 runs.write_run(result, directory, figure=figure, force=force, run=facts)
             except RunDirectoryError:  # unless another process was quicker to write the same
