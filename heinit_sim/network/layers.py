@@ -141,7 +141,7 @@ class Layer(NamedTuple):
             stack[1] += h.mantissa
         elif self.scale is not None:
             exponents[1] = plus(h, f, stack[1], self.scale).exponent
-        return np.stack(exponents), derivative
+        return np.array(exponents), derivative
 
     def _lost(self, f: FloatArray, h: FloatArray) -> NDArray[np.bool_]:
         """Whose pre-activation float range, not the network, makes infinite or zero; (...)."""

@@ -70,7 +70,7 @@ def kernel_moments(dl_df: Scaled, h: Scaled, convolution: Convolution) -> UnitMo
 
 def along_layers(layers: Sequence[UnitMoments]) -> UnitMoments:
     """The moments of several layers along a new first axis."""
-    return UnitMoments(*map(np.stack, zip(*layers, strict=True)))
+    return UnitMoments(*map(np.array, zip(*layers, strict=True)))  # np.stack takes twice as long
 
 
 def with_layers(layers: UnitMoments, others: Mapping[int, UnitMoments]) -> UnitMoments:

@@ -79,7 +79,7 @@ def iter_backward(layers: Sequence[Layer], dl_df: Scaled, traces: list[Trace]) -
             dl_df = layers[k - 1].through(dl_dh, traces[k - 1], mantissa[1])
             names = (*names, ("grad_preactivation", k - 1))
             exponents.append(dl_df.exponent)
-        yield Stack(names, Scaled(mantissa, np.stack(exponents)), moments)
+        yield Stack(names, Scaled(mantissa, np.array(exponents)), moments)
 
 
 def layers_by_name(stacks: Iterable[Stack]) -> dict[LayerName, Scaled]:
