@@ -16,7 +16,13 @@ from heinit_sim.checks.scores import Scores
 from heinit_sim.experiment.quantities import INPUT_0
 from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
 from heinit_sim.experiment.sweep_config import Condition
-from heinit_sim.theory.assumptions import has_layer_laws, homogeneous_slope, may_leave_float_range
+from heinit_sim.theory.assumptions import (
+    has_fresh_layers,
+    has_layer_laws,
+    homogeneous_slope,
+    layers_of_outer_products,
+    may_leave_float_range,
+)
 
 # ‖∂ℓ/∂Ω_k‖ = ‖∂ℓ/∂f_k‖ ‖h_k‖ but for rounding: of the sums behind their log10, and of log10 itself.
 _PRODUCT_DECADES = 1e-9
@@ -57,7 +63,7 @@ def _scores_by_name(result: ConditionResult) -> dict[str, Scores]:
         return {}
     activation = make_activation(condition.activation, condition.activation_options)
     scored: list[tuple[MeanRatios | LayerRatios, Scores]]
-    if condition.convolution or condition.residual:
+    if not has_fresh_layers(condition):
         lost = may_leave_float_range(condition)
         scored = [
             (ratios, t_scores(ratios))
@@ -89,16 +95,9 @@ def _finding(name: str, scores: Scores, level: float) -> Finding:
 
 
 def _products(result: ConditionResult) -> Iterator[Finding]:
-    """Hold the weight gradients of one input against the outer product of ∂ℓ/∂f_k and h_k.
-
-    Weights that positions share have no such gradients, nor have those inside blocks.
-    """
+    """Hold the weight gradients of one input against the outer product of ∂ℓ/∂f_k and h_k."""
     condition, networks = result.condition, result.networks
-    layers = list(range(condition.depth + 1))
-    if condition.residual:
-        layers = [0, condition.depth]
-    if condition.convolution:
-        layers = layers[-1:] if condition.convolution.readout == "flatten" else []
+    layers = layers_of_outer_products(condition)
     if not layers:
         return
     weight, df, h = (

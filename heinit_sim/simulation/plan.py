@@ -10,7 +10,7 @@ from heinit_sim.experiment.architecture import matrix_shapes
 from heinit_sim.experiment.quantities import Bins
 from heinit_sim.experiment.sweep_config import Condition, Lsuv, SweepConfig
 from heinit_sim.sampling.streams import Draws
-from heinit_sim.theory.finite_width.scale_law import obeys_scale_law
+from heinit_sim.theory.assumptions import obeys_scale_law
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What is known of a condition before anything is simulated."""
+"""Which theory holds for a condition: the one place that decides it."""
 
 from heinit_sim.activations import make_activation
 from heinit_sim.experiment.activation_table import Slope
@@ -18,6 +18,15 @@ def homogeneous_slope(condition: Condition) -> Slope | None:
     return make_activation(condition.activation, condition.activation_options).negative_slope
 
 
+def has_fresh_layers(condition: Condition) -> bool:
+    """Whether each layer has weights of its own for each of its units, given the layer before.
+
+    Then the law of a layer follows from the norm of the one before. Positions of convolutions share
+    weights, and residual blocks add to what they see.
+    """
+    return condition.convolution is None and condition.residual is None
+
+
 def has_layer_laws(condition: Condition) -> bool:
     """Whether weights are Gaussian and know no inputs, as the laws of single layers have it."""
     return condition.has_normal_weights and not condition.lsuv
@@ -29,14 +38,34 @@ def may_leave_float_range(condition: Condition) -> bool:
 
 
 def chain_slope(condition: Condition) -> Slope | None:
-    """α where the law of the norms is known step by step (`chain`); else None.
+    """α where the law of the norms is known step by step (`norm_chain`); else None.
 
     That takes a homogeneous activation, normal weights and layers that are fully connected, each
     with the next one alone.
     """
-    if condition.convolution or condition.residual or not condition.has_normal_weights:
+    if not (has_fresh_layers(condition) and condition.has_normal_weights):
         return None
     return homogeneous_slope(condition)
+
+
+def obeys_scale_law(condition: Condition) -> bool:
+    """Whether the condition's moments follow from the unit-variance network's by `scale_law`.
+
+    That takes a positively homogeneous activation, zero biases and y = 0; weights that do not
+    depend on the inputs; and that nothing is added to what they make.
+    """
+    given = condition.target == 0.0 and condition.lsuv is None and condition.residual is None
+    return given and homogeneous_slope(condition) is not None
+
+
+def layers_of_outer_products(condition: Condition) -> list[int]:
+    """Layers in which the weight gradient of one input is the outer product of ∂ℓ/∂f_k and h_k.
+
+    Weights that positions share have no such gradients, nor have those inside blocks.
+    """
+    if condition.convolution:
+        return [condition.depth] if condition.convolution.readout == "flatten" else []
+    return [0, condition.depth] if condition.residual else list(range(condition.depth + 1))
 
 
 def exact_layers(condition: Condition) -> dict[Quantity, int]:
@@ -68,3 +97,28 @@ def has_cosines(condition: Condition) -> bool:
         return False
     alike = convolution is None or convolution.padding == "circular"
     return alike or (homogeneous and not condition.residual)
+
+
+def has_lsuv_variances(condition: Condition) -> bool:
+    """Whether the variances at which LSUV ends are known, by the fans of the layers alone."""
+    convolution = condition.convolution
+    if condition.residual:
+        return False
+    return convolution is None or (
+        convolution.padding == "circular" and convolution.readout == "flatten"
+    )
+
+
+def why_no_phase(condition: Condition) -> str | None:
+    """Why infinitely wide networks of this kind have no one phase, and what to do; or None."""
+    convolution = condition.convolution
+    activation = make_activation(condition.activation, condition.activation_options)
+    if condition.residual:
+        return "residual blocks have no phase, must be network.residual: null"
+    if convolution and convolution.padding == "zero" and convolution.kernel > 1:
+        return "an edge of zeros has no one phase, must be padding: circular"
+    if activation.by_layer:
+        return "a slope for each layer has no one phase, must be one slope"
+    if any(condition.bias_means):
+        return "a constant bias has no phase, must be bias_variance alone"
+    return None

@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.experiment.quantities import Quantity
-from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray
-from heinit_sim.theory.assumptions import homogeneous_slope
 
 
 def scale_law(weight_variances: Sequence[float]) -> dict[Quantity, FloatArray]:
@@ -34,13 +32,3 @@ def scale_law(weight_variances: Sequence[float]) -> dict[Quantity, FloatArray]:
         "grad_weight": 2 * total - own.astype(np.longdouble),
     }
     return {quantity: shift.astype(np.float64) for quantity, shift in shifts.items()}
-
-
-def obeys_scale_law(condition: Condition) -> bool:
-    """Whether the condition's moments follow from the unit-variance network's by a factor.
-
-    That takes a positively homogeneous activation, zero biases and y = 0; weights that do not
-    depend on the inputs; and that nothing is added to what they make.
-    """
-    given = condition.target == 0.0 and condition.lsuv is None and condition.residual is None
-    return given and homogeneous_slope(condition) is not None

@@ -8,6 +8,7 @@ from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray
 from heinit_sim.sampling.inputs import component_variance, norm_moments
+from heinit_sim.theory.assumptions import has_lsuv_variances
 from heinit_sim.theory.infinite_width.quadrature import about, layer_moments, pair_average
 
 
@@ -21,9 +22,8 @@ def lsuv_variances(condition: Condition, activation: Activation) -> list[float]:
     layer sees all positions are as layers of their fans; of other ones, and of residual blocks,
     it is not known.
     """
-    convolution, fans = condition.convolution, condition.fans
-    joined = (convolution.padding, convolution.readout) if convolution else None
-    if condition.residual or joined not in (None, ("circular", "flatten")):
+    fans = condition.fans
+    if not has_lsuv_variances(condition):
         return [math.nan] * len(fans)
     bias_variances = condition.bias_variances
     means = condition.bias_means

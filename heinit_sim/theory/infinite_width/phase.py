@@ -20,6 +20,7 @@ from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray
 from heinit_sim.sampling.inputs import norm_moments
+from heinit_sim.theory.assumptions import why_no_phase
 from heinit_sim.theory.infinite_width.edge_of_chaos import (
     ALMOST_INFINITE,
     ALMOST_ZERO,
@@ -224,13 +225,9 @@ def condition_weight_scale(condition: Condition, activation: Activation) -> floa
         ConfigError: Layers differ in their activation, biases have a mean, blocks add to what
             enters them, or positions differ in how much of a kernel they see.
     """
-    refused = _without_phase(condition)
-    if refused:
-        raise ConfigError([refused])
-    if activation.by_layer:
-        raise ConfigError(["a slope for each layer has no one phase, must be one slope"])
-    if any(condition.bias_means):
-        raise ConfigError(["a constant bias has no phase, must be bias_variance alone"])
+    reason = why_no_phase(condition)
+    if reason:
+        raise ConfigError([reason])
     if condition.lsuv:
         return None
     layers = slice(1, max(condition.depth, 2))
@@ -248,13 +245,3 @@ def condition_bias_variance(condition: Condition) -> float | None:
     """σ²_b of the same layers; None where it differs."""
     found = set(condition.bias_variances[1 : max(condition.depth, 2)])
     return found.pop() if len(found) == 1 else None
-
-
-def _without_phase(condition: Condition) -> str | None:
-    """Why a network that is not plain has no phase, if so."""
-    if condition.residual:
-        return "residual blocks have no phase, must be network.residual: null"
-    convolution = condition.convolution
-    if convolution and convolution.padding == "zero" and convolution.kernel > 1:
-        return "an edge of zeros has no one phase, must be padding: circular"
-    return None
