@@ -29,7 +29,7 @@ from heinit_sim.experiment.results import ConditionResult
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.numerics.p_values import normal_score
-from heinit_sim.theory.infinite_width.quadrature import about, even_moments
+from heinit_sim.theory.infinite_width import about, even_moments
 
 # E[a⁴]/E[a²]² − 1 of an activation that is all but saturated: below this the rounding and the
 # quadrature of its moments would be seen.

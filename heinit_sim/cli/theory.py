@@ -95,7 +95,7 @@ def theory(
                 rows = reports.phase.phase_rows(sweep)
             table = reports.phase.to_phase_table(sweep, rows)
         else:
-            from heinit_sim.theory.predictions import predict_sweep
+            from heinit_sim.theory import predict_sweep
 
             prediction = predict_sweep(sweep)
             rows = reports.prediction.prediction_rows(prediction)

@@ -27,10 +27,11 @@ from heinit_sim.figures.label_placement import (
 )
 from heinit_sim.figures.panels import STYLE
 from heinit_sim.numerics import FloatArray
-from heinit_sim.theory.infinite_width.edge_of_chaos import Edge, edge_of_chaos
-from heinit_sim.theory.infinite_width.phase import (
+from heinit_sim.theory.infinite_width import (
+    Edge,
     condition_bias_variance,
     condition_weight_scale,
+    edge_of_chaos,
     length_fixed_point,
 )
 

@@ -7,7 +7,7 @@ from heinit_sim.activations import make_activation
 from heinit_sim.experiment.labels import swept_text
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.reports.formats import SYMBOLS, Row, ten_digits
-from heinit_sim.theory.infinite_width.phase import (
+from heinit_sim.theory.infinite_width import (
     condition_bias_variance,
     condition_phase,
     condition_weight_scale,

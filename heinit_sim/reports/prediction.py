@@ -15,7 +15,7 @@ from heinit_sim.numerics import FloatArray
 from heinit_sim.reports.formats import Row, power_text, rounded, slopes_text
 from heinit_sim.reports.run import swept_table
 from heinit_sim.theory.assumptions import chain_slope
-from heinit_sim.theory.finite_width.log_norms import log_law
+from heinit_sim.theory.finite_width import log_law
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -21,8 +21,8 @@ from heinit_sim.sampling.streams import Draws, keeps_weights
 from heinit_sim.sampling.weights import WEIGHT_LAWS
 from heinit_sim.simulation.histograms import GRIDS, counted
 from heinit_sim.simulation.plan import NetworkPass, block_size, distinct_passes
+from heinit_sim.theory import BESIDE_A_RUN, n_sampled
 from heinit_sim.theory.assumptions import chain_slope
-from heinit_sim.theory.predictions import BESIDE_A_RUN, n_sampled
 
 # Elementwise work of both passes together, in steps: one takes one number through np.maximum.
 _STEPS_PER_UNIT = 20  # of f_k and h_{k+1}

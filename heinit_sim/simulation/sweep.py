@@ -25,8 +25,8 @@ from heinit_sim.simulation.plan import (
     plan_passes,
     shares_pass,
 )
-from heinit_sim.theory.finite_width.scale_law import scale_law
-from heinit_sim.theory.predictions import BESIDE_A_RUN, predict
+from heinit_sim.theory import BESIDE_A_RUN, predict
+from heinit_sim.theory.finite_width import scale_law
 
 
 class Block(NamedTuple):

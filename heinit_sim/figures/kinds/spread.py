@@ -11,7 +11,7 @@ from heinit_sim.figures.layer_axis import LayerValues, layer_axis, layer_lines
 from heinit_sim.figures.lines import Line, drawn_values
 from heinit_sim.figures.panels import ERRORS, Panel, draw_panels, write_caption
 from heinit_sim.numerics.spread import variance_of_ln
-from heinit_sim.theory.predictions import predicted_variance_of_ln
+from heinit_sim.theory import predicted_variance_of_ln
 
 LEAST = 0.01  # the shortest axis
 
