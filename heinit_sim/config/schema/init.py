@@ -26,6 +26,7 @@ _DEFAULTS = {
 }
 _FANS = ("mode", "distribution")
 _LSUV = ("tolerance", "attempts")
+_KAIMING = ("a", "nonlinearity")
 _ANYWHERE = ("variance", "bias", "bias_variance")
 
 
@@ -114,39 +115,45 @@ def _beside_variance(option: str, value: object, _: Mapping[str, Any]) -> str | 
 
 def _refused(option: str, value: object, given: Mapping[str, Any]) -> str | None:
     """Why an option does not go with the scheme and the options before it, if so."""
-    scheme, no = given.get("scheme") or "", f"not for scheme: {given.get('scheme')} ({value})"
-    out, either = "must be left out", "must be the one or the other"
-    if option == "scheme" or not scheme:
+    scheme = given.get("scheme")
+    if scheme is None or option == "scheme":
         return None
-    if (scheme == "lsuv") != (option in _LSUV):
-        why = "lsuv measures what to scale by" if scheme == "lsuv" else "it is of lsuv"
-        return f"{no}, {out}; {why}"
+    left_out = f"not for scheme: {scheme} ({value}), must be left out"
+    if scheme == "lsuv" and option not in _LSUV:
+        return f"{left_out}; lsuv measures what to scale by"
+    if scheme != "lsuv" and option in _LSUV:
+        return f"{left_out}; it is of lsuv"
     if scheme in _DEFAULTS:
-        return f"{no}, {out}; with options it is scheme: {_DEFAULTS[scheme]}"
-    if option == "scale" and scheme != "variance_scaling":
-        own = "JAX's scale multiplies the weights, give init.gain"
-        if not scheme.endswith("orthogonal"):
-            own = "it has its own; give scheme: variance_scaling, or init.gain for its root"
-        return f"{no}, {out}; {own}"
-    if option == "gain" and given.get("scale") is not None:
-        return f"given beside init.scale ({value}), {either}; a gain is the root of the scale"
-    if option in ("a", "nonlinearity"):
-        if not scheme.startswith(("he_", "kaiming_")):
-            only = "only PyTorch's kaiming_* takes it"
-            return f"{no}, {out}; {only}, give init.gain: {_gain(option, value, given)}"
-        if given.get("gain") is not None:
-            return f"given beside init.gain ({value}), {either}; it stands for a gain"
-        if option == "nonlinearity" and given.get("a") is not None and value != "leaky_relu":
-            return f"takes no init.a ({value}), must be leaky_relu; its slope is all that a is"
+        return f"{left_out}; with options it is scheme: {_DEFAULTS[scheme]}"
     if scheme.endswith("orthogonal") and option in _FANS:
-        return f"{no}, {out}"
-    if option == "distribution":
-        return _refused_distribution(value, given)
-    return None
+        return left_out
+    if option == "scale" and scheme != "variance_scaling":
+        return f"{left_out}; {_instead_of_scale(scheme)}"
+    if option in _KAIMING and not scheme.startswith(("he_", "kaiming_")):
+        gain = _gain(option, value, given)
+        return f"{left_out}; only PyTorch's kaiming_* takes it, give init.gain: {gain}"
+    return _beside_options(option, value, given)
 
 
-def _refused_distribution(value: object, given: Mapping[str, Any]) -> str | None:
-    if str(value).endswith("orthogonal") and given.get("mode") is not None:
+def _instead_of_scale(scheme: str) -> str:
+    if scheme.endswith("orthogonal"):
+        return "JAX's scale multiplies the weights, give init.gain"
+    return "it has its own; give scheme: variance_scaling, or init.gain for its root"
+
+
+def _beside_options(option: str, value: object, given: Mapping[str, Any]) -> str | None:
+    """Why an option does not go with those before it, whatever the scheme, if so."""
+    scale, mode, gain, slope = (given.get(key) for key in ("scale", "mode", "gain", "a"))
+    either = "must be the one or the other"
+    if option == "gain" and scale is not None:
+        return f"given beside init.scale ({value}), {either}; a gain is the root of the scale"
+    if option in _KAIMING and gain is not None:
+        return f"given beside init.gain ({value}), {either}; it stands for a gain"
+    if option == "nonlinearity" and slope is not None and value != "leaky_relu":
+        return f"takes no init.a ({value}), must be leaky_relu; its slope is all that a is"
+    if option != "distribution":
+        return None
+    if str(value).endswith("orthogonal") and mode is not None:
         return f"takes no init.mode ({value}), must be left out"
     if value == "normal" and given.get("scheme") == "variance_scaling":
         which = "Keras truncates it, JAX does not"
