@@ -113,11 +113,10 @@ class ByPath:
         self.model = model
 
     def check(self, given: Any) -> dict[str, object]:
-        """The validated values in the order given; pydantic places the errors inside."""
+        """The validated values in the order of the settings; pydantic places the errors inside."""
         known = given if isinstance(given, dict) else ()
         model = self.model(tuple(path for path in swept_settings() if path in known))
-        values = vars(model.model_validate(given))
-        return {path: values[path] for path in given}
+        return dict(vars(model.model_validate(given)))
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
         return core_schema.no_info_plain_validator_function(self.check)
