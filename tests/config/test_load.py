@@ -1635,5 +1635,4 @@ def test_a_distribution_may_be_given_beside_a_variance_or_in_place_of_the_scheme
     }
     for init, expected in given.items():
         config = parse_config(changed("init:\n  variance: 0.5\n", f"init: {init}\n"))
-        laws = () if expected == "normal" else (expected,) * 4
-        assert config.conditions[0].weight_distributions == laws
+        assert config.conditions[0].weight_distributions == (expected,) * 4

@@ -1,8 +1,6 @@
 """The sections of a config that describe activation, inputs and loss, as models."""
 
-from __future__ import annotations
-
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 from pydantic import (
     Field,
@@ -97,12 +95,12 @@ class Config(Section):
         return record if asked else None  # else config.yaml would have {}
 
     @model_validator(mode="after")
-    def _check_layers(self) -> Config:
+    def _check_layers(self) -> Self:
         check_layers(self.init, self.network)
         return self
 
     @model_validator(mode="after")
-    def _check_cosine(self) -> Config:
+    def _check_cosine(self) -> Self:
         if self.record and self.record.cosine and self.inputs.count == 1:
             text = "one input has no cosine with another (1), must be 2 or more for record.cosine"
             raise relation(text, "inputs", "count")

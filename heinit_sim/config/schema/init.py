@@ -4,11 +4,9 @@ A name has the meaning it has in PyTorch, Keras or JAX; an option that means som
 or nothing, is refused with what to write instead.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
@@ -58,7 +56,7 @@ class Init(Section):
         return value
 
     @model_validator(mode="after")
-    def _check_one(self) -> Init:
+    def _check_one(self) -> Self:
         if self.variance is None and self.scheme is None:
             raise relation("no variance is given, must have either variance or scheme")
         return self

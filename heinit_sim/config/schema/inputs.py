@@ -1,8 +1,7 @@
 """The `inputs` and `loss` sections of a config."""
 
-from __future__ import annotations
-
 import re
+from typing import Self
 
 from pydantic import (
     SerializerFunctionWrapHandler,
@@ -71,7 +70,7 @@ class Inputs(Section):
         return count
 
     @model_validator(mode="after")
-    def _check_path(self) -> Inputs:
+    def _check_path(self) -> Self:
         if self.distribution == "file" and self.path is None:
             raise relation("no path is given, must have one for distribution: file")
         return self

@@ -1,7 +1,5 @@
 """The `network` section of a config: which options go together, and how its layers are joined."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from typing import Annotated, Any
