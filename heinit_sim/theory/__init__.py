@@ -1,4 +1,4 @@
-"""What is known of a network before it is simulated."""
+"""Predictions of a network before it is simulated, at finite and at infinite width."""
 
 from heinit_sim.theory import assumptions as assumptions
 from heinit_sim.theory.predictions import BESIDE_A_RUN as BESIDE_A_RUN

@@ -69,7 +69,7 @@ def layers_of_outer_products(condition: Condition) -> list[int]:
 
 
 def exact_layers(condition: Condition) -> dict[Quantity, int]:
-    """Of how many layers, from 0 on, the infinite-width recursion is exact at any width.
+    """Return the number of layers, from 0 on, whose recursion is exact at any width.
 
     Of convolutions with normal weights and a homogeneous activation: given h_k, f_k is normal at
     each position, with E[f_k²] = σ² Σ h_k² over the window, and of E[a[f_k]²] it leaves p2. So are

@@ -1,4 +1,4 @@
-"""What is known of a condition before anything is simulated."""
+"""Predictions of a condition, made before anything is simulated."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -137,7 +137,7 @@ def _unit_quantiles(condition: Condition, slope: Slope, n_networks: int) -> Quan
 
 
 def _scaled(quantiles: Quantiles, condition: Condition) -> Quantiles:
-    """The same at the condition's variances; for y ≠ 0 the law of the gradients is not known."""
+    """Quantiles at the condition's variances; for y ≠ 0 the law of the gradients is not known."""
     shifts = scale_law(condition.weight_variances)
     return {
         quantity: log10 + shifts[quantity]

@@ -1,4 +1,4 @@
-"""What closed forms predict for the measured quantities, in the same shape, as log10.
+"""Exact means over networks by closed forms, for every measured quantity and layer, as log10.
 
 Gaussian weights, zero biases, least-squares loss, inputs x ~ N(0, I) or of given E‖x‖² and E‖x‖⁴,
 and an activation of slope 1 above zero and α below. With z ~ N(0, 1), s the slope at z and a = s z:
@@ -21,7 +21,7 @@ from heinit_sim.numerics import FloatArray, Mask
 
 
 class InputNorms(NamedTuple):
-    """What second moments need to know of the inputs."""
+    """Moments of ‖x‖, all that second moments need to know of the inputs."""
 
     second: float
     """E‖x‖²."""
@@ -45,7 +45,7 @@ class _SlopeMoments(NamedTuple):
 
 
 class _Network(NamedTuple):
-    """What the closed forms need to know of a network."""
+    """A network as the closed forms take it."""
 
     ln_v: FloatArray  # ln σ²_k, (K+1,)
     fan_in: FloatArray  # D_k, (K+1,)
@@ -270,7 +270,7 @@ def _pooled_variances(
 def _shares_of_target(
     network: _Network, ln_c: FloatArray, zero: float
 ) -> tuple[FloatArray, FloatArray]:
-    """What is left of the target's part of ∂ℓ/∂h_k and ∂ℓ/∂f_k as h_k may be all zero, as ln.
+    """Share left of the target's part of ∂ℓ/∂h_k and ∂ℓ/∂f_k as h_k may be all zero, as ln.
 
     It is where x is, and behind a ReLU layer of n units with probability 2^−n. Then so is all that
     follows, whose slopes are α throughout, not 1 or α. ∂ℓ/∂f_K passes through none.

@@ -1,4 +1,4 @@
-"""What a factor of the weights' variances does to every moment: known without simulating."""
+"""Scale law: how every moment follows a factor of the weights' variances, without simulating."""
 
 from collections.abc import Sequence
 

@@ -24,7 +24,7 @@ PUBLISHED: dict[str, float] = {"relu": 1.7140, "gelu": 1.7015, "silu": 1.7881}
 
 @dataclass(frozen=True)
 class Convention:
-    """What a gain is meant to keep."""
+    """A way to choose the gain of an activation, by what it is meant to keep."""
 
     formula: str
     source: str
@@ -69,7 +69,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class Gains:
-    """What is known of one activation at pre-activations of variance 1."""
+    """Moments and gains of one activation at pre-activations of variance 1."""
 
     activation: str
     options: Mapping[str, float]

@@ -1,4 +1,4 @@
-"""What one layer of infinitely many channels does to both passes, position by position.
+"""One layer of infinitely many channels, in both passes, position by position.
 
     forward   weigh, then activate               Activations → Preactivations → Activations
     backward  activate_back, then weigh_back     Gradient → Gradient
@@ -70,7 +70,7 @@ class Gradient(NamedTuple):
     ln_second: FloatArray
     """ln of its mean square, (kept positions,)."""
     cosine: float
-    """That of two positions; 0 where they have nothing in common."""
+    """E[g(p) g(p')]/E[g²] of two positions; 0 where they have nothing in common."""
 
 
 class Weights(NamedTuple):

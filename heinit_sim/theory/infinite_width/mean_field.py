@@ -58,7 +58,7 @@ _LN10 = math.log(10.0)
 
 
 class _Branch(NamedTuple):
-    """What makes f_k of h_k: weights, one layer or two, and what each of them is given."""
+    """The way from h_k to f_k: weights, one layer or two, and what each of them is given."""
 
     given: tuple[Activations, ...]
     weights: tuple[Weights, ...]

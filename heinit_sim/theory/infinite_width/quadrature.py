@@ -68,7 +68,7 @@ def average(
 
 
 def layer_moments(activation: Activation, q: FloatArray) -> LayerMoments:
-    """What mean field needs of an activation at the pre-activation variances q.
+    """Moments of an activation and its slope at the pre-activation variances q.
 
     Not finite where a or its square is past float range.
     """
