@@ -28,7 +28,7 @@ class Convolution(NamedTuple):
 
     @property
     def positions(self) -> int:
-        """Of one channel."""
+        """Positions of one channel."""
         return math.prod(self.image)
 
     @property

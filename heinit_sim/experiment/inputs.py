@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    pass
-
+from typing import Literal
 
 InputDistribution = Literal[
     "standard_normal", "normal", "uniform", "constant", "sparse", "pair", "digits", "file"
@@ -38,13 +34,13 @@ class Inputs:
     distribution: InputDistribution = "standard_normal"
     normalisation: Normalisation = "none"
     mean: float = 0.0
-    """Of every component, before normalisation."""
+    """Mean of every component, before normalisation."""
     std: float = 1.0
     density: float = 1.0
     """Probability that a component is not zero."""
     cosine: float = 0.0
-    """Of the angle between the two of a pair."""
+    """Cosine of the angle between the two of a pair."""
     path: str = ""
-    """Of the data file."""
+    """Path of the data file."""
     sha256: str = ""
-    """Of its bytes; empty for none."""
+    """SHA-256 of the bytes of the data file; empty for none."""
