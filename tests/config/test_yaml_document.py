@@ -340,7 +340,7 @@ def test_words_and_decimal_numbers_are_values(text: str, value: object) -> None:
     assert type(found) is type(value)
 
 
-def test_nan_is_a_number() -> None:
+def test_nan_is_a_plain_scalar() -> None:
     found = plain_scalar(".nan")
     assert isinstance(found, float)
     assert math.isnan(found)
