@@ -149,6 +149,8 @@ def test_configs_of_the_gallery_run_shrunk(name: str, tmp_path: Path) -> None:
 def test_the_other_configs_of_the_gallery_are_drawn_shrunk(name: str) -> None:
     path = ROOT / "configs" / f"{name}.yaml"
     shrunk = [Override("--trials", "trials", "2"), Override("--set", "inputs.count", "4")]
+    if name in ("he_2015_std", "poole_2016"):  # a thousand units and more
+        shrunk.append(Override("--set", "network.width", "100"))
     draw(run_sweep(load_config(path, shrunk))).draw_without_rendering()
 
 
