@@ -16,6 +16,7 @@ from heinit_sim.experiment.quantities import MEASURES, Measure
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.reports.comparison import comparison_lines, to_comparison_document
 from heinit_sim.simulation.sweep import collect, iter_sweep
+from tests.rows import slow_but
 
 Array = NDArray[np.float64]
 
@@ -93,7 +94,7 @@ def test_the_worst_row_comes_first() -> None:
 # per layer, inputs, layers).
 @pytest.mark.parametrize(
     ("first", "second", "width", "inputs", "depth"),
-    [(30, 40, 8, 3, 4), (3, 40, 8, 1, 2), (10, 200, 3, 2, 2)],
+    slow_but([(30, 40, 8, 3, 4), (3, 40, 8, 1, 2), (10, 200, 3, 2, 2)], (3, 40, 8, 1, 2)),
 )
 def test_runs_of_one_law_differ_as_rarely_as_the_level_says(
     first: int, second: int, width: int, inputs: int, depth: int

@@ -212,7 +212,7 @@ def share_error(share: float, *counts: int) -> float:
     return math.sqrt(share * (1 - share) * sum(1 / count for count in counts))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_but(NAMES, "normalised", "sparse"))
 def test_simulated_networks_lie_in_the_predicted_band(name: str, file_inputs: Inputs) -> None:
     condition = condition_of(inputs_of(name, file_inputs))
     trials, sampled = 4000, 40_000
@@ -235,7 +235,7 @@ def test_simulated_networks_lie_in_the_predicted_band(name: str, file_inputs: In
         assert abs(above.mean(axis=0)[0] - 0.05) > 5 * share_error(0.05, trials, sampled)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_but(NAMES, "pair", "digits"))
 def test_sampled_norms_have_the_law_of_the_inputs(name: str, file_inputs: Inputs) -> None:
     inputs = inputs_of(name, file_inputs)
     dim = 64 if inputs.distribution == "digits" else 6
