@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from heinit_sim.derivation.identity import EPSILON, Identity, Sampler, Sides
+from heinit_sim.derivation.identity import EPSILON, Identity, Sampler, Sides, identity
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray
 
 KAPPA = 3.0
 N_DRAWS = 1000
 """Draws in each sample."""
+_RULES = "Rules of expectation", "Prince 2023, app. C"
+_VARIANCE = "Variance", "Prince 2023, app. C"
+_PRODUCT = "Variance", "Fleuret, EE-559, lecture 5.5"
 
 
 def _sample_constants(_condition: Condition, _rng: Generator, n: int) -> FloatArray:
@@ -44,29 +47,44 @@ def _sample_factors(_condition: Condition, rng: Generator, n: int) -> tuple[Floa
     return 0.5 + a, np.abs(b)
 
 
+_FACTORS = Sampler(_sample_factors, lambda _condition: 2 * N_DRAWS)
+
+
+@identity("rule 1", "E[κ]", "κ", _RULES, Sampler(_sample_constants))
 def _rule_1(constants: FloatArray) -> Sides:
+    """The expectation of a constant is the constant."""
     left = constants.mean(axis=1)
     # A sum of m terms of size κ is off by at most m ε times their sum.
     return Sides(left, np.full_like(left, KAPPA), np.full_like(left, N_DRAWS * EPSILON * KAPPA))
 
 
+@identity("rule 2", "E[κ f(x)]", "κ E[f(x)]", _RULES, _normals(2))
 def _rule_2(x: tuple[FloatArray, ...]) -> Sides:
+    """A constant factor moves out; κ = 3, f(x) = x²."""
     return Sides((KAPPA * x[0] ** 2).mean(axis=1), KAPPA * (x[1] ** 2).mean(axis=1))
 
 
+@identity("rule 3", "E[f(x) + g(x)]", "E[f(x)] + E[g(x)]", _RULES, _normals(3))
 def _rule_3(x: tuple[FloatArray, ...]) -> Sides:
+    """A sum splits, also where its terms depend on each other; g(x) = |x|."""
     left = (x[0] ** 2 + np.abs(x[0])).mean(axis=1)
     return Sides(left, (x[1] ** 2).mean(axis=1) + np.abs(x[2]).mean(axis=1))
 
 
+@identity("rule 4", "E[f(x) g(y)]", "E[f(x)] E[g(y)]", _RULES, _normals(4))
 def _rule_4(xy: tuple[FloatArray, ...]) -> Sides:
+    """A product splits if x and y are independent, and not otherwise."""
     x, y, other_x, other_y = xy
     left = (x**2 * np.abs(y)).mean(axis=1)
     # Independent means: their product has no bias.
     return Sides(left, (other_x**2).mean(axis=1) * np.abs(other_y).mean(axis=1))
 
 
+@identity(
+    "variance and moments", "E[(x−μ)²]", "E[x²] − E[x]²", _VARIANCE, Sampler(_sample_with_mean)
+)
 def _moments(ingredients: tuple[FloatArray, FloatArray]) -> Sides:
+    """Variance is second moment minus squared mean: equal only where μ = 0."""
     x, mean = ingredients
     square = (x**2).mean(axis=1)
     # Either side sums m numbers whose sizes sum to at most m E[x²], the right one also squares a
@@ -75,7 +93,9 @@ def _moments(ingredients: tuple[FloatArray, FloatArray]) -> Sides:
     return Sides(((x - mean) ** 2).mean(axis=1), square - x.mean(axis=1) ** 2, rounding)
 
 
+@identity("variance of a product", "V(AB)", "V(A)V(B) + V(A)E(B)² + V(B)E(A)²", _PRODUCT, _FACTORS)
 def _variance_of_product(factors: tuple[FloatArray, FloatArray]) -> Sides:
+    """For independent A and B; here A = ½ + z, B = |z′|."""
     a, b = factors
     v_a, v_b, left = (z.var(axis=1, ddof=1) for z in (a, b, a * b))
     # m̄² − V/m has the expectation E², and what is multiplied is independent: no bias anywhere.
@@ -83,87 +103,18 @@ def _variance_of_product(factors: tuple[FloatArray, FloatArray]) -> Sides:
     return Sides(left, v_a * v_b + v_a * square_b + v_b * square_a)
 
 
+@identity(
+    "variance of a product by second moment", "V(AB)", "V(A)E(B²) + V(B)E(A)²", _PRODUCT, _FACTORS
+)
 def _variance_of_product_by_second_moment(factors: tuple[FloatArray, FloatArray]) -> Sides:
+    """The same; a weight A has E(A) = 0, which leaves V(A)E(B²)."""
     a, b = factors
     v_a, v_b, left = (z.var(axis=1, ddof=1) for z in (a, b, a * b))
     square_a = a.mean(axis=1) ** 2 - v_a / N_DRAWS
     return Sides(left, v_a * (b**2).mean(axis=1) + v_b * square_a)
 
 
-_FACTORS = Sampler(_sample_factors, lambda _condition: 2 * N_DRAWS)
-_RULES, _VARIANCE = "Rules of expectation", "Variance"
-_PRINCE = "Prince 2023, app. C"
-_FLEURET = "Fleuret, EE-559, lecture 5.5"
-
 RULES: tuple[Identity[Any], ...] = (
-    Identity(
-        "rule 1",
-        _RULES,
-        "E[κ]",
-        "κ",
-        "The expectation of a constant is the constant.",
-        _PRINCE,
-        Sampler(_sample_constants),
-        _rule_1,
-    ),
-    Identity(
-        "rule 2",
-        _RULES,
-        "E[κ f(x)]",
-        "κ E[f(x)]",
-        "A constant factor moves out; κ = 3, f(x) = x².",
-        _PRINCE,
-        _normals(2),
-        _rule_2,
-    ),
-    Identity(
-        "rule 3",
-        _RULES,
-        "E[f(x) + g(x)]",
-        "E[f(x)] + E[g(x)]",
-        "A sum splits, also where its terms depend on each other; g(x) = |x|.",
-        _PRINCE,
-        _normals(3),
-        _rule_3,
-    ),
-    Identity(
-        "rule 4",
-        _RULES,
-        "E[f(x) g(y)]",
-        "E[f(x)] E[g(y)]",
-        "A product splits if x and y are independent, and not otherwise.",
-        _PRINCE,
-        _normals(4),
-        _rule_4,
-    ),
-    Identity(
-        "variance and moments",
-        _VARIANCE,
-        "E[(x−μ)²]",
-        "E[x²] − E[x]²",
-        "Variance is second moment minus squared mean: equal only where μ = 0.",
-        _PRINCE,
-        Sampler(_sample_with_mean),
-        _moments,
-    ),
-    Identity(
-        "variance of a product",
-        _VARIANCE,
-        "V(AB)",
-        "V(A)V(B) + V(A)E(B)² + V(B)E(A)²",
-        "For independent A and B; here A = ½ + z, B = |z′|.",
-        _FLEURET,
-        _FACTORS,
-        _variance_of_product,
-    ),
-    Identity(
-        "variance of a product by second moment",
-        _VARIANCE,
-        "V(AB)",
-        "V(A)E(B²) + V(B)E(A)²",
-        "The same; a weight A has E(A) = 0, which leaves V(A)E(B²).",
-        _FLEURET,
-        _FACTORS,
-        _variance_of_product_by_second_moment,
-    ),
+    *(_rule_1, _rule_2, _rule_3, _rule_4),
+    *(_moments, _variance_of_product, _variance_of_product_by_second_moment),
 )

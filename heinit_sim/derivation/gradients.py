@@ -11,15 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from heinit_sim.derivation.identity import EPSILON, Identity, Sampler, Sides
-from heinit_sim.derivation.probes import (
-    Networks,
-    backward,
-    forward,
-    mean_square,
-    n_draws,
-    sample_networks,
-)
+from heinit_sim.derivation.identity import EPSILON, Identity, Sampler, Sides, identity
+from heinit_sim.derivation.probes import Networks, mean_square, n_draws, sample_networks
 from heinit_sim.experiment.initializers import weight_variance
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.network.passes import loss_gradient
@@ -34,6 +27,8 @@ too far: the relative variance of their gradients is about exp(5 Σ 1/D_h)."""
 _LARGEST_WIDTH = 16
 # Imaginary parts stay linear in the step, whatever its size: signs are those of the real parts.
 _STEP = 2.0**-60
+_GROUP = "Gradients of biases and weights"
+_EXACT = _GROUP, "Prince 2023, ch. 7.4, eq. 7.13"
 
 
 def derivatives(networks: Networks, k: int, directions: FloatArray) -> FloatArray:
@@ -76,11 +71,11 @@ class _Gradients(NamedTuple):
 
 def _backpropagated(networks: Networks) -> _Gradients:
     """Gradients by the package's loss and backward pass, and the sizes of the terms they sum."""
-    h, f = forward(networks)
+    h, f = networks.forward()
     output = scaled(f[-1][..., np.newaxis])
     start = loss_gradient(output, TARGET)
     dl_df = np.ldexp(start.mantissa[..., 0], start.exponent[..., np.newaxis])
-    _, gradients = backward(networks, f, dl_df)
+    _, gradients = networks.backward(f, dl_df)
 
     steepest = max(1.0, abs(networks.slope))
     sizes = [std * np.abs(w) for std, w in zip(networks.stds, networks.weights, strict=True)]
@@ -117,7 +112,13 @@ def _sample_square(condition: Condition, rng: Generator, n: int) -> Networks:
     return replace(networks, variances=tuple(critical))
 
 
+_NARROW = Sampler(_sample_narrow)
+_SQUARE = Sampler(_sample_square, lambda _condition: n_draws(SQUARE))
+
+
+@identity("bias gradients", "∂ℓ/∂β_k", "∂ℓ/∂f_k", _EXACT, _NARROW)
 def _bias_gradients(networks: Networks) -> Sides:
+    """f = β + Ω h. Left: complex step of every bias; right: backward pass; all k."""  # noqa: D403  # f is a symbol
     passes = _backpropagated(networks)
     directions = [np.eye(dl_df.shape[1]) for dl_df in passes.dl_df]
     left = [derivatives(networks, k, units) for k, units in enumerate(directions)]
@@ -125,7 +126,9 @@ def _bias_gradients(networks: Networks) -> Sides:
     return Sides(np.concatenate(left, axis=1), np.concatenate(passes.dl_df, axis=1), rounding)
 
 
-def _product_formula(networks: Networks) -> Sides:
+@identity("weight gradients", "E[(∂ℓ/∂Ω)²]", "E[(∂ℓ/∂f)²] E[h²]", _EXACT, _NARROW)
+def _weight_gradients(networks: Networks) -> Sides:
+    """∂ℓ/∂Ω = ∂ℓ/∂f hᵀ, for one input. Left: complex step of every weight; all k."""
     passes, off = _backpropagated(networks), _rounding(networks)
     left, right, largest = [], [], []
     for k, (h, dl_df) in enumerate(zip(passes.h, passes.dl_df, strict=True)):
@@ -140,45 +143,19 @@ def _product_formula(networks: Networks) -> Sides:
     return Sides(*sides, 2 * (np.stack(largest, axis=1) - sides[1]))  # either may be off
 
 
+@identity(
+    "weight gradients by layer",
+    "E[(∂ℓ/∂Ω_first)²]",
+    "E[(∂ℓ/∂Ω_last)²]",
+    (_GROUP, "Glorot & Bengio 2010, sec. 4.2.1"),
+    _SQUARE,
+)
 def _first_and_last(networks: Networks) -> Sides:
-    h, f = forward(networks)
-    _, dl_df = backward(networks, f, networks.dl_df)
+    """At He's σ²_Ω = {he_in} no layer differs; on four square layers of 100."""
+    h, f = networks.forward()
+    _, dl_df = networks.backward(f, networks.dl_df)
     first, last = (mean_square(dl_df[k]) * mean_square(h[k]) for k in (0, -1))
     return Sides(first, last)
 
 
-_GROUP = "Gradients of biases and weights"
-_PRINCE = "Prince 2023, ch. 7.4, eq. 7.13"
-
-GRADIENTS: tuple[Identity[Networks], ...] = (
-    Identity(
-        "bias gradients",
-        _GROUP,
-        "∂ℓ/∂β_k",
-        "∂ℓ/∂f_k",
-        "f = β + Ω h. Left: complex step of every bias; right: backward pass; all k.",
-        _PRINCE,
-        Sampler(_sample_narrow),
-        _bias_gradients,
-    ),
-    Identity(
-        "weight gradients",
-        _GROUP,
-        "E[(∂ℓ/∂Ω)²]",
-        "E[(∂ℓ/∂f)²] E[h²]",
-        "∂ℓ/∂Ω = ∂ℓ/∂f hᵀ, for one input. Left: complex step of every weight; all k.",
-        _PRINCE,
-        Sampler(_sample_narrow),
-        _product_formula,
-    ),
-    Identity(
-        "weight gradients by layer",
-        _GROUP,
-        "E[(∂ℓ/∂Ω_first)²]",
-        "E[(∂ℓ/∂Ω_last)²]",
-        "At He's σ²_Ω = {he_in} no layer differs; on four square layers of 100.",
-        "Glorot & Bengio 2010, sec. 4.2.1",
-        Sampler(_sample_square, lambda _condition: n_draws(SQUARE)),
-        _first_and_last,
-    ),
-)
+GRADIENTS: tuple[Identity[Networks], ...] = (_bias_gradients, _weight_gradients, _first_and_last)

@@ -47,35 +47,34 @@ class Sampler(Generic[Ingredients]):
 
 
 @dataclass(frozen=True)
-class Identity(Generic[Ingredients]):
+class Statement:
+    """What an identity says, in the symbols that a terminal shows."""
+
+    name: str
+    group: str
+    left: str
+    right: str
+    explanation: str
+    """One line."""
+    source: str
+
+
+@dataclass(frozen=True)
+class Identity(Statement, Generic[Ingredients]):
     """An identity of the lectures, and how its two sides are sampled.
 
     In the texts, {a} stands for the activation and {p2} for p₂ = E[a(z)²], z ~ N(0, 1).
     """
 
-    name: str
-    group: str
-    left: str
-    """The left side in symbols that a terminal shows."""
-    right: str
-    explanation: str
-    """One line."""
-    source: str
     sampler: Sampler[Ingredients]
     sides: Callable[[Ingredients], Sides]
     """Both sides, from the ingredients alone."""
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(Statement):
     """One identity, judged."""
 
-    name: str
-    group: str
-    left: str
-    right: str
-    explanation: str
-    source: str
     left_value: float
     """Mean over networks of the left side."""
     right_value: float
@@ -86,6 +85,26 @@ class Row:
     """Difference in standard errors; None if the identity is exact."""
     networks: int
     held: bool
+
+
+def identity(
+    name: str, left: str, right: str, where: tuple[str, str], sampler: Sampler[Ingredients]
+) -> Callable[[Callable[[Ingredients], Sides]], Identity[Ingredients]]:
+    """Make an identity of the function of its two sides, whose docstring explains it in one line.
+
+    Args:
+        name: Its name.
+        left: Its left side in symbols.
+        right: Its right side in symbols.
+        where: The group it stands in, and the source it is from.
+        sampler: Draws the ingredients of the function.
+    """
+    group, source = where
+
+    def decorate(sides: Callable[[Ingredients], Sides]) -> Identity[Ingredients]:
+        return Identity(name, group, left, right, sides.__doc__ or "", source, sampler, sides)
+
+    return decorate
 
 
 def judge(

@@ -44,6 +44,25 @@ class Networks:
         """σ_Ω of the layers."""
         return [variance**0.5 for variance in self.variances]
 
+    def forward(self) -> tuple[list[FloatArray], list[FloatArray]]:
+        """h_k and f_k of the layers k = 0 … L−1, each (n_networks, units)."""
+        layers = layers_by_name(iter_forward(self._layers(), self.x[..., np.newaxis], []))
+        return _in_order(layers, "activation"), _in_order(layers, "preactivation")
+
+    def backward(
+        self, f: Sequence[FloatArray], dl_df: FloatArray
+    ) -> tuple[list[FloatArray], list[FloatArray]]:
+        """∂ℓ/∂h_k and ∂ℓ/∂f_k of the layers k = 0 … L−1, from ∂ℓ/∂f_{L−1}; see `forward`."""
+        derivatives = [self.activation.derivative(f_k)[..., np.newaxis] for f_k in f[:-1]]
+        traces = [Trace((None,), derivative) for derivative in (*derivatives, None)]
+        last = scaled(dl_df[..., np.newaxis])
+        layers = layers_by_name(iter_backward(self._layers(), last, traces))
+        return _in_order(layers, "grad_activation"), _in_order(layers, "grad_preactivation")
+
+    def _layers(self) -> list[Layer]:
+        widths = [self.x.shape[-1], *(omega.shape[-2] for omega in self.weights)]
+        return make_layers(widths, self.weights, self.stds, self.activation)
+
 
 def second_moment(slope: float) -> float:
     """E[a(z)²] = (1 + α²)/2, z ~ N(0, 1); He et al. 2015, eq. 15."""
@@ -92,29 +111,6 @@ def mean_square(z: FloatArray) -> FloatArray:
     """Second moment over the units of a layer, one number per network."""
     second: FloatArray = np.mean(z**2, axis=1)
     return second
-
-
-def forward(networks: Networks) -> tuple[list[FloatArray], list[FloatArray]]:
-    """h_k and f_k of the layers k = 0 … L−1, each (n_networks, units)."""
-    x = networks.x[..., np.newaxis]
-    layers = layers_by_name(iter_forward(_layers(networks), x, []))
-    return _in_order(layers, "activation"), _in_order(layers, "preactivation")
-
-
-def backward(
-    networks: Networks, f: Sequence[FloatArray], dl_df: FloatArray
-) -> tuple[list[FloatArray], list[FloatArray]]:
-    """∂ℓ/∂h_k and ∂ℓ/∂f_k of the layers k = 0 … L−1, from ∂ℓ/∂f_{L−1}; see `forward`."""
-    derivatives = [networks.activation.derivative(f_k)[..., np.newaxis] for f_k in f[:-1]]
-    traces = [Trace((None,), derivative) for derivative in (*derivatives, None)]
-    last = scaled(dl_df[..., np.newaxis])
-    layers = layers_by_name(iter_backward(_layers(networks), last, traces))
-    return _in_order(layers, "grad_activation"), _in_order(layers, "grad_preactivation")
-
-
-def _layers(networks: Networks) -> list[Layer]:
-    widths = [networks.x.shape[-1], *(omega.shape[-2] for omega in networks.weights)]
-    return make_layers(widths, networks.weights, networks.stds, networks.activation)
 
 
 def _in_order(layers: Mapping[LayerName, Scaled], quantity: Quantity) -> list[FloatArray]:

@@ -120,12 +120,8 @@ def _count(identity: Identity[Any], condition: Condition, n_networks: int | None
 
 def _sides(identity: Identity[Any], condition: Condition, seed: int, count: int) -> list[Sides]:
     """Both sides of `count` networks, a block of them at a time."""
-    rng = verification_rng(seed, identity.name)
-    size = (
-        count
-        if identity.sampler.cost is None
-        else _DRAWS_PER_BLOCK // identity.sampler.cost(condition) + 1
-    )
+    rng, cost = verification_rng(seed, identity.name), identity.sampler.cost
+    size = count if cost is None else _DRAWS_PER_BLOCK // cost(condition) + 1
     blocks = (min(size, count - start) for start in range(0, count, size))
     return [identity.sides(identity.sampler.sample(condition, rng, n)) for n in blocks]
 
