@@ -97,6 +97,7 @@ INPUTS = f"must be one of {', '.join(get_args(InputDistribution))}"
 FILE = "must be a .npy file of shape (examples, components) or a .csv file"
 SCHEME = f"must be one of {', '.join(SCHEMES)}"
 TRY = "values to try go under sweep"
+NO_KEY = "must be the dotted path of a key in the config"
 MAPPING = "must be a mapping with the keys"
 SWEEP = "must be a mapping from dotted paths to lists of values"
 LIST = "must be a list of one or more distinct values"
@@ -114,553 +115,336 @@ def changed(old: str, new: str, text: str = GOOD) -> str:
     return text.replace(old, new)
 
 
+# the line that is wrong, its place, and what it must be; then the wrong values, and what is said
+BAD_VALUES = {
+    ("name: small", "1:7: error: name", NAME): {
+        "5": "not a string (5); write it in quotes",
+        "a/b": "not a valid name ('a/b')",
+        '"a\\n"': "not a valid name ('a\\n')",
+        "..": "not a valid name ('..')",
+        "a" * 65: f"not a valid name ('{'a' * 36}...')",
+        '"a\\x1b[31m\\u2028"': "not a valid name ('a\\x1b[31m\\u2028')",
+    },
+    ("depth: 3", "3:10: error: network.depth", DEPTH): {
+        "0": "too small (0)",
+        "100001": "too large (100001)",
+        "3.0": "not an integer (3.0); write 3",
+        "1e3": "not an integer (1000.0); write 1000",
+        "3.5": "not an integer (3.5)",
+        "true": "not an integer (true)",
+        "yes": "not an integer ('yes')",
+        ".inf": "not an integer (inf)",
+        "{}": "not an integer (a mapping)",
+        "017": "not an integer ('017'); a number has no leading zero",
+        "1:30": "not an integer ('1:30'); a number has no colons",
+        "1_000": "not an integer ('1_000'); a number has no underscores",
+        "0x1F": "not an integer ('0x1F'); a number is written in decimal",
+        "'3'": "not an integer ('3'); write it without quotes",
+        "9" * 5000: f"not an integer ('{'9' * 36}...'); it is beyond the range of a float",
+        "9" * 300: f"too large ({'9' * 37}...)",
+        "[2, 3]": f"not an integer (a list); {TRY}",
+    },
+    ("width: 4", "4:10: error: network.width", WIDTH): {
+        "65537": "too large (65537)",
+        "four": "not an integer ('four')",
+    },
+    ("variance: 0.5", "7:13: error: init.variance", VARIANCE): {
+        "0": "too small (0)",
+        "-1e-3": "too small (-0.001)",
+        ".inf": "not finite (inf)",
+        ".nan": "not finite (nan)",
+        "1e999": "not a number ('1e999'); it is beyond the range of a float",
+        "1e-999": "not a number ('1e-999'); it is beyond the range of a float",
+        "false": "not a number (false)",
+        "[0.1, 0.2]": f"not a number (a list); {TRY}",
+    },
+}
+
 # the line that is wrong, what replaces it, and all that is then said, without "c.yaml:"
-BAD_LINES = [
-    # names
-    ("name: small", "name: 5", f"1:7: error: name: not a string (5), {NAME}; write it in quotes"),
-    ("name: small", "name:", f"1:6: error: name: not a string (null), {NAME}"),
-    ("name: small", "name: a/b", f"1:7: error: name: not a valid name ('a/b'), {NAME}"),
-    ("name: small", 'name: "a\\n"', f"1:7: error: name: not a valid name ('a\\n'), {NAME}"),
-    ("name: small", "name: ..", f"1:7: error: name: not a valid name ('..'), {NAME}"),
-    (
-        "name: small",
-        "name: " + "a" * 65,
-        f"1:7: error: name: not a valid name ('{'a' * 36}...'), {NAME}",
-    ),
-    (
-        "name: small",
-        'name: "a\\x1b[31m\\u2028"',
-        f"1:7: error: name: not a valid name ('a\\x1b[31m\\u2028'), {NAME}",
-    ),
-    # integers
-    ("depth: 3", "depth: 0", f"3:10: error: network.depth: too small (0), {DEPTH}"),
-    ("depth: 3", "depth: 100001", f"3:10: error: network.depth: too large (100001), {DEPTH}"),
-    (
-        "depth: 3",
-        "depth: 3.0",
-        f"3:10: error: network.depth: not an integer (3.0), {DEPTH}; write 3",
-    ),
-    (
-        "depth: 3",
-        "depth: 1e3",
-        f"3:10: error: network.depth: not an integer (1000.0), {DEPTH}; write 1000",
-    ),
-    ("depth: 3", "depth: 3.5", f"3:10: error: network.depth: not an integer (3.5), {DEPTH}"),
-    ("depth: 3", "depth: true", f"3:10: error: network.depth: not an integer (true), {DEPTH}"),
-    ("depth: 3", "depth: yes", f"3:10: error: network.depth: not an integer ('yes'), {DEPTH}"),
-    ("depth: 3", "depth: .inf", f"3:10: error: network.depth: not an integer (inf), {DEPTH}"),
-    ("depth: 3", "depth: {}", f"3:10: error: network.depth: not an integer (a mapping), {DEPTH}"),
-    (
-        "depth: 3",
-        "depth: 017",
-        (
-            f"3:10: error: network.depth: not an integer ('017'), {DEPTH}; "
-            "a number has no leading zero"
+BAD_LINES = {
+    "name: small": {
+        "name:": f"1:6: error: name: not a string (null), {NAME}",
+        "name: small\ndepth: 3": (
+            f"2:1: error: depth: unknown key, must be one of {KEYS}; did you mean 'network.depth'?"
         ),
-    ),
-    (
-        "depth: 3",
-        "depth: 1:30",
-        f"3:10: error: network.depth: not an integer ('1:30'), {DEPTH}; a number has no colons",
-    ),
-    (
-        "depth: 3",
-        "depth: 1_000",
-        (
-            f"3:10: error: network.depth: not an integer ('1_000'), {DEPTH}; "
-            "a number has no underscores"
+        'name: small\n"a\\nb": 3': f"2:1: error: 'a\\nb': unknown key, must be one of {KEYS}",
+        "name: small\n<<: 3": f"2:1: error: '<<': unknown key, must be one of {KEYS}",
+        "name: small\n1: 3": f"2:1: error: 1: unknown key, must be one of {KEYS}",
+        "name: &x small": "1:7: error: name: anchor (&x), must be written out",
+    },
+    "width: 4": {
+        "width: [4, 0, 4]": f"4:14: error: network.width[1]: too small (0), {WIDTH}",
+        "width: [4, 5]": (
+            "4:10: error: network.width: wrong length (2), must be one for each of the 3 layers"
         ),
-    ),
-    (
-        "depth: 3",
-        "depth: 0x1F",
-        (
-            f"3:10: error: network.depth: not an integer ('0x1F'), {DEPTH}; "
-            "a number is written in decimal"
+    },
+    "input_dim: 5": {
+        "input_dim: -1": f"5:14: error: network.input_dim: too small (-1), {DIM}",
+    },
+    "variance: 0.5": {
+        "mode: fan_in": (
+            "7:3: error: init: no variance is given, must have either variance or scheme"
         ),
-    ),
-    (
-        "depth: 3",
-        "depth: '3'",
-        f"3:10: error: network.depth: not an integer ('3'), {DEPTH}; write it without quotes",
-    ),
-    (
-        "depth: 3",
-        "depth: " + "9" * 5000,
-        (
-            f"3:10: error: network.depth: not an integer ('{'9' * 36}...'), {DEPTH}; "
-            "it is beyond the range of a float"
-        ),
-    ),
-    (
-        "depth: 3",
-        "depth: " + "9" * 300,
-        f"3:10: error: network.depth: too large ({'9' * 37}...), {DEPTH}",
-    ),
-    (
-        "depth: 3",
-        "depth: [2, 3]",
-        f"3:10: error: network.depth: not an integer (a list), {DEPTH}; {TRY}",
-    ),
-    ("width: 4", "width: 65537", f"4:10: error: network.width: too large (65537), {WIDTH}"),
-    ("width: 4", "width: four", f"4:10: error: network.width: not an integer ('four'), {WIDTH}"),
-    ("width: 4", "width: [4, 0, 4]", f"4:14: error: network.width[1]: too small (0), {WIDTH}"),
-    (
-        "width: 4",
-        "width: [4, 5]",
-        "4:10: error: network.width: wrong length (2), must be one for each of the 3 layers",
-    ),
-    ("input_dim: 5", "input_dim: -1", f"5:14: error: network.input_dim: too small (-1), {DIM}"),
-    # floats
-    ("variance: 0.5", "variance: 0", f"7:13: error: init.variance: too small (0), {VARIANCE}"),
-    (
-        "variance: 0.5",
-        "variance: -1e-3",
-        f"7:13: error: init.variance: too small (-0.001), {VARIANCE}",
-    ),
-    (
-        "variance: 0.5",
-        "variance: .inf",
-        f"7:13: error: init.variance: not finite (inf), {VARIANCE}",
-    ),
-    (
-        "variance: 0.5",
-        "variance: .nan",
-        f"7:13: error: init.variance: not finite (nan), {VARIANCE}",
-    ),
-    (
-        "variance: 0.5",
-        "variance: 1e999",
-        (
-            f"7:13: error: init.variance: not a number ('1e999'), {VARIANCE}; "
-            "it is beyond the range of a float"
-        ),
-    ),
-    (
-        "variance: 0.5",
-        "variance: 1e-999",
-        (
-            f"7:13: error: init.variance: not a number ('1e-999'), {VARIANCE}; "
-            "it is beyond the range of a float"
-        ),
-    ),
-    (
-        "variance: 0.5",
-        "variance: false",
-        f"7:13: error: init.variance: not a number (false), {VARIANCE}",
-    ),
-    (
-        "variance: 0.5",
-        "variance: [0.1, 0.2]",
-        (f"7:13: error: init.variance: not a number (a list), {VARIANCE}; {TRY}"),
-    ),
-    # initialisation
-    (
-        "variance: 0.5",
-        "mode: fan_in",
-        "7:3: error: init: no variance is given, must have either variance or scheme",
-    ),
-    (
-        "variance: 0.5",
-        "scheme: he",
-        f"7:11: error: init.scheme: unknown value ('he'), {SCHEME}",
-    ),
-    (
-        "variance: 0.5",
-        "scheme: He_Normel",
-        (
+        "scheme: he": f"7:11: error: init.scheme: unknown value ('he'), {SCHEME}",
+        "scheme: He_Normel": (
             f"7:11: error: init.scheme: unknown value ('He_Normel'), {SCHEME}; "
             "did you mean 'he_normal'?"
         ),
-    ),
-    (
-        "variance: 0.5",
-        "scheme: he_normal\n  mode: fanin",
-        (
+        "scheme: he_normal\n  mode: fanin": (
             "8:9: error: init.mode: unknown value ('fanin'), "
             "must be one of fan_in, fan_out, fan_avg, fan_geo_avg; did you mean 'fan_in'?"
         ),
-    ),
-    (
-        "variance: 0.5",
-        "scheme: he_normal\n  gain: 1000001",
-        f"8:9: error: init.gain: too large (1000001), {GAIN}",
-    ),
-    (
-        "variance: 0.5",
-        "scheme: he_normal\n  gain: 1e-170",
-        "8:9: error: init.gain: too small (1e-170), must leave a variance above 0",
-    ),
-    (
-        "variance: 0.5",
-        "variance: 0.5\n  scheme: he_normal",
-        (
+        "scheme: he_normal\n  gain: 1000001": f"8:9: error: init.gain: too large (1000001), {GAIN}",
+        "scheme: he_normal\n  gain: 1e-170": (
+            "8:9: error: init.gain: too small (1e-170), must leave a variance above 0"
+        ),
+        "variance: 0.5\n  scheme: he_normal": (
             "8:11: error: init.scheme: given beside init.variance (he_normal), "
             "must be the one or the other; null takes one back"
         ),
-    ),
-    (
-        "variance: 0.5",
-        "variance: 0.5\n  mode: fan_in",
-        (
+        "variance: 0.5\n  mode: fan_in": (
             "8:9: error: init.mode: given beside init.variance (fan_in), must be left out; "
             "init.variance already is the variance, no fan or gain enters it"
         ),
-    ),
-    (
-        "variance: 0.5",
-        "variance: 0.5\n  gain: 2",
-        (
+        "variance: 0.5\n  gain: 2": (
             "8:9: error: init.gain: given beside init.variance (2.0), must be left out; "
             "init.variance already is the variance, no fan or gain enters it"
         ),
-    ),
-    # keys
-    (
-        "depth: 3",
-        "depth: 3\n  widht: 4",
-        (
+    },
+    "depth: 3": {
+        "depth: 3\n  widht: 4": (
             f"4:3: error: network.widht: unknown key, must be one of {NETWORK_KEYS}; "
             "did you mean 'width'?"
         ),
-    ),
-    (
-        "depth: 3",
-        "depth: 3\n  depth: 4",
-        "4:3: error: network.depth: duplicate key (first in line 3), must be given once",
-    ),
-    ("  depth: 3\n", "", f"3:3: error: network.depth: required key is missing, {DEPTH}"),
-    (
-        "name: small",
-        "name: small\ndepth: 3",
-        f"2:1: error: depth: unknown key, must be one of {KEYS}; did you mean 'network.depth'?",
-    ),
-    (
-        "name: small",
-        'name: small\n"a\\nb": 3',
-        f"2:1: error: 'a\\nb': unknown key, must be one of {KEYS}",
-    ),
-    ("name: small", "name: small\n<<: 3", f"2:1: error: '<<': unknown key, must be one of {KEYS}"),
-    ("name: small", "name: small\n1: 3", f"2:1: error: 1: unknown key, must be one of {KEYS}"),
-    ("name: small", "name: &x small", "1:7: error: name: anchor (&x), must be written out"),
-    (
-        "depth: 3",
-        "depth: !!int 3",
-        "3:10: error: network.depth: tag ('tag:yaml.org,2002:int'), must be a value without a tag",
-    ),
-    ("depth: 3", "depth: *x", "3:10: error: network.depth: alias (*x), must be written out"),
-]
+        "depth: 3\n  depth: 4": (
+            "4:3: error: network.depth: duplicate key (first in line 3), must be given once"
+        ),
+        "depth: !!int 3": (
+            "3:10: error: network.depth: tag ('tag:yaml.org,2002:int'), "
+            "must be a value without a tag"
+        ),
+        "depth: *x": "3:10: error: network.depth: alias (*x), must be written out",
+    },
+    "  depth: 3\n": {
+        "": f"3:3: error: network.depth: required key is missing, {DEPTH}",
+    },
+}
 
 # a line or two added to the good config, which has seven, and all that is then said
-BAD_ENDS = [
-    ("trials: 0", f"8:9: error: trials: too small (0), {COUNT}"),
-    ("seed: -1", f"8:7: error: seed: too small (-1), {SEED}"),
-    (
-        "seed: 9223372036854775808",
-        f"8:7: error: seed: too large (9223372036854775808), {SEED}",
+BAD_ENDS = {
+    "trials: 0": f"8:9: error: trials: too small (0), {COUNT}",
+    "seed: -1": f"8:7: error: seed: too small (-1), {SEED}",
+    "seed: 9223372036854775808": f"8:7: error: seed: too large (9223372036854775808), {SEED}",
+    "draws: comon": (
+        "8:8: error: draws: unknown value ('comon'), must be one of common, independent; "
+        "did you mean 'common'?"
+    ),
+    "inputs: {distribution: Normal}": (
+        f"8:24: error: inputs.distribution: unknown value ('Normal'), {INPUTS}; "
+        "did you mean 'normal'?"
+    ),
+    "inputs:": f"8:8: error: inputs: not a mapping (null), {MAPPING} {INPUT_KEYS}",
+    "inputs: {distribution: sparse, mean: 2}": (
+        "8:38: error: inputs.mean: sparse has no such option (2.0), must be left out"
+    ),
+    "inputs: {distribution: uniform, mean: 1e-7}": (
+        "8:39: error: inputs.mean: too small (1e-07), "
+        "must be a number from -1e6 to 1e6, 0 or at least 1e-6 in size"
+    ),
+    "inputs: {distribution: normal, std: 0}": (
+        "8:37: error: inputs.std: too small (0), must be a number from 1e-6 to 1e6"
+    ),
+    "inputs: {distribution: sparse, density: 2}": (
+        "8:41: error: inputs.density: too large (2), must be a number from 1e-6 to 1"
+    ),
+    "inputs: {distribution: pair, cosine: -1.5}": (
+        "8:38: error: inputs.cosine: too small (-1.5), must be a number from -1 to 1"
+    ),
+    "inputs: {distribution: pair, count: 3}": (
+        "8:37: error: inputs.count: not even (3), must be for inputs in pairs"
+    ),
+    "sweep: {inputs.count: [2, 3]}\ninputs: {distribution: pair}": (
+        "8:27: error: inputs.count: not even (3), must be for inputs in pairs"
+    ),
+    "inputs: {distribution: pair}\nsweep: {network.input_dim: [1, 2]}": (
+        "9:29: error: network.input_dim: too small (1), must be at least 2 for pairs"
+    ),
+    "inputs: {distribution: constant, normalisation: global}": (
+        "8:49: error: inputs.normalisation: constant inputs have no spread to divide by (global), "
+        "must be none"
+    ),
+    "inputs: {normalisation: batch}": (
+        "8:25: error: inputs.normalisation: unknown value ('batch'), "
+        "must be one of none, global, per_component"
+    ),
+    "inputs: {distribution: digits}": (
+        "5:14: error: network.input_dim: not that of digits (5), must be 64"
+    ),
+    "inputs: {distribution: file}": (
+        "8:9: error: inputs: no path is given, must have one for distribution: file"
+    ),
+    "inputs: {distribution: file, path: no/such.npy}": (
+        "8:36: error: inputs.path: cannot be read ('no/such.npy'): No such file or directory; "
+        f"{FILE}"
+    ),
+    "inputs: {sha256: {a.npy: 12}}": (
+        "8:18: error: inputs.sha256: not SHA-256 of files, "
+        "must be a mapping from paths to 64 digits of 0-9, a-f"
+    ),
+    "inputs: {count: 1000001}": f"8:17: error: inputs.count: too large (1000001), {COUNT}",
+    "loss: {name: mse}": "8:14: error: loss.name: unknown value ('mse'), must be least_squares",
+    "loss: {target: -.inf}": "8:16: error: loss.target: not finite (-inf), must be a finite number",
+    "figure: {decades: 3}": f"8:19: error: figure.decades: not a list (3), {RANGE}",
+    "figure: {decades: [3]}": f"8:19: error: figure.decades: too short (a list), {RANGE}",
+    "figure: {decades: [1, 2, 3]}": f"8:19: error: figure.decades: too long (a list), {RANGE}",
+    "figure: {decades: [1, 1e7]}": (
+        f"8:23: error: figure.decades[1]: too large (10000000.0), {RANGE}"
+    ),
+    "figure: {decades: [2, 1]}": (
+        "8:19: error: figure.decades: not a range ([2.0, 1.0]), must have the lower number first"
+    ),
+    "figure: {decades: [1, 1]}": (
+        "8:19: error: figure.decades: not a range ([1.0, 1.0]), must have the lower number first"
+    ),
+    "figure: {overlay: figure}": (
+        "8:19: error: figure.overlay: unknown value ('figure'), "
+        "must be null or figure_7_4_published"
+    ),
+    "figure: {quantity: Variance}": (
+        "8:20: error: figure.quantity: unknown value ('Variance'), "
+        "must be one of variance, second_moment, std; did you mean 'variance'?"
+    ),
+    "sweep: []": f"8:8: error: sweep: not a mapping (a list), {SWEEP}",
+    "sweep: {init.gain: 2}": f"8:20: error: sweep.init.gain: not a list (2), {LIST}",
+    "sweep: {init.variance: []}": f"8:24: error: sweep.init.variance: too short (a list), {LIST}",
+    "sweep: {init.varience: [1]}": (
+        f"8:9: error: sweep.init.varience: unknown key, must be one of {PATHS}; "
+        "did you mean 'init.variance'?"
+    ),
+    "sweep: {trials: [1]}": f"8:9: error: sweep.trials: cannot be swept, must be one of {PATHS}",
+    "sweep: {network.kind: [cnn]}": (
+        f"8:9: error: sweep.network.kind: cannot be swept, must be one of {PATHS}"
+    ),
+    "sweep: {init: [1]}": f"8:16: error: init: not a mapping (1), {INIT}",
+    "sweep: {init.variance: [1, x]}": f"8:28: error: init.variance: not a number ('x'), {VARIANCE}",
+    "sweep: {init.variance: [[1], 2]}": (
+        f"8:25: error: init.variance: not a number (a list), {VARIANCE}"
+    ),
+    "sweep: {init.variance: [1, 2, 1.0]}": (
+        "8:31: error: init.variance: the same as value 1, must be distinct"
+    ),
+    "sweep: {network.width: [[1, 2, 3], 4, [1, 2, 3]]}": (
+        "8:39: error: network.width: the same as value 1, must be distinct"
+    ),
+    "sweep: {network.width: [[1, 2, 3], [4, 5]]}": (
+        "8:36: error: network.width: wrong length (2), must be one for each of the 3 layers"
+    ),
+    "sweep: {network.activation: [leaky_relu, {name: leaky_relu, negative_slope: 0.01}]}": (
+        "8:42: error: network.activation: the same as value 1, must be distinct"
+    ),
+    "sweep: {network.activation: [relu, {name: leaky_relu, slope: 1}]}": (
+        "8:55: error: network.activation.slope: unknown key, must be one of name, negative_slope"
+    ),
+    "sweep: {network.activation: [relu, {}]}": (
+        f"8:36: error: network.activation.name: required key is missing, {ACTIVATION_NAMES}"
+    ),
+    "sweep: {network.activation.negative_slope: [0.1]}": (
+        "8:45: error: network.activation.negative_slope: relu has no such option (0.1), "
+        "must be left out"
+    ),
+    "sweep: {network.activation: [leaky_relu], network.activation.negative_slope: [0.1]}": (
+        "8:78: error: sweep.network.activation.negative_slope: inside network.activation, which is "
+        "swept too, must be swept alone"
+    ),
+    "expect: 5": f"8:9: error: expect: not a mapping (5), {EXPECT}",
+    "expect:": f"8:8: error: expect: not a mapping (null), {EXPECT}",
+    f"expect: {[{}] * 1001}": f"8:9: error: expect: too long (a list), {EXPECT}",
+    "expect: [[]]": f"8:10: error: expect[0]: not a mapping (a list), {EXPECT}",
+    "expect: [{forward: stable}, {when: {}}]": (
+        "8:29: error: expect[1]: nothing is expected, "
+        "must have forward, backward or max_decades_per_layer"
+    ),
+    "expect: {forwrd: stable, backward: stable}": (
+        "8:10: error: expect.forwrd: unknown key, "
+        "must be one of forward, backward, max_decades_per_layer, when; did you mean 'forward'?"
+    ),
+    "expect: {'<list>': 1, backward: stable}": (
+        "8:10: error: expect.'<list>': unknown key, "
+        "must be one of forward, backward, max_decades_per_layer, when"
+    ),
+    "expect: {backward: explode}": (
+        "8:20: error: expect.backward: unknown value ('explode'), "
+        "must be one of vanishing, stable, exploding; did you mean 'exploding'?"
+    ),
+    "expect: {max_decades_per_layer: -1}": (
+        "8:33: error: expect.max_decades_per_layer: too small (-1), "
+        "must be a number that is not below 0"
+    ),
+    "expect: {forward: stable, when: {init.varience: 1}}": (
+        f"8:34: error: expect.when.init.varience: unknown key, {SWEPT_KEY}; "
+        "did you mean 'init.variance'?"
+    ),
+    "expect: {forward: stable, when: {trials: 1}}": (
+        f"8:34: error: expect.when.trials: cannot be swept, {SWEPT_KEY}"
+    ),
+    "expect: {forward: stable, when: {init.variance: [1]}}": (
+        f"8:49: error: expect.when.init.variance: not a number (a list), {VARIANCE}"
+    ),
+    "expect: {forward: stable, when: {network.activation: {name: relu, slope: 1}}}": (
+        "8:67: error: expect.when.network.activation.slope: unknown key, "
+        "must be one of name, negative_slope"
+    ),
+    "expect: {forward: stable, when: {init.variance: 0.4}}": (
+        "8:49: error: expect.when.init.variance: matches no condition (0.4), must be 0.5"
+    ),
+    "expect: {forward: stable, when: {init.gain: 2}}": (
+        "8:45: error: expect.when.init.gain: matches no condition (2.0), must be left out; "
+        "no condition has such a value"
     ),
     (
-        "draws: comon",
-        (
-            "8:8: error: draws: unknown value ('comon'), must be one of common, independent; "
-            "did you mean 'common'?"
-        ),
+        f"sweep: {{loss.target: {[*range(1, 9)]}}}\n"
+        "expect: [{forward: stable, when: {loss.target: 0}}]"
+    ): (
+        "9:48: error: expect[0].when.loss.target: matches no condition (0.0), "
+        "must be one of 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, …"
     ),
     (
-        "inputs: {distribution: Normal}",
-        (
-            f"8:24: error: inputs.distribution: unknown value ('Normal'), {INPUTS}; "
-            "did you mean 'normal'?"
-        ),
+        "sweep: {network.activation: [relu, leaky_relu]}\n"
+        "expect: {forward: stable, when: "
+        "{network.activation: relu, network.activation.negative_slope: 0.01}}"
+    ): (
+        "9:33: error: expect.when: matches no condition, "
+        "must be values that one condition has together"
     ),
-    (
-        "inputs:",
-        f"8:8: error: inputs: not a mapping (null), {MAPPING} {INPUT_KEYS}",
+    f"sweep: {{inputs.count: {[*range(1, 102)]}, loss.target: {[*range(100)]}}}": (
+        "8:8: error: sweep: too many conditions (10100), must be at most 10000"
     ),
-    (
-        "inputs: {distribution: sparse, mean: 2}",
-        "8:38: error: inputs.mean: sparse has no such option (2.0), must be left out",
-    ),
-    (
-        "inputs: {distribution: uniform, mean: 1e-7}",
-        (
-            "8:39: error: inputs.mean: too small (1e-07), must be a number from -1e6 to 1e6, "
-            "0 or at least 1e-6 in size"
-        ),
-    ),
-    (
-        "inputs: {distribution: normal, std: 0}",
-        "8:37: error: inputs.std: too small (0), must be a number from 1e-6 to 1e6",
-    ),
-    (
-        "inputs: {distribution: sparse, density: 2}",
-        "8:41: error: inputs.density: too large (2), must be a number from 1e-6 to 1",
-    ),
-    (
-        "inputs: {distribution: pair, cosine: -1.5}",
-        "8:38: error: inputs.cosine: too small (-1.5), must be a number from -1 to 1",
-    ),
-    (
-        "inputs: {distribution: pair, count: 3}",
-        "8:37: error: inputs.count: not even (3), must be for inputs in pairs",
-    ),
-    (
-        "sweep: {inputs.count: [2, 3]}\ninputs: {distribution: pair}",
-        "8:27: error: inputs.count: not even (3), must be for inputs in pairs",
-    ),
-    (
-        "inputs: {distribution: pair}\nsweep: {network.input_dim: [1, 2]}",
-        "9:29: error: network.input_dim: too small (1), must be at least 2 for pairs",
-    ),
-    (
-        "inputs: {distribution: constant, normalisation: global}",
-        (
-            "8:49: error: inputs.normalisation: constant inputs have no spread to divide by "
-            "(global), must be none"
-        ),
-    ),
-    (
-        "inputs: {normalisation: batch}",
-        (
-            "8:25: error: inputs.normalisation: unknown value ('batch'), "
-            "must be one of none, global, per_component"
-        ),
-    ),
-    (
-        "inputs: {distribution: digits}",
-        "5:14: error: network.input_dim: not that of digits (5), must be 64",
-    ),
-    (
-        "inputs: {distribution: file}",
-        "8:9: error: inputs: no path is given, must have one for distribution: file",
-    ),
-    (
-        "inputs: {distribution: file, path: no/such.npy}",
-        (
-            "8:36: error: inputs.path: cannot be read ('no/such.npy'): "
-            f"No such file or directory; {FILE}"
-        ),
-    ),
-    (
-        "inputs: {sha256: {a.npy: 12}}",
-        (
-            "8:18: error: inputs.sha256: not SHA-256 of files, "
-            "must be a mapping from paths to 64 digits of 0-9, a-f"
-        ),
-    ),
-    ("inputs: {count: 1000001}", f"8:17: error: inputs.count: too large (1000001), {COUNT}"),
-    (
-        "loss: {name: mse}",
-        "8:14: error: loss.name: unknown value ('mse'), must be least_squares",
-    ),
-    (
-        "loss: {target: -.inf}",
-        "8:16: error: loss.target: not finite (-inf), must be a finite number",
-    ),
-    ("figure: {decades: 3}", f"8:19: error: figure.decades: not a list (3), {RANGE}"),
-    ("figure: {decades: [3]}", f"8:19: error: figure.decades: too short (a list), {RANGE}"),
-    ("figure: {decades: [1, 2, 3]}", f"8:19: error: figure.decades: too long (a list), {RANGE}"),
-    (
-        "figure: {decades: [1, 1e7]}",
-        f"8:23: error: figure.decades[1]: too large (10000000.0), {RANGE}",
-    ),
-    (
-        "figure: {decades: [2, 1]}",
-        "8:19: error: figure.decades: not a range ([2.0, 1.0]), must have the lower number first",
-    ),
-    (
-        "figure: {decades: [1, 1]}",
-        "8:19: error: figure.decades: not a range ([1.0, 1.0]), must have the lower number first",
-    ),
-    (
-        "figure: {overlay: figure}",
-        (
-            "8:19: error: figure.overlay: unknown value ('figure'), "
-            "must be null or figure_7_4_published"
-        ),
-    ),
-    (
-        "figure: {quantity: Variance}",
-        (
-            "8:20: error: figure.quantity: unknown value ('Variance'), "
-            "must be one of variance, second_moment, std; did you mean 'variance'?"
-        ),
-    ),
-    # sweeps
-    (
-        "sweep: []",
-        f"8:8: error: sweep: not a mapping (a list), {SWEEP}",
-    ),
-    ("sweep: {init.gain: 2}", f"8:20: error: sweep.init.gain: not a list (2), {LIST}"),
-    ("sweep: {init.variance: []}", f"8:24: error: sweep.init.variance: too short (a list), {LIST}"),
-    (
-        "sweep: {init.varience: [1]}",
-        (
-            f"8:9: error: sweep.init.varience: unknown key, must be one of {PATHS}; "
-            "did you mean 'init.variance'?"
-        ),
-    ),
-    ("sweep: {trials: [1]}", f"8:9: error: sweep.trials: cannot be swept, must be one of {PATHS}"),
-    (
-        "sweep: {network.kind: [cnn]}",
-        f"8:9: error: sweep.network.kind: cannot be swept, must be one of {PATHS}",
-    ),
-    (
-        "sweep: {init: [1]}",
-        f"8:16: error: init: not a mapping (1), {INIT}",
-    ),
-    (
-        "sweep: {init.variance: [1, x]}",
-        f"8:28: error: init.variance: not a number ('x'), {VARIANCE}",
-    ),
-    (
-        "sweep: {init.variance: [[1], 2]}",
-        f"8:25: error: init.variance: not a number (a list), {VARIANCE}",
-    ),
-    (
-        "sweep: {init.variance: [1, 2, 1.0]}",
-        "8:31: error: init.variance: the same as value 1, must be distinct",
-    ),
-    (
-        "sweep: {network.width: [[1, 2, 3], 4, [1, 2, 3]]}",
-        "8:39: error: network.width: the same as value 1, must be distinct",
-    ),
-    (
-        "sweep: {network.width: [[1, 2, 3], [4, 5]]}",
-        "8:36: error: network.width: wrong length (2), must be one for each of the 3 layers",
-    ),
-    (
-        "sweep: {network.activation: [leaky_relu, {name: leaky_relu, negative_slope: 0.01}]}",
-        "8:42: error: network.activation: the same as value 1, must be distinct",
-    ),
-    (
-        "sweep: {network.activation: [relu, {name: leaky_relu, slope: 1}]}",
-        ("8:55: error: network.activation.slope: unknown key, must be one of name, negative_slope"),
-    ),
-    (
-        "sweep: {network.activation: [relu, {}]}",
-        (f"8:36: error: network.activation.name: required key is missing, {ACTIVATION_NAMES}"),
-    ),
-    (
-        "sweep: {network.activation.negative_slope: [0.1]}",
-        (
-            "8:45: error: network.activation.negative_slope: relu has no such option (0.1), "
-            "must be left out"
-        ),
-    ),
-    (
-        "sweep: {network.activation: [leaky_relu], network.activation.negative_slope: [0.1]}",
-        (
-            "8:78: error: sweep.network.activation.negative_slope: inside network.activation, "
-            "which is swept too, must be swept alone"
-        ),
-    ),
-    # expectations
-    ("expect: 5", f"8:9: error: expect: not a mapping (5), {EXPECT}"),
-    ("expect:", f"8:8: error: expect: not a mapping (null), {EXPECT}"),
-    (f"expect: {[{}] * 1001}", f"8:9: error: expect: too long (a list), {EXPECT}"),
-    ("expect: [[]]", f"8:10: error: expect[0]: not a mapping (a list), {EXPECT}"),
-    (
-        "expect: [{forward: stable}, {when: {}}]",
-        (
-            "8:29: error: expect[1]: nothing is expected, "
-            "must have forward, backward or max_decades_per_layer"
-        ),
-    ),
-    (
-        "expect: {forwrd: stable, backward: stable}",
-        (
-            "8:10: error: expect.forwrd: unknown key, must be one of forward, backward, "
-            "max_decades_per_layer, when; did you mean 'forward'?"
-        ),
-    ),
-    (
-        "expect: {'<list>': 1, backward: stable}",
-        (
-            "8:10: error: expect.'<list>': unknown key, must be one of forward, backward, "
-            "max_decades_per_layer, when"
-        ),
-    ),
-    (
-        "expect: {backward: explode}",
-        (
-            "8:20: error: expect.backward: unknown value ('explode'), "
-            "must be one of vanishing, stable, exploding; did you mean 'exploding'?"
-        ),
-    ),
-    (
-        "expect: {max_decades_per_layer: -1}",
-        (
-            "8:33: error: expect.max_decades_per_layer: too small (-1), "
-            "must be a number that is not below 0"
-        ),
-    ),
-    (
-        "expect: {forward: stable, when: {init.varience: 1}}",
-        (
-            f"8:34: error: expect.when.init.varience: unknown key, {SWEPT_KEY}; "
-            "did you mean 'init.variance'?"
-        ),
-    ),
-    (
-        "expect: {forward: stable, when: {trials: 1}}",
-        f"8:34: error: expect.when.trials: cannot be swept, {SWEPT_KEY}",
-    ),
-    (
-        "expect: {forward: stable, when: {init.variance: [1]}}",
-        f"8:49: error: expect.when.init.variance: not a number (a list), {VARIANCE}",
-    ),
-    (
-        "expect: {forward: stable, when: {network.activation: {name: relu, slope: 1}}}",
-        (
-            "8:67: error: expect.when.network.activation.slope: unknown key, "
-            "must be one of name, negative_slope"
-        ),
-    ),
-    (
-        "expect: {forward: stable, when: {init.variance: 0.4}}",
-        "8:49: error: expect.when.init.variance: matches no condition (0.4), must be 0.5",
-    ),
-    (
-        "expect: {forward: stable, when: {init.gain: 2}}",
-        (
-            "8:45: error: expect.when.init.gain: matches no condition (2.0), "
-            "must be left out; no condition has such a value"
-        ),
-    ),
-    (
-        (
-            f"sweep: {{loss.target: {[*range(1, 9)]}}}\n"
-            "expect: [{forward: stable, when: {loss.target: 0}}]"
-        ),
-        (
-            "9:48: error: expect[0].when.loss.target: matches no condition (0.0), "
-            "must be one of 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, …"
-        ),
-    ),
-    (
-        (
-            "sweep: {network.activation: [relu, leaky_relu]}\nexpect: {forward: stable, when: "
-            "{network.activation: relu, network.activation.negative_slope: 0.01}}"
-        ),
-        (
-            "9:33: error: expect.when: matches no condition, "
-            "must be values that one condition has together"
-        ),
-    ),
-    (
-        f"sweep: {{inputs.count: {[*range(1, 102)]}, loss.target: {[*range(100)]}}}",
-        "8:8: error: sweep: too many conditions (10100), must be at most 10000",
-    ),
-]
+}
 
 
-@pytest.mark.parametrize(("old", "new", "message"), BAD_LINES)
+@pytest.mark.parametrize(
+    ("old", "value", "message"),
+    [
+        (old, value, f"{place}: {wrong}, {must}{semicolon}{hint}")
+        for (old, place, must), values in BAD_VALUES.items()
+        for value, told in values.items()
+        for wrong, semicolon, hint in [told.partition("; ")]
+    ],
+)
+def test_a_wrong_value_is_named_with_its_place(old: str, value: str, message: str) -> None:
+    key, _, _ = old.partition(":")
+    assert problems_of(changed(old, f"{key}: {value}")) == [f"c.yaml:{message}"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [(old, new, told) for old, lines in BAD_LINES.items() for new, told in lines.items()],
+)
 def test_a_wrong_line_is_named_with_its_place(old: str, new: str, message: str) -> None:
     assert problems_of(changed(old, new)) == [f"c.yaml:{message}"]
 
 
-@pytest.mark.parametrize(("end", "message"), BAD_ENDS)
+@pytest.mark.parametrize(("end", "message"), BAD_ENDS.items())
 def test_a_wrong_setting_is_named_with_its_place(end: str, message: str) -> None:
     assert problems_of(f"{GOOD}{end}\n") == [f"c.yaml:{message}"]
 
@@ -761,13 +545,39 @@ def set_(text: str) -> Override:
     return parse_override("--set", text)
 
 
+# the text of --set, and all that is then said, without the text
+BAD_OVERRIDES = {
+    "init.variance=abc": f"init.variance: not a number ('abc'), {VARIANCE}",
+    "network.activation.name=relu,tanh": (
+        f"network.activation.name: cannot be swept ('relu,tanh'), {ACTIVATION_NAMES}; "
+        "sweep network.activation"
+    ),
+    "init.variance=1,1": "init.variance: the same as value 1, must be distinct",
+    "init.varience=1": f"init.varience: unknown key, {NO_KEY}; did you mean 'init.variance'?",
+    "sweep.init.variance=1": (
+        f"sweep.init.variance: unknown key, {NO_KEY}; did you mean 'init.variance'?"
+    ),
+    "=1": f"'': unknown key, {NO_KEY}",
+    "seed=": f"seed: no value is given, {SEED}",
+    "seed=[1": (
+        "seed: not YAML: while parsing a flow sequence "
+        "expected ',' or ']', but got '<stream end>'"
+    ),
+    "figure.decades=-1,1": (
+        f"figure.decades: cannot be swept ('-1,1'), {RANGE}; a list is written in [ ]"
+    ),
+    "expect.forward=stable": f"expect.forward: unknown key, {NO_KEY}; did you mean 'expect'?",
+}
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_OVERRIDES.items())
+def test_an_override_error_names_the_flag(text: str, message: str) -> None:
+    assert problems_of(GOOD, set_(text)) == [f"--set {text}: error: {message}"]
+
+
 @pytest.mark.parametrize(
     ("overrides", "messages"),
     [
-        (
-            [set_("init.variance=abc")],
-            [f"--set init.variance=abc: error: init.variance: not a number ('abc'), {VARIANCE}"],
-        ),
         (
             [Override("--seed", "seed", "-1")],
             [f"--seed=-1: error: seed: too small (-1), {SEED}"],
@@ -781,60 +591,10 @@ def set_(text: str) -> Override:
             [f"--trials=1,2: error: trials: cannot be swept ('1,2'), {COUNT}"],
         ),
         (
-            [set_("network.activation.name=relu,tanh")],
-            [
-                (
-                    "--set network.activation.name=relu,tanh: error: network.activation.name: "
-                    f"cannot be swept ('relu,tanh'), {ACTIVATION_NAMES}; sweep network.activation"
-                )
-            ],
-        ),
-        (
             [set_("init.variance=3,x,-1")],
             [
                 f"--set init.variance=3,x,-1: error: init.variance: not a number ('x'), {VARIANCE}",
                 f"--set init.variance=3,x,-1: error: init.variance: too small (-1), {VARIANCE}",
-            ],
-        ),
-        (
-            [set_("init.variance=1,1")],
-            [
-                (
-                    "--set init.variance=1,1: error: init.variance: the same as value 1, "
-                    "must be distinct"
-                )
-            ],
-        ),
-        (
-            [set_("init.varience=1")],
-            [
-                (
-                    "--set init.varience=1: error: init.varience: unknown key, "
-                    "must be the dotted path of a key in the config; did you mean 'init.variance'?"
-                )
-            ],
-        ),
-        (
-            [set_("sweep.init.variance=1")],
-            [
-                (
-                    "--set sweep.init.variance=1: error: sweep.init.variance: unknown key, "
-                    "must be the dotted path of a key in the config; did you mean 'init.variance'?"
-                )
-            ],
-        ),
-        (
-            [set_("=1")],
-            ["--set =1: error: '': unknown key, must be the dotted path of a key in the config"],
-        ),
-        ([set_("seed=")], [f"--set seed=: error: seed: no value is given, {SEED}"]),
-        (
-            [set_("seed=[1")],
-            [
-                (
-                    "--set seed=[1: error: seed: not YAML: while parsing a flow sequence "
-                    "expected ',' or ']', but got '<stream end>'"
-                )
             ],
         ),
         (
@@ -857,24 +617,6 @@ def set_(text: str) -> Override:
             ],
         ),
         (
-            [set_("figure.decades=-1,1")],
-            [
-                (
-                    f"--set figure.decades=-1,1: error: figure.decades: cannot be swept ('-1,1'), "
-                    f"{RANGE}; a list is written in [ ]"
-                )
-            ],
-        ),
-        (
-            [set_("expect.forward=stable")],
-            [
-                (
-                    "--set expect.forward=stable: error: expect.forward: unknown key, "
-                    "must be the dotted path of a key in the config; did you mean 'expect'?"
-                )
-            ],
-        ),
-        (
             [set_("network.activation=relu,linear"), set_("network.activation.name=relu")],
             [
                 (
@@ -889,7 +631,7 @@ def set_(text: str) -> Override:
         ),
     ],
 )
-def test_an_override_error_names_the_flag(overrides: list[Override], messages: list[str]) -> None:
+def test_override_errors_name_their_flags(overrides: list[Override], messages: list[str]) -> None:
     assert problems_of(GOOD, *overrides) == messages
 
 
@@ -1558,23 +1300,19 @@ def test_prelu_takes_one_slope_or_one_for_each_layer() -> None:
 
 @pytest.mark.parametrize(
     ("activation", "problem"),
-    [
-        (
-            "{name: prelu, negative_slope: [1, 2, 3]}",
-            "negative_slope: wrong length (3), must be one for each of the 2 layers",
+    {
+        "{name: prelu, negative_slope: [1, 2, 3]}": (
+            "negative_slope: wrong length (3), must be one for each of the 2 layers"
         ),
-        (
-            "{name: prelu, negative_slope: [1, 1e-9]}",
-            "negative_slope[1]: too small (1e-09), must be 0 or at least 1e-06 in size",
+        "{name: prelu, negative_slope: [1, 1e-9]}": (
+            "negative_slope[1]: too small (1e-09), must be 0 or at least 1e-06 in size"
         ),
-        (
-            "{name: leaky_relu, negative_slope: [1, 2]}",
-            (
-                "negative_slope: leaky_relu has one slope for all layers, must be a number; "
-                "or take prelu"
-            ),
+        "{name: leaky_relu, negative_slope: [1, 2]}": (
+            "negative_slope: leaky_relu has one slope for all layers, must be a number; "
+            "or take prelu"
         ),
-    ],
+        "{name: leaky_relu, negative_slope: -1e-7}": "must be 0 or at least 1e-06 in size",
+    }.items(),
 )
 def test_slopes_that_do_not_fit_are_named(activation: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(f"network.activation.{problem}")):
