@@ -122,10 +122,7 @@ def part(result: SweepResult, n: int, trials: int) -> SweepResult:
 def test_a_variance_five_percent_off_is_found() -> None:
     law = partial(simulate, width=50, depth=10, inputs=100, trials=100)
     for seed in range(3):
-        found = compare(
-            law(variance=0.04, seed=2 * seed),
-            law(variance=0.042, seed=2 * seed + 1),
-        )
+        found = compare(law(variance=0.04, seed=2 * seed), law(variance=0.042, seed=2 * seed + 1))
         assert not found.exact
         assert not found.held
         assert ("preactivation", "second_moment") in {row.measure for row in found.rows}

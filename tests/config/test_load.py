@@ -178,9 +178,7 @@ BAD_LINES = {
             "4:10: error: network.width: wrong length (2), must be one for each of the 3 layers"
         ),
     },
-    "input_dim: 5": {
-        "input_dim: -1": f"5:14: error: network.input_dim: too small (-1), {DIM}",
-    },
+    "input_dim: 5": {"input_dim: -1": f"5:14: error: network.input_dim: too small (-1), {DIM}"},
     "variance: 0.5": {
         "mode: fan_in": (
             "7:3: error: init: no variance is given, must have either variance or scheme"
@@ -225,9 +223,7 @@ BAD_LINES = {
         ),
         "depth: *x": "3:10: error: network.depth: alias (*x), must be written out",
     },
-    "  depth: 3\n": {
-        "": f"3:3: error: network.depth: required key is missing, {DEPTH}",
-    },
+    "  depth: 3\n": {"": f"3:3: error: network.depth: required key is missing, {DEPTH}"},
 }
 
 # a line or two added to the good config, which has seven, and all that is then said
@@ -456,10 +452,7 @@ def test_a_wrong_setting_is_named_with_its_place(end: str, message: str) -> None
         ("a", f"1:1: error: not a mapping ('a'), must be a mapping with the keys {KEYS}"),
         ("\n- a", f"2:1: error: not a mapping (a list), must be a mapping with the keys {KEYS}"),
         (GOOD + "---\n" + GOOD, "8:1: error: a second document, must be one document"),
-        (
-            GOOD + "a: " + "[" * 30_000,
-            "8:23: error: nested too deep, must be at most 20 levels",
-        ),
+        (GOOD + "a: " + "[" * 30_000, "8:23: error: nested too deep, must be at most 20 levels"),
         ("#" * 2**21, "1:1: error: too large, must be at most 1048576 bytes"),
         (GOOD.encode() + b"\xff", "8:1: error: not UTF-8 (byte 0xff), must be UTF-8"),
         (GOOD + "\0", "8:1: error: control character (U+0000), must be printable text"),
@@ -560,8 +553,7 @@ BAD_OVERRIDES = {
     "=1": f"'': unknown key, {NO_KEY}",
     "seed=": f"seed: no value is given, {SEED}",
     "seed=[1": (
-        "seed: not YAML: while parsing a flow sequence "
-        "expected ',' or ']', but got '<stream end>'"
+        "seed: not YAML: while parsing a flow sequence expected ',' or ']', but got '<stream end>'"
     ),
     "figure.decades=-1,1": (
         f"figure.decades: cannot be swept ('-1,1'), {RANGE}; a list is written in [ ]"
@@ -578,10 +570,7 @@ def test_an_override_error_names_the_flag(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("overrides", "messages"),
     [
-        (
-            [Override("--seed", "seed", "-1")],
-            [f"--seed=-1: error: seed: too small (-1), {SEED}"],
-        ),
+        ([Override("--seed", "seed", "-1")], [f"--seed=-1: error: seed: too small (-1), {SEED}"]),
         (
             [Override("--trials", "trials", "many")],
             [f"--trials=many: error: trials: not an integer ('many'), {COUNT}"],

@@ -171,11 +171,7 @@ def test_tables_of_a_swept_init_have_short_texts_and_json_in_csv() -> None:
     result = run_sweep(parsed(SWEPT))
     rows = summary_rows(result)
     cells = list(to_summary_table(result.config, rows).columns[0].cells)
-    assert cells == [
-        "he_normal fan_out",
-        "variance=0.0001",
-        "2×he_normal, lecun_normal gain=2",
-    ]
+    assert cells == ["he_normal fan_out", "variance=0.0001", "2×he_normal, lecun_normal gain=2"]
     (first, *_) = csv.DictReader(io.StringIO(to_csv(layer_rows(result))))
     assert json.loads(first["init"]) == {"scheme": "he_normal", "mode": "fan_out"}
 

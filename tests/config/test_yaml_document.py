@@ -150,10 +150,7 @@ TAB = "while scanning for the next token found character '\\t' that cannot start
                 ((3, 1), ROOT, "a key is not text, must be a string"),
             ],
         ),
-        (
-            "a:\n\tb: 1\n",
-            [((2, 1), ROOT, f"not YAML: {TAB}; indent with spaces")],
-        ),
+        ("a:\n\tb: 1\n", [((2, 1), ROOT, f"not YAML: {TAB}; indent with spaces")]),
         (
             "a: [1, 2\nb: 3\n",
             [
@@ -177,10 +174,7 @@ TAB = "while scanning for the next token found character '\\t' that cannot start
         ("- " * 30_000, [((1, 41), ROOT, "nested too deep, must be at most 20 levels")]),
         ("#" * 2**21, [((1, 1), ROOT, "too large, must be at most 1048576 bytes")]),
         ("ä" * 2**19 + "a", [((1, 1), ROOT, "too large, must be at most 1048576 bytes")]),
-        (
-            f"[{'1,' * 200_000}]",
-            [((1, 400_000), ROOT, "too many values, must be at most 200000")],
-        ),
+        (f"[{'1,' * 200_000}]", [((1, 400_000), ROOT, "too many values, must be at most 200000")]),
     ],
 )
 def test_what_is_wrong_with_the_text(text: str | bytes, found: list[object]) -> None:

@@ -12,13 +12,7 @@ from heinit_sim.activations import make_activation
 from heinit_sim.config import parse_config
 from heinit_sim.derivation.identity import Identity, Sampler, largest_z
 from heinit_sim.derivation.probes import Networks
-from heinit_sim.derivation.verify import (
-    IDENTITIES,
-    Verification,
-    _count,
-    probe_condition,
-    verify,
-)
+from heinit_sim.derivation.verify import IDENTITIES, Verification, _count, probe_condition, verify
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.sweep_config import Condition
@@ -259,8 +253,7 @@ def test_networks_are_as_many_as_asked_for(n_networks: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "cost", "networks"),
-    [(5, 60, 100_000), (12, 312, 48_076), (300, 180_600, 200)],
+    ("width", "cost", "networks"), [(5, 60, 100_000), (12, 312, 48_076), (300, 180_600, 200)]
 )
 def test_networks_are_as_many_as_an_eighth_of_a_second_draws(
     width: int, cost: int, networks: int

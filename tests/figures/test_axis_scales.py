@@ -31,10 +31,7 @@ LONG = {"scheme": "variance_scaling", "scale": 2, "mode": "fan_in"}
             [LONG, LONG | {"scale": 1}, {"scheme": "lsuv"}, LONG],
             ["…scale=2 fan_in", "…scale=1 fan_in", "lsuv", "…scale=2 fan_in"],
         ),
-        (
-            [LONG, LONG | {"distribution": "uniform"}],
-            ["…fan_in", "…fan_in uniform"],
-        ),
+        ([LONG, LONG | {"distribution": "uniform"}], ["…fan_in", "…fan_in uniform"]),
         ([[0.25] * 9 + [end] * 9 for end in (0.1, 1)], [f"…{'0.1 ' * 5}0.…", "…1 1 1 1 1 1 1 1 1"]),
     ],
 )

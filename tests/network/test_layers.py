@@ -11,12 +11,7 @@ from heinit_sim.activations import make_activation
 from heinit_sim.experiment.architecture import Convolution, Residual, matrix_places, matrix_shapes
 from heinit_sim.experiment.quantities import Quantity
 from heinit_sim.network.layers import Trace, make_layers
-from heinit_sim.network.passes import (
-    iter_backward,
-    iter_forward,
-    layers_by_name,
-    loss_gradient,
-)
+from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name, loss_gradient
 from heinit_sim.numerics.scaled_array import Scaled
 from heinit_sim.sampling.streams import Draws, sample_biases, sample_inputs, sample_weights
 from heinit_sim.simulation.measure import biases_of, measure
@@ -44,10 +39,7 @@ NETWORKS: dict[str, tuple[Convolution | None, Residual | None]] = {
     "mean readout": (SQUARE._replace(readout="mean"), None),
     "mean readout, zero padding": (LINE._replace(readout="mean"), None),
     "residual convolution": (LINE, RESIDUALS["two layers, pre-norm"]),
-    "residual convolution, mean readout": (
-        SQUARE._replace(readout="mean"),
-        RESIDUALS["one layer"],
-    ),
+    "residual convolution, mean readout": (SQUARE._replace(readout="mean"), RESIDUALS["one layer"]),
 }
 WIDTHS = (4, 8, 8, 8, 2)
 STDS = (0.6, 0.5, 0.9, 0.7)

@@ -174,9 +174,7 @@ def same(a: SweepConfig, b: SweepConfig) -> bool:
     return all(np.array_equal(one[m], other[m]) for m in MEASURES)
 
 
-def test_blocks_and_weights_drawn_again_give_the_same_bits(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_blocks_and_weights_drawn_again_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     config = parsed()
     expected = run_sweep(config).conditions[0].networks
     monkeypatch.setattr(plan, "_BLOCK_BYTES", 1)

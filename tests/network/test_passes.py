@@ -9,12 +9,7 @@ from heinit_sim.activations import make_activation
 from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.quantities import Quantity
 from heinit_sim.network.layers import Layer, Trace, make_layers
-from heinit_sim.network.passes import (
-    iter_backward,
-    iter_forward,
-    layers_by_name,
-    loss_gradient,
-)
+from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name, loss_gradient
 from heinit_sim.numerics.scaled_array import Scaled
 from heinit_sim.theory.finite_width.scale_law import scale_law
 
@@ -206,12 +201,7 @@ def test_scale_law_is_exact_to_the_last_bit_for_powers_of_four() -> None:
     twice = passes(weights, tuple(2 * std for std in STDS), x, 0.2, target=0.0)
     depth = len(STDS) - 1
     for k in range(depth + 1):
-        doublings = {
-            "h": k,
-            "f": k + 1,
-            "dl_df": 2 * depth + 1 - k,
-            "dl_dh": 2 * depth + 2 - k,
-        }
+        doublings = {"h": k, "f": k + 1, "dl_df": 2 * depth + 1 - k, "dl_dh": 2 * depth + 2 - k}
         for name, power in doublings.items():
             assert np.array_equal(plain(twice[name][k]), 2.0**power * plain(once[name][k]))
 

@@ -86,11 +86,7 @@ BAD: dict[str, tuple[str, bytes | Callable[[], bytes], str]] = {
         + FORMS,
     ),
     "cut off": ("a.npy", lambda: npy(ROWS)[:-8], "not numbers of a .npy file ("),
-    "complex": (
-        "a.npy",
-        lambda: npy(ROWS + 0j),
-        f"not real numbers (dtype complex128), {FORMS}",
-    ),
+    "complex": ("a.npy", lambda: npy(ROWS + 0j), f"not real numbers (dtype complex128), {FORMS}"),
     "text": ("a.npy", lambda: npy(np.array([["a"]])), f"not real numbers (dtype <U1), {FORMS}"),
     "one dimension": ("a.npy", lambda: npy(np.ones(3)), f"wrong shape ((3,)), {FORMS}"),
     "three dimensions": (
@@ -98,11 +94,7 @@ BAD: dict[str, tuple[str, bytes | Callable[[], bytes], str]] = {
         lambda: npy(np.ones((2, 3, 1))),
         f"wrong shape ((2, 3, 1)), {FORMS}",
     ),
-    "no rows": (
-        "a.npy",
-        lambda: npy(np.ones((0, 3))),
-        "empty, must have an example",
-    ),
+    "no rows": ("a.npy", lambda: npy(np.ones((0, 3))), "empty, must have an example"),
     "nan": (
         "a.npy",
         lambda: npy(np.where(ROWS == 8, np.nan, ROWS)),

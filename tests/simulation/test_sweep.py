@@ -229,11 +229,7 @@ def test_a_sweep_uses_its_threads_alone_and_stops_them_when_abandoned(
     simulate = sweep.simulate_block
 
     def noted(
-        seed: int,
-        passes: Sequence[NetworkPass],
-        trials: range,
-        *,
-        spare: list[list[FloatArray]],
+        seed: int, passes: Sequence[NetworkPass], trials: range, *, spare: list[list[FloatArray]]
     ) -> Block:
         simulated.append(trials)
         return simulate(seed, passes, trials, spare=spare)

@@ -24,12 +24,7 @@ from heinit_sim.network.moments import (
     outer_moments,
     unit_moments,
 )
-from heinit_sim.network.passes import (
-    iter_backward,
-    iter_forward,
-    layers_by_name,
-    loss_gradient,
-)
+from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name, loss_gradient
 from heinit_sim.theory.finite_width.moments import InputNorms, exact
 from tests.conditions import layer_specs, with_layers
 from tests.rows import slow_but
@@ -45,13 +40,7 @@ SHAPES: dict[str, tuple[tuple[int, ...], tuple[float, ...], Slope, int, float]] 
     "relu, target, dead networks": ((4, 2, 2, 1), (0.3, 0.4, 0.5), 0.0, 1, 10.0),
     "negative slope": ((4, 6, 5, 2), (0.3, 0.5, 0.2), -0.5, 1, 1.3),
     "linear": ((4, 6, 5, 2), (0.3, 0.5, 0.2), 1.0, 4, 0.5),
-    "relu, one unit, then three": (
-        (4, 1, 3, 2, 1),
-        (0.3, 0.5, 0.4, 0.5),
-        0.0,
-        1,
-        3.0,
-    ),
+    "relu, one unit, then three": ((4, 1, 3, 2, 1), (0.3, 0.5, 0.4, 0.5), 0.0, 1, 3.0),
     "folded, two units": ((3, 2, 2, 1), (0.3, 0.4, 0.5), -1.0, 1, 0.0),
     "a slope for each layer": ((4, 6, 5, 3, 2), (0.3, 0.5, 0.4, 0.2), (1.0, 0.0, -0.5), 2, 0.7),
 }

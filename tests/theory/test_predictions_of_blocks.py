@@ -175,11 +175,7 @@ def deep(**changes: object) -> Condition:
 
 
 @pytest.mark.parametrize(
-    "of",
-    [
-        deep(convolution=Convolution((2,), 1, (4,) * 41)),
-        deep(residual=Residual()),
-    ],
+    "of", [deep(convolution=Convolution((2,), 1, (4,) * 41)), deep(residual=Residual())]
 )
 def test_the_drift_of_the_median_is_no_more_than_networks_show(of: Condition) -> None:
     h = walks(40, 400, 0.3)  # the median falls by 6 nats, 2.6 decades

@@ -149,8 +149,7 @@ def test_a_list_of_inits_has_one_for_each_convolution_and_the_output() -> None:
 def test_blocks_have_a_scale_by_number_or_by_depth() -> None:
     assert condition(DENSE, "network.residual={}").residual == Residual()
     found = condition(
-        DENSE,
-        "network.residual={branch_layers: 2, norm: inside, zero_last: true, scale: 0.5}",
+        DENSE, "network.residual={branch_layers: 2, norm: inside, zero_last: true, scale: 0.5}"
     )
     assert found.residual == Residual(0.5, 2, "inside", True)
     deep = parsed(
@@ -166,11 +165,7 @@ def test_blocks_are_swept_as_a_whole_with_null_for_none() -> None:
     assert blocks == [None, Residual(), Residual(1 / math.sqrt(2), norm="before")]
     values = [None, {"scale": 1.0}, {"scale": "1/sqrt(depth)", "norm": "before"}]
     assert config.document["sweep"] == {"network.residual": values}
-    assert [c.label for c in config.conditions] == [
-        "plain",
-        "s=1.0",
-        "s=1/√L norm before",
-    ]
+    assert [c.label for c in config.conditions] == ["plain", "s=1.0", "s=1/√L norm before"]
     assert labels_of(config.conditions) == ["plain", "s=1", "s=1/√L norm before"]
 
 

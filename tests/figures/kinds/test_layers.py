@@ -114,11 +114,7 @@ def test_theory_is_a_thin_line_on_top_of_the_median() -> None:
 
 def test_standard_deviations_are_half_the_decades_of_variances() -> None:
     shown = figure_7_4(FigureConfig("std"))
-    for ax, twin in zip(
-        panels(draw(shown)),
-        panels(draw(figure_7_4())),
-        strict=True,
-    ):
+    for ax, twin in zip(panels(draw(shown)), panels(draw(figure_7_4())), strict=True):
         for name in ("median 4", "theory 4"):
             np.testing.assert_allclose(ys(ax, name), ys(twin, name) / 2, rtol=0, atol=1e-12)
         for half, whole in zip(edges(ax, "band 4")[1:], edges(twin, "band 4")[1:], strict=True):
@@ -290,9 +286,7 @@ def test_layer_ticks_are_whole_layers_of_the_network() -> None:
 def test_ten_thousand_layers_are_thinned_out_but_not_changed() -> None:
     forward, backward = walks(-1.3, 10_000, seed=0, n=5)
     for ax, values in zip(
-        panels(draw(sweep_result([(forward, backward)]))),
-        (forward, backward),
-        strict=True,
+        panels(draw(sweep_result([(forward, backward)]))), (forward, backward), strict=True
     ):
         layers = xs(ax, "median 0").astype(int)
         assert len(layers) == 1001

@@ -139,11 +139,7 @@ def test_lines_show_the_variance_its_error_and_theory(quantity: str, factor: flo
     assert caption(figure).startswith("Thick: over 20 networks; band: ± 2 standard errors. Thin:")
 
 
-WORDS = {
-    "second_moment": "second moment",
-    "variance": "variance",
-    "std": "standard deviation",
-}
+WORDS = {"second_moment": "second moment", "variance": "variance", "std": "standard deviation"}
 
 
 def test_the_caption_is_silent_where_nothing_is_predicted() -> None:

@@ -54,10 +54,7 @@ def test_products_by_quadrature_are_those_of_a_plain_sum(mean: float) -> None:
     u1 = math.sqrt(q) * first + mean
     u2 = math.sqrt(q) * (rho * first + math.sqrt(1 - rho**2) * second) + mean
     seen = activate(make_activation("tanh", {}), signal(q, rho, mean))
-    for product, g in (
-        (seen.cosine, np.tanh),
-        (seen.slope_cosine, lambda u: 1 / np.cosh(u) ** 2),
-    ):
+    for product, g in ((seen.cosine, np.tanh), (seen.slope_cosine, lambda u: 1 / np.cosh(u) ** 2)):
         expected = (weight * g(u1) * g(u2)).sum() / (weight * g(u1) ** 2).sum()
         # smooth and gone at the ends: the midpoint rule is exact but for rounding
         np.testing.assert_allclose(product, expected, rtol=1e-9, atol=0)

@@ -309,10 +309,7 @@ def test_a_circular_convolution_has_the_phase_of_its_fans() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (
-            {"residual": Residual()},
-            "residual blocks have no phase, must be network.residual: null",
-        ),
+        ({"residual": Residual()}, "residual blocks have no phase, must be network.residual: null"),
         (
             {"convolution": Convolution((4, 4), 3, (2, 8, 8, 8), "zero")},
             "an edge of zeros has no one phase, must be padding: circular",
