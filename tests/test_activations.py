@@ -62,9 +62,7 @@ def test_value_is_the_formula_number_by_number(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HOMOGENEOUS)
-def test_homogeneous_ones_have_slope_one_above_zero_and_their_negative_slope_below(
-    name: str,
-) -> None:
+def test_homogeneous_ones_have_slope_one_above_zero_and_their_own_below(name: str) -> None:
     alpha = HOMOGENEOUS[name]
     assert make_activation(name, options(name)).negative_slope == alpha
     assert value(name, POINTS).tolist() == [z if z > 0 else alpha * z for z in POINTS.tolist()]

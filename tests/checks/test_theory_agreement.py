@@ -359,7 +359,7 @@ def test_a_weight_gradient_that_is_no_product_is_found(value: float) -> None:
 @pytest.mark.parametrize("quantity", ["preactivation", "activation", "grad_activation"])
 @pytest.mark.parametrize("alpha", [0.0, 0.2])
 @pytest.mark.parametrize("layer", [1, 2])
-def test_numbers_beyond_all_reason_are_found(
+def test_numbers_beyond_reason_are_found(
     quantity: str, value: float, alpha: float, layer: int
 ) -> None:
     result = simulate(narrowed((5, 6, 6, 1), n_inputs=1, **leaky(alpha)), trials=30)

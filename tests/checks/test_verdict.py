@@ -296,9 +296,7 @@ def test_units_that_biases_bring_back_were_off_and_are_not_dead() -> None:
     ("lost", "forward", "backward"),
     [(1, "stable", "stable"), (2, "exploding", "undefined"), (3, "exploding", "undefined")],
 )
-def test_networks_decide_while_more_than_half_come_through(
-    lost: int, forward: str, backward: str
-) -> None:
+def test_networks_decide_if_more_than_half_live(lost: int, forward: str, backward: str) -> None:
     result = only(networks_of(tanh((4, 4, 4, 4, 1), 0.25, 1)))
     networks = {measure: np.zeros((4, 4)) for measure in MEASURES}
     for (quantity, _), log10 in networks.items():
@@ -312,9 +310,7 @@ def test_networks_decide_while_more_than_half_come_through(
 
 
 @pytest.mark.parametrize(("log10_q", "word"), [(-0.1, "underflow"), (0.1, "overflow")])
-def test_what_is_lost_at_a_layer_went_where_its_variance_was_going(
-    log10_q: float, word: str
-) -> None:
+def test_what_is_lost_at_a_layer_went_where_variances_went(log10_q: float, word: str) -> None:
     result = only(networks_of(tanh((4, 4, 1), 0.25, 1), 1))
     networks = {measure: np.full((1, 2), log10_q) for measure in MEASURES}  # q = 4 σ² E[h²] = E[h²]
     networks["preactivation", "second_moment"] = np.array([[0.0, np.nan]])

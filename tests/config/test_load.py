@@ -643,6 +643,7 @@ def test_an_override_without_a_value_is_an_error() -> None:
 
 
 NO_BIAS = {"bias_variance": 0.0}
+DIMS = {"depth": 3, "width": 4, "input_dim": 5, "output_dim": 1}
 # overrides of the swept good config, and what the document then holds
 OVERRIDES = [
     (["init.variance=3"], {"init": {"variance": 3.0, **NO_BIAS}, "sweep": {}}),
@@ -670,13 +671,7 @@ OVERRIDES = [
     (
         ["network.activation=leaky_relu", "network.activation.negative_slope=0.1,1"],
         {
-            "network": {
-                "depth": 3,
-                "width": 4,
-                "input_dim": 5,
-                "output_dim": 1,
-                "activation": {"name": "leaky_relu"},
-            },
+            "network": {**DIMS, "activation": {"name": "leaky_relu"}},
             "sweep": {"init.variance": [1.0, 2.0], "network.activation.negative_slope": [0.1, 1.0]},
         },
     ),
@@ -827,12 +822,8 @@ def test_the_resolved_document_spells_out_every_default() -> None:
 
 def test_figure_7_4_is_what_the_book_says() -> None:
     config = load_config(CONFIGS[0].with_name("figure_7_4.yaml"))
-    assert (config.name, config.trials, config.seed, config.draws) == (
-        "figure_7_4",
-        100,
-        0,
-        "common",
-    )
+    assert (config.name, config.draws) == ("figure_7_4", "common")
+    assert (config.trials, config.seed) == (100, 0)
     assert config.figure == FigureConfig()
     assert config.sweep == {"init.variance": (0.001, 0.01, 0.02, 0.1, 1.0)}
     for condition, variance in zip(config.conditions, config.sweep["init.variance"], strict=True):
@@ -1161,42 +1152,12 @@ def test_any_edited_config(text: str, changes: list[tuple[str, int, str]]) -> No
 
 leaves: st.SearchStrategy[object] = st.sampled_from(
     [
-        None,
-        True,
-        0,
-        1,
-        2,
-        3,
-        0.5,
-        -1.0,
-        3.0,
-        2**70,
-        float("inf"),
-        float("nan"),
-        "",
-        "x",
-        "relu",
-        "leaky_relu",
-        "he_normal",
-        "fan_in",
-        "standard_normal",
-        "017",
-        [],
-        {},
-        [1, 2],
-        ["relu"],
-        {"forward": "stable", "when": {"init.variance": 2}},
+        *[None, True, 0, 1, 2, 3, 0.5, -1.0, 3.0, 2**70, float("inf"), float("nan")],
+        *["", "x", "relu", "leaky_relu", "he_normal", "fan_in", "standard_normal", "017"],
+        *["cnn", "1/sqrt(depth)", "\x85", [], {}, [1, 2], ["relu"], [[1, 2, 3]], [1, 1], [4, 4]],
+        *[{"name": "leaky_relu"}, {"name": "relu", "negative_slope": 1}, [None, {}]],
+        *[{"scale": "1/sqrt(depth)"}, {"forward": "stable", "when": {"init.variance": 2}}],
         [{"forward": "stable"}, {"when": {"network.activation": "relu"}}],
-        {"name": "leaky_relu"},
-        {"name": "relu", "negative_slope": 1},
-        [[1, 2, 3]],
-        [1, 1],
-        "cnn",
-        [4, 4],
-        {"scale": "1/sqrt(depth)"},
-        "1/sqrt(depth)",
-        [None, {}],
-        "\x85",
     ]
 )
 paths = st.sampled_from(
@@ -1204,15 +1165,8 @@ paths = st.sampled_from(
         *KEYS.split(", "),
         *PATHS.split(", "),
         *(f"sweep/{path}" for path in PATHS.split(", ")),
-        "figure.decades",
-        "expect.forward",
-        "expect.when",
-        "network.x",
-        "x",
-        "sweep/x",
-        "sweep/trials",
-        "network.activation.name",
-        "network.kind",
+        *("figure.decades", "expect.forward", "expect.when", "network.x", "x"),
+        *("sweep/x", "sweep/trials", "network.activation.name", "network.kind"),
     ]
 )
 
@@ -1276,14 +1230,16 @@ init: {{variance: 1}}
 """
 
 
-def test_prelu_takes_one_slope_or_one_for_each_layer() -> None:
+def test_slopes_are_of_all_layers_or_one_for_each_layer_of_prelu() -> None:
     for activation, slope in {
         "prelu": 0.25,
         "{name: prelu, negative_slope: 1}": 1.0,
         "{name: prelu, negative_slope: [0, -1]}": (0.0, -1.0),
+        "{name: leaky_relu, negative_slope: 0}": 0.0,
+        "{name: leaky_relu, negative_slope: 1e-6}": 1e-6,
     }.items():
         found = parse_config(SLOPED.format(activation=activation)).conditions[0]
-        assert found.activation == "prelu"
+        assert str(found.activation) in activation
         assert found.activation_options == {"negative_slope": slope}
 
 
@@ -1300,7 +1256,9 @@ def test_prelu_takes_one_slope_or_one_for_each_layer() -> None:
             "negative_slope: leaky_relu has one slope for all layers, must be a number; "
             "or take prelu"
         ),
-        "{name: leaky_relu, negative_slope: -1e-7}": "must be 0 or at least 1e-06 in size",
+        "{name: leaky_relu, negative_slope: -1e-7}": (
+            "negative_slope: too small (-1e-07), must be 0 or at least 1e-06 in size"
+        ),
     }.items(),
 )
 def test_slopes_that_do_not_fit_are_named(activation: str, problem: str) -> None:
@@ -1317,40 +1275,20 @@ def test_slopes_by_layer_can_be_swept_and_selected() -> None:
     assert found.expect[0].conditions == (1,)
 
 
-@pytest.mark.parametrize(("slope", "fits"), [("0", True), ("1e-6", True), ("-1e-7", False)])
-def test_a_negative_slope_is_zero_or_leaves_float_range_alone(slope: str, fits: bool) -> None:
-    text = f"""
-name: a
-network:
-  {{depth: 2, width: 3, input_dim: 3, activation: {{name: leaky_relu, negative_slope: {slope}}}}}
-init: {{variance: 1}}
-"""
-    if fits:
-        assert parse_config(text).conditions[0].activation_options == {
-            "negative_slope": float(slope)
-        }
-    else:
-        with pytest.raises(ConfigError, match="must be 0 or at least 1e-06 in size"):
-            parse_config(text)
-
-
 @pytest.mark.parametrize(
     ("init", "message"),
-    [
-        (
-            "{scheme: orthogonal, mode: fan_out}",
-            "6:34: error: init.mode: not for scheme: orthogonal (fan_out), must be left out",
+    {
+        "{scheme: orthogonal, mode: fan_out}": (
+            "6:34: error: init.mode: not for scheme: orthogonal (fan_out), must be left out"
         ),
-        (
-            "{scheme: he_normal, mode: fan_out, distribution: orthogonal}",
-            "6:56: error: init.distribution: takes no init.mode (orthogonal), must be left out",
+        "{scheme: he_normal, mode: fan_out, distribution: orthogonal}": (
+            "6:56: error: init.distribution: takes no init.mode (orthogonal), must be left out"
         ),
-    ],
+    }.items(),
 )
 def test_orthogonal_weights_take_no_fan(init: str, message: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        parse_config(changed("init:\n  variance: 0.5\n", f"init: {init}\n"), "c.yaml")
-    assert caught.value.problems == [f"c.yaml:{message}"]
+    text = changed("init:\n  variance: 0.5\n", f"init: {init}\n")
+    assert problems_of(text) == [f"c.yaml:{message}"]
 
 
 def test_a_distribution_may_be_given_beside_a_variance_or_in_place_of_the_schemes() -> None:

@@ -170,7 +170,7 @@ def planted(identity: Identity[Any], error: Callable[[Any], Any]) -> Identity[An
 
 
 @pytest.mark.parametrize(("name", "error"), PLANTED)
-def test_a_planted_error_turns_its_row_red(
+def test_a_planted_error_fails_its_row(
     name: str, error: Callable[[Any], Any], honest: Verification
 ) -> None:
     (row,) = verify(RECTANGULAR, 0, identities=[planted(BY_NAME[name], error)]).rows
@@ -255,7 +255,7 @@ def test_networks_are_as_many_as_asked_for(n_networks: int) -> None:
 @pytest.mark.parametrize(
     ("width", "cost", "networks"), [(5, 60, 100_000), (12, 312, 48_076), (300, 180_600, 200)]
 )
-def test_networks_are_as_many_as_an_eighth_of_a_second_draws(
+def test_networks_are_as_many_as_an_eighth_second_draws(
     width: int, cost: int, networks: int
 ) -> None:
     step = BY_NAME["forward step"]

@@ -80,96 +80,61 @@ def test_every_option_of_the_table_is_tried() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [
-        ("figure: {kind: end}", f"4:16: error: figure.kind: no number is swept (end), {NUMBER}"),
-        (
-            "figure: {kind: slopes}",
-            f"4:16: error: figure.kind: no number is swept (slopes), {NUMBER}",
+    {
+        "figure: {kind: end}": f"16: error: figure.kind: no number is swept (end), {NUMBER}",
+        "figure: {kind: slopes}": f"16: error: figure.kind: no number is swept (slopes), {NUMBER}",
+        "figure: {kind: end}\nsweep: {network.width: [3]}": (
+            f"16: error: figure.kind: no number is swept (end), {NUMBER}"
         ),
-        (
-            "figure: {kind: end}\nsweep: {network.width: [3]}",
-            f"4:16: error: figure.kind: no number is swept (end), {NUMBER}",
+        "figure: {kind: end}\nsweep: {network.width: [3, [3, 4]], network.activation: [relu]}": (
+            f"16: error: figure.kind: no number is swept (end), {NUMBER}"
         ),
-        (
-            "figure: {kind: end}\nsweep: {network.width: [3, [3, 4]], network.activation: [relu]}",
-            f"4:16: error: figure.kind: no number is swept (end), {NUMBER}",
+        "figure: {kind: slopes}\nsweep: {network.depth: [3, 1]}": (
+            "16: error: figure.kind: one hidden layer has no slope (slopes), "
+            "must have 2 or more in every condition"
         ),
-        (
-            "figure: {kind: slopes}\nsweep: {network.depth: [3, 1]}",
-            (
-                "4:16: error: figure.kind: one hidden layer has no slope (slopes), "
-                "must have 2 or more in every condition"
-            ),
+        "figure: {kind: spread}\ntrials: 1": (
+            "16: error: figure.kind: one network has no spread (spread), "
+            "must have trials of 2 or more"
         ),
-        (
-            "figure: {kind: spread}\ntrials: 1",
-            (
-                "4:16: error: figure.kind: one network has no spread (spread), "
-                "must have trials of 2 or more"
-            ),
+        "figure: {kind: ridges}": (
+            "16: error: figure.kind: no histograms are recorded (ridges), "
+            "must have record.histograms, decades or std"
         ),
-        (
-            "figure: {kind: ridges}",
-            (
-                "4:16: error: figure.kind: no histograms are recorded (ridges), "
-                "must have record.histograms, decades or std"
-            ),
+        "figure: {kind: cosine}": (
+            "16: error: figure.kind: no cosines are recorded (cosine), "
+            "must have record.cosine: true"
         ),
-        (
-            "figure: {kind: cosine}",
-            (
-                "4:16: error: figure.kind: no cosines are recorded (cosine), "
-                "must have record.cosine: true"
-            ),
+        "figure: {quantity: std, kind: cosine}\nrecord: {cosine: true}": (
+            "20: error: figure.quantity: not for kind: cosine (std), "
+            "must be left out; it is of the directions themselves"
         ),
-        (
-            "figure: {quantity: std, kind: cosine}\nrecord: {cosine: true}",
-            (
-                "4:20: error: figure.quantity: not for kind: cosine (std), "
-                "must be left out; it is of the directions themselves"
-            ),
+        "figure: {kind: slope}": (
+            "16: error: figure.kind: unknown value ('slope'), "
+            "must be one of layers, end, slopes, spread, ridges, cosine; did you mean 'slopes'?"
         ),
-        (
-            "figure: {kind: slope}",
-            (
-                "4:16: error: figure.kind: unknown value ('slope'), "
-                "must be one of layers, end, slopes, spread, ridges, cosine; did you mean 'slopes'?"
-            ),
+        "figure: {quantity: std, kind: ridges}\nrecord: {histograms: std}": (
+            "20: error: figure.quantity: not for kind: ridges (std), "
+            "must be left out; they are of the numbers themselves"
         ),
-        (
-            "figure: {quantity: std, kind: ridges}\nrecord: {histograms: std}",
-            (
-                "4:20: error: figure.quantity: not for kind: ridges (std), "
-                "must be left out; they are of the numbers themselves"
-            ),
+        "figure: {quantity: second_moment, kind: slopes}": (
+            "20: error: figure.quantity: not for kind: slopes (second_moment), "
+            "must be variance or std"
         ),
-        (
-            "figure: {quantity: second_moment, kind: slopes}",
-            (
-                "4:20: error: figure.quantity: not for kind: slopes (second_moment), "
-                "must be variance or std"
-            ),
+        "figure: {kind: spread, decades: [0, 1]}": (
+            "33: error: figure.decades: not for kind: spread ([0.0, 1.0]), "
+            "only for layers and end; null takes it back"
         ),
-        (
-            "figure: {kind: spread, decades: [0, 1]}",
-            (
-                "4:33: error: figure.decades: not for kind: spread ([0.0, 1.0]), "
-                "only for layers and end; null takes it back"
-            ),
+        "figure: {kind: end, overlay: figure_7_4_published}": (
+            "30: error: figure.overlay: not for kind: end (figure_7_4_published), "
+            "only for layers; null takes it back"
         ),
-        (
-            "figure: {kind: end, overlay: figure_7_4_published}",
-            (
-                "4:30: error: figure.overlay: not for kind: end (figure_7_4_published), "
-                "only for layers; null takes it back"
-            ),
-        ),
-    ],
+    }.items(),
 )
 def test_a_figure_that_cannot_be_drawn_is_refused_with_the_config(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config(GOOD + text, "x.yaml")
-    assert str(caught.value) == f"x.yaml:{message}"
+    assert str(caught.value) == f"x.yaml:4:{message}"
 
 
 def test_an_override_that_asks_for_another_kind_is_to_blame() -> None:

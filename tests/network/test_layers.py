@@ -194,7 +194,7 @@ KINDS = [
     ("name", "activation", "biased"),
     slow_but(KINDS, *(kind for kind in KINDS if kind[1] != "tanh")),
 )
-def test_all_layers_of_both_passes_are_those_of_the_slow_network(
+def test_layers_of_both_passes_are_those_of_slow_ones(
     name: str, activation: str, biased: bool
 ) -> None:
     given = case(name, activation, biased=biased)
@@ -226,7 +226,7 @@ def test_all_layers_of_both_passes_are_those_of_the_slow_network(
 @pytest.mark.parametrize(
     ("name", "activation", "biased"), slow_but(KINDS, *(kind for kind in KINDS if kind[2]))
 )
-def test_moments_of_the_weight_gradients_are_those_of_all_weights(
+def test_moments_of_weight_gradients_are_of_all_weights(
     name: str, activation: str, biased: bool
 ) -> None:
     given = case(name, activation, biased=biased)

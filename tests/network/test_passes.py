@@ -85,9 +85,7 @@ def slow_loss(omegas: list[Array], x: Array, alpha: float, target: float) -> flo
 
 @pytest.mark.parametrize("alpha", ALPHAS)
 @pytest.mark.parametrize("target", [0.0, 0.7])
-def test_weight_and_input_gradients_are_central_differences_of_the_loss(
-    alpha: float, target: float
-) -> None:
+def test_gradients_are_central_differences_of_the_loss(alpha: float, target: float) -> None:
     weights, x = draw()
     found = {
         name: [plain(z) for z in z_k]
@@ -141,7 +139,7 @@ def test_hidden_gradients_are_central_differences_of_the_rest_of_the_network() -
 
 @pytest.mark.parametrize("alpha", ALPHAS)
 @pytest.mark.parametrize(("widths", "std"), [(WIDTHS, 0.5), ((30,) * 300 + (2,), 3.0)])
-def test_euler_identities_hold_at_every_layer(
+def test_euler_identities_hold_at_all_layers(
     alpha: float, widths: tuple[int, ...], std: float
 ) -> None:
     weights, x = draw(widths)

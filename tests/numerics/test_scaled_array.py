@@ -29,9 +29,7 @@ def test_each_matrix_of_a_stack_has_its_own_exponent_and_zero_stays_zero() -> No
 @pytest.mark.parametrize("factor", [0.0, 2.0**-40, 0.3, 1.0, -0.7, 7.0, 1e150])
 @pytest.mark.parametrize("settle", [True, False])
 @pytest.mark.parametrize("in_place", [True, False])
-def test_times_has_the_bits_of_the_plain_product(
-    factor: float, settle: bool, in_place: bool
-) -> None:
+def test_times_has_the_bits_of_plain_products(factor: float, settle: bool, in_place: bool) -> None:
     z = np.random.default_rng(1).standard_normal((2, 4, 5))
     array = scaled(z)
     out = array.mantissa if in_place else np.empty_like(z)

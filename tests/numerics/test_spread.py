@@ -33,9 +33,7 @@ def test_one_network_has_no_standard_error() -> None:
 @pytest.mark.parametrize(
     ("log10_s", "median"), [([-np.inf] * 3, -np.inf), ([-np.inf, 0, 1], 0), ([-np.inf, 2], -np.inf)]
 )
-def test_dead_networks_are_minus_infinity_and_nothing_is_nan(
-    log10_s: list[float], median: float
-) -> None:
+def test_dead_networks_are_minus_infinity_and_none_nan(log10_s: list[float], median: float) -> None:
     found = spread(np.array(log10_s)[:, np.newaxis])
     assert found.median[0] == median
     alive = [10**v for v in log10_s if np.isfinite(v)]

@@ -34,9 +34,7 @@ def with_row(found: Verification, **changes: object) -> Verification:
     return replace(found, rows=tuple(rows))
 
 
-def test_the_page_has_two_lines_for_each_identity_within_eighty_columns(
-    found: Verification,
-) -> None:
+def test_the_page_has_two_lines_of_80_columns_for_each_identity(found: Verification) -> None:
     for width in (80, 200):
         page = lines(found, width)
         assert max(map(len, page)) <= 80

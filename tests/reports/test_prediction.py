@@ -34,9 +34,7 @@ def prediction() -> SweepPrediction:
     return predict_sweep(parse_config(CONFIG))
 
 
-def test_every_layer_of_every_quantity_has_a_row_that_reads_back(
-    prediction: SweepPrediction,
-) -> None:
+def test_each_layer_of_each_quantity_has_a_row_that_reads_back(prediction: SweepPrediction) -> None:
     text = formats.to_csv(prediction_layer_rows(prediction))
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == 2 * len(PASS_OF) * 7
@@ -114,9 +112,7 @@ def test_where_nothing_is_known_no_kind_of_theory_is_named() -> None:
     assert forward["theory_kind"] == ""
 
 
-def test_the_law_of_the_logarithm_is_known_of_activations_alone(
-    prediction: SweepPrediction,
-) -> None:
+def test_the_law_of_logarithms_is_known_of_activations_alone(prediction: SweepPrediction) -> None:
     names = ("predicted_mean_of_log10", "predicted_std_of_log10")
     for row in prediction_layer_rows(prediction):
         biased = row["init.bias_variance"] > 0
@@ -134,9 +130,7 @@ def test_the_law_of_the_logarithm_is_known_of_activations_alone(
     assert [exact[name] for name in names] == [other[name] for name in names]
 
 
-def test_the_cells_of_the_table_are_the_numbers_under_their_heads(
-    prediction: SweepPrediction,
-) -> None:
+def test_cells_of_the_table_are_the_numbers_under_their_heads(prediction: SweepPrediction) -> None:
     rows = prediction_rows(prediction)
     table = to_prediction_table(prediction.config, rows)
     cells = {str(column.header): list(column.cells) for column in table.columns}

@@ -40,9 +40,7 @@ def test_layers_csv_has_the_columns_of_the_contract_in_order(result: SweepResult
     assert next(csv.reader(io.StringIO(text))) == expected
 
 
-def test_layers_csv_reads_back_to_the_rounded_numbers_with_default_settings(
-    result: SweepResult,
-) -> None:
+def test_layers_csv_reads_back_to_rounded_numbers_with_defaults(result: SweepResult) -> None:
     text = formats.to_csv(list(run.layer_rows(result)))
     assert "\r" not in text
     assert not text.startswith("#")
@@ -83,7 +81,7 @@ def test_nan_is_empty_and_zero_is_minus_infinity() -> None:
         (0.1 + 0.2, "0.3", "0.3"),
     ],
 )
-def test_what_processors_differ_by_is_rounded_away(
+def test_differences_of_processors_are_rounded_away(
     value: float, to_decades: str, to_digits: str
 ) -> None:
     assert repr(formats.rounded(value)) == to_decades

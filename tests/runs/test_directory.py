@@ -37,13 +37,26 @@ def result(config: SweepConfig) -> SweepResult:
     return run_sweep(config)
 
 
+@pytest.fixture
+def run(result: SweepResult, tmp_path: Path) -> Path:
+    """The directory that the result is written to, without a figure."""
+    runs_directory.write_run(result, tmp_path / "small", figure=None, run={"first": True})
+    return tmp_path / "small"
+
+
 def files(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
-def test_a_run_directory_is_complete_and_its_manifest_true(
-    result: SweepResult, tmp_path: Path
-) -> None:
+def edit(run: Path, name: str, content: bytes) -> None:
+    """Exchange a file and its digest in the manifest."""
+    (run / name).write_bytes(content)
+    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
+    manifest["files"][name] = hashlib.sha256(content).hexdigest()
+    (run / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+
+
+def test_a_run_is_complete_and_its_manifest_true(result: SweepResult, tmp_path: Path) -> None:
     run = tmp_path / "deep" / "small"
     runs_directory.write_run(result, run, figure=draw(result), run={"host": "here"})
     assert set(files(run)) == set(runs_directory.run_files(result.config, plots=True))
@@ -67,11 +80,7 @@ def test_the_same_result_gives_the_same_bytes(result: SweepResult, tmp_path: Pat
     assert files(tmp_path / "a") == files(tmp_path / "b")
 
 
-def test_a_run_reads_back_to_the_same_numbers_and_runs_again(
-    result: SweepResult, tmp_path: Path
-) -> None:
-    run = tmp_path / "small"
-    runs_directory.write_run(result, run, figure=None)
+def test_a_run_reads_back_and_runs_again(run: Path, result: SweepResult) -> None:
     back = runs_directory.read_run(run)
     assert back.config == result.config == load_config(run / "config.yaml")
     for one, other in zip(back.conditions, result.conditions, strict=True):
@@ -92,9 +101,7 @@ def test_networks_npz_has_the_documented_keys(result: SweepResult, tmp_path: Pat
         assert arrays["condition_0.activation.log10_variance"].shape == (4, 4)
 
 
-def test_results_are_not_overwritten_without_force(result: SweepResult, tmp_path: Path) -> None:
-    run = tmp_path / "small"
-    runs_directory.write_run(result, run, figure=None)
+def test_results_are_not_overwritten_without_force(run: Path, result: SweepResult) -> None:
     (run / "notes.txt").write_text("mine")
     before = files(run)
     with pytest.raises(RunDirectoryError, match="already holds results; give --force"):
@@ -135,10 +142,8 @@ def test_a_run_is_held_where_config_version_files_and_figure_are_those_asked_for
 @pytest.mark.parametrize("name", ["layers.csv", "networks.npz", "config.yaml"])
 @pytest.mark.parametrize("damage", ["changed", "missing"])
 def test_a_damaged_run_is_not_held_and_refused_without_force(
-    name: str, damage: str, result: SweepResult, tmp_path: Path
+    run: Path, name: str, damage: str, result: SweepResult
 ) -> None:
-    run = tmp_path / "small"
-    runs_directory.write_run(result, run, figure=None)
     if damage == "changed":
         (run / name).write_bytes((run / name).read_bytes() + b"\n")
     else:
@@ -163,7 +168,7 @@ def test_a_directory_that_is_no_run_is_never_touched(
     assert set(files(tmp_path)) == {"thesis.tex", "file"}
 
 
-def test_an_empty_directory_is_filled(
+def test_an_empty_directory_fills(
     result: SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rename = Path.rename
@@ -181,10 +186,8 @@ def test_an_empty_directory_is_filled(
 
 @pytest.mark.parametrize("step", ["savez", "write_manifest", "copy2", "rename"])
 def test_a_failing_write_leaves_the_old_run(
-    step: str, result: SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Path, step: str, result: SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = tmp_path / "small"
-    runs_directory.write_run(result, run, figure=None, run={"first": True})
     (run / "notes.txt").write_text("mine")
     before = files(run)
 
@@ -208,9 +211,7 @@ def test_a_failing_write_leaves_the_old_run(
     assert list(tmp_path.iterdir()) == [run]
 
 
-def test_a_changed_or_missing_file_is_refused(result: SweepResult, tmp_path: Path) -> None:
-    run = tmp_path / "small"
-    runs_directory.write_run(result, run, figure=None)
+def test_a_changed_or_missing_file_is_refused(run: Path, tmp_path: Path) -> None:
     (run / "summary.csv").write_text("condition\n")
     with pytest.raises(RunDirectoryError, match=r"summary\.csv: changed since the run"):
         runs_directory.read_summary(run)
@@ -230,15 +231,9 @@ def test_a_changed_or_missing_file_is_refused(result: SweepResult, tmp_path: Pat
         runs_directory.read_config(tmp_path / "none")
 
 
-def test_a_summary_of_another_version_says_what_to_do(result: SweepResult, tmp_path: Path) -> None:
-    run = tmp_path / "small"
-    runs_directory.write_run(result, run, figure=None)
+def test_a_summary_of_another_version_says_what_to_do(run: Path) -> None:
     text = (run / "summary.csv").read_text("utf-8")
-    (run / "summary.csv").write_text(text.replace("backward_decades_per_layer_se", "old"), "utf-8")
-    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
-    content = (run / "summary.csv").read_bytes()
-    manifest["files"]["summary.csv"] = hashlib.sha256(content).hexdigest()
-    (run / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    edit(run, "summary.csv", text.replace("backward_decades_per_layer_se", "old").encode())
     with pytest.raises(RunDirectoryError) as raised:
         runs_directory.read_summary(run)
     assert str(raised.value) == (
@@ -247,11 +242,7 @@ def test_a_summary_of_another_version_says_what_to_do(result: SweepResult, tmp_p
     )
 
 
-def test_redrawing_changes_the_figure_only_and_keeps_the_manifest_true(
-    result: SweepResult, tmp_path: Path
-) -> None:
-    run = tmp_path / "small"
-    runs_directory.write_run(result, run, figure=None)
+def test_redrawing_changes_the_figure_only_and_keeps_the_manifest_true(run: Path) -> None:
     before = files(run)
     runs_directory.update_figure(draw(runs_directory.read_run(run)), run)
     after = files(run)
@@ -287,9 +278,7 @@ def test_a_failing_redraw_leaves_files_as_the_manifest_says(
         assert hashlib.sha256((run / name).read_bytes()).hexdigest() == digest, name
 
 
-def test_the_png_of_a_figure_has_two_hundred_dots_per_inch(
-    result: SweepResult, tmp_path: Path
-) -> None:
+def test_the_png_of_a_figure_has_200_dots_per_inch(result: SweepResult, tmp_path: Path) -> None:
     figure = draw(result)
     figure_files.write_figure(figure, tmp_path)
     header = (tmp_path / "forward_backward.png").read_bytes()[16:24]
@@ -298,10 +287,8 @@ def test_the_png_of_a_figure_has_two_hundred_dots_per_inch(
 
 
 def test_a_stop_between_the_two_renames_leaves_the_old_run(
-    result: SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Path, result: SweepResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = tmp_path / "small"
-    runs_directory.write_run(result, run, figure=None, run={"first": True})
     before = files(run)
     rename = Path.rename
 
@@ -317,7 +304,7 @@ def test_a_stop_between_the_two_renames_leaves_the_old_run(
     assert files(run) == before
 
 
-def test_files_and_folders_of_the_user_survive_a_replacement(
+def test_files_and_folders_of_users_survive_replacement(
     result: SweepResult, tmp_path: Path
 ) -> None:
     run = tmp_path / "small"
@@ -333,9 +320,7 @@ def test_files_and_folders_of_the_user_survive_a_replacement(
 
 
 @pytest.mark.parametrize("full", [False, True])
-def test_a_link_to_a_directory_stays_a_link(
-    full: bool, result: SweepResult, tmp_path: Path
-) -> None:
+def test_a_link_to_a_directory_stays_one(full: bool, result: SweepResult, tmp_path: Path) -> None:
     target, link = tmp_path / "far" / "target", tmp_path / "link"
     target.mkdir(parents=True)
     link.symlink_to(target)
@@ -365,9 +350,9 @@ def test_of_two_runs_to_one_place_the_second_is_refused(
     assert json.loads((run / "manifest.json").read_text("utf-8"))["run"] == {"quicker": True}
 
 
-def test_a_figure_is_exported_anywhere_but_into_a_run(result: SweepResult, tmp_path: Path) -> None:
-    run = tmp_path / "small"
-    runs_directory.write_run(result, run, figure=None)
+def test_a_figure_is_exported_anywhere_but_into_a_run(
+    run: Path, result: SweepResult, tmp_path: Path
+) -> None:
     before = files(run)
     with pytest.raises(RunDirectoryError, match="a figure of its own"):
         figure_files.export_figure(draw(result), run)
@@ -377,33 +362,18 @@ def test_a_figure_is_exported_anywhere_but_into_a_run(result: SweepResult, tmp_p
 
 
 @pytest.mark.parametrize("change", ["trials: 4", "depth: 3"])
-def test_numbers_that_do_not_belong_to_the_config_are_refused(
-    change: str, result: SweepResult, tmp_path: Path
-) -> None:
-    run = tmp_path / "small"
-    runs_directory.write_run(result, run, figure=None)
+def test_numbers_that_do_not_belong_to_the_config_are_refused(run: Path, change: str) -> None:
     text = (run / "config.yaml").read_text("utf-8")
-    (run / "config.yaml").write_text(text.replace(change, f"{change}0"), "utf-8")
-    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
-    content = (run / "config.yaml").read_bytes()
-    manifest["files"]["config.yaml"] = hashlib.sha256(content).hexdigest()
-    (run / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    edit(run, "config.yaml", text.replace(change, f"{change}0").encode())
     with pytest.raises(RunDirectoryError, match=r"networks\.npz: not the numbers of its config"):
         runs_directory.read_run(run)
 
 
-def test_a_run_that_lacks_measures_is_read_only_where_that_will_do(
-    result: SweepResult, tmp_path: Path
-) -> None:
-    run = tmp_path / "small"
-    runs_directory.write_run(result, run, figure=None)
+def test_a_run_that_lacks_measures_is_read_where_that_will_do(run: Path) -> None:
     with np.load(run / "networks.npz") as arrays:
         kept = {key: arrays[key] for key in arrays if "grad_weight" not in key}
     np.savez(run / "networks.npz", allow_pickle=False, **kept)
-    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
-    content = (run / "networks.npz").read_bytes()
-    manifest["files"]["networks.npz"] = hashlib.sha256(content).hexdigest()
-    (run / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    edit(run, "networks.npz", (run / "networks.npz").read_bytes())
     with pytest.raises(RunDirectoryError, match=r"networks\.npz: not the numbers of its config"):
         runs_directory.read_run(run)
     (of,) = runs_directory.read_run(run, complete=False).conditions

@@ -132,9 +132,7 @@ BAD: dict[str, tuple[str, bytes | Callable[[], bytes], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_file_that_cannot_be_used_is_said_with_the_place_of_its_key(
-    tmp_path: Path, name: str
-) -> None:
+def test_a_file_of_no_use_is_told_with_the_place_of_its_key(tmp_path: Path, name: str) -> None:
     file, data, expected = BAD[name]
     path = tmp_path / file
     path.write_bytes(data() if callable(data) else data)
@@ -204,9 +202,7 @@ def test_normalised_examples_have_mean_zero_and_std_one(tmp_path: Path, axis: in
         np.testing.assert_allclose(found[:, :2].std(axis=0), 1.0, rtol=ROUNDING, atol=0)
 
 
-def test_a_component_that_never_varies_becomes_zero_though_its_mean_is_rounded(
-    tmp_path: Path,
-) -> None:
+def test_a_component_that_never_varies_becomes_zero_whatever_its_mean(tmp_path: Path) -> None:
     rows = np.array([[0.1, 1.0], [0.1, 2.0], [0.1, 4.0]])
     assert rows[:, 0].mean() != 0.1
     assert (data_sets.normalised(of_rows(tmp_path, rows, "per_component"))[:, 0] == 0).all()
@@ -229,9 +225,7 @@ def test_statistics_are_those_of_the_whole_data_set(tmp_path: Path) -> None:
     np.testing.assert_allclose(std, np.sqrt(deviations), rtol=ROUNDING, atol=0)
 
 
-def test_a_trial_draws_examples_without_replacement_and_more_begin_with_the_fewer(
-    tmp_path: Path,
-) -> None:
+def test_a_trial_draws_without_replacement_and_more_begin_with_the_fewer(tmp_path: Path) -> None:
     inputs = of_rows(tmp_path, ROWS)
     more, fewer = (
         sample_inputs(0, Draws((3, 1), n, (), inputs=inputs), range(4000)) for n in (4, 2)

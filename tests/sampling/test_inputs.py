@@ -111,7 +111,7 @@ def test_more_inputs_begin_with_the_fewer(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["normal", "uniform"])
 @pytest.mark.parametrize("normalisation", ["global", "per_component"])
-def test_normalised_inputs_are_those_of_mean_zero_and_variance_one(
+def test_normalised_inputs_are_those_of_mean_0_and_variance_1(
     name: str, normalisation: str
 ) -> None:
     normalised = replace(LAWS[name], normalisation=normalisation)  # type: ignore[arg-type]  # names above

@@ -159,9 +159,7 @@ def convolved(kernels: Array, image: Array, size: int) -> Array:
 
 
 @pytest.mark.parametrize("shape", [(8, 9, 8), (12, 9, 5), (5, 9, 12), (6, 25, 6)])
-def test_delta_orthogonal_kernels_have_an_orthogonal_centre_alone(
-    shape: tuple[int, int, int],
-) -> None:
+def test_delta_orthogonal_kernels_have_orthogonal_centres(shape: tuple[int, int, int]) -> None:
     c_out, taps, c_in = shape
     kernels = sample("delta_orthogonal", shape)
     assert abs((kernels**2).mean() - 1) < 1e-13

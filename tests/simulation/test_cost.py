@@ -68,9 +68,7 @@ def test_every_shape_with_a_law_costs_the_layers_of_its_sampled_networks(
 
 
 @pytest.mark.parametrize("bins", ["decades", "std"])
-def test_every_number_that_is_counted_costs_its_time(
-    bins: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_number_counted_costs_its_time(bins: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fixed: dict[str, Any] = {
         "loss__target": "1",
         "trials": "10",

@@ -70,7 +70,7 @@ def test_blocks_of_another_size_give_the_same_bits(monkeypatch: pytest.MonkeyPat
     assert same_bits(expected, run_sweep(config()))
 
 
-def test_weights_drawn_again_in_the_backward_pass_give_the_same_bits(
+def test_weights_drawn_again_for_the_way_back_give_equal_bits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected = run_sweep(config())
@@ -222,9 +222,7 @@ def test_iter_sweep_yields_every_trial_once_and_in_order(monkeypatch: pytest.Mon
     assert [trial for block in blocks for trial in block.trials] == list(range(11))
 
 
-def test_a_sweep_uses_its_threads_alone_and_stops_them_when_abandoned(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_sweep_uses_its_threads_alone_and_stops_them(monkeypatch: pytest.MonkeyPatch) -> None:
     simulated: list[range] = []
     simulate = sweep.simulate_block
 

@@ -409,7 +409,7 @@ _VERIFY = ("verify", "small.yaml", "--networks", "100")
     ],
     ids=lambda words: " ".join(words),
 )
-def test_an_option_changes_what_is_printed(
+def test_an_option_changes_the_text(
     command: tuple[str, ...], option: tuple[str, ...], small: Path
 ) -> None:
     plain, other = (heinit_sim(*command, *more, cwd=small, **NO_GITHUB) for more in ((), option))

@@ -281,9 +281,7 @@ def test_unnormalised_data_saturate_the_first_layer() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["width_sweep", "depth_sweep"])
-def test_the_typical_network_nears_the_textbook_with_width_and_leaves_it_with_depth(
-    name: str,
-) -> None:
+def test_typical_networks_near_the_textbook_with_width_and_leave_it_with_depth(name: str) -> None:
     means = []
     for of in run(name).conditions:
         mean, variance = log_law(of.condition, 0.0)

@@ -47,9 +47,7 @@ def trapezoid(name: str, mean: float, q: float, powers: tuple[int, ...]) -> list
 
 @pytest.mark.parametrize("name", ["relu", "tanh", "gelu", "softplus", "hard_tanh", "elu", "sin"])
 @pytest.mark.parametrize(("mean", "q"), [(0.5, 1.0), (-3.0, 0.2), (2.0, 9.0), (7.0, 1.5)])
-def test_averages_about_a_mean_are_those_of_a_sum_on_a_fine_grid(
-    name: str, mean: float, q: float
-) -> None:
+def test_averages_about_a_mean_are_those_of_a_fine_grid(name: str, mean: float, q: float) -> None:
     first, second, fourth, sixth = trapezoid(name, mean, q, (1, 2, 4, 6))
     shifted = about(make_activation(name, {}), mean)
     found = layer_moments(shifted, np.array(q))
@@ -95,7 +93,7 @@ def test_constant_biases_are_added_to_every_unit() -> None:
 
 @pytest.mark.parametrize("residual", ["null", "{branch_layers: 2}"])
 @pytest.mark.parametrize("readout", ["flatten", "mean"])
-def test_constant_biases_are_added_at_every_position_of_every_channel(
+def test_constant_biases_are_added_at_all_positions_of_a_channel(
     readout: str, residual: str
 ) -> None:
     text = (
@@ -256,9 +254,7 @@ def test_constant_biases_have_no_phase() -> None:
 @pytest.mark.parametrize("activation", ["relu", "softplus", "gelu", "tanh"])
 @pytest.mark.parametrize("bias", ["1e6", "-1e6", "-9"])
 @pytest.mark.parametrize("init", ["scheme: he_normal", "scheme: lsuv", "variance: 1e-300"])
-def test_units_that_are_all_on_or_all_off_are_no_mistake(
-    activation: str, bias: str, init: str
-) -> None:
+def test_units_all_on_or_all_off_are_no_mistake(activation: str, bias: str, init: str) -> None:
     network = f"network: {{depth: 3, width: 20, input_dim: 10, activation: {activation}}}"
     config = parse_config(f"name: z\ntrials: 5\n{network}\ninit: {{{init}, bias: {bias}}}\n")
     assert all(finding.held for finding in check(run_sweep(config)))

@@ -89,9 +89,7 @@ def largest(networks: dict[str, Array], of: Condition) -> float:
 
 @pytest.mark.parametrize("padding", ["circular", "zero"])
 @pytest.mark.parametrize("slope", slow_but([0.0, 0.3], 0.3))
-def test_the_forward_pass_of_two_and_three_channels_is_exact(
-    padding: Padding, slope: float
-) -> None:
+def test_the_forward_pass_of_two_or_three_channels_is_exact(padding: Padding, slope: float) -> None:
     of = images(padding)
     if slope:
         of = replace(of, activation="leaky_relu", activation_options={"negative_slope": slope})

@@ -108,7 +108,7 @@ def test_a_single_line_needs_no_label() -> None:
         assert names(ax) == [""]
 
 
-def test_axes_say_what_they_show() -> None:
+def test_axes_say_what_is_shown() -> None:
     first, second = draw(simulated()).axes
     assert first.get_ylabel() == "Second moment of $h_K$"
     assert second.get_ylabel() == r"Second moment of $\partial\ell/\partial h_0$"

@@ -139,7 +139,7 @@ def test_second_moments_are_not_variances() -> None:
         ("std", "Standard deviation of"),
     ],
 )
-def test_axes_say_what_they_show(
+def test_axes_say_what_is_shown(
     quantity: Literal["variance", "second_moment", "std"], words: str
 ) -> None:
     first, second = panels(draw(figure_7_4(FigureConfig(quantity))))

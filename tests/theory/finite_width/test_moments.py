@@ -91,9 +91,7 @@ def test_deep_theory_stays_finite() -> None:
 
 
 @pytest.mark.parametrize(("alpha", "cumulant"), [(0.0, 5.0), (1.0, 2.0)])
-def test_spread_of_the_log_norm_is_that_of_the_chi_squared_ratios(
-    alpha: float, cumulant: float
-) -> None:
+def test_spread_of_log_norms_is_that_of_chi_squared_ratios(alpha: float, cumulant: float) -> None:
     found = log_norm_spread(condition((7, 100, 50, 3), 0.1), alpha)
     assert math.isclose(found, cumulant * (1 / 100 + 1 / 50), rel_tol=1e-15)
 

@@ -429,9 +429,7 @@ def test_what_is_beyond_float_range_has_no_cosine() -> None:
 
 
 @pytest.mark.parametrize("mean", [0.6, -0.6])
-def test_rectifiers_with_a_constant_bias_have_the_cosine_of_a_closed_inner_average(
-    mean: float,
-) -> None:
+def test_rectifiers_with_constant_biases_have_the_cosine_of_an_inner_average(mean: float) -> None:
     q, c = 0.8, 0.35
     # Gauss–Legendre from the kink on; of u₂ given u₁, N(m, s²), the average is closed
     nodes, weights = np.polynomial.legendre.leggauss(200)

@@ -46,9 +46,7 @@ def test_critical_line_of_erf_is_williams_closed_form() -> None:
 
 @pytest.mark.parametrize("name", ["tanh", "erf", "softsign", "elu", "selu", "sigmoid", "relu6"])
 @pytest.mark.parametrize("bias_variance", [1e-6, 0.09, 1.0])
-def test_chi_is_one_where_plain_iteration_ends_at_the_critical_variance(
-    name: str, bias_variance: float
-) -> None:
+def test_chi_is_one_where_plain_iteration_ends_critical(name: str, bias_variance: float) -> None:
     a = activation(name)
     scale = critical_weight_variance(a, bias_variance)
     q = length_fixed_point(a, scale, bias_variance, scale + bias_variance)
@@ -82,7 +80,7 @@ def test_without_biases_the_slopes_at_zero_decide(name: str, expected: float) ->
         *(("mish", 0.0), ("softplus", 0.0), ("softplus", 1.0)),
     ],
 )
-def test_there_is_no_critical_variance_where_no_length_settles_at_one(
+def test_no_variance_is_critical_where_no_length_settles_at_one(
     name: str, bias_variance: float
 ) -> None:
     assert math.isnan(critical_weight_variance(activation(name), bias_variance))

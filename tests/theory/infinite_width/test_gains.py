@@ -81,9 +81,7 @@ def test_gains_of_pytorch_are_those_it_documents() -> None:
 @pytest.mark.parametrize(
     ("name", "chi1"), [("selu", 1.072), ("gelu", 1.072), ("silu", 1.067), ("tanh", 1.178)]
 )
-def test_a_gain_that_keeps_the_forward_pass_does_not_keep_the_gradients(
-    name: str, chi1: float
-) -> None:
+def test_gains_that_keep_the_forward_pass_do_not_keep_gradients(name: str, chi1: float) -> None:
     found = gain(name, "second_moment")
     assert round(found.chi1, 3) == chi1
     # A repelling fixed point multiplies the rounding of 1e-16 by at most 1.1^50 = 117.

@@ -288,9 +288,7 @@ def test_second_moments_grow_with_the_length_as_the_solver_assumes(name: str) ->
 
 @pytest.mark.parametrize("variance", [5e-324, 1e-300, 1e300, 1.7e308])
 @pytest.mark.parametrize("name", ["relu", "tanh", "gelu", "softplus"])
-def test_any_variance_of_float_range_has_a_phase_or_none_without_a_warning(
-    variance: float, name: str
-) -> None:
+def test_any_variance_has_a_phase_or_none_without_a_warning(variance: float, name: str) -> None:
     found = condition_phase(condition((5, 8, 8, 1), variance, name), make_activation(name, {}))
     assert found is None or found.word == ("ordered" if variance < 1 else "chaotic")
     assert (found is None) == (variance > 1e307)

@@ -38,9 +38,7 @@ def test_windows_hold_what_the_matrix_says(image: tuple[int, ...], kernel: int) 
 
 
 @pytest.mark.parametrize(("image", "kernel"), IMAGES)
-def test_windows_over_many_layers_are_powers_of_the_matrix(
-    image: tuple[int, ...], kernel: int
-) -> None:
+def test_windows_over_layers_are_powers_of_the_matrix(image: tuple[int, ...], kernel: int) -> None:
     convolution = Convolution(image, kernel, (1, 1), "zero")
     ln = np.zeros(convolution.positions)
     for _ in range(12):

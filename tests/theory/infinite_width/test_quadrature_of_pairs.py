@@ -59,9 +59,7 @@ def test_a_jump_away_from_zero_gives_the_same_as_a_plain_sum_over_the_plane(c: f
 
 @pytest.mark.parametrize("q", [1e-250, 1e-3, 1.0, 12.6])
 @pytest.mark.parametrize("apart", [0.0, 1e-9, 1e-6, 0.3, 1.0, 1.7, 2.0])
-def test_gaps_of_a_smooth_function_keep_the_digits_of_inputs_that_are_close(
-    q: float, apart: float
-) -> None:
+def test_gaps_of_smooth_functions_keep_the_digits_of_close_inputs(q: float, apart: float) -> None:
     # E[sin u₁ sin u₂] = (e^(−q (1−c)) − e^(−q (1+c)))/2; both terms of the gap are positive.
     expected = (-math.expm1(-q * apart) + math.exp(-2 * q) * math.expm1(q * apart)) / 2
     # The difference of two sines that are √(q d) apart leaves 1e-16 over that of its digits, twice.
