@@ -6,7 +6,7 @@ at a time, so that nothing ever cancels: a layer whose elements are equal has va
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -71,16 +71,6 @@ def kernel_moments(dl_df: Scaled, h: Scaled, convolution: Convolution) -> UnitMo
 def along_layers(layers: Sequence[UnitMoments]) -> UnitMoments:
     """The moments of several layers along a new first axis."""
     return UnitMoments(*map(np.array, zip(*layers, strict=True)))  # np.stack takes twice as long
-
-
-def with_layers(layers: UnitMoments, others: Mapping[int, UnitMoments]) -> UnitMoments:
-    """Moments of layers along the first axis, those of some layers replaced."""
-    if not others:
-        return layers
-    mean, variance, exponent = layers.mean.copy(), layers.variance.copy(), layers.exponent.copy()
-    for k, other in others.items():
-        mean[k], variance[k], exponent[k] = other
-    return UnitMoments(mean, variance, exponent)
 
 
 def outer_moments(a: UnitMoments, b: UnitMoments) -> UnitMoments:

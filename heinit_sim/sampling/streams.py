@@ -32,23 +32,26 @@ class Draws:
     salt: tuple[int, ...]
     """Empty for common draws; four words of a condition's digest for independent ones."""
     distributions: tuple[Distribution, ...] = ()
-    """Of the weights of the layers 0 … K; empty: all normal."""
+    """Distributions of the weights of the layers 0 … K; empty: all normal."""
     inputs: Inputs = field(default_factory=Inputs)
     convolution: Convolution | None = None
     residual: Residual | None = None
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Of the weights of one network, in the order of the layers."""
+        """Shape of each weight matrix or kernel of one network, in the order of the layers."""
         return matrix_shapes(self.widths, self.convolution, self.residual)
 
     @property
-    def laws(self) -> tuple[Distribution, ...]:
-        """What each of them is drawn from."""
+    def layers(self) -> tuple[int, ...]:
+        """The layer k that each of them is in."""
         places = matrix_places(len(self.widths) - 2, self.residual)
-        normal: tuple[Distribution, ...] = ("normal",)
-        of_layers = self.distributions or normal * len(places)
-        return tuple(law for law, own in zip(of_layers, places, strict=True) for _ in own)
+        return tuple(k for k, in_layer in enumerate(places) for _ in in_layer)
+
+    @property
+    def laws(self) -> tuple[Distribution, ...]:
+        """The distribution that each of them is drawn from."""
+        return tuple(self.distributions[k] if self.distributions else "normal" for k in self.layers)
 
     @property
     def n_weights(self) -> int:

@@ -1,6 +1,6 @@
-"""Cosines between the inputs of a batch, taken layer by layer as the forward pass yields them."""
+"""Cosines between the inputs of a batch, layer by layer, and their spread over networks."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from heinit_sim.experiment.quantities import Quantity
 from heinit_sim.experiment.results import ConditionResult
-from heinit_sim.network.passes import LayerName, Stack
+from heinit_sim.network.passes import LayerName
 from heinit_sim.numerics import FloatArray
 
 Cosines = Mapping[Quantity, FloatArray]
@@ -31,22 +31,6 @@ class CosineSpread(NamedTuple):
     median: FloatArray
     p05: FloatArray
     p95: FloatArray
-
-
-def with_cosines(
-    stacks: Iterable[Stack], cosines: dict[LayerName, FloatArray], *, paired: bool
-) -> Iterator[Stack]:
-    """Pass on the stacks that `iter_forward` yields, taking the mean cosines of each layer.
-
-    Args:
-        stacks: The layers of the forward pass.
-        cosines: Takes (n_networks,) for each of them, by name.
-        paired: Whether inputs are in pairs, whose cosines alone count.
-    """
-    for stack in stacks:
-        means = mean_cosines(stack.numbers.mantissa, paired=paired)
-        cosines.update(zip(stack.names, means, strict=True))
-        yield stack
 
 
 def by_quantity(cosines: Mapping[LayerName, FloatArray]) -> Cosines:

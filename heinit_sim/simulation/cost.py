@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -24,14 +23,12 @@ from heinit_sim.simulation.plan import NetworkPass, block_size, distinct_passes
 from heinit_sim.theory import BESIDE_A_RUN, n_sampled
 from heinit_sim.theory.assumptions import chain_slope
 
-# Elementwise work of both passes together, in steps: one takes one number through np.maximum.
-_STEPS_PER_UNIT = 20  # of f_k and h_{k+1}
-_STEPS_PER_BRANCH_UNIT = 16  # of each weight layer of a branch: an activation, moments of its own
-_STEPS_PER_NORMALISED_UNIT = 20
-_STEPS_PER_COSINE = 4  # of one unit of f_k or of h_k, beside a product with one column
-_STEPS_PER_PATCH_NUMBER = 3  # which a convolution lays out for its products
-# Multiplications with kernels, in those of a large matrix product: their matrices are thin.
-_MULTIPLICATIONS_PER_KERNEL_PRODUCT = 1.75
+# Work, in steps that each take one number through np.maximum, and in multiplications of a product.
+_STEPS_PER_UNIT = 20  # of f_k with h_{k+1}, of weights within a branch, or of a norm, both passes
+_STEPS_PER_COSINE = 8  # of f_k with h_k
+_PER_KERNEL_PRODUCT = (
+    2  # multiplications with kernels: thin matrices, and patches laid out for them
+)
 # Seconds and bytes, seen on 64-bit Linux.
 _SECONDS_PER_CALLS = 1e-4  # of Python, for one weight layer in both passes of a block
 _SECONDS_PER_ROWS = 5e-5  # of `layers.csv`, for one layer of a condition
@@ -50,19 +47,6 @@ class Cost:
     """Forward and backward passes: one per trial and group of conditions that share it."""
     seconds: float
     peak_bytes: int
-
-
-class _Work(NamedTuple):
-    """The work that one trial of a pass takes, in numbers."""
-
-    multiplications: float
-    """Multiplications with weights."""
-    steps: int
-    """Elementwise steps, beside the next two."""
-    activated: int
-    """Numbers that go through a[·] and a'[·]."""
-    binned: int
-    """Numbers that are counted in histograms."""
 
 
 def estimate(config: SweepConfig, jobs: int) -> Cost:
@@ -100,53 +84,47 @@ def _sampled_layers(config: SweepConfig) -> list[int]:
 
 def _trial_seconds(passes: Sequence[NetworkPass], size: int) -> float:
     """Seconds of one trial in blocks of `size`: its weights drawn, all its passes taken."""
-    per_product, per_step = _probe()
     seconds = 0.0
     for draws in dict.fromkeys(network_pass.draws for network_pass in passes):
-        seconds += _draw_seconds(draws) * (1 if keeps_weights(draws, size) else 2)
+        weights = zip(draws.shapes, draws.laws, strict=True)
+        drawn = sum(math.prod(shape) * _weight_seconds(law) for shape, law in weights)
+        seconds += drawn * (1 if keeps_weights(draws, size) else 2)
+    per_multiplication, per_step = _probe()
     for network_pass in passes:
-        work = _work(network_pass)
-        seconds += work.multiplications * per_product + work.steps * per_step
-        seconds += work.activated * _activation_seconds(
-            network_pass.activation, network_pass.activation_options
-        )
-        if network_pass.histograms:
-            seconds += work.binned * _count_seconds(network_pass.histograms)
+        seconds += _multiplications(network_pass) * per_multiplication
+        seconds += _elementwise_seconds(network_pass, per_step)
     return seconds
 
 
-def _work(network_pass: NetworkPass) -> _Work:
+def _multiplications(network_pass: NetworkPass) -> int:
+    """Multiplications with the weights of one network, in those of a large matrix product."""
     draws = network_pass.draws
-    n_inputs = draws.n_inputs
     products = 3 if network_pass.lsuv else 2  # one more pass forward finds the factors
-    dense = sum(math.prod(shape) for shape in draws.shapes if len(shape) == 2)
-    kernels = [shape for shape in draws.shapes if len(shape) == 3]  # (c_out, taps, c_in)
-    positions = draws.convolution.positions if draws.convolution else 0
-    kernel_products = positions * sum(map(math.prod, kernels))
-    patch_numbers = positions * sum(math.prod(shape[1:]) for shape in kernels)
+    of_matrices = sum(math.prod(shape) for shape in draws.shapes if len(shape) == 2)
+    if draws.convolution is None:
+        return products * of_matrices * draws.n_inputs
+    of_kernels = (draws.n_weights - of_matrices) * draws.convolution.positions
     # Gradients of kernels are products of their own.
-    kernel_products *= products + 1
-    units = sum(draws.widths) * n_inputs
-    branch_units, normalised_units = _branch_units(draws)
-    steps = units * _STEPS_PER_UNIT
-    steps += branch_units * _STEPS_PER_BRANCH_UNIT + normalised_units * _STEPS_PER_NORMALISED_UNIT
-    steps += patch_numbers * n_inputs * _STEPS_PER_PATCH_NUMBER
-    if network_pass.cosine:
-        steps += 2 * units * _STEPS_PER_COSINE
-    return _Work(
-        n_inputs * (products * dense + kernel_products * _MULTIPLICATIONS_PER_KERNEL_PRODUCT),
-        steps,
-        max(units, branch_units),
-        len(COUNTED) * units,
-    )
+    of_kernels *= (products + 1) * _PER_KERNEL_PRODUCT
+    return (products * of_matrices + of_kernels) * draws.n_inputs
 
 
-def _branch_units(draws: Draws) -> tuple[int, int]:
-    """Numbers that the weight layers of all branches see, and those that are normalised."""
-    if draws.residual is None:
-        return 0, 0
-    blocks = sum(draws.widths[1:-2]) * draws.n_inputs
-    return draws.residual.branch_layers * blocks, blocks * (draws.residual.norm != "none")
+def _elementwise_seconds(network_pass: NetworkPass, per_step: float) -> float:
+    """Seconds that one network's activations, moments, norms, cosines and histograms take."""
+    draws = network_pass.draws
+    units = sum(draws.widths) * draws.n_inputs
+    branch_units = normalised_units = 0
+    if draws.residual is not None:
+        block_units = sum(draws.widths[1:-2]) * draws.n_inputs
+        branch_units = draws.residual.branch_layers * block_units
+        normalised_units = block_units * (draws.residual.norm != "none")
+    steps = (units + branch_units + normalised_units) * _STEPS_PER_UNIT
+    steps += units * _STEPS_PER_COSINE * network_pass.cosine
+    per_activation = _activation_seconds(network_pass.activation, network_pass.activation_options)
+    seconds = steps * per_step + max(units, branch_units) * per_activation
+    if network_pass.histograms:
+        seconds += len(COUNTED) * units * _count_seconds(network_pass.histograms)
+    return seconds
 
 
 def _block_bytes(draws: Draws, size: int) -> int:
@@ -162,18 +140,8 @@ def _block_bytes(draws: Draws, size: int) -> int:
 
 def _histogram_bytes(network_pass: NetworkPass) -> int:
     """Bytes of the counts of all layers."""
-    if not network_pass.histograms:
-        return 0
-    n_bins = GRIDS[network_pass.histograms].n_bins
+    n_bins = GRIDS[network_pass.histograms].n_bins if network_pass.histograms else 0
     return _BYTES_PER_ELEMENT * len(COUNTED) * len(network_pass.stds) * n_bins
-
-
-def _draw_seconds(draws: Draws) -> float:
-    """Seconds to draw the weights of one network."""
-    return sum(
-        math.prod(shape) * _weight_seconds(law)
-        for shape, law in zip(draws.shapes, draws.laws, strict=True)
-    )
 
 
 @cache

@@ -56,16 +56,19 @@ class _Unit(NamedTuple):
 
 
 def counted(
-    stacks: Iterable[Stack], bins: Bins, counts: dict[LayerName, Counts]
+    stacks: Iterable[Stack], bins: Bins | None, counts: dict[LayerName, Counts]
 ) -> Iterator[Stack]:
     """Pass on the stacks that `iter_forward` or `iter_backward` yields, counting their numbers.
 
     Args:
         stacks: The layers of one pass: one alone, pairs, one alone.
         bins: `decades` counts log10|z|; `std` counts z in standard deviations of the network's
-            own first pair: f_0 and h_1, or ∂ℓ/∂h_K and ∂ℓ/∂f_{K−1}.
+            first pair: f_0 and h_1, or ∂ℓ/∂h_K and ∂ℓ/∂f_{K−1}. None counts nothing.
         counts: Takes those of every layer whose quantity is in `COUNTED`, by name.
     """
+    if bins is None:
+        yield from stacks
+        return
     waiting: list[Stack] = []  # for the first pair: the layer alone before it has its units
     units: dict[Quantity, _Unit | None] = {}
     for stack in stacks:

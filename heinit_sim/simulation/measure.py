@@ -6,9 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from heinit_sim.activations import make_activation
-from heinit_sim.experiment.architecture import matrix_places
-from heinit_sim.experiment.quantities import Measure, Quantity, Statistic
-from heinit_sim.network.layers import Layer, Trace, make_layers
+from heinit_sim.experiment.quantities import PASS_OF, Measure, Quantity
+from heinit_sim.network.layers import Trace, make_layers
 from heinit_sim.network.lsuv import ScaledWeights, unit_variance_factors
 from heinit_sim.network.moments import (
     UnitMoments,
@@ -16,19 +15,12 @@ from heinit_sim.network.moments import (
     log10_moments,
     outer_moments,
     unit_moments,
-    with_layers,
 )
 from heinit_sim.network.operations import Weights
-from heinit_sim.network.passes import (
-    LayerName,
-    Stack,
-    iter_backward,
-    iter_forward,
-    loss_gradient,
-)
+from heinit_sim.network.passes import LayerName, Stack, iter_backward, iter_forward, loss_gradient
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.scaled_array import rescaled
-from heinit_sim.simulation.cosines import Cosines, by_quantity, with_cosines
+from heinit_sim.simulation.cosines import Cosines, by_quantity, mean_cosines
 from heinit_sim.simulation.histograms import Counts, Tallies, counted, in_layers
 from heinit_sim.simulation.plan import NetworkPass
 
@@ -48,19 +40,14 @@ class PassResult(NamedTuple):
 
 def biases_of(network_pass: NetworkPass, betas: Sequence[FloatArray]) -> list[FloatArray] | None:
     """β in the order of the weights, from standard-normal numbers; None for a network without."""
-    places = matrix_places(len(network_pass.stds) - 1, network_pass.draws.residual)
-
-    def by_place(values: Sequence[float]) -> list[float]:
-        return [value for value, own in zip(values, places, strict=True) for _ in own]
-
-    stds, means = network_pass.bias_stds, by_place(network_pass.bias_means)
-    if any(stds):
-        drawn = zip(by_place(stds), betas, means, strict=True)
-        return [std * beta + mean for std, beta, mean in drawn]
+    draws = network_pass.draws
+    means = [network_pass.bias_means[k] for k in draws.layers]
+    if any(network_pass.bias_stds):
+        stds = (network_pass.bias_stds[k] for k in draws.layers)
+        return [std * beta + mean for std, beta, mean in zip(stds, betas, means, strict=True)]
     if not any(means):
         return None
-    shapes = network_pass.draws.shapes
-    return [np.full((1, shape[0], 1), mean) for mean, shape in zip(means, shapes, strict=True)]
+    return [np.full((1, shape[0], 1), m) for m, shape in zip(means, draws.shapes, strict=True)]
 
 
 def measure(
@@ -74,85 +61,60 @@ def measure(
         x: h_0, (n_networks, D_0, n_inputs).
         biases: β in the order of the weights, from `biases_of`.
     """
+    draws, stds = network_pass.draws, network_pass.stds
+    activation = make_activation(network_pass.activation, dict(network_pass.activation_options))
+    connections = draws.convolution, draws.residual
     if network_pass.lsuv:
-        bare = _layers(network_pass, weights, None)
+        bare = make_layers(draws.widths, weights, stds, activation, None, *connections)
         factors = unit_variance_factors(bare, x, biases, network_pass.lsuv)
         weights = ScaledWeights(weights, factors)
-    layers = _layers(network_pass, weights, biases)
+    layers = make_layers(draws.widths, weights, stds, activation, biases, *connections)
+    plain, paired = layers[0].plain, draws.inputs.distribution == "pair"
+
     traces = list[Trace]()
-    forward = iter_forward(layers, x, traces)
-    cosines: dict[LayerName, FloatArray] = {}
-    if network_pass.cosine:
-        paired = network_pass.draws.inputs.distribution == "pair"
-        forward = with_cosines(forward, cosines, paired=paired)
-    counts: dict[LayerName, Counts] = {}
-    if network_pass.histograms is not None:
-        forward = counted(forward, network_pass.histograms, counts)
     moments: dict[LayerName, UnitMoments] = {}
-    for stack in forward:
-        moments |= _moments(stack, squarable=not layers[0].plain)
+    counts: dict[LayerName, Counts] = {}
+    cosines: dict[LayerName, FloatArray] = {}
+    for stack in counted(iter_forward(layers, x, traces), network_pass.histograms, counts):
+        moments |= _moments(stack, plain=plain)
+        if network_pass.cosine:
+            means = mean_cosines(stack.numbers.mantissa, paired=paired)
+            cosines |= zip(stack.names, means, strict=True)
 
     ((_, output),) = stack.layers()
     backward = iter_backward(layers, loss_gradient(output, network_pass.target), traces)
-    if network_pass.histograms is not None:
-        backward = counted(backward, network_pass.histograms, counts)
-    weight_moments: dict[int, UnitMoments] = {}
-    for stack in backward:
-        moments |= _moments(stack, squarable=not layers[0].plain)
+    for stack in counted(backward, network_pass.histograms, counts):
+        moments |= _moments(stack, plain=plain)
         if stack.weight_moments is not None:
-            weight_moments[stack.names[0][1]] = stack.weight_moments
-    networks = _log10(moments, weight_moments, len(layers))
-    return PassResult(networks, in_layers(counts), by_quantity(cosines))
+            moments["grad_weight", stack.names[0][1]] = stack.weight_moments
+    return PassResult(_log10(moments, len(layers)), in_layers(counts), by_quantity(cosines))
 
 
-def _moments(stack: Stack, *, squarable: bool) -> dict[LayerName, UnitMoments]:
-    """The moments of each layer of a stack; without squares out of float range on the way."""
-    moments = unit_moments(stack.numbers if squarable else rescaled(stack.numbers))
+def _moments(stack: Stack, *, plain: bool) -> dict[LayerName, UnitMoments]:
+    """The moments of each layer of a stack; plain floats need not have squares in float range."""
+    moments = unit_moments(rescaled(stack.numbers) if plain else stack.numbers)
     return {name: UnitMoments(*row) for name, *row in zip(stack.names, *moments, strict=True)}
 
 
-def _log10(
-    moments: Mapping[LayerName, UnitMoments],
-    weight_moments: Mapping[int, UnitMoments],
-    n_layers: int,
-) -> Measured:
+def _log10(moments: Mapping[LayerName, UnitMoments], n_layers: int) -> Measured:
     """Put the moments of the layers 0 … K together, quantity by quantity, as log10.
 
-    Args:
-        moments: Those of all layers of both passes.
-        weight_moments: Those of ∂ℓ/∂Ω_k, k -> moments, of all layers in which they are not the
-            outer product of ∂ℓ/∂f_k and h_k.
-        n_layers: K + 1.
+    Those of ∂ℓ/∂Ω_k are given where it is not the outer product of ∂ℓ/∂f_k and h_k.
     """
-
-    def of_all_layers(quantity: Quantity) -> UnitMoments:
-        return along_layers([moments[quantity, k] for k in range(n_layers)])
-
-    h, dl_df = of_all_layers("activation"), of_all_layers("grad_preactivation")
-    log10: dict[Quantity, dict[Statistic, FloatArray]] = {
-        "preactivation": log10_moments(of_all_layers("preactivation")),
-        "activation": log10_moments(h),
-        "grad_preactivation": log10_moments(dl_df),
-        "grad_activation": log10_moments(of_all_layers("grad_activation")),
-        "grad_weight": log10_moments(with_layers(outer_moments(dl_df, h), weight_moments)),
+    layers: dict[Quantity, UnitMoments] = {
+        q: along_layers([moments[q, k] for k in range(n_layers)])
+        for q in PASS_OF
+        if q != "grad_weight"
     }
+    weight = layers["grad_weight"] = outer_moments(
+        layers["grad_preactivation"], layers["activation"]
+    )
+    for k in range(n_layers):
+        if ("grad_weight", k) in moments:
+            weight.mean[k], weight.variance[k], weight.exponent[k] = moments["grad_weight", k]
+    layers["grad_weight"] = weight
+    log10 = {q: log10_moments(m) for q, m in layers.items()}
     # ∂ℓ/∂f_K = 2 (f_K − y) varies as 2 f_K does, also where f_K is lost beside y.
     output_variance = log10["preactivation"]["variance"][-1]
     log10["grad_preactivation"]["variance"][-1] = output_variance + np.log10(4.0)
     return {(q, s): values.T for q, statistics in log10.items() for s, values in statistics.items()}
-
-
-def _layers(
-    network_pass: NetworkPass, weights: Weights, biases: Sequence[FloatArray] | None
-) -> list[Layer]:
-    activation = make_activation(network_pass.activation, dict(network_pass.activation_options))
-    draws = network_pass.draws
-    return make_layers(
-        draws.widths,
-        weights,
-        network_pass.stds,
-        activation,
-        biases,
-        draws.convolution,
-        draws.residual,
-    )
