@@ -7,19 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from heinit_sim.cli import console
-from heinit_sim.cli.options import (
-    ALPHA,
-    AlphaOption,
-    JobsOption,
-    JsonOption,
-    JunitOption,
-    SeedOption,
-    SetOption,
-    TrialsOption,
-    errors,
-    overrides,
-)
+from heinit_sim.cli import console, options
 from heinit_sim.errors import CheckFailed, ConfigError
 
 if TYPE_CHECKING:
@@ -33,25 +21,25 @@ def check(
     target: Annotated[
         str, typer.Argument(metavar="TARGET", help="A run directory, a config, or - for stdin.")
     ],
-    sets: SetOption = None,
-    seed: SeedOption = None,
-    trials: TrialsOption = None,
-    jobs: JobsOption = None,
-    alpha: AlphaOption = None,
-    junit: JunitOption = None,
-    json_: JsonOption = False,
+    sets: options.SetOption = None,
+    seed: options.SeedOption = None,
+    trials: options.TrialsOption = None,
+    jobs: options.JobsOption = None,
+    alpha: options.AlphaOption = None,
+    junit: options.JunitOption = None,
+    json_: options.JsonOption = False,
 ) -> None:
     """Check a run, or a config without writing its run; exit 3 if something does not hold.
 
     On GitHub Actions, failures also become annotations and a step summary.
     """
-    with errors():
+    with options.errors():
         from heinit_sim import checks, reports, runs, simulation
         from heinit_sim.config import load_config
 
         if junit is not None:
             runs.check_file(junit, "--junit")
-        replaced = overrides(sets, seed=seed, trials=trials)
+        replaced = options.overrides(sets, seed=seed, trials=trials)
         if target != "-" and Path(target).is_dir():
             if replaced:
                 raise ConfigError([f"{replaced[0].flag}: error: {target} is a run, not a config"])
@@ -60,7 +48,7 @@ def check(
             config = load_config(target, replaced)
             jobs = jobs or simulation.usable_cpus()
             result = console.simulate(config, jobs, quiet=False, quantiles=False)
-        findings = checks.check_all(result, alpha or ALPHA)
+        findings = checks.check_all(result, alpha or options.ALPHA)
         if json_:
             values = reports.findings.to_json_values(findings)
             console.print_json({"name": result.config.name, "findings": values})
@@ -74,14 +62,14 @@ def compare(
         float,
         typer.Option("--rtol", metavar="R", help="Relative difference that is none."),
     ] = 1e-6,
-    json_: JsonOption = False,
+    json_: options.JsonOption = False,
 ) -> None:
     """Compare two runs; exit 3 if they differ.
 
     Of the same config every number must agree; of others the means over networks of log10, beyond
     chance.
     """
-    with errors():
+    with options.errors():
         if not 0 <= rtol < math.inf:
             raise ConfigError([f"--rtol: error: {rtol} is not allowed, must be finite, 0 or more"])
         from heinit_sim import checks, reports, runs

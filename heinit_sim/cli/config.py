@@ -5,15 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from heinit_sim.cli import console
-from heinit_sim.cli.options import (
-    ConfigArgument,
-    SeedOption,
-    SetOption,
-    TrialsOption,
-    errors,
-    overrides,
-)
+from heinit_sim.cli import console, options
 from heinit_sim.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,23 +13,23 @@ if TYPE_CHECKING:
 
 
 def validate(
-    config: ConfigArgument,
-    sets: SetOption = None,
-    seed: SeedOption = None,
-    trials: TrialsOption = None,
+    config: options.ConfigArgument,
+    sets: options.SetOption = None,
+    seed: options.SeedOption = None,
+    trials: options.TrialsOption = None,
 ) -> None:
     """Check a config; say what is wrong with it, all at once."""
-    with errors():
+    with options.errors():
         from heinit_sim.config import load_config
 
-        sweep_config = load_config(config, overrides(sets, seed=seed, trials=trials))
+        sweep_config = load_config(config, options.overrides(sets, seed=seed, trials=trials))
         place = "<stdin>" if config == "-" else config
         typer.echo(f"{place}: valid: {console.plan_size(sweep_config)}")
 
 
 def schema() -> None:
     """Print the JSON Schema of configs."""
-    with errors():
+    with options.errors():
         from heinit_sim.config import config_schema
 
         console.print_json(config_schema())
@@ -54,7 +46,7 @@ def init(
 
     NAME.yaml in this directory; without a name, figure_7_4.yaml.
     """
-    with errors():
+    with options.errors():
         if list_:
             console.print_table(to_gallery_table())
             return

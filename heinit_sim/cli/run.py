@@ -6,35 +6,21 @@ from typing import Annotated
 
 import typer
 
-from heinit_sim.cli import console
+from heinit_sim.cli import console, options
 from heinit_sim.cli.check import report_findings
-from heinit_sim.cli.options import (
-    ALPHA,
-    AlphaOption,
-    ConfigArgument,
-    JobsOption,
-    JsonOption,
-    JunitOption,
-    SeedOption,
-    SetOption,
-    TrialsOption,
-    errors,
-    overrides,
-    refuse,
-)
 from heinit_sim.errors import RunDirectoryError
 
 
 def run(
-    config: ConfigArgument,
+    config: options.ConfigArgument,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Run directory; default outputs/<name>."),
     ] = None,
-    sets: SetOption = None,
-    seed: SeedOption = None,
-    trials: TrialsOption = None,
-    jobs: JobsOption = None,
+    sets: options.SetOption = None,
+    seed: options.SeedOption = None,
+    trials: options.TrialsOption = None,
+    jobs: options.JobsOption = None,
     force: Annotated[
         bool, typer.Option("-f", "--force", help="Replace the results in the run directory.")
     ] = False,
@@ -42,25 +28,25 @@ def run(
         bool, typer.Option("-n", "--dry-run", help="Say what would be done and what it takes.")
     ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")] = False,
-    json_: JsonOption = False,
+    json_: options.JsonOption = False,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the figure.")] = True,
     check: Annotated[
         bool, typer.Option("--check", help="Then check it; exit 3 if something does not hold.")
     ] = False,
-    alpha: AlphaOption = None,
-    junit: JunitOption = None,
+    alpha: options.AlphaOption = None,
+    junit: options.JunitOption = None,
 ) -> None:
     """Simulate a config, print its summary and write its run.
 
     A directory that holds this very run is up to date: it is read, and nothing is written.
     """
-    with errors():
+    with options.errors():
         if not check:
-            refuse(junit, "--junit", "there is nothing to write without --check")
-            refuse(alpha, "--alpha", "there is nothing to check without --check")
+            options.refuse(junit, "--junit", "there is nothing to write without --check")
+            options.refuse(alpha, "--alpha", "there is nothing to check without --check")
         from heinit_sim.config import load_config
 
-        sweep_config = load_config(config, overrides(sets, seed=seed, trials=trials))
+        sweep_config = load_config(config, options.overrides(sets, seed=seed, trials=trials))
         directory = out or Path("outputs") / sweep_config.name
 
         from heinit_sim import checks, reports, runs, simulation
@@ -77,7 +63,7 @@ def run(
                 plots=plots,
                 json_=json_,
                 up_to_date=up_to_date,
-                alpha=(alpha or ALPHA) if check else None,
+                alpha=(alpha or options.ALPHA) if check else None,
                 junit=junit,
             )
             return
@@ -98,7 +84,7 @@ def run(
                 if force or not runs.holds_run(directory, sweep_config, plots=plots):
                     raise
                 up_to_date = True
-        findings = checks.check_all(result, alpha or ALPHA) if check else None
+        findings = checks.check_all(result, alpha or options.ALPHA) if check else None
         if json_ or not quiet:
             rows = reports.summary_rows(result)
             console.print_summary(sweep_config, rows, directory, json_=json_, findings=findings)

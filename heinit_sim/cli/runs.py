@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from heinit_sim.cli import console
-from heinit_sim.cli.options import JsonOption, RunArgument, errors, overrides
+from heinit_sim.cli import console, options
 from heinit_sim.errors import ConfigError
 
 
@@ -25,10 +24,10 @@ def plot(
     ] = None,
 ) -> None:
     """Redraw the figure of saved runs, without simulating."""
-    with errors():
+    with options.errors():
         from heinit_sim import figures, runs
 
-        replaced = overrides(sets)
+        replaced = options.overrides(sets)
         if any(not override.key.startswith("figure.") for override in replaced):
             raise ConfigError(["--set: error: plot takes figure.* only; the rest is simulated"])
         if replaced and out is None:
@@ -44,9 +43,9 @@ def plot(
             typer.echo(f"Wrote forward_backward.png, .svg, .pdf in {out or directory}", err=True)
 
 
-def show(run_dir: RunArgument, json_: JsonOption = False) -> None:
+def show(run_dir: options.RunArgument, json_: options.JsonOption = False) -> None:
     """Print the summary table of a saved run."""
-    with errors():
+    with options.errors():
         from heinit_sim import runs
 
         config, rows = runs.read_summary(run_dir)

@@ -5,18 +5,7 @@ from typing import Annotated
 
 import typer
 
-from heinit_sim.cli import console
-from heinit_sim.cli.options import (
-    ONE_OUTPUT,
-    ConfigArgument,
-    JsonOption,
-    SeedOption,
-    SetOption,
-    errors,
-    overrides,
-    refusals_of,
-    refuse,
-)
+from heinit_sim.cli import console, options
 from heinit_sim.errors import CheckFailed
 
 
@@ -28,8 +17,8 @@ def verify(
             help="Config whose first condition is the network; default: 5 layers of 100, He.",
         ),
     ] = None,
-    sets: SetOption = None,
-    seed: SeedOption = None,
+    sets: options.SetOption = None,
+    seed: options.SeedOption = None,
     networks: Annotated[
         int | None,
         typer.Option(
@@ -40,21 +29,21 @@ def verify(
         ),
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown instead.")] = False,
-    json_: JsonOption = False,
+    json_: options.JsonOption = False,
 ) -> None:
     """Check the lectures' derivation step by step, by simulation."""
-    with errors():
+    with options.errors():
         from heinit_sim.config import load_config, parse_config
 
-        refuse(markdown and json_, "--markdown", ONE_OUTPUT)
+        options.refuse(markdown and json_, "--markdown", options.ONE_OUTPUT)
         from heinit_sim import derivation, reports
 
-        replaced = overrides(sets, seed=seed)
+        replaced = options.overrides(sets, seed=seed)
         if config is None:
             sweep = parse_config(derivation.DEFAULT_CONFIG, "default network", replaced)
         else:
             sweep = load_config(config, replaced)
-        with refusals_of("verify"):
+        with options.refusals_of("verify"):
             result = derivation.verify(sweep.conditions[0], sweep.seed, networks)
         if json_:
             console.print_json(reports.derivation.to_identity_document(result))
@@ -69,29 +58,29 @@ def verify(
 
 
 def theory(
-    config: ConfigArgument,
+    config: options.ConfigArgument,
     phase: Annotated[
         bool, typer.Option("--phase", help="The edge of chaos of infinitely wide networks instead.")
     ] = False,
-    sets: SetOption = None,
+    sets: options.SetOption = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Write the table as CSV and the figure there."),
     ] = None,
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace these files.")] = False,
-    json_: JsonOption = False,
+    json_: options.JsonOption = False,
 ) -> None:
     """Predict a config without simulating it: means, medians and spread over networks."""
-    with errors():
+    with options.errors():
         if out is None:
-            refuse(force, "--force", "there is nothing to replace without --out")
+            options.refuse(force, "--force", "there is nothing to replace without --out")
         from heinit_sim.config import load_config
 
-        sweep = load_config(config, overrides(sets))
+        sweep = load_config(config, options.overrides(sets))
         from heinit_sim import reports
 
         if phase:
-            with refusals_of("theory --phase: error"):
+            with options.refusals_of("theory --phase: error"):
                 rows = reports.phase.phase_rows(sweep)
             table = reports.phase.to_phase_table(sweep, rows)
         else:
@@ -123,14 +112,14 @@ def gains(
         str | None,
         typer.Argument(metavar="ACTIVATION", help="Everything on one activation; default: all."),
     ] = None,
-    json_: JsonOption = False,
+    json_: options.JsonOption = False,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the table as Markdown instead.")
     ] = False,
 ) -> None:
     """Print the gains of activations in three conventions, and their effect on both passes."""
-    with errors():
-        refuse(markdown and json_, "--markdown", ONE_OUTPUT)
+    with options.errors():
+        options.refuse(markdown and json_, "--markdown", options.ONE_OUTPUT)
 
         from heinit_sim import reports
         from heinit_sim.theory.infinite_width.gains import all_gains, gains_of

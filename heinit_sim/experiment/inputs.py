@@ -1,7 +1,5 @@
 """The names of what inputs can be, and the options of each with their defaults."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal

@@ -1,12 +1,6 @@
-"""The frozen dataclasses of what is asked, and the names of what is measured."""
+"""The names of what is measured."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    pass
-
+from typing import Literal
 
 Pass = Literal["forward", "backward"]
 Quantity = Literal[

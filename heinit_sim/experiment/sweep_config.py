@@ -1,4 +1,4 @@
-"""The frozen dataclasses of what is asked, and the names of what is measured."""
+"""The frozen dataclasses of what is asked."""
 
 from __future__ import annotations
 
