@@ -1,7 +1,7 @@
 """The scales of a figure's axes: their ranges, their ticks and what these say."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,6 +16,7 @@ from heinit_sim.numerics import FloatArray
 
 LEAST_DECADES = 0.3
 MAX_LAYERS = 1000  # a panel has no room to show more
+TICK_SIZE = 13  # points
 _MARGIN = 0.04  # of a fitted range, at either end
 
 
@@ -34,6 +35,13 @@ def text_width(text: str) -> float:
     if not text:  # which has no outlines
         return 0.0
     return float(TextPath((0, 0), text, size=1).get_extents().width)
+
+
+def labels_fit(scale: Scale, room: float, gap: float) -> bool:
+    """Whether the labels of ticks stand `gap` points apart on an axis of `room` points."""
+    places = np.array(scale.ticks) * room / (scale.limits[1] - scale.limits[0])
+    widths = TICK_SIZE * np.array([text_width(label) for label in scale.labels])
+    return bool((np.diff(places) >= (widths[:-1] + widths[1:]) / 2 + gap).all())
 
 
 def swept_texts(path: str, values: Sequence[object]) -> list[str]:
@@ -69,6 +77,11 @@ def number_text(value: float) -> str:
     """Return a number as mathematical text, e.g. "0.02" or "$10^{-5}$"."""
     mantissa, _, exponent = f"{value:.10g}".partition("e")
     return tex_power(float(mantissa), int(exponent)) if exponent else mantissa
+
+
+def plain_power(mantissa: float, exponent: int) -> str:
+    """Return mantissa × 10^exponent as a number, e.g. "0.02"."""
+    return number_text(mantissa * 10.0**exponent)
 
 
 def tex_power(mantissa: float, exponent: int) -> str:
@@ -122,9 +135,17 @@ def decade_scale(limits: tuple[float, float]) -> Scale:
             10 ** (low - base), 10 ** (high - base)
         )
         candidates = [(float(m), base) for m in mantissas if m > 0]
+    plain = high - low < 2.5 and low >= -4 and high <= 4
+    return power_scale(limits, candidates, plain_power if plain else tex_power)
+
+
+def power_scale(
+    limits: tuple[float, float],
+    candidates: Iterable[tuple[float, int]],
+    text: Callable[[float, int], str],
+) -> Scale:
+    """Return a logarithmic scale with those of the ticks m × 10^e, (m, e), that are on it."""
+    low, high = limits
     inside = [(m, e) for m, e in candidates if low <= math.log10(m) + e <= high]
-    if high - low < 2.5 and low >= -4 and high <= 4:
-        labels = [f"{m * 10.0**e:.10g}" for m, e in inside]
-    else:
-        labels = [tex_power(m, e) for m, e in inside]
-    return Scale(limits, [math.log10(m) + e for m, e in inside], labels)
+    ticks = [math.log10(m) + e for m, e in inside]
+    return Scale(limits, ticks, [text(m, e) for m, e in inside])

@@ -11,11 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from heinit_sim.experiment.quantities import Pass
-from heinit_sim.figures.axis_scales import Scale, text_width
+from heinit_sim.figures.axis_scales import TICK_SIZE, Scale, labels_fit, text_width
 from heinit_sim.figures.lines import Line, draw_line, draw_predicted
 from heinit_sim.numerics import FloatArray
 
-TICK_SIZE = 13
 # A user's own matplotlibrc must not leak in, neither when drawing nor when saving.
 STYLE: dict[Any, Any] = {k: v for k, v in matplotlib.rcParamsDefault.items() if k != "backend"} | {
     "svg.hashsalt": "heinit-sim",  # else the ids in an SVG are random
@@ -54,15 +53,6 @@ class Panel:
     """Title of the panel, if it is not simply the name of the pass."""
 
 
-@dataclass(frozen=True)
-class Name:
-    """The name of a line, and where the line ends."""
-
-    text: str
-    ink: FloatArray
-    tip: Tip
-
-
 def saving() -> AbstractContextManager[None]:
     """Return the context in which to draw or save a figure: the same under any user's settings."""
     return matplotlib.rc_context(STYLE)
@@ -81,61 +71,64 @@ def lay_out(panels: Mapping[Pass, Panel], texts: Sequence[str]) -> Figure:
     outer = OUTER + TICK_SIZE * max(map(text_width, ticks), default=0.0)
     inner = GAP + label_size(texts) * max(map(text_width, texts))
     width = WIDTH / 2 - outer - inner - MIDDLE / 2
-    bottom, height = BOTTOM / HEIGHT, 1 - (TOP + BOTTOM) / HEIGHT
     figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72))
     for direction, panel in panels.items():
-        side = SIDES[direction]
-        first = direction == "forward"
-        left = outer if first else WIDTH - outer - width
-        ax = figure.add_axes((left / WIDTH, bottom, width / WIDTH, height))
+        title = panel.title or TITLES[direction]
+        ax = add_panel(figure, direction, outer, width, title, panel.y_label)
         ax.set_xlim(panel.x.limits)
         ax.set_ylim(panel.y.limits)
-        step = _label_step(panel.x, width)
-        ax.set_xticks(panel.x.ticks[::step], panel.x.labels[::step])
+        steps = range(1, len(panel.x.ticks) + 1)
+        thinned = (Scale(panel.x.limits, panel.x.ticks[::n], panel.x.labels[::n]) for n in steps)
+        x = next(scale for scale in thinned if labels_fit(scale, width, TICK_SIZE / 3))
+        ax.set_xticks(x.ticks, x.labels)
         ax.set_yticks(panel.y.ticks, panel.y.labels)
-        ax.yaxis.set_ticks_position(side)
-        ax.spines["right" if first else "left"].set_visible(False)
+        ax.spines["right" if direction == "forward" else "left"].set_visible(False)
         ax.grid(axis="y", color="0.9", linewidth=0.8)
-        ax.set_title(panel.title or TITLES[direction], loc=side, pad=33, fontweight="bold")
         ax.set_xlabel(panel.x_label)
-        ax.set_ylabel(panel.y_label, rotation=0, ha=side)
-        ax.yaxis.set_label_coords(0 if first else 1, 1.05)
     return figure
 
 
-def _label_step(x: Scale, width: float) -> int:
-    """Every how many ticks are drawn so that their labels stay apart on an axis so long."""
-    places = np.array(x.ticks) * width / (x.limits[1] - x.limits[0])
-    sizes = TICK_SIZE * np.array([text_width(text) for text in x.labels])
-    for step in range(1, len(places)):
-        middles, halves = places[::step], sizes[::step] / 2
-        if (np.diff(middles) >= halves[1:] + halves[:-1] + TICK_SIZE / 3).all():
-            return step
-    return max(len(places), 1)
+def add_panel(
+    figure: Figure, direction: Pass, outer: float, width: float, title: str, y_label: str
+) -> Axes:
+    """Add an empty panel, `width` points wide and `outer` points from its side of the figure.
+
+    Title and scale are on that side, the label of the scale lies level above it.
+    """
+    side, forward = SIDES[direction], direction == "forward"
+    left = outer if forward else WIDTH - outer - width
+    height = HEIGHT - TOP - BOTTOM
+    ax = figure.add_axes((left / WIDTH, BOTTOM / HEIGHT, width / WIDTH, height / HEIGHT))
+    ax.yaxis.set_ticks_position(side)
+    ax.set_title(title, loc=side, pad=33, fontweight="bold")
+    ax.set_ylabel(y_label, rotation=0, ha=side)
+    ax.yaxis.set_label_coords(0 if forward else 1, 1.05)
+    return ax
 
 
-def write_names(ax: Axes, names: Sequence[Name], direction: Pass, size: float) -> None:
-    """Name the lines beside their ends, with leaders where a name was moved."""
+def write_names(
+    ax: Axes, lines: Sequence[Line], tips: Sequence[Tip], direction: Pass, size: float
+) -> None:
+    """Name the lines beside their tips, with leaders where a name was moved."""
     (low, high), box = ax.get_ylim(), ax.get_position()
     height, gap = box.height * HEIGHT, GAP / (box.width * WIDTH)
     forward = direction == "forward"
     edge, x, sign = (ax.get_xlim()[1], 1 + gap, 1) if forward else (ax.get_xlim()[0], -gap, -1)
-    tips = [name.tip for name in names]
     wanted = np.array([(tip[1] - low) / (high - low) * height if tip else 0.0 for tip in tips])
     placed = spread_out(wanted, size * LABEL_HEIGHT, -BELOW, height)
-    for name, moved, y in zip(names, abs(placed - wanted), placed, strict=True):
+    for line, tip, moved, y in zip(lines, tips, abs(placed - wanted), placed, strict=True):
         leader = None
-        if name.tip and (moved > 3 or sign * name.tip[0] < sign * edge):
-            leader = {"color": name.ink, "relpos": (sign < 0, 0.5), **LEADER}
+        if line.label and tip and (moved > 3 or sign * tip[0] < sign * edge):
+            leader = {"color": line.paint.ink, "relpos": (sign < 0, 0.5), **LEADER}
         ax.annotate(
-            name.text,
-            name.tip or (edge, low),
+            line.label,
+            tip or (edge, low),
             (x, y / height),
             textcoords="axes fraction",
-            arrowprops=leader if name.text else None,
+            arrowprops=leader,
             annotation_clip=False,
             fontsize=size,
-            color=name.ink,
+            color=line.paint.ink,
             ha="left" if sign > 0 else "right",
             va="center",
         )
@@ -163,13 +156,23 @@ def spread_out(wanted: FloatArray, gap: float, low: float, high: float) -> Float
     return placed
 
 
+def last_seen(ax: Axes, line: Line, direction: Pass) -> Tip:
+    """Return where the line is last seen on its way to its name."""
+    low, high = ax.get_ylim()
+    seen = np.flatnonzero((line.middle >= low) & (line.middle <= high))
+    if len(seen) == 0:
+        return None
+    at = seen[-1 if direction == "forward" else 0]
+    return float(line.x[at]), float(line.middle[at])
+
+
 def draw_panels(
     panels: Mapping[Pass, Panel],
     lines: Mapping[Pass, list[Line]],
     *,
     marked: bool = False,
     banded: bool = False,
-    tip_of: Callable[[Axes, Line, Pass], Tip] | None = None,
+    tip_of: Callable[[Axes, Line, Pass], Tip] = last_seen,
 ) -> Figure:
     """Draw the lines of each pass into its panel.
 
@@ -178,7 +181,7 @@ def draw_panels(
         lines: The lines of both, under the same labels.
         marked: With circles at the points.
         banded: With predicted bands.
-        tip_of: Where a line ends, and what is drawn there; if not where it is last seen.
+        tip_of: Where a line ends, and what is drawn there.
     """
     labels = [line.label for direction in panels for line in lines[direction]]
     figure = lay_out(panels, labels)
@@ -187,11 +190,8 @@ def draw_panels(
             draw_line(ax, line, marked=marked)
             if banded:
                 draw_predicted(ax, line)
-        names = [
-            Name(line.label, line.paint.ink, (tip_of or _last_seen)(ax, line, direction))
-            for line in lines[direction]
-        ]
-        write_names(ax, names, direction, label_size(labels))
+        tips = [tip_of(ax, line, direction) for line in lines[direction]]
+        write_names(ax, lines[direction], tips, direction, label_size(labels))
     return figure
 
 
@@ -207,13 +207,3 @@ def gaps(lines: Mapping[Pass, list[Line]]) -> str:
         counts = {"": counts["a"]}
     parts = ", ".join(f"{name}: {count}" if name else count for name, count in counts.items())
     return f" Not shown, dead or out of range: {parts}." if counts else ""
-
-
-def _last_seen(ax: Axes, line: Line, direction: Pass) -> Tip:
-    """Where the line is last seen on its way to its name."""
-    low, high = ax.get_ylim()
-    seen = np.flatnonzero((line.middle >= low) & (line.middle <= high))
-    if len(seen) == 0:
-        return None
-    at = seen[-1 if direction == "forward" else 0]
-    return float(line.x[at]), float(line.middle[at])

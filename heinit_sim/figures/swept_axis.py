@@ -9,15 +9,8 @@ import numpy as np
 from heinit_sim.experiment.figure_kinds import swept_number
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
-from heinit_sim.figures.axis_scales import (
-    Scale,
-    decade_scale,
-    number_text,
-    plain_scale,
-    swept_texts,
-    tex_power,
-    text_width,
-)
+from heinit_sim.figures import axis_scales
+from heinit_sim.figures.axis_scales import Scale
 from heinit_sim.figures.curves import labels_of
 from heinit_sim.figures.lines import Paint, paints
 from heinit_sim.numerics import FloatArray
@@ -40,7 +33,7 @@ AXES = {
 }
 WIDE = 10  # ratio of the values from which the axis is logarithmic
 MARGIN = 0.03  # of the axis, at the end without labels
-TICK_SIZE, TICKS_APART = 13, 6  # points
+TICKS_APART = 6  # points between their labels
 ROOM, LABELLED_ROOM = 320, 170  # points of a panel, at least; less beside labels
 
 
@@ -64,24 +57,16 @@ def series_of(config: SweepConfig) -> list[Series]:
     Args:
         config: A sweep with such a number, see `figure_kinds.unmet_need`.
     """
-    path = _path(config)
+    path, numbers, _ = _swept(config)
     groups: dict[str, list[Condition]] = {}
     for condition in config.conditions:
         others = {key: value for key, value in condition.swept.items() if key != path}
         alone = replace(condition, swept=others)
         groups.setdefault(alone.label, []).append(alone)
-    order = np.argsort(_numbers(config, path))
-    x = np.sort(_numbers(config, path))
-    x = np.log10(x) if _is_wide(x) else x
+    order = np.argsort(numbers)
     labels = labels_of([group[0] for group in groups.values()])
     return [
-        Series(
-            index,
-            label if text else "",
-            paint,
-            [group[place].index for place in order],
-            x,
-        )
+        Series(index, label if text else "", paint, [group[i].index for i in order], numbers[order])
         for index, ((text, group), label, paint) in enumerate(
             zip(groups.items(), labels, paints(len(groups)), strict=True)
         )
@@ -93,57 +78,43 @@ def swept_axis(config: SweepConfig, direction: Pass) -> tuple[Scale, str]:
 
     Its ticks are the swept values, or where these are too close, readable ones.
     """
-    path = _path(config)
-    numbers = _numbers(config, path)
-    x = np.log10(numbers) if _is_wide(numbers) else numbers
+    path, x, wide = _swept(config)
     low, high = float(x.min()), float(x.max())
     margin = MARGIN * (high - low)
     limits = (low - margin, high) if direction == "forward" else (low, high + margin)
     name = AXES.get(path, path.rpartition(".")[2].replace("_", " ").capitalize())
     room = ROOM if len(config.sweep) == 1 else LABELLED_ROOM
-    order = np.argsort(numbers)
-    texts = swept_texts(path, [config.sweep[path][i] for i in order])
+    order = np.argsort(x)
+    texts = axis_scales.swept_texts(path, [config.sweep[path][i] for i in order])
     swept = Scale(limits, x[order].tolist(), texts)
-    *crowded, last = (swept, *_scales(limits, wide=_is_wide(numbers)))
-    return next((scale for scale in crowded if _fits(scale, room)), last), name
+    *crowded, last = (swept, *_scales(limits, wide=wide))
+    fitting = (scale for scale in crowded if axis_scales.labels_fit(scale, room, TICKS_APART))
+    return next(fitting, last), name
 
 
-def _path(config: SweepConfig) -> str:
+def _swept(config: SweepConfig) -> tuple[str, FloatArray, bool]:
+    """The path of the swept number, its values, and whether these are log10: a wide range."""
     path = swept_number(config.sweep)
     assert path is not None  # configs without one are refused
-    return path
-
-
-def _numbers(config: SweepConfig, path: str) -> FloatArray:
-    return np.array(config.sweep[path], float)
-
-
-def _is_wide(numbers: FloatArray) -> bool:
-    return bool(min(numbers) > 0 and max(numbers) >= WIDE * min(numbers))
+    numbers = np.array(config.sweep[path], float)
+    wide = bool(min(numbers) > 0 and max(numbers) >= WIDE * min(numbers))
+    return path, np.log10(numbers) if wide else numbers, wide
 
 
 def _scales(limits: tuple[float, float], *, wide: bool) -> Iterator[Scale]:
     """Yield scales of ever fewer ticks; the last has room anywhere."""
     if not wide:
-        yield from (plain_scale(limits, most) for most in (7, 5, 4, 3, 2))
+        yield from (axis_scales.plain_scale(limits, most) for most in (7, 5, 4, 3, 2))
         return
-    low, high = limits
-    exponents = range(math.floor(low), math.ceil(high) + 1)
+    exponents = range(math.floor(limits[0]), math.ceil(limits[1]) + 1)
     for mantissas in ((1, 2, 5), (1, 3), (1,)):
-        ticks = [(m, e) for e in exponents for m in mantissas if low <= math.log10(m) + e <= high]
-        labels = [_tick_text(m, e) for m, e in ticks]
-        if len(ticks) > 1:
-            yield Scale(limits, [math.log10(m) + e for m, e in ticks], labels)
-    yield decade_scale(limits)
+        ticks = ((m, e) for e in exponents for m in mantissas)
+        scale = axis_scales.power_scale(limits, ticks, _tick_text)
+        if len(scale.ticks) > 1:
+            yield scale
+    yield axis_scales.decade_scale(limits)
 
 
-def _fits(scale: Scale, room: float) -> bool:
-    """Whether the labels of neighbouring ticks stand apart on an axis of so many points."""
-    places = np.array(scale.ticks) * room / (scale.limits[1] - scale.limits[0])
-    widths = TICK_SIZE * np.array([text_width(label) for label in scale.labels])
-    return bool((np.diff(places) >= (widths[:-1] + widths[1:]) / 2 + TICKS_APART).all())
-
-
-def _tick_text(mantissa: int, exponent: int) -> str:
-    plain = -4 <= exponent <= 4
-    return number_text(mantissa * 10.0**exponent) if plain else tex_power(mantissa, exponent)
+def _tick_text(mantissa: float, exponent: int) -> str:
+    text = axis_scales.plain_power if -4 <= exponent <= 4 else axis_scales.tex_power
+    return text(mantissa, exponent)

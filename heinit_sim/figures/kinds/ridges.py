@@ -10,24 +10,24 @@ from matplotlib.patches import Patch
 
 from heinit_sim.experiment.quantities import Bins, Pass, Quantity
 from heinit_sim.experiment.results import ConditionResult, SweepResult
-from heinit_sim.figures.axis_scales import decade_scale, text_width
+from heinit_sim.figures.axis_scales import TICK_SIZE, decade_scale, text_width
 from heinit_sim.figures.curves import labels_of
 from heinit_sim.figures.lines import Paint, paints
 from heinit_sim.figures.panels import (
     BOTTOM,
     HEIGHT,
     OUTER,
-    SIDES,
     TITLES,
     TOP,
     WIDTH,
+    add_panel,
     write_caption,
 )
 from heinit_sim.numerics import FloatArray
 
 CUT = 12  # times the lowest peak: what is taller is cut off, else the others would look flat
 TAIL = 1e-3  # of the numbers of a ridge may lie beyond either end of the axis
-QUANTITIES: dict[Pass, Quantity] = {"forward": "activation", "backward": "grad_preactivation"}
+SHOWN: dict[Pass, Quantity] = {"forward": "activation", "backward": "grad_preactivation"}
 MOST_LAYERS, MOST_CONDITIONS = 12, 8  # more are not told apart
 OVERLAP = 2.1  # the tallest ridge, in rows
 LEAST = 0.5  # rows that are left above the first
@@ -135,11 +135,11 @@ def draw_ridges(result: SweepResult) -> Figure:
     depth = max(outcome.condition.depth for outcome in outcomes)
     figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72))
     notes, reach = [], 0.0
-    for direction in QUANTITIES:
+    for direction, quantity in SHOWN.items():
         first = int(direction == "forward")
         layers = evenly(first, first + depth - 1, MOST_LAYERS)
         ridges = [
-            ridge_of(outcome, i, QUANTITIES[direction], k)
+            ridge_of(outcome, i, quantity, k)
             for k in layers
             for i, outcome in enumerate(outcomes)
             if first <= k < first + outcome.condition.depth
@@ -165,27 +165,20 @@ def _panel(
     figure: Figure, direction: Pass, layers: list[int], bins: Bins, ridges: list[Ridge]
 ) -> Axes:
     """Lay out one panel: a baseline for every layer, the first on top, scales outside."""
-    side, first = SIDES[direction], direction == "forward"
-    outer = OUTER + 13 * (text_width(str(max(layers))) + 0.7)
+    outer = OUTER + TICK_SIZE * (text_width(str(max(layers))) + 0.7)
     width = (WIDTH - 2 * outer - GUTTER) / 2
-    left = outer if first else WIDTH - outer - width
-    height = HEIGHT - TOP - BOTTOM
-    ax = figure.add_axes((left / WIDTH, BOTTOM / HEIGHT, width / WIDTH, height / HEIGHT))
+    ax = add_panel(figure, direction, outer, width, TITLES[direction], "Layer, $k$")
     limits = shown_range(ridges, bins)
     ax.set_xlim(limits)
     if bins == "decades":
         scale = decade_scale(limits)
         ax.set_xticks(scale.ticks, scale.labels)
     ax.set_yticks([-row for row in range(len(layers))], [f"{k:,}" for k in layers])
-    ax.yaxis.set_ticks_position(side)
     ax.tick_params(axis="y", length=0)
     for spine in ("left", "right"):
         ax.spines[spine].set_visible(False)
     ax.grid(axis="x", color="0.9", linewidth=0.8)
-    ax.set_title(TITLES[direction], loc=side, pad=33, fontweight="bold")
     ax.set_xlabel(WORDS[bins, direction])
-    ax.set_ylabel("Layer, $k$", rotation=0, ha=side)
-    ax.yaxis.set_label_coords(0 if first else 1, 1.05)
     return ax
 
 
