@@ -13,9 +13,9 @@ from heinit_sim.experiment.quantities import Measure, Pass, Quantity, Statistic
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.figures.axis_scales import layers_drawn, number_text, swept_texts
-from heinit_sim.figures.lines import Line, Paint, paints
+from heinit_sim.figures.lines import Line, paints
 from heinit_sim.numerics import FloatArray
-from heinit_sim.numerics.spread import Spread, spread
+from heinit_sim.numerics.spread import spread
 
 _NAMED = (int, float, type(None))  # values that say nothing without the name of their key
 SYMBOLS: dict[Pass, str] = {"forward": "$h_k$", "backward": r"$\partial\ell/\partial h_k$"}
@@ -23,26 +23,13 @@ WORDS = {"variance": "Variance", "second_moment": "Second moment", "std": "Stand
 QUANTITIES: dict[Pass, Quantity] = {"forward": "activation", "backward": "grad_activation"}
 
 
-@dataclass(frozen=True)
-class Curve:
+@dataclass(frozen=True, kw_only=True)
+class Curve(Line):
     """One condition in one pass: log10 values on the layers drawn, -inf where all is zero."""
 
     condition: Condition
-    label: str
-    paint: Paint
-    layers: NDArray[np.int64]
-    seen: Spread
-    theory: FloatArray
-    exact: bool
-    typical: bool  # whether `seen` is of networks, measured or predicted; else the predicted mean
-    predicted: FloatArray | None  # 5 % quantile, median, 95 % quantile for one input, (3, layers)
-
-    @property
-    def line(self) -> Line:
-        """The curve against its layers."""
-        index, x = self.condition.index, self.layers.astype(float)
-        seen = (self.seen.median, self.seen.p05, self.seen.p95)
-        return Line(index, self.label, self.paint, x, *seen, self.theory, self.predicted)
+    exact: bool  # whether `theory` holds at finite width
+    typical: bool  # whether `middle` is of networks, measured or predicted; else the predicted mean
 
 
 def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Curve]:
@@ -66,14 +53,16 @@ def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Cu
         typical = isinstance(outcome, ConditionResult) or predicted is not None
         if isinstance(outcome, ConditionResult):
             seen = spread(factor * outcome.networks[measure][:, layers])
+            low, median, high = seen.p05, seen.median, seen.p95
         else:
             low, median, high = [theory] * 3 if predicted is None else predicted
-            seen, predicted = Spread(theory, np.zeros_like(theory), median, low, high), None
-        if not np.isfinite(seen.median).any():
+            predicted = None
+        if not np.isfinite(median).any():
             unknown = "out of range" if isinstance(outcome, ConditionResult) else "not known"
-            label += " (all zero)" if np.isneginf(seen.median).any() else f" ({unknown})"
-        known = (exact, typical, predicted)
-        curves.append(Curve(outcome.condition, label, paint, layers, seen, theory, *known))
+            label += " (all zero)" if np.isneginf(median).any() else f" ({unknown})"
+        c, x = outcome.condition, layers.astype(float)
+        line = (c.index, label, paint, x, median, low, high, theory, predicted)
+        curves.append(Curve(*line, condition=c, exact=exact, typical=typical))
     return curves
 
 

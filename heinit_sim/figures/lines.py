@@ -81,7 +81,7 @@ def plot(ax: Axes, line: Line, values: FloatArray, name: str, **style: Any) -> N
     ax.plot(line.x, finite, label=f"{name} {line.index}", **style)
 
 
-def bands_show(lines: list[Line], limits: tuple[float, float]) -> bool:
+def bands_show(lines: Sequence[Line], limits: tuple[float, float]) -> bool:
     """Whether predicted bands are wide enough to be told from their median."""
     known = [line.predicted for line in lines if line.predicted is not None]
     with np.errstate(invalid="ignore"):  # −inf − (−inf), where networks are dead

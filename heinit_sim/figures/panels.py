@@ -168,7 +168,7 @@ def last_seen(ax: Axes, line: Line, direction: Pass) -> Tip:
 
 def draw_panels(
     panels: Mapping[Pass, Panel],
-    lines: Mapping[Pass, list[Line]],
+    lines: Mapping[Pass, Sequence[Line]],
     *,
     marked: bool = False,
     banded: bool = False,
@@ -195,7 +195,7 @@ def draw_panels(
     return figure
 
 
-def gaps(lines: Mapping[Pass, list[Line]]) -> str:
+def gaps(lines: Mapping[Pass, Sequence[Line]]) -> str:
     """Say how many points of each pass are missing, for networks died or left float range."""
     counts = {}
     for direction, drawn in lines.items():

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -25,7 +24,7 @@ from heinit_sim.figures.label_placement import (
     slanted,
     write_labels,
 )
-from heinit_sim.figures.panels import STYLE
+from heinit_sim.figures.panels import saving
 from heinit_sim.numerics import FloatArray
 from heinit_sim.theory.infinite_width import (
     Edge,
@@ -71,7 +70,7 @@ def draw_phase_diagram(config: SweepConfig) -> Figure:
     top = max(2.5 * max((bias_variance for _, bias_variance in places), default=0.0), 0.25)
     edges = {key: edge_of_chaos(activation, top) for key, activation in activations.items()}
     colors = dict(zip(keys, COLORS * len(keys), strict=False))
-    with matplotlib.rc_context(STYLE):
+    with saving():
         figure = Figure(figsize=(WIDTH, HEIGHT))
         ax = figure.add_axes(PANEL)
         points = np.array([*places, *(point for e in edges.values() for point in e.points)])

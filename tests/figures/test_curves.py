@@ -102,7 +102,7 @@ def test_predicted_bands_are_of_the_statistic_shown(
     np.testing.assert_allclose(shares, expected, rtol=0, atol=1e-13)  # of numbers below 10
     (alone,) = curves_of(predict_sweep(result.config), "forward")
     exact = predict_sweep(result.config).conditions[0].quantiles["activation"]
-    shares = np.array([alone.seen.p05, alone.seen.median, alone.seen.p95]) / factor - exact
+    shares = np.array([alone.low, alone.middle, alone.high]) / factor - exact
     np.testing.assert_allclose(shares, expected, rtol=0, atol=1e-13)
 
 

@@ -12,9 +12,11 @@ from heinit_sim.figures.lines import Line, drawn_values
 from heinit_sim.figures.panels import Panel, draw_panels, gaps, write_caption
 from heinit_sim.simulation import cosine_spread
 
-QUANTITIES: dict[Pass, Quantity] = {"forward": "activation", "backward": "preactivation"}
-TITLES = {"forward": "a)  Activations", "backward": "b)  Pre-activations"}
-SYMBOLS = {"forward": "$h_k$", "backward": "$f_k$"}
+SHOWN: dict[Pass, tuple[Quantity, str, str]] = {
+    "forward": ("activation", "$h_k$", "a)  Activations"),
+    "backward": ("preactivation", "$f_k$", "b)  Pre-activations"),
+}
+"""The quantity of a panel, its symbol and its title."""
 LEAST = 0.01  # the shortest axis
 
 
@@ -29,17 +31,16 @@ def draw_cosine(result: SweepResult | SweepPrediction) -> Figure:
     drawn = drawn_values([*lines["forward"], *lines["backward"]])
     y = plain_scale(fitted_limits([np.array([0.0, 1.0]), *drawn], LEAST))
     panels = {}
-    for direction in QUANTITIES:
-        x, x_label = layer_axis(result.config, direction)
-        y_label = f"Cosine of {SYMBOLS[direction]} between inputs"
-        panels[direction] = Panel(x, x_label, y, y_label, TITLES[direction])
+    for direction, (_, symbol, title) in SHOWN.items():
+        y_label = f"Cosine of {symbol} between inputs"
+        panels[direction] = Panel(*layer_axis(result.config, direction), y, y_label, title)
     figure = draw_panels(panels, lines)
     write_caption(figure, _caption(result, lines))
     return figure
 
 
 def _cosine_values(outcome: Prediction, direction: Pass) -> LayerValues:
-    quantity = QUANTITIES[direction]
+    quantity = SHOWN[direction][0]
     layers = slice(outcome.condition.depth + (quantity == "activation"))  # without f_K
     theory = outcome.theory_cosines[quantity][layers]
     if not isinstance(outcome, ConditionResult):

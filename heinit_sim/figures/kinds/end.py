@@ -6,14 +6,16 @@ from matplotlib.figure import Figure
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.results import SweepPrediction, SweepResult
 from heinit_sim.figures.axis_scales import decade_scale, fitted_limits
-from heinit_sim.figures.curves import QUANTITIES, WORDS, Curve, caption_of, curves_of
+from heinit_sim.figures.curves import WORDS, Curve, caption_of, curves_of
 from heinit_sim.figures.lines import Line, bands_show, drawn_values
 from heinit_sim.figures.panels import Panel, draw_panels, gaps, write_caption
 from heinit_sim.figures.swept_axis import Series, series_of, swept_axis
 
-SYMBOLS: dict[Pass, str] = {"forward": "$h_K$", "backward": r"$\partial\ell/\partial h_0$"}
-LAST: dict[Pass, int] = {"forward": -1, "backward": 0}
-"""The layer a pass ends at."""
+ENDS: dict[Pass, tuple[int, str]] = {
+    "forward": (-1, "$h_K$"),
+    "backward": (0, r"$\partial\ell/\partial h_0$"),
+}
+"""The layer a pass ends at, and the symbol of what is there."""
 
 
 def draw_end(result: SweepResult | SweepPrediction) -> Figure:
@@ -23,17 +25,14 @@ def draw_end(result: SweepResult | SweepPrediction) -> Figure:
     """
     config = result.config.figure
     series = series_of(result.config)
-    curves = {direction: curves_of(result, direction) for direction in QUANTITIES}
-    lines = {
-        direction: [_end_line(member, curves[direction], LAST[direction]) for member in series]
-        for direction in QUANTITIES
-    }
-    panels, banded = {}, False
-    for direction in QUANTITIES:
+    curves = {direction: curves_of(result, direction) for direction in ENDS}
+    lines, panels, banded = {}, {}, False
+    for direction, (layer, symbol) in ENDS.items():
+        lines[direction] = [_end_line(member, curves[direction], layer) for member in series]
         limits = config.decades or fitted_limits(drawn_values(lines[direction]))
-        x, x_label = swept_axis(result.config, direction)
-        y_label = f"{WORDS[config.quantity]} of {SYMBOLS[direction]}"
-        panels[direction] = Panel(x, x_label, decade_scale(limits), y_label)
+        y_label = f"{WORDS[config.quantity]} of {symbol}"
+        x_axis = swept_axis(result.config, direction)
+        panels[direction] = Panel(*x_axis, decade_scale(limits), y_label)
         banded = banded or bands_show(lines[direction], limits)
     figure = draw_panels(panels, lines, marked=True, banded=banded)
     caption = caption_of(curves["forward"], curves["backward"], result, banded=banded)
@@ -43,11 +42,11 @@ def draw_end(result: SweepResult | SweepPrediction) -> Figure:
 
 def _end_line(series: Series, curves: list[Curve], layer: int) -> Line:
     """Return what one layer of the conditions of a series shows."""
-    lines = [curves[place].line for place in series.places]
+    lines = [curves[place] for place in series.places]
     seen = [(line.middle[layer], line.low[layer], line.high[layer]) for line in lines]
     middle, low, high = np.array(seen).T
     theory = np.array([line.theory[layer] for line in lines])
     known = [line.predicted[:, layer] for line in lines if line.predicted is not None]
     predicted = np.array(known).T if len(known) == len(lines) else None
-    paint, x = series.paint, series.x
-    return Line(series.index, series.label, paint, x, middle, low, high, theory, predicted)
+    name = (series.index, series.label, series.paint)
+    return Line(*name, series.x, middle, low, high, theory, predicted)

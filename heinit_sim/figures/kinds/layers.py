@@ -9,16 +9,9 @@ from matplotlib.figure import Figure
 
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.results import SweepPrediction, SweepResult
+from heinit_sim.figures import curves
 from heinit_sim.figures.axis_scales import decade_scale, fitted_limits
-from heinit_sim.figures.curves import (
-    QUANTITIES,
-    SYMBOLS,
-    WORDS,
-    Curve,
-    caption_of,
-    curves_of,
-    load_published,
-)
+from heinit_sim.figures.curves import QUANTITIES, SYMBOLS, WORDS, Curve
 from heinit_sim.figures.layer_axis import layer_axis
 from heinit_sim.figures.lines import Line, bands_show, drawn_values, plot
 from heinit_sim.figures.panels import Panel, Tip, draw_panels, write_caption
@@ -32,24 +25,23 @@ CIRCLE: dict[str, Any] = {"marker": "o", "linestyle": "", "markerfacecolor": "w"
 def draw_layers(result: SweepResult | SweepPrediction) -> Figure:
     """Draw a statistic of h_k and of ∂ℓ/∂h_k against the layer k, one panel per pass."""
     config = result.config.figure
-    curves = {direction: curves_of(result, direction) for direction in QUANTITIES}
-    lines = {direction: [c.line for c in curves[direction]] for direction in QUANTITIES}
+    lines = {direction: curves.curves_of(result, direction) for direction in QUANTITIES}
     both = [*lines["forward"], *lines["backward"]]
     limits = config.decades or fitted_limits(drawn_values(both))
     banded = bands_show(both, limits)
     panels = {}
     for direction in QUANTITIES:
-        x, x_label = layer_axis(result.config, direction)
         y_label = f"{WORDS[config.quantity]} of {SYMBOLS[direction]}"
-        panels[direction] = Panel(x, x_label, decade_scale(limits), y_label)
+        x_axis = layer_axis(result.config, direction)
+        panels[direction] = Panel(*x_axis, decade_scale(limits), y_label)
     figure = draw_panels(panels, lines, banded=banded, tip_of=_draw_arrow)
     if config.overlay:
         for ax, direction in zip(figure.axes, QUANTITIES, strict=True):
-            _draw_published(ax, curves[direction], direction)
+            _draw_published(ax, lines[direction], direction)
     for line in lines["forward"]:
         plot(figure.axes[1], line, line.middle, "behind", color=line.paint.color, **BEHIND)
     circles = " Circles: curves as published." if config.overlay else ""
-    caption = caption_of(curves["forward"], curves["backward"], result, banded=banded)
+    caption = curves.caption_of(lines["forward"], lines["backward"], result, banded=banded)
     write_caption(figure, f"{caption} Dashed in b: the forward pass.{circles}")
     return figure
 
@@ -71,23 +63,20 @@ def _draw_arrow(ax: Axes, line: Line, direction: Pass) -> Tip:
     shape = HEAD_SHAPE @ [along, [-along[1], along[0]]]
     end = line.x[trail[1]], np.clip(median[trail[1]], low, high)
     # matplotlib scales a marker by its largest coordinate, which depends on the angle.
-    style = {
-        "markersize": 26 * line.paint.weight * abs(shape).max(),
-        "color": line.paint.color,
-        **HEAD,
-    }
+    size = 26 * line.paint.weight * abs(shape).max()
+    style = {"markersize": size, "color": line.paint.color, **HEAD}
     ax.plot(*end, marker=shape, label=f"arrow {line.index}", **style)
     reach = 13 * line.paint.weight * ax.figure.dpi / 72 * along
     tip = ax.transData.inverted().transform(ax.transData.transform(end) + reach)
     return float(tip[0]), float(tip[1])
 
 
-def _draw_published(ax: Axes, curves: list[Curve], direction: Pass) -> None:
+def _draw_published(ax: Axes, drawn: list[Curve], direction: Pass) -> None:
     """Draw every fourth point of Figure 7.4 as printed, in the ink of its condition or grey."""
-    for variance, points in load_published(direction).items():
+    for variance, points in curves.load_published(direction).items():
         inks = [
             curve.paint.ink
-            for curve in curves
+            for curve in drawn
             if np.isclose(curve.condition.weight_variances, variance, 1e-9, 0.0).all()
         ]
         style = {"markeredgecolor": inks[0] if inks else "0.5", "markersize": 5, **CIRCLE}

@@ -37,9 +37,8 @@ def draw_slopes(result: SweepResult | SweepPrediction) -> Figure:
     limits = fitted_limits([np.zeros(1), *drawn_values(both)], LEAST)
     panels = {}
     for direction in QUANTITIES:
-        x, x_label = swept_axis(config, direction)
         y_label = f"{WORDS[config.figure.quantity]} of {SYMBOLS[direction]}, decades per layer"
-        panels[direction] = Panel(x, x_label, plain_scale(limits), y_label)
+        panels[direction] = Panel(*swept_axis(config, direction), plain_scale(limits), y_label)
     figure = draw_panels(panels, lines, marked=True)
     shaded = isinstance(result, SweepResult) and len(series) == 1
     for ax, direction in zip(figure.axes, QUANTITIES, strict=True):

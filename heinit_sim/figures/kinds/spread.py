@@ -29,8 +29,8 @@ def draw_spread(result: SweepResult | SweepPrediction) -> Figure:
     for direction in QUANTITIES:
         limits = fitted_limits([np.zeros(1), *drawn_values(lines[direction])], LEAST)
         y_label = f"Var [ ln {WORDS[quantity].lower()} of {SYMBOLS[direction]} ]"
-        x, x_label = layer_axis(result.config, direction)
-        panels[direction] = Panel(x, x_label, plain_scale(limits), y_label)
+        x_axis = layer_axis(result.config, direction)
+        panels[direction] = Panel(*x_axis, plain_scale(limits), y_label)
     figure = draw_panels(panels, lines)
     write_caption(figure, _caption(result, lines["forward"]))
     return figure
