@@ -59,8 +59,7 @@ def compare(
     run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="Directory that `run` wrote.")],
     run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another.")],
     rtol: Annotated[
-        float,
-        typer.Option("--rtol", metavar="R", help="Relative difference that is none."),
+        float, typer.Option("--rtol", metavar="R", help="Relative difference that is none.")
     ] = 1e-6,
     json_: options.JsonOption = False,
 ) -> None:

@@ -11,8 +11,7 @@ from heinit_sim.errors import ConfigError
 
 def plot(
     run_dirs: Annotated[
-        list[Path],
-        typer.Argument(metavar="RUN_DIR", help="Directories that `run` wrote."),
+        list[Path], typer.Argument(metavar="RUN_DIR", help="Directories that `run` wrote.")
     ],
     sets: Annotated[
         list[str] | None,

@@ -22,10 +22,7 @@ def verify(
     networks: Annotated[
         int | None,
         typer.Option(
-            min=100,
-            max=10**6,
-            metavar="N",
-            help="Networks of each row; default: by width.",
+            min=100, max=10**6, metavar="N", help="Networks of each row; default: by width."
         ),
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown instead.")] = False,

@@ -31,8 +31,7 @@ def layer_axis(config: SweepConfig, direction: Pass) -> tuple[Scale, str]:
 
 
 def layer_lines(
-    result: SweepResult | SweepPrediction,
-    values_of: Callable[[Prediction, Pass], LayerValues],
+    result: SweepResult | SweepPrediction, values_of: Callable[[Prediction, Pass], LayerValues]
 ) -> dict[Pass, list[Line]]:
     """Return a line for each condition in each pass.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from heinit_sim.checks import Comparison
 from heinit_sim.checks.comparison import LEVEL
 from heinit_sim.experiment.labels import to_text
-from heinit_sim.reports.formats import Row, to_json_values
+from heinit_sim.reports.formats import plain_table, to_json_values
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -59,11 +59,9 @@ def _differences(comparison: Comparison) -> list[str]:
 
 def to_comparison_table(comparison: Comparison) -> "Table":
     """The rows that differ most."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
+    table = plain_table(padding=(0, 1, 0, 0), collapse_padding=True)
     size = "rel. diff." if comparison.exact else "decades"
     swept = comparison.rows[0].swept
     for header in (*([", ".join(swept)] if swept else []), "quantity", "statistic"):
@@ -91,7 +89,7 @@ def to_comparison_document(comparison: Comparison) -> dict[str, object]:
             "smallest_p": comparison.smallest_p,
             "level": comparison.level,
         }
-    rows: list[Row] = [
+    rows: list[dict[str, object]] = [
         {
             "condition": dict(row.swept),
             "quantity": row.measure[0],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from heinit_sim.checks import failed
 from heinit_sim.experiment.labels import printable
 from heinit_sim.experiment.results import Finding
+from heinit_sim.reports.formats import plain_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,11 +33,9 @@ def summary(findings: Sequence[Finding]) -> str:
 
 def to_table(findings: Sequence[Finding]) -> "Table":
     """A line for each finding, those that failed first; of many only these."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = plain_table()
     table.add_column("", no_wrap=True)
     table.add_column("checked", overflow="fold")
     table.add_column("found", overflow="fold")

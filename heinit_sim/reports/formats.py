@@ -5,7 +5,10 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 Row = dict[str, Any]
 # How the table heads a swept key; any other key is headed by its own name.
@@ -21,6 +24,18 @@ SYMBOLS = {
     "inputs.distribution": "inputs",
     "inputs.normalisation": "normed",
 }
+
+
+def plain_table(**style: Any) -> "Table":
+    """An empty table of the terminal, with a rule below its head alone.
+
+    Args:
+        style: Of `rich.table.Table`; Rich is loaded here, when a table is first asked for.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    return Table(box=SIMPLE_HEAD, pad_edge=False, **style)
 
 
 def rounded(value: float) -> float:

@@ -1,10 +1,10 @@
 """Gains as rows, as a table of the terminal or of Markdown, and as a page on one activation."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from heinit_sim.experiment.activation_table import TABLE
-from heinit_sim.reports.formats import Row
+from heinit_sim.reports.formats import Row, plain_table
 from heinit_sim.theory.infinite_width.gains import CONVENTIONS, LAYERS, PUBLISHED, Gain, Gains
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 _HEADERS = ("activation", "convention", "gain", "χ₁", "forward", "backward")
-_ALIGN = ("left", "left", "right", "right", "left", "left")
+_ALIGN: tuple[Literal["left", "right"], ...] = ("left", "left", "right", "right", "left", "left")
 _CAPTION = f"""\
 Weights of variance gain²/fan_in, zero biases. χ₁: growth of the squared
 gradient per layer. Forward, backward: what {LAYERS} layers make of the
@@ -60,13 +60,11 @@ def meaning(gain: Gain) -> str:
 
 def to_gain_table(all_gains: Sequence[Gains]) -> "Table":
     """The table of gains, 80 columns wide; a section per activation."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = plain_table()
     for header, justify in zip(_HEADERS, _ALIGN, strict=True):
-        table.add_column(header, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # literals
+        table.add_column(header, justify=justify, no_wrap=True)
     previous = ""
     for activation, *cells in _table_rows(all_gains):
         table.add_row("" if activation == previous else activation, *map(Text, cells))
@@ -80,14 +78,8 @@ def to_gain_table(all_gains: Sequence[Gains]) -> "Table":
 def to_gain_markdown(all_gains: Sequence[Gains]) -> str:
     """The table of gains as Markdown."""
     rule = [{"left": "---", "right": "---:"}[align] for align in _ALIGN]
-    lines = [list(_HEADERS), rule, *(list(line) for line in _table_rows(all_gains))]
+    lines = [_HEADERS, rule, *_table_rows(all_gains)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _formula(gains: Gains) -> str:
-    """a(z), with the slope below zero where it is an option."""
-    slopes = "".join(f", α = {slope:g}" for slope in gains.options.values())
-    return TABLE[gains.activation].formula + slopes
 
 
 def gain_page(gains: Gains) -> tuple[str, "Table", str]:
@@ -97,11 +89,11 @@ def gain_page(gains: Gains) -> tuple[str, "Table", str]:
         if gains.homogeneous
         else "Not homogeneous: gains and χ₁ hold for pre-activations of variance 1."
     )
-    moments = {"E[a]": f"{gains.mean:.6f}", "E[a²]": f"{gains.second_moment:.7g}"}
-    moments["E[a'²]"] = f"{gains.slope:.7g}"
+    slopes = "".join(f", α = {slope:g}" for slope in gains.options.values())
+    moments = f"E[a] = {gains.mean:.6f}, E[a²] = {gains.second_moment:.7g}"
     head = [
-        f"{gains.activation}: a(z) = {_formula(gains)}",
-        ", ".join(f"{name} = {value}" for name, value in moments.items()) + " for z ~ N(0, 1)",
+        f"{gains.activation}: a(z) = {TABLE[gains.activation].formula}{slopes}",
+        f"{moments}, E[a'²] = {gains.slope:.7g} for z ~ N(0, 1)",
         scope,
     ]
     notes = [

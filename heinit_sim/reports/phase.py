@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from heinit_sim.activations import make_activation
 from heinit_sim.experiment.labels import swept_text
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
-from heinit_sim.reports.formats import SYMBOLS, Row, ten_digits
+from heinit_sim.reports.formats import SYMBOLS, Row, plain_table, ten_digits
 from heinit_sim.theory.infinite_width import (
     condition_bias_variance,
     condition_phase,
@@ -46,23 +46,17 @@ def phase_rows(config: SweepConfig) -> list[Row]:
 
 def to_phase_table(config: SweepConfig, rows: "Sequence[Row]") -> "Table":
     """The table of `phase_rows`, 80 columns wide for one swept key."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     headers = [SYMBOLS.get(path, path.rpartition(".")[2]) for path in config.sweep]
     shown = [c for c in _HEADERS if f"init.{c}" not in config.sweep]  # σ²_b may be swept
     headers += [_HEADERS[column] for column in shown]
     lines = [
-        [
-            *(swept_text(path, row[path]) for path in config.sweep),
-            *(_text(row[c]) for c in shown),
-        ]
+        [*(swept_text(path, row[path]) for path in config.sweep), *(_text(row[c]) for c in shown)]
         for row in rows
     ]
     needed = sum(max(map(len, column)) for column in zip(headers, *lines, strict=True))
     padding = (0, int(needed + 2 * len(headers) < _WIDTH), 0, 0)  # room between columns, if any
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=padding, title_style="bold")
-    table.title = f"{config.name}: phases at infinite width"
+    title = f"{config.name}: phases at infinite width"
+    table = plain_table(padding=padding, title_style="bold", title=title)
     for header in headers:
         justify: Literal["left", "right"] = "left" if header == _HEADERS["phase"] else "right"
         table.add_column(header, justify=justify, no_wrap=True)

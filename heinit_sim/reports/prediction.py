@@ -8,7 +8,7 @@ import numpy as np
 
 from heinit_sim.checks import predicted_slope
 from heinit_sim.experiment.labels import swept_text
-from heinit_sim.experiment.quantities import PASS_OF, STATISTICS, Pass, Quantity
+from heinit_sim.experiment.quantities import PASS_OF, STATISTICS, Pass, Quantity, Statistic
 from heinit_sim.experiment.results import Prediction, SweepPrediction
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.numerics import FloatArray
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-_QUANTILES = ("p05", "median", "p95")
 # Where each pass ends: h_K and ∂ℓ/∂h_0.
 _ENDS: dict[Pass, tuple[Quantity, int, str]] = {
     "forward": ("activation", -1, "h_K"),
@@ -33,34 +32,23 @@ def prediction_layer_rows(prediction: SweepPrediction) -> Iterator[Row]:
     """The rows of `theory.csv`: one per condition, quantity and layer."""
     for forecast in prediction.conditions:
         laws = _laws(forecast)
-        for quantity, direction in PASS_OF.items():
+        for quantity in PASS_OF:
             for layer in range(forecast.condition.depth + 1):
-                row: Row = {"condition": forecast.condition.index, **forecast.condition.swept}
-                row |= {"pass": direction, "quantity": quantity, "layer": layer}
-                for s in STATISTICS:
-                    row[f"theory_log10_{s}"] = rounded(forecast.theory[quantity, s][layer])
-                row |= _quantiles(forecast, quantity, layer) | _log_law(laws, quantity, layer)
-                row["theory_kind"] = forecast.theory_kind(quantity, layer)
-                yield row
+                row = _row(forecast, quantity, layer, STATISTICS, laws)
+                yield row | {"theory_kind": forecast.theory_kind(quantity, layer)}
 
 
 def prediction_rows(prediction: SweepPrediction) -> list[Row]:
     """One row per condition and pass: second moments where the pass ends, and its slope."""
     rows = []
     for forecast in prediction.conditions:
-        for direction, (quantity, layer, _) in _ENDS.items():
-            row: Row = {"condition": forecast.condition.index, **forecast.condition.swept}
-            row |= {"pass": direction, "quantity": quantity}
-            row["layer"] = forecast.condition.depth if layer == -1 else layer
-            row["theory_log10_second_moment"] = rounded(
-                forecast.theory[quantity, "second_moment"][layer]
-            )
-            row |= _quantiles(forecast, quantity, layer) | _log_law(
-                _laws(forecast), quantity, layer
-            )
+        laws = _laws(forecast)
+        for direction, (quantity, end, _) in _ENDS.items():
+            layer = range(forecast.condition.depth + 1)[end]
+            row = _row(forecast, quantity, layer, ("second_moment",), laws)
             row["theory_decades_per_layer"] = rounded(predicted_slope(forecast, direction))
             row["sampled_networks"] = forecast.sampled
-            row["theory_kind"] = forecast.theory_kind(quantity, row["layer"])
+            row["theory_kind"] = forecast.theory_kind(quantity, layer)
             rows.append(row)
     return rows
 
@@ -97,21 +85,23 @@ def _laws(forecast: Prediction) -> tuple[FloatArray, FloatArray]:
     return mean / math.log(10), np.sqrt(variance) / math.log(10)
 
 
-def _log_law(laws: tuple[FloatArray, FloatArray], quantity: Quantity, layer: int) -> Row:
-    known = quantity == "activation"
-    names = ("predicted_mean_of_log10", "predicted_std_of_log10")
-    return {
-        name: rounded(law[layer]) if known else math.nan
-        for name, law in zip(names, laws, strict=True)
-    }
-
-
-def _quantiles(forecast: Prediction, quantity: Quantity, layer: int) -> Row:
-    """Quantiles over networks of the second moment for one input; NaN where not known."""
-    values = (
-        forecast.quantiles[quantity][:, layer] if quantity in forecast.quantiles else [math.nan] * 3
-    )
-    return {
-        f"predicted_log10_{name}": rounded(value)
-        for name, value in zip(_QUANTILES, values, strict=True)
-    }
+def _row(
+    forecast: Prediction,
+    quantity: Quantity,
+    layer: int,
+    statistics: Sequence[Statistic],
+    laws: tuple[FloatArray, FloatArray],
+) -> Row:
+    """Where a row is, and the mean, quantiles and law of log10 there; NaN where not known."""
+    condition = forecast.condition
+    row: Row = {"condition": condition.index, **condition.swept}
+    row |= {"pass": PASS_OF[quantity], "quantity": quantity, "layer": layer}
+    row |= {f"theory_log10_{s}": rounded(forecast.theory[quantity, s][layer]) for s in statistics}
+    unknown = np.full((3, condition.depth + 1), math.nan)
+    quantiles = forecast.quantiles.get(quantity, unknown)[:, layer]
+    for name, value in zip(("p05", "median", "p95"), quantiles, strict=True):
+        row[f"predicted_log10_{name}"] = rounded(value)
+    for name, law in zip(("mean", "std"), laws, strict=True):
+        value = law[layer] if quantity == "activation" else math.nan
+        row[f"predicted_{name}_of_log10"] = rounded(value)
+    return row

@@ -13,6 +13,7 @@ from heinit_sim.experiment.quantities import PASS_OF, STATISTICS, Pass
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics.spread import spread
+from heinit_sim.reports import formats
 from heinit_sim.reports.formats import SYMBOLS, Row, power_text, rounded, slopes_text, to_csv
 from heinit_sim.simulation import COSINE_QUANTITIES, cosine_spread
 
@@ -131,12 +132,9 @@ def to_summary_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
 
 def swept_table(config: SweepConfig, title: str) -> "Table":
     """A table without rows, with a column for each swept key."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     roomy = "init" in config.sweep or "network.residual" in config.sweep  # their values take room
     padding = (0, 1, 0, 0) if roomy else (0, 1)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=padding, title_style="bold", title=title)
+    table = formats.plain_table(padding=padding, title_style="bold", title=title)
     for path in config.sweep:
         table.add_column(SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")
     return table

@@ -12,27 +12,25 @@ from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics import FloatArray
 from heinit_sim.simulation import COSINE_QUANTITIES, with_theory
 
-Arrays = Mapping[str, NDArray[Any]]
-
 _PARTS = tuple(part.name for part in fields(Histogram))
 
 
 def to_arrays(result: SweepResult) -> dict[str, NDArray[Any]]:
     """All that the networks showed, by the keys that outputs/README.md documents."""
-    found: dict[str, NDArray[Any]] = {}
-    for of in result.conditions:
-        for measure, log10 in of.networks.items():
-            found[_key(of.condition, *measure)] = log10
-        for quantity, histogram in of.histograms.items():
+    arrays: dict[str, NDArray[Any]] = {}
+    for outcome in result.conditions:
+        for (quantity, statistic), log10 in outcome.networks.items():
+            arrays[_key(outcome.condition, quantity, f"log10_{statistic}")] = log10
+        for quantity, histogram in outcome.histograms.items():
             for part, array in vars(histogram).items():
-                found[_histogram_key(of.condition, quantity, part)] = array
-        for quantity, means in of.cosines.items():
-            found[_cosine_key(of.condition, quantity)] = means
-    return found
+                arrays[_key(outcome.condition, quantity, f"histogram_{part}")] = array
+        for quantity, means in outcome.cosines.items():
+            arrays[_key(outcome.condition, quantity, "cosine")] = means
+    return arrays
 
 
 def from_arrays(
-    arrays: Arrays, config: SweepConfig, *, complete: bool, quantiles: bool
+    arrays: Mapping[str, NDArray[Any]], config: SweepConfig, *, complete: bool, quantiles: bool
 ) -> SweepResult:
     """The result that `to_arrays` took apart, with its theory.
 
@@ -53,11 +51,11 @@ def from_arrays(
     networks, histograms, angles = [], [], []
     for c in config.conditions:
         shape = (config.trials, c.depth + 1)
-        keys = {measure: _key(c, *measure) for measure in MEASURES}
+        keys = {(q, s): _key(c, q, f"log10_{s}") for q, s in MEASURES}
         networks.append({m: _shaped(arrays[key], shape) for m, key in keys.items() if wanted(key)})
         histograms.append(_histograms(arrays, c, wanted) if config.histograms else {})
         taken = COSINE_QUANTITIES if config.cosine else ()
-        names = {quantity: _cosine_key(c, quantity) for quantity in taken}
+        names = {quantity: _key(c, quantity, "cosine") for quantity in taken}
         angles.append({q: _shaped(arrays[key], shape) for q, key in names.items() if wanted(key)})
     return with_theory(config, networks, histograms, angles, quantiles=quantiles)
 
@@ -69,12 +67,12 @@ def _shaped(array: FloatArray, shape: tuple[int, int]) -> FloatArray:
 
 
 def _histograms(
-    arrays: Arrays, condition: Condition, wanted: Callable[..., bool]
+    arrays: Mapping[str, NDArray[Any]], condition: Condition, wanted: Callable[..., bool]
 ) -> dict[Quantity, Histogram]:
     """The histograms of a condition, as many as are wanted."""
     histograms: dict[Quantity, Histogram] = {}
     for quantity in COUNTED:
-        keys = {part: _histogram_key(condition, quantity, part) for part in _PARTS}
+        keys = {part: _key(condition, quantity, f"histogram_{part}") for part in _PARTS}
         if wanted(*keys.values()):
             histogram = Histogram(**{part: arrays[key] for part, key in keys.items()})
             layers, n_bins = condition.depth + 1, len(histogram.edges) - 1
@@ -85,16 +83,5 @@ def _histograms(
     return histograms
 
 
-def _key(condition: Condition, quantity: str, statistic: str) -> str:
-    """Key of one array (n_networks, K+1) of log10 values."""
-    return f"condition_{condition.index}.{quantity}.log10_{statistic}"
-
-
-def _histogram_key(condition: Condition, quantity: str, part: str) -> str:
-    """Key of one array of a histogram."""
-    return f"condition_{condition.index}.{quantity}.histogram_{part}"
-
-
-def _cosine_key(condition: Condition, quantity: str) -> str:
-    """Key of one array (n_networks, K+1) of mean cosines."""
-    return f"condition_{condition.index}.{quantity}.cosine"
+def _key(condition: Condition, quantity: str, name: str) -> str:
+    return f"condition_{condition.index}.{quantity}.{name}"
