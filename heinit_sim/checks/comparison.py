@@ -134,6 +134,7 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
         for measure in measures
     ]
     n_untested = sum(test.n_untested for test in tests)
+    rows = [row for test in tests for row in test.differing]
     same_bins = exact and first.config.histograms == second.config.histograms
     both_cosines = exact and first.config.cosine and second.config.cosine
     return Comparison(
@@ -144,8 +145,12 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
         largest=max((test.largest for test in tests), default=0.0),
         smallest_p=float(np.fmin.reduce([test.smallest_p for test in tests], initial=np.nan)),
         level=math.nan if exact else level,
-        rows=_worst_first([row for test in tests for row in test.differing], exact=exact),
-        depths=tuple(line for pair in all_pairs for line in _other_depths(*pair)),
+        rows=tuple(sorted(rows, key=lambda r: -abs(r.decades if exact else r.standard_errors))),
+        depths=tuple(
+            f"{_name(a)}: {a.condition.depth} hidden layers against {b.condition.depth}"
+            for a, b in all_pairs
+            if a.condition.depth != b.condition.depth
+        ),
         dead=() if exact else tuple(line for pair in pairs for line in _dead(*pair, level)),
         histograms=tuple(
             line for pair in pairs if same_bins for line in differing_histograms(*pair, rtol)
@@ -227,7 +232,7 @@ def _rows(
 def _smallest_p(errors: FloatArray, freedom: FloatArray) -> float:
     """The p of the farthest row of each number of degrees of freedom, the smallest of them.
 
-    Rows of equal degrees of freedom need no tails but the farthest's. NaN if there is no error.
+    Rows of equal degrees of freedom need no other tail than the farthest's. NaN without an error.
     """
     tested = ~np.isnan(errors)
     tails = [
@@ -243,17 +248,6 @@ def _gaps(x: FloatArray, y: FloatArray) -> FloatArray:
     with np.errstate(invalid="ignore"):
         gaps: FloatArray = np.where(equal, 0.0, y - x)
     return np.where(np.isnan(gaps), np.inf, gaps)
-
-
-def _worst_first(rows: list[DifferingRow], *, exact: bool) -> tuple[DifferingRow, ...]:
-    """Rows by what they were compared by: decades, or standard errors."""
-    return tuple(sorted(rows, key=lambda row: -abs(row.decades if exact else row.standard_errors)))
-
-
-def _other_depths(a: ConditionResult, b: ConditionResult) -> Iterator[str]:
-    """A line if the conditions have different numbers of layers."""
-    if a.condition.depth != b.condition.depth:
-        yield f"{_name(a)}: {a.condition.depth} hidden layers against {b.condition.depth}"
 
 
 def _dead(a: ConditionResult, b: ConditionResult, level: float) -> Iterator[str]:

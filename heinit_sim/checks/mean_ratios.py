@@ -89,7 +89,9 @@ def iter_mean_ratios(
             np.log(10.0) * result.networks[quantity, statistic]
             for quantity in ("activation", "preactivation")
         )
-        layers = np.array(_weight_layers(condition), np.int64)
+        # Layers whose E[f_k²] follows from E[h_k²], or lies within a range.
+        hidden = range(condition.depth if condition.residual is None else 1)
+        layers = np.array([*hidden, condition.depth], np.int64)
         expected, least = _ln_after_weights(condition, h), _least_after_weights(condition)[layers]
         excess = _excess(f, expected, may_be_lost)[:, layers]
         yield MeanRatios("preactivation", statistic, layers, excess, units[layers], least)
@@ -99,13 +101,6 @@ def iter_mean_ratios(
             excess = _excess(h[:, 1:], expected, may_be_lost)[:, layers]
             least = np.ones(len(layers))
             yield MeanRatios("activation", statistic, layers + 1, excess, units[layers], least)
-
-
-def _weight_layers(condition: Condition) -> Sequence[int]:
-    """Layers k whose E[f_k²] follows from E[h_k²], or lies within a range."""
-    depth = condition.depth
-    hidden = range(depth) if condition.residual is None else range(1)
-    return [*hidden, depth]
 
 
 def _least_after_weights(condition: Condition) -> FloatArray:
@@ -130,10 +125,8 @@ def _ln_after_weights(condition: Condition, h: FloatArray) -> FloatArray:
     fan_in = np.array([fans[0] for fans in condition.fans], float)
     with np.errstate(divide="ignore"):  # no biases
         ln_b = np.log(np.array(condition.bias_variances) + np.square(condition.bias_means))
-    expected: FloatArray = np.logaddexp(
-        np.log(fan_in) + np.log(condition.weight_variances) + h, ln_b
-    )
-    return expected
+    ln_f = np.log(fan_in) + np.log(condition.weight_variances) + h
+    return np.array(np.logaddexp(ln_f, ln_b))
 
 
 def _ln_after_activation(

@@ -75,9 +75,9 @@ def pair_conditions(first: SweepResult, second: SweepResult) -> tuple[list[Pair]
     for run, which in ((first, "first"), (second, "second")):
         labels = [a.condition.label for a in run.conditions if _swept_text(a) not in paired]
         if labels:
-            some = "; ".join(labels[:_LISTED]) + "; …" * (len(labels) > _LISTED)
+            listed = "; ".join(labels[:_LISTED]) + "; …" * (len(labels) > _LISTED)
             n = f"{len(labels)} condition{'s' * (len(labels) > 1)}"
-            unpaired.append(f"{n} that only the {which} run has ({some})")
+            unpaired.append(f"{n} that only the {which} run has ({listed})")
     paths = ", ".join(sorted(first.config.sweep))
     return pairs, f"conditions paired by {paths}" if paths else "one condition each", unpaired
 

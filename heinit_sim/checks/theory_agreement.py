@@ -16,13 +16,7 @@ from heinit_sim.checks.scores import Scores
 from heinit_sim.experiment.quantities import INPUT_0
 from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
 from heinit_sim.experiment.sweep_config import Condition
-from heinit_sim.theory.assumptions import (
-    has_fresh_layers,
-    has_layer_laws,
-    homogeneous_slope,
-    layers_of_outer_products,
-    may_leave_float_range,
-)
+from heinit_sim.theory import assumptions
 
 # ‖∂ℓ/∂Ω_k‖ = ‖∂ℓ/∂f_k‖ ‖h_k‖ but for rounding: of the sums behind their log10, and of log10 itself.
 _PRODUCT_DECADES = 1e-9
@@ -59,18 +53,18 @@ def check(result: SweepResult, alpha: float = 1e-3) -> list[Finding]:
 def _scores_by_name(result: ConditionResult) -> dict[str, Scores]:
     """The name of each finding -> the scores of its ratios; nothing where no law is known."""
     condition = result.condition
-    if not has_layer_laws(condition):
+    if not assumptions.has_layer_laws(condition):
         return {}
     activation = make_activation(condition.activation, condition.activation_options)
     scored: list[tuple[MeanRatios | LayerRatios, Scores]]
-    if not has_fresh_layers(condition):
-        lost = may_leave_float_range(condition)
+    if not assumptions.has_fresh_layers(condition):
+        lost = assumptions.may_leave_float_range(condition)
         scored = [
             (ratios, t_scores(ratios))
             for ratios in iter_mean_ratios(result, activation, may_be_lost=lost)
         ]
     else:
-        slope = homogeneous_slope(condition)
+        slope = assumptions.homogeneous_slope(condition)
         scored = [
             (ratios, chi_square_scores(ratios))
             for ratios in iter_layer_ratios(result, activation, slope)
@@ -97,7 +91,7 @@ def _finding(name: str, scores: Scores, level: float) -> Finding:
 def _products(result: ConditionResult) -> Iterator[Finding]:
     """Hold the weight gradients of one input against the outer product of ∂ℓ/∂f_k and h_k."""
     condition, networks = result.condition, result.networks
-    layers = layers_of_outer_products(condition)
+    layers = assumptions.layers_of_outer_products(condition)
     if not layers:
         return
     weight, df, h = (
@@ -107,7 +101,7 @@ def _products(result: ConditionResult) -> Iterator[Finding]:
     with np.errstate(invalid="ignore"):  # −inf − (−inf), where both are 0
         gap = np.where(weight == df + h, 0.0, np.abs(weight - df - h))
     close = gap < _PRODUCT_DECADES + _PRODUCT_RELATIVE * (np.abs(df) + np.abs(h))
-    if may_leave_float_range(condition):
+    if assumptions.may_leave_float_range(condition):
         batch = networks["grad_weight", "second_moment"][:, layers]
         lost = np.isnan(gap) | np.isinf(weight) | (df + h < batch - _SHARED_DECADES)
         gap, close = np.where(lost, 0.0, gap), close | lost
@@ -125,7 +119,7 @@ def _handed_back(result: ConditionResult) -> Iterator[Finding]:
     with np.errstate(divide="ignore", invalid="ignore"):  # s = 0; what is no number
         expected = dh + np.log10([1.0] + [condition.residual.scale**2] * (depth - 1))
         gap = np.where(df == expected, 0.0, np.abs(df - expected))
-    if may_leave_float_range(condition):
+    if assumptions.may_leave_float_range(condition):
         gap = np.where(np.isnan(df) & np.isnan(dh), 0.0, gap)
     size = np.where(np.isfinite(df), np.abs(df), 0.0)
     held = bool((gap < _PRODUCT_DECADES + _PRODUCT_RELATIVE * size).all())
@@ -135,7 +129,7 @@ def _handed_back(result: ConditionResult) -> Iterator[Finding]:
 
 def _untested(condition: Condition) -> Finding:
     reason = "no law of single layers is known that these networks could be held against"
-    if has_layer_laws(condition):
+    if assumptions.has_layer_laws(condition):
         reason = "too few networks of so few channels for a test; give more trials"
     return Finding(_name(condition, "not tested"), True, reason, tested=False)
 

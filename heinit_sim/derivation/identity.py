@@ -48,7 +48,7 @@ class Sampler(Generic[Ingredients]):
 
 @dataclass(frozen=True)
 class Statement:
-    """What an identity says, in the symbols that a terminal shows."""
+    """The words of an identity, in symbols that a terminal shows."""
 
     name: str
     group: str

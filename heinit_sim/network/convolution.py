@@ -37,10 +37,10 @@ def convolve(
     Returns:
         f, (..., c_out · positions, n_inputs).
     """
-    *networks, c_out, taps, c_in = weights.shape
+    *leading, c_out, taps, c_in = weights.shape
     n_inputs, plane = h.shape[-1], plane_of(convolution)
     if out is None:
-        out = np.empty((*networks, c_out * convolution.positions, n_inputs))
+        out = np.empty((*leading, c_out * convolution.positions, n_inputs))
     elif not out.flags.c_contiguous:
         raise ValueError("out must be C-contiguous: what is written to a copy of it is lost")
     images = h.reshape(-1, c_in, plane.height, plane.width, n_inputs).transpose(0, 2, 3, 1, 4)
@@ -49,30 +49,30 @@ def convolve(
 
     # A patch matrix has a row for each of the taps · c_in weights, a column for each position of
     # one line and each input.
-    around, beside = plane.kernel_height - 1, plane.kernel_width - 1
+    margin, side = plane.kernel_height - 1, plane.kernel_width - 1
     column = plane.kernel_width * c_in * n_inputs
-    width = share(plane.width, BLOCK // (column * min(plane.height + around, 2 * around + 1)))
-    height = share(plane.height, BLOCK // (column * width) - around)
-    count = share(len(images), BLOCK // (column * width * (height + around)))
-    padded_shape = (count, height + around, c_in, width + beside, n_inputs)
-    copy_shape = (count, height + around, plane.kernel_width, c_in, width * n_inputs)
+    width = share(plane.width, BLOCK // (column * min(plane.height + margin, 2 * margin + 1)))
+    height = share(plane.height, BLOCK // (column * width) - margin)
+    count = share(len(images), BLOCK // (column * width * (height + margin)))
+    padded_shape = (count, height + margin, c_in, width + side, n_inputs)
+    copy_shape = (count, height + margin, plane.kernel_width, c_in, width * n_inputs)
     with borrowed(padded_shape, copy_shape) as (padded, copy):
-        for which, lines, columns in product(
+        for networks, lines, columns in product(
             parts(len(images), count), parts(plane.height, height), parts(plane.width, width)
         ):
-            n, y, x = (part.stop - part.start for part in (which, lines, columns))
-            into = padded[:n, : y + around, :, : x + beside].swapaxes(2, 3)
-            fill(into, images[which], plane, lines.start, columns.start)
-            network, line, channel, right, number = padded.strides
-            shape = (n, y + around, plane.kernel_width, c_in, x * n_inputs)
-            steps = (network, line, right, channel, number)
+            n, y, x = (part.stop - part.start for part in (networks, lines, columns))
+            target = padded[:n, : y + margin, :, : x + side].swapaxes(2, 3)
+            fill(target, images[networks], plane, lines.start, columns.start)
+            network, line, channel, shift, number = padded.strides
+            shape = (n, y + margin, plane.kernel_width, c_in, x * n_inputs)
+            steps = (network, line, shift, channel, number)
             shifted = np.ndarray(shape, float, padded, 0, steps)
-            copy[:n, : y + around, ..., : x * n_inputs] = shifted
+            copy[:n, : y + margin, ..., : x * n_inputs] = shifted
             network, line, _, row, number = copy.strides
             patch = (n, y, taps * c_in, x * n_inputs)
             patches = np.ndarray(patch, float, copy, 0, (network, line, row, number))
-            along = slice(columns.start * n_inputs, columns.stop * n_inputs)
-            np.matmul(kernels[which], patches, out=f[which, lines, :, along])
+            numbers = slice(columns.start * n_inputs, columns.stop * n_inputs)
+            np.matmul(kernels[networks], patches, out=f[networks, lines, :, numbers])
     return out
 
 
@@ -117,42 +117,41 @@ def iter_weight_gradients(
 
     # A patch matrix has a row for each position, a column for each of the kernel_width · c_in
     # weights of one line of the kernel.
-    around, beside = plane.kernel_height - 1, plane.kernel_width - 1
-    columns = plane.kernel_width * c_in
-    one = {
-        "padded": (plane.height + around, plane.width + beside, c_in),
-        "copy": (plane.height + around, plane.width, columns),
-        "error": (c_out, convolution.positions),
-        "found": (c_out, plane.kernel_height, columns),
-    }
-    numbers = sum(map(prod, one.values()))
-    inputs = share(n_inputs, BLOCK // numbers)
-    count = share(len(images), BLOCK // (numbers * inputs))
-    with borrowed(*((count, inputs, *shape) for shape in one.values())) as arrays:
-        padded, copy, error, found = arrays
-        for which, some in product(parts(len(images), count), parts(n_inputs, inputs)):
-            n, m = (part.stop - part.start for part in (which, some))
-            fill(padded[:n, :m].transpose(0, 2, 3, 1, 4), images[which, :, :, some], plane)
-            shifted = np.ndarray((n, m, *one["copy"]), float, padded, 0, padded.strides)
+    lines, columns = plane.height + plane.kernel_height - 1, plane.kernel_width * c_in
+    shapes = (
+        (lines, plane.width + plane.kernel_width - 1, c_in),  # padded image
+        (lines, plane.width, columns),  # its copy
+        (c_out, convolution.positions),  # ∂ℓ/∂f
+        (c_out, plane.kernel_height, columns),  # ∂ℓ/∂Ω
+    )
+    numbers = sum(map(prod, shapes))
+    batch = share(n_inputs, BLOCK // numbers)
+    count = share(len(images), BLOCK // (numbers * batch))
+    with borrowed(*((count, batch, *shape) for shape in shapes)) as arrays:
+        padded, copy, error, gradients = arrays
+        for networks, inputs in product(parts(len(images), count), parts(n_inputs, batch)):
+            n, m = (part.stop - part.start for part in (networks, inputs))
+            fill(padded[:n, :m].transpose(0, 2, 3, 1, 4), images[networks, :, :, inputs], plane)
+            shifted = np.ndarray((n, m, *shapes[1]), float, padded, 0, padded.strides)
             copy[:n, :m] = shifted
-            error[:n, :m] = errors[which, some]
+            error[:n, :m] = errors[networks, inputs]
             patch = (n, m, plane.kernel_height, convolution.positions, columns)
             network, image, line, row, number = copy.strides
             patches = np.ndarray(patch, float, copy, 0, (network, image, line, row, number))
-            np.matmul(error[:n, :m, np.newaxis], patches, out=found[:n, :m].swapaxes(2, 3))
-            yield which, some, found[:n, :m].reshape(n, m, c_out, -1)
+            np.matmul(error[:n, :m, np.newaxis], patches, out=gradients[:n, :m].swapaxes(2, 3))
+            yield networks, inputs, gradients[:n, :m].reshape(n, m, c_out, -1)
 
 
 def to_units(channels: FloatArray, convolution: Convolution) -> FloatArray:
-    """What each unit has of its channel, (..., c, n) -> (..., c · positions, n)."""
+    """Repeat each channel at all its positions, (..., c, n) -> (..., c · positions, n)."""
     return np.repeat(channels, convolution.positions, axis=-2)
 
 
 def channel_means(units: FloatArray, convolution: Convolution) -> FloatArray:
     """Mean of each channel over its positions, (..., c · positions, n) -> (..., c, n)."""
-    *networks, n_units, n = units.shape
+    *leading, n_units, n = units.shape
     channels = n_units // convolution.positions
-    means: FloatArray = units.reshape(*networks, channels, convolution.positions, n).mean(axis=-2)
+    means: FloatArray = units.reshape(*leading, channels, convolution.positions, n).mean(axis=-2)
     return means
 
 

@@ -1,4 +1,4 @@
-"""Padded images cut into blocks: what the matrix products of a convolution are taken with."""
+"""Padded images cut into blocks, with which the matrix products of a convolution are taken."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,20 +34,20 @@ def plane_of(convolution: Convolution, *, upright: bool = False) -> Plane:
     if len(convolution.image) == 2:
         return Plane(*convolution.image, kernel, kernel, circular)
     (length,) = convolution.image
-    return (
-        Plane(length, 1, kernel, 1, circular) if upright else Plane(1, length, 1, kernel, circular)
-    )
+    if upright:
+        return Plane(length, 1, kernel, 1, circular)
+    return Plane(1, length, 1, kernel, circular)
 
 
 def fill(
-    into: FloatArray, images: FloatArray, plane: Plane, line: int = 0, column: int = 0
+    padded: FloatArray, images: FloatArray, plane: Plane, line: int = 0, column: int = 0
 ) -> None:
     """Copy images, (count, height, width, ...), from a line and column of the padded ones on."""
-    lines = _runs(line - plane.kernel_height // 2, into.shape[1], plane.height)
-    columns = _runs(column - plane.kernel_width // 2, into.shape[2], plane.width)
-    for (down, y, above), (right, x, beside) in product(lines, columns):
-        outside = (above or beside) and not plane.circular
-        into[:, down, right] = 0.0 if outside else images[:, y, x]
+    lines = _runs(line - plane.kernel_height // 2, padded.shape[1], plane.height)
+    columns = _runs(column - plane.kernel_width // 2, padded.shape[2], plane.width)
+    for (down, y, over_top), (right, x, over_side) in product(lines, columns):
+        outside = (over_top or over_side) and not plane.circular
+        padded[:, down, right] = 0.0 if outside else images[:, y, x]
 
 
 def share(size: int, most: int) -> int:
@@ -81,12 +81,12 @@ def borrowed(*shapes: tuple[int, ...]) -> Iterator[list[FloatArray]]:
 def _runs(start: int, count: int, size: int) -> list[tuple[slice, slice, bool]]:
     """Cut `count` places from `start` on at the edges 0 and `size`.
 
-    Each piece: where it is among them, where modulo the size, and whether it is beyond an edge.
+    Each piece has its slice of them, its slice modulo the size, and whether it is beyond an edge.
     """
     cuts = [start, *(e for e in (0, size) if start < e < start + count), start + count]
-    runs = []
+    pieces = []
     for low, high in pairwise(cuts):
         inside = low % size
-        here, there = slice(low - start, high - start), slice(inside, inside + high - low)
-        runs.append((here, there, low != inside))
-    return runs
+        place, source = slice(low - start, high - start), slice(inside, inside + high - low)
+        pieces.append((place, source, low != inside))
+    return pieces

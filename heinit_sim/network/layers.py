@@ -9,19 +9,9 @@ from numpy.typing import NDArray
 from heinit_sim.activations import make_activation
 from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.architecture import Convolution, Residual, matrix_places
+from heinit_sim.network import operations
 from heinit_sim.network.moments import UnitMoments, pooled_moments
-from heinit_sim.network.operations import (
-    Activated,
-    Convolved,
-    Dense,
-    Kept,
-    Linear,
-    Normalised,
-    Operation,
-    Pooled,
-    Weighted,
-    Weights,
-)
+from heinit_sim.network.operations import Kept, Operation, Weighted, Weights
 from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.numerics.scaled_array import Exponents, Scaled, plus, times
 
@@ -74,8 +64,8 @@ class Layer(NamedTuple):
         stack = empty_layers(1 if is_output else 2, h, self.width_out)
         z, kept = h, list[Kept]()
         for operation in self.branch:
-            z, kept_here = operation.forward(z, stack[0] if operation is self.last else None)
-            kept.append(kept_here)
+            z, memory = operation.forward(z, stack[0] if operation is self.last else None)
+            kept.append(memory)
         if not self.plain:
             exponent, derivative = self._follow(h, z, stack)
         else:
@@ -124,10 +114,6 @@ class Layer(NamedTuple):
             f, _ = operation.forward(f, None)
         return np.ldexp(f.mantissa, f.exponent[..., np.newaxis, np.newaxis])
 
-    def per_unit(self, biases: FloatArray) -> FloatArray:
-        """β_k, (..., rows of Ω_k, 1), as one number for each unit."""
-        return self.last.linear.per_unit(biases)
-
     def _follow(
         self, h: Scaled, f: Scaled, stack: FloatArray
     ) -> tuple[Exponents, FloatArray | Mask | None]:
@@ -144,7 +130,7 @@ class Layer(NamedTuple):
         return np.array(exponents), derivative
 
     def _lost(self, f: FloatArray, h: FloatArray) -> NDArray[np.bool_]:
-        """Whose pre-activation float range, not the network, makes infinite or zero; (...)."""
+        """Networks whose f_k float range, not the network, makes infinite or zero; (...)."""
         size = np.abs(f).max(axis=(-1, -2))
         inside: NDArray[np.bool_] = size < _LARGEST
         if self.scale is None:  # a branch that is added to h_k may well be 0
@@ -183,12 +169,13 @@ def make_layers(
     """
     depth = len(widths) - 2
     plain = biases is not None or activation.negative_slope is None
-    hidden: Linear = Dense() if convolution is None else Convolved(convolution)
+    dense = operations.Dense()
+    hidden = dense if convolution is None else operations.Convolved(convolution)
 
     def matrix(k: int, place: int) -> Weighted:
         settled = convolution is not None or k % SETTLE_EVERY == 0 or k == depth
         return Weighted(
-            hidden if k < depth else Dense(),
+            hidden if k < depth else dense,
             weights,
             place,
             stds[k],
@@ -197,14 +184,14 @@ def make_layers(
         )
 
     def block(k: int, places: tuple[int, ...], residual: Residual) -> Layer:
-        steps: list[Operation] = [Normalised()] if residual.norm == "before" else []
-        steps.append(Activated(activation.layer(k)))
+        steps: list[Operation] = [operations.Normalised()] if residual.norm == "before" else []
+        steps.append(operations.Activated(activation.layer(k)))
         last = matrix(k, places[-1])
         if len(places) == 2:
             steps.append(matrix(k, places[0]))
             if residual.norm == "inside":
-                steps.append(Normalised())
-            steps.append(Activated(activation.layer(k)))
+                steps.append(operations.Normalised())
+            steps.append(operations.Activated(activation.layer(k)))
         if residual.zero_last:
             last = last._replace(std=0.0)
         return Layer(tuple(steps), last, widths[k], widths[k + 1], scale=residual.scale)
@@ -213,8 +200,8 @@ def make_layers(
         steps: tuple[Operation, ...] = ()
         last, follows = matrix(k, place), activation.layer(k) if k < depth else None
         if k == depth and convolution is not None and convolution.readout == "mean":
-            steps = (Pooled(convolution),)
-        elif isinstance(last.linear, Dense):
+            steps = (operations.Pooled(convolution),)
+        elif isinstance(last.linear, operations.Dense):
             last = last._replace(measured=False)
         if residual is not None and k < depth:
             follows = make_activation("linear", {})  # h_1 = f_0

@@ -46,7 +46,7 @@ def unit_variance_factors(
     with np.errstate(over="ignore", invalid="ignore"):  # the pass says where
         for k, layer in enumerate(layers):
             unscaled = layer.linear_part(h)
-            bias = np.zeros(1) if biases is None else layer.per_unit(biases[k])
+            bias = np.zeros(1) if biases is None else layer.last.linear.per_unit(biases[k])
             factor, f = np.ones(len(x)), unscaled + bias
             for _ in range(lsuv.attempts):
                 variance = _variance(f)
@@ -62,7 +62,7 @@ def unit_variance_factors(
 
 
 def _variance(f: FloatArray) -> FloatArray:
-    """Over units and inputs, one number per network; 0 for what is past float range."""
+    """Variance over units and inputs, one per network; 0 for what is past float range."""
     variance = f.reshape(len(f), -1).var(axis=1)
     settled: FloatArray = np.where(np.isfinite(variance), variance, 0.0)
     return settled

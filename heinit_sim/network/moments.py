@@ -55,16 +55,18 @@ def kernel_moments(dl_df: Scaled, h: Scaled, convolution: Convolution) -> UnitMo
         h: What enters the layer, (..., c_in · positions, n_inputs).
         convolution: Its image, kernel and padding.
     """
-    *networks, _, n_inputs = h.mantissa.shape
-    mean, variance = np.empty((2, math.prod(networks), n_inputs))
-    for which, some, gradients in iter_weight_gradients(dl_df.mantissa, h.mantissa, convolution):
+    *leading, _, n_inputs = h.mantissa.shape
+    mean, variance = np.empty((2, math.prod(leading), n_inputs))
+    for networks, inputs, gradients in iter_weight_gradients(
+        dl_df.mantissa, h.mantissa, convolution
+    ):
         row = np.full(gradients.shape[-1], 1.0 / gradients.shape[-1])
         weights = gradients.reshape(*gradients.shape[:2], -1)
         average = (gradients @ row).mean(axis=-1)
         spread = np.vecdot(weights, weights) / weights.shape[-1] - average**2
         _recentre(average, spread, weights, spread < _CANCELS * average**2)
-        mean[which, some], variance[which, some] = average, spread
-    shape = (*networks, n_inputs)
+        mean[networks, inputs], variance[networks, inputs] = average, spread
+    shape = (*leading, n_inputs)
     return UnitMoments(mean.reshape(shape), variance.reshape(shape), dl_df.exponent + h.exponent)
 
 
@@ -117,7 +119,7 @@ def log10_moments(layers: UnitMoments) -> dict[Statistic, FloatArray]:
 
 @cache
 def _average(n_units: int) -> FloatArray:
-    """What takes the mean over so many units."""
+    """The row whose product with a layer is the mean over its units."""
     shares = np.full(n_units, 1.0 / n_units)
     shares.flags.writeable = False  # it serves every layer
     return shares
@@ -126,9 +128,9 @@ def _average(n_units: int) -> FloatArray:
 def _recentre(
     mean: FloatArray, variance: FloatArray, units: FloatArray, cancels: NDArray[np.bool_]
 ) -> None:
-    """Take them anew, in place, where E[z²] − E[z]² cancels; z is (..., units).
+    """Take mean and variance anew, in place, where E[z²] − E[z]² cancels; z is (..., units).
 
-    Only there: no number may depend on others of the stack.
+    They stay elsewhere: no number may depend on others of the stack.
     """
     columns = units[cancels]
     first = columns[:, 0]  # the mean itself where all are equal, which rounding may miss

@@ -58,34 +58,11 @@ settled: so too, and a mantissa far from 1 is brought back there.
 """
 
 
-class Linear(Protocol):
-    """A linear map from the units of one layer to those of the next, given its weights Ω."""
-
-    def forward(self, omega: FloatArray, z: FloatArray, out: FloatArray | None) -> FloatArray:
-        """Ω z."""
-        ...
-
-    def adjoint(
-        self, omega: FloatArray, gradient: FloatArray, out: FloatArray | None
-    ) -> FloatArray:
-        """Ωᵀ g."""
-        ...
-
-    def per_unit(self, biases: FloatArray) -> FloatArray:
-        """A number for each row of Ω, (..., rows, 1), as one for each unit."""
-        ...
-
-    def kept(self, z: Scaled) -> Kept:
-        """Whatever `weight_moments` needs of z."""
-        ...
-
-    def weight_moments(self, gradient: Scaled, kept: Kept) -> UnitMoments:
-        """Mean and variance over all weights of ∂ℓ/∂Ω, for each input."""
-        ...
-
-
 class Dense:
-    """Every unit is connected with every other: ∂ℓ/∂Ω is the outer product of ∂ℓ/∂f and z."""
+    """Every unit is connected with every other: ∂ℓ/∂Ω is the outer product of ∂ℓ/∂f and z.
+
+    `Convolved` has the same methods, for another linear map from units to units.
+    """
 
     def forward(self, omega: FloatArray, z: FloatArray, out: FloatArray | None) -> FloatArray:
         """Ω z."""
@@ -98,7 +75,7 @@ class Dense:
         return np.matmul(omega.swapaxes(-1, -2), gradient, out=out)
 
     def per_unit(self, biases: FloatArray) -> FloatArray:
-        """Each unit's own."""
+        """A number for each row of Ω, (..., rows, 1), as one for each unit."""
         return biases
 
     def kept(self, z: Scaled) -> UnitMoments:
@@ -127,7 +104,7 @@ class Convolved:
         return convolve_adjoint(omega, gradient, self.convolution, out)
 
     def per_unit(self, biases: FloatArray) -> FloatArray:
-        """Each channel's at all of its positions."""
+        """A number for each channel, (..., c, 1), as one for each unit: at all of its positions."""
         return to_units(biases, self.convolution)
 
     def kept(self, z: Scaled) -> Scaled:
@@ -142,7 +119,7 @@ class Convolved:
 class Weighted(NamedTuple):
     """f = β + σ Ω z."""
 
-    linear: Linear
+    linear: Dense | Convolved
     weights: Weights
     place: int
     """Index of Ω/σ among all weights."""
@@ -179,7 +156,7 @@ class Weighted(NamedTuple):
         return self.linear.weight_moments(self._squarable(gradient), kept)
 
     def _squarable(self, z: Scaled) -> Scaled:
-        """The same numbers well inside float range, where all but plain floats are already."""
+        """Bring the numbers well inside float range, where all but plain floats are already."""
         return rescaled(z) if self.arithmetic == "plain" else z
 
 
@@ -208,7 +185,7 @@ class Normalised:
     """
 
     def forward(self, z: Scaled, out: FloatArray | None) -> tuple[Scaled, Kept]:
-        """(z − μ)/s; kept: the same, 1/s and the exponent that it no longer has."""
+        """(z − μ)/s; kept: the result, 1/s and the exponent that it no longer has."""
         centred = np.subtract(z.mantissa, z.mantissa.mean(axis=-2, keepdims=True), out=out)
         squares = np.einsum("...un,...un->...n", centred, centred)[..., np.newaxis, :]
         std = np.sqrt(squares / centred.shape[-2])

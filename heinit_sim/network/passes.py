@@ -33,7 +33,7 @@ class Stack(NamedTuple):
     numbers: Scaled
     """All their numbers in one array, (layers, ..., units, n_inputs), in the order of the names."""
     weight_moments: UnitMoments | None = None
-    """Beside ∂ℓ/∂h_k: the moments of ∂ℓ/∂Ω_k, unless those of ∂ℓ/∂f_k and h_k tell them."""
+    """The moments of ∂ℓ/∂Ω_k, beside ∂ℓ/∂h_k, unless those of ∂ℓ/∂f_k and h_k tell them."""
 
     def layers(self) -> list[tuple[LayerName, Scaled]]:
         """Each layer with its name."""

@@ -74,7 +74,8 @@ def plus(a: Scaled, b: Scaled, out: NDArray[np.float64], factor: float = 1.0) ->
         out += a.mantissa
         return Scaled(out, _settle(out, a.exponent))
     b = times(factor, b, out, settle=False)
-    common = np.maximum(*(np.where(_nonzero(z), z.exponent, _LOWEST) for z in (a, b)))
+    exponents = (np.where(np.any(z.mantissa, (-1, -2)), z.exponent, _LOWEST) for z in (a, b))
+    common = np.maximum(*exponents)
     common = np.where(common == _LOWEST, a.exponent, common)
     shifts = [(z.exponent - common)[..., np.newaxis, np.newaxis] for z in (a, b)]
     np.add(np.ldexp(a.mantissa, shifts[0]), np.ldexp(b.mantissa, shifts[1]), out=out)
@@ -97,14 +98,8 @@ def _parts(factor: float) -> tuple[float, int]:
     return (1.0, shift - 1) if fraction == 0.5 else (fraction, shift)
 
 
-def _nonzero(array: Scaled) -> NDArray[np.bool_]:
-    """Which matrices have elements other than 0, (...)."""
-    nonzero: NDArray[np.bool_] = np.any(array.mantissa, axis=(-1, -2))
-    return nonzero
-
-
 def _usual(squared_norm: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which mantissas of that squared norm may stay as they are; NaN is none."""
+    """Whether mantissas of these squared norms may stay as they are; NaN may not."""
     usual: NDArray[np.bool_] = squared_norm > _SMALLEST_SQUARED_NORM
     return usual & (squared_norm < _LARGEST_SQUARED_NORM)
 
@@ -116,7 +111,7 @@ def _settle(mantissa: NDArray[np.float64], exponent: Exponents) -> Exponents:
     usual = _usual(squared_norm)
     if usual.all():
         return exponent
-    usual |= np.isnan(squared_norm)  # what is lost stays lost
+    usual |= np.isnan(squared_norm)  # NaN stays NaN
     shift = np.where(usual, 0, np.frexp(np.abs(flat).max(axis=-1))[1])
     np.ldexp(mantissa, -shift[..., np.newaxis, np.newaxis], out=mantissa)
     return exponent + shift

@@ -1,1 +1,1 @@
-"""Which random stream and which law: weights, biases, inputs and data sets."""
+"""Random streams and the laws that they are drawn from: weights, biases, inputs, data sets."""

@@ -23,7 +23,7 @@ _FORMS = "must be a .npy file of shape (examples, components) or a .csv file"
 
 
 class Statistics(NamedTuple):
-    """What normalisation subtracts and divides by: scalars, or one number per component."""
+    """Mean and standard deviation to normalise by: scalars, or one number per component."""
 
     mean: FloatArray
     std: FloatArray
@@ -94,13 +94,13 @@ def normalised(inputs: Inputs) -> FloatArray:
 
 
 def fill(out: FloatArray, rng: Generator, inputs: Inputs) -> None:
-    """Draw rows without replacement: the first of a permutation."""
+    """Fill `out` with examples drawn without replacement: the first of a permutation."""
     rows = normalised(inputs)
     out[...] = rows[rng.permutation(len(rows))[: len(out)]]
 
 
 def log_norms(inputs: Inputs) -> FloatArray:
-    """The logarithms of ‖x‖² of every example, (n,); -inf for one that is all zero."""
+    """The logarithm ln ‖x‖² of every example, (n,); -inf where all components are zero."""
     rows = normalised(inputs)
     largest = np.abs(rows).max(axis=1)
     with np.errstate(divide="ignore"):
@@ -166,7 +166,7 @@ def _from_npy(data: bytes) -> FloatArray:
         raise DataError(f"not numbers of a .npy file ({reason}), {_FORMS}") from None
     if array.dtype.kind not in "biuf":
         raise DataError(f"not real numbers (dtype {array.dtype}), {_FORMS}")
-    with np.errstate(over="ignore"):  # of a wider float; refused as infinite
+    with np.errstate(over="ignore"):  # a wider float becomes infinite, and is refused
         return array.astype(float)
 
 

@@ -1,4 +1,4 @@
-"""What inputs are: drawn by their law or from their data set, and what is known of them.
+"""Inputs drawn by their law or from their data set, and what is known of them beforehand.
 
 Components of drawn inputs are mean + std · u, u of mean 0 and variance 1 (constant: u = 0), and
 u itself if they are normalised: by the mean and standard deviation of their law.
@@ -99,8 +99,8 @@ def norm_moments(inputs: Inputs, dim: int) -> tuple[float, float]:
     """E‖x‖² and E‖x‖⁴ of inputs of D_0 = `dim` components.
 
     With x = m + s u: E x² = m² + s² E[u²], and as u is symmetric
-    Var x² = 4 m² s² E[u²] + s⁴ Var u²; components are independent. Over the examples of a data set
-    otherwise, for each is as likely.
+    Var x² = 4 m² s² E[u²] + s⁴ Var u²; components are independent. Inputs from a data set have the
+    means over its examples, each of which is as likely.
     """
     if data_sets.is_data_set(inputs):
         squared = np.exp(data_sets.log_norms(inputs))
@@ -129,7 +129,7 @@ def component_variance(inputs: Inputs) -> float:
 
 
 def sample_log_norms(inputs: Inputs, dim: int, count: int, rng: Generator) -> FloatArray:
-    """Draw ln ‖x‖² of so many inputs, each of a network of its own."""
+    """Draw ln ‖x‖² of `count` inputs, each of another network, from D_0 = `dim` components."""
     if data_sets.is_data_set(inputs):
         return rng.choice(data_sets.log_norms(inputs), count)
     if is_standard(inputs) or inputs.distribution == "pair":
@@ -142,11 +142,11 @@ def sample_log_norms(inputs: Inputs, dim: int, count: int, rng: Generator) -> Fl
 
 def _log_norms(out: FloatArray, rng: Generator, inputs: Inputs) -> FloatArray:
     fill_inputs(out, rng, inputs)
-    with np.errstate(divide="ignore"):  # an input without any component
+    with np.errstate(divide="ignore"):  # an input that is all zero
         ln: FloatArray = np.log(np.vecdot(out, out))
     return ln
 
 
 def _affine(inputs: Inputs) -> tuple[float, float]:
-    """What x = shift + factor · u is made with."""
+    """Shift and factor of x = shift + factor · u."""
     return (inputs.mean, inputs.std) if inputs.normalisation == "none" else (0.0, 1.0)

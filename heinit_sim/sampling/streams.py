@@ -24,7 +24,7 @@ _KEPT_BYTES = 2**28
 
 @dataclass(frozen=True)
 class Draws:
-    """What fixes the random numbers of a trial, beside the seed and the trial's number."""
+    """All that fixes the random numbers of a trial, beside the seed and the trial's number."""
 
     widths: tuple[int, ...]
     """D_0 … D_{K+1}."""

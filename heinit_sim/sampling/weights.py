@@ -14,7 +14,7 @@ def _normal(out: FloatArray, rng: Generator) -> None:
 
 
 def _uniform(out: FloatArray, rng: Generator) -> None:
-    """Between ±√3."""
+    """Uniform between ±√3."""
     rng.random(out=out)
     out -= 0.5
     out *= np.sqrt(12.0)

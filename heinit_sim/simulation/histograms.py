@@ -125,14 +125,14 @@ def _count(layer: Scaled, bins: Bins, unit: _Unit | None) -> Counts:
     counts = np.zeros(grid.n_bins + 4, np.int64)
     step = max(_CHUNK // numbers.shape[1], 1)
     for network in range(0, len(numbers), step):
-        own = slice(network, network + step)
+        networks = slice(network, network + step)
         for first in range(0, numbers.shape[1], _CHUNK):
-            z = numbers[own, first : first + _CHUNK]
+            z = numbers[networks, first : first + _CHUNK]
             if unit is None:
-                position = _log10(z, scale[own, np.newaxis])
+                position = _log10(z, scale[networks, np.newaxis])
             else:
                 with np.errstate(over="ignore"):  # infinity is above every bin
-                    position = z * scale[own, np.newaxis]
+                    position = z * scale[networks, np.newaxis]
             position *= grid.per_unit
             counts += np.bincount(_codes(position, z, grid.n_bins // 2), minlength=len(counts))
     return counts[:-1]
@@ -151,7 +151,7 @@ def _codes(position: FloatArray, z: FloatArray, half: int) -> NDArray[np.intp]:
 
 
 def _factor(layer: Scaled, unit: _Unit) -> FloatArray:
-    """What turns the mantissas of each network into units; not finite where there is none."""
+    """The factor from mantissas to units, network by network; not finite where there is none."""
     fraction, shift = np.frexp(unit.std)
     exponent = layer.exponent - unit.exponent - shift
     with np.errstate(divide="ignore"):

@@ -1,4 +1,4 @@
-"""Which passes a sweep needs, and in which blocks of trials they are simulated."""
+"""The passes that a sweep needs, and the blocks of trials in which they are simulated."""
 
 import hashlib
 import json
