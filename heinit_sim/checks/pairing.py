@@ -19,14 +19,11 @@ def differing_settings(first: SweepConfig, second: SweepConfig) -> tuple[str, ..
     """A line for each key of the configs that differs, e.g. "seed: 0 against 1"."""
     old, new = (_settings(config.document, "") for config in (first, second))
     return tuple(
-        f"{path}: {_shown(old.get(path))} against {_shown(new.get(path))}"
+        f"{path}: {shortened(old.get(path, 'none'), 60)} against "
+        f"{shortened(new.get(path, 'none'), 60)}"
         for path in {**old, **new}
         if old.get(path) != new.get(path)
     )
-
-
-def _shown(text: str | None) -> str:
-    return "none" if text is None else shortened(text, 60)
 
 
 def _settings(tree: Mapping[str, object], above: str) -> dict[str, str]:

@@ -108,10 +108,7 @@ def identity(
 
 
 def judge(
-    identity: Identity[Ingredients],
-    sides: Sequence[Sides],
-    bound: float,
-    symbols: dict[str, str],
+    identity: Identity[Ingredients], sides: Sequence[Sides], bound: float, symbols: dict[str, str]
 ) -> Row:
     """Whether the sides agree: within `bound` standard errors, or within rounding if exact.
 

@@ -38,18 +38,6 @@ class Weights(Protocol):
     def __getitem__(self, place: int, /) -> FloatArray: ...
 
 
-class Operation(Protocol):
-    """One step of a branch."""
-
-    def forward(self, z: Scaled, out: FloatArray | None) -> tuple[Scaled, Kept]:
-        """The result for z, in `out` if that is given; and whatever `adjoint` needs."""
-        ...
-
-    def adjoint(self, gradient: Scaled, kept: Kept, out: FloatArray | None) -> Scaled:
-        """∂ℓ/∂z from the gradient of the result."""
-        ...
-
-
 Arithmetic = Literal["plain", "scaled", "settled"]
 """How a layer's numbers are held.
 
@@ -220,3 +208,7 @@ class Pooled:
         if out is not None:
             out[...] = spread
         return Scaled(spread if out is None else out, gradient.exponent)
+
+
+Operation = Weighted | Activated | Normalised | Pooled
+"""One step of a branch: `forward` gives its result and what `adjoint` needs of the way there."""

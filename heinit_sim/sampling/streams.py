@@ -115,10 +115,9 @@ def sample_inputs(seed: int, draws: Draws, trials: range) -> FloatArray:
 
 def sample_biases(seed: int, draws: Draws, trials: range) -> list[FloatArray]:
     """Draw β/σ_b in the order of the weights, each (n_networks, rows of Ω, 1)."""
-    shapes = [(len(trials), shape[0], 1) for shape in draws.shapes]
     return [
-        _sample(np.empty(shape), seed, _BIASES, trials, k, draws.salt)
-        for k, shape in enumerate(shapes)
+        _sample(np.empty((len(trials), shape[0], 1)), seed, _BIASES, trials, k, draws.salt)
+        for k, shape in enumerate(draws.shapes)
     ]
 
 

@@ -1,7 +1,6 @@
 """Numbers of a layer counted in fixed bins, layer by layer as a pass yields them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import reduce
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import NamedTuple
 
@@ -87,12 +86,6 @@ def in_layers(counts: Mapping[LayerName, Counts]) -> Tallies:
     """The counts of the layers 0 … K together, from those of each; empty if there are none."""
     n_layers = len(counts) // len(COUNTED)
     return {q: np.stack([counts[q, k] for k in range(n_layers)]) for q in COUNTED if counts}
-
-
-def total(parts: Sequence[Tallies]) -> Tallies:
-    """The counts of several sets of networks together."""
-    quantities = dict.fromkeys(quantity for part in parts for quantity in part)
-    return {q: reduce(np.add, [part[q] for part in parts if part]) for q in quantities}
 
 
 def to_histograms(tallies: Tallies, bins: Bins | None) -> dict[Quantity, Histogram]:

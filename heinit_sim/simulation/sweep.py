@@ -15,16 +15,10 @@ from heinit_sim.experiment.results import ConditionResult, Histogram, SweepResul
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.numerics import FloatArray
 from heinit_sim.sampling.streams import sample_biases, sample_inputs, sample_weights
+from heinit_sim.simulation import plan
 from heinit_sim.simulation.cosines import Cosines
-from heinit_sim.simulation.histograms import Tallies, to_histograms, total
+from heinit_sim.simulation.histograms import Counts, to_histograms
 from heinit_sim.simulation.measure import Measured, PassResult, biases_of, measure
-from heinit_sim.simulation.plan import (
-    NetworkPass,
-    block_size,
-    distinct_passes,
-    plan_passes,
-    shares_pass,
-)
 from heinit_sim.theory import BESIDE_A_RUN, predict
 from heinit_sim.theory.finite_width import scale_law
 
@@ -58,8 +52,8 @@ def iter_sweep(config: SweepConfig, jobs: int | None = None) -> Generator[Block,
         config: What to simulate.
         jobs: Threads over blocks; default: the CPUs this process may use.
     """
-    simulate = partial(simulate_block, config.seed, distinct_passes(config), spare=[])
-    size = block_size(config)
+    simulate = partial(simulate_block, config.seed, plan.distinct_passes(config), spare=[])
+    size = plan.block_size(config)
     blocks = [
         range(start, min(start + size, config.trials)) for start in range(0, config.trials, size)
     ]
@@ -82,11 +76,7 @@ def iter_sweep(config: SweepConfig, jobs: int | None = None) -> Generator[Block,
 
 
 def simulate_block(
-    seed: int,
-    passes: Sequence[NetworkPass],
-    trials: range,
-    *,
-    spare: list[list[FloatArray]],
+    seed: int, passes: Sequence[plan.NetworkPass], trials: range, *, spare: list[list[FloatArray]]
 ) -> Block:
     """Draw each network of these trials once and take all its passes.
 
@@ -96,7 +86,7 @@ def simulate_block(
         trials: One network each.
         spare: Memory for weights that earlier blocks left, see `sample_weights`; takes this one's.
     """
-    results: dict[NetworkPass, PassResult] = {}
+    results: dict[plan.NetworkPass, PassResult] = {}
     for draws in dict.fromkeys(p.draws for p in passes):
         x = sample_inputs(seed, draws, trials)
         weights = sample_weights(seed, draws, trials, spare)
@@ -120,19 +110,20 @@ def collect(config: SweepConfig, blocks: Iterable[Block], *, quantiles: bool = T
         blocks: Its blocks in the order of their trials.
         quantiles: Whether to predict quantiles over networks too, which takes a while.
     """
-    passes = distinct_passes(config)
-    parts: dict[NetworkPass, list[PassResult]] = {network_pass: [] for network_pass in passes}
-    tallies: dict[NetworkPass, Tallies] = {network_pass: {} for network_pass in passes}
+    passes = plan.distinct_passes(config)
+    parts: dict[plan.NetworkPass, list[PassResult]] = {network_pass: [] for network_pass in passes}
+    tallies: dict[plan.NetworkPass, dict[Quantity, Counts]] = {p: {} for p in passes}
     for block in blocks:
         for network_pass, result in zip(passes, block.results, strict=True):
-            tallies[network_pass] = total([tallies[network_pass], result.tallies])
+            for quantity, counts in result.tallies.items():
+                tallies[network_pass][quantity] = counts + tallies[network_pass].get(quantity, 0)
             parts[network_pass].append(result._replace(tallies={}))
     whole = {p: _joined(parts[p])._replace(tallies=tallies[p]) for p in passes}
     networks, histograms, cosines = [], [], []
-    for condition, network_pass in zip(config.conditions, plan_passes(config), strict=True):
+    for condition, network_pass in zip(config.conditions, plan.plan_passes(config), strict=True):
         result = whole[network_pass]
         measured = result.networks
-        if shares_pass(config, condition):
+        if plan.shares_pass(config, condition):
             shifts = scale_law(condition.weight_variances)
             measured = {measure: log10 + shifts[measure[0]] for measure, log10 in measured.items()}
         networks.append(measured)
