@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from heinit_sim.config import messages, yaml_document
 from heinit_sim.config.problem import Keys, Problem
+from heinit_sim.config.schema.sweep import swept_settings
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment import labels
 from heinit_sim.experiment.activation_table import DEFAULT_ACTIVATION
@@ -128,9 +129,8 @@ class Draft:
     def swept(self) -> dict[str, list[object]]:
         """The paths under `sweep` that can be swept, with their values."""
         sweep = self.tree.get("sweep")
-        known = messages.sweepable()
         items = sweep.items() if isinstance(sweep, dict) else ()
-        return {path: v for path, v in items if path in known and isinstance(v, list) and v}
+        return {p: v for p, v in items if p in swept_settings() and isinstance(v, list) and v}
 
     @property
     def n_problems(self) -> int:
@@ -185,11 +185,11 @@ class Draft:
             return [], [f"inside {outer}, which is a list, must be set there as a whole"]
         if not document.value:
             return [], [f"no value is given, must be {messages.allowed(keys)}"]
-        if len(document.value) > 1 and override.key not in messages.sweepable():
+        if len(document.value) > 1 and override.key not in swept_settings():
             allowed = messages.allowed(keys)
             hint = "; a list is written in [ ]" if " list " in allowed else ""
             given = messages.shown(override.text)
-            above = [path for path in messages.sweepable() if holds(path, override.key)]
+            above = [path for path in swept_settings() if holds(path, override.key)]
             hint = f"; sweep {above[0]}" if above else hint
             return [], [f"cannot be swept ({given}), must be {allowed}{hint}"]
         return document.value, []

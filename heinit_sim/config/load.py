@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from heinit_sim.config import messages, yaml_document
 from heinit_sim.config.draft import Draft, Overrides, as_overrides, holds, listed, with_value
 from heinit_sim.config.grid import points, tried
-from heinit_sim.config.problem import Keys, Problem
+from heinit_sim.config.problem import Problem
 from heinit_sim.config.resolve import ResolvedPoint, sweep_config
 from heinit_sim.config.resolve_inputs import choose_inputs
 from heinit_sim.config.resolve_layers import layer_specs
+from heinit_sim.config.schema.annotations import located
 from heinit_sim.config.schema.config import Config
 from heinit_sim.config.schema.init import Init
 from heinit_sim.config.selection import select
@@ -127,24 +128,25 @@ def _checked(draft: Draft, *, read_data: bool) -> Iterator[ResolvedPoint]:
 
 def _past_range(init: Init | list[Init], specs: Sequence[LayerSpec]) -> Iterator[Problem]:
     """Layers whose variance is too small for a float."""
-    for k, spec in enumerate(specs):
+    layers = located(init)
+    if not isinstance(init, list):
+        layers *= len(specs)
+    for (at, layer), spec in zip(layers, specs, strict=True):
         if not 0 < spec.weight_variance < math.inf:
-            layer, keys = (init[k], ("init", k)) if isinstance(init, list) else (init, ("init",))
             key = "gain" if layer.scale is None else "scale"
             text = f"too small ({getattr(layer, key)}), must leave a variance above 0"
-            yield Problem((*keys, key), text)
+            yield Problem(("init", *at, key), text)
 
 
 def _selected(draft: Draft, points: Sequence[Config], hint: str) -> list[tuple[int, ...]]:
     """The conditions that each expectation is about; problems where there are none."""
-    expect = points[0].expect
-    expectations = expect if isinstance(expect, list) else [expect]
+    expectations = located(points[0].expect)
+    selections = select([expectation.when for _, expectation in expectations], points)
     selected = []
-    for n, places in enumerate(select([expectation.when for expectation in expectations], points)):
-        keys: Keys = ("expect", n) if isinstance(expect, list) else ("expect",)
+    for (at, _), places in zip(expectations, selections, strict=True):
         if isinstance(places, tuple):
             selected.append(places)
         else:
-            for keys_inside, text, *_ in places:
-                draft.report(Problem((*keys, "when", *keys_inside), text + hint))
+            for keys, text, *_ in places:
+                draft.report(Problem(("expect", *at, "when", *keys), text + hint))
     return selected

@@ -78,17 +78,12 @@ def settings() -> Mapping[Keys, str]:
     known: dict[Keys, str] = {(): _mapping(Config)}
     for path, kind, setting in settings_in(Config):
         known[tuple(path.split("."))] = str(setting) if setting else _mapping(kind)
-    selecting: dict[Keys, str] = {}
+    by_path: dict[Keys, str] = {("sweep", path): str(VALUES) for path in swept_settings()}
     for path in swept_settings():
         way = tuple(path.split("."))
         inside = {keys[len(way) :]: text for keys, text in known.items() if keys[: len(way)] == way}
-        selecting |= {("expect", "when", path, *keys): text for keys, text in inside.items()}
-    return known | {("sweep", path): str(VALUES) for path in swept_settings()} | selecting
-
-
-def sweepable() -> list[str]:
-    """The dotted paths that can be swept."""
-    return list(swept_settings())
+        by_path |= {("expect", "when", path, *keys): text for keys, text in inside.items()}
+    return known | by_path
 
 
 def allowed(keys: Keys) -> str:
@@ -99,9 +94,10 @@ def allowed(keys: Keys) -> str:
 def unknown_key(keys: Keys) -> str:
     """What is said of a key that does not exist there."""
     *parent, key = setting(keys)
-    children = _children(_named(parent))
+    section = _named(parent)
+    children = [str(keys[-1]) for keys in settings() if keys and keys[:-1] == section]
     hint = _did_you_mean(key, {child: child for child in children})
-    by_path = _named(parent) in (("sweep",), ("expect", "when"))
+    by_path = section in (("sweep",), ("expect", "when"))
     if by_path and tuple(str(key).split(".")) in settings():
         wrong, hint = "cannot be swept", ""
     else:
@@ -125,10 +121,6 @@ def _mapping(kind: Any) -> str:
 
 def _named(keys: Iterable[str | int]) -> Keys:
     return tuple(key for key in keys if isinstance(key, str))
-
-
-def _children(keys: Keys) -> list[str]:
-    return [str(known[-1]) for known in settings() if known and known[:-1] == keys]
 
 
 @functools.cache
@@ -164,7 +156,7 @@ def _problem(detail: ErrorDetails, document: object) -> Problem:
     else:
         hint = _hint(kind, given)
     alone = kind not in ("too_short", "too_long")  # else a list is right
-    if isinstance(given, list) and alone and ".".join(map(str, keys)) in sweepable():
+    if isinstance(given, list) and alone and ".".join(map(str, keys)) in swept_settings():
         hint = "; values to try go under sweep"
     return Problem(keys, f"{_WRONG[kind]} ({shown(given)}), must be {allowed(keys)}{hint}")
 
@@ -193,17 +185,12 @@ def _hint(kind: str, given: object) -> str:
     if kind == "int_type" and isinstance(given, float) and given.is_integer() and abs(given) < 1e15:
         return f"; write {int(given)}"
     if kind in ("int_type", "float_type") and isinstance(given, str):
-        return _why_no_number(given)
-    return ""
-
-
-def _why_no_number(text: str) -> str:
-    for pattern, why in _NO_NUMBER.items():
-        if re.fullmatch(pattern, text):
+        for pattern, why in _NO_NUMBER.items():
+            if re.fullmatch(pattern, given):
+                return f"; {why}"
+        if re.fullmatch(_DECIMAL, given):
+            number, digits = float(given), given.lower().partition("e")[0]
+            past_range = math.isinf(number) or (number == 0 and re.search("[1-9]", digits))
+            why = "it is beyond the range of a float" if past_range else "write it without quotes"
             return f"; {why}"
-    if not re.fullmatch(_DECIMAL, text):
-        return ""
-    number = float(text)
-    if math.isinf(number) or (number == 0 and re.search("[1-9]", text.lower().partition("e")[0])):
-        return "; it is beyond the range of a float"
-    return "; write it without quotes"
+    return ""

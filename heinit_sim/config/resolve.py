@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from heinit_sim.config.draft import Tree
 from heinit_sim.config.grid import Point
 from heinit_sim.config.resolve_layers import lsuv_of
-from heinit_sim.config.schema.annotations import plain
-from heinit_sim.config.schema.config import Config
+from heinit_sim.config.schema.annotations import located, plain
+from heinit_sim.config.schema.config import Config, leave_out_defaults
 from heinit_sim.config.schema.network import convolution_of, residual_of, widths_of
 from heinit_sim.config.schema.sweep import Expectation as GivenExpectation
 from heinit_sim.experiment.inputs import Inputs
@@ -45,15 +45,10 @@ def sweep_config(grid: Sequence[ResolvedPoint], selected: Sequence[tuple[int, ..
     sweep = {path: plain(first.sweep[path]) for path in grid[0].place}
     frozen = {path: tuple(_frozen(value) for value in sweep[path]) for path in sweep}
     decades = first.figure.decades
-    expect = first.expect if isinstance(first.expect, list) else [first.expect]
+    expect = [given for _, given in located(first.expect)]
     return SweepConfig(
         name=first.name,
-        conditions=tuple(
-            _condition(
-                index, point, {path: frozen[path][place] for path, place in point.place.items()}
-            )
-            for index, point in enumerate(grid)
-        ),
+        conditions=tuple(_condition(n, point, frozen) for n, point in enumerate(grid)),
         sweep=frozen,
         trials=first.trials,
         seed=first.seed,
@@ -74,12 +69,14 @@ def sweep_config(grid: Sequence[ResolvedPoint], selected: Sequence[tuple[int, ..
     )
 
 
-def _condition(index: int, point: ResolvedPoint, swept: Mapping[str, object]) -> Condition:
+def _condition(
+    index: int, point: ResolvedPoint, sweep: Mapping[str, tuple[object, ...]]
+) -> Condition:
     config = point.config
     activation = config.network.activation
     return Condition(
         index=index,
-        swept=swept,
+        swept={path: sweep[path][place] for path, place in point.place.items()},
         widths=widths_of(config.network),
         activation=activation.name,
         activation_options=activation.options,
@@ -106,6 +103,7 @@ def _expectation(given: GivenExpectation, conditions: tuple[int, ...]) -> Expect
 def _document(config: Config, sweep: Mapping[str, object], digests: Mapping[str, str]) -> Tree:
     """The resolved config; what the sweep replaces is left out of the rest."""
     document: Any = config.model_dump(exclude_none=True, exclude={"expect"})
+    leave_out_defaults(document)
     document["inputs"].pop("sha256", None)
     if files := {path: digest for path, digest in digests.items() if digest}:
         document["inputs"]["sha256"] = files

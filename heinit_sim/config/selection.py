@@ -10,12 +10,8 @@ from heinit_sim.config.schema.annotations import hashable, plain
 from heinit_sim.config.schema.config import Config
 from heinit_sim.experiment.labels import flow_text, shortened
 
-_NULLABLE = ("network.residual",)
-"""Null is a value there."""
 _LISTED = 6
 """So many of the values that would match are quoted."""
-_LONGEST = 60
-"""A value of more characters is cut off in messages."""
 
 
 def select(
@@ -37,22 +33,21 @@ def select(
             text = "matches no condition, must be values that one condition has together"
             yield tuple(sorted(common)) or [Problem((), text)]
         else:
-            yield [
-                Problem(
-                    (path,),
-                    f"matches no condition ({_given(plain(when[path]))}), "
-                    f"must be {_listed(points, path, places[path])}",
-                )
-                for path in at
-                if not at[path]
-            ]
+            problems = []
+            for path in (path for path in at if not at[path]):
+                value = plain(when[path])
+                given = _quoted(value) if isinstance(value, dict | list) else shown(value)
+                allowed = _listed(points, path, places[path])
+                text = f"matches no condition ({given}), must be {allowed}"
+                problems.append(Problem((path,), text))
+            yield problems
 
 
 def _places(points: Sequence[Config], path: str) -> dict[object, set[int]]:
     places: dict[object, set[int]] = {}
     for place, config in enumerate(points):
         value = _at(config, path)
-        if value is not None or path in _NULLABLE:
+        if value is not None or path == "network.residual":  # where null is a value
             places.setdefault(hashable(value), set()).add(place)
     return places
 
@@ -64,12 +59,8 @@ def _at(config: Config, path: str) -> object:
     return value
 
 
-def _given(value: object) -> str:
-    return _quoted(value) if isinstance(value, dict | list) else shown(value)
-
-
 def _quoted(value: object) -> str:
-    return shortened(flow_text(value), _LONGEST)
+    return shortened(flow_text(value), 60)
 
 
 def _listed(points: Sequence[Config], path: str, places: Mapping[object, set[int]]) -> str:

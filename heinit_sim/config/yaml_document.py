@@ -65,11 +65,7 @@ class Document:
 
 
 class _TextError(Exception):
-    """Nothing after this point of the text can be read."""
-
-    def __init__(self, mark: Mark, text: str) -> None:
-        super().__init__(text)
-        self.problem = Problem((), text, mark=mark)
+    """Nothing after a mark of the text can be read: that mark, and why."""
 
 
 def read(source: str | os.PathLike[str]) -> tuple[str, bytes]:
@@ -106,7 +102,8 @@ def parse(data: str | bytes) -> Document:
     try:
         _Builder(_decoded(data), document).build()
     except _TextError as error:
-        document.problems.append(error.problem)
+        mark, text = error.args
+        document.problems.append(Problem((), text, mark=mark))
     return document
 
 
@@ -125,9 +122,8 @@ def _decoded(data: str | bytes) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
-        before = raw[: error.start].decode()
-        given = f"byte 0x{raw[error.start]:02x}"
-        raise _TextError(_mark_after(before), f"not UTF-8 ({given}), must be UTF-8") from None
+        text = f"not UTF-8 (byte 0x{raw[error.start]:02x}), must be UTF-8"
+        raise _TextError(_mark_after(raw[: error.start].decode()), text) from None
 
 
 def _mark_after(text: str) -> Mark:
@@ -150,10 +146,8 @@ class _Builder:
         try:
             self.loader = yaml.SafeLoader(self.text)
         except yaml.reader.ReaderError as error:
-            mark = _mark_after(self.text[: error.position])
-            given = f"U+{error.character:04X}"
-            text = f"control character ({given}), must be printable text"
-            raise _TextError(mark, text) from None
+            text = f"control character (U+{error.character:04X}), must be printable text"
+            raise _TextError(_mark_after(self.text[: error.position]), text) from None
         self.next()  # the stream starts
         event = self.next()
         if isinstance(event, yaml.DocumentStartEvent):
@@ -173,8 +167,8 @@ class _Builder:
             hint = "; indent with spaces" if "'\\t'" in text else ""
             raise _TextError(_mark(error.problem_mark), f"not YAML: {text}{hint}") from None
         except (ValueError, OverflowError):  # "\UFFFFFFFF", %YAML 1.<5000 digits>
-            mark = _mark(self.loader.get_mark())
-            raise _TextError(mark, "not YAML: a number is out of range") from None
+            text = "not YAML: a number is out of range"
+            raise _TextError(_mark(self.loader.get_mark()), text) from None
         return event
 
     def problem(self, event: yaml.Event, keys: Keys, text: str) -> None:
@@ -186,7 +180,10 @@ class _Builder:
         if isinstance(event, yaml.ScalarEvent):
             return plain_scalar(event.value) if event.implicit[0] else event.value  # else quoted
         if isinstance(event, yaml.SequenceStartEvent):
-            return self.sequence(keys)
+            items: list[object] = []
+            while not isinstance(event := self.next(), yaml.SequenceEndEvent):
+                items.append(self.value(event, (*keys, len(items))))
+            return items
         if isinstance(event, yaml.MappingStartEvent):
             return self.mapping(keys)
         return None  # an alias, already reported
@@ -208,12 +205,6 @@ class _Builder:
             self.problem(event, keys, f"{what} ({sign}{anchor[:40]}), must be written out")
         if tag is not None:
             self.problem(event, keys, f"tag ({tag[:40]!r}), must be a value without a tag")
-
-    def sequence(self, keys: Keys) -> list[object]:
-        items: list[object] = []
-        while not isinstance(event := self.next(), yaml.SequenceEndEvent):
-            items.append(self.value(event, (*keys, len(items))))
-        return items
 
     def mapping(self, keys: Keys) -> dict[str, object]:
         items: dict[str, object] = {}

@@ -7,14 +7,9 @@ from typing import Literal, NamedTuple
 from heinit_sim.experiment.activation_table import ALIASES, TABLE
 
 Mode = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
-Distribution = Literal[
-    "normal",
-    "uniform",
-    "truncated_normal",
-    "truncated_normal_uncorrected",
-    "orthogonal",
-    "delta_orthogonal",
-]
+ElementLaw = Literal["normal", "uniform", "truncated_normal", "truncated_normal_uncorrected"]
+OrthogonalLaw = Literal["orthogonal", "delta_orthogonal"]
+Distribution = Literal[ElementLaw, OrthogonalLaw]
 
 TRUNCATED_STD = 0.87962566103423978
 """Standard deviation of N(0, 1) cut off at ±2, by which Keras and JAX divide; TensorFlow 1 and

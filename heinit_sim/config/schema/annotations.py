@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Tag
 from pydantic_core import PydanticCustomError
-
-if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
 
 Schema = dict[str, Any]
 T = TypeVar("T")
@@ -32,15 +29,16 @@ class Limits:
 class Setting(Limits):
     """Annotation of the type of a setting: what it sets, and what may be given."""
 
-    def __init__(self, meaning: str, allowed: Limits | str, *, swept: bool = True) -> None:
+    def __init__(self, meaning: str, allowed: Any, *, swept: bool = True) -> None:
         """Describe a setting.
 
         Args:
             meaning: What it sets, with its letter in the formulas.
-            allowed: What may be given.
+            allowed: What may be given: limits, words, or the `Literal` of all choices.
             swept: Whether a sweep can try several values.
         """
-        super().__init__(str(allowed), **(allowed.bounds if isinstance(allowed, Limits) else {}))
+        bounds = allowed.bounds if isinstance(allowed, Limits) else {}
+        super().__init__(choice(allowed) if get_args(allowed) else str(allowed), **bounds)
         self.meaning, self.swept = meaning, swept
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Callable[[Any], Schema]) -> Schema:
@@ -87,6 +85,13 @@ OneOrList = Annotated[Annotated[T, Tag("<one>")] | Annotated[list[T], Tag("<list
 """A value for all layers, or a list of one for each."""
 
 
+def located(values: T | list[T]) -> list[tuple[tuple[int, ...], T]]:
+    """Each of the values of `OneOrList` with the keys that lead to it: none or its index."""
+    if isinstance(values, list):
+        return [((index,), value) for index, value in enumerate(values)]
+    return [((), values)]
+
+
 class Section(BaseModel):
     """What all parts of a config have in common: typed strictly, and closed."""
 
@@ -96,16 +101,6 @@ class Section(BaseModel):
 def relation(text: str, *at: str | int) -> PydanticCustomError:
     """Values that do not go together; `at` leads from the field to the one to blame."""
     return PydanticCustomError("relation", "{text}", {"text": text, "at": at})
-
-
-def setting_of(field: FieldInfo) -> tuple[Any, Setting | None]:
-    """The annotated type of a field, without the null of one that may be left out, and how."""
-    for annotation in field.metadata:
-        if isinstance(annotation, Setting):
-            return Annotated[(field.annotation, *field.metadata)], annotation
-    kind: Any = get_args(field.annotation)[0] if get_args(field.annotation) else field.annotation
-    settings = [a for a in getattr(kind, "__metadata__", ()) if isinstance(a, Setting)]
-    return kind, settings[0] if settings else None
 
 
 def section_of(kind: Any) -> type[Section] | None:
@@ -118,11 +113,19 @@ def section_of(kind: Any) -> type[Section] | None:
 def settings_in(
     section: type[Section], path: str = ""
 ) -> Iterator[tuple[str, Any, Setting | None]]:
-    """Dotted path, annotated type and annotation of all that a section holds, at any depth."""
+    """Dotted path, annotated type and annotation of all that a section holds, at any depth.
+
+    The type is without the null of what may be left out.
+    """
     for name, field in section.model_fields.items():
-        kind, setting = setting_of(field)
+        kind: Any = field.annotation
+        if field.metadata:
+            kind = Annotated[(kind, *field.metadata)]
+        elif get_args(kind):  # may be left out
+            kind = get_args(kind)[0]
+        settings = [a for a in getattr(kind, "__metadata__", ()) if isinstance(a, Setting)]
         inner_path = f"{path}.{name}" if path else name
-        yield inner_path, kind, setting
+        yield inner_path, kind, settings[0] if settings else None
         if inner := section_of(kind):
             yield from settings_in(inner, inner_path)
 

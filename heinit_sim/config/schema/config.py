@@ -1,15 +1,8 @@
-"""The sections of a config that describe activation, inputs and loss, as models."""
+"""The whole config as a model, with its sections `record` and `figure`."""
 
 from typing import Any, Self, get_args
 
-from pydantic import (
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationInfo,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from heinit_sim.config.schema import fields
 from heinit_sim.config.schema.annotations import Section, relation
@@ -18,7 +11,7 @@ from heinit_sim.config.schema.inputs import Inputs, Loss
 from heinit_sim.config.schema.network import Network
 from heinit_sim.config.schema.sweep import Expect, Sweep
 from heinit_sim.experiment import activation_table, figure_kinds
-from heinit_sim.experiment.sweep_config import FigureConfig, FigureQuantity
+from heinit_sim.experiment.sweep_config import FigureConfig
 
 
 class Record(Section):
@@ -26,11 +19,6 @@ class Record(Section):
 
     histograms: fields.Histograms | None = None
     cosine: fields.Recorded | None = None
-
-    @field_validator("cosine")
-    @classmethod
-    def _check_wanted(cls, cosine: bool | None) -> bool | None:
-        return cosine or None  # as if left out, in config.yaml and its hash
 
 
 class Figure(Section):
@@ -48,28 +36,19 @@ class Figure(Section):
             raise relation(f"not a range ({decades}), must have the lower number first")
         return decades
 
-    @field_validator("quantity")
+    @field_validator("quantity", "decades", "overlay")
     @classmethod
-    def _check_quantity(cls, quantity: FigureQuantity, info: ValidationInfo) -> FigureQuantity:
-        kind = info.data.get("kind")
-        if kind and (refused := figure_kinds.refused_quantity(kind, quantity)):
-            raise relation(refused)
-        return quantity
-
-    @field_validator("decades", "overlay")
-    @classmethod
-    def _check_kind(cls, value: object, info: ValidationInfo) -> object:
+    def _check_kind(cls, value: Any, info: ValidationInfo) -> object:
         kind, option = info.data.get("kind"), str(info.field_name)
         if value is None or kind is None:
             return value
-        if refused := figure_kinds.refused_option(kind, option, value):
+        if option == "quantity":
+            refused = figure_kinds.refused_quantity(kind, value)
+        else:
+            refused = figure_kinds.refused_option(kind, option, value)
+        if refused:
             raise relation(refused)
         return value
-
-    @model_serializer(mode="wrap")
-    def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Leave the default kind out: the hash of a config stays what it was without the key."""
-        return {k: v for k, v in dump(self).items() if (k, v) != ("kind", FigureConfig.kind)}
 
 
 class Config(Section):
@@ -88,23 +67,27 @@ class Config(Section):
     figure: Figure = Field(default=Figure(), description="The figure.")
     expect: Expect = Field(default=[])
 
-    @field_validator("record")
-    @classmethod
-    def _check_anything(cls, record: Record | None) -> Record | None:
-        asked = record and (record.histograms or record.cosine)
-        return record if asked else None  # else config.yaml would have {}
-
     @model_validator(mode="after")
-    def _check_layers(self) -> Self:
+    def _check_together(self) -> Self:
         check_layers(self.init, self.network)
-        return self
-
-    @model_validator(mode="after")
-    def _check_cosine(self) -> Self:
         if self.record and self.record.cosine and self.inputs.count == 1:
             text = "one input has no cosine with another (1), must be 2 or more for record.cosine"
             raise relation(text, "inputs", "count")
         return self
+
+
+def leave_out_defaults(document: dict[str, Any]) -> None:
+    """Take out of a resolved config what its hash has never had: keys younger than the hash."""
+    for section, key, default in (
+        ("network", "kind", "dense"),
+        ("inputs", "normalisation", "none"),
+        ("record", "cosine", False),
+        ("figure", "kind", FigureConfig.kind),
+    ):
+        if document.get(section) and document[section].get(key) == default:
+            del document[section][key]
+    if not document.get("record", True):
+        del document["record"]
 
 
 def config_schema() -> dict[str, Any]:
@@ -121,5 +104,6 @@ def config_schema() -> dict[str, Any]:
     schema["required"].remove("init")  # so may this
     names = {"type": "string", "enum": list(get_args(activation_table.ActivationName))}
     models["Activation"] = {"anyOf": [names, models["Activation"]]}
+    leave_out_defaults({k: v["default"] for k, v in schema["properties"].items() if "default" in v})
     draft = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": draft, **schema, "title": "heinit-sim config"}

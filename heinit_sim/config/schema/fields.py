@@ -16,10 +16,14 @@ from heinit_sim.config.schema.annotations import (
     number,
     written,
 )
-from heinit_sim.experiment import architecture, inputs
 from heinit_sim.experiment.activation_table import DEFAULT_SLOPES, ActivationName, Nonlinearity
+from heinit_sim.experiment.architecture import Norm as NormName
+from heinit_sim.experiment.architecture import Padding as PaddingName
+from heinit_sim.experiment.architecture import Readout as ReadoutName
 from heinit_sim.experiment.figure_kinds import FIGURE_KINDS
-from heinit_sim.experiment.initializers import SCHEMES, GainWord, Mode
+from heinit_sim.experiment.initializers import SCHEMES, ElementLaw, GainWord, Mode, OrthogonalLaw
+from heinit_sim.experiment.inputs import InputDistribution as LawName
+from heinit_sim.experiment.inputs import Normalisation as Axes
 from heinit_sim.experiment.quantities import Bins
 from heinit_sim.experiment.sweep_config import FigureQuantity
 
@@ -29,89 +33,58 @@ if TYPE_CHECKING:
 else:
     FigureKind = Literal[tuple(FIGURE_KINDS)]
     Scheme = Literal[tuple(SCHEMES)]
-SWITCH = "true or false"
 BY_HIDDEN_LAYER = "a list of one for each hidden layer"
 
 # The run
 
-Name = Annotated[
-    str,
-    Setting(
-        "Name of the run directory",
-        Limits(
-            "1 to 64 letters, digits, '.', '_' or '-', a letter or digit first",
-            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
-        ),
-    ),
-]
+NAME = Limits(
+    "1 to 64 letters, digits, '.', '_' or '-', a letter or digit first",
+    pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+)
+Name = Annotated[str, Setting("Name of the run directory", NAME)]
 Trials = Annotated[int, Setting("Independent networks per condition", integer(1, 1_000_000))]
 Seed = Annotated[int, Setting("Seed of all random numbers", integer(0, 2**63 - 1))]
 DrawsName = Literal["common", "independent"]
-Draws = Annotated[DrawsName, Setting("Random numbers of the conditions", choice(DrawsName))]
+Draws = Annotated[DrawsName, Setting("Random numbers of the conditions", DrawsName)]
 
 # The network
 
 NetworkKind = Literal["dense", "cnn"]
-DEFAULT_KIND: NetworkKind = "dense"
 Kind = Annotated[
     NetworkKind,
-    Setting(
-        "What hidden layers are, fully connected or convolutions",
-        choice(NetworkKind),
-        swept=False,
-    ),
+    Setting("What hidden layers are, fully connected or convolutions", NetworkKind, swept=False),
 ]
 UNITS = integer(1, 65_536)
+LAYER_UNITS = f"{UNITS}, or {BY_HIDDEN_LAYER}"
 Units = Annotated[int, UNITS]
 Depth = Annotated[int, Setting("Hidden layers, K", integer(1, 100_000))]
-Width = Annotated[
-    OneOrList[Units], Setting("Units of every hidden layer, D_h", f"{UNITS}, or {BY_HIDDEN_LAYER}")
-]
+Width = Annotated[OneOrList[Units], Setting("Units of every hidden layer, D_h", LAYER_UNITS)]
 InputDim = Annotated[int, Setting("Inputs of the network, D_i", UNITS)]
 OutputDim = Annotated[int, Setting("Outputs of the network, D_o", UNITS)]
 
 MAX_UNITS = 2**24
 """Units of a layer of convolutions at most: an image of 4096 × 4096."""
 SIDE = integer(1, 4096)
+SIDES = f"a list of one or two integers {in_words(**SIDE.bounds)}, [length] or [height, width]"
 Image = Annotated[
     list[Annotated[int, SIDE]],
-    Setting(
-        "Positions along each dimension",
-        Limits(
-            f"a list of one or two integers {in_words(**SIDE.bounds)}, [length] or [height, width]",
-            min_length=1,
-            max_length=2,
-        ),
-    ),
+    Setting("Positions along each dimension", Limits(SIDES, min_length=1, max_length=2)),
 ]
 KERNEL = integer(1, 8191, "an odd integer")
 Kernel = Annotated[int, Setting("Positions that a kernel spans, k", KERNEL)]
-Channels = Annotated[
-    OneOrList[Units], Setting("Channels of every hidden layer", f"{UNITS}, or {BY_HIDDEN_LAYER}")
-]
+Channels = Annotated[OneOrList[Units], Setting("Channels of every hidden layer", LAYER_UNITS)]
 InputChannels = Annotated[int, Setting("Channels of the image, 1", UNITS)]
-Padding = Annotated[
-    architecture.Padding, Setting("What is beyond the edge, zero", choice(architecture.Padding))
-]
-Readout = Annotated[
-    architecture.Readout,
-    Setting("What the output layer sees, flatten", choice(architecture.Readout)),
-]
+Padding = Annotated[PaddingName, Setting("What is beyond the edge, zero", PaddingName)]
+Readout = Annotated[ReadoutName, Setting("What the output layer sees, flatten", ReadoutName)]
 
-Function = Annotated[ActivationName, Setting("The function", choice(ActivationName), swept=False)]
-ACTIVATION = (
-    f"{choice(ActivationName)}, or a mapping like {{name: leaky_relu, negative_slope: 0.2}}"
-)
+Function = Annotated[ActivationName, Setting("The function", ActivationName, swept=False)]
 SMALLEST_SLOPE = 1e-6
 """A few layers multiplied by it must leave float range neither themselves nor squared."""
 SLOPE = number(ge=-1000, le=1000)
+SLOPED = ", or ".join(f"{name}, {slope}" for name, slope in DEFAULT_SLOPES.items())
 Slope = Annotated[
     OneOrList[Annotated[float, SLOPE]],
-    Setting(
-        "Slope below zero of "
-        + ", or ".join(f"{name}, {slope}" for name, slope in DEFAULT_SLOPES.items()),
-        f"{SLOPE}, or for prelu {BY_HIDDEN_LAYER}",
-    ),
+    Setting(f"Slope below zero of {SLOPED}", f"{SLOPE}, or for prelu {BY_HIDDEN_LAYER}"),
 ]
 
 ScaleWord = Literal["1/sqrt(depth)"]
@@ -129,49 +102,36 @@ BlockScale = Annotated[
     Setting("Factor of what a block adds, s", f"{BLOCK_SCALE}, or {choice(ScaleWord)}"),
 ]
 BranchLayers = Annotated[int, Setting("Weight layers of a block", integer(1, 2))]
-Norm = Annotated[
-    architecture.Norm, Setting("Where a block has layer normalisation", choice(architecture.Norm))
+Norm = Annotated[NormName, Setting("Where a block has layer normalisation", NormName)]
+ZeroLast = Annotated[
+    bool, Setting("Whether the last weights of every block are 0", "true or false")
 ]
-ZeroLast = Annotated[bool, Setting("Whether the last weights of every block are 0", SWITCH)]
 
 # Weights and biases
 
-DistributionName = Literal[
-    "normal",
-    "uniform",
-    "truncated_normal",
-    "truncated_normal_uncorrected",
-    "untruncated_normal",
-    "orthogonal",
-    "delta_orthogonal",
-]
+DistributionName = Literal[ElementLaw, "untruncated_normal", OrthogonalLaw]
 Variance = Annotated[float, Setting("Variance of all weights, σ²_Ω", number(gt=0))]
-SchemeName = Annotated[Scheme, Setting("How fans set σ²_Ω", choice(Scheme))]
+SchemeName = Annotated[Scheme, Setting("How fans set σ²_Ω", Scheme)]
 Scale = Annotated[
     float, Setting("Factor of the variance in variance_scaling, 1", number(gt=0, le=1e12))
 ]
-ModeName = Annotated[Mode, Setting("Fan to divide by, if not the scheme's", choice(Mode))]
+ModeName = Annotated[Mode, Setting("Fan to divide by, if not the scheme's", Mode)]
 GAIN = number(gt=0, le=1_000_000)
+GAINS = f"{GAIN}, or {choice(GainWord)}"
 Gain = Annotated[
     Annotated[float, GAIN, Tag("<one>")] | Annotated[GainWord, Tag("<word>")],
     Discriminator(lambda gain: "<word>" if str(gain)[:1].isalpha() else "<one>"),
-    Setting(
-        "Square root of the scale, if not the scheme's; or a convention for it",
-        f"{GAIN}, or {choice(GainWord)}",
-    ),
+    Setting("Square root of the scale, if not the scheme's; or a convention for it", GAINS),
 ]
 KaimingSlope = Annotated[float, Setting("Slope below zero that kaiming_* is told", SLOPE)]
+TORCH = f"{choice(Nonlinearity)}, which PyTorch knows; for any other activation give gain"
 KaimingNonlinearity = Annotated[
     Nonlinearity,
-    Setting(
-        "Activation that PyTorch's kaiming_* is told of",
-        f"{choice(Nonlinearity)}, which PyTorch knows; for any other activation "
-        "give gain: second_moment",
-    ),
+    Setting("Activation that PyTorch's kaiming_* is told of", f"{TORCH}: second_moment"),
 ]
 WeightDistribution = Annotated[
     DistributionName,
-    Setting("How weights are drawn, if not as the scheme says", choice(DistributionName)),
+    Setting("How weights are drawn, if not as the scheme says", DistributionName),
 ]
 Tolerance = Annotated[float, Setting("How near 1 lsuv brings each variance, 0.1", number(gt=0))]
 Attempts = Annotated[int, Setting("Divisions that lsuv tries at most, 10", integer(1, 1000))]
@@ -182,9 +142,7 @@ BiasVariance = Annotated[float, Setting("Variance of all biases, σ²_b", number
 
 # Inputs and loss
 
-InputDistribution = Annotated[
-    inputs.InputDistribution, Setting("How inputs are drawn", choice(inputs.InputDistribution))
-]
+InputDistribution = Annotated[LawName, Setting("How inputs are drawn", LawName)]
 SMALLEST_MEAN = 1e-6
 MEAN = number(f", 0 or at least {written(SMALLEST_MEAN)} in size", ge=-1e6, le=1e6)
 Mean = Annotated[float, Setting("Mean of every component of normal, uniform, constant", MEAN)]
@@ -199,12 +157,11 @@ Digests = Annotated[
     dict[str, str], Setting("SHA-256 of data files, to be sure of them", DIGESTS, swept=False)
 ]
 Normalisation = Annotated[
-    inputs.Normalisation,
-    Setting("What their mean and std are taken of, to be 0 and 1", choice(inputs.Normalisation)),
+    Axes, Setting("What their mean and std are taken of, to be 0 and 1", Axes)
 ]
 Count = Annotated[int, Setting("Inputs in the batch", integer(1, 1_000_000))]
 LossKind = Literal["least_squares"]
-LossName = Annotated[LossKind, Setting("Name of the loss", choice(LossKind))]
+LossName = Annotated[LossKind, Setting("Name of the loss", LossKind)]
 Target = Annotated[float, Setting("Target of every output, y", "a finite number")]
 
 # What is recorded, drawn and expected
@@ -212,29 +169,21 @@ Target = Annotated[float, Setting("Target of every output, y", "a finite number"
 Histograms = Annotated[
     Bins, Setting("Bins to count the numbers of every layer in", "null, decades or std")
 ]
-Recorded = Annotated[bool, Setting("Cosines between inputs, layer by layer", SWITCH)]
-FigureName = Annotated[FigureKind, Setting("Kind of figure", choice(FigureKind))]
-ShownQuantity = Annotated[FigureQuantity, Setting("What is drawn", choice(FigureQuantity))]
+Recorded = Annotated[bool, Setting("Cosines between inputs, layer by layer", "true or false")]
+FigureName = Annotated[FigureKind, Setting("Kind of figure", FigureKind)]
+ShownQuantity = Annotated[FigureQuantity, Setting("What is drawn", FigureQuantity)]
 DECADE = number(ge=-1_000_000, le=1_000_000)
+RANGE = f"null or a list of two numbers {in_words(**DECADE.bounds)}, the lower first"
 Decades = Annotated[
     list[Annotated[float, DECADE]],
-    Setting(
-        "Range of the value axes, in decades",
-        Limits(
-            f"null or a list of two numbers {in_words(**DECADE.bounds)}, the lower first",
-            min_length=2,
-            max_length=2,
-        ),
-    ),
+    Setting("Range of the value axes, in decades", Limits(RANGE, min_length=2, max_length=2)),
 ]
 PublishedCurves = Literal["figure_7_4_published"]
 Overlay = Annotated[
     PublishedCurves, Setting("Published curves drawn on top", f"null or {choice(PublishedCurves)}")
 ]
 Word = Literal["vanishing", "stable", "exploding"]
-ForwardWord = Annotated[Word, Setting("Verdict on the forward pass", choice(Word))]
-BackwardWord = Annotated[Word, Setting("Verdict on the backward pass", choice(Word))]
-DecadesPerLayer = Annotated[
-    float,
-    Setting("Largest slope of either pass, in size", Limits("a number that is not below 0", ge=0)),
-]
+ForwardWord = Annotated[Word, Setting("Verdict on the forward pass", Word)]
+BackwardWord = Annotated[Word, Setting("Verdict on the backward pass", Word)]
+SLOPE_SIZE = Limits("a number that is not below 0", ge=0)
+DecadesPerLayer = Annotated[float, Setting("Largest slope of either pass, in size", SLOPE_SIZE)]

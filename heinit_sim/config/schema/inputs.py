@@ -3,13 +3,7 @@
 import re
 from typing import Self
 
-from pydantic import (
-    SerializerFunctionWrapHandler,
-    ValidationInfo,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import ValidationInfo, field_validator, model_validator
 
 from heinit_sim.config.schema import fields
 from heinit_sim.config.schema.annotations import Section, relation
@@ -74,11 +68,6 @@ class Inputs(Section):
         if self.distribution == "file" and self.path is None:
             raise relation("no path is given, must have one for distribution: file")
         return self
-
-    @model_serializer(mode="wrap")
-    def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
-        plain: dict[str, object] = handler(self)
-        return {k: v for k, v in plain.items() if (k, v) != ("normalisation", "none")}
 
 
 class Loss(Section):

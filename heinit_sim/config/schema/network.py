@@ -14,9 +14,12 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 
 from heinit_sim.config.schema import fields
-from heinit_sim.config.schema.annotations import Section, Setting, relation
+from heinit_sim.config.schema.annotations import Section, Setting, choice, located, relation
 from heinit_sim.experiment import activation_table, architecture
 from heinit_sim.experiment.labels import flow_text, shortened
+
+Slopes = float | list[float]
+Units = int | list[int]
 
 
 class Activation(Section, validate_default=True):
@@ -32,9 +35,7 @@ class Activation(Section, validate_default=True):
 
     @field_validator("negative_slope")
     @classmethod
-    def _check_slope(
-        cls, slope: float | list[float] | None, info: ValidationInfo
-    ) -> float | list[float] | None:
+    def _check_slope(cls, slope: Slopes | None, info: ValidationInfo) -> Slopes | None:
         name = info.data.get("name", "prelu")
         if slope is None:
             return activation_table.DEFAULT_SLOPES.get(name)
@@ -42,10 +43,10 @@ class Activation(Section, validate_default=True):
             raise relation(f"{name} has no such option ({slope}), must be left out")
         if isinstance(slope, list) and name != "prelu":
             raise relation(f"{name} has one slope for all layers, must be a number; or take prelu")
-        for place, each in enumerate(slope if isinstance(slope, list) else [slope]):
-            if 0 < abs(each) < fields.SMALLEST_SLOPE:
-                text = f"too small ({each}), must be 0 or at least {fields.SMALLEST_SLOPE} in size"
-                raise relation(text, *([place] if isinstance(slope, list) else []))
+        for at, number in located(slope):
+            if 0 < abs(number) < fields.SMALLEST_SLOPE:
+                text = f"too small ({number}), must be 0 or at least {fields.SMALLEST_SLOPE}"
+                raise relation(f"{text} in size", *at)
         return slope
 
     @property
@@ -62,22 +63,18 @@ class Activation(Section, validate_default=True):
         return self.name if slope is None else {"name": self.name, "negative_slope": slope}
 
 
-ActivationField = Annotated[
-    Activation, Setting("Activation of the hidden layers", fields.ACTIVATION)
-]
+_NAMES = choice(activation_table.ActivationName)
+_FORMS = f"{_NAMES}, or a mapping like {{name: leaky_relu, negative_slope: 0.2}}"
+ActivationField = Annotated[Activation, Setting("Activation of the hidden layers", _FORMS)]
 
 # Key of one kind of network -> what to do about it in one of another kind.
 _OF_DENSE = {"width": "give channels", "input_dim": "give image and input_channels"}
-_OF_CNN = dict.fromkeys(
-    ("image", "kernel", "channels", "input_channels", "padding", "readout"),
-    "it is of kind: cnn",
-)
+_CNN_KEYS = ("image", "kernel", "channels", "input_channels", "padding", "readout")
+_OF_CNN = dict.fromkeys(_CNN_KEYS, "it is of kind: cnn")
 _OWN = {"dense": _OF_DENSE, "cnn": _OF_CNN}
 _OTHER = _OF_DENSE | _OF_CNN
 _DEFAULTS: dict[str, Any] = {"input_channels": 1, "padding": "zero", "readout": "flatten"}
 _BLOCK = architecture.Residual()
-_LONGEST = 40
-"""Characters of a value in messages."""
 
 
 class Residual(Section):
@@ -111,7 +108,7 @@ ResidualField = Annotated[
 class Network(Section, validate_default=True):
     """A network with K hidden layers, fully connected or convolutions, maybe in blocks."""
 
-    kind: fields.Kind = fields.DEFAULT_KIND
+    kind: fields.Kind = "dense"
     depth: fields.Depth
     width: fields.Width | None = None
     input_dim: fields.InputDim | None = None
@@ -133,25 +130,22 @@ class Network(Section, validate_default=True):
             return value
         if key not in _OWN[kind]:
             if value is not None:
-                given = shortened(flow_text(value), _LONGEST)
-                text = f"not for kind: {kind} ({given}), must be left out; {_OTHER[key]}"
-                raise relation(text)
+                given = shortened(flow_text(value), 40)
+                raise relation(f"not for kind: {kind} ({given}), must be left out; {_OTHER[key]}")
             return None
         if value is None and key not in _DEFAULTS:
             raise PydanticKnownError("missing")
         return _DEFAULTS[key] if value is None else value
 
-    @field_validator("width", "channels")
+    @field_validator("width", "channels", "activation")
     @classmethod
-    def _check_length(
-        cls, units: int | list[int] | None, info: ValidationInfo
-    ) -> int | list[int] | None:
-        depth = info.data.get("depth")
-        if isinstance(units, list) and depth is not None and len(units) != depth:
-            raise relation(
-                f"wrong length ({len(units)}), must be one for each of the {depth} layers"
-            )
-        return units
+    def _check_length(cls, value: Any, info: ValidationInfo) -> Any:
+        depth, slopes = info.data.get("depth"), isinstance(value, Activation)
+        values = value.negative_slope if slopes else value
+        if isinstance(values, list) and depth is not None and len(values) != depth:
+            text = f"wrong length ({len(values)}), must be one for each of the {depth} layers"
+            raise relation(text, *(["negative_slope"] if slopes else []))
+        return value
 
     @field_validator("kernel")
     @classmethod
@@ -166,29 +160,16 @@ class Network(Section, validate_default=True):
 
     @field_validator("channels", "input_channels")
     @classmethod
-    def _check_units(
-        cls, channels: int | list[int] | None, info: ValidationInfo
-    ) -> int | list[int] | None:
+    def _check_units(cls, channels: Units | None, info: ValidationInfo) -> Units | None:
         image = info.data.get("image")
         if channels is None or image is None:
             return channels
-        most = fields.MAX_UNITS // math.prod(image)
-        listed = isinstance(channels, list)
-        for place, each in enumerate(channels if isinstance(channels, list) else [channels]):
-            if each > most:
-                text = f"too many units ({each} channels), must be at most {most} channels"
-                size = "×".join(map(str, image))
-                raise relation(f"{text} of {size} positions", *([place] if listed else []))
+        most, size = fields.MAX_UNITS // math.prod(image), "×".join(map(str, image))
+        for at, count in located(channels):
+            if count > most:
+                text = f"too many units ({count} channels), must be at most {most} channels"
+                raise relation(f"{text} of {size} positions", *at)
         return channels
-
-    @field_validator("activation")
-    @classmethod
-    def _check_slopes(cls, activation: Activation, info: ValidationInfo) -> Activation:
-        slopes, depth = activation.negative_slope, info.data.get("depth")
-        if isinstance(slopes, list) and depth is not None and len(slopes) != depth:
-            text = f"wrong length ({len(slopes)}), must be one for each of the {depth} layers"
-            raise relation(text, "negative_slope")
-        return activation
 
     @field_validator("residual")
     @classmethod
@@ -207,12 +188,6 @@ class Network(Section, validate_default=True):
             text = "its blocks have one slope, must be null; or give negative_slope as a number"
             raise relation(text)
         return residual
-
-    @model_serializer(mode="wrap")
-    def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Leave the default kind out: the hash of a config stays what it was without the key."""
-        default = ("kind", fields.DEFAULT_KIND)
-        return {k: v for k, v in dump(self).items() if (k, v) != default}
 
 
 def convolution_of(network: Network) -> architecture.Convolution | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import GenericAlias
 from typing import Annotated, Any
 
@@ -77,40 +78,34 @@ VALUES = Limits("a list of one or more distinct values", min_length=1)
 @functools.cache
 def _sweep_model(paths: tuple[str, ...]) -> type[Section]:
     """The section `sweep` with those paths: a list of values for each."""
-    settings = {}
+    types: dict[str, Any] = {}
     for path in paths:
-        kind, _ = swept_settings()[path]
-        values = Setting(f"Values of {path} to try", VALUES)
-        settings[path] = Annotated[GenericAlias(list, (kind,)), values]
-    return _model("Sweep", _Values, settings)
+        setting = Setting(f"Values of {path} to try", VALUES)
+        values = GenericAlias(list, (swept_settings()[path][0],))
+        types[path] = Annotated[values, setting], Field(default_factory=list)
+    return create_model("Sweep", __base__=_Values, __doc__=_Values.__doc__, **types)
 
 
 @functools.cache
 def _when_model(paths: tuple[str, ...]) -> type[Section]:
     """The mapping `when` of an expectation with those paths: one value for each."""
-    settings = {}
+    types: dict[str, Any] = {}
     for path in paths:
         kind, setting = swept_settings()[path]
-        settings[path] = Annotated[kind, Setting(f"Value of {path}", setting)]
-    return _model("When", _Selection, settings)
+        setting = Setting(f"Value of {path}", setting)
+        types[path] = Annotated[kind, setting], Field(default_factory=list)
+    return create_model("When", __base__=_Selection, __doc__=_Selection.__doc__, **types)
 
 
-def _model(name: str, base: type[Section], settings: Mapping[str, Any]) -> type[Section]:
-    optional: dict[str, Any] = {
-        path: (kind, Field(default_factory=list)) for path, kind in settings.items()
-    }
-    return create_model(name, __base__=base, __doc__=base.__doc__, **optional)
-
-
+@dataclass(frozen=True)
 class ByPath:
     """Annotation of a mapping by dotted path: each value must fit the setting there.
 
     The model is made of the paths that are given: one of all takes longer than to read a config.
     """
 
-    def __init__(self, model: Callable[[tuple[str, ...]], type[Section]]) -> None:
-        """Take what makes the model of given paths."""
-        self.model = model
+    model: Callable[[tuple[str, ...]], type[Section]]
+    """Makes the model of given paths."""
 
     def check(self, given: Any) -> dict[str, object]:
         """The validated values in the order of the settings; pydantic places the errors inside."""
