@@ -115,10 +115,10 @@ class Draft:
             **{keys: (0, *mark) for keys, mark in document.values.items()},
             **{(*keys, _KEY): (0, *mark) for keys, mark in document.keys.items()},
         }
-        self._found: dict[tuple[Place, str], None] = {}  # in the order of finding, each once
+        self.problems: dict[tuple[Place, str], None] = {}  # in the order of finding, each once
         for problem in document.problems:
             self._note((0, *problem.mark), problem.keys, problem.text)
-        self._unread = {place for place, _ in self._found}
+        self._unread = {place for place, _ in self.problems}
 
     @property
     def tree(self) -> Tree:
@@ -131,11 +131,6 @@ class Draft:
         sweep = self.tree.get("sweep")
         items = sweep.items() if isinstance(sweep, dict) else ()
         return {p: v for p, v in items if p in swept_settings() and isinstance(v, list) and v}
-
-    @property
-    def n_problems(self) -> int:
-        """How many problems were found so far."""
-        return len(self._found)
 
     def override(self, override: Override) -> None:
         """Set the one value of an override, or sweep its several values."""
@@ -167,8 +162,11 @@ class Draft:
 
     def messages(self) -> list[str]:
         """The problems as lines, in the order of the file, then of the overrides."""
-        found = sorted(self._found, key=lambda found: found[0])
-        return list(dict.fromkeys(self._message(*problem) for problem in found))
+        lines = []
+        for (source, line, column), text in sorted(self.problems, key=lambda problem: problem[0]):
+            where = f"{self._sources[source]}" + ("" if source else f":{line}:{column}")
+            lines.append(f"{where}: error: {text}")
+        return list(dict.fromkeys(lines))
 
     def _read(self, override: Override) -> tuple[list[object], list[str]]:
         """The values of an override, and what is wrong with it."""
@@ -202,12 +200,7 @@ class Draft:
 
     def _note(self, place: Place, keys: Keys, text: str) -> None:
         label = _label(messages.setting(keys))
-        self._found[place, f"{label}: {text}" if label else text] = None
-
-    def _message(self, place: Place, text: str) -> str:
-        source, line, column = place
-        where = f"{self._sources[source]}" + ("" if source else f":{line}:{column}")
-        return f"{where}: error: {text}"
+        self.problems[place, f"{label}: {text}" if label else text] = None
 
 
 def _label(keys: Keys) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections.abc import Iterator, Sequence
 
 from heinit_sim.config import messages, yaml_document
 from heinit_sim.config.draft import Draft, Overrides, as_overrides, holds, listed, with_value
-from heinit_sim.config.grid import points, tried
-from heinit_sim.config.problem import Problem
-from heinit_sim.config.resolve import ResolvedPoint, sweep_config
+from heinit_sim.config.problem import Keys, Problem
+from heinit_sim.config.resolve import Point, ResolvedPoint, sweep_config
 from heinit_sim.config.resolve_inputs import choose_inputs
 from heinit_sim.config.resolve_layers import layer_specs
 from heinit_sim.config.schema.annotations import located
@@ -21,6 +21,7 @@ from heinit_sim.errors import ConfigError
 from heinit_sim.experiment import figure_kinds, labels
 from heinit_sim.experiment.sweep_config import LayerSpec, SweepConfig
 
+MAX_CONDITIONS = 10_000
 MAX_LAYERS = 10_000_000
 """Of all conditions together: each layer's width and variance is held in memory."""
 ENOUGH = 1000
@@ -60,10 +61,10 @@ def parse_config(
         _check_file(draft)
     grid = list(_checked(draft, read_data=read_data)) if draft.tree else []
     selected: list[tuple[int, ...]] = []
-    if not draft.n_problems:
+    if not draft.problems:
         hint = "; --set expect=[] takes all expectations back" if overrides else ""
         selected = _selected(draft, [point.config for point in grid], hint)
-    if not draft.n_problems:
+    if not draft.problems:
         config = sweep_config(grid, selected)
         unmet = figure_kinds.unmet_need(config)
         if unmet is None:
@@ -90,6 +91,27 @@ def _check_file(draft: Draft) -> None:
             draft.report(problem)
 
 
+def _points(draft: Draft) -> Iterator[Point]:
+    """The grid, the last path varying fastest; only its first point if there are too many."""
+    lengths = {path: len(values) for path, values in draft.swept.items()}
+    count = math.prod(lengths.values())
+    if count > MAX_CONDITIONS:
+        text = f"too many conditions ({count}), must be at most {MAX_CONDITIONS}"
+        draft.report(Problem(("sweep",), text))
+        lengths = dict.fromkeys(lengths, 1)
+    for indices in itertools.product(*map(range, lengths.values())):
+        yield dict(zip(lengths, indices, strict=True))
+
+
+def _tried(keys: Keys, point: Point) -> Keys:
+    """Where the value stands in the file: a swept one stands in the sweep."""
+    for path, index in point.items():
+        way = tuple(path.split("."))
+        if keys[: len(way)] == way:
+            return ("sweep", path, index, *keys[len(way) :])
+    return keys
+
+
 def _checked(draft: Draft, *, read_data: bool) -> Iterator[ResolvedPoint]:
     """Check the config as a whole at every point of the grid.
 
@@ -98,7 +120,7 @@ def _checked(draft: Draft, *, read_data: bool) -> Iterator[ResolvedPoint]:
     swept, n_layers = draft.swept, 0
     digests: dict[str, str] = {}
     tree = draft.tree
-    for point in points(draft):
+    for point in _points(draft):
         at_point = tree
         for path, index in point.items():
             at_point = with_value(at_point, tuple(path.split(".")), swept[path][index])
@@ -106,23 +128,23 @@ def _checked(draft: Draft, *, read_data: bool) -> Iterator[ResolvedPoint]:
         tree = {key: value for key, value in tree.items() if key not in ("sweep", "expect")}
         if isinstance(config, list):
             for problem in config:
-                problem = problem._replace(keys=tried(problem.keys, point))
+                problem = problem._replace(keys=_tried(problem.keys, point))
                 if problem.keys[0] != "sweep" or problem.kind == "relation":
                     draft.report(problem)  # `_check_file` saw all others
         else:
             n_layers += config.network.depth + 1
             layers = layer_specs(config.init, config.network)
             for problem in _past_range(config.init, layers):
-                draft.report(problem._replace(keys=tried(problem.keys, point)))
+                draft.report(problem._replace(keys=_tried(problem.keys, point)))
             inputs = choose_inputs(config, digests, read_data=read_data)
             if isinstance(inputs, Problem):
-                draft.report(inputs._replace(keys=tried(inputs.keys, point)))
+                draft.report(inputs._replace(keys=_tried(inputs.keys, point)))
             else:
                 yield ResolvedPoint(point, config, tuple(layers), inputs)
         if n_layers > MAX_LAYERS:
             text = f"too many layers, must be at most {MAX_LAYERS} in all conditions together"
             draft.report(Problem(("sweep",), text))
-        if n_layers > MAX_LAYERS or draft.n_problems >= ENOUGH:
+        if n_layers > MAX_LAYERS or len(draft.problems) >= ENOUGH:
             return
 
 

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from heinit_sim.config.draft import Tree
-from heinit_sim.config.grid import Point
 from heinit_sim.config.resolve_layers import lsuv_of
 from heinit_sim.config.schema.annotations import located, plain
 from heinit_sim.config.schema.config import Config, leave_out_defaults
 from heinit_sim.config.schema.network import convolution_of, residual_of, widths_of
-from heinit_sim.config.schema.sweep import Expectation as GivenExpectation
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.sweep_config import (
     Condition,
@@ -21,12 +19,14 @@ from heinit_sim.experiment.sweep_config import (
     SweepConfig,
 )
 
+Point = Mapping[str, int]
+"""Swept path -> which of its values is tried."""
+
 
 class ResolvedPoint(NamedTuple):
     """A point of the grid with all that a condition is made of."""
 
     place: Point
-    """Dotted path of each swept key -> index of its value."""
     config: Config
     """The validated config at that point."""
     layers: tuple[LayerSpec, ...]
@@ -61,7 +61,16 @@ def sweep_config(grid: Sequence[ResolvedPoint], selected: Sequence[tuple[int, ..
             overlay=first.figure.overlay,
             kind=first.figure.kind,
         ),
-        expect=tuple(map(_expectation, expect, selected)),
+        expect=tuple(
+            Expectation(
+                when={path: _frozen(plain(value)) for path, value in given.when.items()},
+                conditions=conditions,
+                forward=given.forward,
+                backward=given.backward,
+                max_decades_per_layer=given.max_decades_per_layer,
+            )
+            for given, conditions in zip(expect, selected, strict=True)
+        ),
         document={
             **_document(first, sweep, {point.inputs.path: point.inputs.sha256 for point in grid}),
             **({"expect": plain(expect)} if expect else {}),
@@ -87,16 +96,6 @@ def _condition(
         target=config.loss.target,
         convolution=convolution_of(config.network),
         residual=residual_of(config.network),
-    )
-
-
-def _expectation(given: GivenExpectation, conditions: tuple[int, ...]) -> Expectation:
-    return Expectation(
-        when={path: _frozen(plain(value)) for path, value in given.when.items()},
-        conditions=conditions,
-        forward=given.forward,
-        backward=given.backward,
-        max_decades_per_layer=given.max_decades_per_layer,
     )
 
 

@@ -43,21 +43,15 @@ def lsuv_of(init: Init | list[Init]) -> Lsuv | None:
 def _layer_spec(init: Init, shape: tuple[int, int, int], activation: Activation) -> LayerSpec:
     """The laws of a layer of these fans and taps."""
     fan_in, fan_out, taps = shape
-    distribution = _distribution(init)
+    law = init.distribution or (SCHEMES[init.scheme].distribution if init.scheme else "normal")
+    distribution: Distribution = "normal" if law == "untruncated_normal" else law
     variance = init.variance
     if variance is None:
         assert init.scheme is not None  # the model wants one of the two
         mode = init.mode or SCHEMES[init.scheme].mode
-        variance = weight_variance(
-            _scale(init, activation), mode, fan_in, fan_out, distribution, taps
-        )
+        scale = _scale(init, activation)
+        variance = weight_variance(scale, mode, fan_in, fan_out, distribution, taps)
     return LayerSpec(variance, distribution, init.bias_variance, init.bias or 0.0)
-
-
-def _distribution(init: Init) -> Distribution:
-    if init.distribution is None:
-        return SCHEMES[init.scheme].distribution if init.scheme else "normal"
-    return "normal" if init.distribution == "untruncated_normal" else init.distribution
 
 
 def _scale(init: Init, activation: Activation) -> float:

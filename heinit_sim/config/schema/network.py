@@ -1,16 +1,10 @@
 """The `network` section of a config: which options go together, and how its layers are joined."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
-from pydantic import (
-    SerializerFunctionWrapHandler,
-    ValidationInfo,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import ValidationInfo, field_validator, model_serializer, model_validator
 from pydantic_core import PydanticKnownError
 
 from heinit_sim.config.schema import fields
@@ -67,12 +61,9 @@ _NAMES = choice(activation_table.ActivationName)
 _FORMS = f"{_NAMES}, or a mapping like {{name: leaky_relu, negative_slope: 0.2}}"
 ActivationField = Annotated[Activation, Setting("Activation of the hidden layers", _FORMS)]
 
-# Key of one kind of network -> what to do about it in one of another kind.
+# Key of dense networks alone -> what to do about it in one of convolutions.
 _OF_DENSE = {"width": "give channels", "input_dim": "give image and input_channels"}
-_CNN_KEYS = ("image", "kernel", "channels", "input_channels", "padding", "readout")
-_OF_CNN = dict.fromkeys(_CNN_KEYS, "it is of kind: cnn")
-_OWN = {"dense": _OF_DENSE, "cnn": _OF_CNN}
-_OTHER = _OF_DENSE | _OF_CNN
+_OF_CNN = ("image", "kernel", "channels", "input_channels", "padding", "readout")
 _DEFAULTS: dict[str, Any] = {"input_channels": 1, "padding": "zero", "readout": "flatten"}
 _BLOCK = architecture.Residual()
 
@@ -94,14 +85,14 @@ class Residual(Section):
         return norm
 
     @model_serializer(mode="wrap")
-    def _with_scale(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+    def _with_scale(self, dump: Callable[[Any], dict[str, object]]) -> dict[str, object]:
         """Keep the scale where only what is given is written: a block is never without."""
-        return {"scale": self.scale, **handler(self)}
+        return {"scale": self.scale, **dump(self)}
 
 
-RESIDUAL = f"null or a mapping with the keys {', '.join(Residual.model_fields)}"
+_BLOCKS = f"null or a mapping with the keys {', '.join(Residual.model_fields)}"
 ResidualField = Annotated[
-    Residual | None, Setting("What hidden layers add to what enters them", RESIDUAL)
+    Residual | None, Setting("What hidden layers add to what enters them", _BLOCKS)
 ]
 
 
@@ -122,17 +113,17 @@ class Network(Section, validate_default=True):
     activation: ActivationField = Activation(name=activation_table.DEFAULT_ACTIVATION)
     residual: ResidualField = None
 
-    @field_validator(*_OTHER)
+    @field_validator(*_OF_DENSE, *_OF_CNN)
     @classmethod
     def _check_kind(cls, value: object, info: ValidationInfo) -> object:
         kind, key = info.data.get("kind"), str(info.field_name)
         if kind is None:  # which is wrong itself
             return value
-        if key not in _OWN[kind]:
-            if value is not None:
-                given = shortened(flow_text(value), 40)
-                raise relation(f"not for kind: {kind} ({given}), must be left out; {_OTHER[key]}")
-            return None
+        if (key in _OF_CNN) != (kind == "cnn"):
+            if value is None:
+                return None
+            given, way = shortened(flow_text(value), 40), _OF_DENSE.get(key, "it is of kind: cnn")
+            raise relation(f"not for kind: {kind} ({given}), must be left out; {way}")
         if value is None and key not in _DEFAULTS:
             raise PydanticKnownError("missing")
         return _DEFAULTS[key] if value is None else value
@@ -210,7 +201,7 @@ def widths_of(network: Network) -> tuple[int, ...]:
     if convolution is not None:
         units = (convolution.positions * channels for channels in convolution.channels)
         return (*units, network.output_dim)
-    given: Any = network  # the model has all that is of its kind
+    given: Any = network
     return (given.input_dim, *_hidden(given.width, given.depth), given.output_dim)
 
 

@@ -51,17 +51,12 @@ class _Values(Section):
 
     @field_validator("*")
     @classmethod
-    def _check_distinct(cls, values: list[object]) -> list[object]:
+    def _check_apart(cls, values: list[object], info: ValidationInfo) -> list[object]:
         seen: dict[object, int] = {}
         for index, value in enumerate(values):
             first = seen.setdefault(hashable(value), index)
             if first != index:
                 raise relation(f"the same as value {first + 1}, must be distinct", index)
-        return values
-
-    @field_validator("*")
-    @classmethod
-    def _check_apart(cls, values: list[object], info: ValidationInfo) -> list[object]:
         for outer in info.data:
             if str(info.field_name).startswith(f"{outer}."):
                 raise relation(f"inside {outer}, which is swept too, must be swept alone")
