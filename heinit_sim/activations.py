@@ -60,11 +60,6 @@ def _sech2(z: FloatArray) -> FloatArray:
     return 4.0 * e / (1.0 + e) ** 2
 
 
-def _silu_slope(z: FloatArray) -> FloatArray:
-    s = _sigmoid(z)
-    return s * (1.0 + z * _sigmoid(-z))
-
-
 def _softplus(z: FloatArray) -> FloatArray:
     return np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z)))
 
@@ -80,25 +75,13 @@ def _gelu_tanh_argument(z: FloatArray) -> tuple[FloatArray, FloatArray]:
     return scale * (z + 0.044715 * z**3), scale * (1 + 3 * 0.044715 * z**2)
 
 
-def _gelu_tanh(z: FloatArray) -> FloatArray:
-    return z * _sigmoid(2.0 * _gelu_tanh_argument(z)[0])
-
-
 def _gelu_tanh_slope(z: FloatArray) -> FloatArray:
     u, du = _gelu_tanh_argument(z)
     return _sigmoid(2.0 * u) + 0.5 * z * _sech2(u) * du
 
 
-def _elu(z: FloatArray) -> FloatArray:
-    return np.where(z > 0, z, np.expm1(np.minimum(z, 0.0)))
-
-
-def _elu_slope(z: FloatArray) -> FloatArray:
-    return np.exp(np.minimum(z, 0.0))
-
-
-def _selu(z: FloatArray) -> FloatArray:
-    return SELU_SCALE * np.where(z > 0, z, SELU_ALPHA * np.expm1(np.minimum(z, 0.0)))
+def _elu(z: FloatArray, alpha: float = 1.0) -> FloatArray:
+    return np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0.0)))
 
 
 def _selu_slope(z: FloatArray) -> FloatArray:
@@ -133,11 +116,11 @@ _ACTIVATIONS: dict[str, Activation] = {
         lambda z: np.clip(z, -1.0, 1.0), lambda z: (z > -1.0) & (z <= 1.0), -1.0, 1.0
     ),
     "softsign": plain(lambda z: z / (1 + np.abs(z)), lambda z: (1 / (1 + np.abs(z))) ** 2, 0.0),
-    "elu": plain(_elu, _elu_slope, 0.0),
-    "selu": plain(_selu, _selu_slope, 0.0),
+    "elu": plain(_elu, lambda z: np.exp(np.minimum(z, 0.0)), 0.0),
+    "selu": plain(lambda z: SELU_SCALE * _elu(z, SELU_ALPHA), _selu_slope, 0.0),
     "gelu": plain(lambda z: z * cumulative(z), lambda z: cumulative(z) + z * density(z)),
-    "gelu_tanh": plain(_gelu_tanh, _gelu_tanh_slope),
-    "silu": plain(lambda z: z * _sigmoid(z), _silu_slope),
+    "gelu_tanh": plain(lambda z: z * _sigmoid(2.0 * _gelu_tanh_argument(z)[0]), _gelu_tanh_slope),
+    "silu": plain(lambda z: z * _sigmoid(z), lambda z: _sigmoid(z) * (1.0 + z * _sigmoid(-z))),
     "mish": plain(lambda z: z * np.tanh(_softplus(z)), _mish_slope),
     "softplus": plain(_softplus, _sigmoid),
     "relu6": plain(lambda z: np.clip(z, 0.0, 6.0), lambda z: (z > 0.0) & (z <= 6.0), 0.0, 6.0),
@@ -213,8 +196,5 @@ def with_activation(config: SweepConfig, activation: Activation) -> SweepConfig:
 
     Its run cannot be written, for no `config.yaml` could say what was simulated.
     """
-    conditions = tuple(
-        replace(condition, activation=activation, activation_options={})
-        for condition in config.conditions
-    )
-    return replace(config, conditions=conditions)
+    given = partial(replace, activation=activation, activation_options={})
+    return replace(config, conditions=tuple(map(given, config.conditions)))

@@ -50,7 +50,7 @@ def check(
             result = console.simulate(config, jobs, quiet=False, quantiles=False)
         findings = checks.check_all(result, alpha or options.ALPHA)
         if json_:
-            values = reports.findings.to_json_values(findings)
+            values = reports.findings.finding_values(findings)
             console.print_json({"name": result.config.name, "findings": values})
         report_findings(result.config, findings, junit, table=not json_)
 

@@ -61,13 +61,11 @@ def init(
         typer.echo(f"Wrote {path}; now: heinit-sim run {path}", err=True)
 
 
-_PACKAGE = Path(__file__).parents[1]
-
-
 def gallery() -> dict[str, Path]:
     """Name -> path of every config of the gallery."""
-    installed = _PACKAGE / "gallery"  # where a wheel carries the repository's configs/
-    folder = installed if installed.is_dir() else _PACKAGE.parent / "configs"
+    package = Path(__file__).parents[1]
+    installed = package / "gallery"  # where a wheel carries the repository's configs/
+    folder = installed if installed.is_dir() else package.parent / "configs"
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 

@@ -21,13 +21,10 @@ if TYPE_CHECKING:
     from heinit_sim.reports import Row
 
 
-_PIPED = 200
-"""Columns through a pipe that names no other number."""
-_FOLDED = 8
-"""So narrow may a column get that wraps."""
+_PIPED = 200  # columns through a pipe that names no other number
+_FOLDED = 8  # the narrowest that a column may get that wraps
 _UNBOUNDED = 100_000
-_NOTES = 10
-"""So many notes are shown."""
+_NOTES = 10  # the most that are shown
 
 
 def simulate(config: SweepConfig, jobs: int, *, quiet: bool, quantiles: bool = True) -> SweepResult:
@@ -37,23 +34,17 @@ def simulate(config: SweepConfig, jobs: int, *, quiet: bool, quantiles: bool = T
     if quiet or not sys.stderr.isatty() or os.environ.get("NO_COLOR"):
         return simulation.collect(config, simulation.iter_sweep(config, jobs), quantiles=quantiles)
 
+    from rich import progress as bars
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
 
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.fields[rate]}"),
+        bars.TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("networks", total=config.trials, rate="")
 
         def shown() -> Iterator[simulation.Block]:
@@ -88,7 +79,7 @@ def print_summary(
         "summary": reports.to_json_values(rows),
     }
     if findings is not None:
-        document["findings"] = reports.findings.to_json_values(findings)
+        document["findings"] = reports.findings.finding_values(findings)
     print_json(document)
 
 
@@ -164,11 +155,9 @@ def print_plan(
 
 def plan_size(config: SweepConfig) -> str:
     """How much there is to simulate."""
-    conditions = len(config.conditions)
-    return (
-        f"{conditions} condition{'s' * (conditions != 1)} × "
-        f"{config.trials} network{'s' * (config.trials != 1)}"
-    )
+    conditions, trials = len(config.conditions), config.trials
+    networks = f"{trials} network{'s' * (trials != 1)}"
+    return f"{conditions} condition{'s' * (conditions != 1)} × {networks}"
 
 
 def print_json(document: object) -> None:
@@ -212,8 +201,7 @@ def _least_width(table: Table, *, whole_words: bool = False) -> int:
     width = console.measure(table).maximum
     for column in table.columns:
         if not column.no_wrap:
-            cells = (column.header, *column.cells)
-            measures = [console.measure(cell) for cell in cells]
+            measures = [console.measure(cell) for cell in (column.header, *column.cells)]
             longest_word = max(measure.minimum for measure in measures) if whole_words else 0
             widest = max(measure.maximum for measure in measures)
             width -= max(widest - max(_FOLDED, longest_word), 0)

@@ -1,7 +1,7 @@
 """How the units of one layer are connected with those of the next, beside the activation."""
 
 import math
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Literal, NamedTuple
 
 Padding = Literal["circular", "zero"]
@@ -90,10 +90,7 @@ def matrix_shapes(
 
 def matrix_places(depth: int, residual: Residual | None) -> tuple[tuple[int, ...], ...]:
     """Which of all weights belong to each of the layers 0 … K: (0,), (1,), … or (0,), (1, 2), …."""
-    places: list[tuple[int, ...]] = []
-    for k in range(depth + 1):
-        inner = residual is not None and 0 < k < depth
-        first = places[-1][-1] + 1 if places else 0
-        count = residual.branch_layers if residual is not None and inner else 1
-        places.append(tuple(range(first, first + count)))
-    return tuple(places)
+    inner = residual.branch_layers if residual else 1
+    counts = [inner if 0 < k < depth else 1 for k in range(depth + 1)]
+    ends = accumulate(counts)
+    return tuple(tuple(range(end - count, end)) for count, end in zip(counts, ends, strict=True))

@@ -40,13 +40,9 @@ def swept_number(sweep: Mapping[str, Sequence[object]]) -> str | None:
     A width that is given layer by layer is no number, nor is true or false.
     """
     for path, values in sweep.items():
-        if len(values) > 1 and all(map(_is_number, values)):
+        if len(values) > 1 and all(type(value) in (int, float) for value in values):
             return path
     return None
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 _NUMBER = Need(
@@ -114,5 +110,5 @@ def refused_option(kind: str, option: str, value: object) -> str | None:
     heeding = [name for name, row in FIGURE_KINDS.items() if option in row.options]
     if kind in heeding:
         return None
-    text = f"not for kind: {kind} ({value}), only for {' and '.join(heeding)}"
-    return f"{text}; null takes it back"
+    kinds = " and ".join(heeding)
+    return f"not for kind: {kind} ({value}), only for {kinds}; null takes it back"

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from heinit_sim.numerics import FloatArray
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -36,12 +38,12 @@ class Prediction:
     exact_layers: Mapping[Quantity, int]
     """quantity -> in how many layers, from 0 on, `theory` is exact at finite width; in all others
     it is the infinite-width recursion."""
-    theory: Mapping[Measure, NDArray[np.float64]]
+    theory: Mapping[Measure, FloatArray]
     """(quantity, statistic) -> (K+1,): the predicted mean over networks; NaN where it is not
     known."""
-    mean_field: Mapping[Measure, NDArray[np.float64]]
+    mean_field: Mapping[Measure, FloatArray]
     """(quantity, statistic) -> (K+1,): the infinite-width prediction, the textbook's."""
-    quantiles: Mapping[Quantity, NDArray[np.float64]]
+    quantiles: Mapping[Quantity, FloatArray]
     """quantity -> 5 % quantile, median and 95 % quantile over networks of the second moment for
     one input, (3, K+1); empty where the law is not known."""
     sampled: int
@@ -49,9 +51,7 @@ class Prediction:
     log_norm_spread: float | None
     """Predicted variance over networks of ln ‖h_K‖², to first order in 1/width; None where it is
     not known."""
-    theory_cosines: Mapping[Quantity, NDArray[np.float64]] = field(
-        default_factory=dict, kw_only=True
-    )
+    theory_cosines: Mapping[Quantity, FloatArray] = field(default_factory=dict, kw_only=True)
     """quantity -> (K+1,): the cosine of two inputs in wide layers, of f_k and h_k, if it is asked
     for; NaN where it is not known. No log10."""
 
@@ -69,7 +69,7 @@ class Histogram:
     A bin holds its lower edge, not its upper one. Zeros are in no bin but counted apart.
     """
 
-    edges: NDArray[np.float64]
+    edges: FloatArray
     """(n_bins + 1,): of log10|z|, or of z in standard deviations."""
     counts: NDArray[np.int64]
     """(K+1, n_bins)."""
@@ -85,11 +85,11 @@ class Histogram:
 class ConditionResult(Prediction):
     """What one condition's networks showed beside what was predicted, all as log10."""
 
-    networks: Mapping[Measure, NDArray[np.float64]]
+    networks: Mapping[Measure, FloatArray]
     """(quantity, statistic) -> (n_networks, K+1): one number per network and layer."""
     histograms: Mapping[Quantity, Histogram] = field(default_factory=dict)
     """Those of `COUNTED`, if the config asks for them."""
-    cosines: Mapping[Quantity, NDArray[np.float64]] = field(default_factory=dict)
+    cosines: Mapping[Quantity, FloatArray] = field(default_factory=dict)
     """quantity -> (n_networks, K+1): mean cosine over pairs of inputs, of f_k and h_k, if the
     config asks for it; NaN where no two inputs have one. No log10."""
 

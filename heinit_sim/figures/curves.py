@@ -13,7 +13,7 @@ from heinit_sim.experiment.quantities import Measure, Pass, Quantity, Statistic
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.figures.axis_scales import layers_drawn, number_text, swept_texts
-from heinit_sim.figures.lines import Line, paints
+from heinit_sim.figures.lines import Line, of_panels, paints
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import spread
 
@@ -103,9 +103,8 @@ def caption_of(
         " or ".join(sorted({"exact mean" if c.exact else "infinite width" for c in panel}))
         for panel in (forward, backward)
     )
-    thin = a if a == b else f"a: {a}, b: {b}"
     dotted = " Dotted: predicted median, 5–95 % (one input)." if banded else ""
-    return f"Thick: {thick}. Thin: theory ({thin}).{dotted}"
+    return f"Thick: {thick}. Thin: theory ({of_panels(a, b)}).{dotted}"
 
 
 def networks_text(count: int) -> str:

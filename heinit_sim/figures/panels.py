@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.figures.axis_scales import TICK_SIZE, Scale, labels_fit, text_width
-from heinit_sim.figures.lines import Line, draw_line, draw_predicted
+from heinit_sim.figures.lines import Line, draw_line, draw_predicted, of_panels
 from heinit_sim.numerics import FloatArray
 
 # A user's own matplotlibrc must not leak in, neither when drawing nor when saving.
@@ -35,10 +35,8 @@ LABEL_SIZE, LABEL_WIDTH, LABEL_HEIGHT = 14, 150, 1.55
 CAPTION_SIZE = 11.5
 TITLES: dict[Pass, str] = {"forward": "a)  Forward pass", "backward": "b)  Backward pass"}
 SIDES: dict[Pass, Literal["left", "right"]] = {"forward": "left", "backward": "right"}
-ERRORS = 2
-"""Standard errors that a band about a measured value reaches to either side."""
-Tip = tuple[float, float] | None
-"""Where a line ends, in data coordinates; None where nothing is seen of it."""
+ERRORS = 2  # standard errors that a band about a measured value reaches to either side
+Tip = tuple[float, float] | None  # where a line ends, in data coordinates; None if unseen
 
 
 @dataclass(frozen=True)
@@ -49,8 +47,7 @@ class Panel:
     x_label: str
     y: Scale
     y_label: str
-    title: str = ""
-    """Title of the panel, if it is not simply the name of the pass."""
+    title: str = ""  # if it is not simply the name of the pass
 
 
 def saving() -> AbstractContextManager[None]:
@@ -197,13 +194,9 @@ def draw_panels(
 
 def gaps(lines: Mapping[Pass, Sequence[Line]]) -> str:
     """Say how many points of each pass are missing, for networks died or left float range."""
-    counts = {}
-    for direction, drawn in lines.items():
+    counts = []
+    for drawn in lines.values():
         seen = np.concatenate([np.isfinite(line.middle) for line in drawn])
-        if not seen.all():
-            name = "a" if direction == "forward" else "b"
-            counts[name] = f"{np.count_nonzero(~seen)} of {len(seen)}"
-    if len(counts) == 2 and len(set(counts.values())) == 1:
-        counts = {"": counts["a"]}
-    parts = ", ".join(f"{name}: {count}" if name else count for name, count in counts.items())
-    return f" Not shown, dead or out of range: {parts}." if counts else ""
+        counts.append("" if seen.all() else f"{np.count_nonzero(~seen)} of {len(seen)}")
+    text = of_panels(*counts)
+    return f" Not shown, dead or out of range: {text}." if text else ""

@@ -146,7 +146,6 @@ def _scale(ax: Axes, weight_scales: FloatArray, top: float) -> None:
 
 
 def _shade(ax: Axes, edge: Edge) -> None:
-    """Shade both phases of the only activation."""
     left, right = ax.get_xlim()
     x, y = edge.points.T
     ax.fill_betweenx(y, left, x, color=SHADES["ordered"], linewidth=0, label="ordered")

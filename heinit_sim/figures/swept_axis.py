@@ -42,13 +42,10 @@ class Series:
     """Conditions that differ in the swept number alone, in its order."""
 
     index: int
-    label: str
-    """Values of the other swept keys; empty where there are none."""
+    label: str  # values of the other swept keys; empty where there are none
     paint: Paint
-    places: list[int]
-    """Places of the conditions in the grid."""
-    x: FloatArray
-    """The number, or log10 of it where the axis is logarithmic."""
+    places: list[int]  # of the conditions in the grid
+    x: FloatArray  # the number, or log10 of it where the axis is logarithmic
 
 
 def series_of(config: SweepConfig) -> list[Series]:

@@ -11,8 +11,7 @@ from heinit_sim.reports.formats import plain_table, to_json_values
 if TYPE_CHECKING:
     from rich.table import Table
 
-_WORST = 20
-"""Most rows of a comparison that are shown."""
+_WORST = 20  # most rows of a comparison that are shown
 
 
 def comparison_lines(comparison: Comparison, rtol: float) -> list[str]:

@@ -26,9 +26,9 @@ def to_identity_page(verification: Verification) -> Table:
 
     page = Table.grid()
     page.add_column(max_width=_PAGE)
-    page.add_row(Text(f"{_title(verification)}\n", style="bold"))
+    page.add_row(Text(f"{_page_title(verification)}\n", style="bold"))
     page.add_row(_page_line(_COLUMNS, "dim"))
-    for group, rows in _groups(verification):
+    for group, rows in groupby(verification.rows, key=lambda row: row.group):
         page.add_row(Text(f"\n{group}", style="bold"))
         for row in rows:
             word, style = ("pass", "green") if row.held else ("FAIL", "bold red")
@@ -40,8 +40,8 @@ def to_identity_page(verification: Verification) -> Table:
 
 def to_identity_markdown(verification: Verification) -> str:
     """The page as Markdown: a heading, one GitHub table for each group, the legend."""
-    lines = [f"## {_title(verification)}"]
-    for group, rows in _groups(verification):
+    lines = [f"## {_page_title(verification)}"]
+    for group, rows in groupby(verification.rows, key=lambda row: row.group):
         lines += ["", f"### {group}", ""]
         lines.append("| identity | left | right | ± error | z | | what it says | source |")
         lines.append("|---|---:|---:|---:|---:|---|---|---|")
@@ -72,12 +72,7 @@ def to_identity_document(verification: Verification) -> dict[str, Any]:
     }
 
 
-def _groups(verification: Verification) -> Iterable[tuple[str, Iterable[Row]]]:
-    return groupby(verification.rows, key=lambda row: row.group)
-
-
 def _page_line(cells: Iterable[str], style: str) -> Table:
-    """One line of the page, in its columns."""
     from rich.table import Table
     from rich.text import Text
 
@@ -105,7 +100,7 @@ def _fitted_number(value: float, form: str, width: int) -> str:
     return next((text for text in texts if len(text) <= width), texts[-1])
 
 
-def _title(verification: Verification) -> str:
+def _page_title(verification: Verification) -> str:
     probe, depth = verification.probe, verification.condition.depth
     hidden = sorted(set(probe.widths[1:-1]))
     layers = f"{probe.depth} hidden layers" if depth > 1 else "1 hidden layer"

@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 
 LISTED = 20
 """Most findings that are listed whole; of more, only those that failed are."""
-_ROWS = 1000
-"""GitHub takes 1 MiB of step summary, and none of a longer one."""
-_IN_DATA = "%\r\n"
-_IN_PROPERTY = "%\r\n:,"
+_ROWS = 1000  # GitHub takes 1 MiB of step summary, and none of a longer one
 
 
 def summary(findings: Sequence[Finding]) -> str:
@@ -47,7 +44,7 @@ def to_table(findings: Sequence[Finding]) -> "Table":
     return table
 
 
-def to_json_values(findings: Sequence[Finding]) -> list[dict[str, object]]:
+def finding_values(findings: Sequence[Finding]) -> list[dict[str, object]]:
     """The findings for JSON; null is neither held nor not."""
     return [
         {"name": f.name, "held": f.held if f.tested else None, "reason": f.reason} for f in findings
@@ -64,9 +61,8 @@ def to_junit(findings: Sequence[Finding], name: str) -> str:
     wrong, skipped = str(len(failed(findings))), str(sum(not f.tested for f in findings))
     counts = {"tests": str(len(findings)), "failures": wrong, "errors": "0"}
     suites = ET.Element("testsuites", counts)
-    suite = ET.SubElement(
-        suites, "testsuite", {"name": printable(name), **counts, "skipped": skipped}
-    )
+    facts = {"name": printable(name), **counts, "skipped": skipped}
+    suite = ET.SubElement(suites, "testsuite", facts)
     for finding in findings:
         names = {"classname": printable(name), "name": printable(finding.name)}
         case = ET.SubElement(suite, "testcase", names)
@@ -86,8 +82,7 @@ def to_annotations(findings: Sequence[Finding]) -> str:
     Source of the escapes: the `Command` of github.com/actions/toolkit.
     """
     return "".join(
-        f"::error title={_escaped(f.name, _IN_PROPERTY)}::{_escaped(f.reason, _IN_DATA)}\n"
-        for f in failed(findings)
+        f"::error title={_escaped(f.name, ':,')}::{_escaped(f.reason)}\n" for f in failed(findings)
     )
 
 
@@ -102,10 +97,9 @@ def to_markdown(findings: Sequence[Finding], name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _escaped(text: str, characters: str) -> str:
-    """Each of these characters as % and its code in hexadecimal."""
-    codes = {ord(character): f"%{ord(character):02X}" for character in characters}
-    return text.translate(codes)
+def _escaped(text: str, more: str = "") -> str:
+    """Text with %, line ends and `more` characters as % and the code in hexadecimal."""
+    return text.translate({ord(c): f"%{ord(c):02X}" for c in "%\r\n" + more})
 
 
 def _plain(text: str) -> str:

@@ -1,6 +1,7 @@
 """The phase of every condition as rows and as a table of the terminal. Never prints or saves."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from heinit_sim.activations import make_activation
@@ -14,8 +15,6 @@ from heinit_sim.theory.infinite_width import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.table import Table
 
 
@@ -44,7 +43,7 @@ def phase_rows(config: SweepConfig) -> list[Row]:
     return [_row(condition) for condition in config.conditions]
 
 
-def to_phase_table(config: SweepConfig, rows: "Sequence[Row]") -> "Table":
+def to_phase_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
     """The table of `phase_rows`, 80 columns wide for one swept key."""
     headers = [SYMBOLS.get(path, path.rpartition(".")[2]) for path in config.sweep]
     shown = [c for c in _HEADERS if f"init.{c}" not in config.sweep]  # σ²_b may be swept
@@ -69,7 +68,7 @@ def to_phase_table(config: SweepConfig, rows: "Sequence[Row]") -> "Table":
     return table
 
 
-def _notes(rows: "Sequence[Row]", fan: str) -> list[str]:
+def _notes(rows: Sequence[Row], fan: str) -> list[str]:
     """Lines below the table, shorter than the narrowest one: what is meant and missing."""
     notes = [
         f"σ²_w = {fan} σ²_Ω; q*, c*: in deep layers;",

@@ -14,7 +14,7 @@ from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics.spread import spread
 from heinit_sim.reports import formats
-from heinit_sim.reports.formats import SYMBOLS, Row, power_text, rounded, slopes_text, to_csv
+from heinit_sim.reports.formats import Row, rounded
 from heinit_sim.simulation import COSINE_QUANTITIES, cosine_spread
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ _NUMBERS = (
     *(f"{theory}{d}_decades_per_layer" for d in _PASSES for theory in ("", "theory_")),
 )
 _ERRORS = tuple(f"{d}_decades_per_layer_se" for d in _PASSES)
-_SHORT = 12
-"""A swept value of so many characters leaves the table within 80 columns."""
+_SHORT = 12  # a swept value of so many characters leaves the table within 80 columns
 _STYLES = {"vanishing": "blue", "stable": "green", "exploding": "red"}
 
 
@@ -40,7 +39,7 @@ def csv_files(result: SweepResult) -> dict[str, str]:
     files |= {"layers.csv": layer_rows(result), "summary.csv": summary_rows(result)}
     if result.config.cosine:
         files["cosines.csv"] = cosine_rows(result)
-    return {name: to_csv(rows) for name, rows in files.items()}
+    return {name: formats.to_csv(rows) for name, rows in files.items()}
 
 
 def layer_rows(result: SweepResult) -> Iterator[Row]:
@@ -121,8 +120,8 @@ def to_summary_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
         first, last_layer, *slopes = (row[column] for column in _NUMBERS)
         table.add_row(
             *(swept_text(path, row[path]) for path in config.sweep),
-            *(power_text(log10_variance) for log10_variance in (first, last_layer)),
-            *(slopes_text(*slopes[i : i + 1 + theory]) for i in (0, 2)),
+            *(formats.power_text(log10_variance) for log10_variance in (first, last_layer)),
+            *(formats.slopes_text(*slopes[i : i + 1 + theory]) for i in (0, 2)),
             str(row["verdict"]),
             style=_STYLES.get(str(row["verdict"])),
         )
@@ -136,7 +135,7 @@ def swept_table(config: SweepConfig, title: str) -> "Table":
     padding = (0, 1, 0, 0) if roomy else (0, 1)
     table = formats.plain_table(padding=padding, title_style="bold", title=title)
     for path in config.sweep:
-        table.add_column(SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")
+        table.add_column(formats.SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")
     return table
 
 

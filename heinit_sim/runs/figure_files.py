@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.runs import atomic_write
-from heinit_sim.runs.manifest import MANIFEST, is_run_of
+from heinit_sim.runs.manifest import MANIFEST, config_hash, read_manifest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,7 +65,7 @@ def write_prediction(
     figures = tuple(f"{name}.{suffix}" for suffix in _METADATA)
     names = (f"{name}.csv", *figures)
     there = atomic_write.entries(directory)
-    if MANIFEST in there and not is_run_of(directory, config):
+    if MANIFEST in there and read_manifest(directory).get("config_sha256") != config_hash(config):
         raise RunDirectoryError(f"{directory}: is a run of another config; give another --out")
     present = there.intersection(names)
     if present and not force:

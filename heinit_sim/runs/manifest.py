@@ -40,7 +40,11 @@ def run_facts(jobs: int, seconds: float) -> dict[str, object]:
 
 def write_manifest(config: SweepConfig, directory: Path, run: Mapping[str, object]) -> None:
     """Write the manifest of the files that are there, and of what made them."""
-    blas = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    blas = [
+        " ".join(str(library.get(key)) for key in ("internal_api", "version", "architecture"))
+        for library in threadpool_info()
+        if library["user_api"] == "blas"
+    ]
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "name": config.name,
@@ -52,12 +56,7 @@ def write_manifest(config: SweepConfig, directory: Path, run: Mapping[str, objec
             "python": platform.python_version(),
             "numpy": version("numpy"),
             "matplotlib": version("matplotlib"),
-            "blas": sorted(  # found in another order each time where scikit-learn brings its own
-                " ".join(
-                    str(library.get(key)) for key in ("internal_api", "version", "architecture")
-                )
-                for library in blas
-            ),
+            "blas": sorted(blas),  # in another order each time where scikit-learn has its own
         },
         "platform": f"{platform.system()} {platform.machine()}",
         "files": {path.name: sha256(path) for path in sorted(directory.iterdir())},
@@ -93,15 +92,6 @@ def read_manifest(directory: Path) -> dict[str, Any]:
             "give another"
         )
     return dict(manifest)
-
-
-def is_run_of(directory: Path, config: SweepConfig) -> bool:
-    """Whether the run in a directory is of that config.
-
-    Raises:
-        RunDirectoryError: It holds no run.
-    """
-    return bool(read_manifest(directory).get("config_sha256") == config_hash(config))
 
 
 def checked_file(directory: Path, name: str) -> Path:
@@ -142,17 +132,15 @@ def input_facts(config: SweepConfig) -> list[dict[str, object]]:
 
 
 def _facts(inputs: Inputs) -> dict[str, object]:
-    facts: dict[str, object] = {
-        "distribution": inputs.distribution,
-        "normalisation": inputs.normalisation,
-    }
+    law = {"distribution": inputs.distribution, "normalisation": inputs.normalisation}
+    facts: dict[str, object] = {**law}
     data = data_sets.is_data_set(inputs)
     if data:
         facts["examples"] = len(data_sets.examples(inputs))
     if inputs.path:
         facts |= {"path": inputs.path, "sha256": inputs.sha256}
     if inputs.normalisation != "none":
-        found = data_sets.statistics(inputs) if data else None
-        facts["mean"] = found.mean.tolist() if found else inputs.mean
-        facts["std"] = found.std.tolist() if found else inputs.std
+        known = data_sets.statistics(inputs) if data else None
+        facts["mean"] = known.mean.tolist() if known else inputs.mean
+        facts["std"] = known.std.tolist() if known else inputs.std
     return facts

@@ -15,7 +15,7 @@ from heinit_sim.experiment.architecture import Convolution, Residual
 from heinit_sim.experiment.quantities import INPUT_0, MEASURES, Measure
 from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
-from heinit_sim.reports.findings import summary, to_json_values, to_junit, to_table
+from heinit_sim.reports.findings import finding_values, summary, to_junit, to_table
 from tests.conditions import layer_specs, with_layers
 
 Array = np.ndarray
@@ -268,7 +268,7 @@ def test_where_nothing_is_known_nothing_is_claimed() -> None:
     assert (only.name, only.tested) == ("theory: not tested", False)
     assert only.reason.startswith("no law of single layers is known")
     assert summary([only]) == "nothing could be tested"
-    (value,) = to_json_values([only])
+    (value,) = finding_values([only])
     assert value["held"] is None
     assert 'skipped="1"' in to_junit([only], "x")
     assert "<skipped" in to_junit([only], "x")

@@ -8,9 +8,9 @@ from rich.console import Console
 from heinit_sim.checks.findings import failed
 from heinit_sim.experiment.results import Finding
 from heinit_sim.reports.findings import (
+    finding_values,
     summary,
     to_annotations,
-    to_json_values,
     to_junit,
     to_markdown,
     to_table,
@@ -119,6 +119,6 @@ def test_a_long_step_summary_is_cut_below_what_github_takes() -> None:
 
 
 def test_findings_for_json_are_plain() -> None:
-    assert to_json_values([FAILED]) == [
+    assert finding_values([FAILED]) == [
         {"name": FAILED.name, "held": False, "reason": FAILED.reason}
     ]

@@ -41,7 +41,6 @@ def draw_end(result: SweepResult | SweepPrediction) -> Figure:
 
 
 def _end_line(series: Series, curves: list[Curve], layer: int) -> Line:
-    """Return what one layer of the conditions of a series shows."""
     lines = [curves[place] for place in series.places]
     seen = [(line.middle[layer], line.low[layer], line.high[layer]) for line in lines]
     middle, low, high = np.array(seen).T

@@ -48,22 +48,12 @@ WORDS: dict[tuple[Bins, Pass], str] = {
 class Ridge:
     """The numbers of one layer of one condition."""
 
-    index: int
-    """Place of its condition among those drawn."""
+    index: int  # place of its condition among those drawn
     layer: int
-    edges: FloatArray
-    """Edges of the bins, (n_bins + 1,)."""
-    density: FloatArray
-    """(n_bins,): share of the numbers that are not 0, per decade or standard deviation."""
-    zeros: float
-    """Share of the numbers that are 0; NaN where none was counted."""
-    ends: tuple[float, float]
-    """Edges that `TAIL` of the numbers lie beyond."""
-
-    @property
-    def middles(self) -> FloatArray:
-        """Middles of the bins, (n_bins,)."""
-        return (self.edges[1:] + self.edges[:-1]) / 2
+    edges: FloatArray  # of the bins, (n_bins + 1,)
+    density: FloatArray  # share of the numbers that are not 0, per unit of the bins, (n_bins,)
+    zeros: float  # share of the numbers that are 0; NaN where none was counted
+    ends: tuple[float, float]  # edges that `TAIL` of the numbers lie beyond
 
     @property
     def peak(self) -> float:
@@ -192,7 +182,8 @@ def _draw_rows(
         ax.axhline(-row, color="0.75", linewidth=0.8, zorder=2 + row)
         outlines = []
         for ridge in (ridge for ridge in ridges if ridge.layer == layer):
-            x, height = ridge.middles, OVERLAP * np.minimum(ridge.density / unit, 1.0)
+            x = (ridge.edges[1:] + ridge.edges[:-1]) / 2
+            height = OVERLAP * np.minimum(ridge.density / unit, 1.0)
             seen = np.flatnonzero((height > FAINT) & (x >= low) & (x <= high))
             shown = slice(max(seen[0] - 1, 0), seen[-1] + 2) if len(seen) else slice(0)
             outlines.append((ridge.index, x[shown], height[shown] - row))
@@ -236,7 +227,6 @@ def _draw_labels(figure: Figure, labels: list[str], colors: list[Paint]) -> None
 
 
 def _note(ridges: list[Ridge], *, cut: bool) -> str:
-    """Say what a panel does not show."""
     zeros = [100 * ridge.zeros for ridge in ridges if ridge.zeros > 0.005]
     low, high = (f"{end:.0f}" for end in (min(zeros, default=0), max(zeros, default=0)))
     note = f" Zeros left out ({low if low == high else f'{low}–{high}'} %)." if zeros else ""
