@@ -25,9 +25,12 @@ def layer_specs(init: Init | list[Init], network: Network) -> list[LayerSpec]:
     fans = layer_fans(widths_of(network), convolution)
     shapes = [*((*fan, taps) for fan in fans[:-1]), (*fans[-1], 1)]  # the last is fully connected
     layers = init if isinstance(init, list) else [init] * len(fans)
-    keys = [(id(layer), shape) for layer, shape in zip(layers, shapes, strict=True)]
-    distinct = dict(zip(keys, zip(layers, shapes, strict=True), strict=True))
-    specs = {key: _layer_spec(*of, network.activation) for key, of in distinct.items()}
+    specs: dict[tuple[int, tuple[int, int, int]], LayerSpec] = {}  # most layers are alike
+    keys = []
+    for layer, shape in zip(layers, shapes, strict=True):
+        keys.append((id(layer), shape))
+        if keys[-1] not in specs:
+            specs[keys[-1]] = _layer_spec(layer, shape, network.activation)
     return [specs[key] for key in keys]
 
 

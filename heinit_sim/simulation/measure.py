@@ -106,9 +106,7 @@ def _log10(moments: Mapping[LayerName, UnitMoments], n_layers: int) -> Measured:
         for q in PASS_OF
         if q != "grad_weight"
     }
-    weight = layers["grad_weight"] = outer_moments(
-        layers["grad_preactivation"], layers["activation"]
-    )
+    weight = outer_moments(layers["grad_preactivation"], layers["activation"])
     for k in range(n_layers):
         if ("grad_weight", k) in moments:
             weight.mean[k], weight.variance[k], weight.exponent[k] = moments["grad_weight", k]

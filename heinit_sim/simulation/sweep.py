@@ -91,7 +91,8 @@ def simulate_block(
         x = sample_inputs(seed, draws, trials)
         weights = sample_weights(seed, draws, trials, spare)
         sharing = [network_pass for network_pass in passes if network_pass.draws == draws]
-        betas = sample_biases(seed, draws, trials) if any(p.bias_stds for p in sharing) else []
+        biased = any(any(network_pass.bias_stds) for network_pass in sharing)
+        betas = sample_biases(seed, draws, trials) if biased else []
         for network_pass in sharing:
             biases = biases_of(network_pass, betas)
             results[network_pass] = measure(network_pass, weights, x, biases)

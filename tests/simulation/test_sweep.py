@@ -306,3 +306,21 @@ def test_symmetric_weights_keep_the_mean_that_the_recursion_predicts(scheme: str
     # layers, five errors. A variance 10 % off is found.
     assert (np.abs(ratio.mean(axis=0) - 1) < 5 * error).all()
     assert (np.abs(1.1 * ratio.mean(axis=0) - 1) > 5 * error).all()
+
+
+@pytest.mark.parametrize(("init", "drawn"), [("", 0), ("bias: 1, ", 0), ("bias_variance: 1, ", 1)])
+def test_biases_are_drawn_only_where_they_are_random(
+    init: str, drawn: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[range] = []
+
+    def counted(seed: int, draws: streams.Draws, trials: range) -> list[FloatArray]:
+        calls.append(trials)
+        return streams.sample_biases(seed, draws, trials)
+
+    monkeypatch.setattr(sweep, "sample_biases", counted)
+    network = "{depth: 2, width: 3, input_dim: 3}"
+    run_sweep(
+        parse_config(f"name: x\nnetwork: {network}\ninit: {{{init}variance: 1}}\ntrials: 1\n")
+    )
+    assert len(calls) == drawn
