@@ -9,29 +9,23 @@ Everything is carried as a natural logarithm and every sum has positive terms on
 overflows or cancels at any depth.
 """
 
-from collections.abc import Mapping
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
 
 from heinit_sim.experiment.activation_table import Slope
-from heinit_sim.experiment.quantities import Measure, Quantity
+from heinit_sim.experiment.quantities import Measure, Quantity, Statistic
 from heinit_sim.experiment.sweep_config import Condition
-from heinit_sim.numerics import FloatArray, Mask
+from heinit_sim.numerics import FloatArray
 
 
 class InputNorms(NamedTuple):
     """Moments of ‖x‖, all that second moments need to know of the inputs."""
 
-    second: float
-    """E‖x‖²."""
-    fourth: float
-    """E‖x‖⁴."""
-    zero: float = 0.0
-    """P(x = 0): such an input leaves every slope at α."""
-
-
-_LN4 = np.log(4.0)
+    second: float  # E‖x‖²
+    fourth: float  # E‖x‖⁴
+    zero: float = 0.0  # P(x = 0): such an input leaves every slope at α
 
 
 class _SlopeMoments(NamedTuple):
@@ -51,12 +45,8 @@ class _Network(NamedTuple):
     fan_in: FloatArray  # D_k, (K+1,)
     fan_out: FloatArray  # D_{k+1}, (K+1,)
     alpha: FloatArray  # slopes below zero, (K,)
+    hidden: FloatArray  # D_{k+1} where an activation follows, (K,)
     slope: _SlopeMoments
-
-    @property
-    def hidden(self) -> FloatArray:
-        """D_{k+1} of the layers k = 0 … K−1, which an activation follows."""
-        return self.fan_out[:-1]
 
 
 class _ForwardMoments(NamedTuple):
@@ -68,30 +58,8 @@ class _ForwardMoments(NamedTuple):
     norm2_variance: FloatArray  # E[‖h‖² V], likewise
 
 
-class _Coefficients(NamedTuple):
-    """Natural logarithms of A_k, B_k and C_k in `exact`, (K+1,)."""
-
-    a: FloatArray
-    b: FloatArray
-    c: FloatArray
-
-
-class _BackwardMoments(NamedTuple):
-    """Natural logarithms of what the backward pass is made of, (K+1,).
-
-    Given h_k, δ = (∂ℓ/∂f_k)/2 has E[variance over its units] = W₁ ‖h_k‖² + W₀ and
-    E[(mean over its units)²] = R₁ ‖h_k‖² + R₀.
-    """
-
-    w1: FloatArray
-    w0: FloatArray
-    r1: FloatArray
-    r0: FloatArray
-    alive: FloatArray  # what is left of W₀ and R₀ as h_k may be all zero
-    across: FloatArray  # E[(∂ℓ/∂h_k)²]/4 of each unit, isotropic: A ‖h_k‖², and the target's part
-    along: FloatArray  # B, of the part along h_k
-
-
+# ln 0 = -inf where a variance is exactly zero, NaN where that of the inputs is not known
+@np.errstate(divide="ignore", invalid="ignore")
 def exact(
     condition: Condition, negative_slope: Slope, inputs: InputNorms | None = None
 ) -> dict[Measure, FloatArray]:
@@ -111,19 +79,34 @@ def exact(
     E[g_k g_kᵀ | h_k] = A_k ‖h_k‖² I + B_k h_k h_kᵀ; for the target's part Σ_o y ∂f_K,o/∂h_k it is
     C_k I. The cross term is odd in Ω_K and vanishes.
     """
-    x = inputs or _standard_normal(condition.widths[0])
-    network = _network(condition, negative_slope)
-    # ln 0 = -inf where a variance is exactly zero, NaN where that of the inputs is not known
-    with np.errstate(divide="ignore", invalid="ignore"):
-        forward = _forward_moments(network, x, independent=inputs is None)
-        backward = _backward_moments(network, forward, condition.target, x.zero)
-        second = _second_moments(network, forward, backward)
-        if condition.n_inputs == 1:
-            variance = _variances(network, forward, backward, second)
-        else:
-            linear = np.append(inputs is None, network.alpha == 1.0)
-            variance = _pooled_variances(network, condition.n_inputs, second, linear)
-    return _as_log10(second, variance)
+    dim, n_inputs = condition.widths[0], condition.n_inputs
+    x = inputs or InputNorms(float(dim), float(dim * (dim + 2)))  # x ~ N(0, I)
+    alpha = np.broadcast_to(negative_slope, condition.depth)
+    fan_in, fan_out = (np.array(w, float) for w in (condition.widths[:-1], condition.widths[1:]))
+    ln_v = np.log(np.array(condition.weight_variances))
+    network = _Network(ln_v, fan_in, fan_out, alpha, fan_out[:-1], _slope_moments(alpha))
+    h = _forward_moments(network, x, independent=inputs is None)
+    gradients, gradient_variances = _gradient_moments(network, h, condition.target, x.zero)
+    ln_f, ln_h = ln_v + h.norm2, h.norm2 - np.log(fan_in)
+    second: dict[Quantity, FloatArray]
+    second = {"preactivation": ln_f, "activation": ln_h, **gradients}
+    if n_inputs == 1:
+        ln_variance = ln_f + np.log1p(-1 / fan_out)
+        variance = {"preactivation": ln_variance, "activation": h.variance, **gradient_variances}
+    else:  # closed as far as all is linear from the input on
+        linear = np.append(inputs is None, alpha == 1.0)
+        unknown = np.where(np.logical_and.accumulate(linear), 0.0, np.nan)
+        variance = {quantity: np.full_like(ln_v, np.nan) for quantity in second}
+        units: dict[Quantity, FloatArray] = {"preactivation": fan_out, "activation": fan_in}
+        for quantity, n in units.items():
+            variance[quantity] = second[quantity] + np.log1p(-1 / (n * n_inputs)) + unknown
+    statistics: dict[Statistic, dict[Quantity, FloatArray]]
+    statistics = {"second_moment": second, "variance": variance}
+    return {
+        (quantity, statistic): ln / np.log(10.0)
+        for statistic, moments in statistics.items()
+        for quantity, ln in moments.items()
+    }
 
 
 def log_norm_spread(condition: Condition, negative_slope: Slope) -> float:
@@ -136,18 +119,6 @@ def log_norm_spread(condition: Condition, negative_slope: Slope) -> float:
     """
     m = _slope_moments(np.broadcast_to(negative_slope, condition.depth))
     return float(np.sum((3 * m.p4 / m.p2**2 - 1) / np.array(condition.widths[1:-1])))
-
-
-def _network(condition: Condition, negative_slope: Slope) -> _Network:
-    alpha = np.broadcast_to(negative_slope, condition.depth)
-    fan_in, fan_out = (np.array(w, float) for w in (condition.widths[:-1], condition.widths[1:]))
-    ln_v = np.log(np.array(condition.weight_variances))
-    return _Network(ln_v, fan_in, fan_out, alpha, _slope_moments(alpha))
-
-
-def _standard_normal(dim: int) -> InputNorms:
-    """Moments of ‖x‖ for x ~ N(0, I)."""
-    return InputNorms(float(dim), float(dim * (dim + 2)))
 
 
 def _forward_moments(network: _Network, x: InputNorms, *, independent: bool) -> _ForwardMoments:
@@ -167,8 +138,8 @@ def _forward_moments(network: _Network, x: InputNorms, *, independent: bool) -> 
     return _ForwardMoments(norm2, norm4, variance, norm2_variance)
 
 
-def _coefficients(network: _Network) -> _Coefficients:
-    """A_k, B_k, C_k for k = 0 … K, from the output back."""
+def _coefficients(network: _Network) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Logarithms of A_k, B_k and C_k in `exact` for k = 0 … K, from the output back."""
     ln_v, fan_out, m = network.ln_v, network.fan_out, network.slope
     outputs = fan_out[-1]
     ln_a, ln_b, ln_c = (np.empty_like(ln_v) for _ in range(3))
@@ -176,95 +147,54 @@ def _coefficients(network: _Network) -> _Coefficients:
     ln_b[-1] = np.log(outputs * (outputs + 1)) + 2 * ln_v[-1]
     ln_c[-1] = np.log(outputs) + ln_v[-1]
     for k in reversed(range(len(ln_v) - 1)):
-        n = fan_out[k]
-        p2, p4 = m.p2[k], m.p4[k]
+        n, p2, p4 = fan_out[k], m.p2[k], m.p4[k]
         alike, different = np.log(n * p4), n * (n - 1) * p2**2
-        ln_a[k] = _add(np.log(n * p4 + different) + ln_a[k + 1], alike + ln_b[k + 1])
-        ln_b[k] = _add(
-            np.log(2) + alike + ln_a[k + 1], np.log(2 * n * p4 + different) + ln_b[k + 1]
-        )
-        ln_c[k] = np.log(n * p2) + ln_c[k + 1] - ln_v[k]
-        ln_a[k], ln_b[k], ln_c[k] = (ln[k] + 2 * ln_v[k] for ln in (ln_a, ln_b, ln_c))
-    return _Coefficients(ln_a, ln_b, ln_c)
+        across = _add(np.log(n * p4 + different) + ln_a[k + 1], alike + ln_b[k + 1])
+        along = np.log(2 * n * p4 + different) + ln_b[k + 1]
+        ln_a[k] = across + 2 * ln_v[k]
+        ln_b[k] = _add(np.log(2) + alike + ln_a[k + 1], along) + 2 * ln_v[k]
+        ln_c[k] = np.log(n * p2) + ln_c[k + 1] - ln_v[k] + 2 * ln_v[k]
+    return ln_a, ln_b, ln_c
 
 
-def _backward_moments(
-    network: _Network, forward: _ForwardMoments, target: float, zero: float
-) -> _BackwardMoments:
-    """Backward pass; the last entry of W and R is that of δ = f_K − y."""
+def _gradient_moments(
+    network: _Network, h: _ForwardMoments, target: float, zero: float
+) -> tuple[dict[Quantity, FloatArray], dict[Quantity, FloatArray]]:
+    """Second moments of gradients and their variances over units for one input, both as ln.
+
+    Given h_k, δ = (∂ℓ/∂f_k)/2 has E[variance over its units] = W₁ ‖h_k‖² + W₀ and
+    E[(mean over its units)²] = R₁ ‖h_k‖² + R₀. The last of each is that of δ = f_K − y.
+    """
     ln_v, fan_out, hidden, m = network.ln_v, network.fan_out, network.hidden, network.slope
-    ln_y2 = 2 * np.log(abs(target))
+    ln_fan_in, ln_y2, ln4 = np.log(network.fan_in), 2 * np.log(abs(target)), np.log(4.0)
     coefficients = _coefficients(network)
-    of_h, of_f = _shares_of_target(network, coefficients.c, zero)
+    left_of_h, left_of_f = _shares_of_target(network, coefficients[2], zero)
     ln_a, ln_b, ln_c = (ln[1:] for ln in coefficients)
     centred = np.log1p(-1 / fan_out)
     diagonal = np.log(m.p4 + (hidden - 1) * m.p2**2) + ln_a
     crossed = np.log(m.p4 + (hidden - 1) * m.sa**2) + ln_b
     of_target = ln_y2 + np.log(m.p2) + ln_c
-    return _BackwardMoments(
-        w1=ln_v + np.append(_add(diagonal, np.log(m.p4 - m.sa**2) + ln_b), 0.0) + centred,
-        w0=np.append(of_target + centred[:-1], -np.inf),
-        r1=ln_v + np.append(_add(diagonal, crossed), 0.0) - np.log(fan_out),
-        r0=np.append(of_target - np.log(hidden), ln_y2),
-        alive=of_f,
-        across=_add(coefficients.a + forward.norm2, ln_y2 + coefficients.c + of_h),
-        along=coefficients.b,
-    )
-
-
-def _second_moments(
-    network: _Network, forward: _ForwardMoments, backward: _BackwardMoments
-) -> dict[Quantity, FloatArray]:
-    """Second moments, as natural logarithms."""
-    ln_fan_in, norm2, norm4 = np.log(network.fan_in), forward.norm2, forward.norm4
-    given_h = _add(backward.w1, backward.r1)
-    target = _add(backward.w0, backward.r0)
-    return {
-        "preactivation": network.ln_v + norm2,
-        "activation": norm2 - ln_fan_in,
-        "grad_preactivation": _LN4 + _add(given_h + norm2, target + backward.alive),
-        "grad_activation": _LN4 + _add(backward.across, backward.along + norm2 - ln_fan_in),
-        "grad_weight": _LN4 + _add(given_h + norm4, target + norm2) - ln_fan_in,
+    w1 = ln_v + np.append(_add(diagonal, np.log(m.p4 - m.sa**2) + ln_b), 0.0) + centred
+    w0 = np.append(of_target + centred[:-1], -np.inf)
+    r1 = ln_v + np.append(_add(diagonal, crossed), 0.0) - np.log(fan_out)
+    r0 = np.append(of_target - np.log(hidden), ln_y2)
+    # E[(∂ℓ/∂h_k)²]/4 of each unit: an isotropic part, A ‖h_k‖² and the target's, and B along h_k.
+    across = _add(coefficients[0] + h.norm2, ln_y2 + coefficients[2] + left_of_h)
+    along = coefficients[1]
+    given_h, given_none = _add(w1, r1), _add(w0, r0)
+    second: dict[Quantity, FloatArray] = {
+        "grad_preactivation": ln4 + _add(given_h + h.norm2, given_none + left_of_f),
+        "grad_activation": ln4 + _add(across, along + h.norm2 - ln_fan_in),
+        "grad_weight": ln4 + _add(given_h + h.norm4, given_none + h.norm2) - ln_fan_in,
     }
-
-
-def _variances(
-    network: _Network,
-    forward: _ForwardMoments,
-    backward: _BackwardMoments,
-    second: Mapping[Quantity, FloatArray],
-) -> dict[Quantity, FloatArray]:
-    """Variances over units for one input, as natural logarithms."""
-    ln_fan_in, norm2, norm4 = np.log(network.fan_in), forward.norm2, forward.norm4
-    across = backward.across + np.log1p(-1 / network.fan_in)
-    squares = (backward.w1 + norm4 - ln_fan_in, backward.w0 + norm2 - ln_fan_in)
-    means = (backward.r1 + forward.norm2_variance, backward.r0 + forward.variance)
-    return {
-        "preactivation": second["preactivation"] + np.log1p(-1 / network.fan_out),
-        "activation": forward.variance,
-        "grad_preactivation": _LN4 + _add(backward.w1 + norm2, backward.w0 + backward.alive),
-        "grad_activation": _LN4 + _add(across, backward.along + forward.variance),
-        "grad_weight": _LN4 + _add(*squares, *means),
+    within = (w1 + h.norm4 - ln_fan_in, w0 + h.norm2 - ln_fan_in)
+    across_variance = across + np.log1p(-1 / network.fan_in)
+    variance: dict[Quantity, FloatArray] = {
+        "grad_preactivation": ln4 + _add(w1 + h.norm2, w0 + left_of_f),
+        "grad_activation": ln4 + _add(across_variance, along + h.variance),
+        "grad_weight": ln4 + _add(*within, r1 + h.norm2_variance, r0 + h.variance),
     }
-
-
-def _pooled_variances(
-    network: _Network, n_inputs: int, second: Mapping[Quantity, FloatArray], linear: Mask
-) -> dict[Quantity, FloatArray]:
-    """Variances over the units of several independent inputs, as natural logarithms.
-
-    Closed as far as all is `linear` from the input on, (K+1,); NaN elsewhere.
-    """
-    uncorrelated = np.logical_and.accumulate(linear)
-    variance = {quantity: np.full_like(network.ln_v, np.nan) for quantity in second}
-    units: dict[Quantity, FloatArray] = {
-        "preactivation": network.fan_out,
-        "activation": network.fan_in,
-    }
-    for quantity, n in units.items():
-        pooled = second[quantity] + np.log1p(-1 / (n * n_inputs))
-        variance[quantity] = np.where(uncorrelated, pooled, np.nan)
-    return variance
+    return second, variance
 
 
 def _shares_of_target(
@@ -276,7 +206,7 @@ def _shares_of_target(
     follows, whose slopes are α throughout, not 1 or α. ∂ℓ/∂f_K passes through none.
     """
     alpha, fan_out = network.alpha, network.fan_out
-    survives = np.where(alpha == 0.0, np.log1p(-(2.0 ** -fan_out[:-1])), 0.0)
+    survives = np.where(alpha == 0.0, np.log1p(-(2.0**-network.hidden)), 0.0)
     ln_alive = _chain(np.log1p(-zero), survives)
     ln_dead = np.log(-np.expm1(ln_alive))
     below, p2 = 2 * np.log(np.abs(alpha)), np.log((1 + alpha**2) / 2)
@@ -303,19 +233,4 @@ def _chain(start: float, steps: FloatArray) -> FloatArray:
 
 def _add(*logarithms: FloatArray) -> FloatArray:
     """Logarithm of the sum of the numbers whose logarithms are given."""
-    total = logarithms[0]
-    for term in logarithms[1:]:
-        total = np.logaddexp(total, term)
-    return total
-
-
-def _as_log10(
-    second: Mapping[Quantity, FloatArray], variance: Mapping[Quantity, FloatArray]
-) -> dict[Measure, FloatArray]:
-    """(quantity, statistic) -> log10, from natural logarithms."""
-    measures: dict[Measure, FloatArray] = {}
-    for quantity, ln in second.items():
-        measures[quantity, "second_moment"] = ln / np.log(10.0)
-    for quantity, ln in variance.items():
-        measures[quantity, "variance"] = ln / np.log(10.0)
-    return measures
+    return reduce(np.logaddexp, logarithms)

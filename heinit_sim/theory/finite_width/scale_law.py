@@ -21,14 +21,14 @@ def scale_law(weight_variances: Sequence[float]) -> dict[Quantity, FloatArray]:
     Returns:
         Quantity -> (K+1,), to be added to log10 of the unit-variance network's moments.
     """
-    own = np.log10(np.array(weight_variances))
-    through = np.cumsum(own, dtype=np.longdouble)  # a running sum of 10,000 terms keeps its digits
+    steps = np.log10(np.array(weight_variances))
+    through = np.cumsum(steps, dtype=np.longdouble)  # sums of 10,000 terms keep their digits
     total = through[-1]
     shifts: dict[Quantity, NDArray[np.longdouble]] = {
         "preactivation": through,
-        "activation": through - own,
+        "activation": through - steps,
         "grad_preactivation": 2 * total - through,
-        "grad_activation": 2 * total - through + own,
-        "grad_weight": 2 * total - own.astype(np.longdouble),
+        "grad_activation": 2 * total - through + steps,
+        "grad_weight": 2 * total - steps.astype(np.longdouble),
     }
     return {quantity: shift.astype(np.float64) for quantity, shift in shifts.items()}
