@@ -48,26 +48,29 @@ def predict(
     laws: dict[tuple[tuple[int, ...], Slope, Inputs], Quantiles] = {}
     predictions = []
     for condition in conditions:
-        wide = mean_field(
-            condition, make_activation(condition.activation, condition.activation_options)
-        )
+        activation = make_activation(condition.activation, condition.activation_options)
+        wide = mean_field(condition, activation)
         slope = chain_slope(condition)
         if slope is None:
             known = exact_layers(condition)
             theory = _without_variances(wide, known)
-            predictions.append(Prediction(condition, known, theory, wide, {}, 0, None))
-            continue
-        quantiles, sampled = {}, n_sampled(condition, n_networks)
-        if sampled:
-            shape = (condition.widths, slope, condition.inputs)
-            if shape not in laws:
-                laws[shape] = _unit_quantiles(condition, slope, sampled)
-            quantiles = _scaled(laws[shape], condition)
-        finite = exact(condition, slope, _norms(condition))
-        spread = log_norm_spread(condition, slope)
-        known = dict.fromkeys(PASS_OF, condition.depth + 1)
-        predictions.append(Prediction(condition, known, finite, wide, quantiles, sampled, spread))
-    return list(map(_with_cosines, predictions)) if cosine else predictions
+            prediction = Prediction(condition, known, theory, wide, {}, 0, None)
+        else:
+            quantiles, sampled = {}, n_sampled(condition, n_networks)
+            if sampled:
+                shape = (condition.widths, slope, condition.inputs)
+                if shape not in laws:
+                    laws[shape] = _unit_quantiles(condition, slope, sampled)
+                quantiles = _scaled(laws[shape], condition)
+            finite = exact(condition, slope, _norms(condition))
+            spread = log_norm_spread(condition, slope)
+            known = dict.fromkeys(PASS_OF, condition.depth + 1)
+            prediction = Prediction(condition, known, finite, wide, quantiles, sampled, spread)
+        if cosine:
+            cosines = layer_cosines(condition, activation, wide)
+            prediction = replace(prediction, theory_cosines=cosines)
+        predictions.append(prediction)
+    return predictions
 
 
 def predict_sweep(config: SweepConfig) -> SweepPrediction:
@@ -113,26 +116,18 @@ def _without_variances(
     return theory
 
 
-def _with_cosines(prediction: Prediction) -> Prediction:
-    condition = prediction.condition
-    activation = make_activation(condition.activation, condition.activation_options)
-    wide = prediction.mean_field
-    return replace(prediction, theory_cosines=layer_cosines(condition, activation, wide))
-
-
 def _norms(condition: Condition) -> InputNorms | None:
     """Moments of ‖x‖ where the inputs of the batch are not independent and N(0, I)."""
     if is_standard(condition.inputs):
         return None
-    of = (condition.inputs, condition.widths[0])
-    return InputNorms(*norm_moments(*of), zero_probability(*of))
+    inputs, dim = condition.inputs, condition.widths[0]
+    return InputNorms(*norm_moments(inputs, dim), zero_probability(inputs, dim))
 
 
 def _unit_quantiles(condition: Condition, slope: Slope, n_networks: int) -> Quantiles:
     """Quantiles over networks at σ²_Ω = 1, for one input."""
-    unit = replace(
-        condition, layers=tuple(layer._replace(weight_variance=1.0) for layer in condition.layers)
-    )
+    layers = tuple(layer._replace(weight_variance=1.0) for layer in condition.layers)
+    unit = replace(condition, layers=layers)
     return predicted_quantiles(unit, slope, n_networks, prediction_rng())
 
 

@@ -99,19 +99,13 @@ def gains_of(name: str) -> Gains:
         raise ConfigError([f"ACTIVATION: error: unknown activation ({name!r}), {known}{hint}"])
     options = {"negative_slope": DEFAULT_SLOPES[name]} if name in DEFAULT_SLOPES else {}
     activation = make_activation(name, options)
-    moments = layer_moments(activation, np.array(1.0))
+    mean, second, _, slope = map(float, layer_moments(activation, np.array(1.0)))
     squares = {word: squared_gain(word, name, options) for word in CONVENTIONS}
-    return Gains(
-        activation=name,
-        options=options,
-        homogeneous=activation.negative_slope is not None,
-        mean=float(moments.mean),
-        second_moment=float(moments.second),
-        slope=float(moments.slope),
-        gains=tuple(
-            _gain(activation, word, math.sqrt(square)) for word, square in squares.items() if square
-        ),
-    )
+    gains = [
+        _gain(activation, word, math.sqrt(square)) for word, square in squares.items() if square
+    ]
+    homogeneous = activation.negative_slope is not None
+    return Gains(name, options, homogeneous, mean, second, slope, tuple(gains))
 
 
 def all_gains() -> list[Gains]:
@@ -121,10 +115,9 @@ def all_gains() -> list[Gains]:
 
 def _gain(activation: Activation, convention: GainWord, value: float) -> Gain:
     """Follow the length map through the layers, and the gradient back through them."""
-    q, lengths, factors = 1.0, [], []
+    lengths, factors = [1.0], []
     for _ in range(LAYERS):
-        moments = layer_moments(activation, np.array(q))
-        q = value**2 * float(moments.second)
-        lengths.append(q)
+        moments = layer_moments(activation, np.array(lengths[-1]))
+        lengths.append(value**2 * float(moments.second))
         factors.append(value**2 * float(moments.slope))
-    return Gain(convention, value, lengths[0], factors[0], q, math.prod(factors))
+    return Gain(convention, value, lengths[1], factors[0], lengths[-1], math.prod(factors))
