@@ -4,8 +4,8 @@
     h_{k+1}: E[a(c + u₁) a(c + u₂)]                         u₁, u₂ ~ N(0, q_k), correlated as f_k is
 
 each over the second moment of one input. What is carried is the gap d = 1 − cosine, which keeps
-its digits where inputs come to point the same way: that of f_k is d of h_k times the weights'
-share of E[f²].
+its digits where inputs come to point the same way: that of f_k − c is d of h_k times the weights'
+share of Var f.
 
 Sources: Cho & Saul 2009 for ReLU; Poole et al. 2016, eq. 5; Schoenholz et al. 2017.
 """
@@ -29,7 +29,8 @@ from heinit_sim.theory.assumptions import has_cosines
 from heinit_sim.theory.infinite_width.quadrature import (
     about,
     layer_moments,
-    pair_average,
+    product_of_values,
+    shifted,
     smooth_gap,
     wrapped_pair,
 )
@@ -70,23 +71,20 @@ def layer_cosines(
 
 
 class _Lengths(NamedTuple):
-    """Natural logarithms, (K+1,), and the weights' share of E[f_k²]."""
+    """Natural logarithms, (K+1,), and the weights' share of Var f_k."""
 
-    ln_f: FloatArray
-    """ln E[f_k²]."""
-    ln_q: FloatArray
-    """ln Var f_k."""
-    ln_h: FloatArray
-    """ln E[h_k²]."""
+    ln_f: FloatArray  # ln E[f_k²]
+    ln_q: FloatArray  # ln Var f_k
+    ln_h: FloatArray  # ln E[h_k²]
     weight_share: FloatArray
 
 
 def _lengths(condition: Condition, moments: Mapping[Measure, FloatArray]) -> _Lengths:
     ln_f, ln_h = (_LN10 * moments[q, "second_moment"] for q in ("preactivation", "activation"))
-    biases = np.array(condition.bias_variances) + np.square(condition.bias_means)
-    with np.errstate(divide="ignore"):  # −inf without biases, or where f_k = 0
-        shares = -np.expm1(np.log(biases) - ln_f)
-    return _Lengths(ln_f, _LN10 * moments["preactivation", "variance"], ln_h, shares)
+    ln_q = _LN10 * moments["preactivation", "variance"]
+    with np.errstate(divide="ignore"):  # −inf without biases, or where f_k does not vary
+        shares = -np.expm1(np.log(condition.bias_variances) - ln_q)
+    return _Lengths(ln_f, ln_q, ln_h, shares)
 
 
 def _plain_gaps(
@@ -96,8 +94,8 @@ def _plain_gaps(
     means = condition.bias_means
     f, h = [], [start]
     for k in range(condition.depth):
-        f.append(_weighed_gap(lengths, k, h[k]))
-        about_mean = f[k] * _exp(lengths.ln_f[k] - lengths.ln_q[k]) if means[k] else f[k]
+        about_mean = _weighed_gap(lengths, k, h[k])
+        f.append(about_mean * _exp(lengths.ln_q[k] - lengths.ln_f[k]))
         h.append(activated_gap(activation.layer(k), means[k], _exp(lengths.ln_q[k]), about_mean))
     return f, h
 
@@ -122,8 +120,10 @@ def _residual_gaps(
 
 
 def _weighed_gap(lengths: _Lengths, k: int, gap: float) -> float:
-    """1 − cosine of f_k = β + Ω h_k: biases are the same for both inputs."""
-    return float(lengths.weight_share[k]) * (gap if lengths.ln_h[k] > -math.inf else 0.0)
+    """1 − correlation of f_k = β + Ω h_k about its mean: biases are the same for both inputs."""
+    if lengths.ln_h[k] == -math.inf:
+        return 0.0 if lengths.ln_f[k] > -math.inf else math.nan
+    return float(lengths.weight_share[k]) * gap
 
 
 def input_cosine(inputs: Inputs, dim: int) -> float:
@@ -168,20 +168,16 @@ def _rectified_gap(alpha: float, gap: float) -> float:
 @lru_cache(4096)
 def _quadrature_gap(activation: Activation, mean: float, q: float, gap: float) -> float:
     """E[(a(c + u₁) − a(c + u₂))²] / (2 E[a²])."""
-
-    def value(u: FloatArray) -> FloatArray:
-        return activation.value(u + mean, np.empty_like(u))
-
     second = float(layer_moments(about(activation, mean), np.array(q)).second)
     if not 0 < second < math.inf:
         return math.nan
+    activation = shifted(activation, mean)
     q, gap = wrapped_pair(activation, q, gap)
     difference = math.nan
     if math.isfinite(activation.period) or not activation.kinks:
-        difference = smooth_gap(value, q, gap)
+        difference = smooth_gap(lambda u: activation.value(u, np.empty_like(u)), q, gap)
     if math.isnan(difference):
-        kinks = tuple(kink - mean for kink in activation.kinks)
-        difference = second - pair_average(value, q, 1 - gap, kinks)
+        difference = second - product_of_values(activation, q, 1 - gap)
     return max(difference / second, 0.0)
 
 

@@ -81,22 +81,22 @@ def critical_weight_variance(activation: Activation, bias_variance: float) -> fl
     """
     slope = activation.common_slope
     if slope is not None:
-        return 2 / (1 + slope**2) if bias_variance == 0 else float("nan")
+        return 2 / (1 + slope**2) if bias_variance == 0 else np.nan
     if bias_variance == 0 and activation.value(np.zeros(1), np.empty(1))[0] == 0:
         small = critical_line(activation, np.array([ALMOST_ZERO, 2.0**-10]))
-        return float(small.weight_scale[0]) if small.attracting[1] else float("nan")
+        return float(small.weight_scale[0]) if small.attracting[1] else np.nan
 
     def missing(q: FloatArray) -> FloatArray:
         return bias_variance - critical_line(activation, q).bias_variance
 
     octaves = _GRID[::STEPS]
     short = missing(octaves)
-    found = np.flatnonzero((short[:-1] >= 0) & (short[1:] < 0))
-    if not found.size:
-        return float("nan")
-    q = crossing(missing, *octaves[found[-1] : found[-1] + 2])
+    falls = np.flatnonzero((short[:-1] >= 0) & (short[1:] < 0))
+    if not falls.size:
+        return np.nan
+    q = crossing(missing, *octaves[falls[-1] : falls[-1] + 2])
     point = critical_line(activation, np.array(q))
-    return float(point.weight_scale) if point.attracting else float("nan")
+    return float(point.weight_scale) if point.attracting else np.nan
 
 
 def edge_of_chaos(activation: Activation, top: float) -> Edge:

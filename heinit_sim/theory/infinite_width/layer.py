@@ -3,8 +3,9 @@
     forward   weigh, then activate               Activations → Preactivations → Activations
     backward  activate_back, then weigh_back     Gradient → Gradient
 
-Pre-activations are Gaussian over the channels. Where all positions of an image are alike, two of
-them stand for all pairs, and what they have in common is carried as well:
+Pre-activations are Gaussian over the channels. Moments have the shape (positions,) where zeros
+beyond the edges tell the positions of an image apart, else (). Where all positions are alike, two
+of them stand for all pairs, and what they have in common is carried as well:
 
     E[a(u₁) a(u₂)] and E[a'(u₁) a'(u₂)],  u₁, u₂ ~ N(0, q) of correlation ρ
 
@@ -15,7 +16,6 @@ Source: Cho & Saul 2009 for ReLU, E sgn sgn = (2/π) asin ρ; else by `quadratur
 """
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -24,7 +24,14 @@ import numpy as np
 from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.architecture import Convolution
 from heinit_sim.numerics import FloatArray
-from heinit_sim.theory.infinite_width.quadrature import about, layer_moments, pair_average, wrapped
+from heinit_sim.theory.infinite_width.quadrature import (
+    about,
+    layer_moments,
+    product_of_slopes,
+    product_of_values,
+    shifted,
+    wrapped,
+)
 
 # Quadrature takes q itself, and needs room for its root, its square and its features.
 _LN_RANGE = 600.0
@@ -34,12 +41,9 @@ _DIGITS = 13  # of ln q and ρ in which two signals are the same
 class Preactivations(NamedTuple):
     """f_k, Gaussian over the channels."""
 
-    ln_variance: FloatArray
-    """ln Var f, (kept positions,)."""
-    correlation: float
-    """Correlation of two positions of a channel; NaN where it is not needed, or not known."""
-    mean: float = 0.0
-    """E[f], the same of all units."""
+    ln_variance: FloatArray  # ln Var f
+    correlation: float  # of two positions of a channel; NaN where not needed, or not known
+    mean: float = 0.0  # E[f], the same of all units
 
     @property
     def ln_second(self) -> FloatArray:
@@ -50,40 +54,29 @@ class Preactivations(NamedTuple):
 class Activations(NamedTuple):
     """h_k, what weights are given: a[f] of some f, a stream, or the inputs."""
 
-    ln_second: FloatArray
-    """ln E[h²], (kept positions,)."""
-    cosine: float
-    """E[h(p) h(p')]/E[h²] of two positions; NaN as the correlation above."""
-    ln_variance: FloatArray
-    """ln Var h, (kept positions,)."""
-    mean_share: FloatArray
-    """E[h]/√E[h²], (kept positions,)."""
-    ln_slope: FloatArray
-    """ln E[a'²], by which the activation multiplies a squared gradient; (kept positions,)."""
-    slope_cosine: float
-    """E[a'(u₁) a'(u₂)]/E[a'²] of two positions."""
+    ln_second: FloatArray  # ln E[h²]
+    cosine: float  # E[h(p) h(p')]/E[h²] of two positions; NaN as the correlation above
+    ln_variance: FloatArray  # ln Var h
+    mean_share: FloatArray  # E[h]/√E[h²]
+    ln_slope: FloatArray  # ln E[a'²], by which the activation multiplies a squared gradient
+    slope_cosine: float  # E[a'(u₁) a'(u₂)]/E[a'²] of two positions
 
 
 class Gradient(NamedTuple):
     """∂ℓ/∂f_k or ∂ℓ/∂h_k."""
 
-    ln_second: FloatArray
-    """ln of its mean square, (kept positions,)."""
-    cosine: float
-    """E[g(p) g(p')]/E[g²] of two positions; 0 where they have nothing in common."""
+    ln_second: FloatArray  # ln of its mean square
+    cosine: float  # E[g(p) g(p')]/E[g²] of two positions; 0 where they have nothing in common
 
 
 class Weights(NamedTuple):
     """Weights and biases of one layer."""
 
-    ln_forward: float
-    """ln of fan_in σ²_Ω."""
-    ln_backward: float
-    """ln of fan_out σ²_Ω."""
+    ln_forward: float  # ln of fan_in σ²_Ω
+    ln_backward: float  # ln of fan_out σ²_Ω
     ln_bias_variance: float
     bias_mean: float
-    windows: Convolution | None = None
-    """Whose windows they see, if not all units."""
+    windows: Convolution | None = None  # whose windows they see, if not all units
 
 
 def ln_of(number: float) -> float:
@@ -95,9 +88,9 @@ def weigh(h: Activations, weights: Weights) -> Preactivations:
     """q(p) = fan_in σ²_Ω (average of E[h²] over the window) + σ²_b, of f = β + Ω h."""
     ln_w = weights.ln_forward + window_means(h.ln_second, weights.windows)
     ln_q = np.logaddexp(ln_w, weights.ln_bias_variance)
-    if math.isnan(h.cosine) or not math.isfinite(ln_q[0]):
+    if math.isnan(h.cosine) or not np.isfinite(ln_q).all():
         return Preactivations(ln_q, math.nan, weights.bias_mean)
-    shares = np.exp([ln_w[0] - ln_q[0], weights.ln_bias_variance - ln_q[0]])
+    shares = np.exp(np.append(ln_w, weights.ln_bias_variance) - ln_q)
     return Preactivations(ln_q, float(shares @ [h.cosine, 1.0]), weights.bias_mean)
 
 
@@ -112,7 +105,9 @@ def activate(activation: Activation, f: Preactivations) -> Activations:
     alpha = activation.common_slope
     if alpha is not None and f.mean == 0:
         return _rectified(alpha, f)
-    ln_variance = tuple(f.ln_variance.round(_DIGITS).tolist())
+    ln_variance = f.ln_variance.round(_DIGITS).tolist()
+    if isinstance(ln_variance, list):
+        ln_variance = tuple(ln_variance)
     correlation = math.nan  # this very object, so that a look-up finds it equal to itself
     if not math.isnan(f.correlation):
         correlation = round(max(min(f.correlation, 1.0), -1.0), _DIGITS)
@@ -123,15 +118,6 @@ def activate_back(gradient: Gradient, h: Activations) -> Gradient:
     """E[(∂ℓ/∂f)²] = E[a'²] E[(∂ℓ/∂h)²], h = a[f]."""
     cosine = gradient.cosine * h.slope_cosine if gradient.cosine else 0.0
     return Gradient(gradient.ln_second + h.ln_slope, cosine)
-
-
-def normalised(f: Preactivations) -> tuple[Preactivations, float]:
-    """Return f less its mean and over its standard deviation, and ln of its variance.
-
-    Both are over all units of the layer, those of all positions together.
-    """
-    ln_total = float(mean_over_positions(f.ln_variance))
-    return Preactivations(f.ln_variance - ln_total, f.correlation), ln_total
 
 
 def weight_gradient(df: Gradient, h: Activations, convolution: Convolution | None) -> float:
@@ -146,8 +132,8 @@ def weight_gradient(df: Gradient, h: Activations, convolution: Convolution | Non
         convolution: What they are, if not fully connected.
     """
     products = df.ln_second + window_means(h.ln_second, convolution)
-    total = float(np.logaddexp.reduce(products)) if len(products) > 1 else float(products[0])
-    if convolution is None or len(products) == convolution.positions:
+    total = products.item() if products.size == 1 else float(np.logaddexp.reduce(products))
+    if convolution is None or products.size == convolution.positions:
         return total
     across = (convolution.positions - 1) * df.cosine * h.cosine if df.cosine else 0.0
     return total + math.log(convolution.positions) + math.log1p(across)
@@ -155,7 +141,7 @@ def weight_gradient(df: Gradient, h: Activations, convolution: Convolution | Non
 
 def _rectified(alpha: float, f: Preactivations) -> Activations:
     """Moments of slope 1 above zero and α below: those at variance 1, scaled."""
-    unit = _unit_rectified(alpha, len(f.ln_variance))
+    unit = _unit_rectified(alpha, f.ln_variance.shape)
     cosine = slope_cosine = math.nan
     if not math.isnan(f.correlation):
         rho, p2 = max(min(f.correlation, 1.0), -1.0), (1 + alpha**2) / 2
@@ -173,66 +159,51 @@ def _rectified(alpha: float, f: Preactivations) -> Activations:
 
 
 @lru_cache(64)
-def _unit_rectified(alpha: float, positions: int) -> Activations:
+def _unit_rectified(alpha: float, shape: tuple[int, ...]) -> Activations:
     p2, mean = (1 + alpha**2) / 2, (1 - alpha) / math.sqrt(2 * math.pi)
-    ln_p2 = np.full(positions, math.log(p2))
-    ln_variance = np.full(positions, ln_of(p2 - mean**2))
-    mean_share = np.full(positions, mean / math.sqrt(p2))
+    numbers = (math.log(p2), ln_of(p2 - mean**2), mean / math.sqrt(p2))
+    ln_p2, ln_variance, mean_share = (np.full(shape, number)[()] for number in numbers)
     return Activations(ln_p2, math.nan, ln_variance, mean_share, ln_p2, math.nan)
 
 
 @lru_cache(256)
 def _by_quadrature(
-    activation: Activation, mean: float, ln_variance: tuple[float, ...], correlation: float
+    activation: Activation, mean: float, ln_variance: float | tuple[float, ...], correlation: float
 ) -> Activations:
     """Moments of any activation; layers at the same signal are looked up."""
-    unknown = np.full(len(ln_variance), math.nan)
+    unknown = np.full(np.shape(ln_variance), math.nan)[()]
     nothing = Activations(unknown, math.nan, unknown, unknown, unknown, math.nan)
-    places = {ln: place for place, ln in enumerate(sorted(set(ln_variance)))}
-    if not all(abs(ln) < _LN_RANGE for ln in places):
+    levels = np.unique(ln_variance) if isinstance(ln_variance, tuple) else np.array(ln_variance)
+    if not (np.abs(levels) < _LN_RANGE).all():
         return nothing
-    q = np.exp(list(places))
+    q = np.exp(levels)
     moments = layer_moments(about(activation, mean), q)
     if not np.isfinite(moments).all():
         return nothing
     with np.errstate(divide="ignore", invalid="ignore"):  # of units that are all off
         share = np.where(moments.second > 0, moments.mean / np.sqrt(moments.second), 0.0)
         second, variance, slope = np.log([moments.second, moments.variance, moments.slope])
-    where = [places[ln] for ln in ln_variance]
-    cosine, slope_cosine = _cosines(activation, mean, float(q[0]), correlation)
-    return Activations(
-        second[where], cosine, variance[where], share[where], slope[where], slope_cosine
-    )
-
-
-def _cosines(
-    activation: Activation, mean: float, q: float, correlation: float
-) -> tuple[float, float]:
-    """E[a(u₁) a(u₂)]/E[a²] and E[a'(u₁) a'(u₂)]/E[a'²], u₁, u₂ ~ N(mean, q)."""
+    cosine = slope_cosine = math.nan
     # So large a sine is smooth nowhere.
-    if math.isnan(correlation) or wrapped(activation, np.array([q]))[0] < q:
-        return math.nan, math.nan
-    kinks = tuple(kink - mean for kink in activation.kinks)
-    shifted = about(activation, mean)
-    moments = layer_moments(shifted, np.array(q))
-
-    def value(u: FloatArray) -> FloatArray:
-        return shifted.value(u, np.empty_like(u))
-
-    def slope(u: FloatArray) -> FloatArray:
-        return np.asarray(shifted.derivative(u), float)
-
-    def cosine(g: Callable[[FloatArray], FloatArray], second: FloatArray) -> float:
-        return pair_average(g, q, correlation, kinks) / float(second) if second > 0 else math.nan
-
-    return cosine(value, moments.second), cosine(slope, moments.slope)
+    if not math.isnan(correlation) and wrapped(activation, q) == q:
+        pair = (shifted(activation, mean), q.item(), correlation)
+        cosine = _ratio(product_of_values(*pair), moments.second.item())
+        slope_cosine = _ratio(product_of_slopes(*pair), moments.slope.item())
+    if levels.ndim:
+        where = np.searchsorted(levels, ln_variance)
+        second, variance, share, slope = (x[where] for x in (second, variance, share, slope))
+    return Activations(second, cosine, variance, share[()], slope, slope_cosine)
 
 
-def kept_positions(convolution: Convolution | None) -> int:
-    """Positions that have second moments of their own: all of them with zero padding, else one."""
+def _ratio(product: float, second: float) -> float:
+    return product / second if second > 0 else math.nan
+
+
+def position_shape(convolution: Convolution | None) -> tuple[int, ...]:
+    """Shape of the moments of a layer: (positions,) with zero padding, else () for all alike."""
     if convolution is None or convolution.padding == "circular":
-        return 1
-    return convolution.positions
+        return ()
+    return (convolution.positions,)
 
 
 def window_means(ln: FloatArray, convolution: Convolution | None) -> FloatArray:
@@ -259,6 +230,7 @@ def window_means(ln: FloatArray, convolution: Convolution | None) -> FloatArray:
 
 def mean_over_positions(ln: FloatArray) -> FloatArray:
     """The average of r(p) over the last axis, as logarithms of r; (…, positions) → (…)."""
+    ln = np.atleast_1d(ln)
     average: FloatArray = np.logaddexp.reduce(ln, axis=-1) - np.log(ln.shape[-1])
     return average
 

@@ -6,10 +6,14 @@ import numpy as np
 
 from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.sweep_config import Condition
-from heinit_sim.numerics import FloatArray
 from heinit_sim.sampling.inputs import component_variance, norm_moments
 from heinit_sim.theory.assumptions import has_lsuv_variances
-from heinit_sim.theory.infinite_width.quadrature import about, layer_moments, pair_average
+from heinit_sim.theory.infinite_width.quadrature import (
+    about,
+    layer_moments,
+    product_of_values,
+    shifted,
+)
 
 
 def lsuv_variances(condition: Condition, activation: Activation) -> list[float]:
@@ -25,40 +29,29 @@ def lsuv_variances(condition: Condition, activation: Activation) -> list[float]:
     fans = condition.fans
     if not has_lsuv_variances(condition):
         return [math.nan] * len(fans)
-    bias_variances = condition.bias_variances
-    means = condition.bias_means
+    bias_variances, means = condition.bias_variances, condition.bias_means
     outputs = condition.widths[-1]
     seen: dict[tuple[int, float, float], float] = {}
-    found = []
+    variances = []
     second = norm_moments(condition.inputs, condition.widths[0])[0] / condition.widths[0]  # E[h_k²]
     product = second - component_variance(condition.inputs)  # E[h_k h_k'] of independent inputs
     for k, bias_variance in enumerate(bias_variances[:-1]):
-        found.append(_unless(1 - bias_variance, fans[k][0] * second))
+        variances.append(_unless(1 - bias_variance, fans[k][0] * second))
         share = product / second if second > 0 else math.nan
         correlation = (1 - bias_variance) * share + bias_variance
         layer = activation.layer(k)
         second = float(layer_moments(about(layer, means[k]), np.array(1.0)).second)
         key = (k if activation.by_layer else 0, means[k], round(correlation, 12))
         if key not in seen and bias_variance < 1 and not math.isnan(share):
-            seen[key] = _product(layer, means[k], min(correlation, 1.0))
+            seen[key] = product_of_values(shifted(layer, means[k]), 1.0, min(correlation, 1.0))
         product = seen.get(key, math.nan)
     share = product / second if second > 0 else math.nan
     common = (1 + (condition.n_inputs - 1) * share) / condition.n_inputs / outputs
     room = 1 - bias_variances[-1] * (1 - 1 / outputs)
     if condition.n_inputs * outputs == 1:  # a single number has no variance: it stays as it is
-        return [*found, condition.layers[-1].weight_variance]
-    return [*found, _unless(room, fans[-1][0] * second * (1 - common))]
+        return [*variances, condition.layers[-1].weight_variance]
+    return [*variances, _unless(room, fans[-1][0] * second * (1 - common))]
 
 
 def _unless(room: float, by: float) -> float:
     return room / by if room > 0 and by > 0 else math.nan
-
-
-def _product(activation: Activation, mean: float, correlation: float) -> float:
-    """E[a(c + u₁) a(c + u₂)], u₁, u₂ ~ N(0, 1) of that correlation."""
-
-    def value(u: FloatArray) -> FloatArray:
-        return activation.value(u + mean, np.empty_like(u))
-
-    kinks = tuple(kink - mean for kink in activation.kinks)
-    return pair_average(value, 1.0, correlation, kinks)

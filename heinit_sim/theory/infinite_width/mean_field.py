@@ -26,14 +26,15 @@ their correlation; Yang & Schoenholz 2017 for residual networks.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.architecture import Convolution, Residual
 from heinit_sim.experiment.quantities import Measure, Quantity
-from heinit_sim.experiment.sweep_config import Condition
+from heinit_sim.experiment.sweep_config import Condition, LayerSpec
 from heinit_sim.numerics import FloatArray
 from heinit_sim.sampling.inputs import component_variance, norm_moments
 from heinit_sim.theory.infinite_width.layer import (
@@ -43,10 +44,9 @@ from heinit_sim.theory.infinite_width.layer import (
     Weights,
     activate,
     activate_back,
-    kept_positions,
     ln_of,
     mean_over_positions,
-    normalised,
+    position_shape,
     variance_over_units,
     weigh,
     weigh_back,
@@ -57,39 +57,8 @@ from heinit_sim.theory.infinite_width.lsuv import lsuv_variances
 _LN10 = math.log(10.0)
 
 
-class _Branch(NamedTuple):
-    """The way from h_k to f_k: weights, one layer or two, and what each of them is given."""
-
-    given: tuple[Activations, ...]
-    weights: tuple[Weights, ...]
-
-    @property
-    def f(self) -> Preactivations:
-        return weigh(self.given[-1], self.weights[-1])
-
-
-class _Forward(NamedTuple):
-    """The forward pass."""
-
-    branches: list[_Branch]
-    """Layers 0 … K−1."""
-    f: list[Preactivations]
-    """f_0 … f_{K−1}."""
-    h: list[Activations]
-    """h_0 … h_K."""
-    ln_read: float
-    """ln of the mean square of what the output layer's weights are given."""
-    ln_output: float
-    """ln Var f_K."""
-
-
-class _Backward(NamedTuple):
-    """The backward pass, layer by layer from 0 to K."""
-
-    df: list[Gradient]
-    dh: list[Gradient]
-    ln_weights: list[float]
-    """ln E[(∂ℓ/∂Ω_k)²]."""
+_Branch = tuple[tuple[Activations, Weights], ...]
+"""The way from h_k to f_k: one layer of weights, or two, each with what it is given."""
 
 
 @np.errstate(invalid="ignore")  # NaN is what is not known
@@ -106,24 +75,25 @@ def mean_field(condition: Condition, activation: Activation) -> dict[Measure, Fl
         activation: Its activation a.
     """
     weights = _weights(condition, activation)
-    forward = _forward(condition, activation, weights)
-    backward = _backward(condition, weights, forward)
+    branches, f, h = _forward(condition, activation, weights)
+    ln_read = _read(h[-1], condition.convolution)
+    output, ln_bias = weights[-1].ln_forward + ln_read, weights[-1].ln_bias_variance
+    ln_output = float(np.logaddexp(output, ln_bias))
+    df, dh, ln_squares = _backward(condition, weights, branches, h, ln_output)
 
-    f_variance = np.array([f.ln_variance for f in forward.f])
-    bias_means = np.array([each.bias_mean for each in weights])
-    h_second = np.array([h.ln_second for h in forward.h])
-    h_variance = np.array([h.ln_variance for h in forward.h])
-    mean_share = np.array([h.mean_share for h in forward.h])
-    df_hidden = np.array([df.ln_second for df in backward.df[:-1]])
-    ln_f = np.append(mean_over_positions(f_variance), forward.ln_output)
+    h_second = _by_layer([activations.ln_second for activations in h])
+    h_variance = _by_layer([activations.ln_variance for activations in h])
+    mean_share = _by_layer([activations.mean_share for activations in h])
+    df_hidden = mean_over_positions(_by_layer([gradient.ln_second for gradient in df[:-1]]))
+    ln_f = np.append(mean_over_positions(_by_layer([each.ln_variance for each in f])), ln_output)
     with np.errstate(divide="ignore"):  # means of 0
-        ln_f_second = np.logaddexp(ln_f, 2 * np.log(np.abs(bias_means)))
+        ln_offsets = 2 * np.log(np.abs(condition.bias_means))
     second: dict[Quantity, FloatArray] = {
-        "preactivation": ln_f_second,
+        "preactivation": np.logaddexp(ln_f, ln_offsets),
         "activation": mean_over_positions(h_second),
-        "grad_preactivation": np.append(mean_over_positions(df_hidden), backward.df[-1].ln_second),
-        "grad_activation": mean_over_positions(np.array([dh.ln_second for dh in backward.dh])),
-        "grad_weight": np.array(backward.ln_weights),
+        "grad_preactivation": np.append(df_hidden, df[-1].ln_second),
+        "grad_activation": mean_over_positions(_by_layer([gradient.ln_second for gradient in dh])),
+        "grad_weight": np.append(ln_squares, df[-1].ln_second + ln_read),
     }
     wide = np.append(np.zeros(condition.depth), np.nan)  # f_K and ∂ℓ/∂f_K are not
     variance = {
@@ -142,70 +112,76 @@ def mean_field(condition: Condition, activation: Activation) -> dict[Measure, Fl
 
 def _weights(condition: Condition, activation: Activation) -> list[Weights]:
     """The weights and biases of the layers 0 … K; of a block each layer has the same."""
-    variances = condition.weight_variances
+    variances: Sequence[float] = condition.weight_variances
     if condition.lsuv:
-        variances = tuple(lsuv_variances(condition, activation))
-    layers = []
-    for k, (fan_in, fan_out) in enumerate(condition.fans):
-        spec = condition.layers[k]
-        windows = condition.convolution if k < condition.depth else None
-        if windows and spec.weight_distribution == "delta_orthogonal":
-            windows = windows._replace(kernel=1)  # all but the centre is 0: no edge is seen
-        ln_v = math.log(variances[k])
-        layers.append(
-            Weights(
-                math.log(fan_in) + ln_v,
-                math.log(fan_out) + ln_v,
-                ln_of(spec.bias_variance),
-                spec.bias_mean,
-                windows,
-            )
-        )
-    return layers
+        variances = lsuv_variances(condition, activation)
+    images = [condition.convolution] * condition.depth + [None]
+    return list(map(_layer_weights, condition.fans, condition.layers, variances, images))
 
 
-def _forward(condition: Condition, activation: Activation, weights: list[Weights]) -> _Forward:
-    residual, depth = condition.residual, condition.depth
+@lru_cache(256)
+def _layer_weights(
+    fans: tuple[int, int], spec: LayerSpec, variance: float, windows: Convolution | None
+) -> Weights:
+    if windows and spec.weight_distribution == "delta_orthogonal":
+        windows = windows._replace(kernel=1)  # all but the centre is 0: no edge is seen
+    ln_forward, ln_backward = (math.log(fan) + math.log(variance) for fan in fans)
+    return Weights(ln_forward, ln_backward, ln_of(spec.bias_variance), spec.bias_mean, windows)
+
+
+def _by_layer(moments: list[FloatArray]) -> FloatArray:
+    """Moments of each layer as rows, (layers, positions)."""
+    return np.array(moments).reshape(len(moments), -1)
+
+
+def _forward(
+    condition: Condition, activation: Activation, weights: list[Weights]
+) -> tuple[list[_Branch], list[Preactivations], list[Activations]]:
+    """The ways to f_0 … f_{K−1}, these themselves, and h_0 … h_K."""
+    residual = condition.residual
     h, branches, f = [_inputs(condition)], [], []
     stream = None
-    for k in range(depth):
-        if residual is None or stream is None:
-            branches.append(_Branch((h[k],), (weights[k],)))
-        else:
-            branches.append(_branch(residual, activation.layer(k - 1), stream, weights[k]))
-        f.append(branches[k].f)
+    for k in range(condition.depth):
+        branch: _Branch = ((h[k], weights[k]),)
+        if residual and stream:
+            branch = _branch(residual, activation.layer(k - 1), stream, weights[k])
+        branches.append(branch)
+        f.append(weigh(*branch[-1]))
         if residual is None:
             h.append(activate(activation.layer(k), f[k]))
         else:
-            stream = f[k] if stream is None else _add(stream, f[k], residual.scale)
+            stream = _add(stream, f[k], residual.scale) if stream else f[k]
             h.append(_stream_activations(stream))
-    ln_read = _read(h[depth], condition.convolution)
-    output = weights[depth]
-    ln_output = float(np.logaddexp(output.ln_forward + ln_read, output.ln_bias_variance))
-    return _Forward(branches, f, h, ln_read, ln_output)
+    return branches, f, h
 
 
-def _backward(condition: Condition, weights: list[Weights], forward: _Forward) -> _Backward:
-    residual, convolution, depth = condition.residual, condition.convolution, condition.depth
-    off_target = 2 * ln_of(abs(weights[depth].bias_mean - condition.target))
-    ln_last = math.log(4.0) + float(np.logaddexp(forward.ln_output, off_target))
-    df = [Gradient(np.array([ln_last]), 0.0)]
-    dh = [_read_back(ln_last, weights[depth], forward.h[depth], convolution)]
-    ln_weights = [ln_last + forward.ln_read]
-    for k in reversed(range(depth)):
-        branch = forward.branches[k]
+def _backward(
+    condition: Condition,
+    weights: list[Weights],
+    branches: list[_Branch],
+    h: list[Activations],
+    ln_output: float,
+) -> tuple[list[Gradient], list[Gradient], list[float]]:
+    """∂ℓ/∂f_k and ∂ℓ/∂h_k of the layers 0 … K, and ln E[(∂ℓ/∂Ω_k)²] of all but the last."""
+    residual, convolution = condition.residual, condition.convolution
+    off_target = 2 * ln_of(abs(weights[-1].bias_mean - condition.target))
+    ln_last = math.log(4.0) + np.logaddexp(ln_output, off_target)
+    df = [Gradient(ln_last, 0.0)]
+    dh = [_read_back(ln_last, weights[-1], h[-1], convolution)]
+    ln_squares = []
+    for k in reversed(range(condition.depth)):
         block = residual if k > 0 else None  # f_0 begins the stream
         if residual is None:
-            df.append(activate_back(dh[-1], forward.h[k + 1]))
+            df.append(activate_back(dh[-1], h[k + 1]))
         else:
             weight = ln_of(block.scale**2) if block else 0.0
             df.append(Gradient(dh[-1].ln_second + weight, dh[-1].cosine))
-        gradient, ln_weight = _branch_back(df[-1], branch, convolution)
+        gradient, ln_square = _branch_back(df[-1], branches[k], convolution)
         if block:
-            gradient = _add_gradients(dh[-1], activate_back(gradient, branch.given[0]))
+            gradient = _add_gradients(dh[-1], activate_back(gradient, branches[k][0][0]))
         dh.append(gradient)
-        ln_weights.append(ln_weight)
-    return _Backward(df[::-1], dh[::-1], ln_weights[::-1])
+        ln_squares.append(ln_square)
+    return df[::-1], dh[::-1], ln_squares[::-1]
 
 
 def _branch(
@@ -217,41 +193,42 @@ def _branch(
         last = weights._replace(ln_forward=-math.inf, ln_backward=-math.inf)
     first = _given(activation, stream, norm=residual.norm == "before")
     if residual.branch_layers == 1:
-        return _Branch((first,), (last,))
+        return ((first, last),)
     inner = weigh(first, weights)
     second = _given(activation, inner, norm=residual.norm == "inside")
-    return _Branch((first, second), (weights, last))
+    return ((first, weights), (second, last))
 
 
 def _branch_back(
     df: Gradient, branch: _Branch, convolution: Convolution | None
 ) -> tuple[Gradient, float]:
     """From ∂ℓ/∂f_k to what the first weights are given, and ln of the weights' mean square."""
-    ln_squares = [weight_gradient(df, branch.given[-1], convolution)]
-    gradient = weigh_back(df, branch.weights[-1])
-    for given, weights in zip(branch.given[-2::-1], branch.weights[-2::-1], strict=True):
-        gradient = activate_back(gradient, branch.given[-1])
-        ln_squares.append(weight_gradient(gradient, given, convolution))
-        gradient = weigh_back(gradient, weights)
-    if len(ln_squares) == 1:
-        return gradient, ln_squares[0]
-    return gradient, float(np.logaddexp.reduce(ln_squares)) - math.log(len(ln_squares))
+    given, weights = branch[-1]
+    ln_square, dh = weight_gradient(df, given, convolution), weigh_back(df, weights)
+    if len(branch) == 1:
+        return dh, ln_square
+    inner, ln_inner = _branch_back(activate_back(dh, given), branch[:-1], convolution)
+    return inner, float(np.logaddexp(ln_square, ln_inner)) - math.log(2)
 
 
 def _given(activation: Activation, f: Preactivations, *, norm: bool) -> Activations:
-    """a[f], or a of the normalised f: the way back is divided by its variance."""
+    """a[f]; or a of f less its mean and over its standard deviation, by which gradients go too.
+
+    Both are over all units of the layer, those of all positions together.
+    """
     if not norm:
         return activate(activation, f)
-    unit, ln_variance = normalised(f)
+    ln_total = mean_over_positions(f.ln_variance)
+    unit = Preactivations(f.ln_variance - ln_total, f.correlation)
     activations = activate(activation, unit)
-    return activations._replace(ln_slope=activations.ln_slope - ln_variance)
+    return activations._replace(ln_slope=activations.ln_slope - ln_total)
 
 
 def _add(stream: Preactivations, f: Preactivations, scale: float) -> Preactivations:
     """The stream h + s f, f of a branch that is independent of it."""
     added = ln_of(scale**2) + f.ln_variance
     total = np.logaddexp(stream.ln_variance, added)
-    share = float(np.exp(added[0] - total[0]))
+    share = float(np.exp(added - total).max())
     across = share * f.correlation if share > 0 else 0.0  # a branch of zeros has no correlation
     correlation = (1 - share) * stream.correlation + across
     return Preactivations(total, correlation, stream.mean + scale * f.mean)
@@ -262,7 +239,7 @@ def _add_gradients(stream: Gradient, branch: Gradient) -> Gradient:
     total = np.logaddexp(stream.ln_second, branch.ln_second)
     if not stream.cosine:
         return Gradient(total, 0.0)
-    share = math.exp(stream.ln_second[0] - total[0])
+    share = float(np.exp(stream.ln_second - total).max())
     across = (1 - share) * branch.cosine if share < 1 else 0.0  # a branch of zeros has no cosine
     return Gradient(total, share * stream.cosine + across)
 
@@ -272,7 +249,7 @@ def _stream_activations(stream: Preactivations) -> Activations:
     zero = np.zeros_like(stream.ln_variance)
     ln_second = stream.ln_second
     mean_share = np.sign(stream.mean) * np.exp((ln_of(stream.mean**2) - ln_second) / 2)
-    squared = float(mean_share[0]) ** 2 if stream.mean else 0.0
+    squared = float(mean_share.max()) ** 2 if stream.mean else 0.0
     cosine = stream.correlation * (1 - squared) + squared
     return Activations(ln_second, cosine, stream.ln_variance, mean_share, zero, 1.0)
 
@@ -281,10 +258,10 @@ def _inputs(condition: Condition) -> Activations:
     """h_0: all positions alike, and independent but for the mean that all components have."""
     second = norm_moments(condition.inputs, condition.widths[0])[0] / condition.widths[0]
     variance, convolution = component_variance(condition.inputs), condition.convolution
-    kept = kept_positions(convolution)
-    pooled = convolution is not None and convolution.readout == "mean" and kept == 1
+    shape = position_shape(convolution)
+    pooled = convolution is not None and convolution.readout == "mean" and not shape
     cosine = (second - variance) / second if pooled and second > 0 else math.nan
-    zero = np.zeros(kept)
+    zero = np.zeros(shape)
     mean_share = math.sqrt(max(1 - variance / second, 0.0)) if second > 0 else 0.0
     return Activations(
         zero + ln_of(second), cosine, zero + ln_of(variance), zero + mean_share, zero, 1.0
@@ -293,20 +270,18 @@ def _inputs(condition: Condition) -> Activations:
 
 def _read(last: Activations, convolution: Convolution | None) -> float:
     """Mean square of what the output layer's weights are given, as a logarithm."""
-    if convolution is None or convolution.readout == "flatten":
-        return float(mean_over_positions(last.ln_second))
+    ln_mean = float(mean_over_positions(last.ln_second))
+    if convolution is None or convolution.readout == "flatten" or convolution.positions == 1:
+        return ln_mean
     positions = convolution.positions
-    if positions == 1:
-        return float(last.ln_second[0])
-    return float(last.ln_second[0]) + ln_of((1 + (positions - 1) * last.cosine) / positions)
+    return ln_mean + ln_of((1 + (positions - 1) * last.cosine) / positions)
 
 
 def _read_back(
-    ln_df: float, weights: Weights, last: Activations, convolution: Convolution | None
+    ln_df: FloatArray, weights: Weights, last: Activations, convolution: Convolution | None
 ) -> Gradient:
     """∂ℓ/∂h_K: each of P averaged positions is handed 1/P of the gradient of their average."""
-    averaged = convolution is not None and convolution.readout == "mean"
-    ln = ln_df + weights.ln_backward
-    if convolution is not None and averaged:
-        ln -= 2 * math.log(convolution.positions)
-    return Gradient(np.full_like(last.ln_second, ln), float(averaged))
+    ln, averaged = ln_df + weights.ln_backward, False
+    if convolution is not None and convolution.readout == "mean":
+        ln, averaged = ln - 2 * math.log(convolution.positions), True
+    return Gradient(np.full_like(last.ln_second, ln)[()], float(averaged))

@@ -29,11 +29,16 @@ from heinit_sim.theory.infinite_width.edge_of_chaos import (
     crossing,
     length_slopes,
 )
-from heinit_sim.theory.infinite_width.quadrature import layer_moments, pair_average
+from heinit_sim.theory.infinite_width.quadrature import (
+    layer_moments,
+    product_of_slopes,
+    product_of_values,
+)
 
 Word = Literal["ordered", "critical", "chaotic"]
 
 _LARGEST, _SMALLEST = 1e12, 1e-13  # q* beyond them is reported as ∞ and 0
+_TIE = 1e-13  # relative: what the quadrature leaves of a fixed point
 _CRITICAL = 1e-9  # χ₁ − 1 that counts as none: ten times what the quadrature promises
 
 
@@ -72,14 +77,14 @@ def phase(activation: Activation, weight_scale: float, bias_variance: float, q0:
     """
     q = length_fixed_point(activation, weight_scale, bias_variance, q0)
     chi1, length_slope = (weight_scale * slope for slope in _slopes(activation, q))
-    c, slope = float("nan"), float("nan")
+    c, slope = math.nan, math.nan
     if 0 < q < math.inf:
         c, slope = _correlation(activation, weight_scale, bias_variance, q, chi1)
     return Phase(
         q=q,
         chi1=chi1,
         word=_word(chi1),
-        xi_q=_depth_scale(length_slope if math.isfinite(q) else float("nan")),
+        xi_q=_depth_scale(length_slope if math.isfinite(q) else math.nan),
         xi_c=_depth_scale(slope),
         c=c,
         critical_weight_variance=critical_weight_variance(activation, bias_variance),
@@ -111,7 +116,7 @@ def length_fixed_point(
     alpha = activation.common_slope
     if alpha is not None:  # the map is linear
         factor = weight_scale * (1 + alpha**2) / 2
-        if abs(factor - 1) <= TIE * 10:
+        if abs(factor - 1) <= _TIE * 10:
             return q0 if bias_variance == 0 else math.inf
         return bias_variance / (1 - factor) if factor < 1 else math.inf
 
@@ -123,7 +128,7 @@ def length_fixed_point(
 
     q0 = min(max(q0, 1e-100), 1e100)  # where squares stay within float range
     first = float(growth(np.array(q0)))
-    if abs(first) <= TIE:
+    if abs(first) <= _TIE:
         return q0
     at_zero = float(activation.value(np.zeros(1), np.empty(1))[0])
     least = weight_scale * at_zero**2 + bias_variance  # the map's value at 0
@@ -131,7 +136,7 @@ def length_fixed_point(
     sign = math.copysign(1, first)
     steps = max(0, math.ceil(sign * STEPS * math.log2(end / q0)))
     grid = q0 * 2.0 ** (sign * np.arange(steps + 1) / STEPS)
-    turned = np.flatnonzero(sign * growth(grid) < -TIE)
+    turned = np.flatnonzero(sign * growth(grid) < -_TIE)
     if not turned.size:
         return math.inf if first > 0 else 0.0
     return crossing(growth, *sorted(grid[turned[0] - 1 : turned[0] + 1].tolist()))
@@ -141,21 +146,12 @@ def correlation_map(
     activation: Activation, weight_scale: float, bias_variance: float, q: float, c: float
 ) -> float:
     """(σ²_w E[a(u₁) a(u₂)] + σ²_b) / q for two inputs of variance q and correlation c."""
-
-    def value(u: FloatArray) -> FloatArray:
-        return activation.value(u, np.empty_like(u))
-
-    covariance = pair_average(value, q, c, activation.kinks)
-    return (weight_scale * covariance + bias_variance) / q
+    return (weight_scale * product_of_values(activation, q, c) + bias_variance) / q
 
 
 def correlation_slope(activation: Activation, weight_scale: float, q: float, c: float) -> float:
     """d/dc of the correlation map: σ²_w E[a'(u₁) a'(u₂)], at kinks as well."""
-
-    def derivative(u: FloatArray) -> FloatArray:
-        return np.asarray(activation.derivative(u), float)
-
-    return weight_scale * pair_average(derivative, q, c, activation.kinks)
+    return weight_scale * product_of_slopes(activation, q, c)
 
 
 def _slopes(activation: Activation, q: float) -> tuple[float, float]:
@@ -183,12 +179,12 @@ def _correlation(
     """
     if _word(chi1) != "chaotic":
         unchanged = activation.common_slope == 1 and _word(chi1) == "critical"
-        return (float("nan") if unchanged else 1.0), chi1
+        return (math.nan if unchanged else 1.0), chi1
     c, slope = 0.0, 0.0
     for _ in range(60):  # halves the error at worst
         slope = correlation_slope(activation, weight_scale, q, c)
         rise = correlation_map(activation, weight_scale, bias_variance, q, c) - c
-        if rise <= TIE or slope >= 1:
+        if rise <= _TIE or slope >= 1:
             break
         c = min(c + rise / (1 - slope), 1.0)
     return c, slope
@@ -205,12 +201,8 @@ def _depth_scale(slope: float) -> float:
     if abs(slope - 1) <= _CRITICAL:
         return math.inf
     if not 0 < slope < 1:
-        return 0.0 if slope == 0 else float("nan")
+        return 0.0 if slope == 0 else math.nan
     return -1 / math.log(slope)
-
-
-TIE = 1e-13
-"""Relative: what the quadrature leaves of a fixed point."""
 
 
 def condition_weight_scale(condition: Condition, activation: Activation) -> float | None:
@@ -235,7 +227,7 @@ def condition_weight_scale(condition: Condition, activation: Activation) -> floa
     scales = np.array([fan_in * variance for (fan_in, _), variance in pairs])
     if not np.isfinite(scales).all():
         return None
-    uneven = np.ptp(scales) > TIE * scales.max()
+    uneven = np.ptp(scales) > _TIE * scales.max()
     if uneven and (activation.common_slope is None or any(condition.bias_variances)):
         return None
     return float(scales[0] * np.exp(np.mean(np.log(scales / scales[0]))))
@@ -243,5 +235,5 @@ def condition_weight_scale(condition: Condition, activation: Activation) -> floa
 
 def condition_bias_variance(condition: Condition) -> float | None:
     """σ²_b of the same layers; None where it differs."""
-    found = set(condition.bias_variances[1 : max(condition.depth, 2)])
-    return found.pop() if len(found) == 1 else None
+    variances = set(condition.bias_variances[1 : max(condition.depth, 2)])
+    return variances.pop() if len(variances) == 1 else None

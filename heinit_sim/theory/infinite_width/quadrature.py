@@ -5,6 +5,7 @@ rounding limits to 1e-16 of E[a]².
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -33,11 +34,10 @@ class LayerMoments(NamedTuple):
     slope: FloatArray  # E[a'²]
 
 
-def about(activation: Activation, mean: float) -> Activation:
+def shifted(activation: Activation, mean: float) -> Activation:
     """a(mean + ·), whose averages over N(0, q) are those of a over N(mean, q)."""
     if mean == 0:
         return activation
-    features = np.concatenate([activation.kinks, [0.0], POWERS, -POWERS]) - mean
 
     def value(z: FloatArray, out: FloatArray) -> FloatArray:
         return activation.value(z + mean, out)
@@ -45,7 +45,16 @@ def about(activation: Activation, mean: float) -> Activation:
     def derivative(z: FloatArray) -> FloatArray:
         return np.asarray(activation.derivative(z + mean), float)
 
-    return Activation(value, derivative, kinks=tuple(features.tolist()), period=activation.period)
+    kinks = tuple(kink - mean for kink in activation.kinks)
+    return Activation(value, derivative, kinks=kinks, period=activation.period)
+
+
+def about(activation: Activation, mean: float) -> Activation:
+    """a(mean + ·), with panels that end where its features are, as `layer_moments` takes it."""
+    if mean == 0:
+        return activation
+    features = np.concatenate([activation.kinks, [0.0], POWERS, -POWERS]) - mean
+    return replace(shifted(activation, mean), kinks=tuple(features.tolist()))
 
 
 def average(
@@ -72,10 +81,7 @@ def layer_moments(activation: Activation, q: FloatArray) -> LayerMoments:
 
     Not finite where a or its square is past float range.
     """
-    flat = wrapped(activation, np.atleast_1d(np.asarray(q, float)).ravel())
-    z, weights = _nodes(np.sqrt(flat), activation.kinks)
-    f = np.sqrt(flat)[:, np.newaxis] * z
-    a = activation.value(f, np.empty_like(f))
+    weights, f, a = _values(activation, np.atleast_1d(np.asarray(q, float)).ravel())
     with np.errstate(over="ignore", invalid="ignore"):  # of one's own, which may grow fast
         mean = np.vecdot(weights, a)
         moments = (
@@ -92,14 +98,22 @@ def wrapped(activation: Activation, q: FloatArray) -> FloatArray:
     return np.minimum(q, (_WRAPPED * activation.period) ** 2)
 
 
-def wrapped_pair(activation: Activation, q: float, apart: float) -> tuple[float, float]:
-    """Variance and 1 − correlation of two pre-activations, likewise.
+def wrapped_pair(activation: Activation, q: float, gap: float) -> tuple[float, float]:
+    """Variance and 1 − correlation of two pre-activations that `wrapped` takes.
 
-    Of their sum and of their difference, which are independent, each enters round a period.
+    Their sum and their difference are independent, and each enters round a period.
     """
     most = 2 * (_WRAPPED * activation.period) ** 2
-    along, across = min(q * (2 - apart), most), min(q * apart, most)
+    along, across = min(q * (2 - gap), most), min(q * gap, most)
     return (along + across) / 2, 2 * across / (along + across)
+
+
+def _values(activation: Activation, q: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Weights of the average, pre-activations f and activations a[f], each (len(q), n_nodes)."""
+    root = np.sqrt(wrapped(activation, q))
+    z, weights = _nodes(root, activation.kinks)
+    f = root[:, np.newaxis] * z
+    return weights, f, activation.value(f, np.empty_like(f))
 
 
 def _nodes(root: FloatArray, kinks: tuple[float, ...]) -> tuple[FloatArray, FloatArray]:
@@ -123,11 +137,8 @@ def even_moments(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """E[a²], E[a⁴]/E[a²]² and E[a⁶]/E[a²]³ at the pre-activation variances q, a vector."""
     moments = []
-    q = wrapped(activation, q)
-    for some in np.array_split(q, -(-len(q) // _TOGETHER) or 1):
-        z, weights = _nodes(np.sqrt(some), activation.kinks)
-        f = np.sqrt(some)[:, np.newaxis] * z
-        a = activation.value(f, np.empty_like(f))
+    for part in np.array_split(q, -(-len(q) // _TOGETHER) or 1):
+        weights, _, a = _values(activation, part)
         with np.errstate(over="ignore", invalid="ignore"):  # as in `layer_moments`
             second = np.vecdot(weights, a**2)
             a2 = a**2 / second[:, np.newaxis]  # whose powers stay within range
@@ -164,7 +175,8 @@ def pair_average(
     if s == 0:
         both = (*kinks, *(-kink for kink in kinks))
         return float(average(lambda u: g(u) * g(c * u), np.array(q), both))
-    features = _features(root, kinks)
+    powers = POWERS[root * 2 * END > POWERS]  # as far as two Gaussians reach
+    features = np.concatenate([powers, -powers, kinks, [0.0]]) / root
     edges = [UNITS, features]
     if c != 0:
         smoothed = np.array([0.0, *kinks])[:, np.newaxis] / root / c + s / c * UNITS
@@ -180,13 +192,21 @@ def pair_average(
     return float(np.vecdot(outer, g(root * z1) * inner))
 
 
-def _features(root: float, kinks: tuple[float, ...]) -> FloatArray:
-    """Where g changes, on the scale of z, as far as two Gaussians reach."""
-    powers = POWERS[root * 2 * END > POWERS]
-    return np.concatenate([powers, -powers, kinks, [0.0]]) / root
+def product_of_values(activation: Activation, q: float, correlation: float) -> float:
+    """E[a(u₁) a(u₂)] over u₁, u₂ ~ N(0, q) of that correlation."""
+    return pair_average(
+        lambda u: activation.value(u, np.empty_like(u)), q, correlation, activation.kinks
+    )
 
 
-def smooth_gap(g: Callable[[FloatArray], FloatArray], q: float, apart: float) -> float:
+def product_of_slopes(activation: Activation, q: float, correlation: float) -> float:
+    """E[a'(u₁) a'(u₂)] over u₁, u₂ ~ N(0, q) of that correlation, at kinks as well."""
+    return pair_average(
+        lambda u: np.asarray(activation.derivative(u), float), q, correlation, activation.kinks
+    )
+
+
+def smooth_gap(g: Callable[[FloatArray], FloatArray], q: float, gap: float) -> float:
     """E[(g(u₁) − g(u₂))²]/2 = E[g(u₁)²] − E[g(u₁) g(u₂)] of a function without kinks.
 
     With d = 1 − c, u = √(q (2−d)/2) s ± √(q d/2) t of independent s and t: all digits of a small d
@@ -196,16 +216,16 @@ def smooth_gap(g: Callable[[FloatArray], FloatArray], q: float, apart: float) ->
     Args:
         g: A function of the pre-activation, elementwise.
         q: Variance of both, above 0.
-        apart: d, from 0 to 2.
+        gap: d, from 0 to 2.
     """
-    along, across = np.sqrt(q * (2 - apart) / 2), np.sqrt(q * apart / 2)
-    before = np.nan
+    along, across = np.sqrt(q * (2 - gap) / 2), np.sqrt(q * gap / 2)
+    coarser = np.nan
     for n in _HALVES:
         s = np.arange(-n, n + 1) * (END / n)
         weights = np.exp(-(s**2) / 2) * (END / n / np.sqrt(2 * np.pi))
         middle, reach = along * s[:, np.newaxis], across * s[n:]  # even in t, and 0 at t = 0
-        gap = float(weights @ (g(middle + reach) - g(middle - reach)) ** 2 @ weights[n:])
-        if abs(gap - before) <= _AGREE * gap:
-            return gap
-        before = gap
-    return float("nan")
+        difference = float(weights @ (g(middle + reach) - g(middle - reach)) ** 2 @ weights[n:])
+        if abs(difference - coarser) <= _AGREE * difference:
+            return difference
+        coarser = difference
+    return np.nan

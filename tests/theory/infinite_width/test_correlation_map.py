@@ -428,6 +428,14 @@ def test_what_is_beyond_float_range_has_no_cosine() -> None:
     assert np.isnan(found["activation"][-1])
 
 
+def test_weights_far_below_a_constant_bias_leave_no_angle() -> None:
+    tiny = condition(TANH.replace("tanh", "mish"), "{variance: 1.0e-202}")
+    tiny = with_layers(tiny, bias_means=(0.3, 2.0, 0.3, 2.0, 0.3, 2.0, 0.3))
+    seen = predicted(tiny)
+    assert seen["preactivation"][:6].tolist() == [1.0] * 6
+    assert seen["activation"][1:].tolist() == [1.0] * 6
+
+
 @pytest.mark.parametrize("mean", [0.6, -0.6])
 def test_rectifiers_with_constant_biases_have_the_cosine_of_an_inner_average(mean: float) -> None:
     q, c = 0.8, 0.35
