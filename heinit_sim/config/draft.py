@@ -105,7 +105,10 @@ def with_value(tree: Tree, keys: Keys, value: object) -> Tree:
 
 
 class Draft:
-    """The text of a config, with overrides laid over it."""
+    """The text of a config, with overrides laid over it.
+
+    `problems` are the places and lines of all that is wrong, each once, as they were noted.
+    """
 
     def __init__(self, text: str | bytes, source: str) -> None:
         document = yaml_document.parse(text)
@@ -115,7 +118,7 @@ class Draft:
             **{keys: (0, *mark) for keys, mark in document.values.items()},
             **{(*keys, _KEY): (0, *mark) for keys, mark in document.keys.items()},
         }
-        self.problems: dict[tuple[Place, str], None] = {}  # in the order of finding, each once
+        self.problems: dict[tuple[Place, str], None] = {}
         for problem in document.problems:
             self._note((0, *problem.mark), problem.keys, problem.text)
         self._unread = {place for place, _ in self.problems}
@@ -136,7 +139,7 @@ class Draft:
         """Set the one value of an override, or sweep its several values."""
         self._sources.append(override)
         place = (len(self._sources) - 1, 1, 1)
-        keys = tuple(override.key.split("."))
+        keys: Keys = tuple(override.key.split("."))
         values, wrong = self._read(override)
         for text in wrong:
             self._note(place, (override.key,), text)
@@ -146,10 +149,11 @@ class Draft:
         if isinstance(sweep, dict):  # what is set is no longer swept, nor is anything inside it
             kept = {path: v for path, v in sweep.items() if not holds(override.key, path)}
             self.value = {**self.value, "sweep": kept}
-        if len(values) == 1:
-            self._put(keys, values[0], place)
-        else:
-            self._put(("sweep", override.key), values, place)
+        keys, value = (keys, values[0]) if len(values) == 1 else (("sweep", override.key), values)
+        self.value = with_value(self.tree, keys, value)
+        self._places = {k: old for k, old in self._places.items() if k[: len(keys)] != keys}
+        for end in range(1, len(keys) + 1):
+            self._places.setdefault(keys[:end], place)
 
     def report(self, problem: Problem) -> None:
         """Note a problem with the value there, or with its key; each problem once."""
@@ -184,30 +188,18 @@ class Draft:
         if not document.value:
             return [], [f"no value is given, must be {messages.allowed(keys)}"]
         if len(document.value) > 1 and override.key not in swept_settings():
-            allowed = messages.allowed(keys)
+            given, allowed = messages.shown(override.text), messages.allowed(keys)
             hint = "; a list is written in [ ]" if " list " in allowed else ""
-            given = messages.shown(override.text)
             above = [path for path in swept_settings() if holds(path, override.key)]
             hint = f"; sweep {above[0]}" if above else hint
             return [], [f"cannot be swept ({given}), must be {allowed}{hint}"]
         return document.value, []
 
-    def _put(self, keys: Keys, value: object, place: Place) -> None:
-        self.value = with_value(self.tree, keys, value)
-        self._places = {k: old for k, old in self._places.items() if k[: len(keys)] != keys}
-        for end in range(1, len(keys) + 1):
-            self._places.setdefault(keys[:end], place)
-
     def _note(self, place: Place, keys: Keys, text: str) -> None:
-        label = _label(messages.setting(keys))
+        path = ""  # e.g. "network.width[2]"
+        for key in messages.setting(keys):
+            plain = isinstance(key, str) and re.fullmatch(r"[\w.-]{1,40}", key)
+            name = key if plain else messages.shown(key)
+            path += f"[{key}]" if isinstance(key, int) else f".{name}"
+        label = path.removeprefix(".")
         self.problems[place, f"{label}: {text}" if label else text] = None
-
-
-def _label(keys: Keys) -> str:
-    """Keys as a dotted path, e.g. "network.width[2]"."""
-    label = ""
-    for key in keys:
-        plain = isinstance(key, str) and re.fullmatch(r"[\w.-]{1,40}", key)
-        name = key if plain else messages.shown(key)
-        label += f"[{key}]" if isinstance(key, int) else f".{name}"
-    return label.removeprefix(".")

@@ -86,8 +86,8 @@ def _check_file(draft: Draft) -> None:
     for problem in checked if isinstance(checked, list) else ():
         path = ".".join(map(str, problem.keys))
         supplied = problem.kind == "missing" and any(holds(swept, path) for swept in draft.swept)
-        apart = problem.kind == "relation" and problem.keys[0] not in ("sweep", "expect")
-        if not supplied and not apart:
+        pointwise = problem.kind == "relation" and problem.keys[0] not in ("sweep", "expect")
+        if not supplied and not pointwise:
             draft.report(problem)
 
 

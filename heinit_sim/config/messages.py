@@ -60,9 +60,8 @@ def shown(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     text = repr(value)
-    if len(text) <= 40:
-        return text
-    return text[:37] + "..." + (text[0] if isinstance(value, str) else "")
+    end = text[0] if isinstance(value, str) else ""
+    return text if len(text) <= 40 else f"{text[:37]}...{end}"
 
 
 def setting(keys: Keys) -> Keys:
@@ -96,15 +95,13 @@ def unknown_key(keys: Keys) -> str:
     *parent, key = setting(keys)
     section = _named(parent)
     children = [str(keys[-1]) for keys in settings() if keys and keys[:-1] == section]
-    hint = _did_you_mean(key, {child: child for child in children})
     by_path = section in (("sweep",), ("expect", "when"))
     if by_path and tuple(str(key).split(".")) in settings():
-        wrong, hint = "cannot be swept", ""
-    else:
-        wrong = "unknown key"
-        elsewhere = {path.rpartition(".")[2]: path for path in settable()}
-        hint = hint or _did_you_mean(key, elsewhere, alike=0.7)
-    return f"{wrong}, must be one of {', '.join(children)}{hint}"
+        return f"cannot be swept, must be one of {', '.join(children)}"
+    hint = _did_you_mean(key, {child: child for child in children})
+    elsewhere = {path.rpartition(".")[2]: path for path in settable()}
+    hint = hint or _did_you_mean(key, elsewhere, alike=0.7)
+    return f"unknown key, must be one of {', '.join(children)}{hint}"
 
 
 def unknown_path(path: str) -> str:
@@ -126,12 +123,9 @@ def _named(keys: Iterable[str | int]) -> Keys:
 @functools.cache
 def settable() -> list[str]:
     """The dotted paths that can be set from the command line."""
-    apart = ("sweep", "expect")  # not by their parts: their keys have dots, or are many
-    return [
-        ".".join(map(str, keys))
-        for keys in settings()
-        if keys and (keys[0] not in apart or len(keys) == 1)
-    ]
+    whole = ("sweep", "expect")  # their keys have dots, or are many
+    ways = [keys for keys in settings() if keys and (keys[0] not in whole or len(keys) == 1)]
+    return [".".join(map(str, keys)) for keys in ways]
 
 
 def _did_you_mean(word: object, meant: Mapping[str, str], alike: float = 0.6) -> str:

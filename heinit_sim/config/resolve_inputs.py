@@ -23,11 +23,9 @@ def choose_inputs(
         read_data: Look at data files, else believe what the config says of them.
     """
     given = config.inputs
-    defaults = INPUT_OPTIONS[given.distribution]
-    values = {option: getattr(given, option) for option in defaults}
-    options: dict[str, Any] = {
-        option: defaults[option] if v is None else v for option, v in values.items()
-    }
+    options: dict[str, Any] = dict(INPUT_OPTIONS[given.distribution])
+    values = {option: getattr(given, option) for option in options}
+    options |= {option: value for option, value in values.items() if value is not None}
     inputs = Inputs(given.distribution, given.normalisation, **options)
     dim, keys, _ = _size(config)
     if given.distribution == "pair" and dim < 2:
@@ -73,26 +71,24 @@ def _file(
     try:
         if inputs.path not in digests:
             digests[inputs.path] = data_sets.sha256(inputs.path)
-        found = digests[inputs.path]
-        if expected not in (None, found):
-            text = f"not the file of inputs.sha256 (SHA-256 {found[:8]}…), "
+        digest = digests[inputs.path]
+        if expected not in (None, digest):
+            text = f"not the file of inputs.sha256 (SHA-256 {digest[:8]}…), "
             return Problem(("inputs", "path"), text + f"must be the one of {expected[:8]}…")
-        inputs = replace(inputs, sha256=found)
+        inputs = replace(inputs, sha256=digest)
         n_examples, n_components = data_sets.examples(inputs).shape
     except DataError as error:
         return Problem(("inputs", "path"), str(error))
     dim, _, product = _size(config)
     if n_components != dim:
-        of_network = product or "network.input_dim"
-        text = f"wrong number of columns ({n_components}), must be {of_network}, {dim}"
-        return Problem(("inputs", "path"), text)
+        must = f"must be {product or 'network.input_dim'}, {dim}"
+        return Problem(("inputs", "path"), f"wrong number of columns ({n_components}), {must}")
     return _counted(config, inputs, n_examples)
 
 
 def _counted(config: Config, inputs: Inputs, n_examples: int) -> Inputs | Problem:
     """The inputs, if there are as many examples as a batch takes, and they vary."""
-    count = config.inputs.count
-    if count > n_examples:
+    if (count := config.inputs.count) > n_examples:
         text = f"more than there are examples ({count}), must be at most {n_examples}"
         return Problem(("inputs", "count"), text)
     if inputs.distribution == "file" and inputs.normalisation != "none":

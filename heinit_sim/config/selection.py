@@ -34,7 +34,7 @@ def select(
             yield tuple(sorted(common)) or [Problem((), text)]
         else:
             problems = []
-            for path in (path for path in at if not at[path]):
+            for path in [path for path in at if not at[path]]:
                 value = plain(when[path])
                 given = _quoted(value) if isinstance(value, dict | list) else shown(value)
                 allowed = _listed(points, path, places[path])

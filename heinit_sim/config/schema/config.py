@@ -29,17 +29,12 @@ class Figure(Section):
     decades: fields.Decades | None = None
     overlay: fields.Overlay | None = None
 
-    @field_validator("decades")
-    @classmethod
-    def _check_order(cls, decades: list[float] | None) -> list[float] | None:
-        if decades is not None and decades[0] >= decades[1]:
-            raise relation(f"not a range ({decades}), must have the lower number first")
-        return decades
-
     @field_validator("quantity", "decades", "overlay")
     @classmethod
     def _check_kind(cls, value: Any, info: ValidationInfo) -> object:
         kind, option = info.data.get("kind"), str(info.field_name)
+        if option == "decades" and value and value[0] >= value[1]:
+            raise relation(f"not a range ({value}), must have the lower number first")
         if value is None or kind is None:
             return value
         if option == "quantity":

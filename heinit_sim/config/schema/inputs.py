@@ -1,7 +1,7 @@
 """The `inputs` and `loss` sections of a config."""
 
 import re
-from typing import Self
+from typing import Any, Self
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
@@ -32,36 +32,23 @@ class Inputs(Section):
             raise relation(f"not SHA-256 of files, must be {fields.DIGESTS}")
         return digests
 
-    @field_validator("mean", "std", "density", "cosine", "path", "sha256")
+    @field_validator("mean", "std", "density", "cosine", "path", "sha256", "normalisation", "count")
     @classmethod
-    def _check_option(cls, value: object, info: ValidationInfo) -> object:
-        name = info.data.get("distribution")
-        option = {"sha256": "path"}.get(str(info.field_name), info.field_name)
-        if value is not None and name is not None and option not in INPUT_OPTIONS[name]:
+    def _check_fits(cls, value: Any, info: ValidationInfo) -> Any:
+        key, name = str(info.field_name), info.data.get("distribution")
+        if value is None:
+            return value
+        option = "path" if key == "sha256" else key
+        if name and option not in ("normalisation", "count", *INPUT_OPTIONS[name]):
             given = "a mapping" if isinstance(value, dict) else repr(value)[:40]
             raise relation(f"{name} has no such option ({given}), must be left out")
-        return value
-
-    @field_validator("mean")
-    @classmethod
-    def _check_size(cls, mean: float | None) -> float | None:
-        if mean and abs(mean) < fields.SMALLEST_MEAN:
-            raise relation(f"too small ({mean}), must be {fields.MEAN}")
-        return mean
-
-    @field_validator("normalisation")
-    @classmethod
-    def _check_spread(cls, value: str, info: ValidationInfo) -> str:
-        if value != "none" and info.data.get("distribution") == "constant":
+        if key == "mean" and 0 < abs(value) < fields.SMALLEST_MEAN:
+            raise relation(f"too small ({value}), must be {fields.MEAN}")
+        if key == "normalisation" and value != "none" and name == "constant":
             raise relation(f"constant inputs have no spread to divide by ({value}), must be none")
+        if key == "count" and value % 2 and name == "pair":
+            raise relation(f"not even ({value}), must be for inputs in pairs")
         return value
-
-    @field_validator("count")
-    @classmethod
-    def _check_even(cls, count: int, info: ValidationInfo) -> int:
-        if count % 2 and info.data.get("distribution") == "pair":
-            raise relation(f"not even ({count}), must be for inputs in pairs")
-        return count
 
     @model_validator(mode="after")
     def _check_path(self) -> Self:

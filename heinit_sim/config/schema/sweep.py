@@ -71,25 +71,18 @@ VALUES = Limits("a list of one or more distinct values", min_length=1)
 
 
 @functools.cache
-def _sweep_model(paths: tuple[str, ...]) -> type[Section]:
-    """The section `sweep` with those paths: a list of values for each."""
-    types: dict[str, Any] = {}
-    for path in paths:
-        setting = Setting(f"Values of {path} to try", VALUES)
-        values = GenericAlias(list, (swept_settings()[path][0],))
-        types[path] = Annotated[values, setting], Field(default_factory=list)
-    return create_model("Sweep", __base__=_Values, __doc__=_Values.__doc__, **types)
-
-
-@functools.cache
-def _when_model(paths: tuple[str, ...]) -> type[Section]:
-    """The mapping `when` of an expectation with those paths: one value for each."""
+def _model(base: type[Section], paths: tuple[str, ...]) -> type[Section]:
+    """The base with those paths: lists of values to try, or one value each to select by."""
     types: dict[str, Any] = {}
     for path in paths:
         kind, setting = swept_settings()[path]
-        setting = Setting(f"Value of {path}", setting)
+        if base is _Values:
+            kind, setting = GenericAlias(list, (kind,)), Setting(f"Values of {path} to try", VALUES)
+        else:
+            setting = Setting(f"Value of {path}", setting)
         types[path] = Annotated[kind, setting], Field(default_factory=list)
-    return create_model("When", __base__=_Selection, __doc__=_Selection.__doc__, **types)
+    name = "Sweep" if base is _Values else "When"
+    return create_model(name, __base__=base, __doc__=base.__doc__, **types)
 
 
 @dataclass(frozen=True)
@@ -99,30 +92,29 @@ class ByPath:
     The model is made of the paths that are given: one of all takes longer than to read a config.
     """
 
-    model: Callable[[tuple[str, ...]], type[Section]]
-    """Makes the model of given paths."""
+    base: type[Section]
 
     def check(self, given: Any) -> dict[str, object]:
         """The validated values in the order of the settings; pydantic places the errors inside."""
         known = given if isinstance(given, dict) else ()
-        model = self.model(tuple(path for path in swept_settings() if path in known))
+        model = _model(self.base, tuple(path for path in swept_settings() if path in known))
         return dict(vars(model.model_validate(given)))
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
         return core_schema.no_info_plain_validator_function(self.check)
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Callable[[Any], Schema]) -> Schema:
-        return handler(self.model(tuple(swept_settings())).__pydantic_core_schema__)
+        return handler(_model(self.base, tuple(swept_settings())).__pydantic_core_schema__)
 
 
 Sweep = Annotated[
     dict[str, list[Any]],
-    ByPath(_sweep_model),
+    ByPath(_Values),
     Setting("What varies", "a mapping from dotted paths to lists of values"),
 ]
 When = Annotated[
     dict[str, Any],
-    ByPath(_when_model),
+    ByPath(_Selection),
     Setting("Which conditions, or all of them", "a mapping from dotted paths to one value each"),
 ]
 
