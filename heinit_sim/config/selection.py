@@ -10,8 +10,7 @@ from heinit_sim.config.schema.annotations import hashable, plain
 from heinit_sim.config.schema.config import Config
 from heinit_sim.experiment.labels import flow_text, shortened
 
-_LISTED = 6
-"""So many of the values that would match are quoted."""
+_LISTED = 6  # values that would match are quoted at most
 
 
 def select(

@@ -17,7 +17,6 @@ from heinit_sim.config.problem import Keys, Mark, Problem
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.labels import printable
 
-_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 NUMBER = re.compile(r"([-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+))(?:[eE][-+]?[0-9]+)?")
 _WORDS: dict[str, object] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
@@ -42,14 +41,12 @@ def plain_scalar(text: str) -> object:
     number = float(text)
     if math.isinf(number) or (number == 0 and re.search("[1-9]", match[1])):
         return text  # no float is near it
-    return int(text) if _INTEGER.fullmatch(text) else number
+    return int(text) if text.lstrip("-+").isdecimal() else number
 
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 20
 MAX_NODES = 200_000  # a list of 100,000 widths is a legal config
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass
@@ -196,7 +193,7 @@ class _Builder:
             raise _TextError(mark, f"too many values, must be at most {MAX_NODES}")
         if isinstance(event, yaml.CollectionStartEvent) and len(keys) >= MAX_DEPTH:
             raise _TextError(mark, f"nested too deep, must be at most {MAX_DEPTH} levels")
-        lone = _SURROGATE.search(getattr(event, "value", ""))
+        lone = re.search("[\ud800-\udfff]", getattr(event, "value", ""))
         if lone:  # from an escape in double quotes
             raise _TextError(mark, f"lone surrogate ({printable(lone[0])}), must be UTF-8")
         anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
