@@ -5,7 +5,9 @@ from dataclasses import replace
 from typing import Any, cast
 
 from heinit_sim.experiment.initializers import Distribution
-from heinit_sim.experiment.sweep_config import Condition, LayerSpec
+from heinit_sim.experiment.results import SweepResult
+from heinit_sim.experiment.sweep_config import Condition, LayerSpec, SweepConfig
+from heinit_sim.simulation.sweep import collect, iter_sweep
 
 
 def layer_specs(
@@ -20,6 +22,23 @@ def layer_specs(
     normal = cast("tuple[Distribution, ...]", ("normal",) * len(variances))
     laws = (weight_distributions or normal, bias_variances or none, bias_means or none)
     return tuple(LayerSpec(*law) for law in zip(variances, *laws, strict=True))
+
+
+def condition(
+    widths: tuple[int, ...],
+    variances: Sequence[float] | float,
+    activation: str = "relu",
+    n_inputs: int = 1,
+    target: float = 0.0,
+    **changes: Any,
+) -> Condition:
+    """Layers of one variance or of one each; `changes` are laws of layers and other fields."""
+    if isinstance(variances, float):
+        variances = (variances,) * (len(widths) - 1)
+    layers = layer_specs(variances)
+    return with_layers(
+        Condition(0, {}, widths, activation, {}, layers, n_inputs, target), **changes
+    )
 
 
 def with_layers(
@@ -38,3 +57,8 @@ def with_layers(
         kept[1:] = [(), (), ()]  # laws of another depth
     laws: list[Any] = [old if law is None else law for law, old in zip(given, kept, strict=True)]
     return replace(condition, layers=layer_specs(*laws), **changes)
+
+
+def unpredicted(config: SweepConfig) -> SweepResult:
+    """Simulate without predicting quantiles, which take long and which few tests read."""
+    return collect(config, list(iter_sweep(config, 1)), quantiles=False)

@@ -15,7 +15,7 @@ from heinit_sim.errors import RunDirectoryError
 from heinit_sim.experiment.quantities import MEASURES, Measure
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.reports.comparison import comparison_lines, to_comparison_document
-from heinit_sim.simulation.sweep import collect, iter_sweep
+from tests.conditions import unpredicted
 from tests.rows import slow_but
 
 Array = NDArray[np.float64]
@@ -33,8 +33,7 @@ ACTIVATION: Measure = ("activation", "variance")
 
 def simulate(end: str = "", **given: float | str) -> SweepResult:
     values = {"name": "x", "depth": 4, "width": 8, "variance": 0.25, "inputs": 3, "trials": 30}
-    config = parse_config(CONFIG.format(**{**values, "seed": 0, **given}) + end)
-    return collect(config, list(iter_sweep(config, jobs=1)), quantiles=False)
+    return unpredicted(parse_config(CONFIG.format(**{**values, "seed": 0, **given}) + end))
 
 
 def shifted(

@@ -10,7 +10,8 @@ from heinit_sim.checks.expectations import check_expectations
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.results import Finding, SweepResult
 from heinit_sim.runs.manifest import config_hash
-from heinit_sim.simulation.sweep import collect, iter_sweep, run_sweep
+from heinit_sim.simulation.sweep import run_sweep
+from tests.conditions import unpredicted
 
 CONFIG = """
 name: test
@@ -25,8 +26,7 @@ GRID = "sweep: {init.variance: [0.25, 0.5], loss.target: [0, 1]}\n"
 
 def with_slopes(end: str, forward: float, backward: float) -> SweepResult:
     """Every condition's log10 variance changes by these amounts per layer, on its way."""
-    config = parse_config(CONFIG + end)
-    result = collect(config, list(iter_sweep(config, 1)), quantiles=False)
+    result = unpredicted(parse_config(CONFIG + end))
     conditions = []
     for of in result.conditions:
         layers = np.arange(of.condition.depth + 1, dtype=np.float64)

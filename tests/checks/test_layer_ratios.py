@@ -19,9 +19,8 @@ from heinit_sim.experiment.activation_table import Slope
 from heinit_sim.experiment.quantities import INPUT_0, MEASURES, Quantity
 from heinit_sim.experiment.results import ConditionResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
-from heinit_sim.simulation.sweep import collect, iter_sweep
 from heinit_sim.theory.assumptions import homogeneous_slope
-from tests.conditions import layer_specs, with_layers
+from tests.conditions import layer_specs, unpredicted, with_layers
 from tests.rows import slow_but
 
 Array = np.ndarray
@@ -55,8 +54,7 @@ CONDITIONS = {
 
 
 def simulate(condition: Condition, trials: int = N_NETWORKS) -> ConditionResult:
-    config = SweepConfig("x", (condition,), {}, trials, 11)
-    return collect(config, list(iter_sweep(config, 1)), quantiles=False).conditions[0]
+    return unpredicted(SweepConfig("x", (condition,), {}, trials, 11)).conditions[0]
 
 
 def ratios_of(result: ConditionResult) -> list[LayerRatios]:

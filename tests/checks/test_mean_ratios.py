@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from heinit_sim.experiment.quantities import INPUT_0, MEASURES, Measure
 from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.reports.findings import finding_values, summary, to_junit, to_table
-from tests.conditions import layer_specs, with_layers
+from tests.conditions import condition, with_layers
 
 Array = np.ndarray
 LEVEL = 0.05
@@ -24,18 +25,14 @@ LEVEL = 0.05
 
 def images(padding: str = "circular", readout: str = "flatten", **changes: object) -> Condition:
     convolution = Convolution((4,), 3, (2, 4, 4, 4), padding, readout)  # type: ignore[arg-type]  # their names
-    of = Condition(0, {}, (8, 16, 16, 16, 3), "relu", {}, layer_specs((1.0,) * 4), 1, 0.0)
-    of = replace(of, convolution=convolution)
+    of = condition((8, 16, 16, 16, 3), 1.0, convolution=convolution)
     of = with_layers(of, weight_variances=tuple(2 / fan_in for fan_in, _ in of.fans))
     return with_layers(of, **changes)  # type: ignore[arg-type]  # fields of the dataclass
 
 
 def blocks(**changes: object) -> Condition:
-    of = Condition(
-        0, {}, (5, 6, 6, 6, 6, 3), "relu", {}, layer_specs((2 / 5, *(2 / 6,) * 4)), 1, 0.0
-    )
-    of = replace(of, residual=Residual(0.8))
-    return with_layers(of, **changes)  # type: ignore[arg-type]  # fields of the dataclass
+    laws: dict[str, Any] = {"residual": Residual(0.8), **changes}
+    return condition((5, 6, 6, 6, 6, 3), (2 / 5, *(2 / 6,) * 4), **laws)
 
 
 def forward(of: Condition, n: int, seed: int) -> dict[Measure, Array]:

@@ -25,9 +25,8 @@ from heinit_sim.network.moments import (
     unit_moments,
 )
 from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name, loss_gradient
-from heinit_sim.simulation.sweep import collect, iter_sweep
 from heinit_sim.theory.finite_width.norm_chain import sample_norms
-from tests.conditions import layer_specs, with_layers
+from tests.conditions import layer_specs, unpredicted, with_layers
 from tests.rows import slow_but
 
 Array = np.ndarray
@@ -47,11 +46,6 @@ def leaky(alpha: float) -> dict[str, object]:
 
 def simulate(*conditions: Condition, trials: int = 150, seed: int = 0) -> SweepResult:
     return unpredicted(SweepConfig("x", conditions, {}, trials, seed))
-
-
-def unpredicted(config: SweepConfig) -> SweepResult:
-    """Simulate without predicting quantiles, which take long and which no check reads."""
-    return collect(config, list(iter_sweep(config, 1)), quantiles=False)
 
 
 def failing(result: SweepResult, alpha: float = 1e-3) -> list[str]:

@@ -13,8 +13,7 @@ from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.reports.formats import to_csv
 from heinit_sim.reports.run import layer_rows, summary_rows
-from heinit_sim.simulation.sweep import collect, iter_sweep
-from tests.conditions import layer_specs, with_layers
+from tests.conditions import condition, unpredicted, with_layers
 
 CONFIG = """
 name: test
@@ -31,11 +30,6 @@ def simulate(
 ) -> ConditionResult:
     text = CONFIG.format(variance=variance, width=width, depth=depth, trials=trials, seed=seed)
     return unpredicted(parse_config(text)).conditions[0]
-
-
-def unpredicted(config: SweepConfig) -> SweepResult:
-    """Simulate without predicting quantiles, which take long and which no verdict reads."""
-    return collect(config, list(iter_sweep(config, 1)), quantiles=False)
 
 
 @pytest.mark.parametrize(
@@ -156,10 +150,7 @@ def test_of_convolutions_drifts_up_to_the_measured_one_are_stable(slope: float, 
     """Half the variance of ln ‖h_K‖² over networks here is 0.3 decades per layer."""
     depth = 10
     convolution = Convolution((4,), 3, (1,) * (depth + 1))
-    of = Condition(
-        0, {}, (4,) * (depth + 1) + (1,), "relu", {}, layer_specs((1.0,) * (depth + 1)), 1, 0.0
-    )
-    of = replace(of, convolution=convolution)
+    of = condition((4,) * (depth + 1) + (1,), 1.0, convolution=convolution)
     std = math.sqrt(2 * 0.3 * depth * math.log(10)) / math.log(10)
     off = np.tile([-1.0, 0.0, 1.0], 2000)
     off *= std / off.std(ddof=1)
@@ -174,16 +165,11 @@ def test_of_convolutions_drifts_up_to_the_measured_one_are_stable(slope: float, 
 
 # -- how networks are lost -------------------------------------------------------------------------
 
-GELU = Condition(0, {}, (30,) * 401 + (1,), "gelu", {}, layer_specs((1.0,) * 401), 3, 0.0)
+GELU = condition((30,) * 401 + (1,), 1.0, "gelu", 3)
 
 
-def tanh(widths: tuple[int, ...], variance: float, n_inputs: int) -> Condition:
-    layers = layer_specs((variance,) * (len(widths) - 1))
-    return Condition(0, {}, widths, "tanh", {}, layers, n_inputs, 0.0)
-
-
-def networks_of(condition: Condition, trials: int = 6) -> SweepResult:
-    return unpredicted(SweepConfig("x", (condition,), {}, trials, 1))
+def networks_of(network: Condition, trials: int = 6) -> SweepResult:
+    return unpredicted(SweepConfig("x", (network,), {}, trials, 1))
 
 
 def only(result: SweepResult) -> ConditionResult:
@@ -241,8 +227,7 @@ def test_one_network_that_is_lost_takes_no_other_with_it() -> None:
 
 
 def test_dead_layers_are_told_from_lost_ones() -> None:
-    narrow = Condition(0, {}, (2,) * 31 + (1,), "relu", {}, layer_specs((1.0,) * 31), 1, 0.0)
-    result = only(networks_of(narrow, 40))
+    result = only(networks_of(condition((2,) * 31 + (1,), 1.0), 40))
     (fate,) = fates(result)
     dead = np.isneginf(result.networks["activation", "second_moment"])
     first = int(dead.argmax(axis=1)[dead.any(axis=1)].min())
@@ -255,14 +240,14 @@ def test_dead_layers_are_told_from_lost_ones() -> None:
 def test_weights_beyond_float_range_say_which_way_though_activations_are_bounded(
     variance: float, word: str
 ) -> None:
-    result = only(networks_of(tanh((30, 30, 30, 1), variance, 3)))
+    result = only(networks_of(condition((30, 30, 30, 1), variance, "tanh", 3)))
     assert [fate.text for fate in fates(result)] == [
         f"{word} at layer 0 or later in 6 of 6 networks"
     ]
 
 
 def test_the_commonest_fate_comes_first() -> None:
-    result = only(networks_of(tanh((5, 5, 5, 1), 1.0, 3)))
+    result = only(networks_of(condition((5, 5, 5, 1), 1.0, "tanh", 3)))
     measures: tuple[Measure, ...] = (
         ("activation", "second_moment"),
         ("preactivation", "second_moment"),
@@ -277,16 +262,7 @@ def test_the_commonest_fate_comes_first() -> None:
 
 
 def test_units_that_biases_bring_back_were_off_and_are_not_dead() -> None:
-    relu = Condition(
-        0,
-        {},
-        (4, 3, 3, 3, 1),
-        "relu",
-        {},
-        layer_specs((0.1,) * 4, bias_means=(0.0, -9.0, 1.0, 0.0)),
-        2,
-        0.0,
-    )
+    relu = condition((4, 3, 3, 3, 1), 0.1, n_inputs=2, bias_means=(0.0, -9.0, 1.0, 0.0))
     (fate,) = fates(only(networks_of(relu)))
     assert fate == Fate("off", 2, 6, 6)
     assert fate.text == "all units off at layer 2 or later in 6 of 6 networks"
@@ -297,7 +273,7 @@ def test_units_that_biases_bring_back_were_off_and_are_not_dead() -> None:
     [(1, "stable", "stable"), (2, "exploding", "undefined"), (3, "exploding", "undefined")],
 )
 def test_networks_decide_if_more_than_half_live(lost: int, forward: str, backward: str) -> None:
-    result = only(networks_of(tanh((4, 4, 4, 4, 1), 0.25, 1)))
+    result = only(networks_of(condition((4, 4, 4, 4, 1), 0.25, "tanh")))
     networks = {measure: np.zeros((4, 4)) for measure in MEASURES}
     for (quantity, _), log10 in networks.items():
         log10[:lost, 0 if quantity.startswith("grad_") else 2 :] = np.nan
@@ -311,7 +287,7 @@ def test_networks_decide_if_more_than_half_live(lost: int, forward: str, backwar
 
 @pytest.mark.parametrize(("log10_q", "word"), [(-0.1, "underflow"), (0.1, "overflow")])
 def test_what_is_lost_at_a_layer_went_where_variances_went(log10_q: float, word: str) -> None:
-    result = only(networks_of(tanh((4, 4, 1), 0.25, 1), 1))
+    result = only(networks_of(condition((4, 4, 1), 0.25, "tanh"), 1))
     networks = {measure: np.full((1, 2), log10_q) for measure in MEASURES}  # q = 4 σ² E[h²] = E[h²]
     networks["preactivation", "second_moment"] = np.array([[0.0, np.nan]])
     assert [fate.word for fate in fates(replace(result, networks=networks))] == [word]

@@ -12,10 +12,10 @@ from matplotlib.text import Annotation
 
 from heinit_sim.experiment.quantities import PASS_OF, Measure
 from heinit_sim.experiment.results import ConditionResult, SweepResult
-from heinit_sim.experiment.sweep_config import Condition, FigureConfig, SweepConfig
+from heinit_sim.experiment.sweep_config import FigureConfig, SweepConfig
 from heinit_sim.figures.panels import saving
 from heinit_sim.numerics import FloatArray
-from tests.conditions import layer_specs
+from tests.conditions import condition
 
 VARIANCES = (0.001, 0.01, 0.02, 0.1, 1.0)  # of Figure 7.4
 
@@ -43,16 +43,8 @@ def sweep_result(
     for i, (forward, backward) in enumerate(logs):
         depth = forward.shape[1] - 1
         variance = variances[i] if variances else 0.02
-        condition = Condition(
-            index=i,
-            swept=swept[i],
-            widths=(100,) * (depth + 1) + (1,),
-            activation="relu",
-            activation_options={},
-            layers=layer_specs((variance,) * (depth + 1)),
-            n_inputs=100,
-            target=0.0,
-        )
+        widths = (100,) * (depth + 1) + (1,)
+        network = condition(widths, variance, n_inputs=100, index=i, swept=swept[i])
         networks: dict[Measure, FloatArray] = {
             ("activation", "variance"): forward,
             ("activation", "second_moment"): forward + 0.25,
@@ -66,17 +58,10 @@ def sweep_result(
                 values[-1] = np.nan
         mean_field = {measure: line - 0.1 * i - 0.05 for i, measure in enumerate(networks)}
         known = dict.fromkeys(PASS_OF, depth + 1)
-        conditions.append(
-            ConditionResult(condition, known, theory, mean_field, {}, 0, 1.0, networks)
-        )
-    config = SweepConfig(
-        name="test",
-        conditions=tuple(c.condition for c in conditions),
-        sweep={},
-        trials=len(logs[0][0]),
-        seed=0,
-        figure=figure or FigureConfig(),
-    )
+        conditions.append(ConditionResult(network, known, theory, mean_field, {}, 0, 1.0, networks))
+    shown = tuple(result.condition for result in conditions)
+    figure = figure or FigureConfig()
+    config = SweepConfig("test", shown, {}, len(logs[0][0]), seed=0, figure=figure)
     return SweepResult(config, tuple(conditions))
 
 

@@ -109,9 +109,8 @@ def largest_z(measured: dict[Measure, Array], expected: dict[Measure, Array]) ->
 
 def shape_condition(name: str) -> tuple[Condition, Slope]:
     widths, variances, alpha, n_inputs, target = SHAPES[name]
-    return Condition(
-        0, {}, widths, "leaky_relu", {}, layer_specs(variances), n_inputs, target
-    ), alpha
+    layers = layer_specs(variances)
+    return Condition(0, {}, widths, "leaky_relu", {}, layers, n_inputs, target), alpha
 
 
 @pytest.mark.parametrize("name", SHAPES)

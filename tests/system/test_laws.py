@@ -27,20 +27,10 @@ ZERO = st.just(0.0)
 @st.composite
 def conditions(draw: st.DrawFn, target: st.SearchStrategy[float] = ZERO) -> Condition:
     widths = draw(st.lists(st.integers(1, 9), min_size=3, max_size=8))
-    variances = draw(
-        st.lists(st.floats(1e-6, 1e6), min_size=len(widths) - 1, max_size=len(widths) - 1)
-    )
+    layers = layer_specs([draw(st.floats(1e-6, 1e6)) for _ in widths[1:]])
     slope = draw(st.sampled_from([-0.5, 0.01, 0.2, 1.0]))  # not 0: a dead network has no logarithm
-    return Condition(
-        0,
-        {},
-        tuple(widths),
-        "leaky_relu",
-        {"negative_slope": slope},
-        layer_specs(tuple(variances)),
-        n_inputs=draw(st.integers(1, 4)),
-        target=draw(target),
-    )
+    network = (0, {}, tuple(widths), "leaky_relu", {"negative_slope": slope}, layers)
+    return Condition(*network, n_inputs=draw(st.integers(1, 4)), target=draw(target))
 
 
 def config(condition: Condition, trials: int = 3) -> SweepConfig:

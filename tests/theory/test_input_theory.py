@@ -28,11 +28,12 @@ from heinit_sim.theory.finite_width.log_norms import input_law
 from heinit_sim.theory.finite_width.moments import InputNorms, exact
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 from heinit_sim.theory.predictions import predict, predict_sweep
-from tests.conditions import layer_specs
+from tests import conditions
 from tests.rows import slow_but
 
 Array = np.ndarray
 LEVEL = 1e-4
+VARIANCES = (0.4, 0.5, 0.3)
 
 DRAWN = {
     "normal": Inputs("normal", mean=5.0, std=3.0),
@@ -61,10 +62,7 @@ def inputs_of(name: str, file_inputs: Inputs) -> Inputs:
 
 def condition_of(inputs: Inputs, n_inputs: int = 2, dim: int = 6) -> Condition:
     dim = 64 if inputs.distribution == "digits" else dim
-    widths, variances = (dim, 5, 6, 2), (0.4, 0.5, 0.3)
-    return Condition(
-        0, {}, widths, "relu", {}, layer_specs(variances), n_inputs, 0.0, inputs=inputs
-    )
+    return conditions.condition((dim, 5, 6, 2), VARIANCES, n_inputs=n_inputs, inputs=inputs)
 
 
 def simulate(condition: Condition, trials: int) -> ConditionResult:
@@ -118,11 +116,9 @@ def test_of_one_input_the_variances_behind_it_are_known(name: str, file_inputs: 
 def test_inputs_that_are_all_zero_leave_the_target_s_gradient_to_the_lower_slope(
     activation: str, slope: Slope
 ) -> None:
-    condition = Condition(
-        *(0, {}, (2, 2, 3, 2), activation, {"negative_slope": slope} if slope else {}),
-        *(layer_specs((0.4, 0.5, 0.3)), 1, 2.0),
-        inputs=Inputs("sparse", density=0.2),
-    )
+    options = {"negative_slope": slope} if slope else {}
+    given = {"inputs": Inputs("sparse", density=0.2), "activation_options": options}
+    condition = conditions.condition((2, 2, 3, 2), VARIANCES, activation, 1, 2.0, **given)
     result = simulate(condition, 40_000)
     assert largest_z(result, dict(result.theory)) < 1
     never = InputNorms(*norm_moments(condition.inputs, 2))  # planted: no input is zero

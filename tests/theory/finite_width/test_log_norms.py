@@ -3,19 +3,12 @@ import math
 import numpy as np
 import pytest
 
-from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics.special_functions import digamma, trigamma
 from heinit_sim.theory.finite_width.log_norms import linear_law, log_law, relu_law
 from heinit_sim.theory.finite_width.norm_chain import sample_norms
-from tests.conditions import layer_specs
+from tests.conditions import condition
 
 EULER = 0.57721566490153286
-
-
-def condition(widths: tuple[int, ...], variance: float) -> Condition:
-    return Condition(
-        0, {}, widths, "relu", {}, layer_specs((variance,) * (len(widths) - 1)), 1, 0.0
-    )
 
 
 def slow_digamma(twice: int) -> float:

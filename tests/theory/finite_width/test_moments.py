@@ -7,22 +7,9 @@ import pytest
 
 from heinit_sim.activations import RELU
 from heinit_sim.experiment.quantities import PASS_OF
-from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.theory.finite_width.moments import _slope_moments, exact, log_norm_spread
 from heinit_sim.theory.infinite_width.mean_field import mean_field
-from tests.conditions import layer_specs
-
-
-def condition(
-    widths: tuple[int, ...],
-    variances: tuple[float, ...] | float,
-    n_inputs: int = 1,
-    target: float = 0.0,
-) -> Condition:
-    if isinstance(variances, float):
-        variances = (variances,) * (len(widths) - 1)
-    return Condition(0, {}, widths, "relu", {}, layer_specs(variances), n_inputs, target)
-
+from tests.conditions import condition
 
 FIGURE_7_4 = condition((100,) * 51 + (1,), 0.02, n_inputs=100)
 

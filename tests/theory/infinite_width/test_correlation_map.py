@@ -360,18 +360,9 @@ def plain_moments(activation: str, residual: Residual | None) -> dict[Measure, A
 
 def of_variant(name: str) -> dict[Quantity, Array]:
     activation, residual = VARIANTS[name]
-    of = Condition(
-        0,
-        {},
-        (WIDTH,) * (DEPTH + 1) + (1,),
-        activation,
-        {},
-        layer_specs((SCALE / WIDTH,) * (DEPTH + 1)),
-        2,
-        0.0,
-        inputs=Inputs("pair", cosine=0.5),
-        residual=residual,
-    )
+    widths, layers = (WIDTH,) * (DEPTH + 1) + (1,), layer_specs((SCALE / WIDTH,) * (DEPTH + 1))
+    of = Condition(0, {}, widths, activation, {}, layers, 2, 0.0, inputs=Inputs("pair", cosine=0.5))
+    of = replace(of, residual=residual)
     moments = plain_moments(activation, residual)
     return layer_cosines(of, make_activation(activation, {}), moments)
 

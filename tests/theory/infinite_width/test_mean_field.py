@@ -30,7 +30,7 @@ from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.infinite_width.lsuv import lsuv_variances
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 from heinit_sim.theory.infinite_width.quadrature import layer_moments
-from tests.conditions import layer_specs, with_layers
+from tests.conditions import condition, with_layers
 from tests.rows import slow_but
 
 Array = np.ndarray
@@ -40,23 +40,11 @@ Maps = tuple[Callable[[Array], Array], Callable[[Array], Array]]
 # ----- fully connected layers
 
 
-def plain_layers(
-    widths: tuple[int, ...],
-    variance: float,
-    activation: str = "tanh",
-    bias_variance: float = 0.0,
-    target: float = 0.0,
-) -> Condition:
-    variances = (variance,) * (len(widths) - 1)
-    layers = layer_specs(variances, bias_variances=(bias_variance,) * len(variances))
-    return Condition(0, {}, widths, activation, {}, layers, 1, target)
-
-
 @pytest.mark.parametrize("name", ["tanh", "gelu", "sigmoid", "relu"])
 def test_the_recursion_is_the_plain_loop(name: str) -> None:
     widths, v, b, y = (7, 40, 30, 20, 3), 0.05, 0.09, 0.4
     activation = make_activation(name, {})
-    found = mean_field(plain_layers(widths, v, name, b, y), activation)
+    found = mean_field(condition(widths, v, name, target=y, bias_variances=(b,) * 4), activation)
     q, h = [], [1.0]
     for k in range(4):
         q.append(widths[k] * v * h[-1] + b)
@@ -83,7 +71,8 @@ def test_the_recursion_is_the_plain_loop(name: str) -> None:
 
 def test_tanh_settles_at_the_fixed_point_of_poole_et_al() -> None:
     for sigma_w, q_star, chi1 in ((1.3, 0.607, 0.940), (2.5, 4.079, 1.585), (4.0, 12.604, 2.367)):
-        deep = plain_layers((1000,) * 200 + (1,), sigma_w**2 / 1000, "tanh", 0.09)
+        deep = condition((1000,) * 200 + (1,), sigma_w**2 / 1000, "tanh")
+        deep = with_layers(deep, bias_variances=(0.09,) * 200)
         found = mean_field(deep, make_activation("tanh", {}))
         assert round(10 ** float(found["preactivation", "second_moment"][150]), 3) == q_star
         gradients = found["grad_activation", "second_moment"]
@@ -92,7 +81,8 @@ def test_tanh_settles_at_the_fixed_point_of_poole_et_al() -> None:
 
 def test_variances_are_second_moments_less_the_squared_mean() -> None:
     found = mean_field(
-        plain_layers((50, 60, 70, 2), 0.02, "softplus", 0.1), make_activation("softplus", {})
+        condition((50, 60, 70, 2), 0.02, "softplus", bias_variances=(0.1,) * 3),
+        make_activation("softplus", {}),
     )
     q = 10 ** found["preactivation", "second_moment"]
     moments = layer_moments(make_activation("softplus", {}), q[:-1])
@@ -106,19 +96,18 @@ def test_variances_are_second_moments_less_the_squared_mean() -> None:
 
 
 def test_relu_variance_is_the_lectures_share_of_the_second_moment() -> None:
-    found = mean_field(plain_layers((100,) * 4 + (1,), 0.02, "relu"), RELU)
+    found = mean_field(condition((100,) * 4 + (1,), 0.02), RELU)
     gap = found["activation", "variance"] - found["activation", "second_moment"]
     np.testing.assert_allclose(gap[1:], math.log10(1 - 1 / math.pi), rtol=1e-13, atol=0)
 
 
 def test_no_number_is_given_where_a_float_could_not_hold_it() -> None:
-    found = mean_field(
-        plain_layers((100,) * 300 + (1,), 100.0, "gelu"), make_activation("gelu", {})
-    )
+    found = mean_field(condition((100,) * 300 + (1,), 100.0, "gelu"), make_activation("gelu", {}))
     log10 = found["activation", "second_moment"]
     assert np.isfinite(log10[:50]).all()
     assert np.isnan(log10[-50:]).all()
-    bounded = mean_field(plain_layers((100,) * 300 + (1,), 100.0), make_activation("tanh", {}))
+    tanh = condition((100,) * 300 + (1,), 100.0, "tanh")
+    bounded = mean_field(tanh, make_activation("tanh", {}))
     assert np.isfinite(bounded["grad_activation", "second_moment"]).all()
 
 
@@ -164,7 +153,7 @@ def test_twins_with_the_wrong_activation_or_a_variance_ten_percent_off_are_found
 
 def test_layers_at_the_same_variance_keep_slopes_of_their_own() -> None:
     options = {"negative_slope": (1.0, 0.0)}
-    of = replace(plain_layers((4, 4, 4, 1), 0.25, "prelu"), activation_options=options)
+    of = condition((4, 4, 4, 1), 0.25, "prelu", activation_options=options)
     found = mean_field(of, make_activation("prelu", options))["activation", "second_moment"]
     np.testing.assert_allclose(10**found, [1.0, 1.0, 0.5], rtol=1e-14, atol=0)
 
@@ -357,8 +346,8 @@ def theory_of(of: Condition) -> dict[Measure, Array]:
 
 def dense(residual: Residual | None = None, name: str = "relu", **changes: object) -> Condition:
     options = {"negative_slope": 0.3} if name == "leaky_relu" else {}
-    base = Condition(0, {}, (200,) * 5 + (4,), name, options, layer_specs((2 / 200,) * 5), 1, 20.0)
-    return with_layers(base, residual=residual, **changes)  # type: ignore[arg-type]  # fields of the dataclass
+    laws: dict[str, Any] = {"activation_options": options, "residual": residual, **changes}
+    return condition((200,) * 5 + (4,), 2 / 200, name, 1, 20.0, **laws)
 
 
 def images(

@@ -11,7 +11,6 @@ from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.architecture import Convolution, Residual
 from heinit_sim.experiment.inputs import Inputs
-from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.theory.infinite_width.edge_of_chaos import length_slopes
 from heinit_sim.theory.infinite_width.phase import (
     condition_phase,
@@ -21,23 +20,13 @@ from heinit_sim.theory.infinite_width.phase import (
     length_fixed_point,
     phase,
 )
-from tests.conditions import layer_specs, with_layers
+from tests.conditions import condition, with_layers
 
 Array = NDArray[np.float64]
 RELU, TANH = make_activation("relu", {}), make_activation("tanh", {})
 LINEAR, GELU = make_activation("linear", {}), make_activation("gelu", {})
 Z = np.arange(-10, 10, 0.004) + 0.002
 WEIGHTS = np.exp(-(Z**2) / 2) * 0.004 / math.sqrt(2 * math.pi)
-
-
-def condition(
-    widths: tuple[int, ...], variances: tuple[float, ...] | float = 0.02, name: str = "relu"
-) -> Condition:
-    if isinstance(variances, float):
-        variances = (variances,) * (len(widths) - 1)
-    facts: dict[str, Any] = {"index": 0, "swept": {}, "n_inputs": 1, "target": 0.0}
-    facts |= {"activation": name, "activation_options": {}}
-    return Condition(widths=widths, layers=layer_specs(variances), **facts)
 
 
 def plain_length_map(a: Activation, weight_scale: float, bias_variance: float, q: float) -> float:
