@@ -342,7 +342,7 @@ def critical(p: float, freedom: int) -> float:
 
 @pytest.mark.parametrize("level", [1e-3, 1e-5, 1e-8])
 @pytest.mark.parametrize("n_networks", [3, 3000])
-def test_a_row_differs_from_critical_values_of_students_t_on(n_networks: int, level: float) -> None:
+def test_rows_differ_from_critical_values_of_students_t_on(n_networks: int, level: float) -> None:
     at = critical(level, n_networks - 1)
     for sign in (1, -1):
         assert len(rows_at(sign * 1.0005 * at, n_networks, level)) == 1

@@ -237,9 +237,7 @@ def test_one_network_has_no_error_and_two_have() -> None:
 
 
 @pytest.mark.parametrize(("size", "differs"), [(0.5e-9, False), (2e-9, True)])
-def test_what_rounding_leaves_of_ratios_that_are_one_is_no_deviation(
-    size: float, differs: bool
-) -> None:
+def test_what_rounding_leaves_of_ratios_of_one_is_no_deviation(size: float, differs: bool) -> None:
     excess = size * np.array([[0.99], [1.0], [0.98]])
     ratios = MeanRatios("activation", INPUT_0, np.array([1]), excess, np.array([1e4]), np.ones(1))
     assert (t_scores(ratios)[None].z > 100) == differs

@@ -311,7 +311,7 @@ def test_identities_hold_within_rounding_and_no_farther(df: float, gap: float, h
 
 
 @pytest.mark.parametrize(("below", "held"), [(249.0, False), (251.0, True)])
-def test_products_of_inputs_that_shared_their_digits_with_larger_ones_are_not_held_to_theirs(
+def test_products_that_shared_digits_with_larger_ones_are_not_held_to_theirs(
     below: float, held: bool
 ) -> None:
     tanh = replace(WIDE, activation="tanh")
@@ -353,9 +353,7 @@ def test_a_weight_gradient_that_is_no_product_is_found(value: float) -> None:
 @pytest.mark.parametrize("quantity", ["preactivation", "activation", "grad_activation"])
 @pytest.mark.parametrize("alpha", [0.0, 0.2])
 @pytest.mark.parametrize("layer", [1, 2])
-def test_numbers_beyond_reason_are_found(
-    quantity: str, value: float, alpha: float, layer: int
-) -> None:
+def test_senseless_numbers_are_found(quantity: str, value: float, alpha: float, layer: int) -> None:
     result = simulate(narrowed((5, 6, 6, 1), n_inputs=1, **leaky(alpha)), trials=30)
     measure: Measure = (quantity, INPUT_0)  # type: ignore[assignment]  # a quantity
     log10 = result.conditions[0].networks[measure].copy()

@@ -184,7 +184,7 @@ def test_networks_that_come_through_have_no_fate() -> None:
     ("variance", "word", "verdict"),
     [(1.0, "overflow", "exploding"), (0.01, "underflow", "vanishing")],
 )
-def test_networks_that_leave_float_range_say_where_and_leave_no_nonsense(
+def test_networks_that_leave_float_range_say_where(
     variance: float, word: str, verdict: str
 ) -> None:
     result = networks_of(with_layers(GELU, weight_variances=(variance,) * 401))
@@ -237,9 +237,7 @@ def test_dead_layers_are_told_from_lost_ones() -> None:
 
 
 @pytest.mark.parametrize(("variance", "word"), [(1e305, "overflow"), (1e-305, "underflow")])
-def test_weights_beyond_float_range_say_which_way_though_activations_are_bounded(
-    variance: float, word: str
-) -> None:
+def test_weights_beyond_float_range_say_which_way_they_went(variance: float, word: str) -> None:
     result = only(networks_of(condition((30, 30, 30, 1), variance, "tanh", 3)))
     assert [fate.text for fate in fates(result)] == [
         f"{word} at layer 0 or later in 6 of 6 networks"

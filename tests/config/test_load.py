@@ -29,29 +29,12 @@ from heinit_sim.experiment.activation_table import ActivationName
 from heinit_sim.experiment.initializers import SCHEMES
 from heinit_sim.experiment.inputs import InputDistribution
 from heinit_sim.experiment.sweep_config import Expectation, FigureConfig, SweepConfig
+from tests.configs import CNN, parsed
+from tests.configs import DENSE as GOOD
+from tests.configs import problems as problems_of
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*.yaml"))
 
-GOOD = """\
-name: small
-network:
-  depth: 3
-  width: 4
-  input_dim: 5
-init:
-  variance: 0.5
-"""
-CNN = """\
-name: small
-network:
-  kind: cnn
-  depth: 3
-  image: [4, 6]
-  kernel: 3
-  channels: 8
-init:
-  scheme: he_normal
-"""
 SWEPT = GOOD + "sweep:\n  init.variance: [1, 2]\n"
 KEYS = "name, network, init, inputs, loss, sweep, trials, seed, draws, record, figure, expect"
 INPUT_KEYS = "distribution, mean, std, density, cosine, path, sha256, normalisation, count"
@@ -101,12 +84,6 @@ NO_KEY = "must be the dotted path of a key in the config"
 MAPPING = "must be a mapping with the keys"
 SWEEP = "must be a mapping from dotted paths to lists of values"
 LIST = "must be a list of one or more distinct values"
-
-
-def problems_of(text: str | bytes, *overrides: Override) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        parse_config(text, "c.yaml", overrides)
-    return caught.value.problems
 
 
 def changed(old: str, new: str, text: str = GOOD) -> str:
@@ -512,15 +489,12 @@ trials: true
     ]
 
 
-def test_what_the_sweep_replaces_is_checked_too() -> None:
+def test_what_the_sweep_replaces_is_checked_and_cannot_be_left_out_with_its_section() -> None:
     assert problems_of(changed("variance: 0.5", "variance: -1", SWEPT)) == [
         f"c.yaml:7:13: error: init.variance: too small (-1), {VARIANCE}"
     ]
-
-
-def test_a_section_that_is_required_cannot_come_from_the_sweep() -> None:
     assert problems_of(changed("init:\n  variance: 0.5\n", "", SWEPT)) == [
-        (f"c.yaml:1:1: error: init: required key is missing, {INIT}")
+        f"c.yaml:1:1: error: init: required key is missing, {INIT}"
     ]
 
 
@@ -532,10 +506,6 @@ def test_more_layers_than_memory_holds_are_refused(monkeypatch: pytest.MonkeyPat
     assert problems_of(text.replace("4]", "4, 5]")) == [
         ("c.yaml:8:8: error: sweep: too many layers, must be at most 20 in all conditions together")
     ]
-
-
-def set_(text: str) -> Override:
-    return parse_override("--set", text)
 
 
 # the text of --set, and all that is then said, without the text
@@ -564,7 +534,7 @@ BAD_OVERRIDES = {
 
 @pytest.mark.parametrize(("text", "message"), BAD_OVERRIDES.items())
 def test_an_override_error_names_the_flag(text: str, message: str) -> None:
-    assert problems_of(GOOD, set_(text)) == [f"--set {text}: error: {message}"]
+    assert problems_of(GOOD, text) == [f"--set {text}: error: {message}"]
 
 
 @pytest.mark.parametrize(
@@ -580,25 +550,25 @@ def test_an_override_error_names_the_flag(text: str, message: str) -> None:
             [f"--trials=1,2: error: trials: cannot be swept ('1,2'), {COUNT}"],
         ),
         (
-            [set_("init.variance=3,x,-1")],
+            ["init.variance=3,x,-1"],
             [
                 f"--set init.variance=3,x,-1: error: init.variance: not a number ('x'), {VARIANCE}",
                 f"--set init.variance=3,x,-1: error: init.variance: too small (-1), {VARIANCE}",
             ],
         ),
         (
-            [set_("seed=1]\n--- [2")],
+            ["seed=1]\n--- [2"],
             ["--set seed=1]\\n--- [2: error: seed: a second document, must be one document"],
         ),
         (
-            [set_("seed=&a 1"), set_("trials=*a")],
+            ["seed=&a 1", "trials=*a"],
             [
                 "--set seed=&a 1: error: seed: anchor (&a), must be written out",
                 "--set trials=*a: error: trials: alias (*a), must be written out",
             ],
         ),
         (
-            [set_("network={dpth: 1, wdth: 2, depth: 1, width: 1, input_dim: 1}")],
+            ["network={dpth: 1, wdth: 2, depth: 1, width: 1, input_dim: 1}"],
             [
                 f"--set network={{dpth: 1, wdth: 2, depth: 1, width: 1, input_dim: 1}}: error: "
                 f"network.{key}: unknown key, must be one of {NETWORK_KEYS}; did you mean '{near}'?"
@@ -606,7 +576,7 @@ def test_an_override_error_names_the_flag(text: str, message: str) -> None:
             ],
         ),
         (
-            [set_("network.activation=relu,linear"), set_("network.activation.name=relu")],
+            ["network.activation=relu,linear", "network.activation.name=relu"],
             [
                 (
                     "--set network.activation.name=relu: error: network.activation.name: "
@@ -615,17 +585,17 @@ def test_an_override_error_names_the_flag(text: str, message: str) -> None:
             ],
         ),
         (
-            [set_("name=" + "a" * 70 + "\n")],
+            ["name=" + "a" * 70 + "\n"],
             [f"--set name={'a' * 66}...: error: name: not a valid name ('{'a' * 36}...'), {NAME}"],
         ),
     ],
 )
-def test_override_errors_name_their_flags(overrides: list[Override], messages: list[str]) -> None:
+def test_override_errors_name_flags(overrides: list[str | Override], messages: list[str]) -> None:
     assert problems_of(GOOD, *overrides) == messages
 
 
 def test_problems_of_the_file_come_before_those_of_overrides() -> None:
-    found = problems_of(changed("depth: 3", "depth: x"), set_("seed=x"), set_("trials=x"))
+    found = problems_of(changed("depth: 3", "depth: x"), "seed=x", "trials=x")
     assert [problem.split(": error")[0] for problem in found] == [
         "c.yaml:3:10",
         "--set seed=x",
@@ -680,7 +650,7 @@ OVERRIDES = [
 
 @pytest.mark.parametrize(("texts", "document"), OVERRIDES)
 def test_overrides_set_and_sweep(texts: list[str], document: dict[str, object]) -> None:
-    config = parse_config(SWEPT, overrides=[set_(text) for text in texts])
+    config = parsed(SWEPT, *texts)
     assert {key: config.document[key] for key in document} == document
 
 
@@ -708,7 +678,7 @@ def test_python_overrides_are_a_mapping_or_texts(
     config = load_config(path, overrides)
     assert config != load_config(path)
     assert config == load_config(str(path), texts)
-    assert config == load_config(path, [set_(text) for text in texts])
+    assert config == load_config(path, [parse_override("--set", text) for text in texts])
 
 
 def test_one_text_is_one_override() -> None:
@@ -908,13 +878,13 @@ def test_every_expectation_that_matches_nothing_is_named() -> None:
 
 def test_a_setting_from_the_command_line_can_leave_an_expectation_alone() -> None:
     text = GOOD + "expect: {forward: stable, when: {init.variance: 0.5}}\n"
-    assert problems_of(text, set_("init.variance=1")) == [
+    assert problems_of(text, "init.variance=1") == [
         (
             "c.yaml:8:49: error: expect.when.init.variance: matches no condition (0.5), "
             "must be 1.0; --set expect=[] takes all expectations back"
         )
     ]
-    assert parse_config(text, overrides=[set_("init.variance=1"), set_("expect=[]")]).expect == ()
+    assert parsed(text, "init.variance=1", "expect=[]").expect == ()
 
 
 def calls_to_read(text: str) -> int:

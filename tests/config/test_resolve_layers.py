@@ -6,10 +6,8 @@ import json
 from itertools import pairwise
 
 import numpy as np
-import pytest
 
-from heinit_sim.config import load_config, parse_config, parse_override
-from heinit_sim.errors import ConfigError
+from heinit_sim.config import load_config, parse_config
 from heinit_sim.experiment.quantities import MEASURES
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.figures.curves import label_of
@@ -17,6 +15,7 @@ from heinit_sim.reports.formats import to_csv
 from heinit_sim.reports.run import layer_rows, summary_rows, to_summary_table
 from heinit_sim.sampling.streams import DrawnWeights, Draws
 from heinit_sim.simulation.sweep import run_sweep
+from tests import configs
 
 NETWORK = "name: a\ntrials: 3\nnetwork: {depth: 2, width: [6, 4], input_dim: 5}\n"
 LISTED = (
@@ -25,14 +24,11 @@ LISTED = (
 
 
 def parsed(*lines: str, sets: tuple[str, ...] = ()) -> SweepConfig:
-    overrides = [parse_override("--set", text) for text in sets]
-    return parse_config(NETWORK + "\n".join(lines), "c.yaml", overrides)
+    return configs.parsed(NETWORK + "\n".join(lines), *sets)
 
 
 def problems(*lines: str, sets: tuple[str, ...] = ()) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        parsed(*lines, sets=sets)
-    return caught.value.problems
+    return configs.problems(NETWORK + "\n".join(lines), *sets)
 
 
 def test_a_list_has_one_entry_for_each_layer() -> None:

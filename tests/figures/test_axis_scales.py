@@ -35,9 +35,7 @@ LONG = {"scheme": "variance_scaling", "scale": 2, "mode": "fan_in"}
         ([[0.25] * 9 + [end] * 9 for end in (0.1, 1)], [f"…{'0.1 ' * 5}0.…", "…1 1 1 1 1 1 1 1 1"]),
     ],
 )
-def test_values_too_long_to_tell_begin_where_they_differ(
-    values: list[object], texts: list[str]
-) -> None:
+def test_long_values_begin_where_they_differ(values: list[object], texts: list[str]) -> None:
     assert swept_texts("init", values) == texts
 
 

@@ -90,9 +90,7 @@ trials: 20
         ("std", np.log10(1 - 1 / np.pi), 0.5),
     ],
 )
-def test_predicted_bands_are_of_the_statistic_shown(
-    quantity: str, share: float, factor: float
-) -> None:
+def test_bands_are_of_the_statistic_shown(quantity: str, share: float, factor: float) -> None:
     # z ~ N(0, 1): E[max(z, 0)²] = 1/2, E[max(z, 0)]² = 1/(2π); the inputs have mean 0
     result = run_sweep(parse_config(simulated(quantity=quantity)))
     (curve,) = curves_of(result, "forward")
@@ -139,8 +137,6 @@ def test_predicted_bands_are_drawn_and_explained_where_they_can_be_told_from_the
     ],
     ids=["relu", "a target", "tanh"],
 )
-def test_captions_of_predictions_say_where_one_is_a_mean(
-    change: tuple[str, str], said: str
-) -> None:
+def test_captions_of_predictions_say_where_it_is_a_mean(change: tuple[str, str], said: str) -> None:
     figure = draw(predict_sweep(parse_config(simulated().replace(*change))))
     assert f"Thick: {said}" in caption(figure)

@@ -139,7 +139,7 @@ def shown_as(result: SweepResult, kind: str, quantity: str = "variance") -> Swee
 
 
 @pytest.mark.parametrize("kind", FIGURE_KINDS)
-def test_every_kind_draws_both_panels_the_same_again_whatever_the_users_settings(
+def test_every_kind_draws_both_panels_again_whatever_the_settings(
     kind: str, full: SweepResult
 ) -> None:
     result = shown_as(full, kind)

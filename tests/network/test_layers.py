@@ -194,9 +194,7 @@ KINDS = [
     ("name", "activation", "biased"),
     slow_but(KINDS, *(kind for kind in KINDS if kind[1] != "tanh")),
 )
-def test_layers_of_both_passes_are_those_of_slow_ones(
-    name: str, activation: str, biased: bool
-) -> None:
+def test_layers_of_both_passes_are_slow_ones(name: str, activation: str, biased: bool) -> None:
     given = case(name, activation, biased=biased)
     network_pass, draws = given.network_pass, given.network_pass.draws
     made = make_activation(activation, dict(network_pass.activation_options))
@@ -226,9 +224,7 @@ def test_layers_of_both_passes_are_those_of_slow_ones(
 @pytest.mark.parametrize(
     ("name", "activation", "biased"), slow_but(KINDS, *(kind for kind in KINDS if kind[2]))
 )
-def test_moments_of_weight_gradients_are_of_all_weights(
-    name: str, activation: str, biased: bool
-) -> None:
+def test_moments_of_weight_gradients_are_of_all(name: str, activation: str, biased: bool) -> None:
     given = case(name, activation, biased=biased)
     measured = measure(given.network_pass, given.weights, given.x, given.betas).networks
     places = matrix_places(len(STDS) - 1, given.network_pass.draws.residual)

@@ -31,8 +31,7 @@ def parsed(init: str = "{scheme: lsuv}", activation: str = "tanh", **changes: in
     return parse_config(
         f"name: a\ntrials: {given['trials']}\nnetwork: {{depth: 3, width: [12, 5, 9], "
         f"input_dim: 7, output_dim: {given['output_dim']}, activation: {activation}}}\n"
-        f"init: {init}\ninputs: {{count: {given['count']}}}\n",
-        "c.yaml",
+        f"init: {init}\ninputs: {{count: {given['count']}}}\n"
     )
 
 
@@ -273,9 +272,7 @@ def test_options_that_do_not_go_with_it_are_refused(init: str) -> None:
 @pytest.mark.parametrize("padding", ["circular", "zero"])
 @pytest.mark.parametrize("readout", ["flatten", "mean"])
 @pytest.mark.parametrize("biases", ["", ", bias: 0.3, bias_variance: 0.2, attempts: 100"])
-def test_every_layer_of_a_convolutional_network_has_unit_variance(
-    padding: str, readout: str, biases: str
-) -> None:
+def test_every_layer_of_an_image_has_unit_variance(padding: str, readout: str, biases: str) -> None:
     text = f"""
 name: cnn
 network: {{kind: cnn, depth: 3, image: [4, 5], kernel: 3, channels: 6, input_channels: 2,

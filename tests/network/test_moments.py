@@ -66,9 +66,7 @@ def test_a_layer_of_equal_elements_has_variance_zero(shape: tuple[int, int], val
 
 
 @pytest.mark.parametrize("shapes", [((4, 3), (5, 3)), ((1, 3), (5, 3)), ((4, 1), (5, 1))])
-def test_outer_moments_are_those_of_products(
-    shapes: tuple[tuple[int, int], tuple[int, int]],
-) -> None:
+def test_outer_moments_are_of_products(shapes: tuple[tuple[int, int], tuple[int, int]]) -> None:
     rng = np.random.default_rng(1)
     a, b = (rng.standard_normal(shape) + 0.5 for shape in shapes)
     layers = [unit_moments(scaled(z[np.newaxis])) for z in (a, b)]

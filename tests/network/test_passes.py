@@ -139,7 +139,7 @@ def test_hidden_gradients_are_central_differences_of_the_rest_of_the_network() -
 
 @pytest.mark.parametrize("alpha", ALPHAS)
 @pytest.mark.parametrize(("widths", "std"), [(WIDTHS, 0.5), ((30,) * 300 + (2,), 3.0)])
-def test_euler_identities_hold_at_all_layers(
+def test_euler_identities_hold_everywhere(
     alpha: float, widths: tuple[int, ...], std: float
 ) -> None:
     weights, x = draw(widths)
@@ -256,9 +256,7 @@ SMOOTH = ["tanh", "gelu", "selu", "softplus", "hard_tanh"]
 
 @pytest.mark.parametrize("name", SMOOTH)
 @pytest.mark.parametrize("alpha", [None, 0.0, 0.2])
-def test_biases_and_other_activations_are_those_of_a_slow_loop(
-    name: str, alpha: float | None
-) -> None:
+def test_biases_and_activations_are_those_of_a_slow_loop(name: str, alpha: float | None) -> None:
     """Gradients by complex-free central differences of a plain loss; see the rounding above."""
     options = {} if alpha is None else {"negative_slope": alpha}
     activation = make_activation(name if alpha is None else "leaky_relu", options)

@@ -108,9 +108,7 @@ def test_variance_of_biases_has_one_column_whether_swept_or_not(swept: str) -> N
         ("tanh", "{variance: 0.02}", 0),
     ],
 )
-def test_notes_say_what_is_missing_in_lines_that_the_narrowest_table_holds(
-    activation: str, init: str, notes: int
-) -> None:
+def test_notes_in_narrow_lines_say_what_is_missing(activation: str, init: str, notes: int) -> None:
     single = CONFIG.replace("init: {}", f"init: {init}")
     config = of(activation, parse_config(single[: single.index("sweep")]))
     lines = [line.rstrip() for line in text(config).splitlines()]

@@ -81,9 +81,7 @@ def test_nan_is_empty_and_zero_is_minus_infinity() -> None:
         (0.1 + 0.2, "0.3", "0.3"),
     ],
 )
-def test_differences_of_processors_are_rounded_away(
-    value: float, to_decades: str, to_digits: str
-) -> None:
+def test_processors_differences_are_rounded(value: float, to_decades: str, to_digits: str) -> None:
     assert repr(formats.rounded(value)) == to_decades
     assert repr(formats.ten_digits(value)) == to_digits
 

@@ -113,7 +113,7 @@ def test_results_are_not_overwritten_without_force(run: Path, result: SweepResul
     assert after["notes.txt"] == b"mine"
 
 
-def test_a_run_is_held_where_config_version_files_and_figure_are_those_asked_for(
+def test_a_run_is_held_where_config_version_files_and_figure_agree(
     result: SweepResult, tmp_path: Path
 ) -> None:
     run, config = tmp_path / "small", result.config
@@ -156,7 +156,7 @@ def test_a_damaged_run_is_not_held_and_refused_without_force(
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_a_directory_that_is_no_run_is_never_touched(
+def test_a_directory_of_no_run_is_untouched(
     result: SweepResult, tmp_path: Path, force: bool
 ) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
@@ -304,9 +304,7 @@ def test_a_stop_between_the_two_renames_leaves_the_old_run(
     assert files(run) == before
 
 
-def test_files_and_folders_of_users_survive_replacement(
-    result: SweepResult, tmp_path: Path
-) -> None:
+def test_files_and_folders_of_users_survive_replacing(result: SweepResult, tmp_path: Path) -> None:
     run = tmp_path / "small"
     runs_directory.write_run(result, run, figure=draw(result))
     (run / "notes").mkdir()
@@ -350,7 +348,7 @@ def test_of_two_runs_to_one_place_the_second_is_refused(
     assert json.loads((run / "manifest.json").read_text("utf-8"))["run"] == {"quicker": True}
 
 
-def test_a_figure_is_exported_anywhere_but_into_a_run(
+def test_figures_are_exported_but_into_a_run(
     run: Path, result: SweepResult, tmp_path: Path
 ) -> None:
     before = files(run)

@@ -111,9 +111,7 @@ def test_more_inputs_begin_with_the_fewer(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["normal", "uniform"])
 @pytest.mark.parametrize("normalisation", ["global", "per_component"])
-def test_normalised_inputs_are_those_of_mean_0_and_variance_1(
-    name: str, normalisation: str
-) -> None:
+def test_normalised_inputs_are_of_mean_0_and_variance_1(name: str, normalisation: str) -> None:
     normalised = replace(LAWS[name], normalisation=normalisation)  # type: ignore[arg-type]  # names above
     plain = replace(LAWS[name], mean=0.0, std=1.0)
     assert np.array_equal(sample(normalised, n=3), sample(plain, n=3))

@@ -131,7 +131,7 @@ def orthogonal_gap(omega: Array) -> float:
 
 
 @pytest.mark.parametrize("shape", [(12, 9, 4), (50, 9, 4), (36, 9, 4), (3, 5, 1)])
-def test_orthogonal_kernels_are_orthogonal_as_one_matrix_with_a_row_for_each_output(
+def test_orthogonal_kernels_are_one_matrix_with_a_row_for_each_output(
     shape: tuple[int, int, int],
 ) -> None:
     kernels = sample("orthogonal", shape)

@@ -17,6 +17,15 @@ def cost(jobs: int = 1, **changes: str) -> Cost:
     return estimate(load_config(gallery()["figure_7_4"], overrides), jobs)
 
 
+@pytest.fixture
+def free(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Nothing costs time but what a test sets a price for."""
+    monkeypatch.setattr(simulation_cost, "_probe", lambda: (0.0, 0.0))
+    monkeypatch.setattr(simulation_cost, "_weight_seconds", lambda _: 0.0)
+    monkeypatch.setattr(simulation_cost, "_activation_seconds", lambda *_: 0.0)
+    return monkeypatch
+
+
 def test_a_sweep_over_the_variance_is_planned_as_one_pass_per_trial() -> None:
     assert cost().passes == 100
     assert cost(loss__target="1").passes == 500
@@ -68,45 +77,32 @@ def test_every_shape_with_a_law_costs_the_layers_of_its_sampled_networks(
 
 
 @pytest.mark.parametrize("bins", ["decades", "std"])
-def test_every_number_counted_costs_its_time(bins: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    fixed: dict[str, Any] = {
-        "loss__target": "1",
-        "trials": "10",
-    }  # a pass of its own for each condition anyway
-    monkeypatch.setattr(simulation_cost, "_probe", lambda: (0.0, 0.0))
-    monkeypatch.setattr(simulation_cost, "_weight_seconds", lambda _: 0.0)
-    monkeypatch.setattr(simulation_cost, "_activation_seconds", lambda *_: 0.0)
-    monkeypatch.setattr(simulation_cost, "_count_seconds", lambda _: 1.0)
+def test_every_number_counted_costs_its_time(bins: str, free: pytest.MonkeyPatch) -> None:
+    # a pass of its own for each condition anyway
+    fixed: dict[str, Any] = {"loss__target": "1", "trials": "10"}
+    free.setattr(simulation_cost, "_count_seconds", lambda _: 1.0)
     counted = cost(record__histograms=bins, **fixed).seconds - cost(**fixed).seconds
     units = 3 * 100 * (100 + 50 * 100 + 1)  # inputs, hidden layers, output of 100 inputs
     np.testing.assert_allclose(counted, 10 * 5 * units, rtol=1e-6, atol=0)
 
 
-def test_cosines_cost_a_few_steps_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simulation_cost, "_probe", lambda: (0.0, 1.0))
-    monkeypatch.setattr(simulation_cost, "_weight_seconds", lambda _: 0.0)
-    monkeypatch.setattr(simulation_cost, "_activation_seconds", lambda *_: 0.0)
+def test_cosines_cost_a_few_steps_a_number(free: pytest.MonkeyPatch) -> None:
+    free.setattr(simulation_cost, "_probe", lambda: (0.0, 1.0))
     fixed: dict[str, Any] = {"trials": "10"}
     plain, more = cost(**fixed).seconds, cost(record__cosine="true", **fixed).seconds
     assert 1.1 < more / plain < 1.5
 
 
 def test_histograms_of_deep_networks_are_counted_as_memory() -> None:
-    deep: dict[str, Any] = {
-        "network__depth": "10000",
-        "sweep": "{init.variance: [0.1]}",
-        "network__width": "4",
-    }
+    deep: dict[str, Any] = {"network__depth": "10000", "network__width": "4"}
+    deep["sweep"] = "{init.variance: [0.1]}"
     more = cost(record__histograms="decades", **deep).peak_bytes - cost(**deep).peak_bytes
     assert more > 2 * 3 * 10_000 * 800 * 8
 
 
-def test_networks_are_sampled_once_for_each_slope_below_zero(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(
-        simulation_cost, "_SECONDS_PER_SAMPLE", 1e6
-    )  # all else is nothing beside it
+def test_networks_are_sampled_once_for_each_slope(monkeypatch: pytest.MonkeyPatch) -> None:
+    # all else is nothing beside it
+    monkeypatch.setattr(simulation_cost, "_SECONDS_PER_SAMPLE", 1e6)
     leaky: dict[str, Any] = {"network__activation": "leaky_relu"}
     swept = leaky | {"network__activation__negative_slope": "0.1,0.2,0.3"}
     one = cost(**leaky).seconds
@@ -122,10 +118,8 @@ inputs: {{count: 100}}
 """
 
 
-def test_lsuv_costs_one_more_pass_forward(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simulation_cost, "_probe", lambda: (1.0, 0.0))  # products alone
-    monkeypatch.setattr(simulation_cost, "_weight_seconds", lambda _: 0.0)
-    monkeypatch.setattr(simulation_cost, "_activation_seconds", lambda *_: 0.0)
+def test_lsuv_costs_one_more_pass_forward(free: pytest.MonkeyPatch) -> None:
+    free.setattr(simulation_cost, "_probe", lambda: (1.0, 0.0))  # products alone
     usual, lsuv = (
         estimate(parse_config(NETWORK.format(scheme=scheme, more="")), 1).seconds
         for scheme in ("orthogonal", "lsuv")

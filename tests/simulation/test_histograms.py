@@ -152,7 +152,7 @@ def test_edges_are_decimal_fractions() -> None:
 
 
 @pytest.mark.parametrize("bins", GRIDS)
-def test_threads_blocks_chunks_and_redrawn_weights_change_no_count(
+def test_threads_blocks_chunks_and_redrawing_change_nothing(
     bins: Bins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of = config(SMALL, bins, sweep="{init.variance: [0.3, 2.0]}")

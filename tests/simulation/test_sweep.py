@@ -53,7 +53,7 @@ def same_bits(a: SweepResult, b: SweepResult) -> bool:
 
 
 @pytest.mark.parametrize("drawn", ["common", "independent"])
-def test_any_number_of_threads_gives_the_same_bits(
+def test_any_number_of_threads_gives_equal_bits(
     drawn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plan, "_BLOCK_BYTES", 2**13)  # two networks a block: seven blocks of work
@@ -70,9 +70,7 @@ def test_blocks_of_another_size_give_the_same_bits(monkeypatch: pytest.MonkeyPat
     assert same_bits(expected, run_sweep(config()))
 
 
-def test_weights_drawn_again_for_the_way_back_give_equal_bits(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_weights_drawn_again_on_the_way_back_are_equal(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = run_sweep(config())
     monkeypatch.setattr(streams, "_KEPT_BYTES", 0)
     assert same_bits(expected, run_sweep(config()))
@@ -133,7 +131,7 @@ def test_common_draws_of_a_variance_sweep_cost_one_pass() -> None:
 
 
 @pytest.mark.parametrize("drawn", ["common", "independent"])
-def test_one_pass_for_all_variances_equals_a_pass_each(
+def test_one_pass_for_all_variances_is_one_each(
     drawn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     widths = (7, *(20,) * 50, 2)

@@ -36,6 +36,7 @@ trials: 4
 """
 
 
+PLAIN = {"COLUMNS": "", "GITHUB_ACTIONS": "", "GITHUB_STEP_SUMMARY": ""}
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
 
 
@@ -45,20 +46,23 @@ class Ran(NamedTuple):
     stderr: str
 
 
-def heinit_sim(*arguments: object, cwd: Path, stdin: str = "", **environment: str) -> Ran:
+@pytest.fixture(autouse=True)
+def _directory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def heinit_sim(*arguments: object, stdin: str = "", **environment: str) -> Ran:
     """Run the command in this process, which saves half a second of imports."""
     stdout, stderr = io.StringIO(), io.StringIO()
     handlers = {number: signal.getsignal(number) for number in HANDLED}
     with (
-        contextlib.chdir(cwd),
         contextlib.redirect_stdout(stdout),
         contextlib.redirect_stderr(stderr),
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setattr(sys, "argv", ["heinit-sim", *map(str, arguments)])
         patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-        patch.delenv("COLUMNS", raising=False)
-        for name, value in environment.items():
+        for name, value in {**PLAIN, **environment}.items():
             patch.setenv(name, value)
         code: object = None
         try:
@@ -72,18 +76,17 @@ def heinit_sim(*arguments: object, cwd: Path, stdin: str = "", **environment: st
 
 
 def process(
-    *arguments: object, cwd: Path, code: str = "", **environment: str
+    *arguments: object, code: str = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own; `code` runs before it."""
     start = f"{code}\nfrom {command_line.__name__} import main\nmain()"
     return subprocess.run(
         [sys.executable, "-c", start, *map(str, arguments)],
-        cwd=cwd,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         encoding="utf-8",
-        env={**os.environ, "COLUMNS": "", **environment},
+        env={**os.environ, **PLAIN, **environment},
         timeout=120,
         check=False,
     )
@@ -101,7 +104,7 @@ def small(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", slow_but(REFERENCES, "figure_7_4"))
 def test_a_config_gives_its_reference_run_again(name: str, tmp_path: Path) -> None:
-    found = process("run", ROOT / "configs" / f"{name}.yaml", "--no-plots", cwd=tmp_path)
+    found = process("run", ROOT / "configs" / f"{name}.yaml", "--no-plots")
     assert found.returncode == 0, found.stderr
     fresh, reference = (
         list(csv.DictReader(io.StringIO((folder / "layers.csv").read_text("utf-8"))))
@@ -134,14 +137,14 @@ WRITTEN = ("correlation_map", "depth_sweep", "glorot_2010", "hanin_rolnick", "ze
 @pytest.mark.parametrize("name", WRITTEN)
 def test_configs_of_the_gallery_run_shrunk(name: str, tmp_path: Path) -> None:
     config = ROOT / "configs" / f"{name}.yaml"
-    found = heinit_sim("run", config, "--trials", 2, "--set", "inputs.count=4", cwd=tmp_path)
+    found = heinit_sim("run", config, "--trials", 2, "--set", "inputs.count=4")
     assert found.returncode == 0, found.stderr
     run = tmp_path / "outputs" / name
     names = {"layers.csv", "summary.csv", "networks.npz", "config.yaml", "manifest.json"}
     names |= {f"forward_backward.{suffix}" for suffix in ("png", "svg", "pdf")}
     names |= {"cosines.csv"} if "cosine: true" in config.read_text("utf-8") else set()
     assert set(files(run)) == names
-    resolved = heinit_sim("validate", run / "config.yaml", cwd=tmp_path)
+    resolved = heinit_sim("validate", run / "config.yaml")
     assert resolved.stdout.endswith("× 2 networks\n")
 
 
@@ -157,7 +160,7 @@ def test_the_other_configs_of_the_gallery_are_drawn_shrunk(name: str) -> None:
 def test_any_number_of_threads_and_any_hash_seed_write_the_same_bytes(small: Path) -> None:
     for jobs in (1, 2):
         run = ("run", "small.yaml", "-j", jobs, "--out", jobs, "--trials", 600)
-        found = process(*run, cwd=small, PYTHONHASHSEED=str(jobs))
+        found = process(*run, PYTHONHASHSEED=str(jobs))
         assert found.returncode == 0, found.stderr
     one, two = files(small / "1"), files(small / "2")
     manifests = [json.loads(run.pop("manifest.json")) for run in (one, two)]
@@ -168,26 +171,26 @@ def test_any_number_of_threads_and_any_hash_seed_write_the_same_bytes(small: Pat
 
 def test_stdout_is_the_table_and_stderr_the_rest(small: Path) -> None:
     swept = ("--set", "init.variance=0.1,1")
-    found = process("run", "small.yaml", "--no-plots", *swept, cwd=small)
+    found = process("run", "small.yaml", "--no-plots", *swept)
     assert not (small / "outputs" / "small" / "forward_backward.png").exists()
     assert "verdict" in found.stdout
     assert "\x1b" not in found.stdout + found.stderr
     assert max(map(len, found.stdout.splitlines())) <= 80
     assert found.stderr.startswith("Wrote outputs/small in ")
-    shown = process("show", "outputs/small", cwd=small)
+    shown = process("show", "outputs/small")
     assert shown.stdout == found.stdout
-    quiet = process("run", "small.yaml", "--no-plots", "-q", "-f", cwd=small)
+    quiet = process("run", "small.yaml", "--no-plots", "-q", "-f")
     assert (quiet.stdout, quiet.stderr, quiet.returncode) == ("", "", 0)
 
 
 def test_json_is_one_document_and_nothing_else(small: Path) -> None:
-    found = heinit_sim("run", "small.yaml", "--no-plots", "--json", cwd=small)
+    found = heinit_sim("run", "small.yaml", "--no-plots", "--json")
     document = json.loads(found.stdout)
     assert document["directory"] == "outputs/small"
     assert document["summary"][0]["networks"] == 4
-    shown = json.loads(heinit_sim("show", "--json", "outputs/small", cwd=small).stdout)
+    shown = json.loads(heinit_sim("show", "--json", "outputs/small").stdout)
     assert shown == document
-    planned = heinit_sim("run", "small.yaml", "-n", "--json", "--out", "x", cwd=small)
+    planned = heinit_sim("run", "small.yaml", "-n", "--json", "--out", "x")
     assert json.loads(planned.stdout)["passes"] == 4
 
 
@@ -195,7 +198,6 @@ def test_config_from_standard_input_with_overrides(small: Path) -> None:
     found = heinit_sim(
         *("run", "-", "--set", "init.variance=0.1,0.2", "--seed", 5, "--trials", 3),
         *("--no-plots", "--json"),
-        cwd=small,
         stdin=SMALL,
     )
     document = json.loads(found.stdout)
@@ -205,7 +207,7 @@ def test_config_from_standard_input_with_overrides(small: Path) -> None:
 
 
 def test_dry_run_says_all_and_writes_nothing(small: Path) -> None:
-    found = heinit_sim("run", "small.yaml", "--dry-run", "--set", "init.variance=1,2", cwd=small)
+    found = heinit_sim("run", "small.yaml", "--dry-run", "--set", "init.variance=1,2")
     assert found.returncode == 0
     assert "2 conditions × 4 networks" in found.stdout
     assert "4 forward and backward passes" in found.stdout
@@ -216,24 +218,24 @@ def test_dry_run_says_all_and_writes_nothing(small: Path) -> None:
 
 def test_dry_run_says_what_would_be_checked(small: Path) -> None:
     arguments = ("run", "small.yaml", "-n", "--check", "--alpha", 0.01, "--junit", "j.xml")
-    plan = heinit_sim(*arguments, cwd=small).stdout
+    plan = heinit_sim(*arguments).stdout
     assert plan.endswith("would check it (alpha 0.01)\nwould write j.xml: JUnit XML\n")
-    document = json.loads(heinit_sim(*arguments, "--json", cwd=small).stdout)
+    document = json.loads(heinit_sim(*arguments, "--json").stdout)
     assert [document[key] for key in ("check", "alpha", "junit")] == [True, 0.01, "j.xml"]
-    document = json.loads(heinit_sim(*arguments[:3], "--json", cwd=small).stdout)
+    document = json.loads(heinit_sim(*arguments[:3], "--json").stdout)
     assert [document[key] for key in ("check", "alpha", "junit")] == [False, None, None]
 
 
 def test_results_are_refused_before_they_are_simulated_again(small: Path) -> None:
-    assert heinit_sim("run", "small.yaml", "--no-plots", cwd=small).returncode == 0
+    assert heinit_sim("run", "small.yaml", "--no-plots").returncode == 0
     before = files(small / "outputs" / "small")
     for arguments in ((), ("--seed", 9), ("--dry-run",)):
-        again = heinit_sim("run", "small.yaml", *arguments, cwd=small)
+        again = heinit_sim("run", "small.yaml", *arguments)
         assert again.returncode == 2
         assert again.stderr.count("\n") == 1
         assert "already holds results; give --force" in again.stderr
     assert files(small / "outputs" / "small") == before
-    forced = heinit_sim("run", "small.yaml", "--no-plots", "--force", cwd=small)
+    forced = heinit_sim("run", "small.yaml", "--no-plots", "--force")
     assert (forced.returncode, forced.stderr.split()[0]) == (0, "Wrote")
 
 
@@ -250,34 +252,34 @@ UP_TO_DATE = "outputs/small is up to date; give --force to simulate it again\n"
 
 def test_a_run_that_is_there_is_up_to_date_and_prints_the_same(small: Path) -> None:
     run = ("run", "small.yaml", "--no-plots")
-    first = heinit_sim(*run, cwd=small)
+    first = heinit_sim(*run)
     before = everything(small)
-    again = heinit_sim(*run, cwd=small)
+    again = heinit_sim(*run)
     assert again == Ran(0, first.stdout, UP_TO_DATE)
-    assert heinit_sim(*run, "-q", cwd=small) == Ran(0, "", "")
-    as_json = heinit_sim(*run, "--json", cwd=small)
+    assert heinit_sim(*run, "-q") == Ran(0, "", "")
+    as_json = heinit_sim(*run, "--json")
     assert (as_json.returncode, as_json.stderr) == (0, UP_TO_DATE)
-    shown = heinit_sim("show", "outputs/small", "--json", cwd=small)
+    shown = heinit_sim("show", "outputs/small", "--json")
     assert as_json.stdout == shown.stdout
-    planned = heinit_sim(*run, "--dry-run", cwd=small)
+    planned = heinit_sim(*run, "--dry-run")
     assert (planned.returncode, planned.stderr) == (0, "")
     assert planned.stdout.endswith("\noutputs/small is up to date\n")
-    document = json.loads(heinit_sim(*run, "-n", "--json", cwd=small).stdout)
+    document = json.loads(heinit_sim(*run, "-n", "--json").stdout)
     assert [document[key] for key in ("up_to_date", "passes", "files")] == [True, 0, []]
     assert everything(small) == before
 
 
 def test_a_run_that_is_there_is_checked_as_if_just_simulated(small: Path) -> None:
     run = ("run", "-", "--no-plots", "--check")
-    first = heinit_sim(*run, cwd=small, stdin=EXPECTING, **NO_GITHUB)
+    first = heinit_sim(*run, stdin=EXPECTING)
     before = everything(small)
-    again = heinit_sim(*run, "--junit", "j.xml", cwd=small, stdin=EXPECTING, **NO_GITHUB)
+    again = heinit_sim(*run, "--junit", "j.xml", stdin=EXPECTING)
     assert (first.returncode, again.returncode, again.stdout) == (3, 3, first.stdout)
     assert again.stderr == UP_TO_DATE + "check: 1 of 16 did not hold\n"
     assert ET.fromstring((small / "j.xml").read_text("utf-8"))[0].get("failures") == "1"
     (small / "j.xml").unlink()
     expect = ("--set", "expect={forward: exploding, when: {init.variance: 2}}")
-    held = heinit_sim(*run, *expect, cwd=small, stdin=EXPECTING, **NO_GITHUB)
+    held = heinit_sim(*run, *expect, stdin=EXPECTING)
     assert (held.returncode, held.stderr) == (0, UP_TO_DATE)  # by expectations that are given now
     assert everything(small) == before
 
@@ -285,29 +287,28 @@ def test_a_run_that_is_there_is_checked_as_if_just_simulated(small: Path) -> Non
 def test_two_processes_at_once_leave_one_whole_run(small: Path) -> None:
     command = [sys.executable, "-m", "heinit_sim", "run", "small.yaml", "--no-plots"]
     pair = [
-        subprocess.Popen(command, cwd=small, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in range(2)
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)
     ]
     tables = [process.communicate(timeout=120)[0] for process in pair]
     assert [process.returncode for process in pair] == [0, 0]
     assert tables[0] == tables[1] != b""
-    assert heinit_sim("run", "small.yaml", "--no-plots", cwd=small).stderr == UP_TO_DATE
+    assert heinit_sim("run", "small.yaml", "--no-plots").stderr == UP_TO_DATE
     assert [path.name for path in (small / "outputs").iterdir()] == ["small"]
 
 
 @pytest.mark.parametrize(("alpha", "code"), [(0.5, 3), (1e-12, 0)])
 def test_alpha_is_what_check_and_run_check_go_by(alpha: float, code: int, small: Path) -> None:
     given = ("--trials", 10, "--alpha", alpha)
-    found = heinit_sim("check", "small.yaml", *given, cwd=small, **NO_GITHUB)
+    found = heinit_sim("check", "small.yaml", *given)
     assert found.returncode == code, found.stdout
-    ran = heinit_sim("run", "small.yaml", "--no-plots", "--check", *given, cwd=small, **NO_GITHUB)
+    ran = heinit_sim("run", "small.yaml", "--no-plots", "--check", *given)
     assert ran.returncode == code, ran.stdout
 
 
 def test_validate_counts_the_trials_that_are_given(small: Path) -> None:
-    found = heinit_sim("validate", "small.yaml", "--trials", 7, cwd=small)
+    found = heinit_sim("validate", "small.yaml", "--trials", 7)
     assert found.stdout == "small.yaml: valid: 1 condition × 7 networks\n"
-    seed = heinit_sim("validate", "small.yaml", "--seed", "x", cwd=small)
+    seed = heinit_sim("validate", "small.yaml", "--seed", "x")
     assert "--seed=x: error: seed: " in seed.stderr
 
 
@@ -315,7 +316,7 @@ def test_of_many_dead_conditions_ten_are_told(small: Path) -> None:
     # A layer of one ReLU is dead with probability ½ for an input: 100 layers are dead for all four.
     variances = f"init.variance={','.join(map(str, range(1, 13)))}"
     dying = ("--set", "network.width=1", "--set", "network.depth=100", "--set", variances)
-    found = heinit_sim("run", "small.yaml", "--no-plots", *dying, cwd=small)
+    found = heinit_sim("run", "small.yaml", "--no-plots", *dying)
     *notes, more, wrote = found.stderr.splitlines()
     assert len(notes) == 10
     assert more == "… and 2 more"
@@ -381,7 +382,7 @@ def test_mistakes_end_with_exit_code_two_and_no_traceback(
     bad = SMALL.replace("depth", "depht")
     (small / "bad.yaml").write_text(bad, "utf-8")
     before = files(small)
-    found = heinit_sim(*arguments, cwd=small)
+    found = heinit_sim(*arguments)
     assert found.returncode == 2
     assert message in found.stderr
     assert "Traceback" not in found.stderr
@@ -409,10 +410,10 @@ _VERIFY = ("verify", "small.yaml", "--networks", "100")
     ],
     ids=lambda words: " ".join(words),
 )
-def test_an_option_changes_the_text(
+def test_options_change_the_text(
     command: tuple[str, ...], option: tuple[str, ...], small: Path
 ) -> None:
-    plain, other = (heinit_sim(*command, *more, cwd=small, **NO_GITHUB) for more in ((), option))
+    plain, other = (heinit_sim(*command, *more) for more in ((), option))
     assert plain.returncode == 0
     assert other.returncode in (0, 3)
     assert plain.stdout != other.stdout != ""
@@ -420,24 +421,24 @@ def test_an_option_changes_the_text(
 
 def test_a_full_disk_ends_with_exit_code_one_and_leaves_nothing(small: Path) -> None:
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))"
-    found = process("run", "small.yaml", "--no-plots", cwd=small, code=limit)
+    found = process("run", "small.yaml", "--no-plots", code=limit)
     assert found.returncode == 1
     assert found.stderr.count("\n") == 1
     assert "outputs/small: could not be written (File too large)" in found.stderr
     assert list((small / "outputs").iterdir()) == []
 
 
-def started(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+def started(*arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "heinit_sim", *arguments]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=cwd, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_stopped_run_leaves_the_old_results(number: signal.Signals, small: Path) -> None:
-    assert heinit_sim("run", "small.yaml", "--no-plots", cwd=small).returncode == 0
+    assert heinit_sim("run", "small.yaml", "--no-plots").returncode == 0
     before = files(small / "outputs" / "small")
-    with started("run", "-", "--force", "--trials", "1000000", cwd=small) as run:
+    with started("run", "-", "--force", "--trials", "1000000") as run:
         assert run.stdin is not None
         with run.stdin as config:  # more than a pipe holds: when all is written, the run reads
             config.write(SMALL + "#" * 2**18)
@@ -453,13 +454,13 @@ def test_a_stopped_run_leaves_the_old_results(number: signal.Signals, small: Pat
 
 def test_without_posix_signals_and_cpu_affinities_a_run_is_written(small: Path) -> None:
     code = "import os, signal; del signal.SIGHUP, signal.SIGPIPE, os.sched_getaffinity"
-    found = process("run", "small.yaml", "--no-plots", "--quiet", cwd=small, code=code)
+    found = process("run", "small.yaml", "--no-plots", "--quiet", code=code)
     assert (found.returncode, found.stderr) == (0, "")
     assert "layers.csv" in files(small / "outputs" / "small")
 
 
 def test_a_reader_that_goes_away_is_no_error(small: Path) -> None:
-    with started("schema", cwd=small) as run:
+    with started("schema") as run:
         assert run.stdout is not None
         assert run.stderr is not None
         run.stdout.close()
@@ -468,12 +469,12 @@ def test_a_reader_that_goes_away_is_no_error(small: Path) -> None:
 
 
 def test_plot_redraws_to_the_same_bytes_and_elsewhere_otherwise(small: Path) -> None:
-    assert heinit_sim("run", "small.yaml", cwd=small).returncode == 0
+    assert heinit_sim("run", "small.yaml").returncode == 0
     before = files(small / "outputs" / "small")
-    assert heinit_sim("plot", "outputs/small", cwd=small).returncode == 0
+    assert heinit_sim("plot", "outputs/small").returncode == 0
     assert files(small / "outputs" / "small") == before
     arguments = ("plot", "outputs/small", "--set", "figure.quantity=std", "--out", "std")
-    assert heinit_sim(*arguments, cwd=small).returncode == 0
+    assert heinit_sim(*arguments).returncode == 0
     assert files(small / "outputs" / "small") == before
     png = files(small / "std")["forward_backward.png"]
     assert png.startswith(b"\x89PNG")
@@ -482,46 +483,46 @@ def test_plot_redraws_to_the_same_bytes_and_elsewhere_otherwise(small: Path) -> 
 
 def test_another_kind_of_figure_goes_under_the_same_names(small: Path) -> None:
     sets = ("--set", "network.width=6,8", "--set", "figure.kind=slopes")
-    assert heinit_sim("run", "small.yaml", *sets, cwd=small).returncode == 0
+    assert heinit_sim("run", "small.yaml", *sets).returncode == 0
     before = files(small / "outputs" / "small")
-    assert heinit_sim("plot", "outputs/small", cwd=small).returncode == 0
+    assert heinit_sim("plot", "outputs/small").returncode == 0
     assert files(small / "outputs" / "small") == before
     layers = ("--set", "figure.kind=layers", "--out", "layers")
-    assert heinit_sim("plot", "outputs/small", *layers, cwd=small).returncode == 0
+    assert heinit_sim("plot", "outputs/small", *layers).returncode == 0
     drawn = files(small / "layers")
     assert drawn.keys() == {f"forward_backward.{suffix}" for suffix in ("png", "svg", "pdf")}
     assert all(before[name] != drawn[name] for name in drawn)
-    assert heinit_sim("theory", "small.yaml", *sets, "--out", "th", cwd=small).returncode == 0
+    assert heinit_sim("theory", "small.yaml", *sets, "--out", "th").returncode == 0
     assert files(small / "th")["theory.png"].startswith(b"\x89PNG")
-    wrong = heinit_sim("validate", "small.yaml", "--set", "figure.kind=end", cwd=small)
+    wrong = heinit_sim("validate", "small.yaml", "--set", "figure.kind=end")
     assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (2, "", 1)
 
 
 def test_starter_configs_are_listed_written_once_and_valid(tmp_path: Path) -> None:
-    lines = heinit_sim("init", "--list", cwd=tmp_path).stdout.splitlines()
+    lines = heinit_sim("init", "--list").stdout.splitlines()
     listed = [line.split()[0] for line in lines if not line.startswith(" ")]
     assert listed == [path.stem for path in CONFIGS]
     for name in listed:
-        assert heinit_sim("init", name, cwd=tmp_path).returncode == 0
-        assert heinit_sim("validate", f"{name}.yaml", cwd=tmp_path).returncode == 0
+        assert heinit_sim("init", name).returncode == 0
+        assert heinit_sim("validate", f"{name}.yaml").returncode == 0
     (tmp_path / "figure_7_4.yaml").write_text("mine")
-    again = heinit_sim("init", cwd=tmp_path)
+    again = heinit_sim("init")
     assert again.returncode == 2
     assert (tmp_path / "figure_7_4.yaml").read_text() == "mine"
-    assert heinit_sim("init", "--force", cwd=tmp_path).returncode == 0
+    assert heinit_sim("init", "--force").returncode == 0
     assert (tmp_path / "figure_7_4.yaml").read_text() != "mine"
 
 
 def test_schema_version_and_help(tmp_path: Path) -> None:
-    schema = json.loads(heinit_sim("schema", cwd=tmp_path).stdout)
+    schema = json.loads(heinit_sim("schema").stdout)
     assert "network" in schema["properties"]
-    assert re.fullmatch(r"heinit-sim \d+\.\d+\.\d+\n", heinit_sim("--version", cwd=tmp_path).stdout)
+    assert re.fullmatch(r"heinit-sim \d+\.\d+\.\d+\n", heinit_sim("--version").stdout)
     for command in (
         (),
         *(("run",), ("plot",), ("show",), ("validate",), ("schema",), ("init",), ("check",)),
         *(("compare",), ("verify",), ("theory",), ("gains",)),
     ):
-        short, long = (heinit_sim(*command, flag, cwd=tmp_path) for flag in ("-h", "--help"))
+        short, long = (heinit_sim(*command, flag) for flag in ("-h", "--help"))
         assert short.stdout == long.stdout
         assert short.returncode == 0
         assert max(map(len, short.stdout.splitlines())) <= 80
@@ -529,26 +530,26 @@ def test_schema_version_and_help(tmp_path: Path) -> None:
 
 def test_verify_shows_every_identity_and_ends_with_zero_if_they_hold(small: Path) -> None:
     networks = ("verify", "--networks", 200)
-    page = process(*networks, cwd=small)
+    page = process(*networks)
     assert (page.returncode, page.stderr) == (0, "")
     assert page.stdout.count("\npass ") == 24
     assert max(map(len, page.stdout.splitlines())) <= 80
     assert "\x1b" not in page.stdout
-    again = process(*networks, cwd=small, PYTHONHASHSEED="7")
+    again = process(*networks, PYTHONHASHSEED="7")
     assert again.stdout == page.stdout
     few = ("--networks", 100, "--seed", 3)
-    markdown = heinit_sim("verify", "small.yaml", *few, "--markdown", cwd=small)
+    markdown = heinit_sim("verify", "small.yaml", *few, "--markdown")
     assert markdown.returncode == 0
     assert markdown.stdout.startswith("## Identities: 3 hidden layers, D_h = 8, relu")
     assert markdown.stdout.count("| pass |") == 24
-    found = heinit_sim("verify", "small.yaml", *few, "--json", cwd=small)
+    found = heinit_sim("verify", "small.yaml", *few, "--json")
     document = json.loads(found.stdout)
     assert document["seed"] == 3
     assert document["network"]["widths"] == [5, 8, 8, 8, 1]
     assert {row["networks"] for row in document["rows"] if row["z"] is not None} == {100}
 
 
-def test_verify_ends_with_exit_code_three_where_an_initialiser_is_wrong(
+def test_verify_ends_with_three_where_an_initialiser_is_wrong(
     small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def by_fan_in(scale: float, mode: object, fan_in: int, *_: object) -> float:
@@ -556,7 +557,7 @@ def test_verify_ends_with_exit_code_three_where_an_initialiser_is_wrong(
 
     for module in (gradients, layer_rules, xavier):
         monkeypatch.setattr(module, "weight_variance", by_fan_in)
-    found = heinit_sim("verify", "--networks", 200, cwd=small)
+    found = heinit_sim("verify", "--networks", 200)
     assert found.returncode == 3
     names = "Xavier backward, compromise forward, compromise backward, compromise both"
     assert found.stderr == f"verify: 4 of 24 identities did not hold: {names}\n"
@@ -565,16 +566,16 @@ def test_verify_ends_with_exit_code_three_where_an_initialiser_is_wrong(
 
 def test_a_table_needs_neither_greek_letters_nor_a_backend_nor_stdout(small: Path) -> None:
     poor = {"PYTHONIOENCODING": "ascii", "MPLBACKEND": "nonsense", "NO_COLOR": "1"}
-    found = process("run", "small.yaml", "--set", "init.variance=0.1,0.2", cwd=small, **poor)
+    found = process("run", "small.yaml", "--set", "init.variance=0.1,0.2", **poor)
     assert found.returncode == 0, found.stderr
     assert "forward (theory)" in found.stdout
-    closed = process("show", "outputs/small", cwd=small, code="import sys; sys.stdout = None")
+    closed = process("show", "outputs/small", code="import sys; sys.stdout = None")
     assert (closed.returncode, closed.stdout, closed.stderr) == (0, "", "")
 
 
 def test_a_grid_fits_eighty_columns(small: Path) -> None:
     grid = ("--set", "init.variance=0.1,0.2", "--set", "network.activation=relu,linear")
-    found = heinit_sim("run", "small.yaml", *grid, "--no-plots", cwd=small)
+    found = heinit_sim("run", "small.yaml", *grid, "--no-plots")
     lines = found.stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert sum("linear" in line for line in lines) == 2
@@ -587,7 +588,7 @@ def test_columns_hold_through_a_pipe_and_cut_nothing(small: Path) -> None:
     )
     run = ("run", "small.yaml", *grid, "--trials", 30, "--no-plots", "-q", "--out")
     for out, variance in (("a", 0.25), ("b", 2.0)):
-        found = heinit_sim(*run, out, "--set", f"init.variance={variance}", cwd=small)
+        found = heinit_sim(*run, out, "--set", f"init.variance={variance}")
         assert found.returncode == 0
     # Below 80 columns a table is as narrow as its numbers let it be.
     widest = {"": 200, "80": 80, "20": 80}
@@ -599,7 +600,7 @@ def test_columns_hold_through_a_pipe_and_cut_nothing(small: Path) -> None:
     ):
         numbers = set()
         for columns in widest:
-            printed = heinit_sim(*arguments, cwd=small, COLUMNS=columns, **NO_GITHUB).stdout
+            printed = heinit_sim(*arguments, COLUMNS=columns).stdout
             table = [line for line in printed.splitlines() if line.startswith(" ")]
             assert any("───" in line for line in table)
             assert max(map(len, table)) <= widest[columns]
@@ -612,11 +613,10 @@ def test_columns_hold_through_a_pipe_and_cut_nothing(small: Path) -> None:
 
 def test_progress_on_a_terminal_counts_every_network_and_changes_no_number(small: Path) -> None:
     arguments = ("run", "small.yaml", "--trials", "600", "--no-plots", "--out")
-    assert process(*arguments, "piped", cwd=small).returncode == 0
+    assert process(*arguments, "piped").returncode == 0
     terminal, end = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-m", "heinit_sim", *arguments, "shown"],
-        cwd=small,
         stdout=subprocess.DEVNULL,
         stderr=end,
         env={**os.environ, "TERM": "xterm", "NO_COLOR": ""},
@@ -644,14 +644,11 @@ EXPECTING = (
 )
 WRONG = "expect[1], init.variance = 2.0: backward"
 HELD = "expect[0], init.variance = 2.0: forward"
-NO_GITHUB = {"GITHUB_ACTIONS": "", "GITHUB_STEP_SUMMARY": ""}
 
 
 def test_run_check_writes_the_run_and_ends_with_exit_code_three(small: Path) -> None:
     (small / "e.yaml").write_text(EXPECTING, "utf-8")
-    found = heinit_sim(
-        *("run", "e.yaml", "--no-plots", "--check", "--junit", "out/j.xml"), cwd=small, **NO_GITHUB
-    )
+    found = heinit_sim(*("run", "e.yaml", "--no-plots", "--check", "--junit", "out/j.xml"))
     assert found.returncode == 3
     assert found.stderr.splitlines()[0].startswith("Wrote outputs/small in ")
     assert found.stderr.splitlines()[1:] == ["check: 1 of 16 did not hold"]
@@ -667,16 +664,13 @@ def test_run_check_writes_the_run_and_ends_with_exit_code_three(small: Path) -> 
     assert len(cases) == 16
     assert all(str(name).startswith("theory, ") and not failed for name, failed in cases[2:])
 
-    again = heinit_sim("check", "outputs/small", cwd=small, **NO_GITHUB)
+    again = heinit_sim("check", "outputs/small")
     assert (again.returncode, again.stderr) == (3, "check: 1 of 16 did not hold\n")
     assert again.stdout == found.stdout[found.stdout.index("small: 1 of 16 did not hold") :]
 
 
 def test_check_of_a_config_is_check_of_its_run_and_writes_nothing(small: Path) -> None:
-    found = [
-        heinit_sim("check", "-", "--json", "-j", jobs, cwd=small, stdin=EXPECTING, **NO_GITHUB)
-        for jobs in (1, 2)
-    ]
+    found = [heinit_sim("check", "-", "--json", "-j", jobs, stdin=EXPECTING) for jobs in (1, 2)]
     assert set(small.iterdir()) == {small / "small.yaml"}
     assert found[0].stdout == found[1].stdout
     document = json.loads(found[0].stdout)
@@ -685,7 +679,7 @@ def test_check_of_a_config_is_check_of_its_run_and_writes_nothing(small: Path) -
     assert failed == f"FAILED {WRONG}: {document['findings'][1]['reason']}"
     assert summary == "check: 1 of 16 did not hold"
     arguments = ("run", "-", "--no-plots", "--check", "--json")
-    ran = heinit_sim(*arguments, cwd=small, stdin=EXPECTING, **NO_GITHUB)
+    ran = heinit_sim(*arguments, stdin=EXPECTING)
     assert ran.returncode == 3
     assert json.loads(ran.stdout)["findings"] == document["findings"]
 
@@ -694,10 +688,10 @@ def test_what_holds_ends_with_exit_code_zero(small: Path) -> None:
     expect = "expect={forward: exploding, max_decades_per_layer: 1, when: {init.variance: 2}}"
     for extra in ((), ("--seed", 3, "--trials", 20)):
         arguments = ("check", "-", "--set", expect, *extra)
-        found = heinit_sim(*arguments, cwd=small, stdin=EXPECTING, **NO_GITHUB)
+        found = heinit_sim(*arguments, stdin=EXPECTING)
         assert (found.returncode, found.stderr) == (0, "")
         assert found.stdout.startswith("small: 16 of 16 held\n")
-    quiet = heinit_sim("run", "small.yaml", "--check", "-q", "--no-plots", cwd=small, **NO_GITHUB)
+    quiet = heinit_sim("run", "small.yaml", "--check", "-q", "--no-plots")
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
 
 
@@ -706,8 +700,8 @@ def test_github_gets_annotations_and_a_step_summary(small: Path) -> None:
     summary.write_text("before\n", "utf-8")
     github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
     command = "::error title=expect[1]%2C init.variance = 2.0%3A backward::backward is exploding"
-    plain = heinit_sim("check", "-", cwd=small, stdin=EXPECTING, **github)
-    as_json = heinit_sim("check", "-", "--json", cwd=small, stdin=EXPECTING, **github)
+    plain = heinit_sim("check", "-", stdin=EXPECTING, **github)
+    as_json = heinit_sim("check", "-", "--json", stdin=EXPECTING, **github)
     for text, has in (
         (plain.stdout, 1),
         (plain.stderr, 0),
@@ -720,14 +714,14 @@ def test_github_gets_annotations_and_a_step_summary(small: Path) -> None:
     assert text.startswith("before\n### small: 1 of 16 did not hold\n")
     assert text.count("### small") == 2
     held = ("check", "-", "--set", "expect={forward: exploding, when: {init.variance: 2}}")
-    assert "::" not in heinit_sim(*held, cwd=small, stdin=EXPECTING, **github).stdout
+    assert "::" not in heinit_sim(*held, stdin=EXPECTING, **github).stdout
     assert summary.read_text("utf-8").endswith("### small: 15 of 15 held\n\n")
 
 
 def test_a_step_summary_that_cannot_be_written_changes_no_answer(small: Path) -> None:
     github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(small)}
     check = ("check", "-", "--json", "--junit", "j.xml")
-    found = heinit_sim(*check, cwd=small, stdin=EXPECTING, **github)
+    found = heinit_sim(*check, stdin=EXPECTING, **github)
     assert found.returncode == 3
     *_, warning, failed, summary = found.stderr.splitlines()
     assert warning == f"GITHUB_STEP_SUMMARY: warning: {small} not written (Is a directory)"
@@ -735,13 +729,13 @@ def test_a_step_summary_that_cannot_be_written_changes_no_answer(small: Path) ->
     assert summary == "check: 1 of 16 did not hold"
     assert ET.fromstring((small / "j.xml").read_text("utf-8"))[0].get("failures") == "1"
     held = ("check", "small.yaml")
-    assert heinit_sim(*held, cwd=small, **github).returncode == 0
+    assert heinit_sim(*held, **github).returncode == 0
 
 
 def test_a_run_given_for_a_config_is_told_from_it(small: Path) -> None:
-    assert heinit_sim("run", "small.yaml", "--no-plots", "-q", cwd=small).returncode == 0
+    assert heinit_sim("run", "small.yaml", "--no-plots", "-q").returncode == 0
     for command in ("theory", "verify", "validate", "run"):
-        found = heinit_sim(command, "outputs/small/", cwd=small)
+        found = heinit_sim(command, "outputs/small/")
         assert found.returncode == 2
         assert found.stderr == (
             "outputs/small/: error: cannot be read: it is a run; give outputs/small/config.yaml\n"
@@ -749,13 +743,13 @@ def test_a_run_given_for_a_config_is_told_from_it(small: Path) -> None:
 
 
 def test_a_prediction_stays_out_of_the_run_of_another_config(small: Path) -> None:
-    assert heinit_sim("run", "small.yaml", "--no-plots", "-q", cwd=small).returncode == 0
+    assert heinit_sim("run", "small.yaml", "--no-plots", "-q").returncode == 0
     theory = ("theory", "small.yaml", "--out", "outputs/small")
-    other = heinit_sim(*theory, "--set", "init.variance=0.5", "--force", cwd=small)
+    other = heinit_sim(*theory, "--set", "init.variance=0.5", "--force")
     assert other.returncode == 2
     assert other.stderr.endswith("small: is a run of another config; give another --out\n")
     assert "theory.csv" not in files(small / "outputs" / "small")
-    assert heinit_sim(*theory, cwd=small).returncode == 0
+    assert heinit_sim(*theory).returncode == 0
     assert "theory.csv" in files(small / "outputs" / "small")
 
 
@@ -763,11 +757,11 @@ def test_a_junit_file_is_replaced_whole_or_not_at_all(small: Path) -> None:
     (small / "j.xml").write_text("old", "utf-8")
     (small / "link.xml").symlink_to("j.xml")
     check = ("check", "-", "--trials", 2, "--junit")
-    assert heinit_sim(*check, "link.xml", cwd=small, stdin=EXPECTING, **NO_GITHUB).returncode == 3
+    assert heinit_sim(*check, "link.xml", stdin=EXPECTING).returncode == 3
     assert (small / "link.xml").is_symlink()
     assert ET.fromstring((small / "j.xml").read_text("utf-8")).tag == "testsuites"
     assert set(small.iterdir()) == {small / name for name in ("small.yaml", "j.xml", "link.xml")}
-    piped = process("check", "small.yaml", "--junit", "/dev/stderr", cwd=small, **NO_GITHUB)
+    piped = process("check", "small.yaml", "--junit", "/dev/stderr")
     assert "<testsuites" in piped.stderr
 
 
@@ -775,18 +769,18 @@ def test_compare_tells_same_from_different(small: Path) -> None:
     run = ("run", "small.yaml", "--no-plots", "-q", "--trials", 100, "--out")
     extra = {"a": (), "b": ("-j", 1), "c": ("--seed", 1), "d": ("--set", "init.variance=0.5")}
     for out, arguments in extra.items():
-        assert heinit_sim(*run, out, *arguments, cwd=small).returncode == 0
-    same = heinit_sim("compare", "a", "b", cwd=small)
+        assert heinit_sim(*run, out, *arguments).returncode == 0
+    same = heinit_sim("compare", "a", "b")
     assert (same.returncode, same.stderr) == (0, "")
     assert same.stdout.startswith("same: largest relative difference 0\n")
-    seeds = heinit_sim("compare", "a", "c", cwd=small)
+    seeds = heinit_sim("compare", "a", "c")
     assert (seeds.returncode, seeds.stderr) == (0, "")
     assert re.match(
         r"no difference found in 60 rows: smallest p = 0\.\d+, a difference is below 1\.6e-05\n",
         seeds.stdout,
     )
     assert "configs: seed: 0 against 1\n" in seeds.stdout
-    differ = heinit_sim("compare", "c", "d", cwd=small)
+    differ = heinit_sim("compare", "c", "d")
     assert differ.returncode == 3
     assert re.fullmatch(
         r"compare: different in \d+ of 60 rows: smallest p = .*e-\d+, a difference is below .*\n",
@@ -794,9 +788,9 @@ def test_compare_tells_same_from_different(small: Path) -> None:
     )
     assert "… and " in differ.stdout
     assert max(map(len, differ.stdout.splitlines())) <= 80
-    within = heinit_sim("compare", "c", "d", "--rtol", 1e6, cwd=small)
+    within = heinit_sim("compare", "c", "d", "--rtol", 1e6)
     assert (within.returncode, within.stderr) == (0, "")
-    as_json = heinit_sim("compare", "c", "d", "--json", cwd=small)
+    as_json = heinit_sim("compare", "c", "d", "--json")
     document = json.loads(as_json.stdout)
     assert (as_json.returncode, document["same"], document["rows"]) == (3, False, 60)
     assert document["different"][0]["decades"] > 0
@@ -807,20 +801,20 @@ def test_theory_writes_its_files_once_and_simulates_nothing(small: Path) -> None
         ((), "theory", "condition,pass,quantity,layer,theory_log10_second_moment,"),
         (("--phase",), "phase", "condition,weight_scale,bias_variance,q,chi1,phase,"),
     ):
-        found = heinit_sim("theory", "small.yaml", *extra, "--out", "t", cwd=small)
+        found = heinit_sim("theory", "small.yaml", *extra, "--out", "t")
         assert found.returncode == 0, found.stderr
         assert max(map(len, found.stdout.splitlines())) <= 80
         names = {f"{name}.{suffix}" for suffix in ("csv", "png", "svg", "pdf")}
         first = files(small / "t")
         assert names <= set(first)
         assert first[f"{name}.csv"].decode().startswith(header)
-        again = heinit_sim("theory", "small.yaml", *extra, "--out", "t", cwd=small)
+        again = heinit_sim("theory", "small.yaml", *extra, "--out", "t")
         assert again.returncode == 2
         assert f"t/{name}.csv: exists; give --force to replace it" in again.stderr
-        forced = heinit_sim("theory", "small.yaml", *extra, "--out", "t", "--force", cwd=small)
+        forced = heinit_sim("theory", "small.yaml", *extra, "--out", "t", "--force")
         assert forced.returncode == 0
         assert files(small / "t") == first
-        printed = heinit_sim("theory", "small.yaml", *extra, "--json", cwd=small)
+        printed = heinit_sim("theory", "small.yaml", *extra, "--json")
         assert json.loads(printed.stdout).keys() == {"name", name}
     assert {path.name for path in small.iterdir()} == {"small.yaml", "t"}
 
@@ -841,7 +835,7 @@ def test_data_files_are_run_checked_and_told_when_gone_or_changed(tmp_path: Path
     np.save(tmp_path / "rows.npy", rows)
     (tmp_path / "rows.csv").write_text(CSV, "utf-8")
     (tmp_path / "data.yaml").write_text(DATA, "utf-8")
-    found = heinit_sim("run", "data.yaml", "--check", cwd=tmp_path)
+    found = heinit_sim("run", "data.yaml", "--check")
     assert found.returncode == 0, found.stderr
     assert "data: 28 of 28 held" in found.stdout
     run = tmp_path / "outputs" / "data"
@@ -850,14 +844,14 @@ def test_data_files_are_run_checked_and_told_when_gone_or_changed(tmp_path: Path
             if key.startswith("condition_0."):
                 other = networks[key.replace("condition_0.", "condition_2.")]
                 assert np.array_equal(networks[key], other)
-    again = heinit_sim("run", run / "config.yaml", "--out", "again", "--no-plots", cwd=tmp_path)
+    again = heinit_sim("run", run / "config.yaml", "--out", "again", "--no-plots")
     assert again.returncode == 0, again.stderr
     assert files(tmp_path / "again")["networks.npz"] == files(run)["networks.npz"]
 
     (tmp_path / "rows.csv").write_text(CSV + "50,170\n", "utf-8")
-    changed = heinit_sim("check", run, cwd=tmp_path)
+    changed = heinit_sim("check", run)
     (tmp_path / "rows.csv").unlink()
-    gone = [heinit_sim(command, run, cwd=tmp_path) for command in ("check", "plot", "show")]
+    gone = [heinit_sim(command, run) for command in ("check", "plot", "show")]
     assert [p.returncode for p in (changed, *gone)] == [2, 2, 2, 0]
     place = "outputs/data/config.yaml:21:27: error: inputs.path: "
     for found, what in ((changed, "not the file of"), (gone[0], "cannot be read ('rows.csv')")):
@@ -871,7 +865,7 @@ def test_digits_of_three_normalisations(tmp_path: Path) -> None:
     text = text.replace("inputs.path: [rows.npy, rows.csv], ", "")
     text = text.replace("none, per", "none, global, per")
     (tmp_path / "digits.yaml").write_text(text, "utf-8")
-    found = heinit_sim("run", "digits.yaml", "--no-plots", "--json", cwd=tmp_path)
+    found = heinit_sim("run", "digits.yaml", "--no-plots", "--json")
     assert found.returncode == 0, found.stderr
     assert len(json.loads(found.stdout)["summary"]) == 3
     manifest = json.loads((tmp_path / "outputs/data/manifest.json").read_text("utf-8"))
@@ -883,7 +877,7 @@ def test_validating_drawn_inputs_loads_no_numpy(tmp_path: Path) -> None:
     text = SMALL.replace("count: 4", "count: 4, distribution: sparse, density: 0.2")
     (tmp_path / "sparse.yaml").write_text(text, "utf-8")
     shown = "import atexit, sys; atexit.register(lambda: print(*sys.modules))"
-    found = process("validate", "sparse.yaml", cwd=tmp_path, code=shown)
+    found = process("validate", "sparse.yaml", code=shown)
     assert found.stdout.startswith("sparse.yaml: valid: ")
     assert "yaml" in found.stdout.split()
     assert "numpy" not in found.stdout.split()

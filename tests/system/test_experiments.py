@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 from heinit_sim.activations import make_activation
 from heinit_sim.checks.expectations import check_expectations
@@ -132,7 +133,7 @@ def test_he_spread_shows_a_typical_network_below_the_mean() -> None:
 def test_torch_default_loses_39_decades() -> None:
     default, he, _ = (of.networks[H] for of in run("torch_default").conditions)
     lost = default[:, -1] - he[:, -1]  # of the same uniform draws: exactly a factor of 1/6 a layer
-    np.testing.assert_allclose(lost, 50 * math.log10(1 / 6), rtol=1e-12, atol=0)
+    assert_allclose(lost, 50 * math.log10(1 / 6), rtol=1e-12, atol=0)
     assert round(float(lost[0]), 1) == -38.9
 
 
@@ -144,7 +145,7 @@ def test_xavier_is_the_compromise_of_two_errors() -> None:
     into, out = widths[:-1], widths[1:]
     for of, factor in ((by_fan_out, into / out), (xavier, 2 * into / (into + out))):
         forward = np.cumsum(np.log10(factor))[:-1]
-        np.testing.assert_allclose(of.theory[H][1:], forward, rtol=1e-9, atol=1e-12)
+        assert_allclose(of.theory[H][1:], forward, rtol=1e-9, atol=1e-12)
     # What a layer does to the gradient, taken as independent of the activations.
     for of, factor in (
         (by_fan_in, out / into),
@@ -152,7 +153,7 @@ def test_xavier_is_the_compromise_of_two_errors() -> None:
         (xavier, 2 * out / (into + out)),
     ):
         step = of.mean_field[GRAD][:-1] - of.mean_field[GRAD][1:]
-        np.testing.assert_allclose(step, np.log10(factor)[:-1], rtol=1e-9, atol=1e-12)
+        assert_allclose(step, np.log10(factor)[:-1], rtol=1e-9, atol=1e-12)
     assert np.abs((2 * into / (into + out))[:-1] - 8 / 7).max() < 0.01  # widths are whole numbers
     assert np.abs((2 * out / (into + out))[:-1] - 6 / 7).max() < 0.01
     for of in (by_fan_in, by_fan_out, xavier):
@@ -164,12 +165,8 @@ def test_xavier_is_the_compromise_of_two_errors() -> None:
 def test_fan_in_and_fan_out_err_by_a_factor_of_four_and_no_more() -> None:
     by_fan_in, by_fan_out, by_root, by_mean = run("fan_in_fan_out").conditions
     assert np.abs(by_fan_in.theory[H]).max() < 1e-12
-    np.testing.assert_allclose(
-        by_fan_out.theory[H][1:], np.log10([1 / 4, 1] * 6), rtol=1e-12, atol=1e-12
-    )
-    np.testing.assert_allclose(
-        by_root.theory[H][1:], np.log10([1 / 2, 1] * 6), rtol=1e-12, atol=1e-12
-    )
+    assert_allclose(by_fan_out.theory[H][1:], np.log10([1 / 4, 1] * 6), rtol=1e-12, atol=1e-12)
+    assert_allclose(by_root.theory[H][1:], np.log10([1 / 2, 1] * 6), rtol=1e-12, atol=1e-12)
     pair = math.log10(2 / 125 * 200 / 2 * 2 / 125 * 50 / 2)  # twice 2/fan_avg: both passes lose it
     assert abs(by_mean.theory[H][12] - 6 * pair) < 1e-9
     for of, forward, backward in (
@@ -197,18 +194,16 @@ def test_glorot_and_bengio_s_tanh_networks_have_their_standard_deviations() -> N
 
 
 @pytest.mark.slow
-def test_a_standard_deviation_of_one_hundredth_shrinks_the_gradient_seventeen_thousandfold() -> (
-    None
-):
+def test_a_standard_deviation_of_1_100_shrinks_the_gradient_17000_fold() -> None:
     he, hundredth = run("he_2015_std").conditions
     std = np.sqrt(he.condition.weight_variances)
-    np.testing.assert_array_equal(
+    assert_array_equal(
         np.round(std[:9], 3), [0.059, 0.042, 0.042, 0.029, 0.029, 0.021, 0.021, 0.021, 0.021]
     )
     # From conv10 back to conv2, with the same draws: the product of nine ratios.
     along, shrunk = (of.networks[GRAD][:, 9] - of.networks[GRAD][:, 0] for of in (he, hundredth))
     ratio = 10 ** ((shrunk - along) / 2)
-    np.testing.assert_allclose(ratio, np.prod(std[:9] / 0.01), rtol=1e-9, atol=0)
+    assert_allclose(ratio, np.prod(std[:9] / 0.01), rtol=1e-9, atol=0)
     assert round(float(ratio[0]) / 1e4, 1) == 1.7
 
 
@@ -359,7 +354,7 @@ def test_cosines_of_poole_s_tanh_networks_go_to_their_limits_from_wherever_they_
 def test_convolutions_keep_their_signal_at_the_variance_of_he_with_k_squared_in_its_fan() -> None:
     he, xavier, forgotten = run("cnn_he").conditions
     assert he.condition.fans[:-1] == ((288, 288),) * 30
-    np.testing.assert_allclose(he.condition.weight_variances[0], 2 / 288, rtol=1e-15, atol=0)
+    assert_allclose(he.condition.weight_variances[0], 2 / 288, rtol=1e-15, atol=0)
     layers = np.arange(31)
     for of, factor, decades in (
         (he, 1, "+0.000"),
@@ -368,14 +363,14 @@ def test_convolutions_keep_their_signal_at_the_variance_of_he_with_k_squared_in_
     ):
         slope = math.log10(factor)
         assert f"{slope:+.3f}" == decades
-        np.testing.assert_allclose(of.theory[H], layers * slope, rtol=1e-9, atol=1e-12)
+        assert_allclose(of.theory[H], layers * slope, rtol=1e-9, atol=1e-12)
         # The same draws as He's, times a factor.
-        np.testing.assert_allclose(
+        assert_allclose(
             of.networks[H] - he.networks[H], [layers * slope] * 50, rtol=1e-9, atol=1e-12
         )
         back, of_he = (one.networks[GRAD] - one.networks[GRAD][:, -1:] for one in (of, he))
         expected = [layers[::-1] * slope] * 50
-        np.testing.assert_allclose(back - of_he, expected, rtol=1e-9, atol=1e-12)
+        assert_allclose(back - of_he, expected, rtol=1e-9, atol=1e-12)
     mean, error = mean_and_error(10 ** he.networks[H])
     near = slice(1, 11)  # deeper, rare networks carry the mean
     assert (np.abs(mean - 1)[near] < ERRORS * error[near]).all()
@@ -391,14 +386,14 @@ def test_xavier_keeps_two_to_the_minus_21_and_29_of_he_s_22_and_30_layers() -> N
     for he, xavier in zip(result.conditions[::2], result.conditions[1::2], strict=True):
         depth = he.condition.depth
         assert np.abs(he.theory[H]).max() < 1e-10
-        np.testing.assert_allclose(xavier.theory[H][-1], -depth * math.log10(2), rtol=1e-9, atol=0)
+        assert_allclose(xavier.theory[H][-1], -depth * math.log10(2), rtol=1e-9, atol=0)
         for of in (he, xavier):
             mean, variance = log_law(of.condition, 0.0)
             ln = of.networks[H][:, -1] * math.log(10)
             assert abs(ln.mean() - mean[-1]) < ERRORS * math.sqrt(variance[-1] / len(ln))
         # The gradient of the same draws, which at h_K is smaller already by the output's variance.
         along, lost = (of.networks[GRAD][:, 0] - of.networks[GRAD][:, -1] for of in (he, xavier))
-        np.testing.assert_allclose(lost - along, [-depth * math.log10(2)] * 50, rtol=1e-9, atol=0)
+        assert_allclose(lost - along, [-depth * math.log10(2)] * 50, rtol=1e-9, atol=0)
     assert [of.condition.depth for of in result.conditions] == [21, 21, 29, 29]
 
 
@@ -414,7 +409,7 @@ def windows(n: int, *, circular: bool) -> Array:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("place", "n", "kept"), [(2, 8, 0.9212), (3, 4, 0.7616)])
-def test_zeros_beyond_the_edge_take_what_the_largest_eigenvalue_of_the_windows_leaves(
+def test_zeros_beyond_the_edge_take_what_an_eigenvalue_leaves(
     place: int, n: int, kept: float
 ) -> None:
     circular, zero = (run("zero_padding").conditions[k] for k in (place - 2, place))
@@ -424,11 +419,11 @@ def test_zeros_beyond_the_edge_take_what_the_largest_eigenvalue_of_the_windows_l
     for _ in range(50):
         signal = windows(n, circular=False) @ signal @ windows(n, circular=False).T / 9
         decades.append(math.log10(signal.mean()))
-    np.testing.assert_allclose(zero.theory[H], decades, rtol=1e-9, atol=1e-12)
+    assert_allclose(zero.theory[H], decades, rtol=1e-9, atol=1e-12)
     assert np.abs(circular.theory[H]).max() < 1e-10
     eigenvalue = ((1 + 2 * math.cos(math.pi / (n + 1))) / 3) ** 2
     assert round(eigenvalue, 4) == kept
-    np.testing.assert_allclose(
+    assert_allclose(
         np.linalg.eigvalsh(windows(n, circular=False))[-1] ** 2 / 9, eigenvalue, rtol=1e-12, atol=0
     )
     # What is left of the next even mode after 49 layers, times its size at the start, under 1.
@@ -456,9 +451,9 @@ def test_plain_layers_lose_156_decades_where_blocks_of_scale_one_over_root_l_hol
         (root, 1 + share / 200, 1 / 3),
     ):
         expected = math.log10(first) + layers * math.log10(factor)
-        np.testing.assert_allclose(of.theory[H][1:], expected, rtol=1e-9, atol=1e-9)
+        assert_allclose(of.theory[H][1:], expected, rtol=1e-9, atol=1e-9)
         back = of.mean_field[GRAD][1:] - of.mean_field[GRAD][-1]
-        np.testing.assert_allclose(back, (200 - layers) * math.log10(factor), rtol=1e-9, atol=1e-9)
+        assert_allclose(back, (200 - layers) * math.log10(factor), rtol=1e-9, atol=1e-9)
     assert round(200 * math.log10(1 + share), 1) == 13.4
     for of, first, per_layer, limit in (
         (root_he, 2, 1, math.e),
@@ -487,9 +482,9 @@ def test_a_block_multiplies_by_one_more_than_the_square_of_its_scale() -> None:
         assert of.condition.residual is not None
         factor = 1 + of.condition.residual.scale**2
         expected = math.log10(2) + np.arange(201) * math.log10(factor)
-        np.testing.assert_allclose(of.theory[H][1:], expected, rtol=1e-9, atol=1e-9)
+        assert_allclose(of.theory[H][1:], expected, rtol=1e-9, atol=1e-9)
         back = of.mean_field[GRAD][1] - of.mean_field[GRAD][-1]
-        np.testing.assert_allclose(back, 200 * math.log10(factor), rtol=1e-9, atol=0)
+        assert_allclose(back, 200 * math.log10(factor), rtol=1e-9, atol=0)
         mean, error = mean_and_error(10 ** of.networks[H][:, [1, 101, 201]])
         assert (np.abs(mean - 10 ** expected[[0, 100, 200]]) < ERRORS * error).all()
         totals.append(factor**200)
@@ -500,9 +495,9 @@ def test_normalised_blocks_add_one_each_where_others_double() -> None:
     none, before, inside, zero = run("pre_norm").conditions
     k = np.arange(1, 32)
     for of, expected in ((none, 2.0**k), (before, k + 1.0), (inside, k + 1.0), (zero, 2.0 + 0 * k)):
-        np.testing.assert_allclose(of.theory[H][1:], np.log10(expected), rtol=1e-9, atol=1e-9)
+        assert_allclose(of.theory[H][1:], np.log10(expected), rtol=1e-9, atol=1e-9)
         back = of.mean_field[GRAD][1:] - of.mean_field[GRAD][-1]
-        np.testing.assert_allclose(back, np.log10(expected[-1] / expected), rtol=1e-9, atol=1e-9)
+        assert_allclose(back, np.log10(expected[-1] / expected), rtol=1e-9, atol=1e-9)
     # At the first and last block and between; without norm rare networks carry the mean.
     layers = [1, 8, 16, 30]
     for of in (before, inside):
@@ -516,7 +511,7 @@ def test_normalised_blocks_add_one_each_where_others_double() -> None:
     # Blocks that end in zeros hand everything on as it is.
     for measure in (H, GRAD):
         through = zero.networks[measure][:, 1:]
-        np.testing.assert_allclose(through, through[:, :1] + 0 * through, rtol=1e-12, atol=1e-12)
+        assert_allclose(through, through[:, :1] + 0 * through, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.slow
@@ -524,7 +519,7 @@ def test_only_delta_orthogonal_kernels_keep_the_norm_of_every_input() -> None:
     normal, orthogonal, delta = run("delta_orthogonal").conditions
     for measure in (H, GRAD):
         through = delta.networks[measure]
-        np.testing.assert_allclose(through, through[:, :1] + 0 * through, rtol=1e-12, atol=1e-12)
+        assert_allclose(through, through[:, :1] + 0 * through, rtol=1e-12, atol=1e-12)
     # Given h_k, the squares of a channel at 64 positions are those of normal numbers, which vary by
     # 2/64 of their mean square at least; 32 channels, 50 layers.
     for measure, last in ((H, -1), (GRAD, 0)):

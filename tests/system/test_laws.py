@@ -29,8 +29,9 @@ def conditions(draw: st.DrawFn, target: st.SearchStrategy[float] = ZERO) -> Cond
     widths = draw(st.lists(st.integers(1, 9), min_size=3, max_size=8))
     layers = layer_specs([draw(st.floats(1e-6, 1e6)) for _ in widths[1:]])
     slope = draw(st.sampled_from([-0.5, 0.01, 0.2, 1.0]))  # not 0: a dead network has no logarithm
-    network = (0, {}, tuple(widths), "leaky_relu", {"negative_slope": slope}, layers)
-    return Condition(*network, n_inputs=draw(st.integers(1, 4)), target=draw(target))
+    n_inputs, y = draw(st.integers(1, 4)), draw(target)
+    options = {"negative_slope": slope}
+    return Condition(0, {}, tuple(widths), "leaky_relu", options, layers, n_inputs, y)
 
 
 def config(condition: Condition, trials: int = 3) -> SweepConfig:

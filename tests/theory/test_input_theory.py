@@ -88,7 +88,7 @@ def largest_z(result: ConditionResult, theory: dict[Measure, Array]) -> float:
 
 
 @pytest.mark.parametrize("name", slow_but(NAMES, "file"))
-def test_means_over_networks_are_the_exact_ones_and_wrong_norms_are_found(
+def test_means_over_networks_are_exact_and_wrong_norms_are_found(
     name: str, file_inputs: Inputs
 ) -> None:
     condition = condition_of(inputs_of(name, file_inputs))
@@ -113,7 +113,7 @@ def test_of_one_input_the_variances_behind_it_are_known(name: str, file_inputs: 
     ("activation", "slope"),
     slow_but([("relu", 0.0), ("prelu", 0.5), ("prelu", (0.0, 0.5))], ("prelu", 0.5)),
 )
-def test_inputs_that_are_all_zero_leave_the_target_s_gradient_to_the_lower_slope(
+def test_zero_inputs_leave_the_target_s_gradient_to_the_lower_slope(
     activation: str, slope: Slope
 ) -> None:
     options = {"negative_slope": slope} if slope else {}

@@ -24,9 +24,7 @@ def predicted(condition: Condition) -> Prediction:
 
 
 @pytest.mark.parametrize(("condition", "alpha"), [(RELU, 0.0), (LEAKY, 0.2)])
-def test_quantiles_at_other_variances_are_those_of_sampling(
-    condition: Condition, alpha: float
-) -> None:
+def test_quantiles_at_other_variances_are_sampled_ones(condition: Condition, alpha: float) -> None:
     shifted = predicted(condition).quantiles
     direct = predicted_quantiles(condition, alpha, 4000, prediction_rng())
     assert set(shifted) == set(direct)

@@ -9,37 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from heinit_sim.config import parse_config, parse_override
 from heinit_sim.derivation.verify import verify
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.architecture import Convolution, Residual
 from heinit_sim.experiment.figure_kinds import swept_number
 from heinit_sim.experiment.labels import swept_text
-from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.figures.curves import labels_of
 from heinit_sim.reports.formats import to_csv
 from heinit_sim.reports.run import to_summary_table
+from tests import configs
+from tests.configs import CNN, parsed
+from tests.configs import unplaced_problems as problems
 
-DENSE = """\
-name: small
-network:
-  depth: 3
-  width: 4
-  input_dim: 5
-init:
-  scheme: he_normal
-"""
-CNN = """\
-name: small
-network:
-  kind: cnn
-  depth: 3
-  image: [4, 6]
-  kernel: 3
-  channels: 8
-init:
-  scheme: he_normal
-"""
+DENSE = configs.DENSE.replace("variance: 0.5", "scheme: he_normal")
 IMAGE = "must be a list of one or two integers from 1 to 4096, [length] or [height, width]"
 KERNEL = "must be an odd integer from 1 to 8191"
 CHANNELS = "must be an integer from 1 to 65536, or a list of one for each hidden layer"
@@ -47,20 +30,9 @@ SCALE = "must be a number from 1e-6 to 1000, or 1/sqrt(depth)"
 RESIDUAL = "must be null or a mapping with the keys scale, branch_layers, norm, zero_last"
 
 
-def parsed(text: str, *sets: str) -> SweepConfig:
-    return parse_config(text, "c.yaml", [parse_override("--set", each) for each in sets])
-
-
 def condition(text: str, *sets: str) -> Condition:
     (found,) = parsed(text, *sets).conditions
     return found
-
-
-def problems(text: str, *sets: str) -> list[str]:
-    """What is wrong, without where."""
-    with pytest.raises(ConfigError) as caught:
-        parsed(text, *sets)
-    return [problem.partition("error: ")[2] for problem in caught.value.problems]
 
 
 def test_layers_of_a_cnn_are_channels_times_positions() -> None:

@@ -125,9 +125,7 @@ def test_the_axis_holds_all_but_the_tails() -> None:
 @pytest.mark.parametrize(
     ("below", "above", "ends"), [(0, 0, (0, 1)), (5, 0, (-2, 1)), (0, 5, (0, 2))]
 )
-def test_numbers_beyond_bins_are_tails_too(
-    below: int, above: int, ends: tuple[float, float]
-) -> None:
+def test_numbers_beyond_bins_are_tails(below: int, above: int, ends: tuple[float, float]) -> None:
     counts = np.array([[0, 0, 10, 0]])
     beyond = np.array([[below], [above], [0]])
     histogram = Histogram(np.linspace(-2, 2, 5), counts, *beyond)

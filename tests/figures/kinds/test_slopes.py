@@ -38,9 +38,7 @@ def filled(ax: Axes, name: str) -> FloatArray:
 
 
 @pytest.mark.parametrize(("quantity", "factor"), [("variance", 1.0), ("std", 0.5)])
-def test_slopes_are_of_the_median_network_and_banded_by_their_error(
-    quantity: str, factor: float
-) -> None:
+def test_slopes_are_of_the_median_network_with_their_error(quantity: str, factor: float) -> None:
     result = run_sweep(config(quantity))
     x = np.log10(VARIANCES)
     for ax, (measure, sign) in zip(draw(result).axes, JUDGED, strict=True):

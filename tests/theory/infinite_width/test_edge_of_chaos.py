@@ -80,9 +80,7 @@ def test_without_biases_the_slopes_at_zero_decide(name: str, expected: float) ->
         *(("mish", 0.0), ("softplus", 0.0), ("softplus", 1.0)),
     ],
 )
-def test_no_variance_is_critical_where_no_length_settles_at_one(
-    name: str, bias_variance: float
-) -> None:
+def test_no_variance_is_critical_where_no_length_settles(name: str, bias_variance: float) -> None:
     assert math.isnan(critical_weight_variance(activation(name), bias_variance))
 
 

@@ -129,7 +129,7 @@ def test_correlation_slope_is_the_difference_quotient_of_the_map(a: Activation, 
 
 @pytest.mark.parametrize("deviation", [2.0, 2.5, 4.0])
 @pytest.mark.parametrize("c0", [0.0, 0.9])
-def test_correlation_ends_where_plain_iteration_ends_and_nears_it_at_its_depth_scale(
+def test_correlation_ends_as_plain_iteration_at_its_depth_scale(
     deviation: float, c0: float
 ) -> None:
     found = phase(TANH, deviation**2, 0.09, 1.0)
@@ -164,9 +164,7 @@ def test_depth_scales_are_infinite_at_criticality() -> None:
 
 
 @pytest.mark.parametrize(("a", "weight_scale"), [(TANH, 0.5), (TANH, 1.0), (RELU, 1.0)])
-def test_signals_that_vanish_have_no_correlation_to_end_at(
-    a: Activation, weight_scale: float
-) -> None:
+def test_signals_that_vanish_have_no_correlation(a: Activation, weight_scale: float) -> None:
     found = phase(a, weight_scale, 0.0, 1.0)
     assert found.q == 0.0
     assert not math.isnan(found.xi_q)
