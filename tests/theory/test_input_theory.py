@@ -224,9 +224,8 @@ def test_simulated_networks_lie_in_the_predicted_band(name: str, file_inputs: In
             zs.append(np.maximum(below - share, share - not_above) / error)  # ties straddle it
     assert np.max(zs) < 5
     if name in ("normal", "sparse", "uniform", "file"):
-        (other,) = predict_sweep(
-            SweepConfig("x", (condition_of(Inputs()),), {}, 1, 0)
-        ).conditions  # a planted error: the band of standard-normal inputs
+        # a planted error: the band of standard-normal inputs
+        (other,) = predict_sweep(SweepConfig("x", (condition_of(Inputs()),), {}, 1, 0)).conditions
         above = networks["activation", INPUT_0] > other.quantiles["activation"][2]
         assert abs(above.mean(axis=0)[0] - 0.05) > 5 * share_error(0.05, trials, sampled)
 
@@ -270,16 +269,12 @@ def test_check_holds_for_any_inputs_and_finds_wrong_weights(name: str, file_inpu
     config = SweepConfig("x", (condition,), {}, 2000, 11)
     result = run_sweep(config, 1)
     assert all(finding.held for finding in check(result))
-    wrong = ConditionResult(
-        **{
-            **vars(result.conditions[0]),
-            "networks": {
-                (q, s): log10 + math.log10(1.05) * (q == "preactivation")
-                for (q, s), log10 in result.conditions[0].networks.items()
-            },
-        }
-    )
-    assert not all(f.held for f in check(type(result)(config, (wrong,))))
+    (one,) = result.conditions
+    networks = {
+        m: x + math.log10(1.05) * (m[0] == "preactivation") for m, x in one.networks.items()
+    }
+    wrong = replace(result, conditions=(replace(one, networks=networks),))
+    assert not all(finding.held for finding in check(wrong))
 
 
 def test_inputs_that_are_all_zero_are_dead_and_nothing_else() -> None:
