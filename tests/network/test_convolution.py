@@ -98,12 +98,14 @@ def assert_sums_agree(found: Array, expected: Array, terms: Array) -> None:
     assert (np.abs(found - expected) <= ROUNDING * terms).all()
 
 
-@pytest.mark.parametrize("block", BLOCKS)
+@pytest.fixture(params=BLOCKS)
+def _block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network_convolution, "BLOCK", request.param)
+
+
+@pytest.mark.usefixtures("_block")
 @pytest.mark.parametrize("convolution", CASES)
-def test_a_convolution_is_that_of_slow_loops(
-    convolution: Convolution, block: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(network_convolution, "BLOCK", block)
+def test_a_convolution_is_that_of_slow_loops(convolution: Convolution) -> None:
     weights, h, _ = draw(convolution)
     found = convolve(weights, h, convolution)
     terms = convolve(np.abs(weights), np.abs(h), convolution)
@@ -145,12 +147,9 @@ def assert_moments_agree(found: UnitMoments, expected: UnitMoments) -> None:
     np.testing.assert_allclose(found.variance, expected.variance, rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.usefixtures("_block")
 @pytest.mark.parametrize("convolution", CASES)
-def test_the_three_products_are_one_bilinear_form(
-    convolution: Convolution, block: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(network_convolution, "BLOCK", block)
+def test_the_three_products_are_one_bilinear_form(convolution: Convolution) -> None:
     weights, h, dl_df = draw(convolution)
     f = convolve(weights, h, convolution)
     # ⟨Ω h, y⟩ = ⟨h, Ωᵀ y⟩, and Euler: f is linear in Ω, so ⟨∂ℓ/∂Ω, Ω⟩ = ⟨∂ℓ/∂f, f⟩.
@@ -164,11 +163,8 @@ def test_the_three_products_are_one_bilinear_form(
 
 
 @pytest.mark.parametrize("shift", [0.0, 1e6])
-@pytest.mark.parametrize("block", BLOCKS)
-def test_kernel_moments_are_those_of_all_gradients(
-    shift: float, block: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(network_convolution, "BLOCK", block)
+@pytest.mark.usefixtures("_block")
+def test_kernel_moments_are_those_of_all_gradients(shift: float) -> None:
     convolution = Convolution((5, 4), 3, (C_IN, C_OUT), "circular")
     _, h, dl_df = (z + shift for z in draw(convolution))
     # Shifted, the gradients are 20e12 with a spread of a few 1e6: E[z²] − E[z]² has no digit left.
@@ -189,12 +185,9 @@ def test_the_gradient_of_one_scalar_weight_has_variance_zero() -> None:
     assert_sums_agree(found.mean, np.array([0.62]), np.array([0.62]))
 
 
-@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.usefixtures("_block")
 @pytest.mark.parametrize("convolution", CASES)
-def test_no_number_depends_on_the_other_networks_of_the_stack(
-    convolution: Convolution, block: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(network_convolution, "BLOCK", block)
+def test_no_number_depends_on_the_other_networks_of_the_stack(convolution: Convolution) -> None:
     weights, h, dl_df = draw(convolution)
     for layer in (weights, h, dl_df):
         layer[1] = np.nan  # a network that is lost
