@@ -53,9 +53,10 @@ def run(
 
         if junit is not None:
             runs.check_file(junit, "--junit", directory)
-        up_to_date = not force and runs.holds_run(directory, sweep_config, plots=plots)
+        difference = "" if force else runs.difference(directory, sweep_config, plots=plots)
+        up_to_date = difference is None
         if not up_to_date:
-            runs.check_target(directory, force=force)
+            runs.check_target(directory, force=force, difference=difference or "")
         jobs = jobs or simulation.usable_cpus()
         if dry_run:
             console.print_plan(
@@ -69,7 +70,7 @@ def run(
             return
         start = time.perf_counter()
         if up_to_date:
-            result = runs.read_run(directory, config=sweep_config, quantiles=False)
+            result = runs.read_run(directory, quantiles=False)
         else:
             result = console.simulate(sweep_config, jobs, quiet=quiet)
             facts = runs.run_facts(jobs, time.perf_counter() - start)
@@ -81,7 +82,7 @@ def run(
             try:
                 runs.write_run(result, directory, figure=figure, force=force, run=facts)
             except RunDirectoryError:  # unless another process was quicker to write the same
-                if force or not runs.holds_run(directory, sweep_config, plots=plots):
+                if force or runs.difference(directory, sweep_config, plots=plots) is not None:
                     raise
                 up_to_date = True
         findings = checks.check_all(result, alpha or options.ALPHA) if check else None

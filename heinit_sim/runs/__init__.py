@@ -1,9 +1,9 @@
 """Run directories: the only writer and reader of disk, atomic and hashed."""
 
-from heinit_sim.runs.atomic_write import check_file as check_file
 from heinit_sim.runs.atomic_write import put_text as put_text
+from heinit_sim.runs.directory import check_file as check_file
 from heinit_sim.runs.directory import check_target as check_target
-from heinit_sim.runs.directory import holds_run as holds_run
+from heinit_sim.runs.directory import difference as difference
 from heinit_sim.runs.directory import read_run as read_run
 from heinit_sim.runs.directory import read_summary as read_summary
 from heinit_sim.runs.directory import run_files as run_files

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from heinit_sim.errors import RunDirectoryError, WriteError
 
-HOLDS_RESULTS = "already holds results; give --force to replace them or --out for another directory"
+HOLDS_RESULTS = "already holds {}; give --force to replace them or --out for another directory"
 
 
 def entries(directory: Path) -> set[str]:
@@ -114,7 +114,7 @@ def put(directory: Path, fresh: Path, names: Sequence[str]) -> None:
         fresh.rename(directory)
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-            raise RunDirectoryError(f"{directory}: {HOLDS_RESULTS}") from None
+            raise RunDirectoryError(f"{directory}: {HOLDS_RESULTS.format('results')}") from None
         if error.errno not in (errno.EBUSY, errno.EXDEV):
             raise
         for name in names:  # a mount point, empty: it cannot be renamed

@@ -1,5 +1,7 @@
 """The only writer of run directories, and their reader."""
 
+import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -43,8 +45,13 @@ def run_files(config: SweepConfig, *, plots: bool) -> tuple[str, ...]:
     return (*_TABLES, *cosines, *(FIGURES if plots else ()), MANIFEST)
 
 
-def check_target(directory: Path, *, force: bool) -> bool:
+def check_target(directory: Path, *, force: bool, difference: str = "") -> bool:
     """Refuse a target that cannot be written, or whose results a run would overwrite.
+
+    Args:
+        directory: The target.
+        force: Whether its results may be overwritten.
+        difference: How they differ from the run's, for the message.
 
     Returns:
         Whether it holds results, which `force` gives up.
@@ -64,39 +71,63 @@ def check_target(directory: Path, *, force: bool) -> bool:
         )
     read_manifest(directory)
     if not force:
-        raise RunDirectoryError(f"{directory}: {atomic_write.HOLDS_RESULTS}")
+        results = f"results ({difference})" if difference else "results"
+        raise RunDirectoryError(f"{directory}: {atomic_write.HOLDS_RESULTS.format(results)}")
     return True
 
 
-def holds_run(directory: Path, config: SweepConfig, *, plots: bool) -> bool:
-    """Whether a directory holds this very run: of the config, by this version, every file whole.
+def check_file(path: Path, option: str, run: Path | None = None) -> None:
+    """Refuse a file that could not be written, or that is one of a run's own.
+
+    Args:
+        path: The file.
+        option: The option that names it.
+        run: A run directory that will be written before the file.
+
+    Raises:
+        RunDirectoryError: It is refused.
+    """
+    atomic_write.check_file(path, option, run)
+    target = path.resolve()
+    of_run = (target.parent / MANIFEST).is_file() or (run and target.parent == run.resolve())
+    if of_run and target.name in _ALL:
+        raise RunDirectoryError(f"{option}: error: {path} is a result of the run, must be another")
+
+
+def difference(directory: Path, config: SweepConfig, *, plots: bool) -> str | None:
+    """How a directory differs from one that holds this very run; None if it does not.
 
     Args:
         directory: The run directory, which need not be there.
-        config: What the run simulates.
+        config: What the run simulates, and what it expects.
         plots: Whether the figure must be there.
 
     Raises:
         RunDirectoryError: It holds a manifest that is none of heinit-sim.
     """
     if not (directory / MANIFEST).is_file():
-        return False
+        return "no run"
     manifest = read_manifest(directory)
-    digests = manifest["files"]
-    return (
-        manifest.get("config_sha256") == config_hash(config)
-        and manifest["versions"].get("heinit-sim") == version("heinit-sim")
-        and digests.keys() >= set(run_files(config, plots=plots)) - {MANIFEST}
-        and all(
-            (directory / name).is_file() and sha256(directory / name) == digest
-            for name, digest in digests.items()
-        )
-    )
+    digests, writer = manifest["files"], manifest["versions"].get("heinit-sim")
+    if manifest.get("config_sha256") != config_hash(config):
+        return "of another config"
+    if writer != version("heinit-sim"):
+        return f"by version {writer} of heinit-sim"
+    for name, digest in digests.items():
+        if not (directory / name).is_file():
+            return f"{name} is missing"
+        if sha256(directory / name) != digest:
+            return f"{name} was changed"
+    if missing := sorted(set(run_files(config, plots=plots)) - {MANIFEST} - digests.keys()):
+        return f"without {', '.join(missing)}"
+    if digests["config.yaml"] != hashlib.sha256(to_yaml(config.document).encode()).hexdigest():
+        return "with other expectations"
+    return None
 
 
 def write_run(
     result: SweepResult,
-    directory: Path,
+    directory: str | os.PathLike[str],
     *,
     figure: "Figure | None",
     force: bool = False,
@@ -115,8 +146,8 @@ def write_run(
         RunDirectoryError: See `check_target`; or the activation was given from Python.
         WriteError: The disk is full, …; what was there before stays.
     """
+    directory = Path(directory).resolve()
     full = check_target(directory, force=force)
-    directory = directory.resolve()
     if not all(isinstance(c.activation, str) for c in result.config.conditions):
         raise RunDirectoryError(
             f"{directory}: no config.yaml could name an activation that was given from Python; "
@@ -161,10 +192,9 @@ def update_figure(figure: "Figure", directory: Path) -> None:
 
 
 def read_run(
-    directory: Path,
+    directory: str | os.PathLike[str],
     overrides: Sequence[Override] = (),
     *,
-    config: SweepConfig | None = None,
     complete: bool = True,
     quantiles: bool = True,
 ) -> SweepResult:
@@ -173,14 +203,14 @@ def read_run(
     Args:
         directory: The run directory.
         overrides: What replaces values of its config's `figure`.
-        config: What to read it as, where the caller has the config, with expectations of its own.
         complete: Refuse a run that lacks measures, as one of another version may.
         quantiles: Predict quantiles over networks too, which figures show.
 
     Raises:
         RunDirectoryError: The run is missing, incomplete or not what its manifest says.
     """
-    config = config or load_config(checked_file(directory, "config.yaml"), overrides)
+    directory = Path(directory)
+    config = load_config(checked_file(directory, "config.yaml"), overrides)
     path = checked_file(directory, "networks.npz")
     try:
         with np.load(path, allow_pickle=False) as arrays:

@@ -2,6 +2,7 @@ import dataclasses
 import errno
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -117,26 +118,30 @@ def test_a_run_is_held_where_config_version_files_and_figure_agree(
     result: SweepResult, tmp_path: Path
 ) -> None:
     run, config = tmp_path / "small", result.config
-    assert not runs_directory.holds_run(run, config, plots=False)
+    assert runs_directory.difference(run, config, plots=False) == "no run"
     runs_directory.write_run(result, run, figure=None)
-    assert runs_directory.holds_run(run, config, plots=False)
-    assert not runs_directory.holds_run(run, config, plots=True)
+    assert runs_directory.difference(run, config, plots=False) is None
+    figures = "forward_backward.pdf, forward_backward.png, forward_backward.svg"
+    assert runs_directory.difference(run, config, plots=True) == f"without {figures}"
     runs_directory.update_figure(draw(result), run)
-    assert runs_directory.holds_run(run, config, plots=False)
-    assert runs_directory.holds_run(run, config, plots=True)
+    assert runs_directory.difference(run, config, plots=False) is None
+    assert runs_directory.difference(run, config, plots=True) is None
 
-    for changed, same in (("trials: 5", False), ("trials: 4\nexpect: {forward: stable}", True)):
+    for changed, difference in (
+        ("trials: 5", "of another config"),
+        ("trials: 4\nexpect: {forward: stable}", "with other expectations"),
+    ):
         other = parse_config(CONFIG.replace("trials: 4", changed))
-        assert runs_directory.holds_run(run, other, plots=True) == same
+        assert runs_directory.difference(run, other, plots=True) == difference
     manifest = (run / "manifest.json").read_text("utf-8")
-    for fact, other_fact, same in (
-        ('"heinit-sim": "', '"heinit-sim": "9.', False),
-        ('"platform": "', '"platform": "Plan 9 on ', True),
-        ('"openblas ', '"mkl ', True),
+    for fact, other_fact, expected in (
+        ('"heinit-sim": "0.1.0', '"heinit-sim": "9.0', "by version 9.0 of heinit-sim"),
+        ('"platform": "', '"platform": "Plan 9 on ', None),
+        ('"openblas ', '"mkl ', None),
     ):
         assert fact in manifest
         (run / "manifest.json").write_text(manifest.replace(fact, other_fact), "utf-8")
-        assert runs_directory.holds_run(run, config, plots=True) == same
+        assert runs_directory.difference(run, config, plots=True) == expected
 
 
 @pytest.mark.parametrize("name", ["layers.csv", "networks.npz", "config.yaml"])
@@ -149,9 +154,12 @@ def test_a_damaged_run_is_not_held_and_refused_without_force(
     else:
         (run / name).unlink()
     before = files(run)
-    assert not runs_directory.holds_run(run, result.config, plots=False)
-    with pytest.raises(RunDirectoryError, match="already holds results; give --force"):
-        runs_directory.check_target(run, force=False)
+    word = "was changed" if damage == "changed" else "is missing"
+    difference = runs_directory.difference(run, result.config, plots=False)
+    assert difference == f"{name} {word}"
+    refusal = re.escape(f"already holds results ({difference}); give --force")
+    with pytest.raises(RunDirectoryError, match=refusal):
+        runs_directory.check_target(run, force=False, difference=difference)
     assert files(run) == before
 
 

@@ -229,11 +229,16 @@ def test_dry_run_says_what_would_be_checked(small: Path) -> None:
 def test_results_are_refused_before_they_are_simulated_again(small: Path) -> None:
     assert heinit_sim("run", "small.yaml", "--no-plots").returncode == 0
     before = files(small / "outputs" / "small")
-    for arguments in ((), ("--seed", 9), ("--dry-run",)):
+    figures = "without forward_backward.pdf, forward_backward.png, forward_backward.svg"
+    for arguments, difference in (
+        ((), figures),
+        (("--seed", 9), "of another config"),
+        (("--dry-run",), figures),
+    ):
         again = heinit_sim("run", "small.yaml", *arguments)
         assert again.returncode == 2
         assert again.stderr.count("\n") == 1
-        assert "already holds results; give --force" in again.stderr
+        assert f"already holds results ({difference}); give --force" in again.stderr
     assert files(small / "outputs" / "small") == before
     forced = heinit_sim("run", "small.yaml", "--no-plots", "--force")
     assert (forced.returncode, forced.stderr.split()[0]) == (0, "Wrote")
@@ -279,8 +284,14 @@ def test_a_run_that_is_there_is_checked_as_if_just_simulated(small: Path) -> Non
     assert ET.fromstring((small / "j.xml").read_text("utf-8"))[0].get("failures") == "1"
     (small / "j.xml").unlink()
     expect = ("--set", "expect={forward: exploding, when: {init.variance: 2}}")
-    held = heinit_sim(*run, *expect, stdin=EXPECTING)
-    assert (held.returncode, held.stderr) == (0, UP_TO_DATE)  # by expectations that are given now
+    other = heinit_sim(*run, *expect, stdin=EXPECTING)
+    assert other.returncode == 2  # `check` of the directory would go by the expectations it has
+    assert "already holds results (with other expectations); give --force" in other.stderr
+    for result in ("layers.csv", "manifest.json"):
+        junit = ("--junit", f"outputs/small/{result}")
+        refused = heinit_sim(*run, *junit, stdin=EXPECTING)
+        assert refused.returncode == 2
+        assert "is a result of the run, must be another" in refused.stderr
     assert everything(small) == before
 
 
