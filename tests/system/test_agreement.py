@@ -130,10 +130,10 @@ def test_means_of_two_relu_units_are_the_exact_ones_over_ten_times_as_many_netwo
 
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize("layer", slow_but([0, 2], 0))
-def test_twin_with_a_weight_variance_ten_percent_off_is_found(name: str, layer: int) -> None:
+def test_twin_with_a_weight_variance_twenty_percent_off_is_found(name: str, layer: int) -> None:
     condition, alpha = shape_condition(name)
     variances = list(condition.weight_variances)
-    variances[layer] *= 1.1
+    variances[layer] *= 1.2  # behind a layer of one unit, 10 % is 3.6 standard errors
     wrong = with_layers(condition, weight_variances=tuple(variances))
     assert largest_z(measure(wrong, alpha), exact(condition, alpha)) > 1
 
