@@ -47,6 +47,7 @@ def test_figure_7_4_is_called_what_it_is(variance: float, word: str) -> None:
     assert {trend(found, "forward").word, trend(found, "backward").word} == {word}
 
 
+@pytest.mark.slow
 def test_he_is_stable_for_every_one_of_forty_seeds() -> None:
     words = set()
     for seed in range(40):
@@ -206,6 +207,7 @@ def test_networks_that_leave_float_range_say_where(
         assert "nan" not in line
 
 
+@pytest.mark.slow
 def test_one_network_that_is_lost_takes_no_other_with_it() -> None:
     result = networks_of(with_layers(GELU, weight_variances=(0.39,) * 401), 30)
     (fate,) = [fate for fate in fates(only(result)) if fate.word != "dead"]

@@ -52,7 +52,7 @@ figure: {{kind: {kind}}}
     return run_sweep(parse_config(text))
 
 
-@pytest.mark.parametrize("name", slow_but([*RESULTS, *KINDS], "Figure 7.4", "12 equal", *KINDS))
+@pytest.mark.parametrize("name", slow_but([*RESULTS, *KINDS], "Figure 7.4", *KINDS))
 def test_labels_collide_with_nothing_and_stay_inside(name: str) -> None:
     result = RESULTS[name] if name in RESULTS else of_kind(name)
     figure = draw(result)
@@ -165,7 +165,7 @@ def test_every_kind_says_which_quantity_it_shows(kind: str, full: SweepResult) -
     assert len({ax.get_ylabel() for _, ax in shown}) == len(quantities)
 
 
-@pytest.mark.parametrize("kind", FIGURE_KINDS)
+@pytest.mark.parametrize("kind", slow_but(FIGURE_KINDS, "end", "ridges"))
 def test_of_a_prediction_every_kind_or_else_the_layers_are_drawn(kind: str) -> None:
     drawn_kind = kind if FIGURE_KINDS[kind].of_predictions else "layers"
     prediction = predict_sweep(parse_config(FULL.replace("KIND", kind)))

@@ -202,6 +202,7 @@ def test_conditions_that_are_not_shown_are_counted() -> None:
     assert "not shown" not in caption(config("tanh"))
 
 
+@pytest.mark.slow
 def test_every_activation_at_once_is_told_apart_in_a_legend_inside_the_canvas() -> None:
     names = sorted(set(ACTIVATIONS) - {"leaky_relu", "prelu"})
     figure = draw_phase_diagram(config(*names))

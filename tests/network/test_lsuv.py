@@ -201,7 +201,7 @@ INPUTS = "inputs: {count: 100}\n"
 
 
 @pytest.mark.parametrize("activation", slow_but(["relu", "tanh", "gelu"], "tanh"))
-@pytest.mark.parametrize("output_dim", [1, 4])
+@pytest.mark.parametrize("output_dim", slow_but([1, 4], 4))
 def test_theory_is_what_wide_networks_show(activation: str, output_dim: int) -> None:
     text = WIDE.replace("OUT", str(output_dim)) + f"activation: {activation}}}\n"
     config = parse_config(text + "init: {scheme: lsuv, tolerance: 1e-6}\n" + INPUTS)

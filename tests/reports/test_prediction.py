@@ -148,6 +148,7 @@ def test_cells_of_the_table_are_the_numbers_under_their_heads(prediction: SweepP
         assert low < median < high
 
 
+@pytest.mark.slow
 def test_as_many_networks_are_sampled_whatever_stands_beside() -> None:
     text = CONFIG.replace("depth: 6, width: 30", "depth: 50, width: 5")
     text = text.replace("init.bias_variance: [0, 0.1]", "network.depth: [DEPTHS]")

@@ -18,6 +18,7 @@ from heinit_sim.figures.draw import draw
 from heinit_sim.runs import directory as runs_directory
 from heinit_sim.runs import figure_files
 from heinit_sim.simulation.sweep import run_sweep
+from tests.rows import slow_but
 
 CONFIG = """
 name: small
@@ -263,7 +264,7 @@ def test_redrawing_changes_the_figure_only_and_keeps_the_manifest_true(run: Path
     assert digests["forward_backward.png"] == hashlib.sha256(png).hexdigest()
 
 
-@pytest.mark.parametrize("call", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("call", slow_but([1, 2, 3, 4, 5], 2))
 def test_a_failing_redraw_leaves_files_as_the_manifest_says(
     call: int, result: SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,6 @@ from heinit_sim.simulation import plan, sweep
 from heinit_sim.simulation.plan import NetworkPass, plan_passes
 from heinit_sim.simulation.sweep import Block, iter_sweep, run_sweep
 from tests.conditions import layer_specs, with_layers
-from tests.rows import slow_but
 
 VARIANCES = (0.001, 0.02, 0.1, 1.0)
 
@@ -182,8 +181,9 @@ def test_independent_draws_differ_between_conditions_and_common_ones_do_not() ->
         assert (np.ptp(ratio) < 1e-12) == ratio_is_constant
 
 
-@pytest.mark.parametrize("variance", slow_but([0.001, 1.0], 0.001))
-@pytest.mark.parametrize("target", slow_but([0.0, 0.7], 0.7))
+@pytest.mark.slow
+@pytest.mark.parametrize("variance", [0.001, 1.0])
+@pytest.mark.parametrize("target", [0.0, 0.7])
 def test_ten_thousand_layers_stay_finite_and_right(variance: float, target: float) -> None:
     width, depth = 10, 10_000
     deep = condition(

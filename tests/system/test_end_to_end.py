@@ -134,7 +134,7 @@ def test_a_reference_run_is_of_the_config_in_the_gallery(name: str) -> None:
 WRITTEN = ("correlation_map", "depth_sweep", "glorot_2010", "hanin_rolnick", "zero_padding")
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", slow_but(WRITTEN, "depth_sweep", "zero_padding"))
 def test_configs_of_the_gallery_run_shrunk(name: str, tmp_path: Path) -> None:
     config = ROOT / "configs" / f"{name}.yaml"
     found = heinit_sim("run", config, "--trials", 2, "--set", "inputs.count=4")
@@ -148,7 +148,10 @@ def test_configs_of_the_gallery_run_shrunk(name: str, tmp_path: Path) -> None:
     assert resolved.stdout.endswith("× 2 networks\n")
 
 
-@pytest.mark.parametrize("name", [path.stem for path in CONFIGS if path.stem not in WRITTEN])
+DRAWN = [path.stem for path in CONFIGS if path.stem not in WRITTEN]
+
+
+@pytest.mark.parametrize("name", slow_but(DRAWN, "cnn_he", "cs231n_tanh", "pre_norm"))
 def test_the_other_configs_of_the_gallery_are_drawn_shrunk(name: str) -> None:
     path = ROOT / "configs" / f"{name}.yaml"
     shrunk = [Override("--trials", "trials", "2"), Override("--set", "inputs.count", "4")]
@@ -157,6 +160,7 @@ def test_the_other_configs_of_the_gallery_are_drawn_shrunk(name: str) -> None:
     draw(run_sweep(load_config(path, shrunk))).draw_without_rendering()
 
 
+@pytest.mark.slow
 def test_any_number_of_threads_and_any_hash_seed_write_the_same_bytes(small: Path) -> None:
     for jobs in (1, 2):
         run = ("run", "small.yaml", "-j", jobs, "--out", jobs, "--trials", 600)
@@ -445,7 +449,10 @@ def started(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL]
+
+
+@pytest.mark.parametrize("number", slow_but(SIGNALS, signal.SIGINT, signal.SIGKILL))
 def test_a_stopped_run_leaves_the_old_results(number: signal.Signals, small: Path) -> None:
     assert heinit_sim("run", "small.yaml", "--no-plots").returncode == 0
     before = files(small / "outputs" / "small")
@@ -492,6 +499,7 @@ def test_plot_redraws_to_the_same_bytes_and_elsewhere_otherwise(small: Path) -> 
     assert png != before["forward_backward.png"]
 
 
+@pytest.mark.slow
 def test_another_kind_of_figure_goes_under_the_same_names(small: Path) -> None:
     sets = ("--set", "network.width=6,8", "--set", "figure.kind=slopes")
     assert heinit_sim("run", "small.yaml", *sets).returncode == 0
@@ -575,6 +583,7 @@ def test_verify_ends_with_three_where_an_initialiser_is_wrong(
     assert found.stdout.count("\nFAIL ") == 4
 
 
+@pytest.mark.slow
 def test_a_table_needs_neither_greek_letters_nor_a_backend_nor_stdout(small: Path) -> None:
     poor = {"PYTHONIOENCODING": "ascii", "MPLBACKEND": "nonsense", "NO_COLOR": "1"}
     found = process("run", "small.yaml", "--set", "init.variance=0.1,0.2", **poor)

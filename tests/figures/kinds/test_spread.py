@@ -15,6 +15,7 @@ from heinit_sim.numerics.spread import variance_of_ln
 from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.predictions import predict, predict_sweep, predicted_variance_of_ln
 from tests.figures.helpers import caption, edges, ys
+from tests.rows import slow_but
 
 
 def config(
@@ -79,7 +80,7 @@ def test_dead_networks_are_left_out() -> None:
 
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 @pytest.mark.parametrize(
-    "activation", ["relu", "linear", "{name: leaky_relu, negative_slope: 0.2}"]
+    "activation", slow_but(["relu", "linear", "{name: leaky_relu, negative_slope: 0.2}"], "relu")
 )
 def test_simulated_networks_spread_as_predicted(direction: Pass, activation: str) -> None:
     sampled = activation.startswith("{") or direction == "backward"

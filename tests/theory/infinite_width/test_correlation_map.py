@@ -23,6 +23,7 @@ from heinit_sim.theory.infinite_width.correlation_map import (
 )
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 from tests.conditions import layer_specs, with_layers
+from tests.rows import slow_but
 
 Array = np.ndarray
 TANH = "{depth: 6, width: 100, input_dim: 100, activation: tanh}"
@@ -384,7 +385,7 @@ def farthest(measured: tuple[Array, Array], theory: dict[Quantity, Array]) -> fl
     return max(found)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", slow_but(VARIANTS, *list(VARIANTS)[::3]))
 def test_wide_networks_have_the_predicted_cosines(name: str) -> None:
     assert farthest(simulated(*VARIANTS[name]), of_variant(name)) < 1
 

@@ -21,6 +21,7 @@ from heinit_sim.theory.infinite_width.phase import (
     phase,
 )
 from tests.conditions import condition, with_layers
+from tests.rows import slow_but
 
 Array = NDArray[np.float64]
 RELU, TANH = make_activation("relu", {}), make_activation("tanh", {})
@@ -128,7 +129,7 @@ def test_correlation_slope_is_the_difference_quotient_of_the_map(a: Activation, 
 
 
 @pytest.mark.parametrize("deviation", [2.0, 2.5, 4.0])
-@pytest.mark.parametrize("c0", [0.0, 0.9])
+@pytest.mark.parametrize("c0", slow_but([0.0, 0.9], 0.0))
 def test_correlation_ends_as_plain_iteration_at_its_depth_scale(
     deviation: float, c0: float
 ) -> None:
