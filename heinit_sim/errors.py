@@ -1,4 +1,4 @@
-"""What can go wrong that a user can mend: one line each, and the exit code it ends with."""
+"""Errors that a user can mend: one line each, and the exit code it ends with."""
 
 
 class HeinitSimError(Exception):

@@ -1,4 +1,4 @@
-"""What several commands show: progress on stderr; tables, summaries, plans and JSON on stdout."""
+"""Output that commands share: progress on stderr; tables, summaries, plans, JSON on stdout."""
 
 from __future__ import annotations
 

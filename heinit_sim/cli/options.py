@@ -13,7 +13,7 @@ from heinit_sim.errors import ConfigError, HeinitSimError
 
 ONE_OUTPUT = "given beside --json; give one of the two"
 ALPHA = 1e-3
-"""What `--alpha` is where it is not given."""
+"""Default of `--alpha`."""
 
 
 def _probability(value: float | None) -> float | None:
@@ -110,7 +110,7 @@ def refuse(given: object, option: str, why: str) -> None:
 
 
 def overrides(sets: Sequence[str] | None, **flags: str | None) -> list[Any]:
-    """What `--set` and the short options replace in a config, in this order."""
+    """Replacements in a config by `--set` and the short options, in this order."""
     from heinit_sim.config import Override, parse_override
 
     overrides = [parse_override("--set", text) for text in sets or ()]

@@ -28,7 +28,7 @@ class Override:
     """A value from the command line that replaces one of the file."""
 
     flag: str
-    """What messages name: an option, e.g. "--set" or "--seed", or the argument "overrides"."""
+    """Source as messages name it: an option, e.g. "--set", or the argument "overrides"."""
     key: str
     """Dotted path of the setting."""
     text: str

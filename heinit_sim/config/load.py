@@ -23,7 +23,7 @@ from heinit_sim.experiment.sweep_config import LayerSpec, SweepConfig
 
 MAX_CONDITIONS = 10_000
 MAX_LAYERS = 10_000_000
-"""Of all conditions together: each layer's width and variance is held in memory."""
+"""Layers that all conditions together may have: the laws of each are held in memory."""
 ENOUGH = 1000
 """So many problems are known that no further point of the grid is looked at."""
 

@@ -1,4 +1,4 @@
-"""What is said of a value that does not fit the models: what is wrong, given, and allowed."""
+"""Messages on values that do not fit the models: what is wrong, given, and allowed."""
 
 from __future__ import annotations
 
@@ -86,12 +86,12 @@ def settings() -> Mapping[Keys, str]:
 
 
 def allowed(keys: Keys) -> str:
-    """What may stand there, e.g. "an integer from 1 to 100"."""
+    """Words for the values that are allowed there, e.g. "an integer from 1 to 100"."""
     return settings()[_named(setting(keys))]
 
 
 def unknown_key(keys: Keys) -> str:
-    """What is said of a key that does not exist there."""
+    """Message on a key that does not exist there."""
     *parent, key = setting(keys)
     section = _named(parent)
     children = [str(keys[-1]) for keys in settings() if keys and keys[:-1] == section]
@@ -105,7 +105,7 @@ def unknown_key(keys: Keys) -> str:
 
 
 def unknown_path(path: str) -> str:
-    """What is said of a dotted path that leads to no setting."""
+    """Message on a dotted path that leads to no setting."""
     hint = _did_you_mean(path, {known: known for known in settable()})
     return f"unknown key, must be the dotted path of a key in the config{hint}"
 

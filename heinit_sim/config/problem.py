@@ -16,7 +16,7 @@ class Problem(NamedTuple):
     keys: Keys
     """Way to the value that is wrong, or to the one whose key is."""
     text: str
-    """What is wrong, what was given, what is allowed, and maybe what to do."""
+    """Message: what is wrong, what was given, what is allowed, and maybe what to do."""
     kind: Literal["value", "key", "missing", "relation"] = "value"
     """Whether a value is wrong by itself, its key is, it is missing, or it fits no other."""
     mark: Mark = (1, 1)

@@ -31,7 +31,7 @@ class Sides:
     left: FloatArray
     """One number per network, (n,); of an exact identity any number of them, (n, ...)."""
     right: FloatArray
-    """As many numbers of the right side."""
+    """Numbers of the right side, as many as of the left."""
     rounding: FloatArray | None = None
     """Exact identity: how far rounding may set the sides apart. None: only the means agree."""
 

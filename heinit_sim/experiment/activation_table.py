@@ -30,7 +30,7 @@ class Activation:
     kinks: tuple[float, ...] = ()
     """Where a or a derivative of it jumps; of a periodic function, where its quadrants end."""
     period: float = math.inf
-    """What can be added to z."""
+    """Number that can be added to z and leaves a(z) as it is."""
     by_layer: tuple[Activation, ...] = ()
     """The activations of the hidden layers, where they differ."""
 

@@ -22,9 +22,9 @@ class Convolution(NamedTuple):
     channels: tuple[int, ...]
     """c_0 … c_K."""
     padding: Padding = "circular"
-    """What is beyond the edge: the opposite edge, or zeros."""
+    """Numbers beyond the edge: those at the opposite edge, or zeros."""
     readout: Readout = "flatten"
-    """What the output layer sees: every position of every channel, or each channel's mean."""
+    """Inputs of the output layer: every position of every channel, or each channel's mean."""
 
     @property
     def positions(self) -> int:

@@ -17,7 +17,7 @@ PyTorch's trunc_normal_ do not."""
 
 
 class Scheme(NamedTuple):
-    """What a name stands for; `scale` multiplies the variance, a gain is √scale."""
+    """A named initialisation; `scale` multiplies the variance, a gain is √scale."""
 
     scale: float
     mode: Mode
@@ -25,7 +25,7 @@ class Scheme(NamedTuple):
 
 
 def _both(scale: float, mode: Mode, *names: str) -> dict[str, Scheme]:
-    """The same scheme with normal and with uniform weights, under each of its names."""
+    """A scheme with normal and one with uniform weights, under each of its names."""
     kinds: tuple[Distribution, ...] = ("normal", "uniform")
     return {f"{name}_{kind}": Scheme(scale, mode, kind) for name in names for kind in kinds}
 

@@ -18,9 +18,9 @@ PASS_OF: dict[Quantity, Pass] = {
     "grad_weight": "backward",
 }
 STATISTICS: tuple[Statistic, ...] = ("second_moment", "variance")
-"""What the tables show, of all inputs of a batch together."""
+"""Statistics that the tables show, over all inputs of a batch together."""
 INPUT_0: Statistic = "input_0_second_moment"
 """Over the units alone, for the first input of the batch: its law is known step by step."""
 MEASURES: tuple[Measure, ...] = tuple((q, s) for q in PASS_OF for s in (*STATISTICS, INPUT_0))
 COUNTED: tuple[Quantity, ...] = ("preactivation", "activation", "grad_preactivation")
-"""What histograms are taken of."""
+"""Quantities that histograms are taken of."""

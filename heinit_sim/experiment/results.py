@@ -32,7 +32,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is known of a condition before it is simulated, all as log10."""
+    """Theory of a condition, known before it is simulated, all as log10."""
 
     condition: Condition
     exact_layers: Mapping[Quantity, int]
@@ -56,7 +56,7 @@ class Prediction:
     for; NaN where it is not known. No log10."""
 
     def theory_kind(self, quantity: Quantity, layer: int) -> Literal["", "exact", "mean_field"]:
-        """What the predicted mean of a layer is; empty where there is none."""
+        """Kind of the predicted mean of a layer; empty where there is none."""
         if math.isnan(self.theory[quantity, "second_moment"][layer]):
             return ""
         return "exact" if layer < self.exact_layers.get(quantity, 0) else "mean_field"
@@ -83,12 +83,12 @@ class Histogram:
 
 @dataclass(frozen=True)
 class ConditionResult(Prediction):
-    """What one condition's networks showed beside what was predicted, all as log10."""
+    """Measurements of one condition's networks beside its theory, all as log10."""
 
     networks: Mapping[Measure, FloatArray]
     """(quantity, statistic) -> (n_networks, K+1): one number per network and layer."""
     histograms: Mapping[Quantity, Histogram] = field(default_factory=dict)
-    """Those of `COUNTED`, if the config asks for them."""
+    """quantity -> its histogram, of the quantities `COUNTED`, if the config asks for them."""
     cosines: Mapping[Quantity, FloatArray] = field(default_factory=dict)
     """quantity -> (n_networks, K+1): mean cosine over pairs of inputs, of f_k and h_k, if the
     config asks for it; NaN where no two inputs have one. No log10."""
@@ -96,7 +96,7 @@ class ConditionResult(Prediction):
 
 @dataclass(frozen=True)
 class SweepPrediction:
-    """What is known of a sweep before it is simulated, in the order of the grid."""
+    """Theory of a sweep, known before it is simulated, in the order of the grid."""
 
     config: SweepConfig
     conditions: tuple[Prediction, ...]

@@ -54,7 +54,7 @@ class Condition:
     activation: str | Activation
     """Name of a in `activations.py`, or a user's own."""
     activation_options: Mapping[str, Slope]
-    """What that activation takes, e.g. {"negative_slope": 0.2}; a tuple has one for each layer."""
+    """Options of a, e.g. {"negative_slope": 0.2}; a tuple has one for each layer."""
     layers: tuple[LayerSpec, ...]
     """Laws of the weights and biases of the layers 0 … K."""
     n_inputs: int
@@ -64,9 +64,9 @@ class Condition:
     lsuv: Lsuv | None = None
     """How weights are fitted to the batch, if they are."""
     inputs: Inputs = field(default_factory=Inputs)
-    """What the inputs are, x ~ N(0, I) by default."""
+    """Law of the inputs, x ~ N(0, I) by default."""
     convolution: Convolution | None = None
-    """What the hidden layers are, if not fully connected."""
+    """Shape of the hidden layers as convolutions; None where they are fully connected."""
     residual: Residual | None = None
     """How blocks add to what enters them, if they do."""
 
@@ -120,7 +120,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class FigureConfig:
-    """What the two-panel figure shows."""
+    """The figure that a config asks for."""
 
     quantity: FigureQuantity = "variance"
     decades: tuple[float, float] | None = None
@@ -133,7 +133,7 @@ class FigureConfig:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What a config says must come out."""
+    """An outcome that a config says must come out."""
 
     when: Mapping[str, object]
     """Dotted path -> the value it must have; empty: every condition."""

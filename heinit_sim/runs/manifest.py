@@ -1,4 +1,4 @@
-"""What a run directory says of itself: `manifest.json`, and whether its files are as it says."""
+"""The manifest of a run directory, and whether its files are as it says."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ def config_hash(config: SweepConfig) -> str:
 
 
 def run_facts(jobs: int, seconds: float) -> dict[str, object]:
-    """What changes from run to run: when, how long, on how many threads and where."""
+    """Facts that change from run to run: when, how long, on how many threads and where."""
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "simulation_seconds": round(seconds, 3),

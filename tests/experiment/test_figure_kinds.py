@@ -111,7 +111,7 @@ def test_every_option_of_the_table_is_tried() -> None:
         ),
         "figure: {kind: slope}": (
             "16: error: figure.kind: unknown value ('slope'), "
-            "must be one of layers, end, slopes, spread, ridges, cosine; did you mean 'slopes'?"
+            f"must be one of {', '.join(FIGURE_KINDS)}; did you mean 'slopes'?"
         ),
         "figure: {quantity: std, kind: ridges}\nrecord: {histograms: std}": (
             "20: error: figure.quantity: not for kind: ridges (std), "

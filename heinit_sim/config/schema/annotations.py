@@ -1,4 +1,4 @@
-"""What annotates the type of a setting, and the base of all sections of a config."""
+"""Annotations of the types of settings, and the base of all sections of a config."""
 
 from __future__ import annotations
 
@@ -86,14 +86,14 @@ OneOrList = Annotated[Annotated[T, Tag("<one>")] | Annotated[list[T], Tag("<list
 
 
 def located(values: T | list[T]) -> list[tuple[tuple[int, ...], T]]:
-    """Each of the values of `OneOrList` with the keys that lead to it: none or its index."""
+    """Yield the values of a `OneOrList` with the keys that lead to each: none or its index."""
     if isinstance(values, list):
         return [((index,), value) for index, value in enumerate(values)]
     return [((), values)]
 
 
 class Section(BaseModel):
-    """What all parts of a config have in common: typed strictly, and closed."""
+    """Base of all sections of a config: typed strictly, and closed."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
 

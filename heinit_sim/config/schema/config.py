@@ -15,14 +15,14 @@ from heinit_sim.experiment.sweep_config import FigureConfig
 
 
 class Record(Section):
-    """What is kept of a run beside its moments."""
+    """Records that a run keeps beside its moments."""
 
     histograms: fields.Histograms | None = None
     cosine: fields.Recorded | None = None
 
 
 class Figure(Section):
-    """What the figure shows."""
+    """The figure: its kind, and what it shows."""
 
     kind: fields.FigureName = FigureConfig.kind
     quantity: fields.ShownQuantity = FigureConfig.quantity

@@ -45,7 +45,7 @@ class Activation(Section, validate_default=True):
 
     @property
     def options(self) -> dict[str, float | tuple[float, ...]]:
-        """What the function takes besides its name."""
+        """Options of the function, besides its name."""
         slope = self.negative_slope
         if slope is None:
             return {}
@@ -182,7 +182,7 @@ class Network(Section, validate_default=True):
 
 
 def convolution_of(network: Network) -> architecture.Convolution | None:
-    """What the hidden layers are, if not fully connected."""
+    """Convolution of the hidden layers; None where they are fully connected."""
     if network.kind == "dense":
         return None
     given: Any = network  # the model has all that is of its kind

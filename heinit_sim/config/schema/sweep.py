@@ -120,7 +120,7 @@ When = Annotated[
 
 
 class Expectation(Section):
-    """What must come out, and in which conditions."""
+    """An expectation: what must come out, and in which conditions."""
 
     forward: fields.ForwardWord | None = None
     backward: fields.BackwardWord | None = None

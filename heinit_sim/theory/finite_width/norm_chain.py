@@ -72,7 +72,7 @@ def predicted_quantiles(
 def _sample_block(
     condition: Condition, alpha: FloatArray, n_networks: int, rng: Generator
 ) -> dict[Quantity, FloatArray]:
-    """As `sample_norms`; arrays of one layer are (n_networks,), of all (K+1, n_networks)."""
+    """Sample norms as `sample_norms` says; arrays of one layer are (n_networks,)."""
     widths, depth = condition.widths, condition.depth
     ln_v = np.log(np.array(condition.weight_variances))
     ln_h, ln_f, ln_dh, ln_df = (np.empty((depth + 1, n_networks)) for _ in range(4))
