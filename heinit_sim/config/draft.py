@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from heinit_sim.config import messages, yaml_document
 from heinit_sim.config.problem import Keys, Problem
@@ -23,8 +23,7 @@ _KEY = -1
 """Ends the way to a key itself rather than to its value; no list has such an index."""
 
 
-@dataclass(frozen=True)
-class Override:
+class Override(NamedTuple):
     """A value from the command line that replaces one of the file."""
 
     flag: str

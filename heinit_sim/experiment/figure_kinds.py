@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, get_args
 
 from heinit_sim.experiment.sweep_config import FigureQuantity, SweepConfig
@@ -19,8 +18,7 @@ class Need(NamedTuple):
     """Name of the thing, as one asks for it, e.g. "record.cosine: true"."""
 
 
-@dataclass(frozen=True)
-class FigureKind:
+class FigureKind(NamedTuple):
     """A kind of figure: a row of `FIGURE_KINDS`."""
 
     needs: tuple[Need, ...] = ()

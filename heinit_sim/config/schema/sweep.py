@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import GenericAlias
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, Tag, ValidationInfo, create_model, field_validator, model_validator
 from pydantic_core import core_schema
@@ -80,13 +79,14 @@ def _model(base: type[Section], paths: tuple[str, ...]) -> type[Section]:
             kind, setting = GenericAlias(list, (kind,)), Setting(f"Values of {path} to try", VALUES)
         else:
             setting = Setting(f"Value of {path}", setting)
-        types[path] = Annotated[kind, setting], Field(default_factory=list)
+        # Pydantic needs 5 ms to find out which arguments `list` takes.
+        empty = Field(default_factory=lambda: [])  # noqa: PIE807  # see above
+        types[path] = Annotated[kind, setting], empty
     name = "Sweep" if base is _Values else "When"
     return create_model(name, __base__=base, __doc__=base.__doc__, **types)
 
 
-@dataclass(frozen=True)
-class ByPath:
+class ByPath(NamedTuple):
     """Annotation of a mapping by dotted path: each value must fit the setting there.
 
     The model is made of the paths that are given: one of all takes longer than to read a config.
