@@ -80,7 +80,7 @@ def _model(base: type[Section], paths: tuple[str, ...]) -> type[Section]:
         else:
             setting = Setting(f"Value of {path}", setting)
         # Pydantic needs 5 ms to find out which arguments `list` takes.
-        empty = Field(default_factory=lambda: [])  # noqa: PIE807  # see above
+        empty: Any = Field(default_factory=lambda: [])  # noqa: PIE807  # see above
         types[path] = Annotated[kind, setting], empty
     name = "Sweep" if base is _Values else "When"
     return create_model(name, __base__=base, __doc__=base.__doc__, **types)
