@@ -32,6 +32,7 @@ from heinit_sim.experiment.sweep_config import Expectation, FigureConfig, SweepC
 from tests.configs import CNN, parsed
 from tests.configs import DENSE as GOOD
 from tests.configs import problems as problems_of
+from tests.rows import said
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*.yaml"))
 
@@ -72,7 +73,6 @@ DIM = "must be an integer from 1 to 65536"
 COUNT = "must be an integer from 1 to 1000000"
 SEED = "must be an integer from 0 to 9223372036854775807"
 VARIANCE = "must be a number above 0"
-GAIN = "must be a number above 0 and at most 1000000, or one of second_moment, std, pytorch"
 RANGE = "must be null or a list of two numbers from -1000000 to 1000000, the lower first"
 ACTIVATION_NAMES = f"must be one of {', '.join(get_args(ActivationName))}"
 ACTIVATION = f"{ACTIVATION_NAMES}, or a mapping like {{name: leaky_relu, negative_slope: 0.2}}"
@@ -122,7 +122,6 @@ BAD_VALUES = {
         "[2, 3]": f"not an integer (a list); {TRY}",
     },
     ("width: 4", "4:10: error: network.width", WIDTH): {
-        "65537": "too large (65537)",
         "four": "not an integer ('four')",
     },
     ("variance: 0.5", "7:13: error: init.variance", VARIANCE): {
@@ -147,7 +146,6 @@ BAD_LINES = {
         'name: small\n"a\\nb": 3': f"2:1: error: 'a\\nb': unknown key, must be one of {KEYS}",
         "name: small\n<<: 3": f"2:1: error: '<<': unknown key, must be one of {KEYS}",
         "name: small\n1: 3": f"2:1: error: 1: unknown key, must be one of {KEYS}",
-        "name: &x small": "1:7: error: name: anchor (&x), must be written out",
     },
     "width: 4": {
         "width: [4, 0, 4]": f"4:14: error: network.width[1]: too small (0), {WIDTH}",
@@ -155,7 +153,6 @@ BAD_LINES = {
             "4:10: error: network.width: wrong length (2), must be one for each of the 3 layers"
         ),
     },
-    "input_dim: 5": {"input_dim: -1": f"5:14: error: network.input_dim: too small (-1), {DIM}"},
     "variance: 0.5": {
         "mode: fan_in": (
             "7:3: error: init: no variance is given, must have either variance or scheme"
@@ -169,9 +166,14 @@ BAD_LINES = {
             "8:9: error: init.mode: unknown value ('fanin'), "
             "must be one of fan_in, fan_out, fan_avg, fan_geo_avg; did you mean 'fan_in'?"
         ),
-        "scheme: he_normal\n  gain: 1000001": f"8:9: error: init.gain: too large (1000001), {GAIN}",
         "scheme: he_normal\n  gain: 1e-170": (
             "8:9: error: init.gain: too small (1e-170), must leave a variance above 0"
+        ),
+        "scheme: orthogonal\n  mode: fan_out": (
+            "8:9: error: init.mode: not for scheme: orthogonal (fan_out), must be left out"
+        ),
+        "scheme: he_normal\n  mode: fan_out\n  distribution: orthogonal": (
+            "9:17: error: init.distribution: takes no init.mode (orthogonal), must be left out"
         ),
         "variance: 0.5\n  scheme: he_normal": (
             "8:11: error: init.scheme: given beside init.variance (he_normal), "
@@ -194,205 +196,151 @@ BAD_LINES = {
         "depth: 3\n  depth: 4": (
             "4:3: error: network.depth: duplicate key (first in line 3), must be given once"
         ),
-        "depth: !!int 3": (
-            "3:10: error: network.depth: tag ('tag:yaml.org,2002:int'), "
-            "must be a value without a tag"
-        ),
-        "depth: *x": "3:10: error: network.depth: alias (*x), must be written out",
     },
     "  depth: 3\n": {"": f"3:3: error: network.depth: required key is missing, {DEPTH}"},
 }
 
+MANY = str([{}] * 1001)
+COUNTS, TARGETS = str([*range(1, 102)]), str([*range(100)])
 # a line or two added to the good config, which has seven, and all that is then said
-BAD_ENDS = {
-    "trials: 0": f"8:9: error: trials: too small (0), {COUNT}",
-    "seed: -1": f"8:7: error: seed: too small (-1), {SEED}",
-    "seed: 9223372036854775808": f"8:7: error: seed: too large (9223372036854775808), {SEED}",
-    "draws: comon": (
-        "8:8: error: draws: unknown value ('comon'), must be one of common, independent; "
-        "did you mean 'common'?"
-    ),
-    "inputs: {distribution: Normal}": (
-        f"8:24: error: inputs.distribution: unknown value ('Normal'), {INPUTS}; "
-        "did you mean 'normal'?"
-    ),
-    "inputs:": f"8:8: error: inputs: not a mapping (null), {MAPPING} {INPUT_KEYS}",
-    "inputs: {distribution: sparse, mean: 2}": (
-        "8:38: error: inputs.mean: sparse has no such option (2.0), must be left out"
-    ),
-    "inputs: {distribution: uniform, mean: 1e-7}": (
-        "8:39: error: inputs.mean: too small (1e-07), "
-        "must be a number from -1e6 to 1e6, 0 or at least 1e-6 in size"
-    ),
-    "inputs: {distribution: normal, std: 0}": (
-        "8:37: error: inputs.std: too small (0), must be a number from 1e-6 to 1e6"
-    ),
-    "inputs: {distribution: sparse, density: 2}": (
-        "8:41: error: inputs.density: too large (2), must be a number from 1e-6 to 1"
-    ),
-    "inputs: {distribution: pair, cosine: -1.5}": (
-        "8:38: error: inputs.cosine: too small (-1.5), must be a number from -1 to 1"
-    ),
-    "inputs: {distribution: pair, count: 3}": (
-        "8:37: error: inputs.count: not even (3), must be for inputs in pairs"
-    ),
-    "sweep: {inputs.count: [2, 3]}\ninputs: {distribution: pair}": (
-        "8:27: error: inputs.count: not even (3), must be for inputs in pairs"
-    ),
-    "inputs: {distribution: pair}\nsweep: {network.input_dim: [1, 2]}": (
-        "9:29: error: network.input_dim: too small (1), must be at least 2 for pairs"
-    ),
-    "inputs: {distribution: constant, normalisation: global}": (
-        "8:49: error: inputs.normalisation: constant inputs have no spread to divide by (global), "
-        "must be none"
-    ),
-    "inputs: {normalisation: batch}": (
-        "8:25: error: inputs.normalisation: unknown value ('batch'), "
-        "must be one of none, global, per_component"
-    ),
-    "inputs: {distribution: digits}": (
-        "5:14: error: network.input_dim: not that of digits (5), must be 64"
-    ),
-    "inputs: {distribution: file}": (
-        "8:9: error: inputs: no path is given, must have one for distribution: file"
-    ),
-    "inputs: {distribution: file, path: no/such.npy}": (
-        "8:36: error: inputs.path: cannot be read ('no/such.npy'): No such file or directory; "
-        f"{FILE}"
-    ),
-    "inputs: {sha256: {a.npy: 12}}": (
-        "8:18: error: inputs.sha256: not SHA-256 of files, "
-        "must be a mapping from paths to 64 digits of 0-9, a-f"
-    ),
-    "inputs: {count: 1000001}": f"8:17: error: inputs.count: too large (1000001), {COUNT}",
-    "loss: {name: mse}": "8:14: error: loss.name: unknown value ('mse'), must be least_squares",
-    "loss: {target: -.inf}": "8:16: error: loss.target: not finite (-inf), must be a finite number",
-    "figure: {decades: 3}": f"8:19: error: figure.decades: not a list (3), {RANGE}",
-    "figure: {decades: [3]}": f"8:19: error: figure.decades: too short (a list), {RANGE}",
-    "figure: {decades: [1, 2, 3]}": f"8:19: error: figure.decades: too long (a list), {RANGE}",
-    "figure: {decades: [1, 1e7]}": (
-        f"8:23: error: figure.decades[1]: too large (10000000.0), {RANGE}"
-    ),
-    "figure: {decades: [2, 1]}": (
-        "8:19: error: figure.decades: not a range ([2.0, 1.0]), must have the lower number first"
-    ),
-    "figure: {decades: [1, 1]}": (
-        "8:19: error: figure.decades: not a range ([1.0, 1.0]), must have the lower number first"
-    ),
-    "figure: {overlay: figure}": (
-        "8:19: error: figure.overlay: unknown value ('figure'), "
-        "must be null or figure_7_4_published"
-    ),
-    "figure: {quantity: Variance}": (
-        "8:20: error: figure.quantity: unknown value ('Variance'), "
-        "must be one of variance, second_moment, std; did you mean 'variance'?"
-    ),
-    "sweep: []": f"8:8: error: sweep: not a mapping (a list), {SWEEP}",
-    "sweep: {init.gain: 2}": f"8:20: error: sweep.init.gain: not a list (2), {LIST}",
-    "sweep: {init.variance: []}": f"8:24: error: sweep.init.variance: too short (a list), {LIST}",
-    "sweep: {init.varience: [1]}": (
-        f"8:9: error: sweep.init.varience: unknown key, must be one of {PATHS}; "
-        "did you mean 'init.variance'?"
-    ),
-    "sweep: {trials: [1]}": f"8:9: error: sweep.trials: cannot be swept, must be one of {PATHS}",
-    "sweep: {network.kind: [cnn]}": (
-        f"8:9: error: sweep.network.kind: cannot be swept, must be one of {PATHS}"
-    ),
-    "sweep: {init: [1]}": f"8:16: error: init: not a mapping (1), {INIT}",
-    "sweep: {init.variance: [1, x]}": f"8:28: error: init.variance: not a number ('x'), {VARIANCE}",
-    "sweep: {init.variance: [[1], 2]}": (
-        f"8:25: error: init.variance: not a number (a list), {VARIANCE}"
-    ),
-    "sweep: {init.variance: [1, 2, 1.0]}": (
-        "8:31: error: init.variance: the same as value 1, must be distinct"
-    ),
-    "sweep: {network.width: [[1, 2, 3], 4, [1, 2, 3]]}": (
-        "8:39: error: network.width: the same as value 1, must be distinct"
-    ),
-    "sweep: {network.width: [[1, 2, 3], [4, 5]]}": (
-        "8:36: error: network.width: wrong length (2), must be one for each of the 3 layers"
-    ),
-    "sweep: {network.activation: [leaky_relu, {name: leaky_relu, negative_slope: 0.01}]}": (
-        "8:42: error: network.activation: the same as value 1, must be distinct"
-    ),
-    "sweep: {network.activation: [relu, {name: leaky_relu, slope: 1}]}": (
-        "8:55: error: network.activation.slope: unknown key, must be one of name, negative_slope"
-    ),
-    "sweep: {network.activation: [relu, {}]}": (
-        f"8:36: error: network.activation.name: required key is missing, {ACTIVATION_NAMES}"
-    ),
-    "sweep: {network.activation.negative_slope: [0.1]}": (
-        "8:45: error: network.activation.negative_slope: relu has no such option (0.1), "
-        "must be left out"
-    ),
-    "sweep: {network.activation: [leaky_relu], network.activation.negative_slope: [0.1]}": (
-        "8:78: error: sweep.network.activation.negative_slope: inside network.activation, which is "
-        "swept too, must be swept alone"
-    ),
-    "expect: 5": f"8:9: error: expect: not a mapping (5), {EXPECT}",
-    "expect:": f"8:8: error: expect: not a mapping (null), {EXPECT}",
-    f"expect: {[{}] * 1001}": f"8:9: error: expect: too long (a list), {EXPECT}",
-    "expect: [[]]": f"8:10: error: expect[0]: not a mapping (a list), {EXPECT}",
-    "expect: [{forward: stable}, {when: {}}]": (
-        "8:29: error: expect[1]: nothing is expected, "
-        "must have forward, backward or max_decades_per_layer"
-    ),
-    "expect: {forwrd: stable, backward: stable}": (
-        "8:10: error: expect.forwrd: unknown key, "
-        "must be one of forward, backward, max_decades_per_layer, when; did you mean 'forward'?"
-    ),
-    "expect: {'<list>': 1, backward: stable}": (
-        "8:10: error: expect.'<list>': unknown key, "
-        "must be one of forward, backward, max_decades_per_layer, when"
-    ),
-    "expect: {backward: explode}": (
-        "8:20: error: expect.backward: unknown value ('explode'), "
-        "must be one of vanishing, stable, exploding; did you mean 'exploding'?"
-    ),
-    "expect: {max_decades_per_layer: -1}": (
-        "8:33: error: expect.max_decades_per_layer: too small (-1), "
-        "must be a number that is not below 0"
-    ),
-    "expect: {forward: stable, when: {init.varience: 1}}": (
-        f"8:34: error: expect.when.init.varience: unknown key, {SWEPT_KEY}; "
-        "did you mean 'init.variance'?"
-    ),
-    "expect: {forward: stable, when: {trials: 1}}": (
-        f"8:34: error: expect.when.trials: cannot be swept, {SWEPT_KEY}"
-    ),
-    "expect: {forward: stable, when: {init.variance: [1]}}": (
-        f"8:49: error: expect.when.init.variance: not a number (a list), {VARIANCE}"
-    ),
-    "expect: {forward: stable, when: {network.activation: {name: relu, slope: 1}}}": (
-        "8:67: error: expect.when.network.activation.slope: unknown key, "
-        "must be one of name, negative_slope"
-    ),
-    "expect: {forward: stable, when: {init.variance: 0.4}}": (
-        "8:49: error: expect.when.init.variance: matches no condition (0.4), must be 0.5"
-    ),
-    "expect: {forward: stable, when: {init.gain: 2}}": (
-        "8:45: error: expect.when.init.gain: matches no condition (2.0), must be left out; "
-        "no condition has such a value"
-    ),
-    (
-        f"sweep: {{loss.target: {[*range(1, 9)]}}}\n"
-        "expect: [{forward: stable, when: {loss.target: 0}}]"
-    ): (
-        "9:48: error: expect[0].when.loss.target: matches no condition (0.0), "
-        "must be one of 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, …"
-    ),
-    (
-        "sweep: {network.activation: [relu, leaky_relu]}\n"
-        "expect: {forward: stable, when: "
-        "{network.activation: relu, network.activation.negative_slope: 0.01}}"
-    ): (
-        "9:33: error: expect.when: matches no condition, "
-        "must be values that one condition has together"
-    ),
-    f"sweep: {{inputs.count: {[*range(1, 102)]}, loss.target: {[*range(100)]}}}": (
-        "8:8: error: sweep: too many conditions (10100), must be at most 10000"
-    ),
-}
+BAD_ENDS = said(
+    """
+draws: comon
+> 8:8: error: draws: unknown value ('comon'), must be one of common, independent; did you mean
+> 'common'?
+inputs: {distribution: Normal}
+> 8:24: error: inputs.distribution: unknown value ('Normal'), $INPUTS; did you mean 'normal'?
+inputs:
+> 8:8: error: inputs: not a mapping (null), $MAPPING $INPUT_KEYS
+inputs: {distribution: sparse, mean: 2}
+> 8:38: error: inputs.mean: sparse has no such option (2.0), must be left out
+inputs: {distribution: uniform, mean: 1e-7}
+> 8:39: error: inputs.mean: too small (1e-07), must be a number from -1e6 to 1e6, 0 or at least 1e-6
+> in size
+inputs: {distribution: pair, count: 3}
+> 8:37: error: inputs.count: not even (3), must be for inputs in pairs
+sweep: {inputs.count: [2, 3]}
+inputs: {distribution: pair}
+> 8:27: error: inputs.count: not even (3), must be for inputs in pairs
+inputs: {distribution: pair}
+sweep: {network.input_dim: [1, 2]}
+> 9:29: error: network.input_dim: too small (1), must be at least 2 for pairs
+inputs: {distribution: constant, normalisation: global}
+> 8:49: error: inputs.normalisation: constant inputs have no spread to divide by (global), must be
+> none
+inputs: {normalisation: batch}
+> 8:25: error: inputs.normalisation: unknown value ('batch'), must be one of none, global,
+> per_component
+inputs: {distribution: digits}
+> 5:14: error: network.input_dim: not that of digits (5), must be 64
+inputs: {distribution: file}
+> 8:9: error: inputs: no path is given, must have one for distribution: file
+inputs: {distribution: file, path: no/such.npy}
+> 8:36: error: inputs.path: cannot be read ('no/such.npy'): No such file or directory; $FILE
+inputs: {sha256: {a.npy: 12}}
+> 8:18: error: inputs.sha256: not SHA-256 of files, must be a mapping from paths to 64 digits of
+> 0-9, a-f
+loss: {name: mse}
+> 8:14: error: loss.name: unknown value ('mse'), must be least_squares
+loss: {target: -.inf}
+> 8:16: error: loss.target: not finite (-inf), must be a finite number
+figure: {decades: 3}
+> 8:19: error: figure.decades: not a list (3), $RANGE
+figure: {decades: [3]}
+> 8:19: error: figure.decades: too short (a list), $RANGE
+figure: {decades: [1, 2, 3]}
+> 8:19: error: figure.decades: too long (a list), $RANGE
+figure: {decades: [1, 1e7]}
+> 8:23: error: figure.decades[1]: too large (10000000.0), $RANGE
+figure: {decades: [2, 1]}
+> 8:19: error: figure.decades: not a range ([2.0, 1.0]), must have the lower number first
+figure: {decades: [1, 1]}
+> 8:19: error: figure.decades: not a range ([1.0, 1.0]), must have the lower number first
+figure: {overlay: figure}
+> 8:19: error: figure.overlay: unknown value ('figure'), must be null or figure_7_4_published
+figure: {quantity: Variance}
+> 8:20: error: figure.quantity: unknown value ('Variance'), must be one of variance, second_moment,
+> std; did you mean 'variance'?
+sweep: []
+> 8:8: error: sweep: not a mapping (a list), $SWEEP
+sweep: {init.gain: 2}
+> 8:20: error: sweep.init.gain: not a list (2), $LIST
+sweep: {init.variance: []}
+> 8:24: error: sweep.init.variance: too short (a list), $LIST
+sweep: {init.varience: [1]}
+> 8:9: error: sweep.init.varience: unknown key, must be one of $PATHS; did you mean 'init.variance'?
+sweep: {trials: [1]}
+> 8:9: error: sweep.trials: cannot be swept, must be one of $PATHS
+sweep: {network.kind: [cnn]}
+> 8:9: error: sweep.network.kind: cannot be swept, must be one of $PATHS
+sweep: {init: [1]}
+> 8:16: error: init: not a mapping (1), $INIT
+sweep: {init.variance: [1, x]}
+> 8:28: error: init.variance: not a number ('x'), $VARIANCE
+sweep: {init.variance: [[1], 2]}
+> 8:25: error: init.variance: not a number (a list), $VARIANCE
+sweep: {init.variance: [1, 2, 1.0]}
+> 8:31: error: init.variance: the same as value 1, must be distinct
+sweep: {network.width: [[1, 2, 3], 4, [1, 2, 3]]}
+> 8:39: error: network.width: the same as value 1, must be distinct
+sweep: {network.width: [[1, 2, 3], [4, 5]]}
+> 8:36: error: network.width: wrong length (2), must be one for each of the 3 layers
+sweep: {network.activation: [leaky_relu, {name: leaky_relu, negative_slope: 0.01}]}
+> 8:42: error: network.activation: the same as value 1, must be distinct
+sweep: {network.activation: [relu, {name: leaky_relu, slope: 1}]}
+> 8:55: error: network.activation.slope: unknown key, must be one of name, negative_slope
+sweep: {network.activation: [relu, {}]}
+> 8:36: error: network.activation.name: required key is missing, $ACTIVATION_NAMES
+sweep: {network.activation.negative_slope: [0.1]}
+> 8:45: error: network.activation.negative_slope: relu has no such option (0.1), must be left out
+sweep: {network.activation: [leaky_relu], network.activation.negative_slope: [0.1]}
+> 8:78: error: sweep.network.activation.negative_slope: inside network.activation, which is swept
+> too, must be swept alone
+expect: 5
+> 8:9: error: expect: not a mapping (5), $EXPECT
+expect:
+> 8:8: error: expect: not a mapping (null), $EXPECT
+expect: $MANY
+> 8:9: error: expect: too long (a list), $EXPECT
+expect: [[]]
+> 8:10: error: expect[0]: not a mapping (a list), $EXPECT
+expect: [{forward: stable}, {when: {}}]
+> 8:29: error: expect[1]: nothing is expected, must have forward, backward or max_decades_per_layer
+expect: {forwrd: stable, backward: stable}
+> 8:10: error: expect.forwrd: unknown key, must be one of forward, backward, max_decades_per_layer,
+> when; did you mean 'forward'?
+expect: {'<list>': 1, backward: stable}
+> 8:10: error: expect.'<list>': unknown key, must be one of forward, backward,
+> max_decades_per_layer, when
+expect: {backward: explode}
+> 8:20: error: expect.backward: unknown value ('explode'), must be one of vanishing, stable,
+> exploding; did you mean 'exploding'?
+expect: {forward: stable, when: {init.varience: 1}}
+> 8:34: error: expect.when.init.varience: unknown key, $SWEPT_KEY; did you mean 'init.variance'?
+expect: {forward: stable, when: {trials: 1}}
+> 8:34: error: expect.when.trials: cannot be swept, $SWEPT_KEY
+expect: {forward: stable, when: {init.variance: [1]}}
+> 8:49: error: expect.when.init.variance: not a number (a list), $VARIANCE
+expect: {forward: stable, when: {network.activation: {name: relu, slope: 1}}}
+> 8:67: error: expect.when.network.activation.slope: unknown key, must be one of name,
+> negative_slope
+expect: {forward: stable, when: {init.variance: 0.4}}
+> 8:49: error: expect.when.init.variance: matches no condition (0.4), must be 0.5
+expect: {forward: stable, when: {init.gain: 2}}
+> 8:45: error: expect.when.init.gain: matches no condition (2.0), must be left out; no condition has
+> such a value
+sweep: {loss.target: [1, 2, 3, 4, 5, 6, 7, 8]}
+expect: [{forward: stable, when: {loss.target: 0}}]
+> 9:48: error: expect[0].when.loss.target: matches no condition (0.0), must be one of 1.0, 2.0, 3.0,
+> 4.0, 5.0, 6.0, …
+sweep: {network.activation: [relu, leaky_relu]}
+expect: {forward: stable, when: {network.activation: relu, network.activation.negative_slope: 0.01}}
+> 9:33: error: expect.when: matches no condition, must be values that one condition has together
+sweep: {inputs.count: $COUNTS, loss.target: $TARGETS}
+> 8:8: error: sweep: too many conditions (10100), must be at most 10000
+""",
+    globals(),
+)
 
 
 @pytest.mark.parametrize(
@@ -425,10 +373,8 @@ def test_a_wrong_setting_is_named_with_its_place(end: str, message: str) -> None
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "1:1: error: empty, must be a mapping"),
         ("a", f"1:1: error: not a mapping ('a'), must be a mapping with the keys {KEYS}"),
         ("\n- a", f"2:1: error: not a mapping (a list), must be a mapping with the keys {KEYS}"),
-        (GOOD + "---\n" + GOOD, "8:1: error: a second document, must be one document"),
         (GOOD.encode() + b"\xff", "8:1: error: not UTF-8 (byte 0xff), must be UTF-8"),
     ],
 )
@@ -497,27 +443,41 @@ def test_more_layers_than_memory_holds_are_refused(monkeypatch: pytest.MonkeyPat
 
 
 # the text of --set, and all that is then said, without the text
-BAD_OVERRIDES = {
-    "init.variance=abc": f"init.variance: not a number ('abc'), {VARIANCE}",
-    "network.activation.name=relu,tanh": (
-        f"network.activation.name: cannot be swept ('relu,tanh'), {ACTIVATION_NAMES}; "
-        "sweep network.activation"
-    ),
-    "init.variance=1,1": "init.variance: the same as value 1, must be distinct",
-    "init.varience=1": f"init.varience: unknown key, {NO_KEY}; did you mean 'init.variance'?",
-    "sweep.init.variance=1": (
-        f"sweep.init.variance: unknown key, {NO_KEY}; did you mean 'init.variance'?"
-    ),
-    "=1": f"'': unknown key, {NO_KEY}",
-    "seed=": f"seed: no value is given, {SEED}",
-    "seed=[1": (
-        "seed: not YAML: while parsing a flow sequence expected ',' or ']', but got '<stream end>'"
-    ),
-    "figure.decades=-1,1": (
-        f"figure.decades: cannot be swept ('-1,1'), {RANGE}; a list is written in [ ]"
-    ),
-    "expect.forward=stable": f"expect.forward: unknown key, {NO_KEY}; did you mean 'expect'?",
-}
+BAD_OVERRIDES = said(
+    """
+init.variance=abc
+> init.variance: not a number ('abc'), $VARIANCE
+network.activation.name=relu,tanh
+> network.activation.name: cannot be swept ('relu,tanh'), $ACTIVATION_NAMES; sweep
+> network.activation
+init.variance=1,1
+> init.variance: the same as value 1, must be distinct
+init.varience=1
+> init.varience: unknown key, $NO_KEY; did you mean 'init.variance'?
+sweep.init.variance=1
+> sweep.init.variance: unknown key, $NO_KEY; did you mean 'init.variance'?
+=1
+> '': unknown key, $NO_KEY
+seed=
+> seed: no value is given, $SEED
+seed=[1
+> seed: not YAML: while parsing a flow sequence expected ',' or ']', but got '<stream end>'
+figure.decades=-1,1
+> figure.decades: cannot be swept ('-1,1'), $RANGE; a list is written in [ ]
+expect.forward=stable
+> expect.forward: unknown key, $NO_KEY; did you mean 'expect'?
+network.activation={name: prelu, negative_slope: [1, 2]}
+> network.activation.negative_slope: wrong length (2), must be one for each of the 3 layers
+network.activation={name: prelu, negative_slope: [1, 2, 1e-9]}
+> network.activation.negative_slope[2]: too small (1e-09), must be 0 or at least 1e-06 in size
+network.activation={name: leaky_relu, negative_slope: [1, 2]}
+> network.activation.negative_slope: leaky_relu has one slope for all layers, must be a number;
+> or take prelu
+network.activation={name: leaky_relu, negative_slope: -1e-7}
+> network.activation.negative_slope: too small (-1e-07), must be 0 or at least 1e-06 in size
+""",
+    globals(),
+)
 
 
 @pytest.mark.parametrize(("text", "message"), BAD_OVERRIDES.items())
@@ -916,11 +876,6 @@ def test_the_deepest_network_is_read() -> None:
     assert (condition.depth, len(condition.weight_variances)) == (100_000, 100_001)
 
 
-def test_missing_files_are_config_errors() -> None:
-    with pytest.raises(ConfigError, match=r"^no/such.yaml: error: cannot be read: No such file"):
-        load_config("no/such.yaml")
-
-
 def test_reading_a_config_imports_neither_numpy_nor_the_terminal() -> None:
     code = "import sys, heinit_sim as h; h.load_config(sys.argv[1]); print(*sys.modules)"
     command = [sys.executable, "-c", code, str(CONFIGS[0])]
@@ -1058,14 +1013,8 @@ def check(text: str | bytes, *overrides: Override) -> SweepConfig | None:
 
 
 @few
-@given(st.binary())
-def test_any_bytes(data: bytes) -> None:
-    check(data)
-
-
-@few
-@given(st.text())
-def test_any_text(text: str) -> None:
+@given(st.binary() | st.text())
+def test_any_text(text: str | bytes) -> None:
     check(text)
 
 
@@ -1181,72 +1130,26 @@ def test_the_fuzzers_reach_good_configs_too() -> None:
     assert 10 < sum(reached()) < 190
 
 
-SLOPED = """
-name: x
-network: {{depth: 2, width: 3, input_dim: 3, activation: {activation}}}
-init: {{variance: 1}}
-"""
-
-
 def test_slopes_are_of_all_layers_or_one_for_each_layer_of_prelu() -> None:
     for activation, slope in {
         "prelu": 0.25,
         "{name: prelu, negative_slope: 1}": 1.0,
-        "{name: prelu, negative_slope: [0, -1]}": (0.0, -1.0),
+        "{name: prelu, negative_slope: [0, -1, 0]}": (0.0, -1.0, 0.0),
         "{name: leaky_relu, negative_slope: 0}": 0.0,
         "{name: leaky_relu, negative_slope: 1e-6}": 1e-6,
     }.items():
-        found = parse_config(SLOPED.format(activation=activation)).conditions[0]
+        found = parsed(GOOD, f"network.activation={activation}").conditions[0]
         assert str(found.activation) in activation
         assert found.activation_options == {"negative_slope": slope}
 
 
-@pytest.mark.parametrize(
-    ("activation", "problem"),
-    {
-        "{name: prelu, negative_slope: [1, 2, 3]}": (
-            "negative_slope: wrong length (3), must be one for each of the 2 layers"
-        ),
-        "{name: prelu, negative_slope: [1, 1e-9]}": (
-            "negative_slope[1]: too small (1e-09), must be 0 or at least 1e-06 in size"
-        ),
-        "{name: leaky_relu, negative_slope: [1, 2]}": (
-            "negative_slope: leaky_relu has one slope for all layers, must be a number; "
-            "or take prelu"
-        ),
-        "{name: leaky_relu, negative_slope: -1e-7}": (
-            "negative_slope: too small (-1e-07), must be 0 or at least 1e-06 in size"
-        ),
-    }.items(),
-)
-def test_slopes_that_do_not_fit_are_named(activation: str, problem: str) -> None:
-    with pytest.raises(ConfigError, match=re.escape(f"network.activation.{problem}")):
-        parse_config(SLOPED.format(activation=activation))
-
-
 def test_slopes_by_layer_can_be_swept_and_selected() -> None:
-    swept = "sweep: {network.activation.negative_slope: [0.5, [0, 1]]}\n"
-    when = "expect: {forward: stable, when: {network.activation.negative_slope: [0, 1]}}\n"
-    found = parse_config(SLOPED.format(activation="prelu") + swept + when)
+    swept = "sweep: {network.activation.negative_slope: [0.5, [0, 1, 2]]}\n"
+    when = "expect: {forward: stable, when: {network.activation.negative_slope: [0, 1, 2]}}\n"
+    found = parsed(changed("width: 4", "width: 4\n  activation: prelu") + swept + when)
     slopes = [c.activation_options["negative_slope"] for c in found.conditions]
-    assert slopes == [0.5, (0.0, 1.0)]
+    assert slopes == [0.5, (0.0, 1.0, 2.0)]
     assert found.expect[0].conditions == (1,)
-
-
-@pytest.mark.parametrize(
-    ("init", "message"),
-    {
-        "{scheme: orthogonal, mode: fan_out}": (
-            "6:34: error: init.mode: not for scheme: orthogonal (fan_out), must be left out"
-        ),
-        "{scheme: he_normal, mode: fan_out, distribution: orthogonal}": (
-            "6:56: error: init.distribution: takes no init.mode (orthogonal), must be left out"
-        ),
-    }.items(),
-)
-def test_orthogonal_weights_take_no_fan(init: str, message: str) -> None:
-    text = changed("init:\n  variance: 0.5\n", f"init: {init}\n")
-    assert problems_of(text) == [f"c.yaml:{message}"]
 
 
 def test_a_distribution_may_be_given_beside_a_variance_or_in_place_of_the_schemes() -> None:
