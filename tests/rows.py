@@ -17,11 +17,11 @@ def _slow(row: object) -> object:
     return pytest.param(*values, marks=pytest.mark.slow)
 
 
-def said(table: str, words: Mapping[str, str]) -> dict[str, str]:
+def cases(table: str, words: Mapping[str, str]) -> list[tuple[str, str]]:
     """Read what is given from its lines, and what is said of it from those below, after '> '.
 
     `$NAME` stands for the word of that name; lines of what is said are one line with spaces.
     """
     text = Template(table.lstrip()).substitute(words)
     rows = re.findall(r"((?:(?!> ).*\n)+)((?:> .*\n)+)", text)
-    return {given[:-1]: answer[2:-1].replace("\n> ", " ") for given, answer in rows}
+    return [(given[:-1], answer[2:-1].replace("\n> ", " ")) for given, answer in rows]

@@ -32,7 +32,7 @@ from heinit_sim.experiment.sweep_config import Expectation, FigureConfig, SweepC
 from tests.configs import CNN, parsed
 from tests.configs import DENSE as GOOD
 from tests.configs import problems as problems_of
-from tests.rows import said
+from tests.rows import cases
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*.yaml"))
 
@@ -203,7 +203,7 @@ BAD_LINES = {
 MANY = str([{}] * 1001)
 COUNTS, TARGETS = str([*range(1, 102)]), str([*range(100)])
 # a line or two added to the good config, which has seven, and all that is then said
-BAD_ENDS = said(
+BAD_ENDS = cases(
     """
 draws: comon
 > 8:8: error: draws: unknown value ('comon'), must be one of common, independent; did you mean
@@ -365,7 +365,7 @@ def test_a_wrong_line_is_named_with_its_place(old: str, new: str, message: str) 
     assert problems_of(changed(old, new)) == [f"c.yaml:{message}"]
 
 
-@pytest.mark.parametrize(("end", "message"), BAD_ENDS.items())
+@pytest.mark.parametrize(("end", "message"), BAD_ENDS)
 def test_a_wrong_setting_is_named_with_its_place(end: str, message: str) -> None:
     assert problems_of(f"{GOOD}{end}\n") == [f"c.yaml:{message}"]
 
@@ -443,7 +443,7 @@ def test_more_layers_than_memory_holds_are_refused(monkeypatch: pytest.MonkeyPat
 
 
 # the text of --set, and all that is then said, without the text
-BAD_OVERRIDES = said(
+BAD_OVERRIDES = cases(
     """
 init.variance=abc
 > init.variance: not a number ('abc'), $VARIANCE
@@ -480,7 +480,7 @@ network.activation={name: leaky_relu, negative_slope: -1e-7}
 )
 
 
-@pytest.mark.parametrize(("text", "message"), BAD_OVERRIDES.items())
+@pytest.mark.parametrize(("text", "message"), BAD_OVERRIDES)
 def test_an_override_error_names_the_flag(text: str, message: str) -> None:
     assert problems_of(GOOD, text) == [f"--set {text}: error: {message}"]
 

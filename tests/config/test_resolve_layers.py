@@ -4,31 +4,34 @@ import csv
 import io
 import json
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
+import pytest
 
-from heinit_sim.config import load_config, parse_config
+from heinit_sim.config import load_config, parse_config, to_yaml
 from heinit_sim.experiment.quantities import MEASURES
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.figures.curves import label_of
 from heinit_sim.reports.formats import to_csv
 from heinit_sim.reports.run import layer_rows, summary_rows, to_summary_table
-from heinit_sim.sampling.streams import DrawnWeights, Draws
+from heinit_sim.sampling.streams import DrawnWeights, Draws, sample_biases, sample_inputs
 from heinit_sim.simulation.sweep import run_sweep
 from tests import configs
+from tests.rows import cases
 
 NETWORK = "name: a\ntrials: 3\nnetwork: {depth: 2, width: [6, 4], input_dim: 5}\n"
 LISTED = (
     "init: [{variance: 0.5}, {scheme: he_uniform, bias_variance: 2}, {scheme: orthogonal, gain: 3}]"
 )
+SWEPT = (
+    "sweep: {init: [{scheme: he_normal, mode: fan_out}, {variance: 1e-4}, "
+    "[{scheme: he_normal}, {scheme: he_normal}, {scheme: lecun_normal, gain: 2}]]}"
+)
 
 
 def parsed(*lines: str, sets: tuple[str, ...] = ()) -> SweepConfig:
     return configs.parsed(NETWORK + "\n".join(lines), *sets)
-
-
-def problems(*lines: str, sets: tuple[str, ...] = ()) -> list[str]:
-    return configs.problems(NETWORK + "\n".join(lines), *sets)
 
 
 def test_a_list_has_one_entry_for_each_layer() -> None:
@@ -78,8 +81,6 @@ def test_numbers_of_a_listed_network_are_those_of_slow_loops() -> None:
     c = found.condition
     draws = Draws(c.widths, 2, (), c.weight_distributions)
     weights = DrawnWeights(config.seed, draws, range(3))
-    from heinit_sim.sampling.streams import sample_biases, sample_inputs
-
     h, biases = sample_inputs(0, draws, range(3)), sample_biases(0, draws, range(3))
     for k, _ in enumerate(pairwise(c.widths)):
         f = np.empty((3, c.widths[k + 1], 2))
@@ -96,54 +97,52 @@ def test_numbers_of_a_listed_network_are_those_of_slow_loops() -> None:
         h = np.maximum(f, 0)
 
 
-LAYERS = "must be one for each of the 3 layers 0 … K"
+# lines of the config from its fourth on, and what is said of them
+MISFITS = cases(
+    """
+init: [{variance: 1}, {variance: 2}]
+> 4:7: error: init: wrong length (2), must be one for each of the 3 layers 0 … K
+init: [{variance: 1}, {variance: 2}, {variance: 3}]
+sweep: {network.depth: [2, 3], network.width: [4]}
+> 4:7: error: init: wrong length (3), must be one for each of the 4 layers 0 … K
+init: [{variance: 1}, {scheme: he_normal, gain: 1e-300}, {variance: 2, scheme: he_normal}]
+> 4:80: error: init[2].scheme: given beside init.variance (he_normal), must be the one or the other;
+> null takes one back
+init: [{variance: 1}, {scheme: he_normal, gain: 1e-300}, {variance: 2}]
+> 4:49: error: init[1].gain: too small (1e-300), must leave a variance above 0
+$LISTED
+sweep: {init.variance: [1, 2]}
+> 5:24: error: sweep.init.variance: inside init, a list, must be swept as init
+$LISTED
+expect: {forward: stable, when: {init.variance: 0.5}}
+> 5:49: error: expect.when.init.variance: matches no condition (0.5), must be left out; no condition
+> has such a value
+$SWEPT
+expect: {forward: stable, when: {init: {variance: 1}}}
+> 5:40: error: expect.when.init: matches no condition ({variance: 1.0}), must be one of
+> {scheme: he_normal, mode: fan_out}, {variance: 0.0001},
+> [{scheme: he_normal}, {scheme: he_normal}, {scheme: lecun...
+sweep: {init: [{variance: 1}, {variance: 2}], init.bias_variance: [0, 1]}
+> 4:67: error: sweep.init.bias_variance: inside init, which is swept too, must be swept alone
+sweep: {init: [{variance: 1}, {variance: 1.0}]}
+> 4:31: error: init: the same as value 1, must be distinct
+sweep: {init: [{variance: 1}, {variance: 1, bias_variance: 0}]}
+> 4:31: error: init: the same as value 1, must be distinct
+""",
+    globals(),
+)
 
 
-def test_a_list_of_another_length_is_refused_with_the_numbers() -> None:
-    assert problems("init: [{variance: 1}, {variance: 2}]") == [
-        f"c.yaml:4:7: error: init: wrong length (2), {LAYERS}"
-    ]
-    depths = "sweep: {network.depth: [2, 3], network.width: [4]}"
-    assert problems("init: [{variance: 1}, {variance: 2}, {variance: 3}]", depths) == [
-        "c.yaml:4:7: error: init: wrong length (3), must be one for each of the 4 layers 0 … K"
-    ]
-
-
-def test_mistakes_inside_a_list_are_named_by_layer() -> None:
-    text = (
-        "init: [{variance: 1}, {scheme: he_normal, gain: 1e-300}, {variance: 2, scheme: he_normal}]"
-    )
-    assert problems(text) == [
-        (
-            "c.yaml:4:80: error: init[2].scheme: given beside init.variance (he_normal), "
-            "must be the one or the other; null takes one back"
-        )
-    ]
-    assert problems(text.replace(", scheme: he_normal}]", "}]")) == [
-        "c.yaml:4:49: error: init[1].gain: too small (1e-300), must leave a variance above 0"
-    ]
+@pytest.mark.parametrize(("lines", "message"), MISFITS)
+def test_entries_that_do_not_fit_are_named_by_layer(lines: str, message: str) -> None:
+    assert configs.problems(NETWORK + lines) == [f"c.yaml:{message}"]
 
 
 def test_a_path_into_a_list_is_refused() -> None:
-    assert problems(LISTED, sets=("init.variance=3",)) == [
-        (
-            "--set init.variance=3: error: init.variance: inside init, which is a list, "
-            "must be set there as a whole"
-        )
+    said = "inside init, which is a list, must be set there as a whole"
+    assert configs.problems(NETWORK + LISTED, "init.variance=3") == [
+        f"--set init.variance=3: error: init.variance: {said}"
     ]
-    assert problems(LISTED, "sweep: {init.variance: [1, 2]}") == [
-        "c.yaml:5:24: error: sweep.init.variance: inside init, a list, must be swept as init"
-    ]
-    (said,) = problems(LISTED, "expect: {forward: stable, when: {init.variance: 0.5}}")
-    assert said.endswith(
-        "matches no condition (0.5), must be left out; no condition has such a value"
-    )
-
-
-SWEPT = (
-    "sweep: {init: [{scheme: he_normal, mode: fan_out}, {variance: 1e-4}, "
-    "[{scheme: he_normal}, {scheme: he_normal}, {scheme: lecun_normal, gain: 2}]]}"
-)
 
 
 def test_init_is_swept_as_a_whole() -> None:
@@ -172,9 +171,7 @@ def test_tables_of_a_swept_init_have_short_texts_and_json_in_csv() -> None:
     assert json.loads(first["init"]) == {"scheme": "he_normal", "mode": "fan_out"}
 
 
-def test_the_resolved_config_of_a_swept_init_runs_as_it_is(tmp_path) -> None:  # type: ignore[no-untyped-def]  # a path
-    from heinit_sim.config import to_yaml
-
+def test_the_resolved_config_of_a_swept_init_runs_as_it_is(tmp_path: Path) -> None:
     config = parsed(SWEPT)
     path = tmp_path / "config.yaml"
     path.write_text(to_yaml(config.document), "utf-8")
@@ -185,25 +182,6 @@ def test_the_resolved_config_of_a_swept_init_runs_as_it_is(tmp_path) -> None:  #
 def test_what_is_selected_by_init() -> None:
     expect = "expect: {forward: stable, when: {init: {variance: 1e-4}}}"
     assert parsed(SWEPT, expect).expect[0].conditions == (1,)
-    (said,) = problems(SWEPT, expect.replace("1e-4", "1"))
-    assert said.endswith(
-        "matches no condition ({variance: 1.0}), must be one of "
-        "{scheme: he_normal, mode: fan_out}, {variance: 0.0001}, "
-        "[{scheme: he_normal}, {scheme: he_normal}, {scheme: lecun..."
-    )
-
-
-def test_init_and_a_part_of_it_are_not_swept_together() -> None:
-    text = "sweep: {init: [{variance: 1}, {variance: 2}], init.bias_variance: [0, 1]}"
-    assert problems(text) == [
-        (
-            "c.yaml:4:67: error: sweep.init.bias_variance: inside init, which is swept too, "
-            "must be swept alone"
-        )
-    ]
-    assert problems("sweep: {init: [{variance: 1}, {variance: 1.0}]}") == [
-        "c.yaml:4:31: error: init: the same as value 1, must be distinct"
-    ]
 
 
 def test_init_is_set_and_swept_from_the_command_line() -> None:
@@ -217,8 +195,6 @@ def test_init_is_set_and_swept_from_the_command_line() -> None:
 
 
 def test_independent_draws_of_a_swept_init_differ() -> None:
-    text = "sweep: {init: [{variance: 1}, {variance: 1, bias_variance: 0}]}"
-    assert len(problems(text)) == 1  # the same, though written out
     swept = "sweep: {init: [{variance: 1}, {variance: 2}]}\ndraws: independent"
     first, second = run_sweep(parsed(swept)).conditions
     gap = second.networks["preactivation", "second_moment"][:, 0]

@@ -8,6 +8,7 @@ from heinit_sim.experiment.figure_kinds import FIGURE_KINDS, Need, swept_number
 from heinit_sim.experiment.sweep_config import FigureQuantity
 from heinit_sim.runs.manifest import config_hash
 from tests.configs import problems
+from tests.rows import cases
 
 GOOD = """\
 name: x
@@ -78,59 +79,46 @@ def test_every_option_of_the_table_is_tried() -> None:
     assert set(OPTIONS) == set().union(*(row.options for row in FIGURE_KINDS.values()))
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    {
-        "figure: {kind: end}": f"16: error: figure.kind: no number is swept (end), {NUMBER}",
-        "figure: {kind: slopes}": f"16: error: figure.kind: no number is swept (slopes), {NUMBER}",
-        "figure: {kind: end}\nsweep: {network.width: [3]}": (
-            f"16: error: figure.kind: no number is swept (end), {NUMBER}"
-        ),
-        "figure: {kind: end}\nsweep: {network.width: [3, [3, 4]], network.activation: [relu]}": (
-            f"16: error: figure.kind: no number is swept (end), {NUMBER}"
-        ),
-        "figure: {kind: slopes}\nsweep: {network.depth: [3, 1]}": (
-            "16: error: figure.kind: one hidden layer has no slope (slopes), "
-            "must have 2 or more in every condition"
-        ),
-        "figure: {kind: spread}\ntrials: 1": (
-            "16: error: figure.kind: one network has no spread (spread), "
-            "must have trials of 2 or more"
-        ),
-        "figure: {kind: ridges}": (
-            "16: error: figure.kind: no histograms are recorded (ridges), "
-            "must have record.histograms, decades or std"
-        ),
-        "figure: {kind: cosine}": (
-            "16: error: figure.kind: no cosines are recorded (cosine), "
-            "must have record.cosine: true"
-        ),
-        "figure: {quantity: std, kind: cosine}\nrecord: {cosine: true}": (
-            "20: error: figure.quantity: not for kind: cosine (std), "
-            "must be left out; it is of the directions themselves"
-        ),
-        "figure: {kind: slope}": (
-            "16: error: figure.kind: unknown value ('slope'), "
-            f"must be one of {', '.join(FIGURE_KINDS)}; did you mean 'slopes'?"
-        ),
-        "figure: {quantity: std, kind: ridges}\nrecord: {histograms: std}": (
-            "20: error: figure.quantity: not for kind: ridges (std), "
-            "must be left out; they are of the numbers themselves"
-        ),
-        "figure: {quantity: second_moment, kind: slopes}": (
-            "20: error: figure.quantity: not for kind: slopes (second_moment), "
-            "must be variance or std"
-        ),
-        "figure: {kind: spread, decades: [0, 1]}": (
-            "33: error: figure.decades: not for kind: spread ([0.0, 1.0]), "
-            "only for layers and end; null takes it back"
-        ),
-        "figure: {kind: end, overlay: figure_7_4_published}": (
-            "30: error: figure.overlay: not for kind: end (figure_7_4_published), "
-            "only for layers; null takes it back"
-        ),
-    }.items(),
+KINDS = ", ".join(FIGURE_KINDS)
+# lines of the config from its fourth on, and what is said of the fourth
+UNDRAWN = cases(
+    """
+figure: {kind: end}
+> 16: error: figure.kind: no number is swept (end), $NUMBER
+figure: {kind: end}
+sweep: {network.width: [3]}
+> 16: error: figure.kind: no number is swept (end), $NUMBER
+figure: {kind: end}
+sweep: {network.width: [3, [3, 4]], network.activation: [relu]}
+> 16: error: figure.kind: no number is swept (end), $NUMBER
+figure: {kind: slopes}
+sweep: {network.depth: [3, 1]}
+> 16: error: figure.kind: one hidden layer has no slope (slopes), must have 2 or more in every
+> condition
+figure: {quantity: std, kind: cosine}
+record: {cosine: true}
+> 20: error: figure.quantity: not for kind: cosine (std), must be left out; it is of the directions
+> themselves
+figure: {kind: slope}
+> 16: error: figure.kind: unknown value ('slope'), must be one of $KINDS; did you mean 'slopes'?
+figure: {quantity: std, kind: ridges}
+record: {histograms: std}
+> 20: error: figure.quantity: not for kind: ridges (std), must be left out; they are of the numbers
+> themselves
+figure: {quantity: second_moment, kind: slopes}
+> 20: error: figure.quantity: not for kind: slopes (second_moment), must be variance or std
+figure: {kind: spread, decades: [0, 1]}
+> 33: error: figure.decades: not for kind: spread ([0.0, 1.0]), only for layers and end; null takes
+> it back
+figure: {kind: end, overlay: figure_7_4_published}
+> 30: error: figure.overlay: not for kind: end (figure_7_4_published), only for layers; null takes
+> it back
+""",
+    globals(),
 )
+
+
+@pytest.mark.parametrize(("text", "message"), UNDRAWN)
 def test_a_figure_that_cannot_be_drawn_is_refused_with_the_config(text: str, message: str) -> None:
     assert problems(GOOD + text) == [f"c.yaml:4:{message}"]
 

@@ -7,6 +7,7 @@ import pytest
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.sweep_config import Condition
 from tests.configs import unplaced_problems
+from tests.rows import cases
 
 NETWORK = "name: a\nnetwork: {depth: 1, width: 10, input_dim: 30, activation: ACTIVATION}\n"
 
@@ -88,76 +89,66 @@ def test_own_gains_can_be_swept_beside_the_activations() -> None:
 KAIMING = "must be left out; only PyTorch's kaiming_* takes it, give init.gain"
 OWN = "must be left out; it has its own; give scheme: variance_scaling, or init.gain for its root"
 BESIDE = "must be left out; init.variance already is the variance, no fan or gain enters it"
-REFUSED = {
-    "{scheme: he_normal, scale: 3}": f"init.scale: not for scheme: he_normal (3.0), {OWN}",
-    "{scheme: orthogonal, scale: 3}": (
-        "init.scale: not for scheme: orthogonal (3.0), must be left out; "
-        "JAX's scale multiplies the weights, give init.gain"
-    ),
-    "{scheme: variance_scaling, scale: 3, gain: 2}": (
-        "init.gain: given beside init.scale (2.0), must be the one or the other; "
-        "a gain is the root of the scale"
-    ),
-    "{scheme: variance_scaling, distribution: normal}": (
-        "init.distribution: ambiguous (normal), must be truncated_normal or untruncated_normal; "
-        "Keras truncates it, JAX does not"
-    ),
-    "{scheme: variance_scaling, scale: 1e-323}": (
-        "init.scale: too small (1e-323), must leave a variance above 0"
-    ),
-    "{scheme: xavier_uniform, nonlinearity: tanh}": (
-        f"init.nonlinearity: not for scheme: xavier_uniform (tanh), {KAIMING}: 1.6666666666666667"
-    ),
-    "{scheme: orthogonal, nonlinearity: leaky_relu}": (
-        f"init.nonlinearity: not for scheme: orthogonal (leaky_relu), {KAIMING}: 1.4141428569978354"
-    ),
-    "{scheme: lecun_normal, a: 1}": f"init.a: not for scheme: lecun_normal (1.0), {KAIMING}: 1.0",
-    "{scheme: variance_scaling, nonlinearity: relu}": (
-        f"init.nonlinearity: not for scheme: variance_scaling (relu), {KAIMING}: 1.4142135623730951"
-    ),
-    "{scheme: he_normal, nonlinearity: tanh, gain: 2}": (
-        "init.nonlinearity: given beside init.gain (tanh), must be the one or the other; "
-        "it stands for a gain"
-    ),
-    "{scheme: he_normal, nonlinearity: tanh, a: 2}": (
-        "init.nonlinearity: takes no init.a (tanh), must be leaky_relu; its slope is all that a is"
-    ),
-    "{scheme: he_normal, nonlinearity: gelu}": (
-        "init.nonlinearity: unknown value ('gelu'), must be one of relu, leaky_relu, linear, "
-        "tanh, sigmoid, selu, which PyTorch knows; for any other activation give gain: "
-        "second_moment; did you mean 'selu'?"
-    ),
-    "{scheme: he_normal, gain: half}": (
-        "init.gain: unknown value ('half'), must be a number above 0 and at most 1000000, or one "
-        "of second_moment, std, pytorch"
-    ),
-    "{scheme: he_normal, gain: 1_000}": (
-        "init.gain: not a number ('1_000'), must be a number above 0 and at most 1000000, or one "
-        "of second_moment, std, pytorch; a number has no underscores"
-    ),
-    "{scheme: torch_linear_default, mode: fan_out}": (
-        "init.mode: not for scheme: torch_linear_default (fan_out), must be left out; "
-        "with options it is scheme: kaiming_uniform"
-    ),
-    "{scheme: keras_default, gain: 2}": (
-        "init.gain: not for scheme: keras_default (2.0), must be left out; "
-        "with options it is scheme: glorot_uniform"
-    ),
-    "{scheme: jax_default, distribution: uniform}": (
-        "init.distribution: not for scheme: jax_default (uniform), must be left out; "
-        "with options it is scheme: variance_scaling"
-    ),
-    "{variance: 1, scale: 2}": f"init.scale: given beside init.variance (2.0), {BESIDE}",
-    "{variance: 1, a: 2}": f"init.a: given beside init.variance (2.0), {BESIDE}",
-    "{variance: 1, nonlinearity: relu}": (
-        f"init.nonlinearity: given beside init.variance (relu), {BESIDE}"
-    ),
-}
+REFUSED = cases(
+    """
+{scheme: he_normal, scale: 3}
+> init.scale: not for scheme: he_normal (3.0), $OWN
+{scheme: orthogonal, scale: 3}
+> init.scale: not for scheme: orthogonal (3.0), must be left out; JAX's scale multiplies the
+> weights, give init.gain
+{scheme: variance_scaling, scale: 3, gain: 2}
+> init.gain: given beside init.scale (2.0), must be the one or the other; a gain is the root of the
+> scale
+{scheme: variance_scaling, distribution: normal}
+> init.distribution: ambiguous (normal), must be truncated_normal or untruncated_normal; Keras
+> truncates it, JAX does not
+{scheme: variance_scaling, scale: 1e-323}
+> init.scale: too small (1e-323), must leave a variance above 0
+{scheme: xavier_uniform, nonlinearity: tanh}
+> init.nonlinearity: not for scheme: xavier_uniform (tanh), $KAIMING: 1.6666666666666667
+{scheme: orthogonal, nonlinearity: leaky_relu}
+> init.nonlinearity: not for scheme: orthogonal (leaky_relu), $KAIMING: 1.4141428569978354
+{scheme: lecun_normal, a: 1}
+> init.a: not for scheme: lecun_normal (1.0), $KAIMING: 1.0
+{scheme: variance_scaling, nonlinearity: relu}
+> init.nonlinearity: not for scheme: variance_scaling (relu), $KAIMING: 1.4142135623730951
+{scheme: he_normal, nonlinearity: tanh, gain: 2}
+> init.nonlinearity: given beside init.gain (tanh), must be the one or the other; it stands for a
+> gain
+{scheme: he_normal, nonlinearity: tanh, a: 2}
+> init.nonlinearity: takes no init.a (tanh), must be leaky_relu; its slope is all that a is
+{scheme: he_normal, nonlinearity: gelu}
+> init.nonlinearity: unknown value ('gelu'), must be one of relu, leaky_relu, linear, tanh, sigmoid,
+> selu, which PyTorch knows; for any other activation give gain: second_moment; did you mean 'selu'?
+{scheme: he_normal, gain: half}
+> init.gain: unknown value ('half'), must be a number above 0 and at most 1000000, or one of
+> second_moment, std, pytorch
+{scheme: he_normal, gain: 1_000}
+> init.gain: not a number ('1_000'), must be a number above 0 and at most 1000000, or one of
+> second_moment, std, pytorch; a number has no underscores
+{scheme: torch_linear_default, mode: fan_out}
+> init.mode: not for scheme: torch_linear_default (fan_out), must be left out; with options it is
+> scheme: kaiming_uniform
+{scheme: keras_default, gain: 2}
+> init.gain: not for scheme: keras_default (2.0), must be left out; with options it is scheme:
+> glorot_uniform
+{scheme: jax_default, distribution: uniform}
+> init.distribution: not for scheme: jax_default (uniform), must be left out; with options it is
+> scheme: variance_scaling
+{variance: 1, scale: 2}
+> init.scale: given beside init.variance (2.0), $BESIDE
+{variance: 1, a: 2}
+> init.a: given beside init.variance (2.0), $BESIDE
+{variance: 1, nonlinearity: relu}
+> init.nonlinearity: given beside init.variance (relu), $BESIDE
+""",
+    globals(),
+)
 
 
-@pytest.mark.parametrize("init", REFUSED)
-def test_what_would_mean_something_else_there_is_refused(init: str) -> None:
-    assert message(init) == REFUSED[init]
+@pytest.mark.parametrize(("init", "expected"), REFUSED)
+def test_what_would_mean_something_else_there_is_refused(init: str, expected: str) -> None:
+    assert message(init) == expected
 
 
 def test_a_gain_that_pytorch_lacks_is_refused_where_it_stands() -> None:

@@ -21,11 +21,11 @@ from heinit_sim.reports.run import to_summary_table
 from tests import configs
 from tests.configs import CNN, parsed
 from tests.configs import unplaced_problems as problems
+from tests.rows import cases
 
 DENSE = configs.DENSE.replace("variance: 0.5", "scheme: he_normal")
 IMAGE = "must be a list of one or two integers from 1 to 4096, [length] or [height, width]"
 KERNEL = "must be an odd integer from 1 to 8191"
-CHANNELS = "must be an integer from 1 to 65536, or a list of one for each hidden layer"
 SCALE = "must be a number from 1e-6 to 1000, or 1/sqrt(depth)"
 RESIDUAL = "must be null or a mapping with the keys scale, branch_layers, norm, zero_last"
 
@@ -168,82 +168,71 @@ def test_expectations_select_blocks_and_plain_networks() -> None:
     ]
 
 
-SAID = {
-    ("cnn", "network.width=100"): (
-        "network.width: not for kind: cnn (100), must be left out; give channels"
-    ),
-    ("cnn", "network.input_dim=3"): (
-        "network.input_dim: not for kind: cnn (3), must be left out; give image and input_channels"
-    ),
-    ("dense", "network.image=[8, 8]"): (
-        "network.image: not for kind: dense ([8, 8]), must be left out; it is of kind: cnn"
-    ),
-    ("dense", "network.padding=zero"): (
-        "network.padding: not for kind: dense (zero), must be left out; it is of kind: cnn"
-    ),
-    ("dense", "network.width=null"): (
-        "network.width: required key is missing, must be an integer from 1 to 65536, "
-        "or a list of one for each hidden layer"
-    ),
-    ("cnn", "network.kernel=null"): f"network.kernel: required key is missing, {KERNEL}",
-    ("cnn", "network.kind=conv"): (
-        "network.kind: unknown value ('conv'), must be one of dense, cnn"
-    ),
-    ("cnn", "network.kind=dense,cnn"): (
-        "network.kind: cannot be swept ('dense,cnn'), must be one of dense, cnn"
-    ),
-    ("cnn", "network.kernel=2"): f"network.kernel: not odd (2), {KERNEL}",
-    ("cnn", "network.kernel=9"): (
-        "network.kernel: too large (9), must be at most 7, twice the image's least size less 1"
-    ),
-    ("cnn", "network.image=8"): f"network.image: not a list (8), {IMAGE}",
-    ("cnn", "network.image=[]"): f"network.image: too short (a list), {IMAGE}",
-    ("cnn", "network.image=[1, 2, 3]"): f"network.image: too long (a list), {IMAGE}",
-    ("cnn", "network.image=[0, 1]"): f"network.image[0]: too small (0), {IMAGE}",
-    ("cnn", "network.image=[4096, 4096]"): (
-        "network.channels: too many units (8 channels), "
-        "must be at most 1 channels of 4096×4096 positions"
-    ),
-    ("cnn", "network.channels=[8, 8]"): (
-        "network.channels: wrong length (2), must be one for each of the 3 layers"
-    ),
-    ("cnn", "network.channels=[8, 0, 8]"): f"network.channels[1]: too small (0), {CHANNELS}",
-    ("cnn", "network.padding=same"): (
-        "network.padding: unknown value ('same'), must be one of circular, zero"
-    ),
-    ("cnn", "network.residual=5"): f"network.residual: not a mapping (5), {RESIDUAL}",
-    ("cnn", "network.residual={scale: 0}"): f"network.residual.scale: too small (0), {SCALE}",
-    ("cnn", "network.residual.scale=1001"): f"network.residual.scale: too large (1001), {SCALE}",
-    ("cnn", "network.residual.scale=1/sqrt(L)"): (
-        f"network.residual.scale: unknown value ('1/sqrt(L)'), {SCALE}; "
-        "did you mean '1/sqrt(depth)'?"
-    ),
-    ("cnn", "network.residual.branch_layers=3"): (
-        "network.residual.branch_layers: too large (3), must be an integer from 1 to 2"
-    ),
-    ("cnn", "network.residual.norm=inside"): (
-        "network.residual.norm: one layer has no inside (inside), "
-        "must be none or before; or give branch_layers: 2"
-    ),
-    ("cnn", "network.residual.zero_last=1"): (
-        "network.residual.zero_last: not true or false (1), must be true or false"
-    ),
-    ("cnn", "network.residual={scal: 3}"): (
-        "network.residual.scal: unknown key, must be one of scale, branch_layers, norm, "
-        "zero_last; did you mean 'scale'?"
-    ),
-    ("cnn", "network.residual={},{scale: 1}"): (
-        "network.residual: the same as value 1, must be distinct"
-    ),
-    ("cnn", "inputs.distribution=digits"): (
-        "network.image: not that of digits (24), must be 64 = positions · input_channels"
-    ),
-}
+# the kind of network, an override, and what is said of it
+MISFITS = cases(
+    """
+cnn: network.width=100
+> network.width: not for kind: cnn (100), must be left out; give channels
+cnn: network.input_dim=3
+> network.input_dim: not for kind: cnn (3), must be left out; give image and input_channels
+cnn: network.kernel=null
+> network.kernel: required key is missing, $KERNEL
+cnn: network.kind=conv
+> network.kind: unknown value ('conv'), must be one of dense, cnn
+cnn: network.kind=dense,cnn
+> network.kind: cannot be swept ('dense,cnn'), must be one of dense, cnn
+cnn: network.kernel=2
+> network.kernel: not odd (2), $KERNEL
+cnn: network.kernel=9
+> network.kernel: too large (9), must be at most 7, twice the image's least size less 1
+cnn: network.image=8
+> network.image: not a list (8), $IMAGE
+cnn: network.image=[]
+> network.image: too short (a list), $IMAGE
+cnn: network.image=[1, 2, 3]
+> network.image: too long (a list), $IMAGE
+cnn: network.image=[0, 1]
+> network.image[0]: too small (0), $IMAGE
+cnn: network.image=[4096, 4096]
+> network.channels: too many units (8 channels), must be at most 1 channels of 4096×4096 positions
+cnn: network.channels=[8, 8]
+> network.channels: wrong length (2), must be one for each of the 3 layers
+cnn: network.padding=same
+> network.padding: unknown value ('same'), must be one of circular, zero
+cnn: network.residual=5
+> network.residual: not a mapping (5), $RESIDUAL
+cnn: network.residual.scale=1/sqrt(L)
+> network.residual.scale: unknown value ('1/sqrt(L)'), $SCALE; did you mean '1/sqrt(depth)'?
+cnn: network.residual.branch_layers=3
+> network.residual.branch_layers: too large (3), must be an integer from 1 to 2
+cnn: network.residual.norm=inside
+> network.residual.norm: one layer has no inside (inside), must be none or before; or give
+> branch_layers: 2
+cnn: network.residual.zero_last=1
+> network.residual.zero_last: not true or false (1), must be true or false
+cnn: network.residual={scal: 3}
+> network.residual.scal: unknown key, must be one of scale, branch_layers, norm, zero_last; did you
+> mean 'scale'?
+cnn: network.residual={},{scale: 1}
+> network.residual: the same as value 1, must be distinct
+cnn: inputs.distribution=digits
+> network.image: not that of digits (24), must be 64 = positions · input_channels
+dense: network.image=[8, 8]
+> network.image: not for kind: dense ([8, 8]), must be left out; it is of kind: cnn
+dense: network.padding=zero
+> network.padding: not for kind: dense (zero), must be left out; it is of kind: cnn
+dense: network.width=null
+> network.width: required key is missing, must be an integer from 1 to 65536, or a list of one for
+> each hidden layer
+""",
+    globals(),
+)
 
 
-@pytest.mark.parametrize(("kind", "changed"), SAID)
-def test_what_does_not_fit_is_named_with_what_to_do(kind: str, changed: str) -> None:
-    assert problems({"cnn": CNN, "dense": DENSE}[kind], changed) == [SAID[kind, changed]]
+@pytest.mark.parametrize(("given", "message"), MISFITS)
+def test_what_does_not_fit_is_named_with_what_to_do(given: str, message: str) -> None:
+    kind, _, override = given.partition(": ")
+    assert problems({"cnn": CNN, "dense": DENSE}[kind], override) == [message]
 
 
 def test_a_kind_that_lacks_all_its_keys_has_every_one_named() -> None:
@@ -277,9 +266,8 @@ def test_networks_without_room_for_blocks_are_refused(sets: tuple[str, ...]) -> 
 
 
 def test_lsuv_does_not_know_blocks() -> None:
-    said = "not for residual networks (lsuv), must be another scheme; "
-    said += "or give network.residual: null"
-    blocks = "network.residual={}"
+    blocks, other = "network.residual={}", "must be another scheme; or give network.residual: null"
+    said = f"not for residual networks (lsuv), {other}"
     assert problems(DENSE, blocks, "init={scheme: lsuv}") == [f"init.scheme: {said}"]
     listed = f"init=[{', '.join(['{scheme: lsuv}'] * 4)}]"
     assert problems(DENSE, blocks, listed)[0] == f"init[0].scheme: {said}"
