@@ -172,7 +172,6 @@ class Draft:
         return list(dict.fromkeys(lines))
 
     def _read(self, override: Override) -> tuple[list[object], list[str]]:
-        """The values of an override, and what is wrong with it."""
         keys = tuple(override.key.split("."))
         if override.key not in messages.settable():
             return [], [messages.unknown_path(override.key)]

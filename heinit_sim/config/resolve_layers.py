@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from heinit_sim.config.schema.init import Init
 from heinit_sim.config.schema.network import Activation, Network, convolution_of, widths_of
+from heinit_sim.experiment import initializers
 from heinit_sim.experiment.architecture import layer_fans
-from heinit_sim.experiment.initializers import (
-    SCHEMES,
-    Distribution,
-    pytorch_squared_gain,
-    squared_gain,
-    weight_variance,
-)
+from heinit_sim.experiment.initializers import SCHEMES, Distribution
 from heinit_sim.experiment.sweep_config import LayerSpec, Lsuv
 
 
@@ -44,7 +39,6 @@ def lsuv_of(init: Init | list[Init]) -> Lsuv | None:
 
 
 def _layer_spec(init: Init, shape: tuple[int, int, int], activation: Activation) -> LayerSpec:
-    """The laws of a layer of these fans and taps."""
     fan_in, fan_out, taps = shape
     law = init.distribution or (SCHEMES[init.scheme].distribution if init.scheme else "normal")
     distribution: Distribution = "normal" if law == "untruncated_normal" else law
@@ -52,20 +46,20 @@ def _layer_spec(init: Init, shape: tuple[int, int, int], activation: Activation)
     if variance is None:
         assert init.scheme is not None  # the model wants one of the two
         mode = init.mode or SCHEMES[init.scheme].mode
-        scale = _scale(init, activation)
-        variance = weight_variance(scale, mode, fan_in, fan_out, distribution, taps)
+        fans = (fan_in, fan_out, distribution, taps)
+        variance = initializers.weight_variance(_scale(init, activation), mode, *fans)
     return LayerSpec(variance, distribution, init.bias_variance, init.bias or 0.0)
 
 
 def _scale(init: Init, activation: Activation) -> float:
-    """The scale, the square of the gain."""
     if isinstance(init.gain, str):
-        square = squared_gain(init.gain, activation.name, activation.options)
+        square = initializers.squared_gain(init.gain, activation.name, activation.options)
         assert square is not None  # the model wants a gain that there is
         return square
     if init.gain is not None:
         return init.gain**2
     if init.nonlinearity is not None or init.a is not None:
-        return pytorch_squared_gain(init.nonlinearity or "leaky_relu", init.a or 0.0)
+        nonlinearity = init.nonlinearity or "leaky_relu"
+        return initializers.pytorch_squared_gain(nonlinearity, init.a or 0.0)
     assert init.scheme is not None  # the model wants one where there is no variance
     return init.scale or SCHEMES[init.scheme].scale

@@ -63,7 +63,6 @@ def _quoted(value: object) -> str:
 
 
 def _listed(points: Sequence[Config], path: str, places: Mapping[object, set[int]]) -> str:
-    """The values that conditions have at that path."""
     values = [_at(points[min(some)], path) for some in places.values()]
     if not values:
         return "left out; no condition has such a value"

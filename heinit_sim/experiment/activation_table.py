@@ -73,7 +73,6 @@ def rectifier_moments(negative_slope: float) -> GaussianMoments:
 
 
 def _centred(second: float) -> GaussianMoments:
-    """Moments of an activation whose mean is 0."""
     return GaussianMoments(second, second)
 
 

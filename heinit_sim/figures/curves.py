@@ -130,7 +130,6 @@ def label_of(condition: Condition) -> str:
 
 
 def _init_of(condition: Condition) -> Mapping[str, object]:
-    """Return the setting to label a condition with where nothing is swept."""
     if condition.lsuv:
         return {"init.scheme": "lsuv"}
     rounded = [float(f"{pick(condition.weight_variances):.4g}") for pick in (min, max)]

@@ -15,24 +15,13 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from heinit_sim.activations import make_activation
 from heinit_sim.experiment.activation_table import Activation, Slope
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.figures import label_placement
 from heinit_sim.figures.curves import label_of
-from heinit_sim.figures.label_placement import (
-    Pixels,
-    around,
-    beside,
-    pixels_along,
-    slanted,
-    write_labels,
-)
+from heinit_sim.figures.label_placement import Pixels, beside, pixels_along, write_labels
 from heinit_sim.figures.panels import saving
 from heinit_sim.numerics import FloatArray
-from heinit_sim.theory.infinite_width import (
-    Edge,
-    condition_bias_variance,
-    condition_weight_scale,
-    edge_of_chaos,
-    length_fixed_point,
-)
+from heinit_sim.theory import infinite_width
+from heinit_sim.theory.infinite_width import Edge, edge_of_chaos, length_fixed_point
 
 _Key = tuple[str, tuple[tuple[str, Slope], ...]]  # an activation and its options
 _Places = dict[tuple[float, float], list[Condition]]  # (σ²_w, σ²_b) -> the conditions there
@@ -116,8 +105,8 @@ def _places(config: SweepConfig, activations: Mapping[_Key, Activation]) -> tupl
     uneven, past = "without one $\\sigma^2_w$ and $\\sigma^2_b$ of all layers", "off any scale"
     lost = {uneven: 0, past: 0}
     for condition in config.conditions:
-        scale = condition_weight_scale(condition, activations[_key(condition)])
-        bias_variance = condition_bias_variance(condition)
+        scale = infinite_width.condition_weight_scale(condition, activations[_key(condition)])
+        bias_variance = infinite_width.condition_bias_variance(condition)
         if scale is None or bias_variance is None:
             lost[uneven] += 1
         elif 1 / FAR < scale < FAR and bias_variance < FAR:
@@ -232,6 +221,7 @@ def _label_conditions(ax: Axes, places: _Places, colors: Mapping[_Key, str], tak
             text = label_of(replace(conditions[0], swept=shared))
             text = text.replace("bias variance", r"$\sigma^2_b$")
             labels.append((text, _ink(conditions, colors), point))
+    around, slanted = label_placement.around, label_placement.slanted
     for kinds in ((around,), (slanted,), (around, slanted)):
         placed = [(text, ink, [s for kind in kinds for s in kind(at)]) for text, ink, at in labels]
         if write_labels(ax, placed, taken, fontsize=10.5) is not None:

@@ -103,5 +103,4 @@ def _escaped(text: str, more: str = "") -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown takes as it is."""
     return re.sub(r"([\\`*_{}\[\]<>|#~&])", r"\\\1", printable(text))

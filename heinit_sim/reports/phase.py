@@ -8,11 +8,7 @@ from heinit_sim.activations import make_activation
 from heinit_sim.experiment.labels import swept_text
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.reports.formats import SYMBOLS, Row, plain_table, ten_digits
-from heinit_sim.theory.infinite_width import (
-    condition_bias_variance,
-    condition_phase,
-    condition_weight_scale,
-)
+from heinit_sim.theory import infinite_width
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -91,29 +87,26 @@ def _notes(rows: Sequence[Row], fan: str) -> list[str]:
 
 def _row(condition: Condition) -> Row:
     activation = make_activation(condition.activation, condition.activation_options)
-    phase = condition_phase(condition, activation)
-    fan_ins = {fan_in for fan_in, _ in _between(condition)}
-    width = fan_ins.pop() if len(fan_ins) == 1 else math.nan
+    phase = infinite_width.condition_phase(condition, activation)
     known = vars(phase) if phase else {}
-    critical = known.get("critical_weight_variance", math.nan)
-    row: Row = {}
-    scale = condition_weight_scale(condition, activation)
-    row["weight_scale"] = math.nan if scale is None else scale
-    bias_variance = condition_bias_variance(condition)
-    row["bias_variance"] = math.nan if bias_variance is None else bias_variance
-    row |= {key: known.get(key, math.nan) for key in ("q", "chi1")}
-    row["phase"] = known.get("word", "")
-    row["critical_weight_scale"] = critical
-    row["critical_weight_variance"] = critical / width
-    row |= {key: known.get(key, math.nan) for key in ("xi_q", "xi_c", "c")}
-    facts = {k: ten_digits(v) if isinstance(v, float) else v for k, v in row.items()}
-    return {"condition": condition.index, **condition.swept, **facts}
-
-
-def _between(condition: Condition) -> tuple[tuple[int, int], ...]:
-    """Fans of the layers after the first; with convolutions, without the output layer."""
+    # The layers after the first, without the output layer where it is the only dense one.
     without_output = condition.convolution is not None and condition.depth > 1
-    return condition.fans[1:-1] if without_output else condition.fans[1:]
+    fans = condition.fans[1:-1] if without_output else condition.fans[1:]
+    fan_ins = {fan_in for fan_in, _ in fans}
+    width = fan_ins.pop() if len(fan_ins) == 1 else math.nan
+    critical = known.get("critical_weight_variance", math.nan)
+    row: Row = {
+        "weight_scale": infinite_width.condition_weight_scale(condition, activation),
+        "bias_variance": infinite_width.condition_bias_variance(condition),
+        **{key: known.get(key) for key in ("q", "chi1")},
+        "phase": known.get("word", ""),
+        "critical_weight_scale": critical,
+        "critical_weight_variance": critical / width,
+        **{key: known.get(key) for key in ("xi_q", "xi_c", "c")},
+    }
+    facts = {key: math.nan if value is None else value for key, value in row.items()}
+    facts = {k: ten_digits(v) if isinstance(v, float) else v for k, v in facts.items()}
+    return {"condition": condition.index, **condition.swept, **facts}
 
 
 def _text(value: object) -> str:

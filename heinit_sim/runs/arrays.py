@@ -69,7 +69,6 @@ def _shaped(array: FloatArray, shape: tuple[int, int]) -> FloatArray:
 def _histograms(
     arrays: Mapping[str, NDArray[Any]], condition: Condition, wanted: Callable[..., bool]
 ) -> dict[Quantity, Histogram]:
-    """The histograms of a condition, as many as are wanted."""
     histograms: dict[Quantity, Histogram] = {}
     for quantity in COUNTED:
         keys = {part: _key(condition, quantity, f"histogram_{part}") for part in _PARTS}

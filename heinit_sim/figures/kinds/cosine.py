@@ -7,9 +7,10 @@ from heinit_sim.experiment.quantities import Pass, Quantity
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.figures.axis_scales import fitted_limits, plain_scale
 from heinit_sim.figures.curves import networks_text
-from heinit_sim.figures.layer_axis import LayerValues, layer_axis, layer_lines
+from heinit_sim.figures.layer_axis import layer_axis, layer_lines
 from heinit_sim.figures.lines import Line, drawn_values
 from heinit_sim.figures.panels import Panel, draw_panels, gaps, write_caption
+from heinit_sim.numerics import FloatArray
 from heinit_sim.simulation import cosine_spread
 
 SHOWN: dict[Pass, tuple[Quantity, str, str]] = {
@@ -39,14 +40,14 @@ def draw_cosine(result: SweepResult | SweepPrediction) -> Figure:
     return figure
 
 
-def _cosine_values(outcome: Prediction, direction: Pass) -> LayerValues:
+def _cosine_values(outcome: Prediction, direction: Pass) -> FloatArray:
     quantity = SHOWN[direction][0]
     layers = slice(outcome.condition.depth + (quantity == "activation"))  # without f_K
     theory = outcome.theory_cosines[quantity][layers]
     if not isinstance(outcome, ConditionResult):
-        return LayerValues(theory, theory, theory, theory)
+        return np.stack([theory] * 4)
     seen = cosine_spread(outcome, quantity)
-    return LayerValues(seen.median[layers], seen.p05[layers], seen.p95[layers], theory)
+    return np.stack([seen.median[layers], seen.p05[layers], seen.p95[layers], theory])
 
 
 def _caption(result: SweepResult | SweepPrediction, lines: dict[Pass, list[Line]]) -> str:

@@ -10,19 +10,11 @@ from matplotlib.patches import Patch
 
 from heinit_sim.experiment.quantities import Bins, Pass, Quantity
 from heinit_sim.experiment.results import ConditionResult, SweepResult
+from heinit_sim.figures import panels
 from heinit_sim.figures.axis_scales import TICK_SIZE, decade_scale, text_width
 from heinit_sim.figures.curves import labels_of
 from heinit_sim.figures.lines import Paint, paints
-from heinit_sim.figures.panels import (
-    BOTTOM,
-    HEIGHT,
-    OUTER,
-    TITLES,
-    TOP,
-    WIDTH,
-    add_panel,
-    write_caption,
-)
+from heinit_sim.figures.panels import HEIGHT, WIDTH
 from heinit_sim.numerics import FloatArray
 
 CUT = 12  # times the lowest peak: what is taller is cut off, else the others would look flat
@@ -70,10 +62,8 @@ def ridge_of(outcome: ConditionResult, index: int, quantity: Quantity, layer: in
     """Return the histogram of one layer as a density; 0 throughout where all numbers are 0."""
     histogram = outcome.histograms[quantity]
     counts, edges = histogram.counts[layer], histogram.edges
-    below, above, zero = (
-        int(part[layer]) for part in (histogram.below, histogram.above, histogram.zero)
-    )
-    total = int(counts.sum()) + below + above
+    below, zero = int(histogram.below[layer]), int(histogram.zero[layer])
+    total = int(counts.sum()) + below + int(histogram.above[layer])
     share = np.cumsum([below, *counts]) / max(total, 1)  # up to each edge
     low = int(np.searchsorted(share, TAIL, side="right")) - 1
     high = int(np.searchsorted(share, 1 - TAIL, side="left"))
@@ -147,7 +137,7 @@ def draw_ridges(result: SweepResult) -> Figure:
     )
     if len(outcomes) < len(result.conditions):
         caption += f" {len(outcomes)} of {len(result.conditions)} conditions."
-    write_caption(figure, caption)
+    panels.write_caption(figure, caption)
     return figure
 
 
@@ -155,9 +145,9 @@ def _panel(
     figure: Figure, direction: Pass, layers: list[int], bins: Bins, ridges: list[Ridge]
 ) -> Axes:
     """Lay out one panel: a baseline for every layer, the first on top, scales outside."""
-    outer = OUTER + TICK_SIZE * (text_width(str(max(layers))) + 0.7)
+    outer = panels.OUTER + TICK_SIZE * (text_width(str(max(layers))) + 0.7)
     width = (WIDTH - 2 * outer - GUTTER) / 2
-    ax = add_panel(figure, direction, outer, width, TITLES[direction], "Layer, $k$")
+    ax = panels.add_panel(figure, direction, outer, width, panels.TITLES[direction], "Layer, $k$")
     limits = shown_range(ridges, bins)
     ax.set_xlim(limits)
     if bins == "decades":
@@ -198,14 +188,13 @@ def _draw_rows(
 
 
 def _fill(n_conditions: int) -> float:
-    """Return how opaque the ridges of so many conditions are."""
     return min(0.45, 0.9 / n_conditions)
 
 
 def _draw_labels(figure: Figure, labels: list[str], colors: list[Paint]) -> None:
-    """Name the conditions in a row above the panels, each in its own colour."""
     widths = sum(map(text_width, labels)) + SWATCH * len(labels)
     size = min(LABEL_SIZE, LABELS_WIDTH / widths)
+    height = HEIGHT - panels.TOP - panels.BOTTOM
     fills: list[dict[str, Any]] = [
         {"facecolor": (*paint.color[:3], _fill(len(colors))), "edgecolor": paint.color}
         for paint in colors
@@ -214,7 +203,7 @@ def _draw_labels(figure: Figure, labels: list[str], colors: list[Paint]) -> None
         [Patch(**fill) for fill in fills],
         labels,
         loc="center",
-        bbox_to_anchor=(0.5, 1 - (TOP - 0.05 * (HEIGHT - TOP - BOTTOM) - 8) / HEIGHT),
+        bbox_to_anchor=(0.5, 1 - (panels.TOP - 0.05 * height - 8) / HEIGHT),
         ncols=len(labels),
         frameon=False,
         borderpad=0,

@@ -7,9 +7,10 @@ from heinit_sim.experiment.quantities import Pass, Statistic
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.figures.axis_scales import fitted_limits, plain_scale
 from heinit_sim.figures.curves import QUANTITIES, SYMBOLS, WORDS
-from heinit_sim.figures.layer_axis import LayerValues, layer_axis, layer_lines
+from heinit_sim.figures.layer_axis import layer_axis, layer_lines
 from heinit_sim.figures.lines import Line, drawn_values
 from heinit_sim.figures.panels import ERRORS, Panel, draw_panels, write_caption
+from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import variance_of_ln
 from heinit_sim.theory import predicted_variance_of_ln
 
@@ -36,17 +37,16 @@ def draw_spread(result: SweepResult | SweepPrediction) -> Figure:
     return figure
 
 
-def _spread_values(outcome: Prediction, direction: Pass, shown: str) -> LayerValues:
+def _spread_values(outcome: Prediction, direction: Pass, shown: str) -> FloatArray:
     factor = 0.25 if shown == "std" else 1.0  # ln of a root is half of ln
     theory = factor * predicted_variance_of_ln(outcome, direction)
     if not isinstance(outcome, ConditionResult):
         unknown = np.full_like(theory, np.nan)
-        return LayerValues(theory, unknown, unknown, theory)
+        return np.stack([theory, unknown, unknown, theory])
     statistic: Statistic = "second_moment" if shown == "second_moment" else "variance"
     log10 = outcome.networks[QUANTITIES[direction], statistic]
     variance, error = (factor * values for values in variance_of_ln(log10))
-    low, high = variance - ERRORS * error, variance + ERRORS * error
-    return LayerValues(variance, low, high, theory)
+    return np.stack([variance, variance - ERRORS * error, variance + ERRORS * error, theory])
 
 
 def _caption(result: SweepResult | SweepPrediction, lines: list[Line]) -> str:
