@@ -28,6 +28,12 @@ N_NETWORKS = 10_000
 LEVEL = 1e-4
 RELU = Condition(0, {}, (7, 8, 6, 5, 3), "relu", {}, layer_specs((0.3, 0.2, 0.5, 0.4)), 1, 0.0)
 BIASED = with_layers(RELU, bias_variances=(0.3,) * 4)
+MEANS = (0.6, -0.4, 1.5, 0.8)
+CONSTANT = {
+    f"{activation}, {kind}": with_layers(of, activation=activation, bias_means=MEANS)
+    for activation in ("relu", "tanh", "softplus")
+    for kind, of in (("constant biases", RELU), ("biases about a mean", BIASED))
+}
 
 
 def leaky(alpha: Slope) -> Condition:
@@ -50,6 +56,7 @@ CONDITIONS = {
     "softplus, biases": replace(BIASED, activation="softplus"),
     "relu, biases": BIASED,
     "target": replace(RELU, target=0.7),
+    **CONSTANT,
 }
 
 
@@ -98,6 +105,23 @@ def test_every_ratio_has_the_cumulants_it_states(name: str) -> None:
         assert largest_z([ratios._replace(variance=2 * ratios.variance)]) > 1
 
 
+@pytest.mark.parametrize("name", slow_but(CONSTANT, "relu, constant biases"))
+def test_other_constant_biases_are_found(name: str) -> None:
+    wrong = with_layers(CONSTANT[name], bias_means=(0.8, -0.6, 1.9, 1.1))
+    result = simulate(CONSTANT[name], 5000)
+    assert largest_z(ratios_of(replace(result, condition=wrong))) > 1
+
+
+def test_the_third_cumulant_is_that_of_a_shifted_square() -> None:
+    first = ratios_of(simulate(CONSTANT["relu, biases about a mean"], 3))[0]
+    n = 8
+    shift = np.broadcast_to(first.mean, first.ratio.shape)[:, 0] / n - 1
+    third = np.broadcast_to(first.third, first.ratio.shape)[:, 0]
+    # of n squares of N(√λ, 1): 8 n (1 + 3 λ)
+    np.testing.assert_allclose(third, 8 * n * (1 + 3 * shift), rtol=1e-12, atol=0)
+    assert (third > 1.1 * 8 * n).all()
+
+
 def test_deviations_of_layers_are_uncorrelated() -> None:
     for ratios in ratios_of(simulate(leaky(0.2))):
         deviation = (ratios.ratio - ratios.mean) / np.sqrt(ratios.variance)
@@ -109,14 +133,17 @@ def test_deviations_of_layers_are_uncorrelated() -> None:
 
 
 @pytest.mark.slow
-def test_averages_over_a_batch_keep_the_mean_and_spread_less() -> None:
-    for condition in (replace(RELU, n_inputs=4), replace(BIASED, n_inputs=4)):
-        found = [s for s in ratios_of(simulate(condition)) if s.statistic == "second_moment"]
-        assert [s.quantity for s in found] == ["preactivation", "activation"]
-        for ratios in found:
-            assert scores(ratios)[0].max() < 4.5  # 14 · P(|z| > 4.5) < 1e-4
-            spread = np.nanvar(ratios.ratio, axis=0)
-            assert (spread < np.broadcast_to(ratios.variance, spread.shape)).all()
+@pytest.mark.parametrize("condition", [RELU, BIASED, CONSTANT["tanh, constant biases"]])
+def test_averages_over_a_batch_keep_the_mean_and_spread_less(condition: Condition) -> None:
+    batch = simulate(replace(condition, n_inputs=4))
+    found = [s for s in ratios_of(batch) if s.statistic == "second_moment"]
+    known = ["preactivation", "activation"] if condition.activation == "relu" else ["preactivation"]
+    assert [s.quantity for s in found] == known
+    for ratios in found:
+        assert scores(ratios)[0].max() < 4.5  # 14 · P(|z| > 4.5) < 1e-4
+        spread = np.nanvar(ratios.ratio, axis=0)
+        variance = np.mean(np.broadcast_to(ratios.variance, ratios.ratio.shape), axis=0)
+        assert (spread < variance).all()
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 30])

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from heinit_sim.activations import make_activation
 from heinit_sim.checks.scores import Score, Scores
 from heinit_sim.checks.theory_agreement import _finding, check
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.architecture import Residual
 from heinit_sim.experiment.quantities import INPUT_0, MEASURES, PASS_OF, Measure, Quantity
 from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
@@ -184,6 +186,14 @@ def test_a_wrong_variance_of_leaky_and_of_biased_networks_is_found() -> None:
 def test_biases_that_are_left_out_are_found() -> None:
     biased = with_layers(WIDE, bias_variances=BIASES)
     assert "preactivation of the batch" in failing(under(simulate(WIDE), biased))
+
+
+def test_another_constant_bias_is_found() -> None:
+    biases: dict[str, Any] = {"bias_means": (0.5,) * 11, "bias_variances": (0.1,) * 11}
+    right = with_layers(replace(WIDE, activation="tanh"), **biases)
+    result = simulate(right, trials=50)
+    assert failing(result) == []
+    assert "preactivation" in failing(under(result, with_layers(right, bias_means=(0.8,) * 11)))
 
 
 def test_a_wrong_fan_is_found() -> None:
@@ -395,6 +405,8 @@ def test_numbers_beyond_all_reason_are_found_in_any_network(value: float) -> Non
         with_layers(narrowed((5, 5, 5, 1), activation="gelu"), weight_variances=(1e40,) * 3),
         with_layers(narrowed((5, 5, 5, 1), activation="sigmoid"), weight_variances=(1e-200,) * 3),
         narrowed((5, 1, 1, 1, 1), activation="relu6"),
+        # a layer without a bias behind units that are all off
+        with_layers(narrowed((8, 8, 8, 1), bias_means=(-9.0, 0.0, 1.0)), n_inputs=1),
     ],
 )
 @pytest.mark.parametrize("trials", [1, 12])
@@ -402,6 +414,15 @@ def test_odd_conditions_are_checked_without_warnings(condition: Condition, trial
     findings = check(simulate(condition, trials=trials))
     assert all(f.held for f in findings)
     assert not any("nan" in f.reason or "inf" in f.reason for f in findings)
+
+
+@pytest.mark.parametrize("activation", ["relu", "softplus", "gelu", "tanh"])
+@pytest.mark.parametrize("bias", ["1e6", "-1e6", "-9"])
+@pytest.mark.parametrize("init", ["scheme: he_normal", "scheme: lsuv", "variance: 1e-300"])
+def test_units_all_on_or_all_off_are_no_mistake(activation: str, bias: str, init: str) -> None:
+    network = f"network: {{depth: 3, width: 20, input_dim: 10, activation: {activation}}}"
+    config = parse_config(f"name: z\ntrials: 5\n{network}\ninit: {{{init}, bias: {bias}}}\n")
+    assert all(finding.held for finding in check(unpredicted(config)))
 
 
 @pytest.mark.parametrize("depth", slow_but([1000, 10_000], 1000))

@@ -19,6 +19,7 @@ from heinit_sim.sampling import streams
 from heinit_sim.simulation import plan, sweep
 from heinit_sim.simulation.plan import NetworkPass, plan_passes
 from heinit_sim.simulation.sweep import Block, iter_sweep, run_sweep
+from heinit_sim.theory.assumptions import homogeneous_slope
 from tests.conditions import layer_specs, with_layers
 
 VARIANCES = (0.001, 0.02, 0.1, 1.0)
@@ -322,3 +323,47 @@ def test_biases_are_drawn_only_where_they_are_random(
         parse_config(f"name: x\nnetwork: {network}\ninit: {{{init}variance: 1}}\ntrials: 1\n")
     )
     assert len(calls) == drawn
+
+
+CONSTANT = "name: a\nnetwork: {depth: 2, width: 4, input_dim: 3, activation: tanh}\n"
+
+
+def test_constant_biases_are_added_to_every_unit() -> None:
+    both = [
+        parse_config(CONSTANT + f"trials: 3\ninit: {{variance: 1e-30, {bias}}}\n")
+        for bias in ("bias: 0.5", "bias: 0.5, bias_variance: 1e-20")
+    ]
+    h = math.tanh(0.5)
+    for config in both:
+        (one,) = run_sweep(config).conditions
+        expected = np.log10([0.25, 0.25, 0.25])
+        for found in one.networks["preactivation", "second_moment"]:
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-8)
+        for found in one.networks["activation", "second_moment"]:
+            np.testing.assert_allclose(found[1:], np.log10([h**2] * 2), rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("residual", ["null", "{branch_layers: 2}"])
+@pytest.mark.parametrize("readout", ["flatten", "mean"])
+def test_constant_biases_are_added_at_all_positions(readout: str, residual: str) -> None:
+    text = (
+        f"name: a\ntrials: 3\nnetwork: {{kind: cnn, depth: 3, image: [3, 2], kernel: 3, "
+        f"channels: 4, readout: {readout}, residual: {residual}, output_dim: 2}}\n"
+        "init: {scheme: he_normal, bias: 0.5, bias_variance: %s}\ninputs: {count: 2}\n"
+    )
+    constant, all_but = (run_sweep(parse_config(text % b)).conditions[0] for b in (0, 1e-30))
+    for measure, log10 in constant.networks.items():
+        # Biases that stray by 1e-15 from 0.5 move nothing by more than rounding does.
+        np.testing.assert_allclose(log10, all_but.networks[measure], rtol=0, atol=1e-9)
+
+
+def test_biases_may_differ_by_layer_and_be_swept() -> None:
+    layers = "[{variance: 1, bias: 2}, {variance: 1}, {variance: 1, bias_variance: 3}]"
+    (layered,) = parse_config(CONSTANT + f"init: {layers}\n").conditions
+    assert (layered.bias_means, layered.bias_variances) == ((2.0, 0.0, 0.0), (0.0, 0.0, 3.0))
+    swept = parse_config(CONSTANT + "init: {variance: 1}\nsweep: {init.bias: [0, -1]}\n")
+    assert [c.bias_means for c in swept.conditions] == [(0.0,) * 3, (-1.0,) * 3]
+    assert [homogeneous_slope(replace(c, activation="relu")) for c in swept.conditions] == [0, None]
+    one, other = run_sweep(replace(swept, trials=2)).conditions
+    measure: Measure = ("preactivation", "second_moment")
+    assert not np.array_equal(one.networks[measure], other.networks[measure])

@@ -21,6 +21,7 @@ from heinit_sim.theory.infinite_width.correlation_map import (
     input_cosine,
     layer_cosines,
 )
+from heinit_sim.theory.infinite_width.layer import Preactivations, activate
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 from tests.conditions import layer_specs, with_layers
 from tests.rows import slow_but
@@ -429,21 +430,13 @@ def test_weights_far_below_a_constant_bias_leave_no_angle() -> None:
 
 
 @pytest.mark.parametrize("mean", [0.6, -0.6])
-def test_rectifiers_with_constant_biases_have_the_cosine_of_an_inner_average(mean: float) -> None:
+def test_rectifiers_with_constant_biases_have_the_cosine_of_a_layer(mean: float) -> None:
+    """`test_layer.py` holds that cosine to an average whose inner part is closed."""
     q, c = 0.8, 0.35
-    # Gauss–Legendre from the kink on; of u₂ given u₁, N(m, s²), the average is closed
-    nodes, weights = np.polynomial.legendre.leggauss(200)
-    first, last = -mean / math.sqrt(q), 12.0
-    z = first + (nodes + 1) * (last - first) / 2
-    weights = weights * np.exp(-(z**2) / 2)
-    m, s = mean + c * math.sqrt(q) * z, math.sqrt(q * (1 - c**2))
-    above = np.array([math.erfc(-each / s / math.sqrt(2)) / 2 for each in m])
-    density = np.exp(-((m / s) ** 2) / 2) / math.sqrt(2 * math.pi)
-    u1 = mean + math.sqrt(q) * z
-    cosine = (weights * u1 * (m * above + s * density)).sum() / (weights * u1**2).sum()
-    # quadrature is good to 1e-10
-    found = activated_gap(make_activation("relu", {}), mean, q, 1 - c)
-    assert math.isclose(found, 1 - cosine, rel_tol=1e-9)
+    relu = make_activation("relu", {})
+    cosine = activate(relu, Preactivations(np.array([math.log(q)]), c, mean)).cosine
+    # both are quadratures, good to 1e-10
+    assert math.isclose(activated_gap(relu, mean, q, 1 - c), 1 - cosine, rel_tol=1e-9)
 
 
 def test_layers_of_other_slopes_or_biases_are_not_taken_for_one_another() -> None:

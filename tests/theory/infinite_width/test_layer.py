@@ -1,6 +1,10 @@
-"""Correlations of two positions: closed forms, published maps, and sums written out."""
+"""Layers in the limit: correlations of two positions, and windows that see the edges.
+
+References are closed forms, sums written out, and the matrix of the windows.
+"""
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -13,10 +17,15 @@ from heinit_sim.theory.infinite_width.layer import (
     Preactivations,
     Weights,
     activate,
+    mean_over_positions,
+    variance_over_units,
     weigh,
     weight_gradient,
+    window_means,
 )
 from heinit_sim.theory.infinite_width.quadrature import pair_average
+
+Array = np.ndarray
 
 
 def signal(variance: float, correlation: float, mean: float = 0.0) -> Preactivations:
@@ -37,14 +46,6 @@ def test_closed_forms_are_the_averages_over_two_gaussians(slope: float, correlat
     np.testing.assert_allclose(seen.slope_cosine, derivative / p2, rtol=0, atol=1e-9)
 
 
-def test_relu_correlations_are_those_of_cho_and_saul() -> None:
-    rho, found = 0.0, []
-    for _ in range(20):
-        rho = activate(RELU, signal(2.0, rho)).cosine
-        found.append(round(rho, 4))
-    assert (found[0], found[1], found[9], found[19]) == (0.3183, 0.4937, 0.8715, 0.9484)
-
-
 @pytest.mark.parametrize("mean", [0.0, 0.6, -0.6])
 def test_products_by_quadrature_are_those_of_a_plain_sum(mean: float) -> None:
     q, rho, step = 0.8, 0.35, 0.02
@@ -54,10 +55,10 @@ def test_products_by_quadrature_are_those_of_a_plain_sum(mean: float) -> None:
     u1 = math.sqrt(q) * first + mean
     u2 = math.sqrt(q) * (rho * first + math.sqrt(1 - rho**2) * second) + mean
     seen = activate(make_activation("tanh", {}), signal(q, rho, mean))
-    for product, g in ((seen.cosine, np.tanh), (seen.slope_cosine, lambda u: 1 / np.cosh(u) ** 2)):
+    for found, g in ((seen.cosine, np.tanh), (seen.slope_cosine, lambda u: 1 / np.cosh(u) ** 2)):
         expected = (weight * g(u1) * g(u2)).sum() / (weight * g(u1) ** 2).sum()
         # smooth and gone at the ends: the midpoint rule is exact but for rounding
-        np.testing.assert_allclose(product, expected, rtol=1e-9, atol=0)
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=0)
     share = (weight * np.tanh(u1)).sum() / math.sqrt((weight * np.tanh(u1) ** 2).sum())
     np.testing.assert_allclose(seen.mean_share, share, rtol=1e-9, atol=1e-12)
 
@@ -124,3 +125,78 @@ def test_the_weight_gradient_with_zeros_beyond_the_edge_is_the_mean_over_taps() 
     found = weight_gradient(Gradient(np.log(d), 0.0), seen, Convolution((4,), 3, (1, 1), "zero"))
     taps = [sum(d[p] * h[p + tap] for p in range(4) if 0 <= p + tap < 4) for tap in (-1, 0, 1)]
     np.testing.assert_allclose(math.exp(found), sum(taps) / 3, rtol=1e-13, atol=0)
+
+
+# ----- windows of an image
+
+
+IMAGES = [((5,), 3), ((4, 6), 3), ((3, 3), 5), ((2,), 7), ((1, 4), 3)]
+
+
+def window_matrix(convolution: Convolution) -> Array:
+    """1 where the window of one position holds another, counted out."""
+    places = list(product(*map(range, convolution.image)))
+    reach = convolution.kernel // 2
+    near = [
+        [max(abs(a - b) for a, b in zip(p, q, strict=True)) <= reach for q in places]
+        for p in places
+    ]
+    return np.array(near, float)
+
+
+@pytest.mark.parametrize(("image", "kernel"), IMAGES)
+def test_windows_hold_what_the_matrix_says(image: tuple[int, ...], kernel: int) -> None:
+    convolution = Convolution(image, kernel, (1, 1), "zero")
+    r = np.random.default_rng(0).exponential(size=convolution.positions)
+    found = np.exp(window_means(np.log(r), convolution))
+    expected = window_matrix(convolution) @ r / convolution.taps
+    np.testing.assert_allclose(found, expected, rtol=1e-13, atol=0)
+
+
+@pytest.mark.parametrize(("image", "kernel"), IMAGES)
+def test_windows_over_layers_are_powers_of_the_matrix(image: tuple[int, ...], kernel: int) -> None:
+    convolution = Convolution(image, kernel, (1, 1), "zero")
+    ln = np.zeros(convolution.positions)
+    for _ in range(12):
+        ln = window_means(ln, convolution)
+    matrix = window_matrix(convolution) / convolution.taps
+    expected = np.linalg.matrix_power(matrix, 12).sum(axis=1)
+    np.testing.assert_allclose(np.exp(ln), expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("image", [(5,), (8, 8), (4, 6)])
+def test_each_layer_loses_the_largest_eigenvalue_in_the_end(image: tuple[int, ...]) -> None:
+    convolution = Convolution(image, 3, (1, 1), "zero")
+    ln, sines = np.zeros(convolution.positions), np.ones(())
+    for n in image:
+        sines = np.multiply.outer(sines, np.sin(math.pi * np.arange(1, n + 1) / (n + 1)))
+    for _ in range(2000):
+        before, ln = ln, window_means(ln, convolution)
+    factor = math.prod((1 + 2 * math.cos(math.pi / (n + 1))) / 3 for n in image)
+    lost = math.exp(mean_over_positions(ln) - mean_over_positions(before))
+    np.testing.assert_allclose(lost, factor, rtol=1e-12, atol=0)
+    np.testing.assert_allclose(
+        np.exp(ln - ln.max()), sines.ravel() / sines.max(), rtol=1e-10, atol=0
+    )
+    if image == (8, 8):
+        assert round(factor, 4) == 0.9212
+
+
+def test_circular_windows_are_all_alike() -> None:
+    one = np.array([0.3])
+    assert window_means(one, Convolution((4,), 3, (1, 1))) is one
+    assert window_means(one, None) is one
+
+
+def test_nothing_stays_nothing_and_what_is_not_known_is_not_known() -> None:
+    convolution = Convolution((4,), 3, (1, 1), "zero")
+    assert np.isneginf(window_means(np.full(4, -np.inf), convolution)).all()
+    assert np.isnan(window_means(np.array([0.0, np.nan, 0.0, 0.0]), convolution)).all()
+
+
+def test_the_variance_over_units_counts_means_that_differ_between_positions() -> None:
+    means, stds = np.array([1.0, -2.0, 0.5]), np.array([0.1, 2.0, 1.0])
+    second = means**2 + stds**2
+    found = variance_over_units(2 * np.log(stds), np.log(second), means / np.sqrt(second))
+    expected = second.mean() - means.mean() ** 2
+    np.testing.assert_allclose(math.exp(found), expected, rtol=1e-14, atol=0)

@@ -300,9 +300,10 @@ def test_a_circular_convolution_has_the_phase_of_its_fans() -> None:
             {"convolution": Convolution((4, 4), 3, (2, 8, 8, 8), "zero")},
             "an edge of zeros has no one phase, must be padding: circular",
         ),
+        ({"bias_means": (0.5,) * 4}, "a constant bias has no phase, must be bias_variance alone"),
     ],
 )
 def test_networks_of_no_one_phase_are_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        condition_phase(replace(condition((32, 128, 128, 128, 1), 0.02), **options), TANH)
+        condition_phase(condition((32, 128, 128, 128, 1), 0.02, **options), TANH)
     assert caught.value.problems == [said]

@@ -1,13 +1,23 @@
-"""Gaussian averages against closed forms, checked numbers and a plain midpoint sum."""
+"""Gaussian averages of one number and of pairs against closed forms and plain sums."""
 
 import itertools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from heinit_sim.activations import ACTIVATIONS, make_activation
-from heinit_sim.theory.infinite_width.quadrature import average, even_moments, layer_moments
+from heinit_sim.theory.infinite_width.quadrature import (
+    about,
+    average,
+    even_moments,
+    layer_moments,
+    pair_average,
+    smooth_gap,
+)
+
+Array = np.ndarray
 
 Q = np.logspace(-12, 12, 25)
 PROMISED = 1e-10
@@ -106,9 +116,122 @@ def test_even_moments_of_the_normal_law() -> None:
 
 
 def test_a_kink_that_is_not_named_is_missed() -> None:
-    def step(f: np.ndarray) -> np.ndarray:
+    def step(f: Array) -> Array:
         return (f > 0.3) * 1.0
 
     expected = 0.5 * math.erfc(0.3 / math.sqrt(2))
     assert abs(float(average(step, ONE, (0.3,))) - expected) < PROMISED
     assert abs(float(average(step, ONE)) - expected) > 1e-4
+
+
+# ----- about a mean
+
+
+def trapezoid(name: str, mean: float, q: float, powers: tuple[int, ...]) -> list[float]:
+    """E[a(f)^p], f ~ N(mean, q), by a sum on a fine grid that has the kinks on it."""
+    activation = make_activation(name, {})
+    step = 2.0**-12
+    low = math.floor(mean - 12 * math.sqrt(q)) - 1
+    f: Array = low + step * np.arange(int((24 * math.sqrt(q) + 4) / step))
+    density = np.exp(-((f - mean) ** 2) / (2 * q)) / math.sqrt(2 * math.pi * q)
+    a = activation.value(f, np.empty_like(f))
+    return [float((a**p * density).sum() * step) for p in powers]
+
+
+@pytest.mark.parametrize(
+    "name", ["linear", "relu", "tanh", "gelu", "softplus", "hard_tanh", "elu", "sin"]
+)
+@pytest.mark.parametrize(("mean", "q"), [(0.5, 1.0), (-3.0, 0.2), (2.0, 9.0), (7.0, 1.5)])
+def test_averages_about_a_mean_are_those_of_a_fine_grid(name: str, mean: float, q: float) -> None:
+    first, second, fourth, sixth = trapezoid(name, mean, q, (1, 2, 4, 6))
+    shifted = about(make_activation(name, {}), mean)
+    found = layer_moments(shifted, np.array(q))
+    # The sum's error is that of its kinks, step²/12 of the jump in slope, on moments of any size.
+    for value, expected in ((found.mean, first), (found.second, second)):
+        np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-8)
+    moments = even_moments(shifted, np.array([q]))
+    expected_moments = (second, fourth / second**2, sixth / second**3)
+    if second > 1e-6:
+        for value, expected in zip(moments, expected_moments, strict=True):
+            np.testing.assert_allclose(value, expected, rtol=2e-5, atol=0)
+    turned = layer_moments(about(make_activation(name, {}), -mean), np.array(q)).mean
+    assert abs(float(turned) - first) > 1e-3  # a wrong sign is seen
+
+
+@pytest.mark.parametrize("q", [0.3, 30.0, 1e4, 1e12])
+def test_a_sine_about_a_mean_stays_periodic(q: float) -> None:
+    found = layer_moments(about(make_activation("sin", {}), 0.7), np.array(q))
+    swing = 0.5 * math.cos(1.4) * math.exp(-2 * q)  # of E[sin² f], f ~ N(0.7, q)
+    np.testing.assert_allclose(found.second, 0.5 - swing, rtol=1e-13, atol=0)
+    np.testing.assert_allclose(found.slope, 0.5 + swing, rtol=1e-13, atol=0)
+
+
+def test_no_mean_is_the_activation_itself() -> None:
+    tanh = make_activation("tanh", {})
+    assert about(tanh, 0.0) is tanh
+
+
+# ----- pairs
+
+
+CORRELATIONS = [-1.0, -1 + 1e-12, -0.5, 0.0, 1e-9, 0.3, 0.999, 1 - 1e-6, 1 - 1e-9, 1 - 1e-14, 1.0]
+LENGTHS = [1e-3, 1.0, 12.6, 1e4]
+
+
+def value(name: str) -> Callable[[Array], Array]:
+    activation = make_activation(name, {})
+    return lambda u: activation.value(u, np.empty_like(u))
+
+
+def derivative(name: str) -> Callable[[Array], Array]:
+    activation = make_activation(name, {})
+    return lambda u: np.asarray(activation.derivative(u), float)
+
+
+@pytest.mark.parametrize("q", LENGTHS)
+@pytest.mark.parametrize("c", CORRELATIONS)
+def test_relu_gives_the_arccosine_kernels_of_cho_and_saul(q: float, c: float) -> None:
+    angle = math.acos(c)
+    expected = q * (math.sqrt(1 - c * c) + c * (math.pi - angle)) / (2 * math.pi)
+    assert abs(pair_average(value("relu"), q, c, (0.0,)) - expected) < 1e-10 * q
+    expected = (math.pi - angle) / (2 * math.pi)
+    assert abs(pair_average(derivative("relu"), q, c, (0.0,)) - expected) < 1e-10
+
+
+@pytest.mark.parametrize("q", LENGTHS)
+@pytest.mark.parametrize("c", CORRELATIONS)
+def test_erf_gives_the_arcsine_kernel_of_williams(q: float, c: float) -> None:
+    expected = 2 / math.pi * math.asin(2 * q * c / (1 + 2 * q))
+    assert abs(pair_average(value("erf"), q, c) - expected) < 1e-10
+    determinant = (1 + 2 * q * (1 - c)) * (1 + 2 * q * (1 + c))
+    expected = 4 / math.pi / math.sqrt(determinant)
+    np.testing.assert_allclose(pair_average(derivative("erf"), q, c), expected, rtol=1e-10, atol=0)
+
+
+@pytest.mark.parametrize("c", [-0.7, 0.4, 0.95])
+def test_a_jump_away_from_zero_gives_the_same_as_a_plain_sum_over_the_plane(c: float) -> None:
+    # The midpoint rule on squares of 0.005: each of the two jumps leaves half a row of squares at
+    # worst, 0.0025 times a density of at most 0.4 along it.
+    z = np.arange(-8, 8, 0.005) + 0.0025
+    weight = np.exp(-(z**2) / 2) * 0.005 / math.sqrt(2 * math.pi)
+    root = math.sqrt(2.0)
+    second = root * (c * z[:, np.newaxis] + math.sqrt(1 - c * c) * z)
+    inside = (abs(root * z) < 1)[:, np.newaxis] & (abs(second) < 1)
+    expected = float(weight @ inside @ weight)
+    found = pair_average(derivative("hard_tanh"), 2.0, c, (-1.0, 1.0))
+    assert abs(found - expected) < 4 * 0.0025 * 0.4
+
+
+@pytest.mark.parametrize("q", [1e-250, 1e-3, 1.0, 12.6])
+@pytest.mark.parametrize("apart", [0.0, 1e-9, 1e-6, 0.3, 1.0, 1.7, 2.0])
+def test_gaps_of_smooth_functions_keep_the_digits_of_close_inputs(q: float, apart: float) -> None:
+    # E[sin u₁ sin u₂] = (e^(−q (1−c)) − e^(−q (1+c)))/2; both terms of the gap are positive.
+    expected = (-math.expm1(-q * apart) + math.exp(-2 * q) * math.expm1(q * apart)) / 2
+    # The difference of two sines that are √(q d) apart leaves 1e-16 over that of its digits, twice.
+    rounding = 1e-15 / math.sqrt(apart * min(q, 1.0)) if apart and q > 1e-100 else 0.0
+    found = smooth_gap(np.sin, q, apart)
+    np.testing.assert_allclose(found, expected, rtol=1e-12 + rounding, atol=0)
+
+
+def test_a_function_that_is_all_but_a_step_is_not_taken_for_smooth() -> None:
+    assert math.isnan(smooth_gap(lambda u: np.tanh(1e6 * u), 1.3, 0.4))
