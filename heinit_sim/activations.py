@@ -50,8 +50,7 @@ def _prelu(negative_slope: Slope) -> Activation:
 
 def _sigmoid(z: FloatArray) -> FloatArray:
     e = np.exp(-np.abs(z))
-    result: FloatArray = np.where(z < 0, e, 1.0) / (1.0 + e)
-    return result
+    return np.where(z < 0, e, 1.0) / (1.0 + e)
 
 
 def _sech2(z: FloatArray) -> FloatArray:

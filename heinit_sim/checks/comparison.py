@@ -306,8 +306,7 @@ def _below_each_edge(histogram: Histogram) -> Counts:
     """Zeros, and from there on how many numbers are below each edge and in all, (K+1, n)."""
     ends = (histogram.zero, histogram.below, histogram.above)
     zero, below, above = (counts[:, np.newaxis] for counts in ends)
-    sums: Counts = np.cumsum(np.hstack([zero, below, histogram.counts, above]), axis=-1)
-    return sums
+    return np.cumsum(np.hstack([zero, below, histogram.counts, above]), axis=-1)
 
 
 def _name(result: ConditionResult) -> str:

@@ -64,5 +64,4 @@ def unit_variance_factors(
 def _variance(f: FloatArray) -> FloatArray:
     """Variance over units and inputs, one per network; 0 for what is past float range."""
     variance = f.reshape(len(f), -1).var(axis=1)
-    settled: FloatArray = np.where(np.isfinite(variance), variance, 0.0)
-    return settled
+    return np.where(np.isfinite(variance), variance, 0.0)

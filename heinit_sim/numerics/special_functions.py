@@ -45,21 +45,18 @@ def erf(x: FloatArray) -> FloatArray:
     near = size < 1.0
     inside = np.where(near, size, 0.0)
     small = inside * chebval(2 * inside**2 - 1, _ERF)
-    result: FloatArray = np.copysign(np.where(near, small, 1.0 - _erfc(size)), x)
-    return result
+    return np.copysign(np.where(near, small, 1.0 - _erfc(size)), x)
 
 
 def cumulative(z: FloatArray) -> FloatArray:
     """Φ(z), the probability that a standard normal number is below z; relative in both tails."""
     upper = 0.5 * _erfc(np.abs(z) / math.sqrt(2.0))
-    result: FloatArray = np.where(z < 0, upper, 1.0 - upper)
-    return result
+    return np.where(z < 0, upper, 1.0 - upper)
 
 
 def density(z: FloatArray) -> FloatArray:
     """φ(z) = exp(−z²/2)/√2π."""
-    result: FloatArray = np.exp(-0.5 * np.square(np.clip(z, -_FAR, _FAR))) / math.sqrt(2 * math.pi)
-    return result
+    return np.exp(-0.5 * np.square(np.clip(z, -_FAR, _FAR))) / math.sqrt(2 * math.pi)
 
 
 def _erfc(size: FloatArray) -> FloatArray:
@@ -83,8 +80,7 @@ def digamma(x: FloatArray) -> FloatArray:
     below = sum(1 / (x + j) for j in range(_SHIFT))
     z = 1 / y**2
     series = z * (1 / 12 - z * (1 / 120 - z * (1 / 252 - z * (1 / 240 - z * (1 / 132)))))
-    result: FloatArray = np.log(y) - 0.5 / y - series - below
-    return result
+    return np.log(y) - 0.5 / y - series - below
 
 
 def trigamma(x: FloatArray) -> FloatArray:
@@ -96,5 +92,4 @@ def trigamma(x: FloatArray) -> FloatArray:
     above = sum(1 / (x + j) ** 2 for j in range(_SHIFT))
     z = 1 / y**2
     series = z * (1 / 6 - z * (1 / 30 - z * (1 / 42 - z * (1 / 30 - z * (5 / 66)))))
-    result: FloatArray = (1 + 0.5 / y + series) / y + above
-    return result
+    return (1 + 0.5 / y + series) / y + above

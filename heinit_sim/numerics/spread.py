@@ -71,5 +71,4 @@ def _quantile(log10_values: FloatArray, q: float) -> FloatArray:
     """Linear-interpolation quantile over axis 0; -inf as soon as its lower neighbour is."""
     lower = np.quantile(log10_values, q, axis=0, method="lower")
     finite = np.where(np.isneginf(log10_values), np.finfo(float).min, log10_values)
-    quantile: FloatArray = np.where(np.isneginf(lower), -np.inf, np.quantile(finite, q, axis=0))
-    return quantile
+    return np.where(np.isneginf(lower), -np.inf, np.quantile(finite, q, axis=0))

@@ -133,8 +133,7 @@ def sample_log_norms(inputs: Inputs, dim: int, count: int, rng: Generator) -> Fl
     if data_sets.is_data_set(inputs):
         return rng.choice(data_sets.log_norms(inputs), count)
     if is_standard(inputs) or inputs.distribution == "pair":
-        ln: FloatArray = np.log(2 * rng.standard_gamma(np.full(count, dim / 2)))
-        return ln
+        return np.log(2 * rng.standard_gamma(np.full(count, dim / 2)))
     size = max(_BLOCK // dim, 1)
     blocks = [np.empty((min(size, count - start), dim)) for start in range(0, count, size)]
     return np.concatenate([_log_norms(block, rng, inputs) for block in blocks])

@@ -37,8 +37,7 @@ class Grid(NamedTuple):
     @property
     def edges(self) -> FloatArray:
         """(n_bins + 1,), each the float nearest to its decimal fraction."""
-        edges: FloatArray = (np.arange(self.n_bins + 1) - self.n_bins // 2) / self.per_unit
-        return edges
+        return (np.arange(self.n_bins + 1) - self.n_bins // 2) / self.per_unit
 
 
 GRIDS: dict[Bins, Grid] = {
