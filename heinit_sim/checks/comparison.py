@@ -1,18 +1,17 @@
 """Whether two runs show the same: number by number, or within the error over networks."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 
-from heinit_sim.checks.pairing import Pair, differing_settings, pair_conditions
+from heinit_sim.checks.pairing import differing_settings, pair_conditions
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.experiment.quantities import COUNTED, MEASURES, Measure
 from heinit_sim.experiment.results import ConditionResult, Histogram, SweepResult
-from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.numerics.p_values import fisher_tail, student_tail, welch
 from heinit_sim.simulation import COSINE_QUANTITIES, Counts
@@ -84,7 +83,7 @@ class Comparison:
 
 
 class _RowTests(NamedTuple):
-    """The layers of one measure of a pair of conditions, compared."""
+    """One measure of a pair of conditions, compared layer by layer."""
 
     differing: list[DifferingRow]
     largest: float
@@ -121,7 +120,10 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
             "least 2 trials"
         )
     pairs = [(a, b) for a, b in all_pairs if a.condition.depth == b.condition.depth]
-    measures = _shared_measures(all_pairs)
+    networks = [result.networks for pair in all_pairs for result in pair]
+    measures = [m for m in MEASURES if all(m in of_result for of_result in networks)]
+    if not measures:
+        raise RunDirectoryError("the two runs have no quantity in common; run one of them again")
 
     n_rows = sum(a.condition.depth + 1 for a, _ in pairs) * len(measures)
     # The tests of all rows, and one per condition of how many networks are dead.
@@ -137,6 +139,15 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
     rows = [row for test in tests for row in test.differing]
     same_bins = exact and first.config.histograms == second.config.histograms
     both_cosines = exact and first.config.cosine and second.config.cosine
+    left_out = unpaired + [
+        f"{' '.join(m)} (not in both runs)" for m in MEASURES if m not in measures
+    ]
+    if not same_bins and (first.config.histograms or second.config.histograms):
+        left_out.append("histograms (not the same bins of one config)")
+    if not both_cosines and (first.config.cosine or second.config.cosine):
+        left_out.append("cosines (not in both runs of one config)")
+    if n_untested:
+        left_out.append(f"{n_untested} rows of fewer than two networks that are alive, in one run")
     return Comparison(
         exact=exact,
         matched=matched,
@@ -153,33 +164,14 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
         ),
         dead=() if exact else tuple(line for pair in pairs for line in _dead(*pair, level)),
         histograms=tuple(
-            line for pair in pairs if same_bins for line in differing_histograms(*pair, rtol)
+            line for pair in pairs if same_bins for line in _differing_histograms(*pair, rtol)
         ),
         cosines=tuple(
-            line for pair in pairs if both_cosines for line in differing_cosines(*pair, rtol)
+            line for pair in pairs if both_cosines for line in _differing_cosines(*pair, rtol)
         ),
         settings=settings,
-        left_out=(
-            *unpaired,
-            *(f"{' '.join(m)} (not in both runs)" for m in MEASURES if m not in measures),
-            *_left_out_records(first.config, second.config, same_bins, both_cosines),
-            *[f"{n_untested} rows of fewer than two networks that are alive, in one run"]
-            * (n_untested > 0),
-        ),
+        left_out=tuple(left_out),
     )
-
-
-def _shared_measures(pairs: Sequence[Pair]) -> list[Measure]:
-    """The measures that every condition of both runs has.
-
-    Raises:
-        RunDirectoryError: There is none.
-    """
-    results = [result for pair in pairs for result in pair]
-    shared = [m for m in MEASURES if all(m in result.networks for result in results)]
-    if not shared:
-        raise RunDirectoryError("the two runs have no quantity in common; run one of them again")
-    return shared
 
 
 def _compare_numbers(
@@ -187,7 +179,9 @@ def _compare_numbers(
 ) -> _RowTests:
     """Hold every network's number of one run against that of the other."""
     x, y = a.networks[measure], b.networks[measure]
-    gaps = _gaps(x, y)
+    with np.errstate(invalid="ignore"):
+        gaps = np.where((x == y) | (np.isnan(x) & np.isnan(y)), 0.0, y - x)
+    gaps = np.where(np.isnan(gaps), np.inf, gaps)  # only one of the two is a number
     largest = gaps[np.abs(gaps).argmax(axis=0), np.arange(gaps.shape[1])]
     size = np.abs(largest) * _LN10
     _, errors, _ = welch(x, y)
@@ -242,14 +236,6 @@ def _smallest_p(errors: FloatArray, freedom: FloatArray) -> float:
     return min(tails, default=math.nan)
 
 
-def _gaps(x: FloatArray, y: FloatArray) -> FloatArray:
-    """Return y − x: 0 between equals, infinite where only one is a number."""
-    equal = (x == y) | (np.isnan(x) & np.isnan(y))
-    with np.errstate(invalid="ignore"):
-        gaps: FloatArray = np.where(equal, 0.0, y - x)
-    return np.where(np.isnan(gaps), np.inf, gaps)
-
-
 def _dead(a: ConditionResult, b: ConditionResult, level: float) -> Iterator[str]:
     """A line if the runs have different shares of networks whose h_K is all zero."""
     measure: Measure = ("activation", "second_moment")
@@ -264,19 +250,8 @@ def _dead(a: ConditionResult, b: ConditionResult, level: float) -> Iterator[str]
         yield f"{_name(a)}: {counts}"
 
 
-def _left_out_records(
-    first: SweepConfig, second: SweepConfig, same_bins: bool, both_cosines: bool
-) -> Iterator[str]:
-    """A line for each histogram and each cosine that could not be compared."""
-    if not same_bins and (first.histograms or second.histograms):
-        yield "histograms (not the same bins of one config)"
-    if not both_cosines and (first.cosine or second.cosine):
-        yield "cosines (not in both runs of one config)"
-
-
-def differing_cosines(a: ConditionResult, b: ConditionResult, tolerance: float) -> list[str]:
+def _differing_cosines(a: ConditionResult, b: ConditionResult, tolerance: float) -> Iterator[str]:
     """A line for each layer where a network's cosine differs by more than the tolerance."""
-    lines = []
     for quantity in COSINE_QUANTITIES if a.cosines and b.cosines else ():
         x, y = a.cosines[quantity], b.cosines[quantity]
         differs = ~((np.abs(x - y) <= tolerance) | (np.isnan(x) & np.isnan(y)))
@@ -284,11 +259,10 @@ def differing_cosines(a: ConditionResult, b: ConditionResult, tolerance: float) 
             gaps = np.abs(x - y)[differs[:, k], k]
             size = "one is undefined" if np.isnan(gaps).any() else f"by up to {gaps.max():.1g}"
             counts = f"{len(gaps)} of {len(x)} networks differ, {size}"
-            lines.append(f"{_name(a)}: cosine of {quantity}, layer {k}: {counts}")
-    return lines
+            yield f"{_name(a)}: cosine of {quantity}, layer {k}: {counts}"
 
 
-def differing_histograms(a: ConditionResult, b: ConditionResult, rtol: float) -> Iterator[str]:
+def _differing_histograms(a: ConditionResult, b: ConditionResult, rtol: float) -> Iterator[str]:
     """A line for each layer that has more numbers in other bins than their rounding explains.
 
     Numbers that differ by up to `rtol` may cross an edge: of N normal ones at most 0.49 N rtol any
