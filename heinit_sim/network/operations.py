@@ -18,13 +18,7 @@ import numpy as np
 
 from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.architecture import Convolution
-from heinit_sim.network.convolution import (
-    channel_means,
-    channel_means_adjoint,
-    convolve,
-    convolve_adjoint,
-    to_units,
-)
+from heinit_sim.network import convolution
 from heinit_sim.network.moments import UnitMoments, kernel_moments, outer_moments, unit_moments
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.scaled_array import Scaled, rescaled, times
@@ -83,17 +77,17 @@ class Convolved:
 
     def forward(self, omega: FloatArray, z: FloatArray, out: FloatArray | None) -> FloatArray:
         """Ω z."""
-        return convolve(omega, z, self.convolution, out)
+        return convolution.convolve(omega, z, self.convolution, out)
 
     def adjoint(
         self, omega: FloatArray, gradient: FloatArray, out: FloatArray | None
     ) -> FloatArray:
         """Ωᵀ g."""
-        return convolve_adjoint(omega, gradient, self.convolution, out)
+        return convolution.convolve_adjoint(omega, gradient, self.convolution, out)
 
     def per_unit(self, biases: FloatArray) -> FloatArray:
         """A number for each channel, (..., c, 1), as one for each unit: at all of its positions."""
-        return to_units(biases, self.convolution)
+        return convolution.to_units(biases, self.convolution)
 
     def kept(self, z: Scaled) -> Scaled:
         """The whole of z: its positions meet those of ∂ℓ/∂f in a sum."""
@@ -200,11 +194,11 @@ class Pooled:
 
     def forward(self, z: Scaled, out: FloatArray | None) -> tuple[Scaled, None]:
         """Σ_p z_p / P."""
-        return Scaled(channel_means(z.mantissa, self.convolution), z.exponent), None
+        return Scaled(convolution.channel_means(z.mantissa, self.convolution), z.exponent), None
 
     def adjoint(self, gradient: Scaled, kept: None, out: FloatArray | None) -> Scaled:
         """The gradient over P at every position."""
-        spread = channel_means_adjoint(gradient.mantissa, self.convolution)
+        spread = convolution.channel_means_adjoint(gradient.mantissa, self.convolution)
         if out is not None:
             out[...] = spread
         return Scaled(spread if out is None else out, gradient.exponent)

@@ -26,14 +26,7 @@ from heinit_sim.numerics import FloatArray
 from heinit_sim.sampling import data_sets
 from heinit_sim.sampling.inputs import component_variance, norm_moments
 from heinit_sim.theory.assumptions import has_cosines
-from heinit_sim.theory.infinite_width.quadrature import (
-    about,
-    layer_moments,
-    product_of_values,
-    shifted,
-    smooth_gap,
-    wrapped_pair,
-)
+from heinit_sim.theory.infinite_width import quadrature
 
 _LN10 = math.log(10.0)
 # Pre-activation variances whose square root and features quadrature has room for.
@@ -168,16 +161,16 @@ def _rectified_gap(alpha: float, gap: float) -> float:
 @lru_cache(4096)
 def _quadrature_gap(activation: Activation, mean: float, q: float, gap: float) -> float:
     """E[(a(c + u₁) − a(c + u₂))²] / (2 E[a²])."""
-    second = float(layer_moments(about(activation, mean), np.array(q)).second)
+    second = float(quadrature.layer_moments(quadrature.about(activation, mean), np.array(q)).second)
     if not 0 < second < math.inf:
         return math.nan
-    activation = shifted(activation, mean)
-    q, gap = wrapped_pair(activation, q, gap)
+    activation = quadrature.shifted(activation, mean)
+    q, gap = quadrature.wrapped_pair(activation, q, gap)
     difference = math.nan
     if math.isfinite(activation.period) or not activation.kinks:
-        difference = smooth_gap(lambda u: activation.value(u, np.empty_like(u)), q, gap)
+        difference = quadrature.smooth_gap(lambda u: activation.value(u, np.empty_like(u)), q, gap)
     if math.isnan(difference):
-        difference = second - product_of_values(activation, q, 1 - gap)
+        difference = second - quadrature.product_of_values(activation, q, 1 - gap)
     return max(difference / second, 0.0)
 
 
@@ -208,7 +201,7 @@ def _branch_gap(
     if residual.norm == "inside":
         q = 1.0
     elif _LEAST_Q < q < _LARGEST_Q:
-        q = scale * float(layer_moments(activation, np.array(q)).second)
+        q = scale * float(quadrature.layer_moments(activation, np.array(q)).second)
     else:
         q = math.nan
     return activated_gap(activation, 0.0, q, gap)

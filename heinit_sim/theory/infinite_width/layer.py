@@ -24,14 +24,7 @@ import numpy as np
 from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.architecture import Convolution
 from heinit_sim.numerics import FloatArray
-from heinit_sim.theory.infinite_width.quadrature import (
-    about,
-    layer_moments,
-    product_of_slopes,
-    product_of_values,
-    shifted,
-    wrapped,
-)
+from heinit_sim.theory.infinite_width import quadrature
 
 # Quadrature takes q itself, and needs room for its root, its square and its features.
 _LN_RANGE = 600.0
@@ -108,7 +101,7 @@ def activate(activation: Activation, f: Preactivations) -> Activations:
     ln_variance = f.ln_variance.round(_DIGITS).tolist()
     if isinstance(ln_variance, list):
         ln_variance = tuple(ln_variance)
-    correlation = math.nan  # this very object, so that a look-up finds it equal to itself
+    correlation = None  # NaN would not be found again, being unequal to itself
     if not math.isnan(f.correlation):
         correlation = round(max(min(f.correlation, 1.0), -1.0), _DIGITS)
     return _by_quadrature(activation, f.mean, ln_variance, correlation)
@@ -168,7 +161,10 @@ def _unit_rectified(alpha: float, shape: tuple[int, ...]) -> Activations:
 
 @lru_cache(256)
 def _by_quadrature(
-    activation: Activation, mean: float, ln_variance: float | tuple[float, ...], correlation: float
+    activation: Activation,
+    mean: float,
+    ln_variance: float | tuple[float, ...],
+    correlation: float | None,
 ) -> Activations:
     """Moments of any activation; layers at the same signal are looked up."""
     unknown = np.full(np.shape(ln_variance), math.nan)[()]
@@ -177,7 +173,7 @@ def _by_quadrature(
     if not (np.abs(levels) < _LN_RANGE).all():
         return nothing
     q = np.exp(levels)
-    moments = layer_moments(about(activation, mean), q)
+    moments = quadrature.layer_moments(quadrature.about(activation, mean), q)
     if not np.isfinite(moments).all():
         return nothing
     with np.errstate(divide="ignore", invalid="ignore"):  # of units that are all off
@@ -185,10 +181,10 @@ def _by_quadrature(
         second, variance, slope = np.log([moments.second, moments.variance, moments.slope])
     cosine = slope_cosine = math.nan
     # So large a sine is smooth nowhere.
-    if not math.isnan(correlation) and wrapped(activation, q) == q:
-        pair = (shifted(activation, mean), q.item(), correlation)
-        cosine = _ratio(product_of_values(*pair), moments.second.item())
-        slope_cosine = _ratio(product_of_slopes(*pair), moments.slope.item())
+    if correlation is not None and quadrature.wrapped(activation, q) == q:
+        pair = (quadrature.shifted(activation, mean), q.item(), correlation)
+        cosine = _ratio(quadrature.product_of_values(*pair), moments.second.item())
+        slope_cosine = _ratio(quadrature.product_of_slopes(*pair), moments.slope.item())
     if levels.ndim:
         where = np.searchsorted(levels, ln_variance)
         second, variance, share, slope = (x[where] for x in (second, variance, share, slope))

@@ -26,7 +26,7 @@ their correlation; Yang & Schoenholz 2017 for residual networks.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -37,26 +37,11 @@ from heinit_sim.experiment.quantities import Measure, Quantity
 from heinit_sim.experiment.sweep_config import Condition, LayerSpec
 from heinit_sim.numerics import FloatArray
 from heinit_sim.sampling.inputs import component_variance, norm_moments
-from heinit_sim.theory.infinite_width.layer import (
-    Activations,
-    Gradient,
-    Preactivations,
-    Weights,
-    activate,
-    activate_back,
-    ln_of,
-    mean_over_positions,
-    position_shape,
-    variance_over_units,
-    weigh,
-    weigh_back,
-    weight_gradient,
-)
+from heinit_sim.theory.infinite_width import layer
+from heinit_sim.theory.infinite_width.layer import Activations, Gradient, Preactivations, Weights
 from heinit_sim.theory.infinite_width.lsuv import lsuv_variances
 
 _LN10 = math.log(10.0)
-
-
 _Branch = tuple[tuple[Activations, Weights], ...]
 """The way from h_k to f_k: one layer of weights, or two, each with what it is given."""
 
@@ -77,28 +62,29 @@ def mean_field(condition: Condition, activation: Activation) -> dict[Measure, Fl
     weights = _weights(condition, activation)
     branches, f, h = _forward(condition, activation, weights)
     ln_read = _read(h[-1], condition.convolution)
-    output, ln_bias = weights[-1].ln_forward + ln_read, weights[-1].ln_bias_variance
-    ln_output = float(np.logaddexp(output, ln_bias))
+    ln_output = float(np.logaddexp(weights[-1].ln_forward + ln_read, weights[-1].ln_bias_variance))
     df, dh, ln_squares = _backward(condition, weights, branches, h, ln_output)
 
-    h_second = _by_layer([activations.ln_second for activations in h])
-    h_variance = _by_layer([activations.ln_variance for activations in h])
-    mean_share = _by_layer([activations.mean_share for activations in h])
-    df_hidden = mean_over_positions(_by_layer([gradient.ln_second for gradient in df[:-1]]))
-    ln_f = np.append(mean_over_positions(_by_layer([each.ln_variance for each in f])), ln_output)
+    h_second = _by_layer(h_k.ln_second for h_k in h)
+    h_variance = _by_layer(h_k.ln_variance for h_k in h)
+    mean_share = _by_layer(h_k.mean_share for h_k in h)
+    dh_second = layer.mean_over_positions(_by_layer(dh_k.ln_second for dh_k in dh))
+    df_hidden = layer.mean_over_positions(_by_layer(df_k.ln_second for df_k in df[:-1]))
+    f_hidden = layer.mean_over_positions(_by_layer(f_k.ln_variance for f_k in f))
+    ln_f = np.append(f_hidden, ln_output)
     with np.errstate(divide="ignore"):  # means of 0
         ln_offsets = 2 * np.log(np.abs(condition.bias_means))
     second: dict[Quantity, FloatArray] = {
         "preactivation": np.logaddexp(ln_f, ln_offsets),
-        "activation": mean_over_positions(h_second),
+        "activation": layer.mean_over_positions(h_second),
         "grad_preactivation": np.append(df_hidden, df[-1].ln_second),
-        "grad_activation": mean_over_positions(_by_layer([gradient.ln_second for gradient in dh])),
+        "grad_activation": dh_second,
         "grad_weight": np.append(ln_squares, df[-1].ln_second + ln_read),
     }
     wide = np.append(np.zeros(condition.depth), np.nan)  # f_K and ∂ℓ/∂f_K are not
     variance = {
         "preactivation": ln_f + wide,
-        "activation": variance_over_units(h_variance, h_second, mean_share),
+        "activation": layer.variance_over_units(h_variance, h_second, mean_share),
         "grad_preactivation": second["grad_preactivation"] + wide,
         "grad_activation": second["grad_activation"],
         "grad_weight": second["grad_weight"] + wide,
@@ -126,12 +112,14 @@ def _layer_weights(
     if windows and spec.weight_distribution == "delta_orthogonal":
         windows = windows._replace(kernel=1)  # all but the centre is 0: no edge is seen
     ln_forward, ln_backward = (math.log(fan) + math.log(variance) for fan in fans)
-    return Weights(ln_forward, ln_backward, ln_of(spec.bias_variance), spec.bias_mean, windows)
+    ln_bias = layer.ln_of(spec.bias_variance)
+    return Weights(ln_forward, ln_backward, ln_bias, spec.bias_mean, windows)
 
 
-def _by_layer(moments: list[FloatArray]) -> FloatArray:
+def _by_layer(moments: Iterable[FloatArray]) -> FloatArray:
     """Moments of each layer as rows, (layers, positions)."""
-    return np.array(moments).reshape(len(moments), -1)
+    rows = np.array(list(moments))
+    return rows.reshape(len(rows), -1)
 
 
 def _forward(
@@ -139,19 +127,19 @@ def _forward(
 ) -> tuple[list[_Branch], list[Preactivations], list[Activations]]:
     """The ways to f_0 … f_{K−1}, these themselves, and h_0 … h_K."""
     residual = condition.residual
-    h, branches, f = [_inputs(condition)], [], []
-    stream = None
+    h, branches, f = [_inputs(condition)], list[_Branch](), list[Preactivations]()
+    streams: list[Preactivations] = []  # h_1 … h_k of blocks, as sums of f_0 … f_{k−1}
     for k in range(condition.depth):
-        branch: _Branch = ((h[k], weights[k]),)
-        if residual and stream:
-            branch = _branch(residual, activation.layer(k - 1), stream, weights[k])
-        branches.append(branch)
-        f.append(weigh(*branch[-1]))
-        if residual is None:
-            h.append(activate(activation.layer(k), f[k]))
+        if streams and residual:
+            branches.append(_branch(residual, activation.layer(k), streams[-1], weights[k]))
         else:
-            stream = _add(stream, f[k], residual.scale) if stream else f[k]
-            h.append(_stream_activations(stream))
+            branches.append(((h[k], weights[k]),))
+        f.append(layer.weigh(*branches[k][-1]))
+        if residual:
+            streams.append(_add(streams[-1], f[k], residual.scale) if streams else f[k])
+            h.append(_stream_activations(streams[-1]))
+        else:
+            h.append(layer.activate(activation.layer(k), f[k]))
     return branches, f, h
 
 
@@ -163,25 +151,23 @@ def _backward(
     ln_output: float,
 ) -> tuple[list[Gradient], list[Gradient], list[float]]:
     """∂ℓ/∂f_k and ∂ℓ/∂h_k of the layers 0 … K, and ln E[(∂ℓ/∂Ω_k)²] of all but the last."""
-    residual, convolution = condition.residual, condition.convolution
-    off_target = 2 * ln_of(abs(weights[-1].bias_mean - condition.target))
+    residual, convolution, depth = condition.residual, condition.convolution, condition.depth
+    off_target = 2 * layer.ln_of(abs(weights[-1].bias_mean - condition.target))
     ln_last = math.log(4.0) + np.logaddexp(ln_output, off_target)
-    df = [Gradient(ln_last, 0.0)]
-    dh = [_read_back(ln_last, weights[-1], h[-1], convolution)]
-    ln_squares = []
-    for k in reversed(range(condition.depth)):
+    df = [Gradient(ln_last, 0.0)] * (depth + 1)
+    dh = [_read_back(ln_last, weights[-1], h[-1], convolution)] * (depth + 1)
+    ln_squares = [math.nan] * depth
+    for k in reversed(range(depth)):
         block = residual if k > 0 else None  # f_0 begins the stream
         if residual is None:
-            df.append(activate_back(dh[-1], h[k + 1]))
+            df[k] = layer.activate_back(dh[k + 1], h[k + 1])
         else:
-            weight = ln_of(block.scale**2) if block else 0.0
-            df.append(Gradient(dh[-1].ln_second + weight, dh[-1].cosine))
-        gradient, ln_square = _branch_back(df[-1], branches[k], convolution)
+            handed = layer.ln_of(block.scale**2) if block else 0.0
+            df[k] = Gradient(dh[k + 1].ln_second + handed, dh[k + 1].cosine)
+        dh[k], ln_squares[k] = _branch_back(df[k], branches[k], convolution)
         if block:
-            gradient = _add_gradients(dh[-1], activate_back(gradient, branches[k][0][0]))
-        dh.append(gradient)
-        ln_squares.append(ln_square)
-    return df[::-1], dh[::-1], ln_squares[::-1]
+            dh[k] = _add_gradients(dh[k + 1], layer.activate_back(dh[k], branches[k][0][0]))
+    return df, dh, ln_squares
 
 
 def _branch(
@@ -194,7 +180,7 @@ def _branch(
     first = _given(activation, stream, norm=residual.norm == "before")
     if residual.branch_layers == 1:
         return ((first, last),)
-    inner = weigh(first, weights)
+    inner = layer.weigh(first, weights)
     second = _given(activation, inner, norm=residual.norm == "inside")
     return ((first, weights), (second, last))
 
@@ -204,11 +190,14 @@ def _branch_back(
 ) -> tuple[Gradient, float]:
     """From ∂ℓ/∂f_k to what the first weights are given, and ln of the weights' mean square."""
     given, weights = branch[-1]
-    ln_square, dh = weight_gradient(df, given, convolution), weigh_back(df, weights)
+    ln_square = layer.weight_gradient(df, given, convolution)
+    gradient = layer.weigh_back(df, weights)
     if len(branch) == 1:
-        return dh, ln_square
-    inner, ln_inner = _branch_back(activate_back(dh, given), branch[:-1], convolution)
-    return inner, float(np.logaddexp(ln_square, ln_inner)) - math.log(2)
+        return gradient, ln_square
+    (first, inner), df_inner = branch[0], layer.activate_back(gradient, given)
+    ln_inner = layer.weight_gradient(df_inner, first, convolution)
+    ln_mean = float(np.logaddexp(ln_square, ln_inner)) - math.log(2)  # of as many weights each
+    return layer.weigh_back(df_inner, inner), ln_mean
 
 
 def _given(activation: Activation, f: Preactivations, *, norm: bool) -> Activations:
@@ -217,16 +206,16 @@ def _given(activation: Activation, f: Preactivations, *, norm: bool) -> Activati
     Both are over all units of the layer, those of all positions together.
     """
     if not norm:
-        return activate(activation, f)
-    ln_total = mean_over_positions(f.ln_variance)
+        return layer.activate(activation, f)
+    ln_total = layer.mean_over_positions(f.ln_variance)
     unit = Preactivations(f.ln_variance - ln_total, f.correlation)
-    activations = activate(activation, unit)
+    activations = layer.activate(activation, unit)
     return activations._replace(ln_slope=activations.ln_slope - ln_total)
 
 
 def _add(stream: Preactivations, f: Preactivations, scale: float) -> Preactivations:
     """The stream h + s f, f of a branch that is independent of it."""
-    added = ln_of(scale**2) + f.ln_variance
+    added = layer.ln_of(scale**2) + f.ln_variance
     total = np.logaddexp(stream.ln_variance, added)
     share = float(np.exp(added - total).max())
     across = share * f.correlation if share > 0 else 0.0  # a branch of zeros has no correlation
@@ -248,7 +237,7 @@ def _stream_activations(stream: Preactivations) -> Activations:
     """The stream itself, h_k = f_0 + s f_1 + …, as the output layer sees it."""
     zero = np.zeros_like(stream.ln_variance)
     ln_second = stream.ln_second
-    mean_share = np.sign(stream.mean) * np.exp((ln_of(stream.mean**2) - ln_second) / 2)
+    mean_share = np.sign(stream.mean) * np.exp((layer.ln_of(stream.mean**2) - ln_second) / 2)
     squared = float(mean_share.max()) ** 2 if stream.mean else 0.0
     cosine = stream.correlation * (1 - squared) + squared
     return Activations(ln_second, cosine, stream.ln_variance, mean_share, zero, 1.0)
@@ -258,23 +247,22 @@ def _inputs(condition: Condition) -> Activations:
     """h_0: all positions alike, and independent but for the mean that all components have."""
     second = norm_moments(condition.inputs, condition.widths[0])[0] / condition.widths[0]
     variance, convolution = component_variance(condition.inputs), condition.convolution
-    shape = position_shape(convolution)
+    shape = layer.position_shape(convolution)
     pooled = convolution is not None and convolution.readout == "mean" and not shape
     cosine = (second - variance) / second if pooled and second > 0 else math.nan
     zero = np.zeros(shape)
     mean_share = math.sqrt(max(1 - variance / second, 0.0)) if second > 0 else 0.0
-    return Activations(
-        zero + ln_of(second), cosine, zero + ln_of(variance), zero + mean_share, zero, 1.0
-    )
+    ln_second, ln_variance = (zero + layer.ln_of(moment) for moment in (second, variance))
+    return Activations(ln_second, cosine, ln_variance, zero + mean_share, zero, 1.0)
 
 
 def _read(last: Activations, convolution: Convolution | None) -> float:
     """Mean square of what the output layer's weights are given, as a logarithm."""
-    ln_mean = float(mean_over_positions(last.ln_second))
+    ln_mean = float(layer.mean_over_positions(last.ln_second))
     if convolution is None or convolution.readout == "flatten" or convolution.positions == 1:
         return ln_mean
     positions = convolution.positions
-    return ln_mean + ln_of((1 + (positions - 1) * last.cosine) / positions)
+    return ln_mean + layer.ln_of((1 + (positions - 1) * last.cosine) / positions)
 
 
 def _read_back(

@@ -21,6 +21,7 @@ from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray
 from heinit_sim.sampling.inputs import norm_moments
 from heinit_sim.theory.assumptions import why_no_phase
+from heinit_sim.theory.infinite_width import quadrature
 from heinit_sim.theory.infinite_width.edge_of_chaos import (
     ALMOST_INFINITE,
     ALMOST_ZERO,
@@ -28,11 +29,6 @@ from heinit_sim.theory.infinite_width.edge_of_chaos import (
     critical_weight_variance,
     crossing,
     length_slopes,
-)
-from heinit_sim.theory.infinite_width.quadrature import (
-    layer_moments,
-    product_of_slopes,
-    product_of_values,
 )
 
 Word = Literal["ordered", "critical", "chaotic"]
@@ -121,7 +117,7 @@ def length_fixed_point(
         return bias_variance / (1 - factor) if factor < 1 else math.inf
 
     def growth(q: FloatArray) -> FloatArray:
-        second = layer_moments(activation, q).second
+        second = quadrature.layer_moments(activation, q).second
         with np.errstate(over="ignore"):  # infinite growth is growth
             relative: FloatArray = (weight_scale * second + bias_variance) / q - 1
         return relative
@@ -146,12 +142,12 @@ def correlation_map(
     activation: Activation, weight_scale: float, bias_variance: float, q: float, c: float
 ) -> float:
     """(σ²_w E[a(u₁) a(u₂)] + σ²_b) / q for two inputs of variance q and correlation c."""
-    return (weight_scale * product_of_values(activation, q, c) + bias_variance) / q
+    return (weight_scale * quadrature.product_of_values(activation, q, c) + bias_variance) / q
 
 
 def correlation_slope(activation: Activation, weight_scale: float, q: float, c: float) -> float:
     """d/dc of the correlation map: σ²_w E[a'(u₁) a'(u₂)], at kinks as well."""
-    return weight_scale * product_of_slopes(activation, q, c)
+    return weight_scale * quadrature.product_of_slopes(activation, q, c)
 
 
 def _slopes(activation: Activation, q: float) -> tuple[float, float]:
@@ -161,7 +157,7 @@ def _slopes(activation: Activation, q: float) -> tuple[float, float]:
         half = (1 + alpha**2) / 2
         return half, half
     at = np.array(min(max(q, ALMOST_ZERO), ALMOST_INFINITE))
-    slope = float(layer_moments(activation, at).slope)
+    slope = float(quadrature.layer_moments(activation, at).slope)
     return slope, float(length_slopes(activation, at))
 
 
