@@ -6,13 +6,13 @@ from typing import Literal
 
 import numpy as np
 
-from heinit_sim.experiment.quantities import Measure, Pass
+from heinit_sim.experiment.quantities import Growth, Measure, Pass
 from heinit_sim.experiment.results import ConditionResult, Prediction
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import variance_of_ln
 from heinit_sim.theory.assumptions import has_fresh_layers
 
-Word = Literal["vanishing", "stable", "exploding", "undefined"]
+Word = Literal[Growth, "undefined"]
 
 # Each pass is judged by a variance: of h_k, and of ∂ℓ/∂h_k on its way to the input.
 _JUDGED: dict[Pass, tuple[Measure, int]] = {

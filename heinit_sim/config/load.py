@@ -62,7 +62,7 @@ def parse_config(
     grid = list(_checked(draft, read_data=read_data)) if draft.tree else []
     selected: list[tuple[int, ...]] = []
     if not draft.problems:
-        hint = "; --set expect=[] takes all expectations back" if overrides else ""
+        hint = "; expect=[] takes all expectations back" if overrides else ""
         selected = _selected(draft, [point.config for point in grid], hint)
     if not draft.problems:
         config = sweep_config(grid, selected)
@@ -82,7 +82,7 @@ def _check_file(draft: Draft) -> None:
         if outer := listed(draft.tree, path):
             text = f"inside {outer}, a list, must be swept as {outer}"
             draft.report(Problem(("sweep", path), text))
-    checked = messages.check(draft.value)
+    checked = messages.validated(draft.value)
     for problem in checked if isinstance(checked, list) else ():
         path = ".".join(map(str, problem.keys))
         supplied = problem.kind == "missing" and any(holds(swept, path) for swept in draft.swept)
@@ -124,7 +124,7 @@ def _checked(draft: Draft, *, read_data: bool) -> Iterator[ResolvedPoint]:
         at_point = tree
         for path, index in point.items():
             at_point = with_value(at_point, tuple(path.split(".")), swept[path][index])
-        config = messages.check(at_point)
+        config = messages.validated(at_point)
         tree = {key: value for key, value in tree.items() if key not in ("sweep", "expect")}
         if isinstance(config, list):
             for problem in config:
@@ -154,7 +154,7 @@ def _past_range(init: Init | list[Init], specs: Sequence[LayerSpec]) -> Iterator
     if not isinstance(init, list):
         layers *= len(specs)
     for (at, layer), spec in zip(layers, specs, strict=True):
-        if not 0 < spec.weight_variance < math.inf:
+        if spec.weight_variance == 0:
             key = "gain" if layer.scale is None else "scale"
             text = f"too small ({getattr(layer, key)}), must leave a variance above 0"
             yield Problem(("init", *at, key), text)
@@ -169,6 +169,7 @@ def _selected(draft: Draft, points: Sequence[Config], hint: str) -> list[tuple[i
         if isinstance(places, tuple):
             selected.append(places)
         else:
-            for keys, text, *_ in places:
-                draft.report(Problem(("expect", *at, "when", *keys), text + hint))
+            for problem in places:
+                keys = ("expect", *at, "when", *problem.keys)
+                draft.report(Problem(keys, problem.text + hint))
     return selected

@@ -45,7 +45,7 @@ _NO_NUMBER = {
 }
 
 
-def check(document: object) -> Config | list[Problem]:
+def validated(document: object) -> Config | list[Problem]:
     """Validate a config of plain values: the typed model, or all that is wrong."""
     try:
         return Config.model_validate(document)

@@ -13,7 +13,7 @@ from heinit_sim.experiment.sweep_config import LayerSpec, Lsuv
 def layer_specs(init: Init | list[Init], network: Network) -> list[LayerSpec]:
     """The laws of the layers 0 … K: a list has one entry for each.
 
-    A σ²_Ω past float range is 0 or infinite.
+    A σ²_Ω below float range is 0.
     """
     convolution = convolution_of(network)
     taps = convolution.taps if convolution else 1

@@ -9,6 +9,7 @@ Quantity = Literal[
 Statistic = Literal["second_moment", "variance", "input_0_second_moment"]
 Measure = tuple[Quantity, Statistic]
 Bins = Literal["decades", "std"]
+Growth = Literal["vanishing", "stable", "exploding"]
 
 PASS_OF: dict[Quantity, Pass] = {
     "preactivation": "forward",

@@ -15,8 +15,9 @@ from heinit_sim.experiment.quantities import Bins
 if TYPE_CHECKING:
     from heinit_sim.experiment.activation_table import Activation, Slope
 
-
+DrawsName = Literal["common", "independent"]
 FigureQuantity = Literal["variance", "second_moment", "std"]
+PublishedCurves = Literal["figure_7_4_published"]
 
 
 class Lsuv(NamedTuple):
@@ -125,7 +126,7 @@ class FigureConfig:
     quantity: FigureQuantity = "variance"
     decades: tuple[float, float] | None = None
     """Range of both value axes, in decades; None fits the data."""
-    overlay: Literal["figure_7_4_published"] | None = None
+    overlay: PublishedCurves | None = None
     """Published curves drawn on top."""
     kind: str = "layers"
     """A key of `figure_kinds.FIGURE_KINDS`."""
@@ -157,7 +158,7 @@ class SweepConfig:
     trials: int
     """Independent networks per condition."""
     seed: int
-    draws: Literal["common", "independent"] = "common"
+    draws: DrawsName = "common"
     histograms: Bins | None = None
     """Bins in which the numbers of every layer are counted; None counts nothing."""
     cosine: bool = False

@@ -19,36 +19,20 @@ def entries(directory: Path) -> set[str]:
     Raises:
         RunDirectoryError: It could not be written.
     """
-    nearest = _writable(directory, "--out")
+    nearest = writable(directory, "--out")
     return {path.name for path in directory.iterdir()} if nearest == directory else set()
 
 
-def check_file(path: Path, option: str, run: Path | None = None) -> None:
-    """Refuse a file that `put_text` could not write.
+def writable(directory: Path, option: str) -> Path:
+    """The nearest directory that is there.
 
     Args:
-        path: The file.
+        directory: A directory, which need not be there.
         option: The option that names it.
-        run: A run directory that will be written before the file.
 
     Raises:
-        RunDirectoryError: It is a directory, in none that can be written, or in the run's place.
+        RunDirectoryError: It cannot be written.
     """
-    try:
-        target = path.resolve()
-        if path.is_dir() or (run is not None and target in (run.resolve(), *run.resolve().parents)):
-            raise RunDirectoryError(f"{option}: error: {path} is a directory, must be a file")
-        if not path.exists() or path.is_file():
-            _writable(target.parent, option)
-        elif not os.access(path, os.W_OK):
-            raise RunDirectoryError(f"{path}: cannot be written; give another {option}")
-    except (OSError, RuntimeError) as error:  # a name too long; a loop of links
-        reason = getattr(error, "strerror", None) or error
-        raise RunDirectoryError(f"{path}: {reason}; give another {option}") from None
-
-
-def _writable(directory: Path, option: str) -> Path:
-    """The nearest directory that is there, which can be written."""
     nearest = next(path for path in (directory, *directory.parents) if path.exists())
     if not nearest.is_dir():
         raise RunDirectoryError(f"{directory}: {nearest} is not a directory; give another {option}")

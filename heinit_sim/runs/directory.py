@@ -15,19 +15,10 @@ from heinit_sim.errors import RunDirectoryError
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.reports import Row, csv_files, summary_rows_from_csv
-from heinit_sim.runs import atomic_write
+from heinit_sim.runs import atomic_write, manifest
 from heinit_sim.runs.arrays import from_arrays, to_arrays
 from heinit_sim.runs.figure_files import FIGURES, write_figure
-from heinit_sim.runs.manifest import (
-    AGAIN,
-    MANIFEST,
-    checked_file,
-    config_hash,
-    read_manifest,
-    sha256,
-    to_json,
-    write_manifest,
-)
+from heinit_sim.runs.manifest import MANIFEST, checked_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,7 +60,7 @@ def check_target(directory: Path, *, force: bool, difference: str = "") -> bool:
             f"{directory}: is not empty and holds no {MANIFEST}, so it is not a run directory; "
             "give another --out"
         )
-    read_manifest(directory)
+    manifest.read_manifest(directory)
     if not force:
         results = f"results ({difference})" if difference else "results"
         raise RunDirectoryError(f"{directory}: {atomic_write.HOLDS_RESULTS.format(results)}")
@@ -77,7 +68,7 @@ def check_target(directory: Path, *, force: bool, difference: str = "") -> bool:
 
 
 def check_file(path: Path, option: str, run: Path | None = None) -> None:
-    """Refuse a file that could not be written, or that is one of a run's own.
+    """Refuse a file that `put_text` could not write, or that is one of a run's own.
 
     Args:
         path: The file.
@@ -85,10 +76,19 @@ def check_file(path: Path, option: str, run: Path | None = None) -> None:
         run: A run directory that will be written before the file.
 
     Raises:
-        RunDirectoryError: It is refused.
+        RunDirectoryError: It is a directory, in none that can be written, or in a run's place.
     """
-    atomic_write.check_file(path, option, run)
-    target = path.resolve()
+    try:
+        target = path.resolve()
+        if path.is_dir() or (run is not None and target in (run.resolve(), *run.resolve().parents)):
+            raise RunDirectoryError(f"{option}: error: {path} is a directory, must be a file")
+        if not path.exists() or path.is_file():
+            atomic_write.writable(target.parent, option)
+        elif not os.access(path, os.W_OK):
+            raise RunDirectoryError(f"{path}: cannot be written; give another {option}")
+    except (OSError, RuntimeError) as error:  # a name too long; a loop of links
+        reason = getattr(error, "strerror", None) or error
+        raise RunDirectoryError(f"{path}: {reason}; give another {option}") from None
     of_run = (target.parent / MANIFEST).is_file() or (run and target.parent == run.resolve())
     if of_run and target.name in _ALL:
         raise RunDirectoryError(f"{option}: error: {path} is a result of the run, must be another")
@@ -107,16 +107,16 @@ def difference(directory: Path, config: SweepConfig, *, plots: bool) -> str | No
     """
     if not (directory / MANIFEST).is_file():
         return "no run"
-    manifest = read_manifest(directory)
-    digests, writer = manifest["files"], manifest["versions"].get("heinit-sim")
-    if manifest.get("config_sha256") != config_hash(config):
+    saved = manifest.read_manifest(directory)
+    digests, writer = saved["files"], saved["versions"].get("heinit-sim")
+    if saved.get("config_sha256") != manifest.config_hash(config):
         return "of another config"
     if writer != version("heinit-sim"):
         return f"by version {writer} of heinit-sim"
     for name, digest in digests.items():
         if not (directory / name).is_file():
             return f"{name} is missing"
-        if sha256(directory / name) != digest:
+        if manifest.digest_of(directory / name) != digest:
             return f"{name} was changed"
     if missing := sorted(set(run_files(config, plots=plots)) - {MANIFEST} - digests.keys()):
         return f"without {', '.join(missing)}"
@@ -159,7 +159,7 @@ def write_run(
         _write_results(result, fresh)
         if figure is not None:
             write_figure(figure, fresh)
-        write_manifest(result.config, fresh, run or {})
+        manifest.write_manifest(result.config, fresh, run or {})
         if full or (directory / MANIFEST).exists():
             check_target(directory, force=force)
             atomic_write.replace(directory, fresh, temporary / "old", _ALL)
@@ -177,13 +177,13 @@ def update_figure(figure: "Figure", directory: Path) -> None:
         WriteError: It cannot be written.
     """
     directory = directory.resolve()
-    manifest = read_manifest(directory)
+    saved = manifest.read_manifest(directory)
     with atomic_write.writing(directory, directory) as temporary:
         write_figure(figure, temporary)
-        kept = {name: digest for name, digest in manifest["files"].items() if name not in FIGURES}
-        drawn = {name: sha256(temporary / name) for name in FIGURES}
+        kept = {name: digest for name, digest in saved["files"].items() if name not in FIGURES}
+        drawn = {name: manifest.digest_of(temporary / name) for name in FIGURES}
         for name, files in (("without", kept), ("with", kept | drawn)):
-            text = to_json(manifest | {"files": dict(sorted(files.items()))})
+            text = manifest.to_json(saved | {"files": dict(sorted(files.items()))})
             (temporary / name).write_text(text, "utf-8", newline="\n")
         (temporary / "without").replace(directory / MANIFEST)
         for name in FIGURES:
@@ -216,31 +216,22 @@ def read_run(
         with np.load(path, allow_pickle=False) as arrays:
             return from_arrays(arrays, config, complete=complete, quantiles=quantiles)
     except (ValueError, KeyError, OSError, BadZipFile) as error:
-        text = f"{path}: not the numbers of its config.yaml ({error}); {AGAIN}"
+        text = f"{path}: not the numbers of its config.yaml ({error}); {manifest.AGAIN}"
         raise RunDirectoryError(text) from error
 
 
-def read_config(directory: Path) -> SweepConfig:
-    """Read the config of a saved run, whose data files need not be there any more.
-
-    Raises:
-        RunDirectoryError: There is none, or not the one its manifest names.
-    """
-    return load_config(checked_file(directory, "config.yaml"), read_data=False)
-
-
 def read_summary(directory: Path) -> tuple[SweepConfig, list[Row]]:
-    """Read the config and the summary rows of a saved run.
+    """Read the config and the summary rows of a saved run, whose data files may be gone.
 
     Raises:
         RunDirectoryError: There is none, or not the one its manifest names.
     """
-    config = read_config(directory)
+    config = load_config(checked_file(directory, "config.yaml"), read_data=False)
     path = checked_file(directory, "summary.csv")
     try:
         return config, summary_rows_from_csv(path.read_text("utf-8"), config)
     except ValueError as error:
-        text = f"{path}: not the summary of its config.yaml ({error}); {AGAIN}"
+        text = f"{path}: not the summary of its config.yaml ({error}); {manifest.AGAIN}"
         raise RunDirectoryError(text) from error
 
 

@@ -59,7 +59,7 @@ def write_manifest(config: SweepConfig, directory: Path, run: Mapping[str, objec
             "blas": sorted(blas),  # in another order each time where scikit-learn has its own
         },
         "platform": f"{platform.system()} {platform.machine()}",
-        "files": {path.name: sha256(path) for path in sorted(directory.iterdir())},
+        "files": {path.name: digest_of(path) for path in sorted(directory.iterdir())},
         "run": dict(run),
     }
     (directory / MANIFEST).write_text(to_json(manifest), "utf-8", newline="\n")
@@ -71,7 +71,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     Raises:
         RunDirectoryError: There is none, or it is not one.
     """
-    path = directory / MANIFEST
+    path, remedy = directory / MANIFEST, "remove the directory or give another"
     if not directory.is_dir():
         what = "is not a directory" if directory.exists() else "no such directory"
         raise RunDirectoryError(f"{directory}: {what}, must be one that `run` wrote")
@@ -81,16 +81,13 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise RunDirectoryError(f"{directory}: no {MANIFEST}, so not a run directory") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise RunDirectoryError(
-            f"{path}: not a manifest of heinit-sim ({error}); remove the directory or give another"
-        ) from error
+        text = f"{path}: not a manifest of heinit-sim ({error}); {remedy}"
+        raise RunDirectoryError(text) from error
     versions = manifest.get("versions")
     tables = isinstance(files, dict) and isinstance(versions, dict)
     if not tables or manifest.get("schema_version") != SCHEMA_VERSION:
-        raise RunDirectoryError(
-            f"{path}: not a manifest of schema version {SCHEMA_VERSION}; remove the directory or "
-            "give another"
-        )
+        text = f"{path}: not a manifest of schema version {SCHEMA_VERSION}; {remedy}"
+        raise RunDirectoryError(text)
     return dict(manifest)
 
 
@@ -104,12 +101,12 @@ def checked_file(directory: Path, name: str) -> Path:
     path = directory / name
     if not path.is_file():
         raise RunDirectoryError(f"{path}: missing; {AGAIN}")
-    if sha256(path) != digest:
+    if digest_of(path) != digest:
         raise RunDirectoryError(f"{path}: changed since the run (SHA-256 differs); run it again")
     return path
 
 
-def sha256(path: Path) -> str:
+def digest_of(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

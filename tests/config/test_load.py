@@ -829,7 +829,7 @@ def test_a_setting_from_the_command_line_can_leave_an_expectation_alone() -> Non
     assert problems_of(text, "init.variance=1") == [
         (
             "c.yaml:8:49: error: expect.when.init.variance: matches no condition (0.5), "
-            "must be 1.0; --set expect=[] takes all expectations back"
+            "must be 1.0; expect=[] takes all expectations back"
         )
     ]
     assert parsed(text, "init.variance=1", "expect=[]").expect == ()

@@ -17,6 +17,7 @@ from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.figures.draw import draw
 from heinit_sim.runs import directory as runs_directory
 from heinit_sim.runs import figure_files
+from heinit_sim.runs import manifest as runs_manifest
 from heinit_sim.simulation.sweep import run_sweep
 from tests.rows import slow_but
 
@@ -213,7 +214,7 @@ def test_a_failing_write_leaves_the_old_run(
     elif step == "copy2":
         monkeypatch.setattr(shutil, step, full_disk)
     else:
-        monkeypatch.setattr(runs_directory, step, full_disk)
+        monkeypatch.setattr(runs_manifest, step, full_disk)
     with pytest.raises(WriteError, match=r"could not be written \(No space left"):
         runs_directory.write_run(result, run, figure=None, force=True)
     assert files(run) == before
@@ -230,14 +231,14 @@ def test_a_changed_or_missing_file_is_refused(run: Path, tmp_path: Path) -> None
     manifest = (run / "manifest.json").read_text("utf-8")
     (run / "manifest.json").write_text(manifest.replace('version": 1', 'version": 2'), "utf-8")
     with pytest.raises(RunDirectoryError, match="schema version 1"):
-        runs_directory.read_config(run)
+        runs_directory.read_summary(run)
     (run / "manifest.json").write_text("{")
     with pytest.raises(RunDirectoryError, match="not a manifest"):
-        runs_directory.read_config(run)
+        runs_directory.read_summary(run)
     with pytest.raises(RunDirectoryError, match=r"no manifest\.json"):
-        runs_directory.read_config(tmp_path)
+        runs_directory.read_summary(tmp_path)
     with pytest.raises(RunDirectoryError, match="no such directory"):
-        runs_directory.read_config(tmp_path / "none")
+        runs_directory.read_summary(tmp_path / "none")
 
 
 def test_a_summary_of_another_version_says_what_to_do(run: Path) -> None:

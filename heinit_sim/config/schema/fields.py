@@ -24,8 +24,8 @@ from heinit_sim.experiment.figure_kinds import FIGURE_KINDS
 from heinit_sim.experiment.initializers import SCHEMES, ElementLaw, GainWord, Mode, OrthogonalLaw
 from heinit_sim.experiment.inputs import InputDistribution as LawName
 from heinit_sim.experiment.inputs import Normalisation as Axes
-from heinit_sim.experiment.quantities import Bins
-from heinit_sim.experiment.sweep_config import FigureQuantity
+from heinit_sim.experiment.quantities import Bins, Growth
+from heinit_sim.experiment.sweep_config import DrawsName, FigureQuantity, PublishedCurves
 
 if TYPE_CHECKING:
     FigureKind = str
@@ -44,7 +44,6 @@ NAME = Limits(
 Name = Annotated[str, Setting("Name of the run directory", NAME)]
 Trials = Annotated[int, Setting("Independent networks per condition", integer(1, 1_000_000))]
 Seed = Annotated[int, Setting("Seed of all random numbers", integer(0, 2**63 - 1))]
-DrawsName = Literal["common", "independent"]
 Draws = Annotated[DrawsName, Setting("Random numbers of the conditions", DrawsName)]
 
 # The network
@@ -178,12 +177,10 @@ Decades = Annotated[
     list[Annotated[float, DECADE]],
     Setting("Range of the value axes, in decades", Limits(RANGE, min_length=2, max_length=2)),
 ]
-PublishedCurves = Literal["figure_7_4_published"]
 Overlay = Annotated[
     PublishedCurves, Setting("Published curves drawn on top", f"null or {choice(PublishedCurves)}")
 ]
-Word = Literal["vanishing", "stable", "exploding"]
-ForwardWord = Annotated[Word, Setting("Verdict on the forward pass", Word)]
-BackwardWord = Annotated[Word, Setting("Verdict on the backward pass", Word)]
+ForwardWord = Annotated[Growth, Setting("Verdict on the forward pass", Growth)]
+BackwardWord = Annotated[Growth, Setting("Verdict on the backward pass", Growth)]
 SLOPE_SIZE = Limits("a number that is not below 0", ge=0)
 DecadesPerLayer = Annotated[float, Setting("Largest slope of either pass, in size", SLOPE_SIZE)]

@@ -43,7 +43,7 @@ class Init(Section):
     bias: fields.Bias | None = None
     bias_variance: fields.BiasVariance = 0.0
 
-    @field_validator("*")
+    @field_validator("*")  # in the order of the fields: an option sees those before it
     @classmethod
     def _check_fits(cls, value: object, info: ValidationInfo) -> object:
         if reason := _refused(str(info.field_name), value, info.data):

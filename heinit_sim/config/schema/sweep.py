@@ -146,7 +146,7 @@ Expect = Annotated[
     ],
     ONE_OR_LIST,
     Setting(
-        "What must come out, for check and run --check",
+        "What must come out",
         "a mapping like {forward: stable, when: {init.variance: 0.02}}, "
         f"or a list of at most {MAX_EXPECTATIONS}",
     ),
