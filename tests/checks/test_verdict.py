@@ -58,8 +58,8 @@ def test_he_is_stable_for_every_one_of_forty_seeds() -> None:
 
 def test_a_variance_ten_percent_off_he_is_not_stable() -> None:
     # 50 · log10(1.1) = 2.1 decades
-    assert trend(simulate(0.022, trials=100), "forward").word == "exploding"
-    assert trend(simulate(0.018, trials=100), "backward").word == "vanishing"
+    assert trend(simulate(0.022, trials=40), "forward").word == "exploding"
+    assert trend(simulate(0.018, trials=40), "backward").word == "vanishing"
 
 
 def with_medians(values: np.ndarray) -> ConditionResult:

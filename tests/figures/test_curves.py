@@ -1,10 +1,12 @@
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from heinit_sim.config import parse_config
+from heinit_sim.experiment.results import SweepResult
 from heinit_sim.experiment.sweep_config import FigureConfig
 from heinit_sim.figures.curves import QUANTITIES, curves_of, label_of
 from heinit_sim.figures.draw import draw
@@ -82,6 +84,11 @@ trials: 20
 {end}"""
 
 
+@pytest.fixture(scope="module")
+def one_variance() -> SweepResult:
+    return run_sweep(parse_config(simulated()))
+
+
 @pytest.mark.parametrize(
     ("quantity", "share", "factor"),
     [
@@ -90,24 +97,26 @@ trials: 20
         ("std", np.log10(1 - 1 / np.pi), 0.5),
     ],
 )
-def test_bands_are_of_the_statistic_shown(quantity: str, share: float, factor: float) -> None:
+def test_bands_are_of_the_statistic_shown(
+    quantity: str, share: float, factor: float, one_variance: SweepResult
+) -> None:
     # z ~ N(0, 1): E[max(z, 0)²] = 1/2, E[max(z, 0)]² = 1/(2π); the inputs have mean 0
-    result = run_sweep(parse_config(simulated(quantity=quantity)))
+    result = replace(one_variance, config=parse_config(simulated(quantity=quantity)))
     (curve,) = curves_of(result, "forward")
     assert curve.predicted is not None
     shares = curve.predicted / factor - result.conditions[0].quantiles["activation"]
     expected = np.broadcast_to(np.where(np.arange(7) > 0, share, 0.0), (3, 7))
     np.testing.assert_allclose(shares, expected, rtol=0, atol=1e-13)  # of numbers below 10
-    (alone,) = curves_of(predict_sweep(result.config), "forward")
-    exact = predict_sweep(result.config).conditions[0].quantiles["activation"]
+    prediction = predict_sweep(result.config)
+    (alone,) = curves_of(prediction, "forward")
+    exact = prediction.conditions[0].quantiles["activation"]
     shares = np.array([alone.low, alone.middle, alone.high]) / factor - exact
     np.testing.assert_allclose(shares, expected, rtol=0, atol=1e-13)
 
 
-def test_predicted_lines_are_the_quantiles_from_low_to_high() -> None:
-    result = run_sweep(parse_config(simulated()))
-    for ax, direction in zip(panels(draw(result)), QUANTITIES, strict=True):
-        (curve,) = curves_of(result, direction)
+def test_predicted_lines_are_the_quantiles_from_low_to_high(one_variance: SweepResult) -> None:
+    for ax, direction in zip(panels(draw(one_variance)), QUANTITIES, strict=True):
+        (curve,) = curves_of(one_variance, direction)
         assert curve.predicted is not None
         low, median, high = curve.predicted
         assert ((low < median) & (median < high)).all()

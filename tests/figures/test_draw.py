@@ -11,7 +11,7 @@ from matplotlib.transforms import Bbox
 
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.figure_kinds import FIGURE_KINDS
-from heinit_sim.experiment.results import SweepResult
+from heinit_sim.experiment.results import SweepPrediction, SweepResult
 from heinit_sim.figures import axis_scales
 from heinit_sim.figures.draw import draw
 from heinit_sim.figures.panels import saving
@@ -52,7 +52,10 @@ figure: {{kind: {kind}}}
     return run_sweep(parse_config(text))
 
 
-@pytest.mark.parametrize("name", slow_but([*RESULTS, *KINDS], "Figure 7.4", *KINDS))
+QUICK = ["Figure 7.4", "end, activations", "end, below zero", "slopes, widths", "spread, depths"]
+
+
+@pytest.mark.parametrize("name", slow_but([*RESULTS, *KINDS], *QUICK))
 def test_labels_collide_with_nothing_and_stay_inside(name: str) -> None:
     result = RESULTS[name] if name in RESULTS else of_kind(name)
     figure = draw(result)
@@ -105,7 +108,7 @@ OWN_SETTINGS: dict[Any, Any] = {
 }
 
 
-@pytest.mark.parametrize("suffix", ["png", "pdf"])  # svg: of every kind, below
+@pytest.mark.parametrize("suffix", slow_but(["png", "pdf"], "png"))  # svg: of every kind, below
 def test_the_same_result_gives_the_same_bytes_whatever_the_users_settings(suffix: str) -> None:
     plain = saved(draw(figure_7_4()), suffix)
     with matplotlib.rc_context(OWN_SETTINGS):
@@ -131,6 +134,11 @@ figure: {kind: KIND}
 @pytest.fixture(scope="module")
 def full() -> SweepResult:
     return run_sweep(parse_config(FULL.replace("KIND", "layers")))
+
+
+@pytest.fixture(scope="module")
+def prediction() -> SweepPrediction:
+    return predict_sweep(parse_config(FULL.replace("KIND", "layers")))
 
 
 def shown_as(result: SweepResult, kind: str, quantity: str = "variance") -> SweepResult:
@@ -166,11 +174,14 @@ def test_every_kind_says_which_quantity_it_shows(kind: str, full: SweepResult) -
 
 
 @pytest.mark.parametrize("kind", slow_but(FIGURE_KINDS, "end", "ridges"))
-def test_of_a_prediction_every_kind_or_else_the_layers_are_drawn(kind: str) -> None:
+def test_of_a_prediction_every_kind_or_else_the_layers_are_drawn(
+    kind: str, prediction: SweepPrediction
+) -> None:
     drawn_kind = kind if FIGURE_KINDS[kind].of_predictions else "layers"
-    prediction = predict_sweep(parse_config(FULL.replace("KIND", kind)))
-    twin = predict_sweep(parse_config(FULL.replace("KIND", drawn_kind)))
-    axes, twins = draw(prediction).axes, draw(twin).axes
+    axes, twins = (
+        draw(replace(prediction, config=parse_config(FULL.replace("KIND", shown)))).axes
+        for shown in (kind, drawn_kind)
+    )
     assert [ax.get_ylabel() for ax in axes] == [ax.get_ylabel() for ax in twins]
     assert all(has(ax, "median 0") for ax in axes)
 

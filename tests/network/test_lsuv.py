@@ -196,7 +196,7 @@ def test_conditions_beside_it_change_nothing() -> None:
         assert all(np.array_equal(of.networks[m], alone[m]) for m in MEASURES)
 
 
-WIDE = "name: a\ntrials: 60\nnetwork: {depth: 4, width: 300, input_dim: 300, output_dim: OUT, "
+WIDE = "name: a\ntrials: 30\nnetwork: {depth: 4, width: 300, input_dim: 300, output_dim: OUT, "
 INPUTS = "inputs: {count: 100}\n"
 
 

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -302,6 +303,7 @@ VARIANTS: dict[str, tuple[str, Residual | None]] = {
 WIDTH, DEPTH, NETWORKS, SCALE = 10_000, 5, 60, 2.5
 
 
+@cache
 def simulated(activation: str, residual: Residual | None) -> tuple[Array, Array]:
     """Cosines of f_k and h_k of two inputs of cosine 0.5, (NETWORKS, DEPTH + 1) each."""
     rng = np.random.default_rng(77)

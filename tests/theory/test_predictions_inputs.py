@@ -29,6 +29,7 @@ from heinit_sim.theory.finite_width.moments import InputNorms, exact
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 from heinit_sim.theory.predictions import predict, predict_sweep
 from tests import conditions
+from tests.conditions import unpredicted
 from tests.rows import slow_but
 
 Array = np.ndarray
@@ -66,8 +67,7 @@ def condition_of(inputs: Inputs, n_inputs: int = 2, dim: int = 6) -> Condition:
 
 
 def simulate(condition: Condition, trials: int) -> ConditionResult:
-    config = SweepConfig("x", (condition,), {}, trials, 11)
-    return run_sweep(config, 1).conditions[0]
+    return unpredicted(SweepConfig("x", (condition,), {}, trials, 11)).conditions[0]
 
 
 def largest_z(result: ConditionResult, theory: dict[Measure, Array]) -> float:
@@ -267,8 +267,7 @@ def test_law_of_the_log_norm_is_known_for_scaled_normal_and_constant_inputs() ->
 @pytest.mark.parametrize("name", slow_but(NAMES, "pair", "file"))
 def test_check_holds_for_any_inputs_and_finds_wrong_weights(name: str, file_inputs: Inputs) -> None:
     condition = condition_of(inputs_of(name, file_inputs))
-    config = SweepConfig("x", (condition,), {}, 2000, 11)
-    result = run_sweep(config, 1)
+    result = unpredicted(SweepConfig("x", (condition,), {}, 2000, 11))
     assert all(finding.held for finding in check(result))
     (one,) = result.conditions
     networks = {
