@@ -1,31 +1,15 @@
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from heinit_sim.activations import ACTIVATIONS
-from heinit_sim.reports.gains import gain_rows, meaning, to_gain_markdown
+from heinit_sim.reports.gains import gain_page, gain_rows, meaning, to_gain_markdown
 from heinit_sim.theory.infinite_width.gains import all_gains, gains_of
-
-
-def gains(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "heinit_sim", "gains", *arguments],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-        timeout=120,
-        check=False,
-    )
+from tests.commands import heinit_sim
 
 
 def test_table_shows_every_activation_in_80_columns() -> None:
-    found = gains()
+    found = heinit_sim("gains")
     assert (found.returncode, found.stderr) == (0, "")
     lines = found.stdout.splitlines()
     assert max(map(len, lines)) <= 80
@@ -38,15 +22,13 @@ def test_table_shows_every_activation_in_80_columns() -> None:
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 def test_page_of_an_activation_fits_80_columns(activation: str) -> None:
-    from heinit_sim.reports.gains import gain_page
-
     head, _, notes = gain_page(gains_of(activation))
     assert head.startswith(f"{activation}: a(z) = ")
     assert max(map(len, (head + "\n" + notes).splitlines())) <= 80
 
 
 def test_page_tells_formula_moments_sources_and_what_was_published() -> None:
-    found = gains("silu")
+    found = heinit_sim("gains", "silu")
     assert (found.returncode, found.stderr) == (0, "")
     for text in (
         *("z/(1 + e^−z)", "E[a²] = 0.3557755", "E[a'²] = 0.3794824", "Not homogeneous"),
@@ -57,7 +39,7 @@ def test_page_tells_formula_moments_sources_and_what_was_published() -> None:
 
 
 def test_json_holds_every_gain_and_nothing_else_is_printed() -> None:
-    found = gains("--json")
+    found = heinit_sim("gains", "--json")
     assert (found.returncode, found.stderr) == (0, "")
     rows = json.loads(found.stdout)["gains"]
     assert rows == gain_rows(all_gains())
@@ -69,7 +51,7 @@ def test_markdown_is_a_table_of_as_many_columns_in_every_line() -> None:
     lines = to_gain_markdown(all_gains()).splitlines()
     assert {line.count("|") for line in lines} == {7}
     assert lines[1].replace(" ", "") == "|---|---|---:|---:|---|---|"
-    assert gains("--markdown").stdout.splitlines() == lines
+    assert heinit_sim("gains", "--markdown").stdout.splitlines() == lines
 
 
 def test_meaning_is_told_in_words() -> None:
@@ -77,10 +59,3 @@ def test_meaning_is_told_in_words() -> None:
     assert meaning(he) == "over 50 layers: forward kept, gradient² ×3.58e+03 (×1.178 at first)"
     assert meaning(pytorch).startswith("over 50 layers: forward ×1.18, gradient² ×")
     assert meaning(gains_of("relu").gains[0]) == "over 50 layers: forward kept, gradient² kept"
-
-
-@pytest.mark.parametrize("arguments", [("rellu",), ("--json", "--markdown")])
-def test_mistakes_are_one_line_and_exit_code_2(arguments: tuple[str, ...]) -> None:
-    found = gains(*arguments)
-    assert (found.returncode, found.stdout) == (2, "")
-    assert len(found.stderr.splitlines()) == 1
