@@ -119,6 +119,7 @@ def test_means_over_networks_are_the_exact_ones(name: str) -> None:
     assert largest_z(measure(condition, alpha), exact(condition, alpha)) < 1
 
 
+@pytest.mark.slow
 def test_means_of_two_relu_units_are_the_exact_ones_over_ten_times_as_many_networks() -> None:
     # what two units of a layer have in common is a small part of their gradients' mean
     condition = Condition(0, {}, (3, 2, 1), "relu", {}, layer_specs((0.3, 0.4)), 1, 0.0)
@@ -128,7 +129,7 @@ def test_means_of_two_relu_units_are_the_exact_ones_over_ten_times_as_many_netwo
     assert largest_z(measured, exact(wrong, 0.0)) > 1
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", slow_but(SHAPES, "relu", "a slope for each layer"))
 @pytest.mark.parametrize("layer", slow_but([0, 2], 0))
 def test_twin_with_a_weight_variance_twenty_percent_off_is_found(name: str, layer: int) -> None:
     condition, alpha = shape_condition(name)

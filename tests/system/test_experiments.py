@@ -61,7 +61,7 @@ TRIALS = {
 
 
 # Configs whose simulation takes a second; test_end_to_end draws every other one, shrunk.
-QUICK = ("cnn_he", "figure_7_4", "figure_7_4_published", "pre_norm")
+QUICK = ("cnn_he", "figure_7_4", "figure_7_4_published")
 
 
 def config(name: str) -> SweepConfig:
@@ -491,6 +491,7 @@ def test_a_block_multiplies_by_one_more_than_the_square_of_its_scale() -> None:
     assert [f"{total:.4g}" for total in totals] == ["3.057e+07", "2551", "7.316", "2.712"]
 
 
+@pytest.mark.slow
 def test_normalised_blocks_add_one_each_where_others_double() -> None:
     none, before, inside, zero = run("pre_norm").conditions
     k = np.arange(1, 32)
