@@ -108,8 +108,8 @@ def test_the_other_configs_of_the_gallery_are_drawn_within_their_figures(name: s
     figure = draw(run_sweep(load_config(path, shrunk)))
     figure.draw_without_rendering()
     drawn, inches = figure.get_tightbbox(), figure.get_size_inches()
-    assert (drawn.min >= 0).all()
-    assert (drawn.max <= inches).all()
+    assert np.less_equal(0, drawn.min).all()
+    assert np.less_equal(drawn.max, inches).all()
     assert all(axes.has_data() for axes in figure.axes)
 
 
