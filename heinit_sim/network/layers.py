@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from heinit_sim.activations import make_activation
 from heinit_sim.experiment.activation_table import Activation
-from heinit_sim.experiment.architecture import Convolution, Residual, matrix_places
+from heinit_sim.experiment.architecture import Convolution, Norm, Residual, matrix_places
 from heinit_sim.network import operations
 from heinit_sim.network.moments import UnitMoments, pooled_moments
-from heinit_sim.network.operations import Kept, Operation, Weighted, Weights
+from heinit_sim.network.operations import Arithmetic, Kept, Operation, Weighted, Weights
 from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.numerics.scaled_array import Exponents, Scaled, plus, times
 
@@ -129,10 +128,10 @@ class Layer(NamedTuple):
             exponents[1] = plus(h, f, stack[1], self.scale).exponent
         return np.array(exponents), derivative
 
-    def _lost(self, f: FloatArray, h: FloatArray) -> NDArray[np.bool_]:
+    def _lost(self, f: FloatArray, h: FloatArray) -> Mask:
         """Networks whose f_k float range, not the network, makes infinite or zero; (...)."""
         size = np.abs(f).max(axis=(-1, -2))
-        inside: NDArray[np.bool_] = size < _LARGEST
+        inside: Mask = size < _LARGEST
         if self.scale is None:  # a branch that is added to h_k may well be 0
             inside &= (size > 1 / _LARGEST) | ~np.any(h, (-1, -2))
         return ~inside
@@ -169,45 +168,42 @@ def make_layers(
     """
     depth = len(widths) - 2
     plain = biases is not None or activation.negative_slope is None
-    dense = operations.Dense()
-    hidden = dense if convolution is None else operations.Convolved(convolution)
-
-    def matrix(k: int, place: int) -> Weighted:
+    layers = []
+    for k, places in enumerate(matrix_places(depth, residual)):
+        linear: operations.Dense | operations.Convolved = operations.Dense()
+        if convolution is not None and k < depth:
+            linear = operations.Convolved(convolution)
         settled = convolution is not None or k % SETTLE_EVERY == 0 or k == depth
-        return Weighted(
-            hidden if k < depth else dense,
-            weights,
-            place,
-            stds[k],
-            None if biases is None else biases[place],
-            "plain" if plain else "settled" if settled else "scaled",
+        arithmetic: Arithmetic = "plain" if plain else "settled" if settled else "scaled"
+        *inner, last = (
+            Weighted(linear, weights, p, stds[k], None if biases is None else biases[p], arithmetic)
+            for p in places
         )
+        ends = widths[k], widths[k + 1]
+        if residual is not None and 0 < k < depth:
+            steps = _steps_of_block(activation.layer(k), inner, residual.norm)
+            last = last._replace(std=0.0) if residual.zero_last else last
+            layers.append(Layer(steps, last, *ends, scale=residual.scale))
+        elif k == depth and convolution is not None and convolution.readout == "mean":
+            layers.append(Layer((operations.Pooled(convolution),), last, *ends))
+        else:
+            last = last._replace(measured=isinstance(linear, operations.Convolved))
+            follows = activation.layer(k) if k < depth else None
+            if residual is not None and k == 0:
+                follows = make_activation("linear", {})  # h_1 = f_0
+            layers.append(Layer((), last, *ends, follows))
+    return layers
 
-    def block(k: int, places: tuple[int, ...], residual: Residual) -> Layer:
-        steps: list[Operation] = [operations.Normalised()] if residual.norm == "before" else []
-        steps.append(operations.Activated(activation.layer(k)))
-        last = matrix(k, places[-1])
-        if len(places) == 2:
-            steps.append(matrix(k, places[0]))
-            if residual.norm == "inside":
-                steps.append(operations.Normalised())
-            steps.append(operations.Activated(activation.layer(k)))
-        if residual.zero_last:
-            last = last._replace(std=0.0)
-        return Layer(tuple(steps), last, widths[k], widths[k + 1], scale=residual.scale)
 
-    def lone(k: int, place: int) -> Layer:
-        steps: tuple[Operation, ...] = ()
-        last, follows = matrix(k, place), activation.layer(k) if k < depth else None
-        if k == depth and convolution is not None and convolution.readout == "mean":
-            steps = (operations.Pooled(convolution),)
-        elif isinstance(last.linear, operations.Dense):
-            last = last._replace(measured=False)
-        if residual is not None and k < depth:
-            follows = make_activation("linear", {})  # h_1 = f_0
-        return Layer(steps, last, widths[k], widths[k + 1], follows)
-
-    return [
-        lone(k, places[0]) if residual is None or k in (0, depth) else block(k, places, residual)
-        for k, places in enumerate(matrix_places(depth, residual))
-    ]
+def _steps_of_block(
+    activation: Activation, inner: list[Weighted], norm: Norm
+) -> tuple[Operation, ...]:
+    """The operations of a branch before its last weights: a[·], or a[Ω a[·]]."""
+    steps: list[Operation] = [operations.Normalised()] if norm == "before" else []
+    steps.append(operations.Activated(activation))
+    if inner:
+        steps += inner
+        if norm == "inside":
+            steps.append(operations.Normalised())
+        steps.append(operations.Activated(activation))
+    return tuple(steps)

@@ -11,12 +11,11 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from heinit_sim.experiment.architecture import Convolution
 from heinit_sim.experiment.quantities import INPUT_0, Statistic
 from heinit_sim.network.convolution import iter_weight_gradients
-from heinit_sim.numerics import FloatArray
+from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.numerics.scaled_array import Exponents, Scaled
 
 # Below this ratio of variance to squared mean, E[z²] − E[z]² would lose more than three digits.
@@ -125,9 +124,7 @@ def _average(n_units: int) -> FloatArray:
     return shares
 
 
-def _recentre(
-    mean: FloatArray, variance: FloatArray, units: FloatArray, cancels: NDArray[np.bool_]
-) -> None:
+def _recentre(mean: FloatArray, variance: FloatArray, units: FloatArray, cancels: Mask) -> None:
     """Take mean and variance anew, in place, where E[z²] − E[z]² cancels; z is (..., units).
 
     They stay elsewhere: no number may depend on others of the stack.
@@ -138,9 +135,9 @@ def _recentre(
     variance[cancels] = np.mean((columns - mean[cancels][:, np.newaxis]) ** 2, axis=-1)
 
 
-def _equal(values: FloatArray) -> NDArray[np.bool_]:
+def _equal(values: FloatArray) -> Mask:
     """Whether all values along the last axis are the same."""
-    equal: NDArray[np.bool_] = (values == values[..., :1]).all(axis=-1)
+    equal: Mask = (values == values[..., :1]).all(axis=-1)
     return equal
 
 

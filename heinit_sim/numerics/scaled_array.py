@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from heinit_sim.numerics import FloatArray, Mask
+
 Exponents = NDArray[np.int64]
 
 # A mantissa is brought back to about 1 once its norm leaves this range. Its square and the product
@@ -25,13 +27,13 @@ _LOWEST = -(2**62)
 class Scaled(NamedTuple):
     """A stack of matrices mantissa × 2^exponent; the elements of one matrix share an exponent."""
 
-    mantissa: NDArray[np.float64]
+    mantissa: FloatArray
     """(..., rows, columns)."""
     exponent: Exponents
     """(...), one per matrix."""
 
 
-def scaled(array: NDArray[np.float64]) -> Scaled:
+def scaled(array: FloatArray) -> Scaled:
     """The array itself, as a copy well inside float range."""
     mantissa = array.copy()
     return Scaled(mantissa, _settle(mantissa, np.zeros(array.shape[:-2], np.int64)))
@@ -51,7 +53,7 @@ def rescaled(array: Scaled) -> Scaled:
     return Scaled(mantissa, _settle(mantissa, exponent))
 
 
-def times(factor: float, array: Scaled, out: NDArray[np.float64], *, settle: bool = True) -> Scaled:
+def times(factor: float, array: Scaled, out: FloatArray, *, settle: bool = True) -> Scaled:
     """The array times a number, the mantissa in `out`, which may be the array's.
 
     A power of two costs nothing in place. Without `settle` the mantissa is left as it comes, which
@@ -65,7 +67,7 @@ def times(factor: float, array: Scaled, out: NDArray[np.float64], *, settle: boo
     return Scaled(out, _settle(out, exponent) if settle else exponent)
 
 
-def plus(a: Scaled, b: Scaled, out: NDArray[np.float64], factor: float = 1.0) -> Scaled:
+def plus(a: Scaled, b: Scaled, out: FloatArray, factor: float = 1.0) -> Scaled:
     """The sum a + factor · b, in `out`, maybe b itself: each side to all digits the sum has."""
     fraction, shift = _parts(factor)
     gap = b.exponent + shift - a.exponent
@@ -98,13 +100,13 @@ def _parts(factor: float) -> tuple[float, int]:
     return (1.0, shift - 1) if fraction == 0.5 else (fraction, shift)
 
 
-def _usual(squared_norm: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _usual(squared_norm: FloatArray) -> Mask:
     """Whether mantissas of these squared norms may stay as they are; NaN may not."""
-    usual: NDArray[np.bool_] = squared_norm > _SMALLEST_SQUARED_NORM
+    usual: Mask = squared_norm > _SMALLEST_SQUARED_NORM
     return usual & (squared_norm < _LARGEST_SQUARED_NORM)
 
 
-def _settle(mantissa: NDArray[np.float64], exponent: Exponents) -> Exponents:
+def _settle(mantissa: FloatArray, exponent: Exponents) -> Exponents:
     """Bring a mantissa back into range, in place; return the exponent that it then has."""
     flat = mantissa.reshape(*exponent.shape, -1)
     squared_norm = np.vecdot(flat, flat)

@@ -31,18 +31,6 @@ class InputLaw(NamedTuple):
     """E[u⁴]; u is symmetric."""
 
 
-def _normal(out: FloatArray, rng: Generator, inputs: Inputs) -> None:
-    WEIGHT_LAWS["normal"](out, rng)
-
-
-def _uniform(out: FloatArray, rng: Generator, inputs: Inputs) -> None:
-    WEIGHT_LAWS["uniform"](out, rng)
-
-
-def _constant(out: FloatArray, rng: Generator, inputs: Inputs) -> None:
-    out[...] = 0.0
-
-
 def _sparse(out: FloatArray, rng: Generator, inputs: Inputs) -> None:
     """N(0, 1/ρ) with probability ρ, else 0."""
     for row in out:
@@ -67,11 +55,16 @@ def _pair(out: FloatArray, rng: Generator, inputs: Inputs) -> None:
     second += inputs.cosine * first
 
 
+_NORMAL = InputLaw(
+    lambda out, rng, inputs: WEIGHT_LAWS["normal"](out, rng), 1.0, lambda inputs: 3.0
+)
 INPUT_LAWS: dict[InputDistribution, InputLaw] = {
-    "standard_normal": InputLaw(_normal, 1.0, lambda inputs: 3.0),
-    "normal": InputLaw(_normal, 1.0, lambda inputs: 3.0),
-    "uniform": InputLaw(_uniform, 1.0, lambda inputs: 9 / 5),
-    "constant": InputLaw(_constant, 0.0, lambda inputs: 0.0),
+    "standard_normal": _NORMAL,
+    "normal": _NORMAL,
+    "uniform": InputLaw(
+        lambda out, rng, inputs: WEIGHT_LAWS["uniform"](out, rng), 1.0, lambda inputs: 9 / 5
+    ),
+    "constant": InputLaw(lambda out, rng, inputs: out.fill(0.0), 0.0, lambda inputs: 0.0),
     "sparse": InputLaw(_sparse, 1.0, lambda inputs: 3 / inputs.density),
     "pair": InputLaw(_pair, 1.0, lambda inputs: 3.0),
 }

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from heinit_sim.experiment.quantities import Quantity
 from heinit_sim.experiment.results import ConditionResult
-from heinit_sim.network.passes import LayerName
 from heinit_sim.numerics import FloatArray
 
 Cosines = Mapping[Quantity, FloatArray]
@@ -31,14 +30,6 @@ class CosineSpread(NamedTuple):
     median: FloatArray
     p05: FloatArray
     p95: FloatArray
-
-
-def by_quantity(cosines: Mapping[LayerName, FloatArray]) -> Cosines:
-    """The cosines of the layers 0 … K together, from those of each; empty if there are none."""
-    if not cosines:
-        return {}
-    n_layers = len(cosines) // len(COSINE_QUANTITIES)
-    return {q: np.stack([cosines[q, k] for k in range(n_layers)]).T for q in COSINE_QUANTITIES}
 
 
 def mean_cosines(z: FloatArray, *, paired: bool) -> FloatArray:

@@ -26,9 +26,7 @@ from heinit_sim.theory.assumptions import chain_slope
 # Work, in steps that each take one number through np.maximum, and in multiplications of a product.
 _STEPS_PER_UNIT = 20  # of f_k with h_{k+1}, of weights within a branch, or of a norm, both passes
 _STEPS_PER_COSINE = 8  # of f_k with h_k
-_PER_KERNEL_PRODUCT = (
-    2  # multiplications with kernels: thin matrices, and patches laid out for them
-)
+_PER_KERNEL_PRODUCT = 2  # of multiplications with kernels: thin matrices, patches laid out
 # Seconds and bytes, seen on 64-bit Linux.
 _SECONDS_PER_CALLS = 1e-4  # of Python, for one weight layer in both passes of a block
 _SECONDS_PER_ROWS = 5e-5  # of `layers.csv`, for one layer of a condition
@@ -59,20 +57,15 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
     sampled = _sampled_layers(config)
     calls = n_blocks * sum(len(network_pass.draws.shapes) for network_pass in passes)
     simulation = config.trials * _trial_seconds(passes, size) + calls * _SECONDS_PER_CALLS
-    return Cost(
-        passes=len(passes) * config.trials,
-        seconds=simulation / busy
-        + n_layers * _SECONDS_PER_ROWS
-        + sum(sampled) * _SECONDS_PER_SAMPLE,
-        peak_bytes=_BASE_BYTES
-        + busy * max(_block_bytes(network_pass.draws, size) for network_pass in passes)
-        # results of blocks, then put together
-        + 2 * _BYTES_PER_ELEMENT * len(MEASURES) * n_layers * config.trials
-        # of the blocks under way, their sum, and the records
-        + (2 * busy + 2) * sum(map(_histogram_bytes, passes))
-        + n_layers * _BYTES_PER_ROWS
-        + max(sampled, default=0) * _BYTES_PER_SAMPLE,
-    )
+    seconds = simulation / busy + n_layers * _SECONDS_PER_ROWS
+    seconds += sum(sampled) * _SECONDS_PER_SAMPLE
+    blocks = busy * max(_block_bytes(network_pass.draws, size) for network_pass in passes)
+    # Results of blocks, then put together; histograms of blocks under way, their sum, the records.
+    results = 2 * _BYTES_PER_ELEMENT * len(MEASURES) * n_layers * config.trials
+    histograms = (2 * busy + 2) * sum(map(_histogram_bytes, passes))
+    samples = max(sampled, default=0) * _BYTES_PER_SAMPLE
+    peak = _BASE_BYTES + blocks + results + histograms + n_layers * _BYTES_PER_ROWS + samples
+    return Cost(len(passes) * config.trials, seconds, peak)
 
 
 def _sampled_layers(config: SweepConfig) -> list[int]:
@@ -139,14 +132,12 @@ def _block_bytes(draws: Draws, size: int) -> int:
 
 
 def _histogram_bytes(network_pass: NetworkPass) -> int:
-    """Bytes of the counts of all layers."""
     n_bins = GRIDS[network_pass.histograms].n_bins if network_pass.histograms else 0
     return _BYTES_PER_ELEMENT * len(COUNTED) * len(network_pass.stds) * n_bins
 
 
 @cache
 def _weight_seconds(distribution: Distribution) -> float:
-    """Seconds per weight drawn."""
     rng = np.random.Generator(np.random.SFC64(0))
     out = np.empty((100, 100))
     with threadpool_limits(limits=1, user_api="blas"):
@@ -165,7 +156,6 @@ def _probe() -> tuple[float, float]:
 
 @cache
 def _count_seconds(bins: Bins) -> float:
-    """Seconds per number counted in a histogram."""
     numbers = np.random.Generator(np.random.SFC64(0)).standard_normal((2, 1, 100, 100))
     names: tuple[LayerName, ...] = (("preactivation", 0), ("activation", 1))
     stack = Stack(names, Scaled(numbers, np.zeros((2, 1), np.int64)))

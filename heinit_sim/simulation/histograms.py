@@ -81,12 +81,6 @@ def counted(
         yield stack
 
 
-def in_layers(counts: Mapping[LayerName, Counts]) -> Tallies:
-    """The counts of the layers 0 … K together, from those of each; empty if there are none."""
-    n_layers = len(counts) // len(COUNTED)
-    return {q: np.stack([counts[q, k] for k in range(n_layers)]) for q in COUNTED if counts}
-
-
 def to_histograms(tallies: Tallies, bins: Bins | None) -> dict[Quantity, Histogram]:
     """The counts as records; none where nothing was counted."""
     if bins is None:

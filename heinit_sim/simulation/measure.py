@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from heinit_sim.activations import make_activation
-from heinit_sim.experiment.quantities import PASS_OF, Measure, Quantity
+from heinit_sim.experiment.quantities import COUNTED, PASS_OF, Measure, Quantity
 from heinit_sim.network.layers import Trace, make_layers
 from heinit_sim.network.lsuv import ScaledWeights, unit_variance_factors
 from heinit_sim.network.moments import (
@@ -20,8 +20,8 @@ from heinit_sim.network.operations import Weights
 from heinit_sim.network.passes import LayerName, Stack, iter_backward, iter_forward, loss_gradient
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.scaled_array import rescaled
-from heinit_sim.simulation.cosines import Cosines, by_quantity, mean_cosines
-from heinit_sim.simulation.histograms import Counts, Tallies, counted, in_layers
+from heinit_sim.simulation.cosines import COSINE_QUANTITIES, Cosines, mean_cosines
+from heinit_sim.simulation.histograms import Counts, Tallies, counted
 from heinit_sim.simulation.plan import NetworkPass
 
 Measured = Mapping[Measure, FloatArray]
@@ -87,7 +87,12 @@ def measure(
         moments |= _moments(stack, plain=plain)
         if stack.weight_moments is not None:
             moments["grad_weight", stack.names[0][1]] = stack.weight_moments
-    return PassResult(_log10(moments, len(layers)), in_layers(counts), by_quantity(cosines))
+    every_layer = range(len(layers))
+    return PassResult(
+        _log10(moments, len(layers)),
+        {q: np.stack([counts[q, k] for k in every_layer]) for q in COUNTED if counts},
+        {q: np.stack([cosines[q, k] for k in every_layer]).T for q in COSINE_QUANTITIES if cosines},
+    )
 
 
 def _moments(stack: Stack, *, plain: bool) -> dict[LayerName, UnitMoments]:

@@ -59,17 +59,17 @@ def distinct_passes(config: SweepConfig) -> list[NetworkPass]:
 
 def block_size(config: SweepConfig) -> int:
     """Trials per block: from the largest array of the sweep, never from the number of threads."""
-    largest = max(8 * max(_largest_arrays(c)) for c in config.conditions)
+    largest = 8 * max(map(_largest_array, config.conditions))
     return min(max(_BLOCK_BYTES // largest, 1), _LARGEST_BLOCK)
 
 
-def _largest_arrays(condition: Condition) -> tuple[int, int]:
-    """Elements of the largest layer of one network, over its inputs, and of a square as wide."""
+def _largest_array(condition: Condition) -> int:
+    """Numbers of the largest layer of one network over its inputs, or of its weights if larger."""
     widest = max(condition.widths)
-    if condition.convolution is None:
-        return widest * condition.n_inputs, widest**2
-    weights = map(math.prod, matrix_shapes(condition.widths, condition.convolution, None))
-    return widest * condition.n_inputs, max(weights)
+    weights = widest**2  # at most; a convolution has far fewer
+    if condition.convolution is not None:
+        weights = max(map(math.prod, matrix_shapes(condition.widths, condition.convolution, None)))
+    return max(widest * condition.n_inputs, weights)
 
 
 def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:

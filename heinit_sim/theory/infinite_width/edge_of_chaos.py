@@ -13,10 +13,9 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from heinit_sim.experiment.activation_table import Activation
-from heinit_sim.numerics import FloatArray
+from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.theory.infinite_width.quadrature import average, layer_moments, wrapped
 
 ALMOST_ZERO, ALMOST_INFINITE = 1e-30, 1e24
@@ -31,7 +30,7 @@ class CriticalLine(NamedTuple):
 
     weight_scale: FloatArray  # σ²_w
     bias_variance: FloatArray  # σ²_b; below 0 where no bias has that q*
-    attracting: NDArray[np.bool_]  # whether the length map is drawn to q*
+    attracting: Mask  # whether the length map is drawn to q*
 
 
 @dataclass(frozen=True)
