@@ -137,15 +137,13 @@ def print_plan(
         return
     lines = [f"{config.name}: {plan_size(config)}"]
     lines += [f"  {c.index}: {c.label or 'as configured'}" for c in config.conditions]
-    lines += (
-        [f"{directory} is up to date"]
-        if up_to_date
-        else [
-            f"{needs.passes} forward and backward passes on {jobs} thread{'s' * (jobs != 1)}",
-            f"about {needs.seconds:.1f} s and {needs.peak_bytes / 2**20:.0f} MiB, before plots",
-            f"would write {directory}: {', '.join(files)}",
-        ]
-    )
+    if up_to_date:
+        lines.append(f"{directory} is up to date")
+    else:
+        threads, mebibytes = f"{jobs} thread{'s' * (jobs != 1)}", needs.peak_bytes / 2**20
+        lines.append(f"{needs.passes} forward and backward passes on {threads}")
+        lines.append(f"about {needs.seconds:.1f} s and {mebibytes:.0f} MiB, before plots")
+        lines.append(f"would write {directory}: {', '.join(files)}")
     if alpha is not None:
         lines.append(f"would check it (alpha {alpha:g})")
     if junit is not None:

@@ -113,8 +113,5 @@ def overrides(sets: Sequence[str] | None, **flags: str | None) -> list[Any]:
     """Replacements in a config by `--set` and the short options, in this order."""
     from heinit_sim.config import Override, parse_override
 
-    overrides = [parse_override("--set", text) for text in sets or ()]
-    overrides += [
-        Override(f"--{key}", key, text) for key, text in flags.items() if text is not None
-    ]
-    return overrides
+    short = [Override(f"--{key}", key, text) for key, text in flags.items() if text is not None]
+    return [parse_override("--set", text) for text in sets or ()] + short

@@ -62,9 +62,8 @@ def as_overrides(given: Overrides) -> list[Override]:
         ConfigError: A string has no `=`.
     """
     if isinstance(given, Mapping):
-        return [
-            Override("overrides", k, json.dumps(v, ensure_ascii=False)) for k, v in given.items()
-        ]
+        texts = {key: json.dumps(value, ensure_ascii=False) for key, value in given.items()}
+        return [Override("overrides", key, text) for key, text in texts.items()]
     listed = [given] if isinstance(given, str) else given
     return [o if isinstance(o, Override) else parse_override("overrides", o) for o in listed]
 

@@ -22,24 +22,21 @@ def select(
         whens: Dotted path -> value.
         points: The config at every point of the grid.
     """
-    places: dict[str, dict[object, set[int]]] = {}  # path -> value -> places of the points
+    paths = {path for when in whens for path in when}
+    places = {path: _places(points, path) for path in paths}
     for when in whens:
-        for path in when.keys() - places.keys():
-            places[path] = _places(points, path)
-        at = {path: places[path].get(hashable(value), set()) for path, value in when.items()}
-        if all(at.values()):
-            common = set.intersection(*at.values()) if at else set(range(len(points)))
+        matches = {path: places[path].get(hashable(value), set()) for path, value in when.items()}
+        problems = []
+        for path in [path for path in matches if not matches[path]]:
+            value = plain(when[path])
+            given = _quoted(value) if isinstance(value, dict | list) else shown(value)
+            text = f"matches no condition ({given}), must be {_listed(points, path, places[path])}"
+            problems.append(Problem((path,), text))
+        common = set(range(len(points))).intersection(*matches.values())
+        if not common and not problems:
             text = "matches no condition, must be values that one condition has together"
-            yield tuple(sorted(common)) or [Problem((), text)]
-        else:
-            problems = []
-            for path in [path for path in at if not at[path]]:
-                value = plain(when[path])
-                given = _quoted(value) if isinstance(value, dict | list) else shown(value)
-                allowed = _listed(points, path, places[path])
-                text = f"matches no condition ({given}), must be {allowed}"
-                problems.append(Problem((path,), text))
-            yield problems
+            problems.append(Problem((), text))
+        yield problems or tuple(sorted(common))
 
 
 def _places(points: Sequence[Config], path: str) -> dict[object, set[int]]:

@@ -1,6 +1,6 @@
 """Conditions in lines against the layer: their axis, and what each of them shows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -18,6 +18,16 @@ def layer_axis(config: SweepConfig, direction: Pass) -> tuple[Scale, str]:
     """Return the scale of the layers for one pass, and what the axis is called."""
     depth = max(condition.depth for condition in config.conditions)
     return layer_scale(depth, direction), "Layer, $k$"
+
+
+def layer_caption(
+    result: SweepResult | SweepPrediction, lines: Sequence[Line], measured: str, theory: str
+) -> str:
+    """Return what is thick, and what is thin if there is any: of a prediction, theory is thick."""
+    if isinstance(result, SweepPrediction):
+        return f"Thick: {theory}."
+    known = any(np.isfinite(line.theory).any() for line in lines)
+    return f"Thick: {measured}." + f" Thin: {theory}." * known
 
 
 def layer_lines(

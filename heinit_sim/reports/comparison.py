@@ -45,15 +45,14 @@ def comparison_lines(comparison: Comparison, rtol: float) -> list[str]:
 
 def _differences(comparison: Comparison) -> list[str]:
     """Name each difference in words, e.g. "12 of 60 rows"."""
-    what = [f"{len(comparison.rows)} of {comparison.n_rows} rows"] if comparison.rows else []
-    for lines, name in (
-        (comparison.depths, "the depth"),
-        (comparison.dead, "the share of dead networks"),
-    ):
-        what += [f"{name} of {len(lines)} condition{'s' * (len(lines) > 1)}"] * bool(lines)
-    for lines, name in ((comparison.histograms, "histograms"), (comparison.cosines, "cosines")):
-        what += [f"the {name} of {len(lines)} layer{'s' * (len(lines) > 1)}"] * bool(lines)
-    return what
+    rows = [f"{len(comparison.rows)} of {comparison.n_rows} rows"] if comparison.rows else []
+    counts = {
+        "the depth of {} condition": len(comparison.depths),
+        "the share of dead networks of {} condition": len(comparison.dead),
+        "the histograms of {} layer": len(comparison.histograms),
+        "the cosines of {} layer": len(comparison.cosines),
+    }
+    return rows + [text.format(n) + "s" * (n > 1) for text, n in counts.items() if n]
 
 
 def to_comparison_table(comparison: Comparison) -> "Table":

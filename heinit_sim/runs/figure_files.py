@@ -42,9 +42,8 @@ def export_figure(figure: "Figure", directory: Path) -> None:
     """
     directory = directory.resolve()
     if (directory / MANIFEST).exists():
-        raise RunDirectoryError(
-            f"{directory}: is a run with a figure of its own; give another --out"
-        )
+        text = f"{directory}: is a run with a figure of its own; give another --out"
+        raise RunDirectoryError(text)
     with atomic_write.writing(directory, directory) as temporary:
         write_figure(figure, temporary)
         for name in FIGURES:

@@ -121,11 +121,8 @@ def input_facts(config: SweepConfig) -> list[dict[str, object]]:
     conditions: dict[Inputs, list[int]] = {}
     for condition in config.conditions:
         conditions.setdefault(condition.inputs, []).append(condition.index)
-    return [
-        {"conditions": at, **_facts(inputs)}
-        for inputs, at in conditions.items()
-        if inputs != Inputs()
-    ]
+    conditions.pop(Inputs(), None)
+    return [{"conditions": places, **_facts(inputs)} for inputs, places in conditions.items()]
 
 
 def _facts(inputs: Inputs) -> dict[str, object]:

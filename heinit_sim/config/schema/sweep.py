@@ -38,11 +38,8 @@ class _Conditions(Section, defer_build=True):
 @functools.cache
 def swept_settings() -> Mapping[str, tuple[Any, Setting]]:
     """Dotted path of every setting that can be swept -> its annotated type and annotation."""
-    return {
-        path: (kind, setting)
-        for path, kind, setting in settings_in(_Conditions)
-        if setting and setting.swept
-    }
+    known = settings_in(_Conditions)
+    return {path: (kind, setting) for path, kind, setting in known if setting and setting.swept}
 
 
 class _Values(Section):
@@ -130,9 +127,8 @@ class Expectation(Section):
     @model_validator(mode="after")
     def _check_any(self) -> Expectation:
         if (self.forward, self.backward, self.max_decades_per_layer) == (None, None, None):
-            raise relation(
-                "nothing is expected, must have forward, backward or max_decades_per_layer"
-            )
+            keys = "forward, backward or max_decades_per_layer"
+            raise relation(f"nothing is expected, must have {keys}")
         return self
 
 

@@ -7,8 +7,8 @@ from heinit_sim.experiment.quantities import Pass, Quantity
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.figures.axis_scales import fitted_limits, plain_scale
 from heinit_sim.figures.curves import networks_text
-from heinit_sim.figures.layer_axis import layer_axis, layer_lines
-from heinit_sim.figures.lines import Line, drawn_values
+from heinit_sim.figures.layer_axis import layer_axis, layer_caption, layer_lines
+from heinit_sim.figures.lines import drawn_values
 from heinit_sim.figures.panels import Panel, draw_panels, gaps, write_caption
 from heinit_sim.numerics import FloatArray
 from heinit_sim.simulation import cosine_spread
@@ -29,14 +29,17 @@ def draw_cosine(result: SweepResult | SweepPrediction) -> Figure:
     Source: Poole et al. 2016, figure 2: it goes to 1 in the ordered phase, to less in the chaotic.
     """
     lines = layer_lines(result, _cosine_values)
-    drawn = drawn_values([*lines["forward"], *lines["backward"]])
-    y = plain_scale(fitted_limits([np.array([0.0, 1.0]), *drawn], LEAST))
+    both = [*lines["forward"], *lines["backward"]]
+    y = plain_scale(fitted_limits([np.array([0.0, 1.0]), *drawn_values(both)], LEAST))
     panels = {}
     for direction, (_, symbol, title) in SHOWN.items():
         y_label = f"Cosine of {symbol} between inputs"
         panels[direction] = Panel(*layer_axis(result.config, direction), y, y_label, title)
     figure = draw_panels(panels, lines)
-    write_caption(figure, _caption(result, lines))
+    measured = networks_text(result.config.trials)
+    caption = layer_caption(result, both, measured, "theory (infinite width)")
+    missing = gaps(lines) if isinstance(result, SweepResult) else ""
+    write_caption(figure, caption + missing)
     return figure
 
 
@@ -48,11 +51,3 @@ def _cosine_values(outcome: Prediction, direction: Pass) -> FloatArray:
         return np.stack([theory] * 4)
     seen = cosine_spread(outcome, quantity)
     return np.stack([seen.median[layers], seen.p05[layers], seen.p95[layers], theory])
-
-
-def _caption(result: SweepResult | SweepPrediction, lines: dict[Pass, list[Line]]) -> str:
-    if isinstance(result, SweepPrediction):
-        return "Thick: theory (infinite width)."
-    known = any(np.isfinite(line.theory).any() for drawn in lines.values() for line in drawn)
-    thin = " Thin: theory (infinite width)." if known else ""
-    return f"Thick: {networks_text(result.config.trials)}.{thin}{gaps(lines)}"

@@ -195,12 +195,9 @@ def _draw_labels(figure: Figure, labels: list[str], colors: list[Paint]) -> None
     widths = sum(map(text_width, labels)) + SWATCH * len(labels)
     size = min(LABEL_SIZE, LABELS_WIDTH / widths)
     height = HEIGHT - panels.TOP - panels.BOTTOM
-    fills: list[dict[str, Any]] = [
-        {"facecolor": (*paint.color[:3], _fill(len(colors))), "edgecolor": paint.color}
-        for paint in colors
-    ]
+    shades: list[Any] = [paint.color for paint in colors]
     figure.legend(
-        [Patch(**fill) for fill in fills],
+        [Patch(facecolor=(*shade[:3], _fill(len(colors))), edgecolor=shade) for shade in shades],
         labels,
         loc="center",
         bbox_to_anchor=(0.5, 1 - (panels.TOP - 0.05 * height - 8) / HEIGHT),

@@ -7,8 +7,8 @@ from heinit_sim.experiment.quantities import Pass, Statistic
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.figures.axis_scales import fitted_limits, plain_scale
 from heinit_sim.figures.curves import QUANTITIES, SYMBOLS, WORDS
-from heinit_sim.figures.layer_axis import layer_axis, layer_lines
-from heinit_sim.figures.lines import Line, drawn_values
+from heinit_sim.figures.layer_axis import layer_axis, layer_caption, layer_lines
+from heinit_sim.figures.lines import drawn_values
 from heinit_sim.figures.panels import ERRORS, Panel, draw_panels, write_caption
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import variance_of_ln
@@ -33,7 +33,9 @@ def draw_spread(result: SweepResult | SweepPrediction) -> Figure:
         x_axis = layer_axis(result.config, direction)
         panels[direction] = Panel(*x_axis, plain_scale(limits), y_label)
     figure = draw_panels(panels, lines)
-    write_caption(figure, _caption(result, lines["forward"]))
+    measured = f"over {result.config.trials} networks; band: ± {ERRORS} standard errors"
+    theory = "theory of the second moment, one input (exact, or of sampled networks)"
+    write_caption(figure, layer_caption(result, lines["forward"], measured, theory))
     return figure
 
 
@@ -47,12 +49,3 @@ def _spread_values(outcome: Prediction, direction: Pass, shown: str) -> FloatArr
     log10 = outcome.networks[QUANTITIES[direction], statistic]
     variance, error = (factor * values for values in variance_of_ln(log10))
     return np.stack([variance, variance - ERRORS * error, variance + ERRORS * error, theory])
-
-
-def _caption(result: SweepResult | SweepPrediction, lines: list[Line]) -> str:
-    theory = "theory of the second moment, one input (exact, or of sampled networks)."
-    if isinstance(result, SweepPrediction):
-        return f"Thick: {theory}"
-    known = any(np.isfinite(line.theory).any() for line in lines)
-    thin = f" Thin: {theory}" if known else ""
-    return f"Thick: over {result.config.trials} networks; band: ± {ERRORS} standard errors.{thin}"
