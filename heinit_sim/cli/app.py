@@ -17,12 +17,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-_COMMANDS = (
+for _command in (
     *(run.run, runs.plot, runs.show),
     *(theory.theory, check.check, check.compare, theory.verify, theory.gains),
     *(config.validate, config.schema, config.init),
-)
-for _command in _COMMANDS:
+):
     app.command()(_command)
 
 

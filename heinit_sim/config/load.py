@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from heinit_sim.config import messages, yaml_document
 from heinit_sim.config.draft import Draft, Overrides, as_overrides, holds, listed, with_value
 from heinit_sim.config.problem import Keys, Problem
-from heinit_sim.config.resolve import Point, ResolvedPoint, sweep_config
+from heinit_sim.config.resolve import Point, ResolvedPoint, put_together
 from heinit_sim.config.resolve_inputs import choose_inputs
 from heinit_sim.config.resolve_layers import layer_specs
 from heinit_sim.config.schema.annotations import located
@@ -65,7 +65,7 @@ def parse_config(
         hint = "; expect=[] takes all expectations back" if overrides else ""
         selected = _selected(draft, [point.config for point in grid], hint)
     if not draft.problems:
-        config = sweep_config(grid, selected)
+        config = put_together(grid, selected)
         unmet = figure_kinds.unmet_need(config)
         if unmet is None:
             return config

@@ -10,14 +10,8 @@ from heinit_sim.config.resolve_layers import lsuv_of
 from heinit_sim.config.schema.annotations import located, plain
 from heinit_sim.config.schema.config import Config, leave_out_defaults
 from heinit_sim.config.schema.network import convolution_of, residual_of, widths_of
+from heinit_sim.experiment import sweep_config
 from heinit_sim.experiment.inputs import Inputs
-from heinit_sim.experiment.sweep_config import (
-    Condition,
-    Expectation,
-    FigureConfig,
-    LayerSpec,
-    SweepConfig,
-)
 
 Point = Mapping[str, int]
 """Swept path -> which of its values is tried."""
@@ -29,12 +23,14 @@ class ResolvedPoint(NamedTuple):
     place: Point
     config: Config
     """The validated config at that point."""
-    layers: tuple[LayerSpec, ...]
+    layers: tuple[sweep_config.LayerSpec, ...]
     """Laws of the weights and biases of the layers 0 … K."""
     inputs: Inputs
 
 
-def sweep_config(grid: Sequence[ResolvedPoint], selected: Sequence[tuple[int, ...]]) -> SweepConfig:
+def put_together(
+    grid: Sequence[ResolvedPoint], selected: Sequence[tuple[int, ...]]
+) -> sweep_config.SweepConfig:
     """Put the points of the grid together.
 
     Args:
@@ -46,7 +42,7 @@ def sweep_config(grid: Sequence[ResolvedPoint], selected: Sequence[tuple[int, ..
     frozen = {path: tuple(_frozen(value) for value in sweep[path]) for path in sweep}
     decades = first.figure.decades
     expect = [given for _, given in located(first.expect)]
-    return SweepConfig(
+    return sweep_config.SweepConfig(
         name=first.name,
         conditions=tuple(_condition(n, point, frozen) for n, point in enumerate(grid)),
         sweep=frozen,
@@ -55,14 +51,14 @@ def sweep_config(grid: Sequence[ResolvedPoint], selected: Sequence[tuple[int, ..
         draws=first.draws,
         histograms=first.record.histograms if first.record else None,
         cosine=bool(first.record and first.record.cosine),
-        figure=FigureConfig(
+        figure=sweep_config.FigureConfig(
             quantity=first.figure.quantity,
             decades=(decades[0], decades[1]) if decades else None,
             overlay=first.figure.overlay,
             kind=first.figure.kind,
         ),
         expect=tuple(
-            Expectation(
+            sweep_config.Expectation(
                 when={path: _frozen(plain(value)) for path, value in given.when.items()},
                 conditions=conditions,
                 forward=given.forward,
@@ -80,10 +76,10 @@ def sweep_config(grid: Sequence[ResolvedPoint], selected: Sequence[tuple[int, ..
 
 def _condition(
     index: int, point: ResolvedPoint, sweep: Mapping[str, tuple[object, ...]]
-) -> Condition:
+) -> sweep_config.Condition:
     config = point.config
     activation = config.network.activation
-    return Condition(
+    return sweep_config.Condition(
         index=index,
         swept={path: sweep[path][place] for path, place in point.place.items()},
         widths=widths_of(config.network),

@@ -81,10 +81,10 @@ def plot(ax: Axes, line: Line, values: FloatArray, name: str, **style: Any) -> N
     ax.plot(line.x, finite, label=f"{name} {line.index}", **style)
 
 
-def of_panels(a: str, b: str) -> str:
+def of_panels(a: str, b: str, between: str = ", ") -> str:
     """Return what is said of both panels: once where it is the same, else after their letters."""
     parts = (f"{name}: {text}" for name, text in (("a", a), ("b", b)) if text)
-    return a if a == b else ", ".join(parts)
+    return a if a == b else between.join(parts)
 
 
 def bands_show(lines: Sequence[Line], limits: tuple[float, float]) -> bool:

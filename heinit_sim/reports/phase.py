@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from heinit_sim.activations import make_activation
 from heinit_sim.experiment.labels import swept_text
-from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.reports.formats import SYMBOLS, Row, plain_table, ten_digits
 from heinit_sim.theory import infinite_width
 
@@ -36,7 +36,30 @@ def phase_rows(config: SweepConfig) -> list[Row]:
     that gives it, where the hidden layers are equally wide. NaN where there is none, and in all
     columns but σ²_b where the condition has no phase.
     """
-    return [_row(condition) for condition in config.conditions]
+    rows = []
+    for condition in config.conditions:
+        activation = make_activation(condition.activation, condition.activation_options)
+        phase = infinite_width.condition_phase(condition, activation)
+        known = vars(phase) if phase else {}
+        # The layers after the first, without the output layer where it is the only dense one.
+        without_output = condition.convolution is not None and condition.depth > 1
+        fans = condition.fans[1:-1] if without_output else condition.fans[1:]
+        fan_ins = {fan_in for fan_in, _ in fans}
+        width = fan_ins.pop() if len(fan_ins) == 1 else math.nan
+        critical = known.get("critical_weight_variance", math.nan)
+        row: Row = {
+            "weight_scale": infinite_width.condition_weight_scale(condition, activation),
+            "bias_variance": infinite_width.condition_bias_variance(condition),
+            **{key: known.get(key) for key in ("q", "chi1")},
+            "phase": known.get("word", ""),
+            "critical_weight_scale": critical,
+            "critical_weight_variance": critical / width,
+            **{key: known.get(key) for key in ("xi_q", "xi_c", "c")},
+        }
+        facts = {key: math.nan if value is None else value for key, value in row.items()}
+        facts = {k: ten_digits(v) if isinstance(v, float) else v for k, v in facts.items()}
+        rows.append({"condition": condition.index, **condition.swept, **facts})
+    return rows
 
 
 def to_phase_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
@@ -83,30 +106,6 @@ def _notes(rows: Sequence[Row], fan: str) -> list[str]:
     if len(known) < len(rows):
         notes.append("phase —: layers have no common finite σ²_w, or σ²_b")
     return notes
-
-
-def _row(condition: Condition) -> Row:
-    activation = make_activation(condition.activation, condition.activation_options)
-    phase = infinite_width.condition_phase(condition, activation)
-    known = vars(phase) if phase else {}
-    # The layers after the first, without the output layer where it is the only dense one.
-    without_output = condition.convolution is not None and condition.depth > 1
-    fans = condition.fans[1:-1] if without_output else condition.fans[1:]
-    fan_ins = {fan_in for fan_in, _ in fans}
-    width = fan_ins.pop() if len(fan_ins) == 1 else math.nan
-    critical = known.get("critical_weight_variance", math.nan)
-    row: Row = {
-        "weight_scale": infinite_width.condition_weight_scale(condition, activation),
-        "bias_variance": infinite_width.condition_bias_variance(condition),
-        **{key: known.get(key) for key in ("q", "chi1")},
-        "phase": known.get("word", ""),
-        "critical_weight_scale": critical,
-        "critical_weight_variance": critical / width,
-        **{key: known.get(key) for key in ("xi_q", "xi_c", "c")},
-    }
-    facts = {key: math.nan if value is None else value for key, value in row.items()}
-    facts = {k: ten_digits(v) if isinstance(v, float) else v for k, v in facts.items()}
-    return {"condition": condition.index, **condition.swept, **facts}
 
 
 def _text(value: object) -> str:

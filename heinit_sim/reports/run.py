@@ -10,7 +10,7 @@ import numpy as np
 from heinit_sim.checks import trend
 from heinit_sim.experiment.labels import swept_text
 from heinit_sim.experiment.quantities import PASS_OF, STATISTICS, Pass
-from heinit_sim.experiment.results import ConditionResult, SweepResult
+from heinit_sim.experiment.results import SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics.spread import spread
 from heinit_sim.reports import formats
@@ -77,7 +77,24 @@ def cosine_rows(result: SweepResult) -> Iterator[Row]:
 
 def summary_rows(result: SweepResult) -> list[Row]:
     """The rows of `summary.csv`: one per condition."""
-    return [_summary_row(outcome) for outcome in result.conditions]
+    rows = []
+    for outcome in result.conditions:
+        row: Row = {"condition": outcome.condition.index, **outcome.condition.swept}
+        activation = outcome.networks["activation", "variance"]
+        row["networks"] = len(activation)
+        for name, layer in (("first", 1), ("last", outcome.condition.depth)):
+            row[f"log10_variance_{name}"] = rounded(np.median(activation[:, layer]).item())
+        trends = {direction: trend(outcome, direction) for direction in _PASSES}
+        for direction, fit in trends.items():
+            row[f"{direction}_decades_per_layer"] = rounded(fit.decades_per_layer)
+            row[f"{direction}_decades_per_layer_se"] = rounded(fit.error)
+            row[f"theory_{direction}_decades_per_layer"] = rounded(fit.theory_decades_per_layer)
+            row[f"{direction}_verdict"] = fit.word
+            row[f"{direction}_reason"] = fit.reason
+        forward, backward = (trends[direction].word for direction in _PASSES)
+        row["verdict"] = forward if forward == backward else f"{forward} / {backward}"
+        rows.append(row)
+    return rows
 
 
 def summary_rows_from_csv(text: str, config: SweepConfig) -> list[Row]:
@@ -137,24 +154,6 @@ def swept_table(config: SweepConfig, title: str) -> "Table":
     for path in config.sweep:
         table.add_column(formats.SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")
     return table
-
-
-def _summary_row(outcome: ConditionResult) -> Row:
-    row: Row = {"condition": outcome.condition.index, **outcome.condition.swept}
-    activation = outcome.networks["activation", "variance"]
-    row["networks"] = len(activation)
-    for name, layer in (("first", 1), ("last", outcome.condition.depth)):
-        row[f"log10_variance_{name}"] = rounded(np.median(activation[:, layer]).item())
-    trends = {direction: trend(outcome, direction) for direction in _PASSES}
-    for direction, fit in trends.items():
-        row[f"{direction}_decades_per_layer"] = rounded(fit.decades_per_layer)
-        row[f"{direction}_decades_per_layer_se"] = rounded(fit.error)
-        row[f"theory_{direction}_decades_per_layer"] = rounded(fit.theory_decades_per_layer)
-        row[f"{direction}_verdict"] = fit.word
-        row[f"{direction}_reason"] = fit.reason
-    forward, backward = (trends[direction].word for direction in _PASSES)
-    row["verdict"] = forward if forward == backward else f"{forward} / {backward}"
-    return row
 
 
 def _title(config: SweepConfig) -> str:

@@ -122,19 +122,18 @@ def input_facts(config: SweepConfig) -> list[dict[str, object]]:
     for condition in config.conditions:
         conditions.setdefault(condition.inputs, []).append(condition.index)
     conditions.pop(Inputs(), None)
-    return [{"conditions": places, **_facts(inputs)} for inputs, places in conditions.items()]
-
-
-def _facts(inputs: Inputs) -> dict[str, object]:
-    law = {"distribution": inputs.distribution, "normalisation": inputs.normalisation}
-    facts: dict[str, object] = {**law}
-    data = data_sets.is_data_set(inputs)
-    if data:
-        facts["examples"] = len(data_sets.examples(inputs))
-    if inputs.path:
-        facts |= {"path": inputs.path, "sha256": inputs.sha256}
-    if inputs.normalisation != "none":
-        known = data_sets.statistics(inputs) if data else None
-        facts["mean"] = known.mean.tolist() if known else inputs.mean
-        facts["std"] = known.std.tolist() if known else inputs.std
-    return facts
+    entries = []
+    for inputs, places in conditions.items():
+        facts: dict[str, object] = {"conditions": places, "distribution": inputs.distribution}
+        facts["normalisation"] = inputs.normalisation
+        data = data_sets.is_data_set(inputs)
+        if data:
+            facts["examples"] = len(data_sets.examples(inputs))
+        if inputs.path:
+            facts |= {"path": inputs.path, "sha256": inputs.sha256}
+        if inputs.normalisation != "none":
+            known = data_sets.statistics(inputs) if data else None
+            facts["mean"] = known.mean.tolist() if known else inputs.mean
+            facts["std"] = known.std.tolist() if known else inputs.std
+        entries.append(facts)
+    return entries

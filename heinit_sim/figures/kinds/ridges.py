@@ -13,7 +13,7 @@ from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.figures import panels
 from heinit_sim.figures.axis_scales import TICK_SIZE, decade_scale, text_width
 from heinit_sim.figures.curves import labels_of
-from heinit_sim.figures.lines import Paint, paints
+from heinit_sim.figures.lines import Paint, of_panels, paints
 from heinit_sim.figures.panels import HEIGHT, WIDTH
 from heinit_sim.numerics import FloatArray
 
@@ -131,10 +131,10 @@ def draw_ridges(result: SweepResult) -> Figure:
     for ax in figure.axes:
         ax.set_ylim(0.7 - len(layers), reach + 0.05)
     _draw_labels(figure, labels_of([outcome.condition for outcome in outcomes]), colors)
-    caption = (
-        f"Each ridge: density over units, inputs and {result.config.trials} networks, to one "
-        f"height scale in each panel.{_panel_notes(*notes)}"
-    )
+    networks = f"units, inputs and {result.config.trials} networks"
+    caption = f"Each ridge: density over {networks}, to one height scale in each panel."
+    if any(notes):
+        caption += " " + of_panels(notes[0], notes[1], between=" ")
     if len(outcomes) < len(result.conditions):
         caption += f" {len(outcomes)} of {len(result.conditions)} conditions."
     panels.write_caption(figure, caption)
@@ -213,14 +213,10 @@ def _draw_labels(figure: Figure, labels: list[str], colors: list[Paint]) -> None
 
 
 def _note(ridges: list[Ridge], *, cut: bool) -> str:
-    zeros = [100 * ridge.zeros for ridge in ridges if ridge.zeros > 0.005]
-    low, high = (f"{end:.0f}" for end in (min(zeros, default=0), max(zeros, default=0)))
-    note = f" Zeros left out ({low if low == high else f'{low}–{high}'} %)." if zeros else ""
+    notes = ["Tallest peaks cut off."] * cut
     if any(ridge.inside < 0.5 and ridge.zeros < 1 for ridge in ridges):
-        note += " Layers beyond the axis left out."
-    return note + " Tallest peaks cut off." * cut
-
-
-def _panel_notes(a: str, b: str) -> str:
-    """Say once what goes for both panels, else which note is on which panel."""
-    return a if a == b else "".join(f" {x}:{note}" for x, note in (("a", a), ("b", b)) if note)
+        notes.insert(0, "Layers beyond the axis left out.")
+    if zeros := [f"{100 * ridge.zeros:.0f}" for ridge in ridges if ridge.zeros > 0.005]:
+        low, high = min(zeros, key=float), max(zeros, key=float)
+        notes.insert(0, f"Zeros left out ({low if low == high else f'{low}–{high}'} %).")
+    return " ".join(notes)
