@@ -19,7 +19,7 @@ from math import prod
 import numpy as np
 
 from heinit_sim.experiment.architecture import Convolution
-from heinit_sim.network.image_patches import BLOCK, borrowed, fill, parts, plane_of, share
+from heinit_sim.network.image_patches import BLOCK, borrowed, pad, parts, plane_of, share
 from heinit_sim.numerics import FloatArray
 
 
@@ -62,7 +62,7 @@ def convolve(
         ):
             n, y, x = (part.stop - part.start for part in (networks, lines, columns))
             target = padded[:n, : y + margin, :, : x + side].swapaxes(2, 3)
-            fill(target, images[networks], plane, lines.start, columns.start)
+            pad(target, images[networks], plane, lines.start, columns.start)
             network, line, channel, shift, number = padded.strides
             shape = (n, y + margin, plane.kernel_width, c_in, x * n_inputs)
             steps = (network, line, shift, channel, number)
@@ -131,7 +131,7 @@ def iter_weight_gradients(
         padded, copy, error, gradients = arrays
         for networks, inputs in product(parts(len(images), count), parts(n_inputs, batch)):
             n, m = (part.stop - part.start for part in (networks, inputs))
-            fill(padded[:n, :m].transpose(0, 2, 3, 1, 4), images[networks, :, :, inputs], plane)
+            pad(padded[:n, :m].transpose(0, 2, 3, 1, 4), images[networks, :, :, inputs], plane)
             shifted = np.ndarray((n, m, *shapes[1]), float, padded, 0, padded.strides)
             copy[:n, :m] = shifted
             error[:n, :m] = errors[networks, inputs]

@@ -39,7 +39,7 @@ def plane_of(convolution: Convolution, *, upright: bool = False) -> Plane:
     return Plane(1, length, 1, kernel, circular)
 
 
-def fill(
+def pad(
     padded: FloatArray, images: FloatArray, plane: Plane, line: int = 0, column: int = 0
 ) -> None:
     """Copy images, (count, height, width, ...), from a line and column of the padded ones on."""

@@ -93,7 +93,7 @@ def normalised(inputs: Inputs) -> FloatArray:
     return rows
 
 
-def fill(out: FloatArray, rng: Generator, inputs: Inputs) -> None:
+def fill_examples(out: FloatArray, rng: Generator, inputs: Inputs) -> None:
     """Fill `out` with examples drawn without replacement: the first of a permutation."""
     rows = normalised(inputs)
     out[...] = rows[rng.permutation(len(rows))[: len(out)]]

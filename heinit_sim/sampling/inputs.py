@@ -73,7 +73,7 @@ INPUT_LAWS: dict[InputDistribution, InputLaw] = {
 def fill_inputs(out: FloatArray, rng: Generator, inputs: Inputs) -> None:
     """Fill (n_inputs, D_0) with the inputs of one trial, example by example."""
     if data_sets.is_data_set(inputs):
-        data_sets.fill(out, rng, inputs)
+        data_sets.fill_examples(out, rng, inputs)
         return
     INPUT_LAWS[inputs.distribution].fill(out, rng, inputs)
     shift, factor = _affine(inputs)

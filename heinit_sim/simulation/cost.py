@@ -133,7 +133,7 @@ def _block_bytes(draws: Draws, size: int) -> int:
 
 def _histogram_bytes(network_pass: NetworkPass) -> int:
     n_bins = GRIDS[network_pass.histograms].n_bins if network_pass.histograms else 0
-    return _BYTES_PER_ELEMENT * len(COUNTED) * len(network_pass.stds) * n_bins
+    return _BYTES_PER_ELEMENT * len(COUNTED) * len(network_pass.layers) * n_bins
 
 
 @cache

@@ -1,5 +1,6 @@
 """One forward and backward pass of some networks, and the moments of its layers."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -41,9 +42,10 @@ class PassResult(NamedTuple):
 def biases_of(network_pass: NetworkPass, betas: Sequence[FloatArray]) -> list[FloatArray] | None:
     """β in the order of the weights, from standard-normal numbers; None for a network without."""
     draws = network_pass.draws
-    means = [network_pass.bias_means[k] for k in draws.layers]
-    if any(network_pass.bias_stds):
-        stds = (network_pass.bias_stds[k] for k in draws.layers)
+    layers = [network_pass.layers[k] for k in draws.layers]
+    means = [layer.bias_mean for layer in layers]
+    if any(layer.bias_variance for layer in layers):
+        stds = (math.sqrt(layer.bias_variance) for layer in layers)
         return [std * beta + mean for std, beta, mean in zip(stds, betas, means, strict=True)]
     if not any(means):
         return None
@@ -86,7 +88,8 @@ def measure(
     for stack in counted(backward, network_pass.histograms, counts):
         moments |= _moments(stack, plain=plain)
         if stack.weight_moments is not None:
-            moments["grad_weight", stack.names[0][1]] = stack.weight_moments
+            (_, k), *_ = stack.names
+            moments["grad_weight", k] = stack.weight_moments
     every_layer = range(len(layers))
     return PassResult(
         _log10(moments, len(layers)),

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from heinit_sim.experiment.activation_table import Activation, Slope
 from heinit_sim.experiment.architecture import matrix_shapes
 from heinit_sim.experiment.quantities import Bins
-from heinit_sim.experiment.sweep_config import Condition, Lsuv, SweepConfig
+from heinit_sim.experiment.sweep_config import Condition, LayerSpec, Lsuv, SweepConfig
 from heinit_sim.sampling.streams import Draws
 from heinit_sim.theory.assumptions import obeys_scale_law
+from heinit_sim.theory.finite_width import unit_layers
 
 
 @dataclass(frozen=True)
@@ -20,14 +21,17 @@ class NetworkPass:
     draws: Draws
     activation: str | Activation
     activation_options: tuple[tuple[str, Slope], ...]
-    stds: tuple[float, ...]
-    bias_stds: tuple[float, ...]
-    """σ_b of the layers 0 … K."""
-    bias_means: tuple[float, ...]
+    layers: tuple[LayerSpec, ...]
+    """Variances and means of the layers 0 … K."""
     target: float
     lsuv: Lsuv | None = None
     histograms: Bins | None = None
     cosine: bool = False
+
+    @property
+    def stds(self) -> list[float]:
+        """σ_k of the weights of the layers 0 … K."""
+        return [math.sqrt(layer.weight_variance) for layer in self.layers]
 
 
 # Trials run in blocks whose arrays stay about this large: long enough calls for threads to run
@@ -78,9 +82,7 @@ def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:
         text = json.dumps(dict(condition.swept), sort_keys=True)
         digest = hashlib.sha256(text.encode()).digest()
         salt = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
-    variances = condition.weight_variances
     shares = shares_pass(config, condition)
-    stds = (1.0,) * len(variances) if shares else tuple(map(math.sqrt, variances))
     return NetworkPass(
         Draws(
             condition.widths,
@@ -93,9 +95,7 @@ def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:
         ),
         condition.activation,
         tuple(sorted(condition.activation_options.items())),
-        stds,
-        tuple(map(math.sqrt, condition.bias_variances)),
-        condition.bias_means,
+        unit_layers(condition) if shares else condition.layers,
         condition.target,
         condition.lsuv,
         config.histograms,

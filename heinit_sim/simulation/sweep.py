@@ -91,7 +91,7 @@ def simulate_block(
         x = sample_inputs(seed, draws, trials)
         weights = sample_weights(seed, draws, trials, spare)
         sharing = [network_pass for network_pass in passes if network_pass.draws == draws]
-        biased = any(any(network_pass.bias_stds) for network_pass in sharing)
+        biased = any(layer.bias_variance for p in sharing for layer in p.layers)
         betas = sample_biases(seed, draws, trials) if biased else []
         for network_pass in sharing:
             biases = biases_of(network_pass, betas)

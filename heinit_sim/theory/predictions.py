@@ -19,7 +19,7 @@ from heinit_sim.theory.assumptions import chain_slope, exact_layers
 from heinit_sim.theory.finite_width.log_norms import log_law
 from heinit_sim.theory.finite_width.moments import InputNorms, exact, log_norm_spread
 from heinit_sim.theory.finite_width.norm_chain import predicted_quantiles, sample_norms
-from heinit_sim.theory.finite_width.scale_law import scale_law
+from heinit_sim.theory.finite_width.scale_law import scale_law, unit_layers
 from heinit_sim.theory.infinite_width.correlation_map import layer_cosines
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 
@@ -60,9 +60,14 @@ def predict(
             if sampled:
                 shape = (condition.widths, slope, condition.inputs)
                 if shape not in laws:
-                    laws[shape] = _unit_quantiles(condition, slope, sampled)
+                    unit = replace(condition, layers=unit_layers(condition))
+                    laws[shape] = predicted_quantiles(unit, slope, sampled, prediction_rng())
                 quantiles = _scaled(laws[shape], condition)
-            finite = exact(condition, slope, _norms(condition))
+            inputs, dim = condition.inputs, condition.widths[0]
+            norms = None  # of independent inputs x ~ N(0, I)
+            if not is_standard(inputs):
+                norms = InputNorms(*norm_moments(inputs, dim), zero_probability(inputs, dim))
+            finite = exact(condition, slope, norms)
             spread = log_norm_spread(condition, slope)
             known = dict.fromkeys(PASS_OF, condition.depth + 1)
             prediction = Prediction(condition, known, finite, wide, quantiles, sampled, spread)
@@ -114,21 +119,6 @@ def _without_variances(
         exact_is_none = np.where(np.arange(len(wide[quantity, "variance"])) < n_layers, np.nan, 0.0)
         theory[quantity, "variance"] = wide[quantity, "variance"] + exact_is_none
     return theory
-
-
-def _norms(condition: Condition) -> InputNorms | None:
-    """Moments of ‖x‖ where the inputs of the batch are not independent and N(0, I)."""
-    if is_standard(condition.inputs):
-        return None
-    inputs, dim = condition.inputs, condition.widths[0]
-    return InputNorms(*norm_moments(inputs, dim), zero_probability(inputs, dim))
-
-
-def _unit_quantiles(condition: Condition, slope: Slope, n_networks: int) -> Quantiles:
-    """Quantiles over networks at σ²_Ω = 1, for one input."""
-    layers = tuple(layer._replace(weight_variance=1.0) for layer in condition.layers)
-    unit = replace(condition, layers=layers)
-    return predicted_quantiles(unit, slope, n_networks, prediction_rng())
 
 
 def _scaled(quantiles: Quantiles, condition: Condition) -> Quantiles:

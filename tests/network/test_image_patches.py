@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.experiment.architecture import Convolution
-from heinit_sim.network.image_patches import Plane, borrowed, fill, parts, plane_of, share
+from heinit_sim.network.image_patches import Plane, borrowed, pad, parts, plane_of, share
 
 
 @pytest.mark.parametrize("circular", [True, False])
@@ -20,10 +20,10 @@ def test_any_window_of_the_padded_images_is_that_of_numpy_pad(
     for line in range(height):
         for column in range(width):
             into = np.full((2, height - line, width - column, 3), np.nan)
-            fill(into, images, plane, line, column)
+            pad(into, images, plane, line, column)
             assert np.array_equal(into, padded[:, line:, column:])
     into = np.full((2, 1, 1, 3), np.nan)
-    fill(into, images, plane)
+    pad(into, images, plane)
     assert np.array_equal(into, padded[:, :1, :1])
 
 

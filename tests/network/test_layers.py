@@ -10,6 +10,7 @@ import pytest
 from heinit_sim.activations import make_activation
 from heinit_sim.experiment.architecture import Convolution, Residual, matrix_places, matrix_shapes
 from heinit_sim.experiment.quantities import Quantity
+from heinit_sim.experiment.sweep_config import LayerSpec
 from heinit_sim.network.layers import Trace, make_layers
 from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name, loss_gradient
 from heinit_sim.numerics.scaled_array import Scaled
@@ -43,6 +44,7 @@ NETWORKS: dict[str, tuple[Convolution | None, Residual | None]] = {
 }
 WIDTHS = (4, 8, 8, 8, 2)
 STDS = (0.6, 0.5, 0.9, 0.7)
+LAYERS = tuple(LayerSpec(std**2) for std in STDS)
 
 
 def widths_of(convolution: Convolution | None) -> tuple[int, ...]:
@@ -176,7 +178,7 @@ def case(name: str, activation: str, *, biased: bool = False) -> Case:
     convolution, residual = NETWORKS[name]
     draws = Draws(widths_of(convolution), 2, (), convolution=convolution, residual=residual)
     options = (("negative_slope", 0.2),) if activation == "leaky_relu" else ()
-    network_pass = NetworkPass(draws, activation, options, STDS, (), (), 0.3)
+    network_pass = NetworkPass(draws, activation, options, LAYERS, 0.3)
     trials = range(2)
     weights = sample_weights(3, draws, trials, [])
     assert isinstance(weights, list)
@@ -329,11 +331,13 @@ def test_what_a_block_adds_up_beyond_the_range_of_plain_floats_is_not_known() ->
 def test_both_weights_of_a_block_have_biases_of_their_layer() -> None:
     draws = Draws(WIDTHS, 2, (), residual=RESIDUALS["two layers"])
     means = (0.1, 0.2, 0.3, 0.4)
-    constant = biases_of(NetworkPass(draws, "relu", (), STDS, (), means, 0.0), [])
+    layers = tuple(LayerSpec(1.0, bias_mean=mean) for mean in means)
+    constant = biases_of(NetworkPass(draws, "relu", (), layers, 0.0), [])
     assert constant is not None
     assert [float(b[0, 0, 0]) for b in constant] == [0.1, 0.2, 0.2, 0.3, 0.3, 0.4]
     betas = sample_biases(1, draws, range(2))
-    drawn = biases_of(NetworkPass(draws, "relu", (), STDS, (1.0, 2.0, 3.0, 4.0), means, 0.0), betas)
+    layers = tuple(layer._replace(bias_variance=k**2) for k, layer in enumerate(layers, 1))
+    drawn = biases_of(NetworkPass(draws, "relu", (), layers, 0.0), betas)
     assert drawn is not None
     scales = [1.0, 2.0, 2.0, 3.0, 3.0, 4.0]
     for b, beta, scale, mean in zip(

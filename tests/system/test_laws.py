@@ -57,9 +57,7 @@ def test_the_scale_law_holds_for_a_variance_of_its_own_in_every_layer(condition:
         passes[0].draws,
         passes[0].activation,
         passes[0].activation_options,
-        tuple(np.sqrt(condition.weight_variances).tolist()),
-        bias_stds=(0.0,) * len(condition.layers),
-        bias_means=(0.0,) * len(condition.layers),
+        condition.layers,
         target=0.0,
     )
     shifted = networks(condition)

@@ -18,6 +18,7 @@ import numpy as np
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.architecture import Convolution, Residual, matrix_places
 from heinit_sim.experiment.quantities import PASS_OF, Measure, Quantity
+from heinit_sim.experiment.sweep_config import LayerSpec
 from heinit_sim.sampling.streams import sample_biases, sample_inputs, sample_weights
 from heinit_sim.simulation.measure import Measured, biases_of, measure
 from heinit_sim.simulation.plan import NetworkPass, plan_passes
@@ -96,14 +97,22 @@ def _with_residual(change: Callable[[Residual], Residual]) -> Planted:
     return plant
 
 
+def _widened(layer: LayerSpec) -> LayerSpec:
+    return layer._replace(weight_variance=(1 + 2e-9) * layer.weight_variance)
+
+
+def _shifted(layer: LayerSpec) -> LayerSpec:
+    return layer._replace(bias_mean=(1 + 1e-9) * layer.bias_mean)
+
+
 TWINS: dict[str, Planted] = {
     "other padding": _with_convolution(
         lambda c: c._replace(padding="zero" if c.padding == "circular" else "circular")
     ),
     "scale": _with_residual(lambda r: r._replace(scale=(1 + 1e-9) * r.scale)),
     "norm": _with_residual(lambda r: r._replace(norm="none" if r.norm != "none" else "before")),
-    "σ of one layer": lambda of: replace(of, stds=((1 + 1e-9) * of.stds[0], *of.stds[1:])),
-    "biases": lambda of: replace(of, bias_means=tuple((1 + 1e-9) * b for b in of.bias_means)),
+    "σ of one layer": lambda of: replace(of, layers=(_widened(of.layers[0]), *of.layers[1:])),
+    "biases": lambda of: replace(of, layers=tuple(map(_shifted, of.layers))),
     "target": lambda of: replace(of, target=(1 + 1e-9) * of.target),
 }
 

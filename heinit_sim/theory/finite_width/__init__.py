@@ -2,3 +2,4 @@
 
 from heinit_sim.theory.finite_width.log_norms import log_law as log_law
 from heinit_sim.theory.finite_width.scale_law import scale_law as scale_law
+from heinit_sim.theory.finite_width.scale_law import unit_layers as unit_layers

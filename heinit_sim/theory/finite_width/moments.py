@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from heinit_sim.experiment.activation_table import Slope
-from heinit_sim.experiment.quantities import Measure, Quantity, Statistic
+from heinit_sim.experiment.quantities import Measure, Quantity
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray
 
@@ -88,8 +88,7 @@ def exact(
     h = _forward_moments(network, x, independent=inputs is None)
     gradients, gradient_variances = _gradient_moments(network, h, condition.target, x.zero)
     ln_f, ln_h = ln_v + h.norm2, h.norm2 - np.log(fan_in)
-    second: dict[Quantity, FloatArray]
-    second = {"preactivation": ln_f, "activation": ln_h, **gradients}
+    second: dict[Quantity, FloatArray] = {"preactivation": ln_f, "activation": ln_h, **gradients}
     if n_inputs == 1:
         ln_variance = ln_f + np.log1p(-1 / fan_out)
         variance = {"preactivation": ln_variance, "activation": h.variance, **gradient_variances}
@@ -100,13 +99,11 @@ def exact(
         units: dict[Quantity, FloatArray] = {"preactivation": fan_out, "activation": fan_in}
         for quantity, n in units.items():
             variance[quantity] = second[quantity] + np.log1p(-1 / (n * n_inputs)) + unknown
-    statistics: dict[Statistic, dict[Quantity, FloatArray]]
-    statistics = {"second_moment": second, "variance": variance}
-    return {
-        (quantity, statistic): ln / np.log(10.0)
-        for statistic, moments in statistics.items()
-        for quantity, ln in moments.items()
-    }
+    measures: dict[Measure, FloatArray] = {}
+    for quantity, ln in second.items():
+        measures[quantity, "second_moment"] = ln / np.log(10.0)
+        measures[quantity, "variance"] = variance[quantity] / np.log(10.0)
+    return measures
 
 
 def log_norm_spread(condition: Condition, negative_slope: Slope) -> float:

@@ -6,7 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.experiment.quantities import Quantity
+from heinit_sim.experiment.sweep_config import Condition, LayerSpec
 from heinit_sim.numerics import FloatArray
+
+
+def unit_layers(condition: Condition) -> tuple[LayerSpec, ...]:
+    """The layers at σ²_k = 1, from whose moments `scale_law` leads to those of the condition."""
+    return tuple(layer._replace(weight_variance=1.0) for layer in condition.layers)
 
 
 def scale_law(weight_variances: Sequence[float]) -> dict[Quantity, FloatArray]:

@@ -54,7 +54,11 @@ def layer_cosines(
     if not has_cosines(condition):
         unknown = np.full(condition.depth + 1, np.nan)
         return {"preactivation": unknown, "activation": unknown.copy()}
-    lengths = _lengths(condition, moments)
+    ln_f, ln_h = (_LN10 * moments[q, "second_moment"] for q in ("preactivation", "activation"))
+    ln_q = _LN10 * moments["preactivation", "variance"]
+    with np.errstate(divide="ignore"):  # −inf without biases, or where f_k does not vary
+        shares = -np.expm1(np.log(condition.bias_variances) - ln_q)
+    lengths = _Lengths(ln_f, ln_q, ln_h, shares)
     gaps = _plain_gaps if condition.residual is None else _residual_gaps
     f, h = gaps(condition, activation, lengths, 1 - start)
     return {
@@ -70,14 +74,6 @@ class _Lengths(NamedTuple):
     ln_q: FloatArray  # ln Var f_k
     ln_h: FloatArray  # ln E[h_k²]
     weight_share: FloatArray
-
-
-def _lengths(condition: Condition, moments: Mapping[Measure, FloatArray]) -> _Lengths:
-    ln_f, ln_h = (_LN10 * moments[q, "second_moment"] for q in ("preactivation", "activation"))
-    ln_q = _LN10 * moments["preactivation", "variance"]
-    with np.errstate(divide="ignore"):  # −inf without biases, or where f_k does not vary
-        shares = -np.expm1(np.log(condition.bias_variances) - ln_q)
-    return _Lengths(ln_f, ln_q, ln_h, shares)
 
 
 def _plain_gaps(
