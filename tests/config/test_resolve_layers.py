@@ -3,14 +3,11 @@
 import csv
 import io
 import json
-from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from heinit_sim.config import load_config, parse_config, to_yaml
-from heinit_sim.experiment.quantities import MEASURES
+from heinit_sim.config import parse_config
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.figures.curves import label_of
 from heinit_sim.reports.formats import to_csv
@@ -49,20 +46,10 @@ def test_layers_of_equal_fans_have_entries_of_their_own() -> None:
     assert condition.weight_distributions == ("normal", "normal", "uniform")
 
 
-def test_the_output_layer_of_images_is_orthogonal_as_a_matrix_and_not_as_kernels() -> None:
-    cnn = "kind: cnn, depth: 1, image: [8], kernel: 3, channels: 4, readout: mean, output_dim: 9"
-    text = f"name: a\nnetwork: {{{cnn}}}\ninit: {{scheme: orthogonal}}\n"
-    (condition,) = parse_config(text).conditions
-    # of 4 filters of 3 weights the more are the filters; of 9 outputs of 4 channels the outputs
-    np.testing.assert_allclose(condition.weight_variances, (1 / 4, 1 / 9), rtol=1e-15, atol=0)
-
-
 def test_a_list_of_equal_entries_is_the_entry_itself() -> None:
     one = parsed("init: {scheme: he_normal, bias_variance: 0.1}")
     many = parsed(f"init: [{', '.join(['{scheme: he_normal, bias_variance: 0.1}'] * 3)}]")
-    a, b = (run_sweep(config).conditions[0] for config in (one, many))
-    assert a.condition == b.condition
-    assert all(np.array_equal(a.networks[m], b.networks[m], equal_nan=True) for m in MEASURES)
+    assert one.conditions == many.conditions
 
 
 def test_each_layer_draws_from_its_own_distribution() -> None:
@@ -75,22 +62,17 @@ def test_each_layer_draws_from_its_own_distribution() -> None:
     assert np.abs(mixed[1]).max() <= np.sqrt(3)
 
 
-def test_numbers_of_a_listed_network_are_those_of_slow_loops() -> None:
+def test_numbers_of_a_listed_network_are_those_of_its_laws() -> None:
     config = parsed(LISTED, "inputs: {count: 2}")
     (found,) = run_sweep(config).conditions
     c = found.condition
     draws = Draws(c.widths, 2, (), c.weight_distributions)
     weights = DrawnWeights(config.seed, draws, range(3))
     h, biases = sample_inputs(0, draws, range(3)), sample_biases(0, draws, range(3))
-    for k, _ in enumerate(pairwise(c.widths)):
-        f = np.empty((3, c.widths[k + 1], 2))
-        for t in range(3):
-            for i in range(c.widths[k + 1]):
-                for n in range(2):
-                    total = np.sqrt(c.bias_variances[k]) * biases[k][t, i, 0]
-                    for j in range(c.widths[k]):
-                        total += np.sqrt(c.weight_variances[k]) * weights[k][t, i, j] * h[t, j, n]
-                    f[t, i, n] = total
+    for k, (variance, bias_variance) in enumerate(
+        zip(c.weight_variances, c.bias_variances, strict=True)
+    ):
+        f = np.sqrt(variance) * (weights[k] @ h) + np.sqrt(bias_variance) * biases[k]
         expected = np.log10((f**2).mean(axis=(1, 2)))
         seen = found.networks["preactivation", "second_moment"][:, k]
         np.testing.assert_allclose(seen, expected, rtol=0, atol=1e-12)
@@ -169,14 +151,6 @@ def test_tables_of_a_swept_init_have_short_texts_and_json_in_csv() -> None:
     assert cells == ["he_normal fan_out", "variance=0.0001", "2×he_normal, lecun_normal gain=2"]
     (first, *_) = csv.DictReader(io.StringIO(to_csv(layer_rows(result))))
     assert json.loads(first["init"]) == {"scheme": "he_normal", "mode": "fan_out"}
-
-
-def test_the_resolved_config_of_a_swept_init_runs_as_it_is(tmp_path: Path) -> None:
-    config = parsed(SWEPT)
-    path = tmp_path / "config.yaml"
-    path.write_text(to_yaml(config.document), "utf-8")
-    again = load_config(path)
-    assert (again.conditions, again.document) == (config.conditions, config.document)
 
 
 def test_what_is_selected_by_init() -> None:

@@ -2,7 +2,7 @@ from typing import get_args
 
 import pytest
 
-from heinit_sim.config import parse_config, to_yaml
+from heinit_sim.config import parse_config
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.figure_kinds import FIGURE_KINDS, Need, swept_number
 from heinit_sim.experiment.sweep_config import FigureQuantity
@@ -127,23 +127,6 @@ def test_an_override_that_asks_for_another_kind_is_to_blame() -> None:
     assert problems(GOOD, "figure.kind=end") == [
         f"--set figure.kind=end: error: figure.kind: no number is swept (end), {NUMBER}"
     ]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "figure: {kind: layers, decades: [0, 1], overlay: figure_7_4_published}",
-        "figure: {kind: end, decades: [0, 1], overlay: null}\nsweep: {network.width: [3, 5]}",
-        "figure: {kind: slopes, quantity: std}\nsweep: {network.depth: [2, 3]}",
-        "figure: {kind: spread, quantity: second_moment}",
-        "figure: {kind: cosine}\nrecord: {cosine: true}",
-    ],
-)
-def test_a_figure_that_can_be_drawn_survives_the_resolved_config(text: str) -> None:
-    config = parse_config(GOOD + text)
-    again = parse_config(to_yaml(config.document))
-    assert again.figure == config.figure
-    assert again == config
 
 
 def test_the_default_kind_leaves_no_trace_in_the_hash() -> None:

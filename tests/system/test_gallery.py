@@ -7,7 +7,6 @@ from rich.console import Console
 
 from heinit_sim.cli.config import gallery, gallery_text, to_gallery_table
 from heinit_sim.config import parse_config
-from heinit_sim.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,10 +53,3 @@ def test_the_list_begins_each_line_with_a_name_and_says_what_it_shows(width: int
         assert first.endswith(".")
         if width == 200:
             assert f"{name} {first[2:]}" in said
-
-
-def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(
-        ConfigError, match="no config 'figure_7_5' in the gallery; it has activation_gains, "
-    ):
-        gallery_text("figure_7_5")

@@ -46,17 +46,11 @@ def test_layers_of_a_cnn_are_channels_times_positions() -> None:
 
 
 def test_a_dense_network_has_no_convolution_and_its_document_no_kind() -> None:
-    for text in (DENSE, DENSE.replace("depth", "kind: dense\n  depth")):
-        config = parsed(text)
-        assert config.conditions[0].convolution is None
-        assert config.conditions[0].widths == (5, 4, 4, 4, 1)
-        assert config.document["network"] == {
-            "depth": 3,
-            "width": 4,
-            "input_dim": 5,
-            "output_dim": 1,
-            "activation": "relu",
-        }
+    plain, named = parsed(DENSE), parsed(DENSE.replace("depth", "kind: dense\n  depth"))
+    assert named == plain
+    assert "kind" not in named.document["network"]
+    assert plain.conditions[0].convolution is None
+    assert plain.conditions[0].widths == (5, 4, 4, 4, 1)
 
 
 def test_the_document_of_a_cnn_spells_out_every_default() -> None:
@@ -324,22 +318,20 @@ def test_true_and_false_are_no_numbers_of_an_axis() -> None:
 
 
 TITLES = {
-    (): "K = 3, 8 channels, 3×3, 4×6 zero",
-    ("network.image=[9]", "network.padding=circular"): "K = 3, 8 channels, k = 3, 9 circular",
-    ("network.residual={scale: 1/sqrt(depth)}",): "K = 3, 8 channels, 3×3, 4×6 zero, s = 0.7071",
-    ("network.residual=null,{}", "network.padding=zero,circular"): "K = 3, 8 channels, 3×3",
+    (CNN,): "K = 3, 8 channels, 3×3, 4×6 zero",
+    (CNN, "network.image=[9]", "network.padding=circular"): "K = 3, 8 channels, k = 3, 9 circular",
+    (CNN, "network.residual={scale: 1/sqrt(depth)}"): (
+        "K = 3, 8 channels, 3×3, 4×6 zero, s = 0.7071"
+    ),
+    (CNN, "network.residual=null,{}", "network.padding=zero,circular"): "K = 3, 8 channels, 3×3",
+    (DENSE, "network.residual={scale: 0.5}"): "K = 3, D_h = 4, s = 0.5",
 }
 
 
-@pytest.mark.parametrize("sets", TITLES)
-def test_the_title_of_a_cnn_tells_of_its_channels_and_not_of_widths(sets: tuple[str, ...]) -> None:
-    title = to_summary_table(parsed(CNN, *sets), []).title
-    assert title == f"small: 100 networks per condition, {TITLES[sets]}"
-
-
-def test_the_title_of_blocks_tells_their_scale() -> None:
-    title = to_summary_table(parsed(DENSE, "network.residual={scale: 0.5}"), []).title
-    assert title == "small: 100 networks per condition, K = 3, D_h = 4, s = 0.5"
+@pytest.mark.parametrize("given", TITLES)
+def test_titles_tell_the_channels_of_a_cnn_and_the_scale_of_blocks(given: tuple[str, ...]) -> None:
+    title = to_summary_table(parsed(*given), []).title
+    assert title == f"small: 100 networks per condition, {TITLES[given]}"
 
 
 @pytest.mark.parametrize(("text", "given"), [(CNN, "kind: cnn"), (DENSE, "residual")])
