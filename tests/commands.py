@@ -1,4 +1,4 @@
-"""The command as tests run it, in this process or in one of its own."""
+"""What tests type, see and find on disk: commands, tables of a terminal, files of a directory."""
 
 import contextlib
 import io
@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from rich.console import Console, RenderableType
 
 import heinit_sim.__main__ as command_line
 
@@ -61,3 +63,15 @@ def process(
         timeout=120,
         check=False,
     )
+
+
+def printed(shown: RenderableType, width: int = 80) -> list[str]:
+    """Lines of a terminal of so many columns, without spaces at their ends."""
+    console = Console(file=io.StringIO(), width=width)
+    with console.capture() as capture:
+        console.print(shown)
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}

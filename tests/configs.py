@@ -1,4 +1,4 @@
-"""Configs of two small networks for tests, and what is said of a wrong config."""
+"""Configs of small networks for tests, and what is said of a wrong config."""
 
 import pytest
 
@@ -14,6 +14,13 @@ network:
   input_dim: 5
 init:
   variance: 0.5
+"""
+SMALL = """
+name: small
+network: {depth: 3, width: 8, input_dim: 5}
+init: {variance: 0.25}
+inputs: {count: 4}
+trials: 4
 """
 CNN = """\
 name: small

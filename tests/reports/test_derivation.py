@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
 
 from heinit_sim.config import parse_config
 from heinit_sim.derivation.verify import DEFAULT_CONFIG, Verification, verify
@@ -13,6 +12,7 @@ from heinit_sim.reports.derivation import (
     to_identity_markdown,
     to_identity_page,
 )
+from tests.commands import printed
 
 
 @pytest.fixture(scope="module")
@@ -21,10 +21,7 @@ def found() -> Verification:
 
 
 def lines(found: Verification, width: int = 200) -> list[str]:
-    console = Console(width=width)
-    with console.capture() as capture:
-        console.print(to_identity_page(found))
-    return [line.rstrip() for line in capture.get().splitlines()]
+    return printed(to_identity_page(found), width)
 
 
 def with_row(found: Verification, **changes: object) -> Verification:

@@ -1,9 +1,7 @@
 import re
 import xml.etree.ElementTree as ET
-from io import StringIO
 
 import pytest
-from rich.console import Console
 
 from heinit_sim.checks.findings import failed
 from heinit_sim.experiment.results import Finding
@@ -15,16 +13,15 @@ from heinit_sim.reports.findings import (
     to_markdown,
     to_table,
 )
+from tests.commands import printed
 
 HELD = Finding("expect[0], init.variance = 0.02: forward", True, "forward is stable")
 FAILED = Finding("expect[1]: backward", False, "backward is exploding, 100 % off: <1> & more")
 NASTY = Finding('a\x1b[31m"<&>\ud800\ufffe|`*_', False, "50 %\r\n::error::x,y:z\x00\x85")
 
 
-def printed(findings: list[Finding]) -> list[str]:
-    text = StringIO()
-    Console(file=text, width=120).print(to_table(findings))
-    return [line.strip() for line in text.getvalue().splitlines() if line.strip()]
+def table_lines(findings: list[Finding]) -> list[str]:
+    return [line.strip() for line in printed(to_table(findings), 120) if line]
 
 
 def test_a_summary_counts() -> None:
@@ -34,15 +31,15 @@ def test_a_summary_counts() -> None:
 
 
 def test_the_table_has_a_line_per_finding_and_failures_first() -> None:
-    _, _, first, second = printed([HELD, FAILED])
+    _, _, first, second = table_lines([HELD, FAILED])
     assert first.startswith("FAILED   expect[1]: backward ")
     assert first.endswith("backward is exploding, 100 % off: <1> & more")
     assert second.startswith("ok       expect[0], init.variance = 0.02: forward ")
 
 
 def test_of_many_findings_only_failures_are_listed() -> None:
-    assert len(printed([HELD] * 19 + [FAILED])) == 2 + 20
-    assert len(printed([HELD] * 20 + [FAILED] * 3)) == 2 + 3
+    assert len(table_lines([HELD] * 19 + [FAILED])) == 2 + 20
+    assert len(table_lines([HELD] * 20 + [FAILED] * 3)) == 2 + 3
 
 
 def test_junit_says_what_was_found() -> None:

@@ -1,10 +1,8 @@
 import dataclasses
-import io
 import math
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from heinit_sim.activations import make_activation
 from heinit_sim.config import parse_config
@@ -12,6 +10,7 @@ from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.reports.formats import ten_digits, to_csv, to_json_values
 from heinit_sim.reports.phase import phase_rows, to_phase_table
 from heinit_sim.theory.infinite_width.phase import phase
+from tests.commands import printed
 
 CONFIG = """
 name: figure_7_4
@@ -27,10 +26,7 @@ def of(activation: str, config: SweepConfig) -> SweepConfig:
 
 
 def text(config: SweepConfig) -> str:
-    console = Console(file=io.StringIO(), width=80)
-    with console.capture() as capture:
-        console.print(to_phase_table(config, phase_rows(config)))
-    return capture.get()
+    return "\n".join(printed(to_phase_table(config, phase_rows(config))))
 
 
 def test_rows_hold_the_phase_of_each_condition() -> None:

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import PASS_OF
@@ -18,6 +17,7 @@ from heinit_sim.reports.prediction import (
 )
 from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.predictions import predict_sweep
+from tests.commands import printed
 
 CONFIG = """
 name: predicted
@@ -89,10 +89,8 @@ def test_predicted_quantiles_are_those_of_a_simulation() -> None:
 
 
 def test_the_table_fits_eighty_columns(prediction: SweepPrediction) -> None:
-    console = Console(file=io.StringIO(), width=80, color_system=None)
-    console.print(to_prediction_table(prediction.config, prediction_rows(prediction)))
-    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # given above
-    assert max(len(line.rstrip()) for line in lines) <= 80
+    lines = printed(to_prediction_table(prediction.config, prediction_rows(prediction)))
+    assert max(map(len, lines)) <= 80
     text = "\n".join(lines)
     assert "1.0e+00" in text
     assert "mean field" in text

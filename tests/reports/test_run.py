@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from heinit_sim.cli.console import print_table
 from heinit_sim.config import parse_config
@@ -14,6 +13,7 @@ from heinit_sim.experiment.results import SweepResult
 from heinit_sim.numerics.spread import spread
 from heinit_sim.reports import formats, run
 from heinit_sim.simulation.sweep import run_sweep
+from tests.commands import printed
 
 CONFIG = """
 name: small
@@ -129,10 +129,7 @@ def test_summary_holds_the_medians_of_the_first_and_last_hidden_layer(result: Sw
 
 
 def rendered(result: SweepResult, width: int) -> list[str]:
-    console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(run.to_summary_table(result.config, run.summary_rows(result)))
-    text = console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO, given above
-    return [line.rstrip() for line in text.splitlines()]
+    return printed(run.to_summary_table(result.config, run.summary_rows(result)), width)
 
 
 def test_table_fits_eighty_columns_without_cutting(result: SweepResult) -> None:

@@ -8,36 +8,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from heinit_sim.config import load_config, parse_config
 from heinit_sim.errors import RunDirectoryError, WriteError
 from heinit_sim.experiment.quantities import MEASURES
 from heinit_sim.experiment.results import SweepResult
-from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.figures.draw import draw
 from heinit_sim.runs import directory as runs_directory
 from heinit_sim.runs import figure_files
 from heinit_sim.runs import manifest as runs_manifest
 from heinit_sim.simulation.sweep import run_sweep
+from tests.commands import files
+from tests.configs import SMALL
 from tests.rows import slow_but
 
-CONFIG = """
-name: small
-network: {depth: 3, width: 8, input_dim: 5}
-init: {variance: 0.25}
-inputs: {count: 4}
-trials: 4
-"""
+
+@pytest.fixture(scope="module")
+def result() -> SweepResult:
+    return run_sweep(parse_config(SMALL))
 
 
 @pytest.fixture(scope="module")
-def config() -> SweepConfig:
-    return parse_config(CONFIG)
-
-
-@pytest.fixture(scope="module")
-def result(config: SweepConfig) -> SweepResult:
-    return run_sweep(config)
+def figure(result: SweepResult) -> Figure:
+    return draw(result)
 
 
 @pytest.fixture
@@ -45,10 +39,6 @@ def run(result: SweepResult, tmp_path: Path) -> Path:
     """The directory that the result is written to, without a figure."""
     runs_directory.write_run(result, tmp_path / "small", figure=None, run={"first": True})
     return tmp_path / "small"
-
-
-def files(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
 def edit(run: Path, name: str, content: bytes) -> None:
@@ -59,9 +49,11 @@ def edit(run: Path, name: str, content: bytes) -> None:
     (run / "manifest.json").write_text(json.dumps(manifest), "utf-8")
 
 
-def test_a_run_is_complete_and_its_manifest_true(result: SweepResult, tmp_path: Path) -> None:
+def test_a_run_is_complete_and_its_manifest_true(
+    result: SweepResult, figure: Figure, tmp_path: Path
+) -> None:
     run = tmp_path / "deep" / "small"
-    runs_directory.write_run(result, run, figure=draw(result), run={"host": "here"})
+    runs_directory.write_run(result, run, figure=figure, run={"host": "here"})
     assert set(files(run)) == set(runs_directory.run_files(result.config, plots=True))
     manifest = json.loads((run / "manifest.json").read_text("utf-8"))
     assert manifest["schema_version"] == 1
@@ -79,7 +71,7 @@ def test_a_run_is_complete_and_its_manifest_true(result: SweepResult, tmp_path: 
 
 def test_the_same_result_gives_the_same_bytes(result: SweepResult, tmp_path: Path) -> None:
     for name in "ab":
-        runs_directory.write_run(result, tmp_path / name, figure=draw(result))
+        runs_directory.write_run(result, tmp_path / name, figure=None)
     assert files(tmp_path / "a") == files(tmp_path / "b")
 
 
@@ -97,27 +89,14 @@ def test_a_run_reads_back_and_runs_again(run: Path, result: SweepResult) -> None
     assert [(row["condition"], row["networks"]) for row in rows] == [(0, 4)]
 
 
-def test_networks_npz_has_the_documented_keys(result: SweepResult, tmp_path: Path) -> None:
-    runs_directory.write_run(result, tmp_path / "small", figure=None)
-    with np.load(tmp_path / "small" / "networks.npz") as arrays:
+def test_networks_npz_has_the_documented_keys(run: Path) -> None:
+    with np.load(run / "networks.npz") as arrays:
         assert set(arrays) == {f"condition_0.{q}.log10_{s}" for q, s in MEASURES}
         assert arrays["condition_0.activation.log10_variance"].shape == (4, 4)
 
 
-def test_results_are_not_overwritten_without_force(run: Path, result: SweepResult) -> None:
-    (run / "notes.txt").write_text("mine")
-    before = files(run)
-    with pytest.raises(RunDirectoryError, match="already holds results; give --force"):
-        runs_directory.write_run(result, run, figure=None)
-    assert files(run) == before
-    runs_directory.write_run(result, run, figure=None, force=True, run={"second": True})
-    after = files(run)
-    assert json.loads(after["manifest.json"])["run"] == {"second": True}
-    assert after["notes.txt"] == b"mine"
-
-
 def test_a_run_is_held_where_config_version_files_and_figure_agree(
-    result: SweepResult, tmp_path: Path
+    result: SweepResult, figure: Figure, tmp_path: Path
 ) -> None:
     run, config = tmp_path / "small", result.config
     assert runs_directory.difference(run, config, plots=False) == "no run"
@@ -125,7 +104,7 @@ def test_a_run_is_held_where_config_version_files_and_figure_agree(
     assert runs_directory.difference(run, config, plots=False) is None
     figures = "forward_backward.pdf, forward_backward.png, forward_backward.svg"
     assert runs_directory.difference(run, config, plots=True) == f"without {figures}"
-    runs_directory.update_figure(draw(result), run)
+    runs_directory.update_figure(figure, run)
     assert runs_directory.difference(run, config, plots=False) is None
     assert runs_directory.difference(run, config, plots=True) is None
 
@@ -133,7 +112,7 @@ def test_a_run_is_held_where_config_version_files_and_figure_agree(
         ("trials: 5", "of another config"),
         ("trials: 4\nexpect: {forward: stable}", "with other expectations"),
     ):
-        other = parse_config(CONFIG.replace("trials: 4", changed))
+        other = parse_config(SMALL.replace("trials: 4", changed))
         assert runs_directory.difference(run, other, plots=True) == difference
     manifest = (run / "manifest.json").read_text("utf-8")
     for fact, other_fact, expected in (
@@ -267,11 +246,10 @@ def test_redrawing_changes_the_figure_only_and_keeps_the_manifest_true(run: Path
 
 @pytest.mark.parametrize("call", slow_but([1, 2, 3, 4, 5], 2))
 def test_a_failing_redraw_leaves_files_as_the_manifest_says(
-    call: int, result: SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: int, result: SweepResult, figure: Figure, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = tmp_path / "small"
-    runs_directory.write_run(result, run, figure=draw(result))
-    other = parse_config(CONFIG + "figure: {quantity: std}")
+    runs_directory.update_figure(figure, run)
+    other = parse_config(SMALL + "figure: {quantity: std}")
     replace, calls = Path.replace, iter(range(1, 6))
 
     def failing(self: Path, target: Path) -> Path:
@@ -288,8 +266,7 @@ def test_a_failing_redraw_leaves_files_as_the_manifest_says(
         assert hashlib.sha256((run / name).read_bytes()).hexdigest() == digest, name
 
 
-def test_the_png_of_a_figure_has_200_dots_per_inch(result: SweepResult, tmp_path: Path) -> None:
-    figure = draw(result)
+def test_the_png_of_a_figure_has_200_dots_per_inch(figure: Figure, tmp_path: Path) -> None:
     figure_files.write_figure(figure, tmp_path)
     header = (tmp_path / "forward_backward.png").read_bytes()[16:24]
     pixels = [int.from_bytes(header[i : i + 4], "big") for i in (0, 4)]
@@ -314,9 +291,10 @@ def test_a_stop_between_the_two_renames_leaves_the_old_run(
     assert files(run) == before
 
 
-def test_files_and_folders_of_users_survive_replacing(result: SweepResult, tmp_path: Path) -> None:
-    run = tmp_path / "small"
-    runs_directory.write_run(result, run, figure=draw(result))
+def test_files_and_folders_of_users_survive_replacing(
+    result: SweepResult, figure: Figure, run: Path
+) -> None:
+    runs_directory.update_figure(figure, run)
     (run / "notes").mkdir()
     (run / "notes" / "a.txt").write_text("mine")
     (run / "link").symlink_to("notes")
@@ -324,7 +302,7 @@ def test_files_and_folders_of_users_survive_replacing(result: SweepResult, tmp_p
     assert (run / "notes" / "a.txt").read_text() == "mine"
     assert (run / "link").is_symlink()
     assert not (run / "forward_backward.png").exists()  # the old run's, not this one's
-    assert list(tmp_path.iterdir()) == [run]
+    assert list(run.parent.iterdir()) == [run]
 
 
 @pytest.mark.parametrize("full", [False, True])
@@ -358,14 +336,12 @@ def test_of_two_runs_to_one_place_the_second_is_refused(
     assert json.loads((run / "manifest.json").read_text("utf-8"))["run"] == {"quicker": True}
 
 
-def test_figures_are_exported_but_into_a_run(
-    run: Path, result: SweepResult, tmp_path: Path
-) -> None:
+def test_figures_are_exported_but_into_a_run(run: Path, figure: Figure, tmp_path: Path) -> None:
     before = files(run)
     with pytest.raises(RunDirectoryError, match="a figure of its own"):
-        figure_files.export_figure(draw(result), run)
+        figure_files.export_figure(figure, run)
     assert files(run) == before
-    figure_files.export_figure(draw(result), tmp_path / "slides" / "new")
+    figure_files.export_figure(figure, tmp_path / "slides" / "new")
     assert len(files(tmp_path / "slides" / "new")) == 3
 
 

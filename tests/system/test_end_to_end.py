@@ -20,28 +20,18 @@ import pytest
 from heinit_sim import draw, load_config, run_sweep
 from heinit_sim.config import Override
 from heinit_sim.derivation import gradients, layer_rules, xavier
-from tests.commands import Ran, heinit_sim, process
+from tests.commands import Ran, files, heinit_sim, process
+from tests.configs import SMALL
 from tests.rows import slow_but
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 REFERENCES = {"figure_7_4": 5 * 5 * 51, "he_spread": 5 * 51}  # rows of their layers.csv
-SMALL = """
-name: small
-network: {depth: 3, width: 8, input_dim: 5}
-init: {variance: 0.25}
-inputs: {count: 4}
-trials: 4
-"""
 
 
 @pytest.fixture(autouse=True)
 def _directory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def files(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
 @pytest.fixture

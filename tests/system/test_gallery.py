@@ -1,12 +1,11 @@
 import struct
-from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from heinit_sim.cli.config import gallery, gallery_text, to_gallery_table
 from heinit_sim.config import parse_config
+from tests.commands import printed
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,10 +37,7 @@ def test_every_config_is_named_as_its_file() -> None:
 
 @pytest.mark.parametrize("width", [80, 200])
 def test_the_list_begins_each_line_with_a_name_and_says_what_it_shows(width: int) -> None:
-    console = Console(file=StringIO(), width=width)
-    with console.capture() as capture:
-        console.print(to_gallery_table())
-    lines = [line.rstrip() for line in capture.get().splitlines()]
+    lines = printed(to_gallery_table(), width)
     assert all(len(line) <= 80 for line in lines) or width == 200
     entries = [line for line in lines if not line.startswith(" ")]
     assert [line.split()[0] for line in entries] == list(gallery())

@@ -48,7 +48,7 @@ def test_layers_of_a_cnn_are_channels_times_positions() -> None:
 def test_a_dense_network_has_no_convolution_and_its_document_no_kind() -> None:
     plain, named = parsed(DENSE), parsed(DENSE.replace("depth", "kind: dense\n  depth"))
     assert named == plain
-    assert "kind" not in named.document["network"]
+    assert "kind" not in str(named.document["network"])
     assert plain.conditions[0].convolution is None
     assert plain.conditions[0].widths == (5, 4, 4, 4, 1)
 
