@@ -123,7 +123,9 @@ def test_the_third_cumulant_is_that_of_a_shifted_square() -> None:
 
 
 def test_deviations_of_layers_are_uncorrelated() -> None:
-    for ratios in ratios_of(simulate(leaky(0.2))):
+    found = ratios_of(simulate(leaky(0.2)))
+    assert [len(ratios.layers) for ratios in found] == [4, 3, 4, 3]
+    for ratios in found:
         deviation = (ratios.ratio - ratios.mean) / np.sqrt(ratios.variance)
         for i in range(len(ratios.layers)):
             for j in range(i):

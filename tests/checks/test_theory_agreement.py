@@ -1,34 +1,24 @@
 """The check of theory: how often correct runs alarm it, and which errors it finds."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from itertools import pairwise
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pytest
 
-from heinit_sim.activations import make_activation
 from heinit_sim.checks.scores import Score, Scores
 from heinit_sim.checks.theory_agreement import _finding, check
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.architecture import Residual
-from heinit_sim.experiment.quantities import INPUT_0, MEASURES, PASS_OF, Measure, Quantity
+from heinit_sim.experiment.quantities import INPUT_0, MEASURES, Measure
 from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
-from heinit_sim.network.layers import Trace, make_layers
-from heinit_sim.network.moments import (
-    UnitMoments,
-    along_layers,
-    log10_moments,
-    outer_moments,
-    unit_moments,
-)
-from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name, loss_gradient
 from heinit_sim.theory.finite_width.norm_chain import sample_norms
 from tests.conditions import layer_specs, unpredicted, with_layers
+from tests.passes import simulated_passes
 from tests.rows import slow_but
 
 Array = np.ndarray
@@ -232,46 +222,22 @@ def test_a_single_wrong_layer_is_found_and_named(layer: int) -> None:
         assert f"; most at layer {layer}: " in forward.reason
 
 
-def by_hand(
-    condition: Condition, mask: Callable[[Array], Array], transpose: bool = True
-) -> dict[Measure, Array]:
-    """What networks show whose derivatives pass through `mask`; maybe with Ω for Ωᵀ."""
-    rng = np.random.default_rng(20)
-    shape = (150, condition.n_inputs)
-    weights = [rng.standard_normal((shape[0], b, a)) for a, b in pairwise(condition.widths)]
-    x = rng.standard_normal((shape[0], condition.widths[0], shape[1]))
-    stds = [math.sqrt(v) for v in condition.weight_variances]
-    activation = make_activation(condition.activation, condition.activation_options)
-    traces: list[Trace] = []
-    right = make_layers(condition.widths, weights, stds, activation)
-    named = layers_by_name(iter_forward(right, x, traces))
-    traces = [
-        t if t.derivative is None else t._replace(derivative=mask(t.derivative)) for t in traces
-    ]
-    if not transpose:
-        weights = [w.swapaxes(-1, -2) if w.shape[-1] == w.shape[-2] else w for w in weights]
-    gradient = loss_gradient(named["preactivation", condition.depth], 0.0)
-    turned = make_layers(condition.widths, weights, stds, activation)
-    named |= layers_by_name(iter_backward(turned, gradient, traces))
-    units: dict[Quantity, UnitMoments] = {
-        q: along_layers([unit_moments(named[q, k]) for k in range(condition.depth + 1)])
-        for q in PASS_OF
-        if q != "grad_weight"
-    }
-    units["grad_weight"] = outer_moments(units["grad_preactivation"], units["activation"])
-    return {(q, s): v.T for q, layers in units.items() for s, v in log10_moments(layers).items()}
+def by_hand(condition: Condition, **wrong: Any) -> dict[Measure, Array]:
+    """What 150 networks show; `wrong` says how their backward passes go wrong."""
+    measured = simulated_passes(condition, 150, 20, **wrong)
+    return {measure: log10.T for measure, log10 in measured.items()}
 
 
 @pytest.mark.parametrize("changes", [{}, leaky(0.2), leaky(-1.0)], ids=["relu", "leaky", "abs"])
 def test_backward_passes_gone_wrong_are_found(changes: dict[str, object]) -> None:
     condition = replace(WIDE, **changes)  # type: ignore[arg-type]  # fields
     result = simulate(condition)
-    right = with_networks(result, by_hand(condition, lambda slopes: slopes))
+    right = with_networks(result, by_hand(condition))
     assert failing(right) == []
     if changes != leaky(-1.0):  # whose slopes leave the size of a gradient, if not where it points
-        unmasked = with_networks(result, by_hand(condition, np.ones_like))
+        unmasked = with_networks(result, by_hand(condition, mask=np.ones_like))
         assert "grad_preactivation" in failing(unmasked)
-        doubled = with_networks(result, by_hand(condition, lambda slopes: slopes / 1.05))
+        doubled = with_networks(result, by_hand(condition, mask=lambda slopes: slopes / 1.05))
         assert failing(doubled)[0] == "grad_preactivation"
 
 
@@ -280,8 +246,8 @@ def test_slopes_of_other_units_are_found_by_eulers_identity(changes: dict[str, o
     # as large on average, but no longer those of h_k: a share of about 1/n of the gradient is lost
     condition = narrowed((8,) * 6 + (1,), **changes)
     result = simulate(condition)
-    assert failing(with_networks(result, by_hand(condition, lambda slopes: slopes))) == []
-    shifted = by_hand(condition, lambda slopes: np.roll(slopes, 1, axis=-2))
+    assert failing(with_networks(result, by_hand(condition))) == []
+    shifted = by_hand(condition, mask=lambda slopes: np.roll(slopes, 1, axis=-2))
     found = failing(with_networks(result, shifted))
     assert found != []
     assert all(what.startswith("grad_") for what in found)
@@ -289,7 +255,7 @@ def test_slopes_of_other_units_are_found_by_eulers_identity(changes: dict[str, o
 
 def test_transposed_weights_are_found() -> None:
     result = simulate(WIDE)
-    wrong = with_networks(result, by_hand(WIDE, lambda slopes: slopes, transpose=False))
+    wrong = with_networks(result, by_hand(WIDE, transposed=True))
     assert failing(wrong) != []
 
 

@@ -128,7 +128,9 @@ CASES = {
 def test_counts_are_those_of_a_slow_loop(case: str, bins: Bins) -> None:
     of = config(SMALL, bins, **CASES[case])
     found = run_sweep(of).conditions[0].histograms
-    for quantity, counts in slow_counts(of, bins).items():
+    expected = slow_counts(of, bins)
+    assert len(expected) == 3
+    for quantity, counts in expected.items():
         np.testing.assert_array_equal(counts_of(found[quantity]), counts)
     if case == "dead" and bins == "std":  # a network whose unit is zero has no scale
         assert 0 < counts_of(found["grad_preactivation"])[0].sum() < 9 * 5

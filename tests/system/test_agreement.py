@@ -5,28 +5,20 @@ the Bonferroni bound of one false alarm in 10,000. The numbers of neighbouring l
 correlated, which makes the bound conservative.
 """
 
-from collections.abc import Callable
-from itertools import pairwise
+from dataclasses import replace
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pytest
 
-from heinit_sim.activations import make_activation
 from heinit_sim.experiment.activation_table import Slope
-from heinit_sim.experiment.quantities import PASS_OF, Measure, Quantity
+from heinit_sim.experiment.quantities import Measure
 from heinit_sim.experiment.sweep_config import Condition
-from heinit_sim.network.layers import Trace, make_layers
-from heinit_sim.network.moments import (
-    UnitMoments,
-    along_layers,
-    log10_moments,
-    outer_moments,
-    unit_moments,
-)
-from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name, loss_gradient
 from heinit_sim.theory.finite_width.moments import InputNorms, exact
-from tests.conditions import layer_specs, with_layers
+from tests import conditions
+from tests.conditions import with_layers
+from tests.passes import simulated_passes
 from tests.rows import slow_but
 
 Array = np.ndarray
@@ -44,49 +36,6 @@ SHAPES: dict[str, tuple[tuple[int, ...], tuple[float, ...], Slope, int, float]] 
     "folded, two units": ((3, 2, 2, 1), (0.3, 0.4, 0.5), -1.0, 1, 0.0),
     "a slope for each layer": ((4, 6, 5, 3, 2), (0.3, 0.5, 0.4, 0.2), (1.0, 0.0, -0.5), 2, 0.7),
 }
-
-
-def measure(
-    condition: Condition,
-    alpha: Slope,
-    *,
-    mask: Callable[[Array], Array] = lambda derivative: derivative,
-    transpose: bool = False,
-    fixed_input: Array | None = None,
-    n_networks: int = N_NETWORKS,
-) -> dict[Measure, Array]:
-    """Second moments and variances of many networks at once, (K+1, n_networks)."""
-    rng = np.random.default_rng(20_260)
-    widths = condition.widths
-    weights = [rng.standard_normal((n_networks, out, into)) for into, out in pairwise(widths)]
-    x = rng.standard_normal((n_networks, widths[0], condition.n_inputs))
-    if fixed_input is not None:
-        x[:] = fixed_input[:, np.newaxis]
-    stds = tuple(np.sqrt(condition.weight_variances).tolist())
-    plain: dict[Slope, str] = {0.0: "relu", 1.0: "linear"}  # whose derivatives are booleans
-    options = {} if alpha in plain else {"negative_slope": alpha}
-    activation = make_activation(plain.get(alpha, "prelu"), options)
-    traces: list[Trace] = []
-    layers = make_layers(widths, weights, stds, activation)
-    named = layers_by_name(iter_forward(layers, x, traces))
-    traces = [
-        t if t.derivative is None else t._replace(derivative=mask(t.derivative)) for t in traces
-    ]
-    if transpose:  # square layers only: Ω where Ωᵀ belongs
-        weights = [
-            omega.swapaxes(-1, -2) if omega.shape[-1] == omega.shape[-2] else omega
-            for omega in weights
-        ]
-    gradient = loss_gradient(named["preactivation", condition.depth], condition.target)
-    turned = make_layers(widths, weights, stds, activation)
-    named |= layers_by_name(iter_backward(turned, gradient, traces))
-    units: dict[Quantity, UnitMoments] = {
-        q: along_layers([unit_moments(named[q, k]) for k in range(condition.depth + 1)])
-        for q in PASS_OF
-        if q != "grad_weight"
-    }
-    units["grad_weight"] = outer_moments(units["grad_preactivation"], units["activation"])
-    return {(q, s): v for q, layers in units.items() for s, v in log10_moments(layers).items()}
 
 
 def largest_z(measured: dict[Measure, Array], expected: dict[Measure, Array]) -> float:
@@ -109,21 +58,30 @@ def largest_z(measured: dict[Measure, Array], expected: dict[Measure, Array]) ->
 
 def shape_condition(name: str) -> tuple[Condition, Slope]:
     widths, variances, alpha, n_inputs, target = SHAPES[name]
-    layers = layer_specs(variances)
-    return Condition(0, {}, widths, "leaky_relu", {}, layers, n_inputs, target), alpha
+    plain: dict[Slope, str] = {0.0: "relu", 1.0: "linear"}  # whose derivatives are booleans
+    options = {} if alpha in plain else {"negative_slope": alpha}
+    activation = plain.get(alpha, "prelu")
+    given: dict[str, Any] = {"activation_options": options}
+    return conditions.condition(widths, variances, activation, n_inputs, target, **given), alpha
+
+
+def measure(
+    condition: Condition, n_networks: int = N_NETWORKS, **wrong: Any
+) -> dict[Measure, Array]:
+    return simulated_passes(condition, n_networks, 20_260, **wrong)
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_means_over_networks_are_the_exact_ones(name: str) -> None:
     condition, alpha = shape_condition(name)
-    assert largest_z(measure(condition, alpha), exact(condition, alpha)) < 1
+    assert largest_z(measure(condition), exact(condition, alpha)) < 1
 
 
 @pytest.mark.slow
 def test_means_of_two_relu_units_are_the_exact_ones_over_ten_times_as_many_networks() -> None:
     # what two units of a layer have in common is a small part of their gradients' mean
-    condition = Condition(0, {}, (3, 2, 1), "relu", {}, layer_specs((0.3, 0.4)), 1, 0.0)
-    measured = measure(condition, 0.0, n_networks=10 * N_NETWORKS)
+    condition = conditions.condition((3, 2, 1), (0.3, 0.4))
+    measured = measure(condition, n_networks=10 * N_NETWORKS)
     assert largest_z(measured, exact(condition, 0.0)) < 1
     wrong = with_layers(condition, weight_variances=(0.3, 0.416))
     assert largest_z(measured, exact(wrong, 0.0)) > 1
@@ -136,25 +94,26 @@ def test_twin_with_a_weight_variance_twenty_percent_off_is_found(name: str, laye
     variances = list(condition.weight_variances)
     variances[layer] *= 1.2  # behind a layer of one unit, 10 % is 3.6 standard errors
     wrong = with_layers(condition, weight_variances=tuple(variances))
-    assert largest_z(measure(wrong, alpha), exact(condition, alpha)) > 1
+    assert largest_z(measure(wrong), exact(condition, alpha)) > 1
 
 
 def test_twin_with_slopes_of_other_layers_is_found() -> None:
     condition, alpha = shape_condition("a slope for each layer")
     assert isinstance(alpha, tuple)
-    assert largest_z(measure(condition, alpha[::-1]), exact(condition, alpha)) > 1
+    reversed_slopes = replace(condition, activation_options={"negative_slope": alpha[::-1]})
+    assert largest_z(measure(reversed_slopes), exact(condition, alpha)) > 1
 
 
 def test_twin_without_the_mask_is_found() -> None:
     condition, alpha = shape_condition("relu")
-    measured = measure(condition, alpha, mask=np.ones_like)
+    measured = measure(condition, mask=np.ones_like)
     assert largest_z(measured, exact(condition, alpha)) > 1
 
 
 def test_twin_with_transposed_weights_is_found() -> None:
-    condition = Condition(0, {}, (6, 6, 6, 6, 1), "relu", {}, layer_specs((0.3,) * 4), 1, 0.0)
-    assert largest_z(measure(condition, 0.0), exact(condition, 0.0)) < 1
-    assert largest_z(measure(condition, 0.0, transpose=True), exact(condition, 0.0)) > 1
+    condition = conditions.condition((6, 6, 6, 6, 1), 0.3)
+    assert largest_z(measure(condition), exact(condition, 0.0)) < 1
+    assert largest_z(measure(condition, transposed=True), exact(condition, 0.0)) > 1
 
 
 def test_twin_with_the_wrong_fan_is_found() -> None:
@@ -166,14 +125,14 @@ def test_twin_with_the_wrong_fan_is_found() -> None:
         )
     )
     wrong = with_layers(condition, weight_variances=swapped)
-    assert largest_z(measure(wrong, alpha), exact(condition, alpha)) > 1
+    assert largest_z(measure(wrong), exact(condition, alpha)) > 1
 
 
 def test_second_moments_hold_for_any_inputs_by_the_moments_of_their_norm() -> None:
     condition, alpha = shape_condition("unequal widths")
     x = np.array([3.0, 0.0, 0.0, -1.0, 0.5, 0.0, 0.0])
     norms = InputNorms(float(x @ x), float(x @ x) ** 2)
-    measured = measure(condition, alpha, fixed_input=x)
+    measured = measure(condition, fixed_input=x)
     # h_0 itself is one number: it has no error bar, and must be the number given.
     inputs = {key: log10 for key, log10 in measured.items() if key[0] == "activation"}
     for key, log10 in inputs.items():

@@ -1,0 +1,68 @@
+"""Both passes of many networks at once; the way back may be made a wrong one."""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+
+from heinit_sim.activations import make_activation
+from heinit_sim.experiment.quantities import PASS_OF, Measure, Quantity
+from heinit_sim.experiment.sweep_config import Condition
+from heinit_sim.network.layers import Trace, make_layers
+from heinit_sim.network.moments import (
+    UnitMoments,
+    along_layers,
+    log10_moments,
+    outer_moments,
+    unit_moments,
+)
+from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name, loss_gradient
+
+Array = np.ndarray
+
+
+def simulated_passes(
+    condition: Condition,
+    n_networks: int,
+    seed: int,
+    *,
+    mask: Callable[[Array], Array] = lambda derivative: derivative,
+    transposed: bool = False,
+    fixed_input: Array | None = None,
+) -> dict[Measure, Array]:
+    """log10 of second moments and variances, (K+1, n_networks), without streams of their own.
+
+    Args:
+        condition: A fully connected network without biases.
+        n_networks: How many are drawn.
+        seed: Of all that is drawn.
+        mask: Makes of a derivative a'(f_k) what the backward pass takes for it.
+        transposed: Whether the backward pass takes Ω for Ωᵀ, in square layers.
+        fixed_input: x of every network, if not drawn.
+    """
+    rng = np.random.default_rng(seed)
+    widths = condition.widths
+    weights = [rng.standard_normal((n_networks, out, into)) for into, out in pairwise(widths)]
+    x = rng.standard_normal((n_networks, widths[0], condition.n_inputs))
+    if fixed_input is not None:
+        x[:] = fixed_input[:, np.newaxis]
+    stds = [math.sqrt(v) for v in condition.weight_variances]
+    activation = make_activation(condition.activation, condition.activation_options)
+    traces: list[Trace] = []
+    named = layers_by_name(iter_forward(make_layers(widths, weights, stds, activation), x, traces))
+    traces = [
+        t if t.derivative is None else t._replace(derivative=mask(t.derivative)) for t in traces
+    ]
+    if transposed:
+        weights = [w.swapaxes(-1, -2) if w.shape[-1] == w.shape[-2] else w for w in weights]
+    gradient = loss_gradient(named["preactivation", condition.depth], condition.target)
+    layers = make_layers(widths, weights, stds, activation)
+    named |= layers_by_name(iter_backward(layers, gradient, traces))
+    units: dict[Quantity, UnitMoments] = {
+        q: along_layers([unit_moments(named[q, k]) for k in range(condition.depth + 1)])
+        for q in PASS_OF
+        if q != "grad_weight"
+    }
+    units["grad_weight"] = outer_moments(units["grad_preactivation"], units["activation"])
+    return {(q, s): v for q, moments in units.items() for s, v in log10_moments(moments).items()}
