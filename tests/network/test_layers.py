@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -70,6 +71,21 @@ def matrix(kernels: Array, convolution: Convolution) -> Array:
     return full.reshape(c_out * len(positions), c_in * len(positions))
 
 
+# of complex numbers close to the real line
+ANALYTIC: dict[str, Callable[[Array], Array]] = {
+    "relu": lambda z: np.where(z.real > 0, z, 0.0),
+    "leaky_relu": lambda z: np.where(z.real > 0, z, 0.2 * z),
+    "linear": lambda z: z,
+    "tanh": np.tanh,
+    "hard_tanh": lambda z: np.where(abs(z.real) < 1, z, np.sign(z.real)),
+    "selu": lambda z: (
+        1.0507009873554805 * np.where(z.real > 0, z, 1.6732632423543772 * (np.exp(z) - 1))
+    ),
+    "softplus": lambda z: np.log(1 + np.exp(z)),
+    "gelu_tanh": lambda z: z / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))),
+}
+
+
 @dataclass
 class Slow:
     """A network of one input, in complex numbers."""
@@ -82,9 +98,7 @@ class Slow:
     bumps: dict[tuple[str, int], Array] = field(default_factory=dict)
 
     def activate(self, z: Array) -> Array:
-        if self.name == "tanh":
-            return np.asarray(np.tanh(z))
-        return np.where(z.real > 0, z, {"relu": 0.0, "leaky_relu": 0.2}[self.name] * z)
+        return np.asarray(ANALYTIC[self.name](z))
 
     def weigh(self, place: int, z: Array) -> Array:
         omega, beta = self.omegas[place], self.biases[place]
@@ -189,6 +203,8 @@ def case(name: str, activation: str, *, biased: bool = False) -> Case:
 KINDS = [
     *((name, a, False) for name in NETWORKS for a in ("relu", "tanh")),
     *((name, "leaky_relu", True) for name in NETWORKS),
+    *(("dense", a, True) for a in ANALYTIC if a != "leaky_relu"),
+    ("dense", "linear", False),
 ]
 
 
