@@ -117,18 +117,10 @@ def write_names(
         leader = None
         if line.label and tip and (moved > 3 or sign * tip[0] < sign * edge):
             leader = {"color": line.paint.ink, "relpos": (sign < 0, 0.5), **LEADER}
-        ax.annotate(
-            line.label,
-            tip or (edge, low),
-            (x, y / height),
-            textcoords="axes fraction",
-            arrowprops=leader,
-            annotation_clip=False,
-            fontsize=size,
-            color=line.paint.ink,
-            ha="left" if sign > 0 else "right",
-            va="center",
-        )
+        style: dict[str, Any] = {"fontsize": size, "color": line.paint.ink, "va": "center"}
+        style |= {"textcoords": "axes fraction", "annotation_clip": False, "arrowprops": leader}
+        place, ha = (x, y / height), "left" if sign > 0 else "right"
+        ax.annotate(line.label, tip or (edge, low), place, ha=ha, **style)
 
 
 def write_caption(figure: Figure, text: str) -> None:

@@ -12,7 +12,6 @@ from heinit_sim.derivation import LEVEL, Row, Verification
 if TYPE_CHECKING:
     from rich.table import Table
 
-
 # Columns of the page and their widths: 80 with a blank between any two.
 _COLUMNS = {"": 4, "identity": 40, "left": 9, "right": 9, "± error": 7, "z": 6}
 _PAGE = sum(_COLUMNS.values()) + len(_COLUMNS) - 1

@@ -13,7 +13,6 @@ from heinit_sim.reports.formats import plain_table
 if TYPE_CHECKING:
     from rich.table import Table
 
-
 LISTED = 20
 """Most findings that are listed whole; of more, only those that failed are."""
 _ROWS = 1000  # GitHub takes 1 MiB of step summary, and none of a longer one

@@ -10,7 +10,6 @@ from heinit_sim.theory.infinite_width.gains import CONVENTIONS, LAYERS, PUBLISHE
 if TYPE_CHECKING:
     from rich.table import Table
 
-
 _HEADERS = ("activation", "convention", "gain", "χ₁", "forward", "backward")
 _ALIGN: tuple[Literal["left", "right"], ...] = ("left", "left", "right", "right", "left", "left")
 _CAPTION = f"""\

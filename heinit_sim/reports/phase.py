@@ -13,7 +13,6 @@ from heinit_sim.theory import infinite_width
 if TYPE_CHECKING:
     from rich.table import Table
 
-
 _HEADERS = {
     "weight_scale": "σ²_w",
     "bias_variance": "σ²_b",

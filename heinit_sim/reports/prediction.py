@@ -20,7 +20,6 @@ from heinit_sim.theory.finite_width import log_law
 if TYPE_CHECKING:
     from rich.table import Table
 
-
 # Where each pass ends: h_K and ∂ℓ/∂h_0.
 _ENDS: dict[Pass, tuple[Quantity, int, str]] = {
     "forward": ("activation", -1, "h_K"),

@@ -20,7 +20,6 @@ from heinit_sim.simulation import COSINE_QUANTITIES, cosine_spread
 if TYPE_CHECKING:
     from rich.table import Table
 
-
 _PASSES: tuple[Pass, ...] = ("forward", "backward")
 # The columns of `summary.csv` that the table shows as numbers.
 _NUMBERS = (

@@ -23,7 +23,6 @@ from heinit_sim.runs.manifest import MANIFEST, checked_file
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-
 _COSINES = "cosines.csv"
 _TABLES = ("layers.csv", "summary.csv", "networks.npz", "config.yaml")
 _ALL = (*_TABLES, _COSINES, *FIGURES, MANIFEST)

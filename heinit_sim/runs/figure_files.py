@@ -12,7 +12,6 @@ from heinit_sim.runs.manifest import MANIFEST, config_hash, read_manifest
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-
 # No date in any of them: the same figure gives the same bytes.
 _METADATA: dict[str, dict[str, str | None]] = {
     "png": {"Software": None},

@@ -26,6 +26,8 @@ LEAST = 0.5  # rows that are left above the first
 FAINT = 0.01  # rows: what is lower is not told from its baseline
 LABEL_SIZE, LABELS_WIDTH, SWATCH = 14, 620, 2.9  # points; swatch and gaps in font sizes
 GUTTER = 64  # points between the panels
+LEGEND: dict[str, Any] = {"loc": "center", "frameon": False, "borderpad": 0}
+LEGEND |= {"handlelength": 0.9, "handletextpad": 0.4, "columnspacing": 1.4}
 WORDS: dict[tuple[Bins, Pass], str] = {
     ("std", "forward"): "$h_k$, in standard deviations of $h_1$",
     ("std", "backward"): (
@@ -196,20 +198,10 @@ def _draw_labels(figure: Figure, labels: list[str], colors: list[Paint]) -> None
     size = min(LABEL_SIZE, LABELS_WIDTH / widths)
     height = HEIGHT - panels.TOP - panels.BOTTOM
     shades: list[Any] = [paint.color for paint in colors]
-    figure.legend(
-        [Patch(facecolor=(*shade[:3], _fill(len(colors))), edgecolor=shade) for shade in shades],
-        labels,
-        loc="center",
-        bbox_to_anchor=(0.5, 1 - (panels.TOP - 0.05 * height - 8) / HEIGHT),
-        ncols=len(labels),
-        frameon=False,
-        borderpad=0,
-        fontsize=size,
-        labelcolor=[paint.ink for paint in colors],
-        handlelength=0.9,
-        handletextpad=0.4,
-        columnspacing=1.4,
-    )
+    patches = [Patch(facecolor=(*s[:3], _fill(len(colors))), edgecolor=s) for s in shades]
+    style = {**LEGEND, "ncols": len(labels), "labelcolor": [paint.ink for paint in colors]}
+    style["bbox_to_anchor"] = (0.5, 1 - (panels.TOP - 0.05 * height - 8) / HEIGHT)
+    figure.legend(patches, labels, fontsize=size, **style)
 
 
 def _note(ridges: list[Ridge], *, cut: bool) -> str:
