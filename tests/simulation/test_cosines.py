@@ -17,11 +17,12 @@ from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.reports.run import cosine_rows
 from heinit_sim.runs import directory as runs_directory
 from heinit_sim.runs.manifest import config_hash
-from heinit_sim.sampling.streams import Draws, sample_biases, sample_inputs, sample_weights
 from heinit_sim.simulation.cosines import COSINE_QUANTITIES, cosine_spread, mean_cosines
 from heinit_sim.simulation.plan import plan_passes
 from heinit_sim.simulation.sweep import run_sweep
+from tests.conditions import with_layers
 from tests.configs import problems
+from tests.simulation.plain_networks import plain_layers
 
 Array = np.ndarray
 EPS = np.finfo(float).eps
@@ -100,25 +101,16 @@ CASES = {
 def test_networks_show_the_cosines_of_a_plain_pass(name: str) -> None:
     of = config(*CASES[name])
     (result,) = run_sweep(of).conditions
-    c = of.conditions[0]
-    fixed = Draws(c.widths, c.n_inputs, (), c.weight_distributions, c.inputs)
-    # No factor changes a ReLU network's cosines: the plain pass stays within float range.
-    shrinks = name in ("vanishing", "exploding")
-    stds = [1.0] * 4 if shrinks else [math.sqrt(v) for v in c.weight_variances]
+    plain = of.conditions[0]
+    if name in ("vanishing", "exploding"):
+        # no factor changes a ReLU network's cosines: the plain pass stays within float range
+        plain = with_layers(plain, weight_variances=(1.0,) * 4)
     for trial in range(of.trials):
-        trials = range(trial, trial + 1)
-        weights, betas = sample_weights(of.seed, fixed, trials, []), [0.0] * 4
-        if c.bias_variances:
-            drawn = sample_biases(of.seed, fixed, trials)
-            betas = [math.sqrt(v) * b[0] for v, b in zip(c.bias_variances, drawn, strict=True)]
-        h = sample_inputs(of.seed, fixed, trials)[0]
-        for k, (std, beta) in enumerate(zip(stds, betas, strict=True)):
-            f = std * (weights[k][0] @ h) + beta
-            for quantity, z in zip(COSINE_QUANTITIES, (f, h), strict=True):
-                expected = plain_mean(z, paired=name == "pairs")
-                found = result.cosines[quantity][trial, k]
-                assert_allclose(found, expected, rtol=0, atol=1e-12)
-            h = np.tanh(f) if name == "tanh" else np.maximum(f, 0.0)
+        layers = plain_layers(of.seed, plain, trial)
+        for quantity in COSINE_QUANTITIES:
+            expected = [plain_mean(z, paired=name == "pairs") for z in layers[quantity]]
+            assert len(expected) == 4
+            assert_allclose(result.cosines[quantity][trial], expected, rtol=0, atol=1e-12)
 
 
 def test_asking_for_cosines_changes_no_other_number_and_no_pass() -> None:

@@ -3,7 +3,6 @@
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import NormalDist
@@ -22,11 +21,11 @@ from heinit_sim.network.passes import LayerName, Stack
 from heinit_sim.numerics.scaled_array import Scaled
 from heinit_sim.runs import directory
 from heinit_sim.sampling import streams
-from heinit_sim.sampling.streams import Draws
 from heinit_sim.simulation import histograms, plan, sweep
 from heinit_sim.simulation.histograms import GRIDS, counted
 from heinit_sim.simulation.sweep import run_sweep
 from tests.conditions import with_layers
+from tests.simulation.plain_networks import plain_layers
 
 Array = NDArray[Any]
 
@@ -44,12 +43,6 @@ trials: 9
 """
 
 
-PLAIN: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
-    "relu": (lambda z: z * (z > 0), lambda z: 1.0 * (z > 0)),
-    "tanh": (np.tanh, lambda z: 1 / np.cosh(z) ** 2),
-}
-
-
 def config(text: str, bins: Bins | None, **changes: object) -> SweepConfig:
     lines = "".join(f"{key}: {value}\n" for key, value in changes.items())
     return parse_config(text + lines + (f"record: {{histograms: {bins}}}\n" if bins else ""))
@@ -61,27 +54,6 @@ def counts_of(histogram: Histogram) -> Array:
     return np.concatenate([*ends[:2], histogram.counts, ends[2]], axis=1)
 
 
-def plain_layers(of: SweepConfig, trial: int) -> dict[Quantity, list[Array]]:
-    """f_k, h_k and ∂ℓ/∂f_k of one network of the first condition, in plain floats."""
-    c = of.conditions[0]
-    fixed = Draws(c.widths, c.n_inputs, (), c.weight_distributions)
-    trials = range(trial, trial + 1)
-    value, slope = PLAIN[str(c.activation)]
-    drawn = streams.sample_weights(of.seed, fixed, trials, [])
-    omegas = [math.sqrt(variance) * drawn[k][0] for k, variance in enumerate(c.weight_variances)]
-    spreads = c.bias_variances or (0.0,) * len(omegas)
-    drawn_biases = streams.sample_biases(of.seed, fixed, trials)
-    betas = [math.sqrt(b) * beta[0] for b, beta in zip(spreads, drawn_biases, strict=True)]
-    h, f = [streams.sample_inputs(of.seed, fixed, trials)[0]], []
-    for k, (omega, beta) in enumerate(zip(omegas, betas, strict=True)):
-        f.append(omega @ h[k] + beta)
-        h.append(value(f[k]))
-    dl_df = [2 * (f[-1] - c.target)]
-    for k in reversed(range(1, len(omegas))):
-        dl_df.append(slope(f[k - 1]) * (omegas[k].T @ dl_df[-1]))
-    return {"preactivation": f, "activation": h[:-1], "grad_preactivation": dl_df[::-1]}
-
-
 def slow_counts(of: SweepConfig, bins: Bins) -> dict[Quantity, Array]:
     """The same counts, number by number."""
     edges = [n / 10 for n in range(-400, 401)]
@@ -89,7 +61,7 @@ def slow_counts(of: SweepConfig, bins: Bins) -> dict[Quantity, Array]:
         edges = [n / 20 for n in range(-100, 101)]
     counts: Counter[tuple[Quantity, int, int]] = Counter()
     for trial in range(of.trials):
-        layers = plain_layers(of, trial)
+        layers = plain_layers(of.seed, of.conditions[0], trial)
         units: dict[Quantity, float] = {
             "preactivation": layers["preactivation"][0].std(),
             "activation": layers["activation"][1].std(),

@@ -24,7 +24,7 @@ from tests.rows import slow_but
 Array = np.ndarray
 Norms = dict[Quantity, Array]
 LEVEL = 1e-4
-N_NETWORKS = 400_000
+N_NETWORKS, N_SIMULATED = 400_000, 10_000
 SHAPE = ((7, 8, 6, 5, 3), (0.3, 0.2, 0.5, 0.4))
 SLOPES = [0.0, 0.2, -0.5, 1.0, -1.0, (0.0, 1.0, -0.5)]
 
@@ -86,7 +86,7 @@ def test_gradients_are_not_those_of_a_textbook_that_takes_them_for_independent()
 
 
 def simulated(of: Condition) -> dict[Measure, Array]:
-    return dict(unpredicted(SweepConfig("x", (of,), {}, 20_000, 5)).conditions[0].networks)
+    return dict(unpredicted(SweepConfig("x", (of,), {}, N_SIMULATED, 5)).conditions[0].networks)
 
 
 def distance(x: Array, y: Array) -> float:
@@ -112,20 +112,20 @@ def largest_distance(norms: Norms, networks: dict[Measure, Array]) -> float:
 def test_every_layer_has_the_distribution_of_networks_simulated_in_full(alpha: Slope) -> None:
     of = condition(alpha)
     networks = simulated(of)
-    assert largest_distance(sample(of, alpha, 20_000), networks) < 1
+    assert largest_distance(sample(of, alpha, N_SIMULATED), networks) < 1
     wrong = tuple(slope + 0.15 for slope in np.broadcast_to(alpha, 3).tolist())
-    assert largest_distance(sample(of, wrong, 20_000), networks) > 1
+    assert largest_distance(sample(of, wrong, N_SIMULATED), networks) > 1
     wider = condition(alpha, (7, 8, 7, 5, 3))
-    assert largest_distance(sample(wider, alpha, 20_000), networks) > 1
+    assert largest_distance(sample(wider, alpha, N_SIMULATED), networks) > 1
 
 
 @pytest.mark.parametrize("alpha", slow_but([0.0, 0.3, -1.0, 20.0], 0.0))
 def test_so_it_has_in_layers_of_one_and_two_units(alpha: float) -> None:
     of = condition(alpha, (1, 2, 1, 2, 1))
     networks = simulated(of)
-    assert largest_distance(sample(of, alpha, 20_000), networks) < 1
+    assert largest_distance(sample(of, alpha, N_SIMULATED), networks) < 1
     wider = condition(alpha, (1, 2, 1, 3, 1))
-    assert largest_distance(sample(wider, alpha, 20_000), networks) > 1
+    assert largest_distance(sample(wider, alpha, N_SIMULATED), networks) > 1
 
 
 @pytest.mark.parametrize("alpha", [*SLOPES, 100.0])
