@@ -111,9 +111,7 @@ _ACTIVATIONS: dict[str, Activation] = {
     "tanh": plain(np.tanh, _sech2),
     "sigmoid": plain(_sigmoid, lambda z: _sigmoid(z) * _sigmoid(-z)),
     "erf": plain(erf, _erf_slope),
-    "hard_tanh": plain(
-        lambda z: np.clip(z, -1.0, 1.0), lambda z: (z > -1.0) & (z <= 1.0), -1.0, 1.0
-    ),
+    "hard_tanh": plain(lambda z: np.clip(z, -1, 1), lambda z: (z > -1) & (z <= 1), -1.0, 1.0),
     "softsign": plain(lambda z: z / (1 + np.abs(z)), lambda z: (1 / (1 + np.abs(z))) ** 2, 0.0),
     "elu": plain(_elu, lambda z: np.exp(np.minimum(z, 0.0)), 0.0),
     "selu": plain(lambda z: SELU_SCALE * _elu(z, SELU_ALPHA), _selu_slope, 0.0),

@@ -120,12 +120,12 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
             "least 2 trials"
         )
     pairs = [(a, b) for a, b in all_pairs if a.condition.depth == b.condition.depth]
-    networks = [result.networks for pair in all_pairs for result in pair]
-    measures = [m for m in MEASURES if all(m in of_result for of_result in networks)]
-    if not measures:
+    measured = [result.networks for pair in all_pairs for result in pair]
+    shared = [m for m in MEASURES if all(m in networks for networks in measured)]
+    if not shared:
         raise RunDirectoryError("the two runs have no quantity in common; run one of them again")
 
-    n_rows = sum(a.condition.depth + 1 for a, _ in pairs) * len(measures)
+    n_rows = sum(a.condition.depth + 1 for a, _ in pairs) * len(shared)
     # The tests of all rows, and one per condition of how many networks are dead.
     level = LEVEL / max(n_rows + len(pairs), 1)
     tests = [
@@ -133,15 +133,13 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
         if exact
         else _compare_means(a, b, measure, rtol, level)
         for a, b in pairs
-        for measure in measures
+        for measure in shared
     ]
     n_untested = sum(test.n_untested for test in tests)
     rows = [row for test in tests for row in test.differing]
     same_bins = exact and first.config.histograms == second.config.histograms
     both_cosines = exact and first.config.cosine and second.config.cosine
-    left_out = unpaired + [
-        f"{' '.join(m)} (not in both runs)" for m in MEASURES if m not in measures
-    ]
+    left_out = unpaired + [f"{' '.join(m)} (not in both runs)" for m in MEASURES if m not in shared]
     if not same_bins and (first.config.histograms or second.config.histograms):
         left_out.append("histograms (not the same bins of one config)")
     if not both_cosines and (first.config.cosine or second.config.cosine):

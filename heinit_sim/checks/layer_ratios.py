@@ -173,13 +173,11 @@ def _forward_ratios(
     yield LayerRatios("activation", statistic, layers[1:], ratio, n, variance, third)
 
 
-def _even_moments(
-    activation: Activation, q: FloatArray, bias_means: tuple[float, ...]
-) -> FloatArray:
+def _even_moments(activation: Activation, q: FloatArray, means: tuple[float, ...]) -> FloatArray:
     """E[a²], E[a⁴]/E[a²]², E[a⁶]/E[a²]³ at the layers' variances q, (3, n_networks, K)."""
-    if not any(bias_means):
+    if not any(means):
         return np.reshape(even_moments(activation, q.ravel()), (3, *q.shape))
-    layers = [about(activation.layer(k), mean) for k, mean in enumerate(bias_means[:-1])]
+    layers = [about(activation.layer(k), mean) for k, mean in enumerate(means[:-1])]
     with np.errstate(divide="ignore", invalid="ignore"):  # of units that are all off
         moments = [even_moments(layer, q[:, k]) for k, layer in enumerate(layers)]
     return np.nan_to_num(np.stack(moments, axis=-1), nan=1.0, posinf=np.inf)

@@ -58,10 +58,8 @@ def pair_conditions(first: SweepResult, second: SweepResult) -> tuple[list[Pair]
             )
         pairs = list(zip(first.conditions, second.conditions, strict=True))
         return pairs, "conditions paired by position", []
-    of_second = {_swept_text(b): b for b in second.conditions}
-    pairs = [
-        (a, of_second[_swept_text(a)]) for a in first.conditions if _swept_text(a) in of_second
-    ]
+    others = {_swept_text(b): b for b in second.conditions}
+    pairs = [(a, others[_swept_text(a)]) for a in first.conditions if _swept_text(a) in others]
     if not pairs:
         raise RunDirectoryError(
             "no condition of the one run is among those of the other; give runs that share values "

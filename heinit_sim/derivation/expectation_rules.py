@@ -34,9 +34,7 @@ def _normals(count: int) -> Sampler[tuple[FloatArray, ...]]:
     return Sampler(sample, lambda _condition: count * N_DRAWS)
 
 
-def _sample_with_mean(
-    _condition: Condition, rng: Generator, n: int
-) -> tuple[FloatArray, FloatArray]:
+def _with_mean(_condition: Condition, rng: Generator, n: int) -> tuple[FloatArray, FloatArray]:
     x = 1.0 + rng.standard_normal((n, N_DRAWS))
     return x, x.mean(axis=1, keepdims=True)
 
@@ -80,9 +78,7 @@ def _rule_4(xy: tuple[FloatArray, ...]) -> Sides:
     return Sides(left, (other_x**2).mean(axis=1) * np.abs(other_y).mean(axis=1))
 
 
-@identity(
-    "variance and moments", "E[(x−μ)²]", "E[x²] − E[x]²", _VARIANCE, Sampler(_sample_with_mean)
-)
+@identity("variance and moments", "E[(x−μ)²]", "E[x²] − E[x]²", _VARIANCE, Sampler(_with_mean))
 def _moments(ingredients: tuple[FloatArray, FloatArray]) -> Sides:
     """Variance is second moment minus squared mean: equal only where μ = 0."""
     x, mean = ingredients

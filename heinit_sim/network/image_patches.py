@@ -39,15 +39,13 @@ def plane_of(convolution: Convolution, *, upright: bool = False) -> Plane:
     return Plane(1, length, 1, kernel, circular)
 
 
-def pad(
-    padded: FloatArray, images: FloatArray, plane: Plane, line: int = 0, column: int = 0
-) -> None:
+def pad(out: FloatArray, images: FloatArray, plane: Plane, line: int = 0, column: int = 0) -> None:
     """Copy images, (count, height, width, ...), from a line and column of the padded ones on."""
-    lines = _runs(line - plane.kernel_height // 2, padded.shape[1], plane.height)
-    columns = _runs(column - plane.kernel_width // 2, padded.shape[2], plane.width)
+    lines = _runs(line - plane.kernel_height // 2, out.shape[1], plane.height)
+    columns = _runs(column - plane.kernel_width // 2, out.shape[2], plane.width)
     for (down, y, over_top), (right, x, over_side) in product(lines, columns):
         outside = (over_top or over_side) and not plane.circular
-        padded[:, down, right] = 0.0 if outside else images[:, y, x]
+        out[:, down, right] = 0.0 if outside else images[:, y, x]
 
 
 def share(size: int, most: int) -> int:

@@ -181,7 +181,7 @@ def make_layers(
         )
         ends = widths[k], widths[k + 1]
         if residual is not None and 0 < k < depth:
-            steps = _steps_of_block(activation.layer(k), inner, residual.norm)
+            steps = _steps(activation.layer(k), inner, residual.norm)
             last = last._replace(std=0.0) if residual.zero_last else last
             layers.append(Layer(steps, last, *ends, scale=residual.scale))
         elif k == depth and convolution is not None and convolution.readout == "mean":
@@ -195,9 +195,7 @@ def make_layers(
     return layers
 
 
-def _steps_of_block(
-    activation: Activation, inner: list[Weighted], norm: Norm
-) -> tuple[Operation, ...]:
+def _steps(activation: Activation, inner: list[Weighted], norm: Norm) -> tuple[Operation, ...]:
     """The operations of a branch before its last weights: a[·], or a[Ω a[·]]."""
     steps: list[Operation] = [operations.Normalised()] if norm == "before" else []
     steps.append(operations.Activated(activation))

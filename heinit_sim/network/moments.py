@@ -56,12 +56,10 @@ def kernel_moments(dl_df: Scaled, h: Scaled, convolution: Convolution) -> UnitMo
     """
     *leading, _, n_inputs = h.mantissa.shape
     mean, variance = np.empty((2, math.prod(leading), n_inputs))
-    for networks, inputs, gradients in iter_weight_gradients(
-        dl_df.mantissa, h.mantissa, convolution
-    ):
-        row = np.full(gradients.shape[-1], 1.0 / gradients.shape[-1])
-        weights = gradients.reshape(*gradients.shape[:2], -1)
-        average = (gradients @ row).mean(axis=-1)
+    for networks, inputs, dl_dw in iter_weight_gradients(dl_df.mantissa, h.mantissa, convolution):
+        row = np.full(dl_dw.shape[-1], 1.0 / dl_dw.shape[-1])
+        weights = dl_dw.reshape(*dl_dw.shape[:2], -1)
+        average = (dl_dw @ row).mean(axis=-1)
         spread = np.vecdot(weights, weights) / weights.shape[-1] - average**2
         _recentre(average, spread, weights, spread < _CANCELS * average**2)
         mean[networks, inputs], variance[networks, inputs] = average, spread

@@ -50,11 +50,9 @@ class Dense:
         """Ω z."""
         return np.matmul(omega, z, out=out)
 
-    def adjoint(
-        self, omega: FloatArray, gradient: FloatArray, out: FloatArray | None
-    ) -> FloatArray:
-        """Ωᵀ g."""
-        return np.matmul(omega.swapaxes(-1, -2), gradient, out=out)
+    def adjoint(self, omega: FloatArray, dl_df: FloatArray, out: FloatArray | None) -> FloatArray:
+        """Ωᵀ ∂ℓ/∂f."""
+        return np.matmul(omega.swapaxes(-1, -2), dl_df, out=out)
 
     def per_unit(self, biases: FloatArray) -> FloatArray:
         """A number for each row of Ω, (..., rows, 1), as one for each unit."""
@@ -79,11 +77,9 @@ class Convolved:
         """Ω z."""
         return convolution.convolve(omega, z, self.convolution, out)
 
-    def adjoint(
-        self, omega: FloatArray, gradient: FloatArray, out: FloatArray | None
-    ) -> FloatArray:
-        """Ωᵀ g."""
-        return convolution.convolve_adjoint(omega, gradient, self.convolution, out)
+    def adjoint(self, omega: FloatArray, dl_df: FloatArray, out: FloatArray | None) -> FloatArray:
+        """Ωᵀ ∂ℓ/∂f."""
+        return convolution.convolve_adjoint(omega, dl_df, self.convolution, out)
 
     def per_unit(self, biases: FloatArray) -> FloatArray:
         """A number for each channel, (..., c, 1), as one for each unit: at all of its positions."""

@@ -37,9 +37,7 @@ class Stack(NamedTuple):
 
     def layers(self) -> list[tuple[LayerName, Scaled]]:
         """Each layer with its name."""
-        return [
-            (name, Scaled(*layer)) for name, *layer in zip(self.names, *self.numbers, strict=True)
-        ]
+        return [(name, Scaled(*z)) for name, *z in zip(self.names, *self.numbers, strict=True)]
 
 
 def iter_forward(layers: Sequence[Layer], x: FloatArray, traces: list[Trace]) -> Iterator[Stack]:

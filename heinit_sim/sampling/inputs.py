@@ -55,18 +55,14 @@ def _pair(out: FloatArray, rng: Generator, inputs: Inputs) -> None:
     second += inputs.cosine * first
 
 
-_NORMAL = InputLaw(
-    lambda out, rng, inputs: WEIGHT_LAWS["normal"](out, rng), 1.0, lambda inputs: 3.0
-)
+_NORMAL = InputLaw(lambda out, rng, _: WEIGHT_LAWS["normal"](out, rng), 1.0, lambda _: 3.0)
 INPUT_LAWS: dict[InputDistribution, InputLaw] = {
     "standard_normal": _NORMAL,
     "normal": _NORMAL,
-    "uniform": InputLaw(
-        lambda out, rng, inputs: WEIGHT_LAWS["uniform"](out, rng), 1.0, lambda inputs: 9 / 5
-    ),
-    "constant": InputLaw(lambda out, rng, inputs: out.fill(0.0), 0.0, lambda inputs: 0.0),
+    "uniform": InputLaw(lambda out, rng, _: WEIGHT_LAWS["uniform"](out, rng), 1.0, lambda _: 9 / 5),
+    "constant": InputLaw(lambda out, rng, _: out.fill(0.0), 0.0, lambda _: 0.0),
     "sparse": InputLaw(_sparse, 1.0, lambda inputs: 3 / inputs.density),
-    "pair": InputLaw(_pair, 1.0, lambda inputs: 3.0),
+    "pair": InputLaw(_pair, 1.0, lambda _: 3.0),
 }
 
 

@@ -8,15 +8,10 @@ import numpy as np
 
 from heinit_sim.activations import make_activation
 from heinit_sim.experiment.quantities import COUNTED, PASS_OF, Measure, Quantity
+from heinit_sim.network import moments
 from heinit_sim.network.layers import Trace, make_layers
 from heinit_sim.network.lsuv import ScaledWeights, unit_variance_factors
-from heinit_sim.network.moments import (
-    UnitMoments,
-    along_layers,
-    log10_moments,
-    outer_moments,
-    unit_moments,
-)
+from heinit_sim.network.moments import UnitMoments
 from heinit_sim.network.operations import Weights
 from heinit_sim.network.passes import LayerName, Stack, iter_backward, iter_forward, loss_gradient
 from heinit_sim.numerics import FloatArray
@@ -74,11 +69,11 @@ def measure(
     plain, paired = layers[0].plain, draws.inputs.distribution == "pair"
 
     traces = list[Trace]()
-    moments: dict[LayerName, UnitMoments] = {}
+    by_layer: dict[LayerName, UnitMoments] = {}
     counts: dict[LayerName, Counts] = {}
     cosines: dict[LayerName, FloatArray] = {}
     for stack in counted(iter_forward(layers, x, traces), network_pass.histograms, counts):
-        moments |= _moments(stack, plain=plain)
+        by_layer |= _moments(stack, plain=plain)
         if network_pass.cosine:
             means = mean_cosines(stack.numbers.mantissa, paired=paired)
             cosines |= zip(stack.names, means, strict=True)
@@ -86,13 +81,13 @@ def measure(
     ((_, output),) = stack.layers()
     backward = iter_backward(layers, loss_gradient(output, network_pass.target), traces)
     for stack in counted(backward, network_pass.histograms, counts):
-        moments |= _moments(stack, plain=plain)
+        by_layer |= _moments(stack, plain=plain)
         if stack.weight_moments is not None:
             (_, k), *_ = stack.names
-            moments["grad_weight", k] = stack.weight_moments
+            by_layer["grad_weight", k] = stack.weight_moments
     every_layer = range(len(layers))
     return PassResult(
-        _log10(moments, len(layers)),
+        _log10(by_layer, len(layers)),
         {q: np.stack([counts[q, k] for k in every_layer]) for q in COUNTED if counts},
         {q: np.stack([cosines[q, k] for k in every_layer]).T for q in COSINE_QUANTITIES if cosines},
     )
@@ -100,26 +95,26 @@ def measure(
 
 def _moments(stack: Stack, *, plain: bool) -> dict[LayerName, UnitMoments]:
     """The moments of each layer of a stack; plain floats need not have squares in float range."""
-    moments = unit_moments(rescaled(stack.numbers) if plain else stack.numbers)
-    return {name: UnitMoments(*row) for name, *row in zip(stack.names, *moments, strict=True)}
+    numbers = moments.unit_moments(rescaled(stack.numbers) if plain else stack.numbers)
+    return {name: UnitMoments(*row) for name, *row in zip(stack.names, *numbers, strict=True)}
 
 
-def _log10(moments: Mapping[LayerName, UnitMoments], n_layers: int) -> Measured:
+def _log10(by_layer: Mapping[LayerName, UnitMoments], n_layers: int) -> Measured:
     """Put the moments of the layers 0 … K together, quantity by quantity, as log10.
 
     Those of ∂ℓ/∂Ω_k are given where it is not the outer product of ∂ℓ/∂f_k and h_k.
     """
     layers: dict[Quantity, UnitMoments] = {
-        q: along_layers([moments[q, k] for k in range(n_layers)])
+        q: moments.along_layers([by_layer[q, k] for k in range(n_layers)])
         for q in PASS_OF
         if q != "grad_weight"
     }
-    weight = outer_moments(layers["grad_preactivation"], layers["activation"])
+    weight = moments.outer_moments(layers["grad_preactivation"], layers["activation"])
     for k in range(n_layers):
-        if ("grad_weight", k) in moments:
-            weight.mean[k], weight.variance[k], weight.exponent[k] = moments["grad_weight", k]
+        if ("grad_weight", k) in by_layer:
+            weight.mean[k], weight.variance[k], weight.exponent[k] = by_layer["grad_weight", k]
     layers["grad_weight"] = weight
-    log10 = {q: log10_moments(m) for q, m in layers.items()}
+    log10 = {q: moments.log10_moments(m) for q, m in layers.items()}
     # ∂ℓ/∂f_K = 2 (f_K − y) varies as 2 f_K does, also where f_K is lost beside y.
     output_variance = log10["preactivation"]["variance"][-1]
     log10["grad_preactivation"]["variance"][-1] = output_variance + np.log10(4.0)

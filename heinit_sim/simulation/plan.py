@@ -76,28 +76,17 @@ def _largest_array(condition: Condition) -> int:
     return max(widest * condition.n_inputs, weights)
 
 
-def _plan_pass(config: SweepConfig, condition: Condition) -> NetworkPass:
+def _plan_pass(config: SweepConfig, c: Condition) -> NetworkPass:
     salt: tuple[int, ...] = ()
     if config.draws == "independent":
-        text = json.dumps(dict(condition.swept), sort_keys=True)
+        text = json.dumps(dict(c.swept), sort_keys=True)
         digest = hashlib.sha256(text.encode()).digest()
         salt = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
-    shares = shares_pass(config, condition)
+    layers = unit_layers(c) if shares_pass(config, c) else c.layers
+    draws = Draws(
+        c.widths, c.n_inputs, salt, c.weight_distributions, c.inputs, c.convolution, c.residual
+    )
+    options = tuple(sorted(c.activation_options.items()))
     return NetworkPass(
-        Draws(
-            condition.widths,
-            condition.n_inputs,
-            salt,
-            condition.weight_distributions,
-            condition.inputs,
-            condition.convolution,
-            condition.residual,
-        ),
-        condition.activation,
-        tuple(sorted(condition.activation_options.items())),
-        unit_layers(condition) if shares else condition.layers,
-        condition.target,
-        condition.lsuv,
-        config.histograms,
-        config.cosine,
+        draws, c.activation, options, layers, c.target, c.lsuv, config.histograms, config.cosine
     )

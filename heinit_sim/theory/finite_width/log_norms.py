@@ -57,9 +57,8 @@ def input_law(inputs: Inputs, dim: int) -> LogLaw:
     if inputs.distribution == "constant" and inputs.mean:
         return LogLaw(float(np.log(dim) + 2 * np.log(abs(inputs.mean))), 0.0)
     unscaled = inputs.normalisation != "none"
-    if inputs.distribution in ("standard_normal", "normal", "pair") and (
-        unscaled or inputs.mean == 0.0
-    ):
+    normal = inputs.distribution in ("standard_normal", "normal", "pair")
+    if normal and (unscaled or inputs.mean == 0.0):
         law = linear_law(dim)
         return LogLaw(law.mean + (0.0 if unscaled else 2 * np.log(inputs.std)), law.variance)
     return _UNKNOWN

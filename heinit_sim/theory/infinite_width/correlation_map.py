@@ -180,12 +180,7 @@ def _branch_gap(
 ) -> float:
     """1 − cosine of f_k = Ω a[z] or Ω″ a[Ω′ a[z]], z = h_k of variance q or h_k/√q.
 
-    Args:
-        residual: What the block is.
-        activation: a.
-        q: E[h_k²].
-        scale: fan_in σ²_Ω of its weights.
-        gap: 1 − cosine of h_k.
+    `gap` is 1 − cosine of h_k, `scale` fan_in σ²_Ω of the weights.
     """
     if residual.zero_last:
         return math.nan

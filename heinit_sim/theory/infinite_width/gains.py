@@ -100,10 +100,8 @@ def gains_of(name: str) -> Gains:
     options = {"negative_slope": DEFAULT_SLOPES[name]} if name in DEFAULT_SLOPES else {}
     activation = make_activation(name, options)
     mean, second, _, slope = map(float, layer_moments(activation, np.array(1.0)))
-    squares = {word: squared_gain(word, name, options) for word in CONVENTIONS}
-    gains = [
-        _gain(activation, word, math.sqrt(square)) for word, square in squares.items() if square
-    ]
+    squares = {key: squared_gain(key, name, options) for key in CONVENTIONS}
+    gains = [_gain(activation, key, math.sqrt(square)) for key, square in squares.items() if square]
     homogeneous = activation.negative_slope is not None
     return Gains(name, options, homogeneous, mean, second, slope, tuple(gains))
 

@@ -8,12 +8,7 @@ from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.sampling.inputs import component_variance, norm_moments
 from heinit_sim.theory.assumptions import has_lsuv_variances
-from heinit_sim.theory.infinite_width.quadrature import (
-    about,
-    layer_moments,
-    product_of_values,
-    shifted,
-)
+from heinit_sim.theory.infinite_width import quadrature
 
 
 def lsuv_variances(condition: Condition, activation: Activation) -> list[float]:
@@ -40,10 +35,12 @@ def lsuv_variances(condition: Condition, activation: Activation) -> list[float]:
         share = product / second if second > 0 else math.nan
         correlation = (1 - bias_variance) * share + bias_variance
         layer = activation.layer(k)
-        second = float(layer_moments(about(layer, means[k]), np.array(1.0)).second)
+        about_mean = quadrature.about(layer, means[k])
+        second = float(quadrature.layer_moments(about_mean, np.array(1.0)).second)
         key = (k if activation.by_layer else 0, means[k], round(correlation, 12))
         if key not in seen and bias_variance < 1 and not math.isnan(share):
-            seen[key] = product_of_values(shifted(layer, means[k]), 1.0, min(correlation, 1.0))
+            shifted = quadrature.shifted(layer, means[k])
+            seen[key] = quadrature.product_of_values(shifted, 1.0, min(correlation, 1.0))
         product = seen.get(key, math.nan)
     share = product / second if second > 0 else math.nan
     common = (1 + (condition.n_inputs - 1) * share) / condition.n_inputs / outputs

@@ -132,9 +132,7 @@ def panels(edges: FloatArray) -> tuple[FloatArray, FloatArray]:
     return z, weights * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
 
 
-def even_moments(
-    activation: Activation, q: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def even_moments(activation: Activation, q: FloatArray) -> tuple[FloatArray, ...]:
     """E[a²], E[a⁴]/E[a²]² and E[a⁶]/E[a²]³ at the pre-activation variances q, a vector."""
     moments = []
     for part in np.array_split(q, -(-len(q) // _TOGETHER) or 1):
@@ -143,8 +141,7 @@ def even_moments(
             second = np.vecdot(weights, a**2)
             a2 = a**2 / second[:, np.newaxis]  # whose powers stay within range
             moments.append([second, np.vecdot(weights, a2**2), np.vecdot(weights, a2**3)])
-    second, fourth, sixth = np.concatenate(moments, axis=1)
-    return second, fourth, sixth
+    return tuple(np.concatenate(moments, axis=1))
 
 
 _ROWS = 64  # inner integrals at a time: their nodes stay in the cache
