@@ -39,7 +39,7 @@ class Override(NamedTuple):
 
 
 Overrides = Mapping[str, object] | Sequence[str | Override]
-"""Dotted path -> value, or texts like "init.variance=0.1,0.2", which sweeps."""
+"""Dotted path -> value, or texts like "network.width=50,100", which sweeps."""
 
 
 def parse_override(flag: str, text: str) -> Override:

@@ -12,14 +12,13 @@ from heinit_sim.config.draft import Draft, Overrides, as_overrides, holds, liste
 from heinit_sim.config.problem import Keys, Problem
 from heinit_sim.config.resolve import Point, ResolvedPoint, put_together
 from heinit_sim.config.resolve_inputs import choose_inputs
-from heinit_sim.config.resolve_layers import layer_specs
+from heinit_sim.config.resolve_layers import below_range, layer_specs
 from heinit_sim.config.schema.annotations import located
 from heinit_sim.config.schema.config import Config
-from heinit_sim.config.schema.init import Init
 from heinit_sim.config.selection import select
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment import figure_kinds, labels
-from heinit_sim.experiment.sweep_config import LayerSpec, SweepConfig
+from heinit_sim.experiment.sweep_config import SweepConfig
 
 MAX_CONDITIONS = 10_000
 MAX_LAYERS = 10_000_000
@@ -36,7 +35,7 @@ def load_config(
     Args:
         source: Path of the file, or `-`.
         overrides: What replaces values of the file, in this order: dotted path -> value, or
-            texts like "trials=20" and "init.variance=0.1,0.2", of which the latter sweeps.
+            texts like "trials=20" and "network.width=50,100", of which the latter sweeps.
         read_data: Look at data files of inputs too; they are needed to simulate or predict.
 
     Raises:
@@ -134,7 +133,7 @@ def _checked(draft: Draft, *, read_data: bool) -> Iterator[ResolvedPoint]:
         else:
             n_layers += config.network.depth + 1
             layers = layer_specs(config.init, config.network)
-            for problem in _past_range(config.init, layers):
+            for problem in below_range(config.init, layers):
                 draft.report(problem._replace(keys=_tried(problem.keys, point)))
             inputs = choose_inputs(config, digests, read_data=read_data)
             if isinstance(inputs, Problem):
@@ -146,18 +145,6 @@ def _checked(draft: Draft, *, read_data: bool) -> Iterator[ResolvedPoint]:
             draft.report(Problem(("sweep",), text))
         if n_layers > MAX_LAYERS or len(draft.problems) >= ENOUGH:
             return
-
-
-def _past_range(init: Init | list[Init], specs: Sequence[LayerSpec]) -> Iterator[Problem]:
-    """Layers whose variance is too small for a float."""
-    layers = located(init)
-    if not isinstance(init, list):
-        layers *= len(specs)
-    for (at, layer), spec in zip(layers, specs, strict=True):
-        if spec.weight_variance == 0:
-            key = "gain" if layer.scale is None else "scale"
-            text = f"too small ({getattr(layer, key)}), must leave a variance above 0"
-            yield Problem(("init", *at, key), text)
 
 
 def _selected(draft: Draft, points: Sequence[Config], hint: str) -> list[tuple[int, ...]]:

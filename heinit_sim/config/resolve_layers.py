@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
+from heinit_sim.config.problem import Problem
+from heinit_sim.config.schema.annotations import located
 from heinit_sim.config.schema.init import Init
 from heinit_sim.config.schema.network import Activation, Network, convolution_of, widths_of
 from heinit_sim.experiment import initializers
@@ -13,20 +17,29 @@ from heinit_sim.experiment.sweep_config import LayerSpec, Lsuv
 def layer_specs(init: Init | list[Init], network: Network) -> list[LayerSpec]:
     """The laws of the layers 0 … K: a list has one entry for each.
 
-    A σ²_Ω below float range is 0.
+    A σ²_Ω below what a float can hold is 0.
     """
     convolution = convolution_of(network)
     taps = convolution.taps if convolution else 1
     fans = layer_fans(widths_of(network), convolution)
     shapes = [*((*fan, taps) for fan in fans[:-1]), (*fans[-1], 1)]  # the last is fully connected
     layers = init if isinstance(init, list) else [init] * len(fans)
-    specs: dict[tuple[int, tuple[int, int, int]], LayerSpec] = {}  # most layers are alike
-    keys = []
-    for layer, shape in zip(layers, shapes, strict=True):
-        keys.append((id(layer), shape))
-        if keys[-1] not in specs:
-            specs[keys[-1]] = _layer_spec(layer, shape, network.activation)
+    keys = [(id(layer), shape) for layer, shape in zip(layers, shapes, strict=True)]
+    alike = dict(zip(keys, layers, strict=True))  # as most layers are
+    specs = {key: _layer_spec(alike[key], key[1], network.activation) for key in alike}
     return [specs[key] for key in keys]
+
+
+def below_range(init: Init | list[Init], specs: Sequence[LayerSpec]) -> Iterator[Problem]:
+    """Layers whose variance is too small for a float."""
+    layers = located(init)
+    if not isinstance(init, list):
+        layers *= len(specs)
+    for (at, layer), spec in zip(layers, specs, strict=True):
+        if spec.weight_variance == 0:
+            key = "gain" if layer.scale is None else "scale"
+            text = f"too small ({getattr(layer, key)}), must leave a variance above 0"
+            yield Problem(("init", *at, key), text)
 
 
 def lsuv_of(init: Init | list[Init]) -> Lsuv | None:

@@ -22,7 +22,7 @@ class Finding:
     """One thing that was checked."""
 
     name: str
-    """E.g. "expect[0], init.variance = 0.02: forward"."""
+    """E.g. "expect[0], network.width = 50: forward"."""
     held: bool
     reason: str
     """One line with the numbers: what was measured, what was wanted."""

@@ -49,10 +49,7 @@ def gain_rows(all_gains: Sequence[Gains]) -> list[Row]:
 
 def meaning(gain: Gain) -> str:
     """Say in words what a gain does to both passes."""
-    forward, backward = (
-        word if word == "kept" else "×" + word.partition("×")[2]
-        for word in map(_change, (gain.forward_over_layers, gain.backward_over_layers))
-    )
+    forward, backward = _times(gain.forward_over_layers), _times(gain.backward_over_layers)
     first = "" if backward == "kept" else f" (×{gain.chi1:.3f} at first)"
     return f"over {LAYERS} layers: forward {forward}, gradient² {backward}{first}"
 
@@ -126,9 +123,12 @@ def _table_rows(all_gains: Sequence[Gains]) -> Iterator[tuple[str, ...]]:
             )
 
 
-def _change(factor: float) -> str:
-    """A factor in words; kept if it is 1 to three digits."""
+def _times(factor: float) -> str:
+    """A factor; kept if it is 1 to three digits."""
     size = f"{factor:.3g}" if 1e-3 <= factor < 1e4 else f"{factor:.1e}"
-    if size == "1":
-        return "kept"
-    return f"{'grows' if factor > 1 else 'shrinks'} ×{size}"
+    return "kept" if size == "1" else f"×{size}"
+
+
+def _change(factor: float) -> str:
+    times = _times(factor)
+    return times if times == "kept" else f"{'grows' if factor > 1 else 'shrinks'} {times}"

@@ -75,7 +75,7 @@ def _histograms(
         if wanted(*keys.values()):
             histogram = Histogram(**{part: arrays[key] for part, key in keys.items()})
             layers, n_bins = condition.depth + 1, len(histogram.edges) - 1
-            shapes = [part.shape for part in vars(histogram).values()]
+            shapes = [array.shape for array in vars(histogram).values()]
             if shapes != [(n_bins + 1,), (layers, n_bins), (layers,), (layers,), (layers,)]:
                 raise ValueError(f"{keys['counts']}: not {n_bins} bins in each of {layers} layers")
             histograms[quantity] = histogram

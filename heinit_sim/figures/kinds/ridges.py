@@ -103,11 +103,7 @@ def height_unit(ridges: list[Ridge]) -> tuple[float, bool]:
 def draw_ridges(result: SweepResult) -> Figure:
     """Draw the histograms of h_k, k = 1 … K, and of ∂ℓ/∂f_k, k = 0 … K−1, one panel per pass.
 
-    Args:
-        result: The sweep, of a config with `record.histograms`.
-
-    Returns:
-        The figure; save it `with panels.saving():`.
+    The config asks for `record.histograms`.
     """
     bins = result.config.histograms
     assert bins is not None  # the config was checked
