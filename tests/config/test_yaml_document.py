@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heinit_sim.config.problem import Keys
 from heinit_sim.config.yaml_document import MAX_BYTES, parse, read, to_yaml
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.labels import printable
+from tests.rows import cases
 
 # what YAML 1.1, or a careless float(), takes for something else than text
 OTHER_TEXT = """
@@ -98,80 +98,78 @@ def test_a_byte_order_mark_is_no_column() -> None:
     assert document.keys == {("a",): (1, 1), ("b",): (2, 1)}
 
 
-ROOT: Keys = ()
 TAB = "while scanning for the next token found character '\\t' that cannot start any token"
+FLOW = "while parsing a flow sequence expected ',' or ']', but got ':'"
+DEEP = "nested too deep, must be at most 20 levels"
+# texts, and what is said of them with its place and its keys
+PROBLEMS = [
+    *cases(
+        """
+# nothing
+> 1:1: empty, must be a mapping
+---
+> 1:1: empty, must be a mapping
+a: 1
+---
+b: 2
+> 2:1: a second document, must be one document
+a: &x 1
+b: *x
+> 1:4: a: anchor (&x), must be written out
+> 2:4: b: alias (*x), must be written out
+a: !!int 3
+b: !x [1]
+c: ! 2
+> 1:4: a: tag ('tag:yaml.org,2002:int'), must be a value without a tag
+> 2:4: b: tag ('!x'), must be a value without a tag
+> 3:4: c: tag ('!'), must be a value without a tag
+a: 1
+b: {c: 1, c: 2}
+a: 3
+> 2:11: b.c: duplicate key (first in line 2), must be given once
+> 3:1: a: duplicate key (first in line 1), must be given once
+? [1, 2]
+: x
+{a: 1}: y
+> 1:3: a key is not text, must be a string
+> 3:1: a key is not text, must be a string
+a: [1, 2
+b: 3
+> 2:2: not YAML: $FLOW
+""",
+        globals(),
+    ),
+    ("", "1:1: empty, must be a mapping"),
+    ("a:\n\tb: 1\n", f"2:1: not YAML: {TAB}; indent with spaces"),
+    ('a: "\\uD800"\n', "1:4: lone surrogate (\\ud800), must be UTF-8"),
+    ('a: "\\UFFFFFFFF"\n', "1:7: not YAML: a number is out of range"),
+    (f"%YAML 1.{'9' * 5000}\n--- a\n", "1:9: not YAML: a number is out of range"),
+    ("a: \ud800", "1:4: not UTF-8 (byte 0xed), must be UTF-8"),
+    ("a: b\nc: \x07", "2:4: control character (U+0007), must be printable text"),
+    ("a: \0", "1:4: control character (U+0000), must be printable text"),
+    (b"a: 1\nb: \xff", "2:4: not UTF-8 (byte 0xff), must be UTF-8"),
+    ("a: 1".encode("utf-16"), "1:1: not UTF-8 (byte 0xff), must be UTF-8"),
+    ("[" * 30_000, f"1:21: {DEEP}"),
+    ("{a: " * 30_000, f"1:81: {DEEP}"),
+    ("- " * 30_000, f"1:41: {DEEP}"),
+    ("#" * 2**21, "1:1: too large, must be at most 1048576 bytes"),
+    ("ä" * 2**19 + "a", "1:1: too large, must be at most 1048576 bytes"),
+    pytest.param(
+        f"[{'1,' * 200_000}]",
+        "1:400000: too many values, must be at most 200000",
+        marks=pytest.mark.slow,
+    ),
+]
 
 
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("", [((1, 1), ROOT, "empty, must be a mapping")]),
-        ("# nothing\n", [((1, 1), ROOT, "empty, must be a mapping")]),
-        ("---\n", [((1, 1), ROOT, "empty, must be a mapping")]),
-        ("a: 1\n---\nb: 2\n", [((2, 1), ROOT, "a second document, must be one document")]),
-        (
-            "a: &x 1\nb: *x\n",
-            [
-                ((1, 4), ("a",), "anchor (&x), must be written out"),
-                ((2, 4), ("b",), "alias (*x), must be written out"),
-            ],
-        ),
-        (
-            "a: !!int 3\nb: !x [1]\nc: ! 2\n",
-            [
-                ((1, 4), ("a",), "tag ('tag:yaml.org,2002:int'), must be a value without a tag"),
-                ((2, 4), ("b",), "tag ('!x'), must be a value without a tag"),
-                ((3, 4), ("c",), "tag ('!'), must be a value without a tag"),
-            ],
-        ),
-        (
-            "a: 1\nb: {c: 1, c: 2}\na: 3\n",
-            [
-                ((2, 11), ("b", "c"), "duplicate key (first in line 2), must be given once"),
-                ((3, 1), ("a",), "duplicate key (first in line 1), must be given once"),
-            ],
-        ),
-        (
-            "? [1, 2]\n: x\n{a: 1}: y\n",
-            [
-                ((1, 3), ROOT, "a key is not text, must be a string"),
-                ((3, 1), ROOT, "a key is not text, must be a string"),
-            ],
-        ),
-        ("a:\n\tb: 1\n", [((2, 1), ROOT, f"not YAML: {TAB}; indent with spaces")]),
-        (
-            "a: [1, 2\nb: 3\n",
-            [
-                (
-                    (2, 2),
-                    ROOT,
-                    "not YAML: while parsing a flow sequence expected ',' or ']', but got ':'",
-                )
-            ],
-        ),
-        ('a: "\\uD800"\n', [((1, 4), ROOT, "lone surrogate (\\ud800), must be UTF-8")]),
-        ('a: "\\UFFFFFFFF"\n', [((1, 7), ROOT, "not YAML: a number is out of range")]),
-        (f"%YAML 1.{'9' * 5000}\n--- a\n", [((1, 9), ROOT, "not YAML: a number is out of range")]),
-        ("a: \ud800", [((1, 4), ROOT, "not UTF-8 (byte 0xed), must be UTF-8")]),
-        ("a: b\nc: \x07", [((2, 4), ROOT, "control character (U+0007), must be printable text")]),
-        ("a: \0", [((1, 4), ROOT, "control character (U+0000), must be printable text")]),
-        (b"a: 1\nb: \xff", [((2, 4), ROOT, "not UTF-8 (byte 0xff), must be UTF-8")]),
-        ("a: 1".encode("utf-16"), [((1, 1), ROOT, "not UTF-8 (byte 0xff), must be UTF-8")]),
-        ("[" * 30_000, [((1, 21), ROOT, "nested too deep, must be at most 20 levels")]),
-        ("{a: " * 30_000, [((1, 81), ROOT, "nested too deep, must be at most 20 levels")]),
-        ("- " * 30_000, [((1, 41), ROOT, "nested too deep, must be at most 20 levels")]),
-        ("#" * 2**21, [((1, 1), ROOT, "too large, must be at most 1048576 bytes")]),
-        ("ä" * 2**19 + "a", [((1, 1), ROOT, "too large, must be at most 1048576 bytes")]),
-        pytest.param(
-            f"[{'1,' * 200_000}]",
-            [((1, 400_000), ROOT, "too many values, must be at most 200000")],
-            marks=pytest.mark.slow,
-        ),
-    ],
-)
-def test_what_is_wrong_with_the_text(text: str | bytes, found: list[object]) -> None:
-    document = parse(text)
-    assert [(p.mark, p.keys, p.text) for p in document.problems] == found
+@pytest.mark.parametrize(("text", "expected"), PROBLEMS)
+def test_what_is_wrong_with_the_text(text: str | bytes, expected: str) -> None:
+    messages = []
+    for problem in parse(text).problems:
+        place = ":".join(map(str, problem.mark))
+        keys = ".".join(map(str, problem.keys))
+        messages.append(": ".join(filter(None, (place, keys, problem.text))))
+    assert " ".join(messages) == expected
 
 
 def test_the_deepest_allowed_nesting_is_read() -> None:

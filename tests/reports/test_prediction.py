@@ -118,12 +118,9 @@ def test_the_law_of_logarithms_is_known_of_activations_alone(prediction: SweepPr
         assert [math.isfinite(row[name]) for name in names] == [known, known], row
     # the input is that of a chi-squared law whatever the biases
     exact, other = (
-        next(
-            r
-            for r in prediction_layer_rows(prediction)
-            if r["condition"] == i and r["quantity"] == "activation"
-        )
-        for i in (0, 1)
+        row
+        for row in prediction_layer_rows(prediction)
+        if (row["quantity"], row["layer"]) == ("activation", 0)
     )
     assert [exact[name] for name in names] == [other[name] for name in names]
 

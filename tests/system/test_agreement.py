@@ -118,12 +118,8 @@ def test_twin_with_transposed_weights_is_found() -> None:
 
 def test_twin_with_the_wrong_fan_is_found() -> None:
     condition, alpha = shape_condition("relu")
-    swapped = tuple(
-        v * into / out
-        for v, into, out in zip(
-            condition.weight_variances, condition.widths, condition.widths[1:], strict=False
-        )
-    )
+    laws = zip(condition.weight_variances, condition.fans, strict=True)
+    swapped = tuple(variance * into / out for variance, (into, out) in laws)
     wrong = with_layers(condition, weight_variances=swapped)
     assert largest_z(measure(wrong), exact(condition, alpha)) > 1
 

@@ -91,6 +91,20 @@ OWN = "must be left out; it has its own; give scheme: variance_scaling, or init.
 BESIDE = "must be left out; init.variance already is the variance, no fan or gain enters it"
 REFUSED = cases(
     """
+{mode: fan_in}
+> init: no variance is given, must have either variance or scheme
+{variance: 1, scheme: he_normal}
+> init.scheme: given beside init.variance (he_normal), must be the one or the other; null takes one
+> back
+{scheme: he_normal, mode: fanin}
+> init.mode: unknown value ('fanin'), must be one of fan_in, fan_out, fan_avg, fan_geo_avg; did you
+> mean 'fan_in'?
+{scheme: he_normal, gain: 1e-170}
+> init.gain: too small (1e-170), must leave a variance above 0
+{scheme: orthogonal, mode: fan_out}
+> init.mode: not for scheme: orthogonal (fan_out), must be left out
+{scheme: he_normal, mode: fan_out, distribution: orthogonal}
+> init.distribution: takes no init.mode (orthogonal), must be left out
 {scheme: he_normal, scale: 3}
 > init.scale: not for scheme: he_normal (3.0), $OWN
 {scheme: orthogonal, scale: 3}
@@ -135,6 +149,10 @@ REFUSED = cases(
 {scheme: jax_default, distribution: uniform}
 > init.distribution: not for scheme: jax_default (uniform), must be left out; with options it is
 > scheme: variance_scaling
+{variance: 1, mode: fan_in}
+> init.mode: given beside init.variance (fan_in), $BESIDE
+{variance: 1, gain: 2}
+> init.gain: given beside init.variance (2.0), $BESIDE
 {variance: 1, scale: 2}
 > init.scale: given beside init.variance (2.0), $BESIDE
 {variance: 1, a: 2}
