@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 import heinit_sim
 
@@ -11,9 +14,17 @@ def test_public_names_are_all_there() -> None:
     assert all(getattr(heinit_sim, name).__doc__ for name in heinit_sim.__all__)
 
 
-def test_importing_the_package_loads_nothing_heavy() -> None:
-    code = "import heinit_sim, sys; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert not {"numpy", "matplotlib", "rich", "pydantic", "yaml"} & set(loaded)
+CONFIG = str(Path(__file__).parents[1] / "configs" / "figure_7_4.yaml")
+
+
+@pytest.mark.parametrize(
+    ("code", "heavy"),
+    [
+        ("", {"numpy", "matplotlib", "rich", "pydantic", "yaml"}),
+        (f"heinit_sim.load_config({CONFIG!r})", {"numpy", "matplotlib", "rich", "typer"}),
+    ],
+)
+def test_import_and_reading_a_config_load_nothing_heavy(code: str, heavy: set[str]) -> None:
+    command = [sys.executable, "-c", f"import heinit_sim, sys\n{code}\nprint(*sys.modules)"]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert not heavy & set(loaded.stdout.split())

@@ -231,19 +231,6 @@ def test_a_summary_of_another_version_says_what_to_do(run: Path) -> None:
     )
 
 
-def test_redrawing_changes_the_figure_only_and_keeps_the_manifest_true(run: Path) -> None:
-    before = files(run)
-    runs_directory.update_figure(draw(runs_directory.read_run(run)), run)
-    after = files(run)
-    assert {name for name in after if after[name] != before.get(name)} == {
-        "manifest.json",
-        *(f"forward_backward.{suffix}" for suffix in ("png", "svg", "pdf")),
-    }
-    digests = json.loads(after["manifest.json"])["files"]
-    png = after["forward_backward.png"]
-    assert digests["forward_backward.png"] == hashlib.sha256(png).hexdigest()
-
-
 @pytest.mark.parametrize("call", slow_but([1, 2, 3, 4, 5], 2))
 def test_a_failing_redraw_leaves_files_as_the_manifest_says(
     call: int, result: SweepResult, figure: Figure, run: Path, monkeypatch: pytest.MonkeyPatch
