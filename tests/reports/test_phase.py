@@ -1,4 +1,3 @@
-import dataclasses
 import math
 
 import numpy as np
@@ -20,9 +19,8 @@ sweep: {init.variance: [0.001, 0.01, 0.02, 0.1, 1.0]}
 """
 
 
-def of(activation: str, config: SweepConfig) -> SweepConfig:
-    conditions = (dataclasses.replace(c, activation=activation) for c in config.conditions)
-    return dataclasses.replace(config, conditions=tuple(conditions))
+def with_activation(activation: str, text: str = CONFIG) -> SweepConfig:
+    return parse_config(text.replace("activation: relu", f"activation: {activation}"))
 
 
 def text(config: SweepConfig) -> str:
@@ -30,7 +28,7 @@ def text(config: SweepConfig) -> str:
 
 
 def test_rows_hold_the_phase_of_each_condition() -> None:
-    config = of("tanh", parse_config(CONFIG))
+    config = with_activation("tanh")
     for row, condition in zip(phase_rows(config), config.conditions, strict=True):
         scale = 100 * condition.weight_variances[0]
         found = phase(make_activation("tanh", {}), scale, 0.0, scale)
@@ -54,15 +52,14 @@ def test_table_of_figure_7_4_finds_he_at_the_edge_of_chaos() -> None:
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "sigmoid", "softplus"])
 def test_table_fits_a_terminal_of_80_columns_uncut(activation: str) -> None:
-    config = parse_config(CONFIG.replace("0.02,", "0.0234567,"))
-    shown = text(of(activation, config))
+    shown = text(with_activation(activation, CONFIG.replace("0.02,", "0.0234567,")))
     assert "…" not in shown
     assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_a_grid_fits_as_well() -> None:
     grid = CONFIG.replace("sweep: {", "sweep: {network.depth: [10, 50], ")
-    shown = text(of("tanh", parse_config(grid.replace("depth: 50, ", ""))))
+    shown = text(with_activation("tanh", grid.replace("depth: 50, ", "")))
     assert "…" not in shown
     assert "depth" in shown or "K" in shown
 
@@ -76,11 +73,11 @@ def test_unknown_numbers_are_empty_in_csv_null_in_json_and_infinite_ones_are_tol
 
 def test_a_network_without_a_phase_says_nothing() -> None:
     uneven = CONFIG.replace("depth: 50, width: 100", "depth: 3, width: [100, 50, 100]")
-    row = phase_rows(of("tanh", parse_config(uneven)))[0]
+    row = phase_rows(with_activation("tanh", uneven))[0]
     assert row["phase"] == ""
     for column in ("weight_scale", "q", "chi1", "critical_weight_variance", "xi_q", "xi_c", "c"):
         assert math.isnan(row[column])
-    shown = text(of("tanh", parse_config(uneven)))
+    shown = text(with_activation("tanh", uneven))
     assert "—" in shown
     assert "phase —: layers have no common finite σ²_w" in shown
 
@@ -106,7 +103,7 @@ def test_variance_of_biases_has_one_column_whether_swept_or_not(swept: str) -> N
 )
 def test_notes_in_narrow_lines_say_what_is_missing(activation: str, init: str, notes: int) -> None:
     single = CONFIG.replace("init: {}", f"init: {init}")
-    config = of(activation, parse_config(single[: single.index("sweep")]))
+    config = with_activation(activation, single[: single.index("sweep")])
     lines = [line.rstrip() for line in text(config).splitlines()]
     below = lines[max(n for n, line in enumerate(lines) if not line) + 1 :]
     caption = to_phase_table(config, phase_rows(config)).caption

@@ -2,7 +2,7 @@
 
 import math
 import re
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from pydantic import ValidationError, create_model
@@ -20,7 +20,7 @@ SETTINGS = {path: (kind, setting) for path, kind, setting in settings_in(Config)
 BOUNDED = {path: stated for path, (_, s) in SETTINGS.items() if (stated := STATED.search(str(s)))}
 
 
-def accepts(path: str, value: float) -> bool:
+def accepts(path: str, value: float | str) -> bool:
     kind, setting = SETTINGS[path]
     given = [value] * setting.bounds["min_length"] if "min_length" in setting.bounds else value
     model: Any = create_model("One", __base__=Section, value=(kind, ...))
@@ -29,6 +29,16 @@ def accepts(path: str, value: float) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def choices(kind: Any) -> tuple[str, ...]:
+    """Words that a type allows, alone or beside others."""
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    return tuple(word for part in get_args(kind) for word in choices(part))
+
+
+CHOICES = {path: words for path, (kind, _) in SETTINGS.items() if (words := choices(kind))}
 
 
 def numeric(kind: Any) -> bool:
@@ -66,6 +76,15 @@ def test_stated_bounds_are_accepted_and_what_is_next_beyond_them_is_not(path: st
     for high in rest:
         assert accepts(path, high)
         assert not accepts(path, beyond(high, math.inf))
+
+
+@pytest.mark.parametrize("path", CHOICES)
+def test_stated_choices_are_accepted_and_what_is_next_to_them_is_not(path: str) -> None:
+    stated = re.split(r"[ ,;]+", str(SETTINGS[path][1]))
+    for word in CHOICES[path]:
+        assert word in stated
+        assert accepts(path, word)
+        assert not accepts(path, word.capitalize() if word[0].isalpha() else f"{word}x")
 
 
 def test_bounds_that_are_lost_on_the_way_are_seen() -> None:

@@ -171,8 +171,6 @@ cnn: network.input_dim=3
 > network.input_dim: not for kind: cnn (3), must be left out; give image and input_channels
 cnn: network.kernel=null
 > network.kernel: required key is missing, $KERNEL
-cnn: network.kind=conv
-> network.kind: unknown value ('conv'), must be one of dense, cnn
 cnn: network.kind=dense,cnn
 > network.kind: cannot be swept ('dense,cnn'), must be one of dense, cnn
 cnn: network.kernel=2
@@ -191,8 +189,6 @@ cnn: network.image=[4096, 4096]
 > network.channels: too many units (8 channels), must be at most 1 channels of 4096×4096 positions
 cnn: network.channels=[8, 8]
 > network.channels: wrong length (2), must be one for each of the 3 layers
-cnn: network.padding=same
-> network.padding: unknown value ('same'), must be one of circular, zero
 cnn: network.residual=5
 > network.residual: not a mapping (5), $RESIDUAL
 cnn: network.residual.scale=1/sqrt(L)
