@@ -175,7 +175,6 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
 def _compare_numbers(
     a: ConditionResult, b: ConditionResult, measure: Measure, rtol: float
 ) -> _RowTests:
-    """Hold every network's number of one run against that of the other."""
     x, y = a.networks[measure], b.networks[measure]
     with np.errstate(invalid="ignore"):
         gaps = np.where((x == y) | (np.isnan(x) & np.isnan(y)), 0.0, y - x)
@@ -190,7 +189,6 @@ def _compare_numbers(
 def _compare_means(
     a: ConditionResult, b: ConditionResult, measure: Measure, rtol: float, level: float
 ) -> _RowTests:
-    """Hold the means over networks of one run against those of the other, by Welch's t."""
     x, y = a.networks[measure], b.networks[measure]
     decades, errors, freedom = welch(x, y)
     tested = np.where(np.abs(decades) * _LN10 <= rtol, 0.0, errors)

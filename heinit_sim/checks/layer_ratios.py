@@ -114,15 +114,10 @@ def _ln_norms(
     condition: Condition, networks: Mapping[Measure, FloatArray], statistic: Statistic
 ) -> dict[Quantity, FloatArray]:
     """Quantity -> ln of the squared norms, (n_networks, K+1)."""
-    fan_in, fan_out = condition.widths[:-1], condition.widths[1:]
-    units: dict[Quantity, tuple[int, ...]] = {
-        "preactivation": fan_out,
-        "activation": fan_in,
-        "grad_preactivation": fan_out,
-        "grad_activation": fan_in,
-    }
-    ln10 = np.log(10.0)
-    return {q: ln10 * networks[q, statistic] + np.log(n) for q, n in units.items()}
+    units: dict[Quantity, tuple[int, ...]] = {}
+    units["preactivation"] = units["grad_preactivation"] = condition.widths[1:]
+    units["activation"] = units["grad_activation"] = condition.widths[:-1]
+    return {q: np.log(10.0) * networks[q, statistic] + np.log(n) for q, n in units.items()}
 
 
 def _forward_ratios(

@@ -153,6 +153,7 @@ def _excess(ln: FloatArray, ln_expected: FloatArray, may_be_lost: bool) -> Float
 
 
 def _t_score(excess: FloatArray, channels: FloatArray, least: FloatArray) -> Score | None:
+    """The score of some layers together: Student's t of one weighted number for each network."""
     n_networks = len(excess)
     if n_networks < 2 or n_networks * channels.sum() < _ENOUGH:
         return None
@@ -161,8 +162,11 @@ def _t_score(excess: FloatArray, channels: FloatArray, least: FloatArray) -> Sco
     mean = float(by_network.mean())
     with np.errstate(invalid="ignore"):  # of numbers that are beyond reason
         error = float(by_network.std(ddof=1)) / math.sqrt(n_networks)
-    beyond = max(mean, 0.0) + min(1 + mean - lowest, 0.0)
-    t = beyond / error if 0 < error < math.inf else math.copysign(math.inf, mean)
-    if beyond == 0 or np.abs(by_network).max() < _ROUNDING:
+    outside = max(mean, 0.0) + min(1 + mean - lowest, 0.0)  # of lowest … 1
+    if outside == 0 or np.abs(by_network).max() < _ROUNDING:
         t = 0.0
+    elif 0 < error < math.inf:
+        t = outside / error
+    else:
+        t = math.copysign(math.inf, mean)
     return Score(1 + mean, error, t, excess.size, n_networks - 1.0, lowest)

@@ -134,7 +134,6 @@ def _recentre(mean: FloatArray, variance: FloatArray, units: FloatArray, cancels
 
 
 def _equal(values: FloatArray) -> Mask:
-    """Whether all values along the last axis are the same."""
     equal: Mask = (values == values[..., :1]).all(axis=-1)
     return equal
 

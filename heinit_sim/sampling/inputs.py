@@ -124,14 +124,13 @@ def sample_log_norms(inputs: Inputs, dim: int, count: int, rng: Generator) -> Fl
     if is_standard(inputs) or inputs.distribution == "pair":
         return np.log(2 * rng.standard_gamma(np.full(count, dim / 2)))
     size = max(_BLOCK // dim, 1)
-    blocks = [np.empty((min(size, count - start), dim)) for start in range(0, count, size)]
-    return np.concatenate([_log_norms(block, rng, inputs) for block in blocks])
-
-
-def _log_norms(out: FloatArray, rng: Generator, inputs: Inputs) -> FloatArray:
-    fill_inputs(out, rng, inputs)
+    squares = []
+    for start in range(0, count, size):
+        x = np.empty((min(size, count - start), dim))
+        fill_inputs(x, rng, inputs)
+        squares.append(np.vecdot(x, x))
     with np.errstate(divide="ignore"):  # an input that is all zero
-        ln: FloatArray = np.log(np.vecdot(out, out))
+        ln: FloatArray = np.log(np.concatenate(squares))
     return ln
 
 

@@ -1,7 +1,6 @@
 """The random numbers of a trial: one stream per trial and layer, the same whenever it is asked."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from zlib import crc32
@@ -14,7 +13,7 @@ from heinit_sim.experiment.initializers import Distribution
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.numerics import FloatArray
 from heinit_sim.sampling.inputs import fill_inputs
-from heinit_sim.sampling.weights import WEIGHT_LAWS
+from heinit_sim.sampling.weights import WEIGHT_LAWS, WeightLaw
 
 # First element of every spawn key: what the stream is for.
 _WEIGHTS, _INPUTS, _BIASES, _PREDICTION, _VERIFICATION = range(5)
@@ -77,8 +76,8 @@ class DrawnWeights:
 
     def into(self, out: FloatArray, place: int) -> FloatArray:
         """Draw the weights of that place into an array of their shape, and return that."""
-        fill = WEIGHT_LAWS[self._laws[place]]
-        return _sample(out, self._seed, _WEIGHTS, self._trials, place, self._draws.salt, fill)
+        law = WEIGHT_LAWS[self._laws[place]]
+        return _sample(out, self._seed, self._draws, self._trials, _WEIGHTS, place, law)
 
 
 def sample_weights(
@@ -108,17 +107,15 @@ def sample_weights(
 def sample_inputs(seed: int, draws: Draws, trials: range) -> FloatArray:
     """Draw x, (n_networks, D_0, n_inputs), input by input: more of them begin with the fewer."""
     x = np.empty((len(trials), draws.n_inputs, draws.widths[0]))
-    fill = partial(fill_inputs, inputs=draws.inputs)
-    _sample(x, seed, _INPUTS, trials, 0, draws.salt, fill)
+    _sample(x, seed, draws, trials, _INPUTS, 0, partial(fill_inputs, inputs=draws.inputs))
     return np.ascontiguousarray(x.swapaxes(-1, -2))
 
 
 def sample_biases(seed: int, draws: Draws, trials: range) -> list[FloatArray]:
     """Draw β/σ_b in the order of the weights, each (n_networks, rows of Ω, 1)."""
-    return [
-        _sample(np.empty((len(trials), shape[0], 1)), seed, _BIASES, trials, k, draws.salt)
-        for k, shape in enumerate(draws.shapes)
-    ]
+    arrays = [np.empty((len(trials), shape[0], 1)) for shape in draws.shapes]
+    normal = WEIGHT_LAWS["normal"]
+    return [_sample(b, seed, draws, trials, _BIASES, k, normal) for k, b in enumerate(arrays)]
 
 
 def prediction_rng() -> Generator:
@@ -132,15 +129,10 @@ def verification_rng(seed: int, name: str) -> Generator:
 
 
 def _sample(
-    out: FloatArray,
-    seed: int,
-    tag: int,
-    trials: range,
-    k: int,
-    salt: tuple[int, ...],
-    fill: Callable[[FloatArray, Generator], None] = WEIGHT_LAWS["normal"],
+    out: FloatArray, seed: int, draws: Draws, trials: range, tag: int, k: int, law: WeightLaw
 ) -> FloatArray:
     """Fill `out`, one stream per trial along its first axis."""
     for trial, network in zip(trials, out, strict=True):
-        fill(network, Generator(SFC64(SeedSequence(seed, spawn_key=(tag, trial, k, *salt)))))
+        key = tag, trial, k, *draws.salt
+        law(network, Generator(SFC64(SeedSequence(seed, spawn_key=key))))
     return out

@@ -57,7 +57,8 @@ def _delta_orthogonal(out: FloatArray, rng: Generator) -> None:
     out[:, taps // 2] = np.sqrt(taps) * centre  # mean square 1 over all taps
 
 
-WEIGHT_LAWS: dict[Distribution, Callable[[FloatArray, Generator], None]] = {
+WeightLaw = Callable[[FloatArray, Generator], None]
+WEIGHT_LAWS: dict[Distribution, WeightLaw] = {
     "normal": _normal,
     "uniform": _uniform,
     "truncated_normal": _truncated_normal,

@@ -54,9 +54,8 @@ def iter_sweep(config: SweepConfig, jobs: int | None = None) -> Generator[Block,
     """
     simulate = partial(simulate_block, config.seed, plan.distinct_passes(config), spare=[])
     size = plan.block_size(config)
-    blocks = [
-        range(start, min(start + size, config.trials)) for start in range(0, config.trials, size)
-    ]
+    all_trials = range(config.trials)
+    blocks = [all_trials[start : start + size] for start in all_trials[::size]]
     jobs = min(jobs or usable_cpus(), len(blocks))
     with threadpool_limits(limits=1, user_api="blas"):
         if jobs == 1:
