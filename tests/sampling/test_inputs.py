@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.experiment.inputs import Inputs
+from heinit_sim.sampling.inputs import component_variance, norm_moments
 from heinit_sim.sampling.streams import Draws, sample_inputs
 from tests.rows import slow_but
 
@@ -76,6 +77,26 @@ def test_sparse_inputs_are_zero_as_often_as_the_density_says() -> None:
 
 def test_constant_inputs_are_their_mean_in_every_component() -> None:
     assert (sample(Inputs("constant", mean=-2.5), n=3) == -2.5).all()
+
+
+NORMS = {
+    **LAWS,
+    "normalised": replace(LAWS["normal"], normalisation="global"),
+    "constant": Inputs("constant", mean=-2.0),
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+@pytest.mark.parametrize("dim", [1, 7])
+def test_moments_of_the_norm_are_those_of_independent_components(name: str, dim: int) -> None:
+    others = {"normalised": MOMENTS["standard_normal"], "constant": (-2.0, 0.0, 0.0)}
+    mean, variance, fourth = {**MOMENTS, **others}[name]
+    x2 = mean**2 + variance
+    x4 = mean**4 + 6 * mean**2 * variance + fourth
+    found = norm_moments(NORMS[name], dim)
+    expected = (dim * x2, dim * x4 + dim * (dim - 1) * x2**2)
+    np.testing.assert_allclose(found, expected, rtol=1e-14, atol=0)
+    np.testing.assert_allclose(component_variance(NORMS[name]), variance, rtol=1e-14, atol=0)
 
 
 @pytest.mark.parametrize("cosine", [-1.0, -0.3, 0.0, 0.5, 0.999, 1.0])

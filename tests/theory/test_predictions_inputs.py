@@ -154,28 +154,6 @@ def test_pooled_variance_of_a_pair_is_not_that_of_independent_inputs() -> None:
     assert abs(z) > 5
 
 
-MOMENTS = {  # mean, variance and fourth central moment of a component, written out
-    "normal": (5.0, 9.0, 3.0 * 81.0),
-    "normalised": (0.0, 1.0, 3.0),
-    "uniform": (-1.0, 0.25, (math.sqrt(3) / 2) ** 4 / 5),
-    "sparse": (0.0, 1.0, 0.2 * 3.0 * 5.0**2),
-    "pair": (0.0, 1.0, 3.0),
-    "constant": (-2.0, 0.0, 0.0),
-}
-
-
-@pytest.mark.parametrize("name", DRAWN)
-@pytest.mark.parametrize("dim", [1, 7])
-def test_moments_of_the_norm_are_those_of_independent_components(name: str, dim: int) -> None:
-    mean, variance, fourth = MOMENTS[name]
-    x2 = mean**2 + variance
-    x4 = mean**4 + 6 * mean**2 * variance + fourth
-    found = norm_moments(DRAWN[name], dim)
-    expected = (dim * x2, dim * x4 + dim * (dim - 1) * x2**2)
-    np.testing.assert_allclose(found, expected, rtol=1e-14, atol=0)
-    np.testing.assert_allclose(component_variance(DRAWN[name]), variance, rtol=1e-14, atol=0)
-
-
 def test_moments_of_a_data_set_are_its_own(file_inputs: Inputs) -> None:
     rows = np.load(file_inputs.path)
     squared = [sum(x**2 for x in row) for row in rows.tolist()]
