@@ -84,27 +84,18 @@ def _elu(z: FloatArray, alpha: float = 1.0) -> FloatArray:
 
 
 def _selu_slope(z: FloatArray) -> FloatArray:
-    slope: FloatArray = np.where(z > 0, 1.0, SELU_ALPHA * np.exp(np.minimum(z, 0.0)))
-    slope *= SELU_SCALE
-    return slope
+    return SELU_SCALE * np.where(z > 0, 1.0, SELU_ALPHA * np.exp(np.minimum(z, 0.0)))
 
 
 def _erf_slope(z: FloatArray) -> FloatArray:
-    slope: FloatArray = np.exp(-np.square(np.clip(z, -40.0, 40.0)))
-    return slope * (2 / math.sqrt(math.pi))
+    return np.exp(-np.square(np.clip(z, -40.0, 40.0))) * (2 / math.sqrt(math.pi))
 
 
 # Quadrants of a sine up to where E[g(√q z)] no longer depends on q: see `quadrature`.
 _QUADRANTS = tuple(float(n) for n in np.arange(-60, 61) * np.pi / 2)
 
-RELU = Activation(
-    lambda z, out: np.maximum(z, 0.0, out=out), lambda z: z > 0.0, negative_slope=0.0, kinks=(0.0,)
-)
-LINEAR = Activation(
-    lambda z, out: np.positive(z, out=out),
-    lambda z: np.ones_like(z, dtype=np.bool_),
-    negative_slope=1.0,
-)
+RELU = Activation(lambda z, out: np.maximum(z, 0.0, out=out), lambda z: z > 0.0, 0.0, (0.0,))
+LINEAR = Activation(lambda z, out: np.positive(z, out=out), lambda z: np.ones_like(z, bool), 1.0)
 _ACTIVATIONS: dict[str, Activation] = {
     "relu": RELU,
     "linear": LINEAR,

@@ -16,13 +16,10 @@ from heinit_sim.numerics import FloatArray
 KAPPA = 3.0
 N_DRAWS = 1000
 """Draws in each sample."""
+_CONSTANTS = Sampler(lambda _condition, _rng, n: np.full((n, N_DRAWS), KAPPA))
 _RULES = "Rules of expectation", "Prince 2023, app. C"
 _VARIANCE = "Variance", "Prince 2023, app. C"
 _PRODUCT = "Variance", "Fleuret, EE-559, lecture 5.5"
-
-
-def _sample_constants(_condition: Condition, _rng: Generator, n: int) -> FloatArray:
-    return np.full((n, N_DRAWS), KAPPA)
 
 
 def _normals(count: int) -> Sampler[tuple[FloatArray, ...]]:
@@ -48,7 +45,7 @@ def _sample_factors(_condition: Condition, rng: Generator, n: int) -> tuple[Floa
 _FACTORS = Sampler(_sample_factors, lambda _condition: 2 * N_DRAWS)
 
 
-@identity("rule 1", "E[κ]", "κ", _RULES, Sampler(_sample_constants))
+@identity("rule 1", "E[κ]", "κ", _RULES, _CONSTANTS)
 def _rule_1(constants: FloatArray) -> Sides:
     """The expectation of a constant is the constant."""
     left = constants.mean(axis=1)

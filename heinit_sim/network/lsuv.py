@@ -49,7 +49,8 @@ def unit_variance_factors(
             bias = np.zeros(1) if biases is None else layer.last.linear.per_unit(biases[k])
             factor, f = np.ones(len(x)), unscaled + bias
             for _ in range(lsuv.attempts):
-                variance = _variance(f)
+                variance = f.reshape(len(f), -1).var(axis=1)
+                variance = np.where(np.isfinite(variance), variance, 0.0)  # past float range
                 off = (np.abs(variance - 1) >= lsuv.tolerance) & (variance > 0)
                 if not off.any():
                     break
@@ -59,9 +60,3 @@ def unit_variance_factors(
             if layer.activation is not None:
                 h = layer.activation.value(f, np.empty_like(f))
     return factors
-
-
-def _variance(f: FloatArray) -> FloatArray:
-    """Variance over units and inputs, one per network; 0 for what is past float range."""
-    variance = f.reshape(len(f), -1).var(axis=1)
-    return np.where(np.isfinite(variance), variance, 0.0)

@@ -165,7 +165,7 @@ def _gradient_moments(
     ln_v, fan_out, hidden, m = network.ln_v, network.fan_out, network.hidden, network.slope
     ln_fan_in, ln_y2, ln4 = np.log(network.fan_in), 2 * np.log(abs(target)), np.log(4.0)
     coefficients = _coefficients(network)
-    left_of_h, left_of_f = _shares_of_target(network, coefficients[2], zero)
+    left_of_h, left_of_f = _target_left(network, coefficients[2], zero)
     ln_a, ln_b, ln_c = (ln[1:] for ln in coefficients)
     centred = np.log1p(-1 / fan_out)
     diagonal = np.log(m.p4 + (hidden - 1) * m.p2**2) + ln_a
@@ -194,9 +194,7 @@ def _gradient_moments(
     return second, variance
 
 
-def _shares_of_target(
-    network: _Network, ln_c: FloatArray, zero: float
-) -> tuple[FloatArray, FloatArray]:
+def _target_left(network: _Network, ln_c: FloatArray, zero: float) -> tuple[FloatArray, FloatArray]:
     """Share left of the target's part of ∂ℓ/∂h_k and ∂ℓ/∂f_k as h_k may be all zero, as ln.
 
     It is where x is, and behind a ReLU layer of n units with probability 2^−n. Then so is all that

@@ -127,6 +127,4 @@ def _sample_block(
 
 def _chi2(rng: Generator, freedom: NDArray[np.int64]) -> FloatArray:
     """χ² of so many degrees of freedom each; 0 for none or fewer."""
-    draws: FloatArray = rng.standard_gamma(np.maximum(freedom, 0) / 2)
-    draws *= 2
-    return draws
+    return 2 * rng.standard_gamma(np.maximum(freedom, 0) / 2)
