@@ -19,7 +19,6 @@ from heinit_sim.experiment.sweep_config import Condition
 from tests.conditions import with_layers
 from tests.rows import slow_but
 
-Array = np.ndarray
 BY_NAME = {identity.name: identity for identity in IDENTITIES}
 LEAKY = "{name: leaky_relu, negative_slope: 0.2}"
 

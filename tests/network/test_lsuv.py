@@ -168,11 +168,6 @@ def config_draws(config: SweepConfig) -> Draws:
     return Draws(condition.widths, condition.n_inputs, (), condition.weight_distributions)
 
 
-def same(a: SweepConfig, b: SweepConfig) -> bool:
-    one, other = (run_sweep(config).conditions[0].networks for config in (a, b))
-    return all(np.array_equal(one[m], other[m]) for m in MEASURES)
-
-
 def test_blocks_and_weights_drawn_again_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     config = parsed()
     expected = run_sweep(config).conditions[0].networks

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from heinit_sim.activations import ACTIVATIONS, make_activation
 from heinit_sim.errors import ConfigError
@@ -23,7 +22,6 @@ from heinit_sim.theory.infinite_width.phase import (
 from tests.conditions import condition, with_layers
 from tests.rows import slow_but
 
-Array = NDArray[np.float64]
 RELU, TANH = make_activation("relu", {}), make_activation("tanh", {})
 LINEAR, GELU = make_activation("linear", {}), make_activation("gelu", {})
 Z = np.arange(-10, 10, 0.004) + 0.002
