@@ -73,10 +73,8 @@ def compare(
             raise ConfigError([f"--rtol: error: {rtol} is not allowed, must be finite, 0 or more"])
         from heinit_sim import checks, reports, runs
 
-        first, second = (
-            runs.read_run(run, complete=False, quantiles=False) for run in (run_a, run_b)
-        )
-        comparison = checks.compare(first, second, rtol)
+        results = [runs.read_run(run, complete=False, quantiles=False) for run in (run_a, run_b)]
+        comparison = checks.compare(results[0], results[1], rtol)
         verdict, *facts = reports.comparison.comparison_lines(comparison, rtol)
         if json_:
             console.print_json(reports.comparison.to_comparison_document(comparison))

@@ -40,7 +40,8 @@ def put_together(
     first = grid[0].config
     sweep = {path: plain(first.sweep[path]) for path in grid[0].place}
     frozen = {path: tuple(_frozen(value) for value in sweep[path]) for path in sweep}
-    decades = first.figure.decades
+    figure, ends = first.figure, first.figure.decades
+    decades = (ends[0], ends[1]) if ends else None
     expect = [given for _, given in located(first.expect)]
     return sweep_config.SweepConfig(
         name=first.name,
@@ -51,12 +52,7 @@ def put_together(
         draws=first.draws,
         histograms=first.record.histograms if first.record else None,
         cosine=bool(first.record and first.record.cosine),
-        figure=sweep_config.FigureConfig(
-            quantity=first.figure.quantity,
-            decades=(decades[0], decades[1]) if decades else None,
-            overlay=first.figure.overlay,
-            kind=first.figure.kind,
-        ),
+        figure=sweep_config.FigureConfig(figure.quantity, decades, figure.overlay, figure.kind),
         expect=tuple(
             sweep_config.Expectation(
                 when={path: _frozen(plain(value)) for path, value in given.when.items()},

@@ -131,9 +131,8 @@ def decade_scale(limits: tuple[float, float]) -> Scale:
     elif high - low >= 1:
         candidates = [(m, e) for e in range(base, math.ceil(high) + 1) for m in (1.0, 2.0, 5.0)]
     else:
-        mantissas = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(
-            10 ** (low - base), 10 ** (high - base)
-        )
+        ends = 10 ** (low - base), 10 ** (high - base)
+        mantissas = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(*ends)
         candidates = [(float(m), base) for m in mantissas if m > 0]
     plain = high - low < 2.5 and low >= -4 and high <= 4
     return power_scale(limits, candidates, plain_power if plain else tex_power)

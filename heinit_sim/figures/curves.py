@@ -124,11 +124,6 @@ def labels_of(conditions: Sequence[Condition]) -> list[str]:
     return [_label(*pair) for pair in zip(swept, texts, strict=True)]
 
 
-def label_of(condition: Condition) -> str:
-    """Return what sets a condition apart where there are no others to be told from."""
-    return labels_of([condition])[0]
-
-
 def _init_of(condition: Condition) -> Mapping[str, object]:
     if condition.lsuv:
         return {"init.scheme": "lsuv"}

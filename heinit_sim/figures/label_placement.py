@@ -75,13 +75,16 @@ def write_labels(
         `taken` with the labels, or None where nothing was written.
     """
     written: list[Annotation] = []
+    box = ax.get_window_extent()
     for text, color, spots in labels:
         for spot in spots:
             style |= {"ha": spot.ha, "va": spot.va, "rotation": spot.rotation, "color": color}
             style |= {"rotation_mode": "anchor", "path_effects": HALO, "zorder": 6}
             note = ax.annotate(text, spot.point, spot.offset, textcoords="offset points", **style)
             pixels = _pixels_of(ax, note, spot)
-            if _inside(ax, pixels) and abs(np.subtract.outer(pixels, taken)).min() >= CLEAR:
+            x, y = pixels.real, pixels.imag
+            inside = box.x0 < x.min() and x.max() < box.x1 and box.y0 < y.min() and y.max() < box.y1
+            if inside and abs(np.subtract.outer(pixels, taken)).min() >= CLEAR:
                 written.append(note)
                 taken = np.append(taken, pixels)
                 break
@@ -105,9 +108,3 @@ def _pixels_of(ax: Axes, note: Annotation, spot: Spot) -> Pixels:
     anchor = complex(*ax.transData.transform(spot.point)) + offset
     turned: Pixels = anchor + (level - anchor) * np.exp(1j * math.radians(spot.rotation))
     return turned
-
-
-def _inside(ax: Axes, pixels: Pixels) -> bool:
-    box = ax.get_window_extent()
-    x_inside = box.x0 < pixels.real.min() and pixels.real.max() < box.x1
-    return bool(x_inside and box.y0 < pixels.imag.min() and pixels.imag.max() < box.y1)

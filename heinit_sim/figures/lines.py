@@ -42,16 +42,11 @@ class Line:
     theory: FloatArray  # NaN where there is none
     predicted: FloatArray | None = None  # 5 % quantile, median, 95 % quantile, (3, len(x))
 
-    @property
-    def drawn(self) -> list[FloatArray]:
-        """All that a fitted range should hold."""
-        predicted = [] if self.predicted is None else [self.predicted]
-        return [self.middle, self.low, self.high, self.theory, *predicted]
-
 
 def drawn_values(lines: Sequence[Line]) -> list[FloatArray]:
     """Return all that a range fitted to these lines should hold."""
-    return [values for line in lines for values in line.drawn]
+    shown = [part for line in lines for part in (line.middle, line.low, line.high, line.theory)]
+    return shown + [line.predicted for line in lines if line.predicted is not None]
 
 
 def paints(count: int) -> list[Paint]:

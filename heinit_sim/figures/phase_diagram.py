@@ -16,7 +16,7 @@ from heinit_sim.activations import make_activation
 from heinit_sim.experiment.activation_table import Activation, Slope
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.figures import label_placement
-from heinit_sim.figures.curves import label_of
+from heinit_sim.figures.curves import labels_of
 from heinit_sim.figures.label_placement import Pixels, beside, pixels_along, write_labels
 from heinit_sim.figures.panels import saving
 from heinit_sim.numerics import FloatArray
@@ -218,7 +218,7 @@ def _label_conditions(ax: Axes, places: _Places, colors: Mapping[_Key, str], tak
             return
         shared = {k: v for k, v in swept.items() if all(c.swept[k] == v for c in conditions)}
         if shared or not swept:
-            text = label_of(replace(conditions[0], swept=shared))
+            (text,) = labels_of([replace(conditions[0], swept=shared)])
             text = text.replace("bias variance", r"$\sigma^2_b$")
             labels.append((text, _ink(conditions, colors), point))
     around, slanted = label_placement.around, label_placement.slanted

@@ -113,14 +113,9 @@ def gain_page(gains: Gains) -> tuple[str, "Table", str]:
 def _table_rows(all_gains: Sequence[Gains]) -> Iterator[tuple[str, ...]]:
     for gains in all_gains:
         for gain in gains.gains:
-            yield (
-                gains.activation,
-                CONVENTIONS[gain.convention].formula,
-                f"{gain.value:.4f}",
-                f"{gain.chi1:.3f}",
-                _change(gain.forward_over_layers),
-                _change(gain.backward_over_layers),
-            )
+            formula = CONVENTIONS[gain.convention].formula
+            changes = _change(gain.forward_over_layers), _change(gain.backward_over_layers)
+            yield gains.activation, formula, f"{gain.value:.4f}", f"{gain.chi1:.3f}", *changes
 
 
 def _times(factor: float) -> str:

@@ -54,10 +54,10 @@ def writing(target: Path, parent: Path, option: str = "--out") -> Iterator[Path]
         ) as temporary:
             yield Path(temporary)
     except OSError as error:
-        raise WriteError(
-            f"{target}: could not be written ({error.strerror or error}); nothing there was "
-            f"changed; make room or give another {option}"
-        ) from error
+        text = (
+            f"{target}: could not be written ({error.strerror or error}); nothing there was changed"
+        )
+        raise WriteError(f"{text}; make room or give another {option}") from error
 
 
 def put_text(path: Path, text: str, option: str) -> None:

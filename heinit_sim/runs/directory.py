@@ -55,10 +55,8 @@ def check_target(directory: Path, *, force: bool, difference: str = "") -> bool:
     if not present:
         return False
     if MANIFEST not in present:
-        raise RunDirectoryError(
-            f"{directory}: is not empty and holds no {MANIFEST}, so it is not a run directory; "
-            "give another --out"
-        )
+        text = f"{directory}: is not empty and holds no {MANIFEST}, so it is not a run directory"
+        raise RunDirectoryError(f"{text}; give another --out")
     manifest.read_manifest(directory)
     if not force:
         results = f"results ({difference})" if difference else "results"
@@ -148,10 +146,8 @@ def write_run(
     directory = Path(directory).resolve()
     full = check_target(directory, force=force)
     if not all(isinstance(c.activation, str) for c in result.config.conditions):
-        raise RunDirectoryError(
-            f"{directory}: no config.yaml could name an activation that was given from Python; "
-            "save the arrays of result.conditions"
-        )
+        text = f"{directory}: no config.yaml could name an activation that was given from Python"
+        raise RunDirectoryError(f"{text}; save the arrays of result.conditions")
     with atomic_write.writing(directory, directory.parent) as temporary:
         fresh = temporary / "new"
         fresh.mkdir()

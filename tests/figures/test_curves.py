@@ -8,7 +8,7 @@ import pytest
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.experiment.sweep_config import FigureConfig
-from heinit_sim.figures.curves import QUANTITIES, curves_of, label_of
+from heinit_sim.figures.curves import QUANTITIES, curves_of, labels_of
 from heinit_sim.figures.draw import draw
 from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.predictions import predict_sweep
@@ -65,7 +65,7 @@ def test_a_range_of_variances_is_rounded() -> None:
     result = sweep_result([walks(0.0, 5, seed=0)])
     of = result.conditions[0].condition
     variances = (2 / 21, *of.weight_variances[1:])
-    assert label_of(with_layers(of, weight_variances=variances)) == (
+    assert labels_of([with_layers(of, weight_variances=variances)])[0] == (
         r"$\sigma^2_\Omega$ = 0.02–0.09524"
     )
 

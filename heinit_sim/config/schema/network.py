@@ -186,13 +186,9 @@ def convolution_of(network: Network) -> architecture.Convolution | None:
     if network.kind == "dense":
         return None
     given: Any = network  # the model has all that is of its kind
-    return architecture.Convolution(
-        image=tuple(given.image),
-        kernel=given.kernel,
-        channels=(given.input_channels, *_hidden(given.channels, given.depth)),
-        padding=given.padding,
-        readout=given.readout,
-    )
+    image = tuple(given.image)
+    channels = (given.input_channels, *_hidden(given.channels, given.depth))
+    return architecture.Convolution(image, given.kernel, channels, given.padding, given.readout)
 
 
 def widths_of(network: Network) -> tuple[int, ...]:
