@@ -42,7 +42,7 @@ def run(result: SweepResult, tmp_path: Path) -> Path:
 
 
 def edit(run: Path, name: str, content: bytes) -> None:
-    """Exchange a file and its digest in the manifest."""
+    """Write a file, and its digest into the manifest."""
     (run / name).write_bytes(content)
     manifest = json.loads((run / "manifest.json").read_text("utf-8"))
     manifest["files"][name] = hashlib.sha256(content).hexdigest()
@@ -233,9 +233,10 @@ def test_a_summary_of_another_version_says_what_to_do(run: Path) -> None:
 
 @pytest.mark.parametrize("call", slow_but([1, 2, 3, 4, 5], 2))
 def test_a_failing_redraw_leaves_files_as_the_manifest_says(
-    call: int, result: SweepResult, figure: Figure, run: Path, monkeypatch: pytest.MonkeyPatch
+    call: int, result: SweepResult, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs_directory.update_figure(figure, run)
+    for suffix in ("png", "svg", "pdf"):
+        edit(run, f"forward_backward.{suffix}", b"old")
     other = parse_config(SMALL + "figure: {quantity: std}")
     replace, calls = Path.replace, iter(range(1, 6))
 
@@ -251,13 +252,6 @@ def test_a_failing_redraw_leaves_files_as_the_manifest_says(
     assert {"layers.csv", "networks.npz"} < digests.keys()
     for name, digest in digests.items():
         assert hashlib.sha256((run / name).read_bytes()).hexdigest() == digest, name
-
-
-def test_the_png_of_a_figure_has_200_dots_per_inch(figure: Figure, tmp_path: Path) -> None:
-    figure_files.write_figure(figure, tmp_path)
-    header = (tmp_path / "forward_backward.png").read_bytes()[16:24]
-    pixels = [int.from_bytes(header[i : i + 4], "big") for i in (0, 4)]
-    assert pixels == [int(200 * inches) for inches in figure.get_size_inches()]
 
 
 def test_a_stop_between_the_two_renames_leaves_the_old_run(
@@ -278,10 +272,8 @@ def test_a_stop_between_the_two_renames_leaves_the_old_run(
     assert files(run) == before
 
 
-def test_files_and_folders_of_users_survive_replacing(
-    result: SweepResult, figure: Figure, run: Path
-) -> None:
-    runs_directory.update_figure(figure, run)
+def test_files_and_folders_of_users_survive_replacing(result: SweepResult, run: Path) -> None:
+    edit(run, "forward_backward.png", b"old")
     (run / "notes").mkdir()
     (run / "notes" / "a.txt").write_text("mine")
     (run / "link").symlink_to("notes")
@@ -329,7 +321,11 @@ def test_figures_are_exported_but_into_a_run(run: Path, figure: Figure, tmp_path
         figure_files.export_figure(figure, run)
     assert files(run) == before
     figure_files.export_figure(figure, tmp_path / "slides" / "new")
-    assert len(files(tmp_path / "slides" / "new")) == 3
+    exported = files(tmp_path / "slides" / "new")
+    assert len(exported) == 3
+    header = exported["forward_backward.png"][16:24]  # width and height, at 200 dots per inch
+    pixels = [int.from_bytes(header[i : i + 4], "big") for i in (0, 4)]
+    assert pixels == [int(200 * inches) for inches in figure.get_size_inches()]
 
 
 @pytest.mark.parametrize("change", ["trials: 4", "depth: 3"])
