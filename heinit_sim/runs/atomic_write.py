@@ -54,10 +54,8 @@ def writing(target: Path, parent: Path, option: str = "--out") -> Iterator[Path]
         ) as temporary:
             yield Path(temporary)
     except OSError as error:
-        text = (
-            f"{target}: could not be written ({error.strerror or error}); nothing there was changed"
-        )
-        raise WriteError(f"{text}; make room or give another {option}") from error
+        reason = f"could not be written ({error.strerror or error}); nothing there was changed"
+        raise WriteError(f"{target}: {reason}; make room or give another {option}") from error
 
 
 def put_text(path: Path, text: str, option: str) -> None:
