@@ -17,7 +17,7 @@ turns its signs and nothing else that the ratio is given.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ from heinit_sim.experiment.quantities import INPUT_0, Quantity, Statistic
 from heinit_sim.experiment.results import ConditionResult
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray
+from heinit_sim.theory import assumptions
 
 # From so many channels in all on, averages of squares, χ²_1 at their most skewed, go beyond what
 # Student's t allows less than twice as often: 1.8 times at 1e-4 for 50 networks of 20 channels.
@@ -89,13 +90,11 @@ def iter_mean_ratios(
             np.log(10.0) * result.networks[quantity, statistic]
             for quantity in ("activation", "preactivation")
         )
-        # Layers whose E[f_k²] follows from E[h_k²], or lies within a range.
-        hidden = range(condition.depth if condition.residual is None else 1)
-        layers = np.array([*hidden, condition.depth], np.int64)
+        layers = np.array(assumptions.layers_outside_blocks(condition), np.int64)
         expected, least = _ln_after_weights(condition, h), _least_after_weights(condition)[layers]
         excess = _excess(f, expected, may_be_lost)[:, layers]
         yield MeanRatios("preactivation", statistic, layers, excess, units[layers], least)
-        layers = np.array(_activation_layers(condition, activation), np.int64)
+        layers = np.array(assumptions.layers_of_activation_ratios(condition), np.int64)
         if len(layers):
             expected = _ln_after_activation(condition, activation, h, f)
             excess = _excess(h[:, 1:], expected, may_be_lost)[:, layers]
@@ -112,13 +111,6 @@ def _least_after_weights(condition: Condition) -> FloatArray:
     if convolution is not None and convolution.readout == "mean" and convolution.positions > 1:
         least[-1] = 0.0
     return least
-
-
-def _activation_layers(condition: Condition, activation: Activation) -> Sequence[int]:
-    """Layers k whose E[h_{k+1}²] follows from E[f_k²] and E[h_k²]."""
-    if condition.residual is None and activation.negative_slope is None:
-        return ()
-    return [k for k in range(condition.depth) if condition.layers[k].bias_mean == 0]
 
 
 def _ln_after_weights(condition: Condition, h: FloatArray) -> FloatArray:

@@ -10,7 +10,7 @@ from heinit_sim.experiment.quantities import Growth, Measure, Pass
 from heinit_sim.experiment.results import ConditionResult, Prediction
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import variance_of_ln
-from heinit_sim.theory.assumptions import has_fresh_layers
+from heinit_sim.theory import assumptions
 
 Word = Literal[Growth, "undefined"]
 
@@ -96,7 +96,7 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
 
 def _measured_spread(result: ConditionResult) -> float:
     """Variance over networks of ln ‖h_K‖²/‖h_0‖²; 0 where theory takes care of it, or for one."""
-    if has_fresh_layers(result.condition):
+    if assumptions.has_fresh_layers(result.condition):
         return 0.0
     h = result.networks["activation", "second_moment"]
     with np.errstate(invalid="ignore"):  # −inf − (−inf) of inputs that are zero

@@ -16,7 +16,7 @@ from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.sweep_config import Condition, LayerSpec
 from heinit_sim.sampling.inputs import is_standard
 from heinit_sim.sampling.streams import verification_rng
-from heinit_sim.theory.assumptions import has_fresh_layers
+from heinit_sim.theory import assumptions
 
 IDENTITIES: tuple[Identity[Any], ...] = (*RULES, *LAYERS, *XAVIER, *GRADIENTS)
 
@@ -92,7 +92,7 @@ def verify(
         ConfigError: The identities are not derived for its layers or its activation, σ²_Ω is out
             of range, or its inputs are not standard normal.
     """
-    if not has_fresh_layers(condition):
+    if not assumptions.has_fresh_layers(condition):
         given = "residual" if condition.residual else "kind: cnn"
         text = f"network: identities are held for plain dense networks only ({given})"
         raise ConfigError([f"{text}; give a config of one"])

@@ -20,8 +20,7 @@ from heinit_sim.sampling.streams import Draws, keeps_weights
 from heinit_sim.sampling.weights import WEIGHT_LAWS
 from heinit_sim.simulation.histograms import GRIDS, counted
 from heinit_sim.simulation.plan import NetworkPass, block_size, distinct_passes
-from heinit_sim.theory import BESIDE_A_RUN, n_sampled
-from heinit_sim.theory.assumptions import chain_slope
+from heinit_sim.theory import BESIDE_A_RUN, assumptions, n_sampled
 
 # Work, in steps that each take one number through np.maximum, and in multiplications of a product.
 _STEPS_PER_UNIT = 20  # of f_k with h_{k+1}, of weights within a branch, or of a norm, both passes
@@ -70,7 +69,7 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
 
 def _sampled_layers(config: SweepConfig) -> list[int]:
     """Layers of all networks that are sampled for the quantiles of each law, law by law."""
-    slopes = ((c, chain_slope(c)) for c in config.conditions)
+    slopes = ((c, assumptions.chain_slope(c)) for c in config.conditions)
     laws = {(c.widths, slope, c.inputs): c for c, slope in slopes if slope is not None}
     return [(c.depth + 1) * n_sampled(c, BESIDE_A_RUN) for c in laws.values()]
 

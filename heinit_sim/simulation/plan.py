@@ -10,7 +10,7 @@ from heinit_sim.experiment.architecture import matrix_shapes
 from heinit_sim.experiment.quantities import Bins
 from heinit_sim.experiment.sweep_config import Condition, LayerSpec, Lsuv, SweepConfig
 from heinit_sim.sampling.streams import Draws
-from heinit_sim.theory.assumptions import obeys_scale_law
+from heinit_sim.theory import assumptions
 from heinit_sim.theory.finite_width import unit_layers
 
 
@@ -45,7 +45,7 @@ def shares_pass(config: SweepConfig, condition: Condition) -> bool:
 
     It does by the scale law, but for histograms: numbers do not move by whole bins.
     """
-    return config.histograms is None and obeys_scale_law(condition)
+    return config.histograms is None and assumptions.obeys_scale_law(condition)
 
 
 def plan_passes(config: SweepConfig) -> list[NetworkPass]:

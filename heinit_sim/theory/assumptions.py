@@ -65,7 +65,23 @@ def layers_of_outer_products(condition: Condition) -> list[int]:
     """
     if condition.convolution:
         return [condition.depth] if condition.convolution.readout == "flatten" else []
+    return layers_outside_blocks(condition)
+
+
+def layers_outside_blocks(condition: Condition) -> list[int]:
+    """Layers with f_k = β + Ω h_k, where E[h_k²] tells E[f_k²], or a range that it lies in."""
     return [0, condition.depth] if condition.residual else list(range(condition.depth + 1))
+
+
+def layers_of_activation_ratios(condition: Condition) -> list[int]:
+    """Layers k in which E[h_{k+1}²] follows from E[f_k²] and E[h_k²], for biases of mean 0.
+
+    A block adds to what enters it, whatever its activation is; others must be homogeneous.
+    """
+    activation = make_activation(condition.activation, condition.activation_options)
+    if condition.residual is None and activation.negative_slope is None:
+        return []
+    return [k for k in range(condition.depth) if condition.layers[k].bias_mean == 0]
 
 
 def exact_layers(condition: Condition) -> dict[Quantity, int]:
