@@ -103,8 +103,7 @@ def iter_layer_ratios(
         statistics = (INPUT_0, "second_moment")
     for statistic in statistics:
         ln = _ln_norms(result.condition, result.networks, statistic)
-        may_be_lost = slope is None  # else NaN is an error
-        yield from _forward_ratios(result.condition, ln, statistic, activation, may_be_lost)
+        yield from _forward_ratios(result.condition, ln, statistic, activation, slope is None)
         if slope is not None and result.condition.target == 0.0 and statistic == INPUT_0:
             alpha = np.broadcast_to(slope, result.condition.depth)
             yield from _backward_ratios(result.condition, ln, alpha)
@@ -127,6 +126,7 @@ def _forward_ratios(
     activation: Activation,
     may_be_lost: bool,
 ) -> Iterator[LayerRatios]:
+    """Yield ratios of f_k and of h_{k+1}; NaN is an error, unless networks `may_be_lost`."""
     with np.errstate(divide="ignore", invalid="ignore"):  # no biases; what is no number
         ln_b = np.log(condition.bias_variances)
         ln_q = np.logaddexp(np.log(condition.weight_variances) + ln["activation"], ln_b)
@@ -217,8 +217,7 @@ def _relu_cumulants(n: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     Given its degrees of freedom χ²_ν has the cumulants ν, 2ν, 8ν; total cumulance adds those of ν.
     """
     alive = 1 - 2.0**-n
-    m1, m2, m3 = n / 2, n * (n + 1) / 4, n**2 * (n + 3) / 8
-    m1, m2, m3 = m1 / alive, m2 / alive, m3 / alive
+    m1, m2, m3 = (m / alive for m in (n / 2, n * (n + 1) / 4, n**2 * (n + 3) / 8))
     variance = m2 - m1**2
     third = m3 - 3 * m1 * m2 + 2 * m1**3
     nu = m1 - 1

@@ -29,6 +29,7 @@ from heinit_sim.experiment.quantities import INPUT_0, Quantity, Statistic
 from heinit_sim.experiment.results import ConditionResult
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray
+from heinit_sim.numerics.spread import LN10
 from heinit_sim.theory import assumptions
 
 # From so many channels in all on, averages of squares, χ²_1 at their most skewed, go beyond what
@@ -86,10 +87,7 @@ def iter_mean_ratios(
     if condition.n_inputs > 1:
         statistics = (INPUT_0, "second_moment")
     for statistic in statistics:
-        h, f = (
-            np.log(10.0) * result.networks[quantity, statistic]
-            for quantity in ("activation", "preactivation")
-        )
+        h, f = (LN10 * result.networks[q, statistic] for q in ("activation", "preactivation"))
         layers = np.array(assumptions.layers_outside_blocks(condition), np.int64)
         expected, least = _ln_after_weights(condition, h), _least_after_weights(condition)[layers]
         excess = _excess(f, expected, may_be_lost)[:, layers]

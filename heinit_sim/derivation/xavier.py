@@ -79,9 +79,6 @@ def _compromise_both(networks: Networks) -> Sides:
 
 
 XAVIER: tuple[Identity[Networks], ...] = (
-    _xavier_forward,
-    _xavier_backward,
-    _compromise_forward,
-    _compromise_backward,
-    _compromise_both,
+    *(_xavier_forward, _xavier_backward),
+    *(_compromise_forward, _compromise_backward, _compromise_both),
 )

@@ -145,8 +145,7 @@ def _weight_seconds(distribution: Distribution) -> float:
 
 def _probe() -> tuple[float, float]:
     """Seconds per multiply-add of a matrix product and per elementwise step."""
-    rng = np.random.Generator(np.random.SFC64(0))
-    a = rng.standard_normal((100, 100))
+    a = np.random.Generator(np.random.SFC64(0)).standard_normal((100, 100))
     with threadpool_limits(limits=1, user_api="blas"):
         product = _best_seconds(lambda: a @ a) / a.size / len(a)
         element = _best_seconds(lambda: np.maximum(a, 0.0)) / a.size

@@ -116,8 +116,8 @@ def _without_variances(
     """The recursion, but for variances of what else it gives exactly."""
     theory = dict(wide)
     for quantity, n_layers in known.items():
-        exact_is_none = np.where(np.arange(len(wide[quantity, "variance"])) < n_layers, np.nan, 0.0)
-        theory[quantity, "variance"] = wide[quantity, "variance"] + exact_is_none
+        variance = theory[quantity, "variance"] = wide[quantity, "variance"].copy()
+        variance[:n_layers] = np.nan
     return theory
 
 

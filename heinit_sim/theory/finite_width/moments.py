@@ -82,8 +82,8 @@ def exact(
     dim, n_inputs = condition.widths[0], condition.n_inputs
     x = inputs or InputNorms(float(dim), float(dim * (dim + 2)))  # x ~ N(0, I)
     alpha = np.broadcast_to(negative_slope, condition.depth)
-    fan_in, fan_out = (np.array(w, float) for w in (condition.widths[:-1], condition.widths[1:]))
-    ln_v = np.log(np.array(condition.weight_variances))
+    widths, ln_v = np.array(condition.widths, float), np.log(condition.weight_variances)
+    fan_in, fan_out = widths[:-1], widths[1:]
     network = _Network(ln_v, fan_in, fan_out, alpha, fan_out[:-1], _slope_moments(alpha))
     h = _forward_moments(network, x, independent=inputs is None)
     gradients, gradient_variances = _gradient_moments(network, h, condition.target, x.zero)

@@ -141,7 +141,9 @@ def activated_gap(activation: Activation, mean: float, q: float, gap: float) -> 
         return _rectified_gap(activation.common_slope, gap)
     if not _LEAST_Q < q < _LARGEST_Q or math.isnan(gap):
         return math.nan
-    return _quadrature_gap(activation, mean, _rounded(q), _rounded(min(gap, 2.0)))
+    # To 13 digits, so that layers that differ by rounding alone are looked up.
+    q, gap = (float(f"{number:.13g}") for number in (q, min(gap, 2.0)))
+    return _quadrature_gap(activation, mean, q, gap)
 
 
 def _rectified_gap(alpha: float, gap: float) -> float:
@@ -168,11 +170,6 @@ def _quadrature_gap(activation: Activation, mean: float, q: float, gap: float) -
     if math.isnan(difference):
         difference = second - quadrature.product_of_values(activation, q, 1 - gap)
     return max(difference / second, 0.0)
-
-
-def _rounded(number: float) -> float:
-    """The number to 13 digits, so that layers that differ by rounding alone are looked up."""
-    return float(f"{number:.13g}")
 
 
 def _branch_gap(
