@@ -55,8 +55,9 @@ def _layer_spec(init: Init, shape: tuple[int, int, int], activation: Activation)
     fan_in, fan_out, taps = shape
     law = init.distribution or (SCHEMES[init.scheme].distribution if init.scheme else "normal")
     distribution: Distribution = "normal" if law == "untruncated_normal" else law
-    variance = init.variance
-    if variance is None:
+    if init.variance is not None:
+        variance = init.variance * initializers.kept_share(distribution)
+    else:
         assert init.scheme is not None  # the model wants one of the two
         mode = init.mode or SCHEMES[init.scheme].mode
         fans = (fan_in, fan_out, distribution, taps)

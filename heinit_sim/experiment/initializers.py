@@ -16,6 +16,11 @@ TRUNCATED_STD = 0.87962566103423978
 PyTorch's trunc_normal_ do not."""
 
 
+def kept_share(distribution: Distribution) -> float:
+    """Share of the variance asked for that a distribution has: an uncorrected truncation loses."""
+    return TRUNCATED_STD**2 if distribution == "truncated_normal_uncorrected" else 1.0
+
+
 class Scheme(NamedTuple):
     """A named initialisation; `scale` multiplies the variance, a gain is √scale."""
 
@@ -77,7 +82,7 @@ def weight_variance(
         "fan_avg": (fan_in + fan_out) / 2,
         "fan_geo_avg": math.sqrt(fan_in * fan_out),
     }[mode]
-    return scale / fan * (TRUNCATED_STD**2 if distribution.endswith("uncorrected") else 1.0)
+    return scale / fan * kept_share(distribution)
 
 
 GainWord = Literal["second_moment", "std", "pytorch"]

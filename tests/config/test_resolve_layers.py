@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 
 import numpy as np
 import pytest
@@ -36,6 +37,14 @@ def test_a_list_has_one_entry_for_each_layer() -> None:
     np.testing.assert_allclose(condition.weight_variances, (0.5, 2 / 6, 9 / 4), rtol=1e-15, atol=0)
     assert condition.weight_distributions == ("normal", "uniform", "orthogonal")
     assert condition.bias_variances == (0.0, 2.0, 0.0)
+
+
+def test_a_stated_variance_is_that_before_an_uncorrected_truncation() -> None:
+    # of a normal number cut off at 2: 1 − 4 φ(2)/(2 Φ(2) − 1)
+    kept = 1 - 4 * math.exp(-2) / math.sqrt(2 * math.pi) / math.erf(math.sqrt(2))
+    init = "init: {variance: 0.01, distribution: truncated_normal_uncorrected}"
+    (condition,) = parsed(init).conditions
+    np.testing.assert_allclose(condition.weight_variances, 0.01 * kept, rtol=1e-14, atol=0)
 
 
 def test_layers_of_equal_fans_have_entries_of_their_own() -> None:

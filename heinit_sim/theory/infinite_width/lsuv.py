@@ -17,9 +17,10 @@ def lsuv_variances(condition: Condition, activation: Activation) -> list[float]:
     Of a wide layer that is (1 − σ²_b)/(D_k E[h_k²]). The output layer is not wide: what its units
     have in common over the inputs is lost to the variance, so that E[f_K²] is more than 1. That
     takes the correlation of two inputs, c → E[a(u₁) a(u₂)] + σ²_b from c = 0 of independent ones;
-    the variance over networks of Var f_K itself is left out. Circular convolutions whose output
-    layer sees all positions are as layers of their fans; of other ones, and of residual blocks,
-    it is not known.
+    the variance over networks of Var f_K itself is left out. Of two or three numbers, units and
+    inputs together, E[f_K²/Var f_K] is infinite, and σ²_K NaN. Circular convolutions whose output
+    layer sees all positions are as layers of their fans; of other ones, and of residual blocks, it
+    is not known.
     """
     fans = condition.fans
     if not has_lsuv_variances(condition):
@@ -47,6 +48,8 @@ def lsuv_variances(condition: Condition, activation: Activation) -> list[float]:
     room = 1 - bias_variances[-1] * (1 - 1 / outputs)
     if condition.n_inputs * outputs == 1:  # a single number has no variance: it stays as it is
         return [*variances, condition.layers[-1].weight_variance]
+    if condition.n_inputs * outputs in (2, 3):  # as E[1/χ²] of one or two degrees of freedom
+        return [*variances, math.nan]
     return [*variances, _unless(room, fans[-1][0] * second * (1 - common))]
 
 
