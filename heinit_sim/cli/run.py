@@ -56,7 +56,8 @@ def run(
         difference = "" if force else runs.difference(directory, sweep_config, plots=plots)
         up_to_date = difference is None
         if not up_to_date:
-            runs.check_target(directory, force=force, difference=difference or "")
+            names = runs.run_files(sweep_config, plots=plots)
+            runs.check_target(directory, names, force=force, difference=difference or "")
         jobs = jobs or simulation.usable_cpus()
         if dry_run:
             console.print_plan(
@@ -91,8 +92,8 @@ def run(
             console.print_summary(sweep_config, rows, directory, json_=json_, findings=findings)
         if not quiet:
             console.print_fates(result)
-            names = ", ".join(runs.run_files(sweep_config, plots=plots))
-            wrote = f"Wrote {directory} in {time.perf_counter() - start:.1f} s: {names}"
+            files = ", ".join(runs.run_files(sweep_config, plots=plots))
+            wrote = f"Wrote {directory} in {time.perf_counter() - start:.1f} s: {files}"
             held = f"{directory} is up to date; give --force to simulate it again"
             typer.echo(held if up_to_date else wrote, err=True)
         if findings is not None:

@@ -106,6 +106,8 @@ def summary_rows_from_csv(text: str, config: SweepConfig) -> list[Row]:
     missing = {*_NUMBERS, *_ERRORS, "networks", "verdict"}.difference(*rows[:1])
     if missing:
         raise ValueError(f"no column {min(missing)}")
+    if any(None in (*row, *row.values()) for row in rows):
+        raise ValueError("a row of another length than the head")
     for row, condition in zip(rows, config.conditions, strict=True):
         row |= {"condition": condition.index, **condition.swept, "networks": int(row["networks"])}
         row |= {column: float(row[column] or "nan") for column in (*_NUMBERS, *_ERRORS)}

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
+import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.experiment.quantities import COUNTED, MEASURES, Quantity
+from heinit_sim.experiment.quantities import COUNTED, MEASURES, Measure, Quantity
 from heinit_sim.experiment.results import Histogram, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics import FloatArray
-from heinit_sim.simulation import COSINE_QUANTITIES, with_theory
+from heinit_sim.simulation import COSINE_QUANTITIES
 
 _PARTS = tuple(part.name for part in fields(Histogram))
 
@@ -29,16 +32,38 @@ def to_arrays(result: SweepResult) -> dict[str, NDArray[Any]]:
     return arrays
 
 
+def read_arrays(path: Path, config: SweepConfig) -> dict[str, NDArray[Any]]:
+    """The arrays of a `networks.npz`, packed and unpacked no larger than the config implies.
+
+    Raises:
+        ValueError: They are larger.
+        Exception: Whatever `zipfile` and NumPy make of a file that holds no arrays.
+    """
+    layers = [condition.depth + 1 for condition in config.conditions]
+    per_network = 8 * (len(MEASURES) + len(COSINE_QUANTITIES))
+    per_histogram = 8 * 2**11 * len(COUNTED) * bool(config.histograms)
+    largest = 2**20 + 2 * sum(layers) * (per_network * config.trials + per_histogram)
+    with ZipFile(path) as archive:
+        size = sum(max(member.file_size, member.compress_size) for member in archive.filelist)
+    if size > largest:
+        raise ValueError(f"{size} bytes of arrays, of its config at most {largest}")
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
 def from_arrays(
-    arrays: Mapping[str, NDArray[Any]], config: SweepConfig, *, complete: bool, quantiles: bool
-) -> SweepResult:
-    """The result that `to_arrays` took apart, with its theory.
+    arrays: Mapping[str, NDArray[Any]], config: SweepConfig, *, complete: bool
+) -> tuple[
+    list[dict[Measure, FloatArray]],
+    list[dict[Quantity, Histogram]],
+    list[dict[Quantity, FloatArray]],
+]:
+    """The networks, histograms and cosines of each condition that `to_arrays` took apart.
 
     Args:
         arrays: Key -> array.
         config: The sweep.
         complete: Whether all that the config asks for must be there.
-        quantiles: Predict quantiles over networks too.
 
     Raises:
         KeyError: An array is missing.
@@ -57,12 +82,12 @@ def from_arrays(
         taken = COSINE_QUANTITIES if config.cosine else ()
         names = {quantity: _key(c, quantity, "cosine") for quantity in taken}
         angles.append({q: _shaped(arrays[key], shape) for q, key in names.items() if wanted(key)})
-    return with_theory(config, networks, histograms, angles, quantiles=quantiles)
+    return networks, histograms, angles
 
 
-def _shaped(array: FloatArray, shape: tuple[int, int]) -> FloatArray:
-    if array.shape != shape:
-        raise ValueError(f"shape {array.shape}, should be {shape}")
+def _shaped(array: NDArray[Any], shape: tuple[int, ...], kind: str = "float64") -> NDArray[Any]:
+    if array.shape != shape or array.dtype != kind:
+        raise ValueError(f"{array.dtype} of shape {array.shape}, should be {kind} of {shape}")
     return array
 
 
@@ -73,12 +98,15 @@ def _histograms(
     for quantity in COUNTED:
         keys = {part: _key(condition, quantity, f"histogram_{part}") for part in _PARTS}
         if wanted(*keys.values()):
-            histogram = Histogram(**{part: arrays[key] for part, key in keys.items()})
-            layers, n_bins = condition.depth + 1, len(histogram.edges) - 1
-            shapes = [array.shape for array in vars(histogram).values()]
-            if shapes != [(n_bins + 1,), (layers, n_bins), (layers,), (layers,), (layers,)]:
-                raise ValueError(f"{keys['counts']}: not {n_bins} bins in each of {layers} layers")
-            histograms[quantity] = histogram
+            layers, n_edges = condition.depth + 1, arrays[keys["edges"]].size
+            histograms[quantity] = Histogram(
+                edges=_shaped(arrays[keys["edges"]], (n_edges,)),
+                counts=_shaped(arrays[keys["counts"]], (layers, n_edges - 1), "int64"),
+                **{
+                    part: _shaped(arrays[keys[part]], (layers,), "int64")
+                    for part in ("below", "above", "zero")
+                },
+            )
     return histograms
 
 

@@ -6,19 +6,20 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile
 
 import numpy as np
 
 from heinit_sim.config import Override, load_config, to_yaml
 from heinit_sim.errors import RunDirectoryError
+from heinit_sim.experiment.labels import printable
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.reports import Row, csv_files, summary_rows_from_csv
-from heinit_sim.runs import atomic_write, manifest
-from heinit_sim.runs.arrays import from_arrays, to_arrays
+from heinit_sim.runs import atomic_write, journal, manifest
+from heinit_sim.runs.arrays import from_arrays, read_arrays, to_arrays
 from heinit_sim.runs.figure_files import FIGURES, write_figure
 from heinit_sim.runs.manifest import MANIFEST, checked_file
+from heinit_sim.simulation import with_theory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,33 +36,42 @@ def run_files(config: SweepConfig, *, plots: bool) -> tuple[str, ...]:
     return (*_TABLES, *cosines, *(FIGURES if plots else ()), MANIFEST)
 
 
-def check_target(directory: Path, *, force: bool, difference: str = "") -> bool:
-    """Refuse a target that cannot be written, or whose results a run would overwrite.
+def check_target(
+    directory: Path, names: Sequence[str], *, force: bool, difference: str = ""
+) -> set[str]:
+    """Refuse a target that cannot be written, or whose results or other files a run would replace.
 
     Args:
         directory: The target.
-        force: Whether its results may be overwritten.
+        names: The files that the run writes.
+        force: Whether results may be replaced.
         difference: How they differ from the run's, for the message.
 
     Returns:
-        Whether it holds results, which `force` gives up.
+        The files of the run that is there, which `force` gives up.
 
     Raises:
-        RunDirectoryError: The directory holds results and `force` is not given, or holds
-            something else than a run, or has no place on the disk.
+        RunDirectoryError: The directory holds results and `force` is not given, or a file of one
+            of the names that is no run's, or has no place on the disk.
     """
     directory = directory.resolve()
     present = atomic_write.entries(directory)
-    if not present:
-        return False
-    if MANIFEST not in present:
-        text = f"{directory}: is not empty and holds no {MANIFEST}, so it is not a run directory"
-        raise RunDirectoryError(f"{text}; give another --out")
-    manifest.read_manifest(directory)
-    if not force:
-        results = f"results ({difference})" if difference else "results"
-        raise RunDirectoryError(f"{directory}: {atomic_write.HOLDS_RESULTS.format(results)}")
-    return True
+    files: set[str] = set()
+    if MANIFEST in present:
+        of_run = {MANIFEST, *manifest.read_manifest(directory)["files"]}.intersection(_ALL)
+        files = {name for name in of_run if not (directory / name).is_dir()}
+        if not force:
+            results = f"results ({difference})" if difference else "results"
+            raise RunDirectoryError(
+                f"{directory}: already holds {results}; give --force to replace them or --out for "
+                "another directory"
+            )
+    if taken := present.intersection(names) - files:
+        raise RunDirectoryError(
+            f"{directory / min(taken)}: is no run's file, so no run replaces it; move it or give "
+            "another --out"
+        )
+    return files
 
 
 def check_file(path: Path, option: str, run: Path | None = None) -> None:
@@ -102,6 +112,7 @@ def difference(directory: Path, config: SweepConfig, *, plots: bool) -> str | No
     Raises:
         RunDirectoryError: It holds a manifest that is none of heinit-sim.
     """
+    journal.finish(directory)
     if not (directory / MANIFEST).is_file():
         return "no run"
     saved = manifest.read_manifest(directory)
@@ -130,7 +141,7 @@ def write_run(
     force: bool = False,
     run: Mapping[str, object] | None = None,
 ) -> None:
-    """Write a complete run directory: beside its place first, then renamed, so all of it or none.
+    """Write a complete run directory: all of its files or none, see `journal`.
 
     Args:
         result: What the run measured.
@@ -144,28 +155,24 @@ def write_run(
         WriteError: The disk is full, …; what was there before stays.
     """
     directory = Path(directory).resolve()
-    full = check_target(directory, force=force)
+    names = run_files(result.config, plots=figure is not None)
+    check_target(directory, names, force=force)
     if not all(isinstance(c.activation, str) for c in result.config.conditions):
-        text = f"{directory}: no config.yaml could name an activation that was given from Python"
-        raise RunDirectoryError(f"{text}; save the arrays of result.conditions")
-    with atomic_write.writing(directory, directory.parent) as temporary:
-        fresh = temporary / "new"
-        fresh.mkdir()
-        _write_results(result, fresh)
+        raise RunDirectoryError(
+            f"{directory}: no config.yaml could name an activation that was given from Python; "
+            "save the arrays of result.conditions"
+        )
+    with journal.staging(directory) as staged:
+        _write_results(result, staged)
         if figure is not None:
-            write_figure(figure, fresh)
-        manifest.write_manifest(result.config, fresh, run or {})
-        if full or (directory / MANIFEST).exists():
-            check_target(directory, force=force)
-            atomic_write.replace(directory, fresh, temporary / "old", _ALL)
-        else:
-            atomic_write.put(directory, fresh, _ALL)
+            write_figure(figure, staged)
+        manifest.write_manifest(result.config, staged, run or {})
+        replaced = check_target(directory, names, force=force)  # of whoever was quicker
+        journal.commit(directory, staged, names, replaced)
 
 
 def update_figure(figure: "Figure", directory: Path) -> None:
-    """Write the figure of a saved run anew, and its manifest's word of it.
-
-    The manifest names no figure while the files are replaced: it is true at every moment.
+    """Write the figure of a saved run anew, and its manifest's word of it: both or none.
 
     Raises:
         RunDirectoryError: It is not a run directory.
@@ -173,17 +180,14 @@ def update_figure(figure: "Figure", directory: Path) -> None:
     """
     directory = directory.resolve()
     saved = manifest.read_manifest(directory)
-    with atomic_write.writing(directory, directory) as temporary:
-        write_figure(figure, temporary)
-        kept = {name: digest for name, digest in saved["files"].items() if name not in FIGURES}
-        drawn = {name: manifest.digest_of(temporary / name) for name in FIGURES}
-        for name, files in (("without", kept), ("with", kept | drawn)):
-            text = manifest.to_json(saved | {"files": dict(sorted(files.items()))})
-            (temporary / name).write_text(text, "utf-8", newline="\n")
-        (temporary / "without").replace(directory / MANIFEST)
-        for name in FIGURES:
-            (temporary / name).replace(directory / name)
-        (temporary / "with").replace(directory / MANIFEST)
+    with journal.staging(directory) as staged:
+        write_figure(figure, staged)
+        drawn = {name: manifest.digest_of(staged / name) for name in FIGURES}
+        files = dict(sorted((saved["files"] | drawn).items()))
+        (staged / MANIFEST).write_text(
+            manifest.to_json(saved | {"files": files}), "utf-8", newline="\n"
+        )
+        journal.commit(directory, staged, (*FIGURES, MANIFEST))
 
 
 def read_run(
@@ -208,11 +212,10 @@ def read_run(
     config = load_config(checked_file(directory, "config.yaml"), overrides)
     path = checked_file(directory, "networks.npz")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return from_arrays(arrays, config, complete=complete, quantiles=quantiles)
-    except (ValueError, KeyError, OSError, BadZipFile) as error:
-        text = f"{path}: not the numbers of its config.yaml ({error}); {manifest.AGAIN}"
-        raise RunDirectoryError(text) from error
+        measured = from_arrays(read_arrays(path, config), config, complete=complete)
+    except Exception as error:
+        raise _not_of_config(path, "numbers", error) from error
+    return with_theory(config, *measured, quantiles=quantiles)
 
 
 def read_summary(directory: Path) -> tuple[SweepConfig, list[Row]]:
@@ -225,9 +228,16 @@ def read_summary(directory: Path) -> tuple[SweepConfig, list[Row]]:
     path = checked_file(directory, "summary.csv")
     try:
         return config, summary_rows_from_csv(path.read_text("utf-8"), config)
-    except ValueError as error:
-        text = f"{path}: not the summary of its config.yaml ({error}); {manifest.AGAIN}"
-        raise RunDirectoryError(text) from error
+    except Exception as error:
+        raise _not_of_config(path, "summary", error) from error
+
+
+def _not_of_config(path: Path, content: str, error: Exception) -> RunDirectoryError:
+    """The one line that any reader's exception becomes."""
+    reason = printable(" ".join(str(error).split())[:200]) or type(error).__name__
+    return RunDirectoryError(
+        f"{path}: not the {content} of its config.yaml ({reason}); {manifest.AGAIN}"
+    )
 
 
 def _write_results(result: SweepResult, directory: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.experiment.sweep_config import SweepConfig
-from heinit_sim.runs import atomic_write
+from heinit_sim.runs import atomic_write, journal
 from heinit_sim.runs.manifest import MANIFEST, config_hash, read_manifest
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ def export_figure(figure: "Figure", directory: Path) -> None:
     """
     directory = directory.resolve()
     if (directory / MANIFEST).exists():
-        text = f"{directory}: is a run with a figure of its own; give another --out"
-        raise RunDirectoryError(text)
-    with atomic_write.writing(directory, directory) as temporary:
-        write_figure(figure, temporary)
-        for name in FIGURES:
-            (temporary / name).replace(directory / name)
+        raise RunDirectoryError(
+            f"{directory}: is a run with a figure of its own; give another --out"
+        )
+    with journal.staging(directory) as staged:
+        write_figure(figure, staged)
+        journal.commit(directory, staged, FIGURES)
 
 
 def write_prediction(
@@ -62,15 +62,15 @@ def write_prediction(
     directory = directory.resolve()
     figures = tuple(f"{name}.{suffix}" for suffix in _METADATA)
     names = (f"{name}.csv", *figures)
+    journal.finish(directory)
     there = atomic_write.entries(directory)
     if MANIFEST in there and read_manifest(directory).get("config_sha256") != config_hash(config):
         raise RunDirectoryError(f"{directory}: is a run of another config; give another --out")
     present = there.intersection(names)
     if present and not force:
         raise RunDirectoryError(f"{directory / min(present)}: exists; give --force to replace it")
-    with atomic_write.writing(directory, directory) as temporary:
-        (temporary / names[0]).write_text(text, "utf-8", newline="\n")
-        write_figure(figure, temporary, figures)
-        for file in names:
-            (temporary / file).replace(directory / file)
+    with journal.staging(directory) as staged:
+        (staged / names[0]).write_text(text, "utf-8", newline="\n")
+        write_figure(figure, staged, figures)
+        journal.commit(directory, staged, names)
     return names

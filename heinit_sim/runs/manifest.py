@@ -14,10 +14,13 @@ from threadpoolctl import threadpool_info
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.runs import journal
 from heinit_sim.sampling import data_sets
+from heinit_sim.sampling.regular_file import read_regular
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
+_LARGEST = 2**26  # bytes; means of many components may be named
 AGAIN = "run config.yaml of the directory again"
 
 
@@ -71,23 +74,28 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     Raises:
         RunDirectoryError: There is none, or it is not one.
     """
-    path, remedy = directory / MANIFEST, "remove the directory or give another"
+    path = directory / MANIFEST
     if not directory.is_dir():
         what = "is not a directory" if directory.exists() else "no such directory"
         raise RunDirectoryError(f"{directory}: {what}, must be one that `run` wrote")
+    journal.finish(directory)
     try:
-        manifest = json.loads(path.read_text("utf-8"))
+        manifest = json.loads(read_regular(path, _LARGEST))
         files = manifest["files"]
     except FileNotFoundError:
         raise RunDirectoryError(f"{directory}: no {MANIFEST}, so not a run directory") from None
-    except (ValueError, KeyError, TypeError) as error:
-        text = f"{path}: not a manifest of heinit-sim ({error}); {remedy}"
-        raise RunDirectoryError(text) from error
+    except OSError as error:
+        raise RunDirectoryError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RunDirectoryError(
+            f"{path}: not a manifest of heinit-sim ({error}); give another directory"
+        ) from error
     versions = manifest.get("versions")
     tables = isinstance(files, dict) and isinstance(versions, dict)
     if not tables or manifest.get("schema_version") != SCHEMA_VERSION:
-        text = f"{path}: not a manifest of schema version {SCHEMA_VERSION}; {remedy}"
-        raise RunDirectoryError(text)
+        raise RunDirectoryError(
+            f"{path}: not a manifest of schema version {SCHEMA_VERSION}; give another directory"
+        )
     return dict(manifest)
 
 
@@ -100,7 +108,8 @@ def checked_file(directory: Path, name: str) -> Path:
     digest = read_manifest(directory)["files"].get(name)
     path = directory / name
     if not path.is_file():
-        raise RunDirectoryError(f"{path}: missing; {AGAIN}")
+        state = "not a regular file" if path.exists() else "missing"
+        raise RunDirectoryError(f"{path}: {state}; {AGAIN}")
     if digest_of(path) != digest:
         raise RunDirectoryError(f"{path}: changed since the run (SHA-256 differs); run it again")
     return path
@@ -108,7 +117,8 @@ def checked_file(directory: Path, name: str) -> Path:
 
 def digest_of(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def to_json(manifest: Mapping[str, object]) -> str:

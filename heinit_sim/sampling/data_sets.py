@@ -15,10 +15,12 @@ from heinit_sim.errors import DataError
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.labels import printable
 from heinit_sim.numerics import FloatArray
+from heinit_sim.sampling.regular_file import read_regular
 
 # Fourth powers of norms stay within float range.
 _LARGEST = 1e60
 _SMALLEST = 1e-60
+_LARGEST_FILE = 2**32
 _FORMS = "must be a .npy file of shape (examples, components) or a .csv file"
 
 
@@ -133,7 +135,7 @@ def _bytes(path: str) -> bytes:
     if Path(path).suffix.lower() not in (".npy", ".csv"):
         raise DataError(f"not a data file ({path[-100:]!r}), {_FORMS}")
     try:
-        return Path(path).read_bytes()
+        return read_regular(path, _LARGEST_FILE)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"cannot be read ({path[:100]!r}): {reason}; {_FORMS}") from None
@@ -161,7 +163,7 @@ def _table(path: str, data: bytes) -> FloatArray:
 def _from_npy(data: bytes) -> FloatArray:
     try:
         array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, OSError, MemoryError, SyntaxError, TypeError, KeyError) as error:
+    except Exception as error:  # noqa: BLE001  # whatever NumPy makes of a file that is none
         reason = printable(" ".join(str(error).split())[:200])
         raise DataError(f"not numbers of a .npy file ({reason}), {_FORMS}") from None
     if array.dtype.kind not in "biuf":

@@ -1,9 +1,9 @@
 import dataclasses
-import errno
 import hashlib
+import io
 import json
+import os
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,6 @@ from heinit_sim.runs import manifest as runs_manifest
 from heinit_sim.simulation.sweep import run_sweep
 from tests.commands import files
 from tests.configs import SMALL
-from tests.rows import slow_but
 
 
 @pytest.fixture(scope="module")
@@ -140,41 +139,52 @@ def test_a_damaged_run_is_not_held_and_refused_without_force(
     assert difference == f"{name} {word}"
     refusal = re.escape(f"already holds results ({difference}); give --force")
     with pytest.raises(RunDirectoryError, match=refusal):
-        runs_directory.check_target(run, force=False, difference=difference)
+        runs_directory.check_target(run, (), force=False, difference=difference)
     assert files(run) == before
 
 
-@pytest.mark.parametrize("force", [False, True])
-def test_a_directory_of_no_run_is_untouched(
-    result: SweepResult, tmp_path: Path, force: bool
+def test_a_run_goes_beside_files_of_others_and_takes_the_place_of_none(
+    result: SweepResult, tmp_path: Path
 ) -> None:
-    (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(RunDirectoryError, match="not a run directory"):
-        runs_directory.write_run(result, tmp_path, figure=None, force=force)
-    (tmp_path / "file").write_text("")
-    with pytest.raises(RunDirectoryError, match="not a directory"):
-        runs_directory.write_run(result, tmp_path / "file", figure=None, force=force)
-    assert set(files(tmp_path)) == {"thesis.tex", "file"}
+    thesis = {"thesis.tex": b"years of work", "layers.csv": b"other numbers"}
+    for name, content in thesis.items():
+        (tmp_path / name).write_bytes(content)
+    for force in (False, True):
+        with pytest.raises(RunDirectoryError, match=r"layers\.csv: is no run's file"):
+            runs_directory.write_run(result, tmp_path, figure=None, force=force)
+        with pytest.raises(RunDirectoryError, match="not a directory"):
+            runs_directory.write_run(result, tmp_path / "thesis.tex", figure=None, force=force)
+    assert files(tmp_path) == thesis
+    (tmp_path / "layers.csv").unlink()
+    runs_directory.write_run(result, tmp_path, figure=None)
+    written = files(tmp_path)
+    assert written.pop("thesis.tex") == b"years of work"
+    assert set(written) == set(runs_directory.run_files(result.config, plots=False))
 
 
-def test_an_empty_directory_fills(
-    result: SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_file_named_as_a_run_might_is_kept_and_not_replaced(
+    run: Path, result: SweepResult
 ) -> None:
-    rename = Path.rename
-
-    def rename_on_windows(path: Path, target: Path) -> Path:
-        if target.exists():
-            raise FileExistsError(errno.EEXIST, "Cannot create a file when it already exists")
-        return rename(path, target)
-
-    monkeypatch.setattr(Path, "rename", rename_on_windows)
-    (tmp_path / "small").mkdir()
-    runs_directory.write_run(result, tmp_path / "small", figure=None)
-    assert "layers.csv" in files(tmp_path / "small")
+    (run / "cosines.csv").write_text("mine")
+    (run / "forward_backward.png").mkdir()
+    runs_directory.write_run(result, run, figure=None, force=True)
+    with_cosines = run_sweep(parse_config(SMALL + "record: {cosine: true}"))
+    for other, figure in ((with_cosines, None), (result, draw(result))):
+        with pytest.raises(RunDirectoryError, match="is no run's file, so no run replaces it"):
+            runs_directory.write_run(other, run, figure=figure, force=True)
+    assert (run / "cosines.csv").read_text() == "mine"
+    assert (run / "forward_backward.png").is_dir()
 
 
-@pytest.mark.parametrize("step", ["savez", "write_manifest", "copy2", "rename"])
-def test_a_failing_write_leaves_the_old_run(
+def test_a_manifest_cannot_name_a_file_away(run: Path, result: SweepResult) -> None:
+    (run / "thesis.tex").write_text("mine")
+    edit(run, "thesis.tex", b"mine")
+    runs_directory.write_run(result, run, figure=None, force=True)
+    assert (run / "thesis.tex").read_text() == "mine"
+
+
+@pytest.mark.parametrize("step", ["savez", "write_manifest", "link"])
+def test_a_write_that_fails_leaves_the_old_run(
     run: Path, step: str, result: SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (run / "notes.txt").write_text("mine")
@@ -183,21 +193,41 @@ def test_a_failing_write_leaves_the_old_run(
     def full_disk(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    if step == "savez":
-        monkeypatch.setattr(np, "savez", full_disk)
-    elif step == "rename":
-        rename = Path.rename
-        monkeypatch.setattr(
-            Path, "rename", lambda self, to: full_disk() if self.name == "new" else rename(self, to)
-        )
-    elif step == "copy2":
-        monkeypatch.setattr(shutil, step, full_disk)
-    else:
-        monkeypatch.setattr(runs_manifest, step, full_disk)
-    with pytest.raises(WriteError, match=r"could not be written \(No space left"):
+    for target in {"savez": [np], "write_manifest": [runs_manifest], "link": [os]}[step]:
+        monkeypatch.setattr(target, step, full_disk)
+    if step == "link":  # nor will a rename do
+        monkeypatch.setattr(Path, "rename", full_disk)
+    with pytest.raises(WriteError, match=r"could not be written \(No space left.*was changed"):
         runs_directory.write_run(result, run, figure=None, force=True)
     assert files(run) == before
     assert list(tmp_path.iterdir()) == [run]
+
+
+def test_a_cut_replacement_is_finished_by_whatever_reads_it_next(
+    run: Path, result: SweepResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = parse_config(SMALL + "figure: {quantity: std}")
+    redrawn = dataclasses.replace(result, config=other)
+
+    def cut(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", cut)
+        with pytest.raises(WriteError, match="the new files are complete"):
+            runs_directory.write_run(redrawn, run, figure=draw(redrawn), force=True)
+        with pytest.raises(RunDirectoryError, match=r"cannot be finished \(Input/output error\)"):
+            runs_directory.read_run(run)
+    assert runs_directory.difference(run, other, plots=True) is None
+    assert set(files(run)) == set(runs_directory.run_files(other, plots=True))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", cut)
+        with pytest.raises(WriteError, match="the new files are complete"):
+            runs_directory.update_figure(draw(result), run)
+    digests = runs_manifest.read_manifest(run)["files"]
+    assert {"layers.csv", "forward_backward.png"} < digests.keys()
+    for name, digest in digests.items():
+        assert hashlib.sha256((run / name).read_bytes()).hexdigest() == digest, name
 
 
 def test_a_changed_or_missing_file_is_refused(run: Path, tmp_path: Path) -> None:
@@ -229,47 +259,6 @@ def test_a_summary_of_another_version_says_what_to_do(run: Path) -> None:
         f"{run / 'summary.csv'}: not the summary of its config.yaml (no column "
         "backward_decades_per_layer_se); run config.yaml of the directory again"
     )
-
-
-@pytest.mark.parametrize("call", slow_but([1, 2, 3, 4, 5], 2))
-def test_a_failing_redraw_leaves_files_as_the_manifest_says(
-    call: int, result: SweepResult, run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for suffix in ("png", "svg", "pdf"):
-        edit(run, f"forward_backward.{suffix}", b"old")
-    other = parse_config(SMALL + "figure: {quantity: std}")
-    replace, calls = Path.replace, iter(range(1, 6))
-
-    def failing(self: Path, target: Path) -> Path:
-        if next(calls) == call:
-            raise OSError(28, "No space left on device")
-        return replace(self, target)
-
-    monkeypatch.setattr(Path, "replace", failing)
-    with pytest.raises(WriteError, match="No space left"):
-        runs_directory.update_figure(draw(dataclasses.replace(result, config=other)), run)
-    digests = json.loads((run / "manifest.json").read_text("utf-8"))["files"]
-    assert {"layers.csv", "networks.npz"} < digests.keys()
-    for name, digest in digests.items():
-        assert hashlib.sha256((run / name).read_bytes()).hexdigest() == digest, name
-
-
-def test_a_stop_between_the_two_renames_leaves_the_old_run(
-    run: Path, result: SweepResult, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = files(run)
-    rename = Path.rename
-
-    def stopped(self: Path, to: Path) -> Path:
-        moved = rename(self, to)
-        if self == run:
-            raise KeyboardInterrupt
-        return moved
-
-    monkeypatch.setattr(Path, "rename", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        runs_directory.write_run(result, run, figure=None, force=True)
-    assert files(run) == before
 
 
 def test_files_and_folders_of_users_survive_replacing(result: SweepResult, run: Path) -> None:
@@ -345,3 +334,91 @@ def test_a_run_that_lacks_measures_is_read_where_that_will_do(run: Path) -> None
         runs_directory.read_run(run)
     (of,) = runs_directory.read_run(run, complete=False).conditions
     assert [*of.networks] == [m for m in MEASURES if m[0] != "grad_weight"]
+
+
+def npz(**arrays: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=True, **arrays)
+    return content.getvalue()
+
+
+def npy(array: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
+
+
+def packed(array: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    np.savez_compressed(content, a=array)
+    return content.getvalue()
+
+
+KEY = "condition_0.activation.log10_variance"
+CRAFTED = {
+    "empty": b"",
+    "text": b"not an archive",
+    "plain .npy": npy(np.zeros(3)),
+    "no arrays": npz(),
+    "strings": npz(**{KEY: np.full((4, 4), "a")}),
+    "dates": npz(**{KEY: np.zeros((4, 4), "datetime64[D]")}),
+    "structured": npz(**{KEY: np.zeros((4, 4), [("a", float)])}),
+    "complex": npz(**{KEY: np.zeros((4, 4), complex)}),
+    "objects": npz(**{KEY: np.full((4, 4), None)}),
+    "bad deflate": packed(np.arange(1000.0))[:200] + b"x" * 50 + packed(np.arange(1000.0))[250:],
+    "unpacks to 80 MB": packed(np.zeros(10**7)),
+}
+
+
+@pytest.mark.parametrize("name", CRAFTED)
+def test_a_crafted_archive_is_refused_in_one_line(run: Path, name: str) -> None:
+    with np.load(run / "networks.npz") as arrays:
+        others = {key: array for key, array in arrays.items() if key != KEY}
+    content = CRAFTED[name]
+    if KEY.encode() in content:  # all else as it should be
+        with np.load(io.BytesIO(content), allow_pickle=True) as arrays:
+            content = npz(**others, **arrays)
+    edit(run, "networks.npz", content)
+    with pytest.raises(RunDirectoryError, match=r"networks\.npz: not the numbers of") as raised:
+        runs_directory.read_run(run)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_summary_of_short_rows_is_refused(run: Path) -> None:
+    lines = (run / "summary.csv").read_text("utf-8").splitlines()
+    for row in (lines[1].rpartition(",")[0], lines[1] + ",more"):
+        edit(run, "summary.csv", f"{lines[0]}\n{row}\n".encode())
+        with pytest.raises(RunDirectoryError, match="a row of another length"):
+            runs_directory.read_summary(run)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("deep", "not a manifest of heinit-sim"),
+        ("directory", "cannot be read"),
+        ("device", "cannot be read: not a regular file"),
+        ("pipe", "cannot be read: not a regular file"),
+        ("huge", "cannot be read: too large"),
+    ],
+)
+def test_a_manifest_that_is_no_small_file_of_json_is_refused(
+    kind: str, reason: str, run: Path
+) -> None:
+    path = run / "manifest.json"
+    path.unlink()
+    if kind == "deep":
+        path.write_text('{"files": ' + "[" * 100_000)
+    elif kind == "huge":
+        with path.open("wb") as file:
+            file.truncate(2**30)
+    elif kind == "directory":
+        path.mkdir()
+    elif not hasattr(os, "mkfifo"):
+        pytest.skip("no pipes in this file system")
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        os.mkfifo(path)
+    with pytest.raises(RunDirectoryError, match=reason):
+        runs_manifest.read_manifest(run)
