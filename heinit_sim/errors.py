@@ -6,6 +6,10 @@ class HeinitSimError(Exception):
 
     exit_code = 1
 
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
 
 class ConfigError(HeinitSimError):
     """A config or an option is wrong; one line per problem, all of them at once."""
@@ -13,7 +17,7 @@ class ConfigError(HeinitSimError):
     exit_code = 2
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
+        super().__init__(*problems)
         self.problems = problems
 
 
@@ -34,6 +38,6 @@ class WriteError(HeinitSimError):
 
 
 class CheckFailed(HeinitSimError):  # noqa: N818  # nothing went wrong: the answer is no
-    """A check did not hold."""
+    """A check did not hold; a line for each thing that did not, and one for all."""
 
     exit_code = 3

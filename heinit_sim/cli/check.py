@@ -117,7 +117,7 @@ def report_findings(
         _add_step_summary(reports.findings.to_markdown(findings, config.name))
     if failed:
         lines = [] if table else [f"FAILED {finding.name}: {finding.reason}" for finding in failed]
-        raise CheckFailed("\n".join([*lines, f"check: {summary}"]))
+        raise CheckFailed(*lines, f"check: {summary}")
 
 
 def _add_step_summary(text: str) -> None:
@@ -130,4 +130,4 @@ def _add_step_summary(text: str) -> None:
             file.write(text)
     except OSError as error:
         reason = error.strerror or error
-        typer.echo(f"GITHUB_STEP_SUMMARY: warning: {path} not written ({reason})", err=True)
+        console.say(f"GITHUB_STEP_SUMMARY: warning: {path} not written ({reason})")

@@ -58,7 +58,7 @@ def init(
                 file.write(text)
         except FileExistsError:
             raise ConfigError([f"{path}: exists; give --force to replace it"]) from None
-        typer.echo(f"Wrote {path}; now: heinit-sim run {path}", err=True)
+        console.say(f"Wrote {path}; now: heinit-sim run {path}")
 
 
 def gallery() -> dict[str, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
+
+from heinit_sim.experiment.labels import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,6 +28,13 @@ _PIPED = 200  # columns through a pipe that names no other number
 _FOLDED = 8  # the narrowest that a column may get that wraps
 _UNBOUNDED = 100_000
 _NOTES = 10  # the most that are shown
+
+
+def say(*lines: str) -> None:
+    """Write lines to stderr, if anybody can read it; what would break a line is escaped."""
+    with contextlib.suppress(OSError):
+        for line in lines:
+            typer.echo(printable(line), err=True)
 
 
 def simulate(config: SweepConfig, jobs: int, *, quiet: bool, quantiles: bool = True) -> SweepResult:
@@ -93,8 +103,7 @@ def print_fates(result: SweepResult) -> None:
         about = f"{label}: " if label else ""
         lines += [f"{about}{fate.text}" for fate in checks.fates(condition_result)]
     more = [f"… and {len(lines) - _NOTES} more"] if len(lines) > _NOTES else []
-    for line in lines[:_NOTES] + more:
-        typer.echo(line, err=True)
+    say(*lines[:_NOTES], *more)
 
 
 def print_plan(

@@ -1,14 +1,14 @@
 """Arguments that commands share, and the one place where errors become exit codes."""
 
 import contextlib
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
+from heinit_sim.cli import console, interrupts
 from heinit_sim.errors import ConfigError, HeinitSimError
 
 ONE_OUTPUT = "given beside --json; give one of the two"
@@ -60,29 +60,21 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 @contextlib.contextmanager
 def errors() -> Iterator[None]:
     """The one place where known errors become one line each and an exit code."""
-    stopped_by: list[int] = []
-
-    def stop(number: int, _frame: object) -> NoReturn:
-        stopped_by.append(number)
-        raise SystemExit(128 + number)
-
-    for number in {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
-        signal.signal(number, stop)
     try:
         yield
         sys.stdout.flush()
     except HeinitSimError as error:
-        typer.echo(str(error), err=True)
+        console.say(*error.lines)
         raise typer.Exit(error.exit_code) from None
     except OSError as error:
-        typer.echo(f"heinit-sim: {error}", err=True)
+        console.say(f"heinit-sim: {error}")
         raise typer.Exit(1) from None
     except MemoryError:
-        typer.echo("heinit-sim: out of memory; --dry-run estimates what a run takes", err=True)
+        console.say("heinit-sim: out of memory; --dry-run estimates what a run takes")
         raise typer.Exit(1) from None
     except BaseException:
-        if stopped_by:  # also where a library made another exception of it
-            raise SystemExit(128 + stopped_by[0]) from None
+        if number := interrupts.stopped_by():  # also where a library made another exception of it
+            raise SystemExit(128 + number) from None
         raise
 
 

@@ -95,6 +95,6 @@ def run(
             files = ", ".join(runs.run_files(sweep_config, plots=plots))
             wrote = f"Wrote {directory} in {time.perf_counter() - start:.1f} s: {files}"
             held = f"{directory} is up to date; give --force to simulate it again"
-            typer.echo(held if up_to_date else wrote, err=True)
+            console.say(held if up_to_date else wrote)
         if findings is not None:
             report_findings(sweep_config, findings, junit, table=not (json_ or quiet))

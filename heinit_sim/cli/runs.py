@@ -39,7 +39,7 @@ def plot(
                 runs.update_figure(figure, directory)
             else:
                 runs.export_figure(figure, out)
-            typer.echo(f"Wrote forward_backward.png, .svg, .pdf in {out or directory}", err=True)
+            console.say(f"Wrote forward_backward.png, .svg, .pdf in {out or directory}")
 
 
 def show(run_dir: options.RunArgument, json_: options.JsonOption = False) -> None:

@@ -97,7 +97,7 @@ def theory(
                 figure = figures.draw(prediction)
             text = reports.to_csv(file_rows)
             names = runs.write_prediction(name, text, figure, out, sweep, force=force)
-            typer.echo(f"Wrote {', '.join(names)} in {out}", err=True)
+            console.say(f"Wrote {', '.join(names)} in {out}")
         if json_:
             console.print_json({"name": sweep.name, name: reports.to_json_values(rows)})
         else:

@@ -61,17 +61,17 @@ def iter_sweep(config: SweepConfig, jobs: int | None = None) -> Generator[Block,
         if jobs == 1:
             yield from map(simulate, blocks)
             return
-        with ThreadPoolExecutor(jobs) as pool:
-            pending: deque[Future[Block]] = deque()
-            try:
-                for trials in blocks:
-                    pending.append(pool.submit(simulate, trials))
-                    if len(pending) == 2 * jobs:
-                        yield pending.popleft().result()
-                while pending:
+        pool = ThreadPoolExecutor(jobs)
+        pending: deque[Future[Block]] = deque()
+        try:
+            for trials in blocks:
+                pending.append(pool.submit(simulate, trials))
+                if len(pending) == 2 * jobs:
                     yield pending.popleft().result()
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def simulate_block(

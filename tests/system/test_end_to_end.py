@@ -403,7 +403,8 @@ def test_a_stopped_run_leaves_the_old_results(number: signal.Signals, small: Pat
         run.send_signal(number)
         stdout, stderr = run.communicate(timeout=60)
     code = -number if number == signal.SIGKILL else 128 + number
-    assert (run.returncode, stdout, stderr) == (code, "", "")
+    line = f"heinit-sim: stopped by {number.name}\n" if number != signal.SIGKILL else ""
+    assert (run.returncode, stdout, stderr) == (code, "", line)
     assert files(small / "outputs" / "small") == before
 
 
