@@ -35,6 +35,10 @@ Word = Literal["ordered", "critical", "chaotic"]
 
 _LARGEST, _SMALLEST = 1e12, 1e-13  # q* beyond them is reported as ∞ and 0
 _TIE = 1e-13  # relative: what the quadrature leaves of a fixed point
+_LEAST_GAP = 1e-12  # of 1 − c*, for a start
+_NEWTON = 1e-6  # a relative step that leaves an error of its square
+_ROOTS, _ROOT_WEIGHTS = np.polynomial.legendre.leggauss(12)
+_ROOTS, _ROOT_WEIGHTS = (_ROOTS + 1) / 2, _ROOT_WEIGHTS * (_ROOTS + 1) / 2  # ∫₀¹ f(t) dt, of √t
 _CRITICAL = 1e-9  # χ₁ − 1 that counts as none: ten times what the quadrature promises
 
 
@@ -73,15 +77,15 @@ def phase(activation: Activation, weight_scale: float, bias_variance: float, q0:
     """
     q = length_fixed_point(activation, weight_scale, bias_variance, q0)
     chi1, length_slope = (weight_scale * slope for slope in _slopes(activation, q))
-    c, slope = math.nan, math.nan
+    c, excess = math.nan, math.nan
     if 0 < q < math.inf:
-        c, slope = _correlation(activation, weight_scale, bias_variance, q, chi1)
+        c, excess = _correlation(activation, weight_scale, bias_variance, q, chi1)
     return Phase(
         q=q,
         chi1=chi1,
         word=_word(chi1),
-        xi_q=_depth_scale(length_slope if math.isfinite(q) else math.nan),
-        xi_c=_depth_scale(slope),
+        xi_q=_depth_scale(length_slope - 1 if math.isfinite(q) else math.nan),
+        xi_c=_depth_scale(excess),
         c=c,
         critical_weight_variance=critical_weight_variance(activation, bias_variance),
     )
@@ -138,18 +142,6 @@ def length_fixed_point(
     return crossing(growth, *sorted(grid[turned[0] - 1 : turned[0] + 1].tolist()))
 
 
-def correlation_map(
-    activation: Activation, weight_scale: float, bias_variance: float, q: float, c: float
-) -> float:
-    """(σ²_w E[a(u₁) a(u₂)] + σ²_b) / q for two inputs of variance q and correlation c."""
-    return (weight_scale * quadrature.product_of_values(activation, q, c) + bias_variance) / q
-
-
-def correlation_slope(activation: Activation, weight_scale: float, q: float, c: float) -> float:
-    """d/dc of the correlation map: σ²_w E[a'(u₁) a'(u₂)], at kinks as well."""
-    return weight_scale * quadrature.product_of_slopes(activation, q, c)
-
-
 def _slopes(activation: Activation, q: float) -> tuple[float, float]:
     """E[a'(√q z)²] and d E[a(√q z)²] / dq, at 0 and infinity as well."""
     alpha = activation.common_slope
@@ -164,26 +156,36 @@ def _slopes(activation: Activation, q: float) -> tuple[float, float]:
 def _correlation(
     activation: Activation, weight_scale: float, bias_variance: float, q: float, chi1: float
 ) -> tuple[float, float]:
-    """c*, and the slope of the correlation map there, for a finite q* > 0.
+    """c*, and the slope of the correlation map there less 1, for a finite q* > 0.
 
     At q* = 0 there is neither: a smooth activation is linear there, and what angles are left stay;
     a rectifier's signals grow alike, but by a power of the depth; both whatever χ₁ < 1 may be.
 
     On 0 … 1 the map is a power series with terms ≥ 0 only, hence convex, and 1 is a fixed point
-    of slope χ₁. So 1 attracts for χ₁ ≤ 1; else there is one other fixed point, and Newton's
-    method climbs to it from c = 0 without passing it.
+    of slope χ₁. So 1 attracts for χ₁ ≤ 1; else there is one other fixed point. What is sought is
+    d = 1 − c*, by what it loses, whose digits are all kept however close to the edge it lies:
+
+        map: d → d (χ₁ − loss(d)),  loss(d) = ∫₀¹ l(d t) dt,  l(d) = σ²_w E[(a'(u₁) − a'(u₂))²]/2
+
+    of slope χ₁ − l(d). Newton's method finds loss = χ₁ − 1, in logarithms of both, which are all but
+    linear near the edge, where 1 − c* ∝ χ₁ − 1 for smooth a, whose loss grows as d; with kinks it grows as √d,
+    and 1 − c* ∝ (χ₁ − 1)².
     """
+    excess = chi1 - 1
     if _word(chi1) != "chaotic":
         unchanged = activation.common_slope == 1 and _word(chi1) == "critical"
-        return (math.nan if unchanged else 1.0), chi1
-    c, slope = 0.0, 0.0
-    for _ in range(60):  # halves the error at worst
-        slope = correlation_slope(activation, weight_scale, q, c)
-        rise = correlation_map(activation, weight_scale, bias_variance, q, c) - c
-        if rise <= _TIE or slope >= 1:
+        return (math.nan if unchanged else 1.0), excess
+    gap = _LEAST_GAP
+    for _ in range(60):
+        lost = weight_scale * quadrature.slope_gap(activation, q, gap)
+        parts = [quadrature.slope_gap(activation, q, gap * root**2) for root in _ROOTS]
+        loss = weight_scale * float(_ROOT_WEIGHTS @ parts)
+        step = math.log(excess / loss) * loss / (lost - loss)
+        step = min(step, -math.log(gap))  # d = 1 where angles become right ones
+        gap *= math.exp(step)
+        if abs(step) < _NEWTON:
             break
-        c = min(c + rise / (1 - slope), 1.0)
-    return c, slope
+    return 1 - gap, excess - weight_scale * quadrature.slope_gap(activation, q, gap)
 
 
 def _word(chi1: float) -> Word:
@@ -192,13 +194,13 @@ def _word(chi1: float) -> Word:
     return "ordered" if chi1 < 1 else "chaotic"
 
 
-def _depth_scale(slope: float) -> float:
-    """ξ = −1/ln slope: infinite at 1, NaN beyond, where nothing decays."""
-    if abs(slope - 1) <= _CRITICAL:
+def _depth_scale(excess: float) -> float:
+    """ξ = −1/ln(1 + excess) of a slope: infinite at 1, NaN beyond, where nothing decays."""
+    if abs(excess) <= _CRITICAL:
         return math.inf
-    if not 0 < slope < 1:
-        return 0.0 if slope == 0 else math.nan
-    return -1 / math.log(slope)
+    if not -1 < excess < 0:
+        return 0.0 if excess == -1 else math.nan
+    return -1 / math.log1p(excess)
 
 
 def condition_weight_scale(condition: Condition, activation: Activation) -> float | None:

@@ -4,6 +4,7 @@ But for the variance of an activation that is all but constant, a(0) ≠ 0 and q
 rounding limits to 1e-16 of E[a]².
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
@@ -226,3 +227,48 @@ def smooth_gap(g: Callable[[FloatArray], FloatArray], q: float, gap: float) -> f
             return difference
         coarser = difference
     return np.nan
+
+
+def kinked_gap(
+    g: Callable[[FloatArray], FloatArray], q: float, gap: float, kinks: tuple[float, ...]
+) -> float:
+    """`smooth_gap` of a function with kinks or jumps, at which panels end, of s and of t.
+
+    Args:
+        g: A function of the pre-activation, elementwise; smooth but for its kinks.
+        q: Variance of both, above 0.
+        gap: d, from 0 to 2.
+        kinks: Where g or a derivative of it jumps.
+    """
+    along, across = np.sqrt(q * (2 - gap) / 2), np.sqrt(q * gap / 2)
+    powers = POWERS[along * END > POWERS]
+    features = np.concatenate([powers, -powers, kinks, [0.0]])
+    edges = [UNITS]
+    if along > 0:
+        # which t smooths over a width of across/along
+        edges += [features / along, np.add.outer(kinks, across * UNITS).ravel() / along]
+    s, outer = panels(np.concatenate(edges)[np.newaxis])
+    s, outer = s[outer > 0], outer[outer > 0]
+    total = 0.0
+    for start in range(0, len(s), _ROWS):
+        middle = along * s[start : start + _ROWS, np.newaxis]
+        ends = [np.broadcast_to(UNITS, (len(middle), len(UNITS)))]
+        if across > 0:
+            ends += [(features - middle) / across, (middle - features) / across]
+        t, inner = panels(np.concatenate(ends, axis=1))
+        squares = (g(middle + across * t) - g(middle - across * t)) ** 2
+        total += float(outer[start : start + _ROWS] @ np.vecdot(inner, squares))
+    return total / 2
+
+
+def slope_gap(activation: Activation, q: float, gap: float) -> float:
+    """E[(a'(u₁) − a'(u₂))²]/2 for u₁, u₂ ~ N(0, q) of correlation 1 − gap, to all digits of it."""
+
+    def derivative(u: FloatArray) -> FloatArray:
+        return np.asarray(activation.derivative(u), float)
+
+    q, gap = wrapped_pair(activation, q, gap)
+    found = np.nan
+    if math.isfinite(activation.period) or not activation.kinks:
+        found = smooth_gap(derivative, q, gap)
+    return found if found == found else kinked_gap(derivative, q, gap, activation.kinks)

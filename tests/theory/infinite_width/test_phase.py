@@ -10,14 +10,21 @@ from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.architecture import Convolution, Residual
 from heinit_sim.experiment.inputs import Inputs
-from heinit_sim.theory.infinite_width.edge_of_chaos import length_slopes
+from heinit_sim.theory.infinite_width.edge_of_chaos import (
+    critical_weight_variance,
+    length_slopes,
+)
 from heinit_sim.theory.infinite_width.phase import (
     condition_phase,
     condition_weight_scale,
-    correlation_map,
-    correlation_slope,
     length_fixed_point,
     phase,
+)
+from heinit_sim.theory.infinite_width.quadrature import (
+    layer_moments,
+    product_of_slopes,
+    product_of_values,
+    slope_gap,
 )
 from tests.conditions import condition, with_layers
 from tests.rows import slow_but
@@ -32,6 +39,12 @@ def plain_length_map(a: Activation, weight_scale: float, bias_variance: float, q
     """By the midpoint rule, exact for smooth functions and good to 0.004²/12 = 1e-6 at a kink."""
     f = math.sqrt(q) * Z
     return weight_scale * float(WEIGHTS @ a.value(f, np.empty_like(f)) ** 2) + bias_variance
+
+
+def correlation_map(
+    a: Activation, weight_scale: float, bias_variance: float, q: float, c: float
+) -> float:
+    return (weight_scale * product_of_values(a, q, c) + bias_variance) / q
 
 
 @pytest.mark.parametrize(
@@ -122,7 +135,7 @@ def test_correlation_slope_is_the_difference_quotient_of_the_map(a: Activation, 
     up, down = (correlation_map(a, 1.5, 0.1, 2.0, c + s) for s in (step, -step))
     # The error is step²/6 times the third derivative: for ReLU 1.5 c/π (1−c²)^−1.5, at most 5.2.
     # The others' are of that order; what remains is the rounding of the maps.
-    error = correlation_slope(a, 1.5, 2.0, c) - (up - down) / (2 * step)
+    error = 1.5 * product_of_slopes(a, 2.0, c) - (up - down) / (2 * step)
     assert abs(error) < 10 * step**2 + 2.0**-50 / step
 
 
@@ -204,16 +217,89 @@ def test_ordered_networks_forget_at_the_rate_of_their_gradients() -> None:
     np.testing.assert_allclose(found.xi_c, -1 / math.log(found.chi1), rtol=1e-12, atol=0)
 
 
-def test_correlation_just_above_the_edge_of_chaos_is_found() -> None:
-    critical = phase(TANH, 1.69, 0.09, 1.78).critical_weight_variance
-    previous = 1.0
-    for excess in (1e-6, 1e-4, 1e-2):
-        found = phase(TANH, critical + excess, 0.09, 1.0)
-        assert found.word == "chaotic"
-        assert 0 < found.c < previous
-        again = correlation_map(TANH, critical + excess, 0.09, found.q, found.c)
-        assert abs(again - found.c) < 1e-12
-        previous = found.c
+@pytest.mark.parametrize(
+    ("excess", "gap", "xi"),
+    [
+        (1e-8, 1.316e-8, 4.69e8),
+        (1e-7, 1.316e-7, 4.69e7),
+        (1e-6, 1.316e-6, 4.69e6),
+        (1e-5, 1.3156e-5, 469084),
+    ],
+)
+def test_correlations_of_tanh_just_above_the_edge_of_chaos(
+    excess: float, gap: float, xi: float
+) -> None:
+    found = phase(TANH, critical_weight_variance(TANH, 0.05) + excess, 0.05, 1.0)
+    assert found.word == "chaotic"
+    np.testing.assert_allclose((1 - found.c, found.xi_c), (gap, xi), rtol=5e-4, atol=0)
+
+
+def test_depth_scale_of_a_stated_weight_variance() -> None:
+    found = phase(TANH, 1.760955, 0.05, 1.0)
+    np.testing.assert_allclose(found.xi_c, 1.30e7, rtol=5e-3, atol=0)
+
+
+def gap_of_erf(weight_scale: float, q: float) -> float:
+    """1 − c* by Williams' closed form, from asin x − asin y without a difference of the two."""
+
+    def excess(gap: float) -> float:
+        x = 2 * q / (1 + 2 * q)
+        y = x * (1 - gap)
+        root_x, root_y = math.sqrt(1 - x * x), math.sqrt(1 - y * y)
+        sine = x * x * gap * (2 - gap) / (x * root_y + y * root_x)
+        return weight_scale * 2 / math.pi * math.asin(sine) / q / gap - 1
+
+    low, high = 1e-14, 1.0
+    for _ in range(200):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if excess(middle) > 0 else (low, middle)
+    return low
+
+
+@pytest.mark.parametrize("excess", [1e-7, 1e-4, 0.1, 2.0])
+def test_correlations_of_erf_are_those_of_its_closed_form(excess: float) -> None:
+    a = make_activation("erf", {})
+    scale = critical_weight_variance(a, 0.05) + excess
+    found = phase(a, scale, 0.05, 1.0)
+    gap = gap_of_erf(scale, found.q)
+    slope = scale * 4 / math.pi / math.sqrt((1 + 2 * found.q) ** 2 - (2 * found.q * (1 - gap)) ** 2)
+    # χ₁ − 1, of about excess/4, is good to 1e-14
+    rtol = 1e-10 + 1e-13 / excess
+    np.testing.assert_allclose(1 - found.c, gap, rtol=rtol + 1e-16 / gap, atol=0)
+    np.testing.assert_allclose(found.xi_c, -1 / math.log(slope), rtol=1e-9 + 3e-15 / gap, atol=0)
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "gelu", "silu", "sin", "hard_tanh"])
+def test_depth_scale_just_below_the_edge_of_chaos_is_that_of_gradients(name: str) -> None:
+    a = make_activation(name, {})
+    scale = critical_weight_variance(a, 1.0)
+    for excess in (1e-8, 1e-6) if math.isfinite(scale) else ():
+        found = phase(a, scale - excess, 1.0, 1.0)
+        chi1 = (scale - excess) * layer_moments(a, np.array(found.q)).slope
+        assert (found.word, found.c) == ("ordered", 1.0)
+        np.testing.assert_allclose(found.xi_c, 1 / (1 - chi1), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("excess", [1e-7, 1e-5])
+def test_kinks_bring_correlations_as_close_as_the_square_of_the_distance(excess: float) -> None:
+    # l(d) = σ²_w Σ p(k) √(q d/π) for slopes that jump by 1 at the kinks ±1, p the density of u; the
+    # loss, 2/3 of it, is χ₁ − 1, and the slope there χ₁ − l = 1 − (χ₁ − 1)/2
+    a = make_activation("hard_tanh", {})
+    scale = critical_weight_variance(a, 0.05) + excess
+    found = phase(a, scale, 0.05, 1.0)
+    density = math.exp(-1 / (2 * found.q)) / math.sqrt(2 * math.pi * found.q)
+    root = (found.chi1 - 1) * 3 / 2 / (scale * 2 * density * math.sqrt(found.q / math.pi))
+    next_order = 2 * root
+    np.testing.assert_allclose(1 - found.c, root**2, rtol=next_order + 3e-16 / root**2, atol=0)
+    np.testing.assert_allclose(found.xi_c, 2 / (found.chi1 - 1), rtol=next_order, atol=0)
+
+
+@pytest.mark.parametrize("name", ["tanh", "gelu", "sin", "hard_tanh", "relu", "elu"])
+@pytest.mark.parametrize("gap", [0.01, 0.6, 1.7])
+def test_the_gap_of_slopes_is_what_their_product_lacks(name: str, gap: float) -> None:
+    a = make_activation(name, {})
+    expected = float(layer_moments(a, np.array(0.7)).slope) - product_of_slopes(a, 0.7, 1 - gap)
+    np.testing.assert_allclose(slope_gap(a, 0.7, gap), expected, rtol=1e-8, atol=0)
 
 
 def test_diverging_networks_have_no_correlation_to_end_at() -> None:
