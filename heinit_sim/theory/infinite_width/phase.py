@@ -79,7 +79,7 @@ def phase(activation: Activation, weight_scale: float, bias_variance: float, q0:
     chi1, length_slope = (weight_scale * slope for slope in _slopes(activation, q))
     c, excess = math.nan, math.nan
     if 0 < q < math.inf:
-        c, excess = _correlation(activation, weight_scale, bias_variance, q, chi1)
+        c, excess = _correlation(activation, weight_scale, q, chi1)
     return Phase(
         q=q,
         chi1=chi1,
@@ -154,7 +154,7 @@ def _slopes(activation: Activation, q: float) -> tuple[float, float]:
 
 
 def _correlation(
-    activation: Activation, weight_scale: float, bias_variance: float, q: float, chi1: float
+    activation: Activation, weight_scale: float, q: float, chi1: float
 ) -> tuple[float, float]:
     """c*, and the slope of the correlation map there less 1, for a finite q* > 0.
 
@@ -167,9 +167,9 @@ def _correlation(
 
         map: d → d (χ₁ − loss(d)),  loss(d) = ∫₀¹ l(d t) dt,  l(d) = σ²_w E[(a'(u₁) − a'(u₂))²]/2
 
-    of slope χ₁ − l(d). Newton's method finds loss = χ₁ − 1, in logarithms of both, which are all but
-    linear near the edge, where 1 − c* ∝ χ₁ − 1 for smooth a, whose loss grows as d; with kinks it grows as √d,
-    and 1 − c* ∝ (χ₁ − 1)².
+    of slope χ₁ − l(d). Newton's method finds loss = χ₁ − 1, in logarithms of both. Near the edge
+    the loss grows as d for smooth a, hence 1 − c* ∝ χ₁ − 1, and with kinks as √d, hence
+    1 − c* ∝ (χ₁ − 1)².
     """
     excess = chi1 - 1
     if _word(chi1) != "chaotic":
