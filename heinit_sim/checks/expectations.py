@@ -9,7 +9,6 @@ from heinit_sim.experiment.results import Finding, SweepResult
 from heinit_sim.experiment.sweep_config import Expectation
 
 _PASSES: tuple[Pass, ...] = ("forward", "backward")
-_NO_SLOPE = "no slope, for one hidden layer"
 
 
 def check_expectations(result: SweepResult) -> list[Finding]:
@@ -37,16 +36,17 @@ def _findings(expectation: Expectation, trends: dict[Pass, Trend], about: str) -
     for direction, word in zip(_PASSES, (expectation.forward, expectation.backward), strict=True):
         if word is not None:
             measured = trends[direction]
-            numbers = _NO_SLOPE if math.isnan(measured.decades_per_layer) else measured.reason
-            reason = f"{direction} is {measured.word} ({numbers}), expected {word}"
+            reason = f"{direction} is {measured.word} ({measured.reason}), expected {word}"
             findings.append(Finding(f"{about}: {direction}", measured.word == word, reason))
     if expectation.max_decades_per_layer is not None:
         limit = expectation.max_decades_per_layer
         # NaN, with one hidden layer, comes out largest and holds nothing
         size, direction = max((_size(trend), direction) for direction, trend in trends.items())
         slope = trends[direction].decades_per_layer
-        largest = _NO_SLOPE if math.isnan(slope) else f"{slope:+.4g} decades per layer"
-        reason = f"the largest slope is {largest} ({direction}), expected at most {limit}"
+        largest = f"the largest slope is {slope:+.4g} decades per layer ({direction})"
+        if math.isnan(slope):
+            largest = f"{direction}: {trends[direction].reason}"
+        reason = f"{largest}, expected at most {limit}"
         findings.append(Finding(f"{about}: max_decades_per_layer", size <= limit, reason))
     return findings
 

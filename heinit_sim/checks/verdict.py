@@ -8,11 +8,13 @@ import numpy as np
 
 from heinit_sim.experiment.quantities import Growth, Measure, Pass
 from heinit_sim.experiment.results import ConditionResult, Prediction
-from heinit_sim.numerics import FloatArray
+from heinit_sim.experiment.sweep_config import Condition
+from heinit_sim.numerics import FloatArray, Mask
+from heinit_sim.numerics.bootstrap import resampled_medians
 from heinit_sim.numerics.spread import variance_of_ln
 from heinit_sim.theory import assumptions
 
-Word = Literal[Growth, "undefined"]
+Word = Literal[Growth, "undecided", "undefined"]
 
 # Each pass is judged by a variance: of h_k, and of ∂ℓ/∂h_k on its way to the input.
 _JUDGED: dict[Pass, tuple[Measure, int]] = {
@@ -21,6 +23,12 @@ _JUDGED: dict[Pass, tuple[Measure, int]] = {
 }
 # "Stable" allows this much over the whole network beyond the drift of a finite width: a factor 10.
 _ALLOWED_DECADES = 1.0
+# Another word takes so many standard errors beyond that, and "stable" errors so small.
+_ERRORS_OUTSIDE = 3
+_ERRORS_WITHIN = 2
+_RELU_SPREAD = 5.0  # times 1/width: stands in where the spread of an activation is not known
+_RESAMPLED = 300  # networks at most in a sample; the error shrinks with the root of their number
+_ONE_SIGMA = (0.158655, 0.841345)  # quantiles one standard error about a normal law's median
 # Median over mean in standard error, √(π/2); slope of a random walk by least squares, √(6/5).
 _SLOPE_OF_MEDIAN = math.sqrt(math.pi / 2 * 6 / 5)
 
@@ -30,10 +38,11 @@ class Trend:
     """Change of the variance per hidden layer, in the direction of one pass."""
 
     decades_per_layer: float
-    """Least-squares slope of the median over networks; NaN with one hidden layer, -inf where the
-    median network is dead."""
+    """Least-squares slope of the median over networks; NaN where fewer than two layers have one,
+    -inf where the median network is dead."""
     error: float
-    """Standard error of the slope over networks; NaN for one network."""
+    """Standard error of the slope over networks; NaN for one network, or where the slope is not
+    finite."""
     theory_decades_per_layer: float
     """Slope of the infinite-width prediction."""
     drift: float
@@ -43,16 +52,23 @@ class Trend:
     word: Word
     fate: str = ""
     """Where networks that did not come through were lost; empty if all came through."""
+    doubt: str = ""
+    """Why the word is `undecided`; empty if it is not."""
+
+    @property
+    def stable(self) -> str:
+        """The slopes that are called stable, e.g. "-0.011 ± 0.020"."""
+        return f"{self.drift:+z.3f} ± {self.allowed:.3f}"
 
     @property
     def reason(self) -> str:
         """The numbers behind the word, e.g. "-0.012 ± 0.003 decades per layer; …"."""
         error = "" if math.isnan(self.error) else f" ± {self.error:.3f}"
-        stable = f"stable is {self.drift:+z.3f} ± {self.allowed:.3f}"
-        slope = f"{self.decades_per_layer:+z.3f}{error} decades per layer; {stable}"
+        slope = f"{self.decades_per_layer:+z.3f}{error} decades per layer"
         if math.isnan(self.decades_per_layer):
-            slope = "no slope"
-        return f"{self.fate}; {slope}" if self.fate else slope
+            slope = "no slope, as fewer than two hidden layers have a variance that is known"
+        parts = [self.fate, f"{slope}; stable is {self.stable}", self.doubt]
+        return "; ".join(part for part in parts if part)
 
 
 def trend(result: ConditionResult, direction: Pass) -> Trend:
@@ -60,38 +76,71 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
 
     "Stable" is a slope that changes the variance by less than a factor of 10 over the network,
     beyond the drift of the median that a finite width brings (half of `log_norm_spread`, in the
-    logarithm: −5/2n per ReLU layer of n units) and three standard errors of the slope: those that
-    this spread implies, or where it is not known, the measured ones. The drift of convolutions,
-    whose units at other positions share weights, and of residual networks may be anything from none
-    to what the networks show: half of the variance over networks of ln ‖h_K‖²/‖h_0‖², which takes
-    the median of a log-normal law back to its mean. Networks that leave the range of a float are
-    left out while they are fewer than half; if not, the signal explodes or vanishes, whatever the
-    slope of the layers before, and its gradients are not known.
+    logarithm: −5/2n per ReLU layer of n units). The drift of convolutions, whose units at other
+    positions share weights, and of residual networks may be anything from none to half of the
+    variance over networks of ln ‖h_K‖²/‖h_0‖², which takes the median of a log-normal law back to
+    its mean. A slope is vanishing or exploding where it is outside by three standard errors, the
+    measured one or, where that is larger, the one that the spread implies.
+
+    In between it is `undecided`, and so is a slope within where two standard errors, or the drift
+    itself, change the variance by a factor of 10 or more: the networks are too few or too narrow
+    for a word on their law. Networks that leave the range of a float are left out while they are
+    fewer than half; if not, the signal explodes or vanishes, whatever the slope of the layers
+    before, and its gradients are not known.
     """
     measure, sign = _JUDGED[direction]
-    depth = result.condition.depth
-    layers = result.networks[measure][:, 1:]
-    whole = ~np.isnan(layers).any(axis=1)
-    typical = 2 * np.count_nonzero(whole) > len(layers)
-    median = np.median(layers[whole] if typical else layers, axis=0)
-    slope = sign * _least_squares_slope(median)
+    condition = result.condition
+    depth, n_networks = condition.depth, len(result.networks[measure])
+    layers = np.where(_varying(condition), result.networks[measure], np.nan)[:, 1:]
+    whole = ~np.isnan(layers[:, _varying(condition)[1:]]).any(axis=1)
+    typical = 2 * np.count_nonzero(whole) > n_networks
+    layers = layers[whole] if typical else layers
+    slope = sign * _least_squares_slope(np.median(layers, axis=0))
     slope = -math.inf if math.isinf(slope) else slope  # dead, in the direction of either pass
-    spread = result.log_norm_spread or 0.0
-    drift = 0.0 - spread / 2 / depth / math.log(10)
-    shown = _measured_spread(result) / 2 / depth / math.log(10)
-    n_networks = len(layers)
-    measured = _error_of_slope(layers)
-    error = _SLOPE_OF_MEDIAN * math.sqrt(spread / n_networks) / depth / math.log(10)
-    allowed = _ALLOWED_DECADES / depth + 3 * (error if spread else np.nan_to_num(measured))
-    drift, allowed = drift - shown / 2, allowed + shown / 2  # from all of it to none
-    word = _word(slope - drift, float(allowed))
+    error = error_of_slope(layers) if typical else math.nan
+
+    spread, shown = result.log_norm_spread, _measured_spread(result)
+    per_layer = 1 / depth / math.log(10)
+    drifts = np.array([spread or 0.0, (spread or 0.0) + shown]) / -2 * per_layer
+    allowed = _ALLOWED_DECADES / depth
+    if spread is None and math.isfinite(error):
+        doubt = error
+    else:
+        expected = (
+            sum(_RELU_SPREAD / n for n in condition.widths[1:-1]) if spread is None else spread
+        )
+        of_law = _SLOPE_OF_MEDIAN * math.sqrt(expected / n_networks) * per_layer
+        doubt = float(np.fmax(of_law, error))
+    beyond = slope - min(max(slope, drifts[1]), drifts[0])
+    word, why = _word(beyond, allowed, doubt, float(-drifts[1]))
     theory = predicted_slope(result, direction)
     all_fates = fates(result)
     lost = [fate.word for fate in all_fates if fate.word in ("overflow", "underflow")]
     if direction == "forward" and lost and not typical:
-        word = "exploding" if lost[0] == "overflow" else "vanishing"
+        word, why = "exploding" if lost[0] == "overflow" else "vanishing", ""
     text = ", ".join(fate.text for fate in all_fates)
-    return Trend(slope, measured, theory, drift, float(allowed), word, text)
+    drift = 0.0 + float(drifts.mean())
+    allowed += float(drifts[0] - drifts[1]) / 2
+    return Trend(slope, error, theory, drift, allowed, word, text, why)
+
+
+def _word(beyond: float, allowed: float, error: float, drift: float) -> tuple[Word, str]:
+    """The word for a slope so far beyond the drift, and why it is undecided where it is."""
+    if math.isnan(beyond):
+        return "undefined", ""
+    if abs(beyond) > allowed + _ERRORS_OUTSIDE * error:
+        return ("exploding" if beyond > 0 else "vanishing"), ""
+    if drift > allowed:
+        return "undecided", "narrow layers alone take the typical network that far"
+    if abs(beyond) > allowed or _ERRORS_WITHIN * error > allowed:
+        return "undecided", f"± {error:.3f} is too much to tell; more trials will"
+    return "stable", ""
+
+
+def _varying(condition: Condition) -> Mask:
+    """Which of the layers 0 … K have more than one number, without which there is no variance."""
+    varying: Mask = np.array(condition.widths[:-1]) * condition.n_inputs > 1
+    return varying
 
 
 def _measured_spread(result: ConditionResult) -> float:
@@ -111,32 +160,53 @@ def predicted_slope(prediction: Prediction, direction: Pass) -> float:
     return -math.inf if math.isinf(slope) else slope
 
 
-def _error_of_slope(log10_values: FloatArray) -> float:
-    """Standard error of the median network's slope: that of a mean times √(π/2); NaN for one."""
-    alive = log10_values[np.isfinite(log10_values).all(axis=1)]
-    if len(alive) < 2:
+def error_of_slope(log10_values: FloatArray) -> float:
+    """Standard error of the slope of the medians over networks, by resampling the networks.
+
+    All layers of one network share what its output brings, which cancels in its own slope but not
+    in that of the medians: no statistic of the networks' own slopes will do. Half of the distance
+    between the quantiles that lie one standard error about a normal law's median is taken: networks
+    that are dead count as they do in the median.
+
+    Args:
+        log10_values: One row per network, (n_networks, K); a column that has a NaN is left out.
+
+    Returns:
+        The error in decades per layer; NaN for one network or layer, infinite where one sample in
+        six would have a dead median, NaN where the median is dead.
+    """
+    largest: FloatArray = log10_values.max(axis=0)
+    known = ~np.isnan(largest)
+    values, n_networks = log10_values[:, known], len(log10_values)
+    if n_networks < 2 or np.count_nonzero(known) < 2:
         return math.nan
-    slopes = np.array([_least_squares_slope(network) for network in alive])
-    return float(slopes.std(ddof=1) / math.sqrt(len(slopes)) * math.sqrt(math.pi / 2))
-
-
-def _word(excess: float, allowed: float) -> Word:
-    if math.isnan(excess):
-        return "undefined"
-    if abs(excess) <= allowed:
-        return "stable"
-    return "exploding" if excess > 0 else "vanishing"
+    if np.isneginf(np.median(values, axis=0)).any():
+        return math.nan
+    n_rows = min(n_networks, _RESAMPLED)
+    medians = resampled_medians(values, n_rows)
+    alive = ~np.isneginf(medians.min(axis=1))
+    slopes = np.full(len(medians), -np.inf)
+    slopes[alive] = np.vecdot(medians[alive], _contrast(known))
+    low, high = np.quantile(slopes, _ONE_SIGMA, method="nearest")
+    return float(high - low) / 2 * math.sqrt(n_rows / n_networks)
 
 
 def _least_squares_slope(log10_values: FloatArray) -> float:
     """Slope over the layers that are known; −inf where one is all zero, NaN for fewer than two."""
-    log10_values = log10_values[~np.isnan(log10_values)]
-    if len(log10_values) < 2:
+    known: Mask = ~np.isnan(log10_values)
+    if np.count_nonzero(known) < 2:
         return math.nan
     if np.isneginf(log10_values).any():
         return -math.inf
-    layers = np.arange(len(log10_values)) - (len(log10_values) - 1) / 2
-    return float(layers @ log10_values / (layers @ layers))
+    return float(_contrast(known) @ log10_values[known])
+
+
+def _contrast(known: Mask) -> FloatArray:
+    """Weights of the known layers in a least-squares slope."""
+    layers: FloatArray = np.flatnonzero(known).astype(float)
+    layers -= layers.mean()
+    contrast: FloatArray = layers / (layers @ layers)
+    return contrast
 
 
 FateWord = Literal["dead", "off", "overflow", "underflow"]

@@ -112,7 +112,7 @@ def test_one_hidden_layer_has_no_slope_and_meets_no_expectation() -> None:
     end = "expect: {forward: stable, backward: vanishing, max_decades_per_layer: 1000}\n"
     found = check_expectations(run_sweep(parse_config(text + end), jobs=1))
     assert [finding.held for finding in found] == [False] * 3
-    assert "forward is undefined (no slope, for one hidden layer)" in found[0].reason
+    assert "forward is undefined (no slope, as fewer than two hidden layers have" in found[0].reason
 
 
 def test_nothing_expected_finds_nothing() -> None:
