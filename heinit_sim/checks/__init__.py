@@ -3,6 +3,7 @@
 from heinit_sim.checks.comparison import Comparison as Comparison
 from heinit_sim.checks.comparison import compare as compare
 from heinit_sim.checks.expectations import check_expectations as check_expectations
+from heinit_sim.checks.expectations import unstable as unstable
 from heinit_sim.checks.findings import check_all as check_all
 from heinit_sim.checks.findings import failed as failed
 from heinit_sim.checks.theory_agreement import check as check

@@ -31,6 +31,27 @@ def check_expectations(result: SweepResult) -> list[Finding]:
     return findings
 
 
+def require_stable(result: SweepResult) -> list[Finding]:
+    """One finding per condition and pass: whether its signal is stable, whatever is expected."""
+    findings = []
+    for outcome in result.conditions:
+        label = outcome.condition.label
+        about = f"require stable, {label}" if label else "require stable"
+        for direction in _PASSES:
+            measured = trend(outcome, direction)
+            reason = f"{direction} is {measured.word} ({measured.reason})"
+            findings.append(Finding(f"{about}: {direction}", measured.word == "stable", reason))
+    return findings
+
+
+def unstable(result: SweepResult) -> str:
+    """What of a result is not stable, in one line; empty if all is."""
+    failing = [finding.name for finding in require_stable(result) if not finding.held]
+    names = ", ".join(name.removeprefix("require stable").lstrip(":, ") for name in failing[:3])
+    more = f" and {len(failing) - 3} more" if len(failing) > 3 else ""
+    return f"{names}{more}"
+
+
 def _findings(expectation: Expectation, trends: dict[Pass, Trend], about: str) -> list[Finding]:
     findings = []
     for direction, word in zip(_PASSES, (expectation.forward, expectation.backward), strict=True):

@@ -103,7 +103,7 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
     per_layer = 1 / depth / math.log(10)
     drifts = np.array([spread or 0.0, (spread or 0.0) + shown]) / -2 * per_layer
     allowed = _ALLOWED_DECADES / depth
-    if spread is None and math.isfinite(error):
+    if spread is None and not math.isnan(error):
         doubt = error
     else:
         expected = (
@@ -121,6 +121,7 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
     text = ", ".join(fate.text for fate in all_fates)
     drift = 0.0 + float(drifts.mean())
     allowed += float(drifts[0] - drifts[1]) / 2
+    error = error if math.isfinite(error) else math.nan
     return Trend(slope, error, theory, drift, allowed, word, text, why)
 
 
@@ -133,6 +134,8 @@ def _word(beyond: float, allowed: float, error: float, drift: float) -> tuple[Wo
     if drift > allowed:
         return "undecided", "narrow layers alone take the typical network that far"
     if abs(beyond) > allowed or _ERRORS_WITHIN * error > allowed:
+        if math.isinf(error):
+            return "undecided", "with so many dead networks, others may have a dead median"
         return "undecided", f"± {error:.3f} is too much to tell; more trials will"
     return "stable", ""
 

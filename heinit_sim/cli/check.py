@@ -25,6 +25,7 @@ def check(
     seed: options.SeedOption = None,
     trials: options.TrialsOption = None,
     jobs: options.JobsOption = None,
+    require: options.RequireOption = None,
     alpha: options.AlphaOption = None,
     junit: options.JunitOption = None,
     json_: options.JsonOption = False,
@@ -48,11 +49,14 @@ def check(
             config = load_config(target, replaced)
             jobs = jobs or simulation.usable_cpus()
             result = console.simulate(config, jobs, quiet=False, quantiles=False)
-        findings = checks.check_all(result, alpha or options.ALPHA)
+        stable = require == "stable"
+        findings = checks.check_all(result, alpha or options.ALPHA, stable=stable)
         if json_:
             values = reports.findings.finding_values(findings)
             console.print_json({"name": result.config.name, "findings": values})
         report_findings(result.config, findings, junit, table=not json_)
+        if not result.config.expect and not stable:
+            console.say_unstable(result)
 
 
 def compare(

@@ -78,8 +78,10 @@ def print_summary(
     """Print the summary of a run, as a table or as one JSON document with what was checked."""
     from heinit_sim import reports
 
+    notes = reports.scale_notes(config, rows)
     if not json_:
-        print_table(reports.to_summary_table(config, rows))
+        print_table(reports.to_summary_table(config, rows, columns(piped=80)))
+        say(*_few(notes))
         return
     document = {
         "directory": str(directory),
@@ -87,6 +89,7 @@ def print_summary(
         "seed": config.seed,
         "sweep": {path: list(values) for path, values in config.sweep.items()},
         "summary": reports.to_json_values(rows),
+        "notes": notes,
     }
     if findings is not None:
         document["findings"] = reports.findings.finding_values(findings)
@@ -102,8 +105,22 @@ def print_fates(result: SweepResult) -> None:
         label = condition_result.condition.label
         about = f"{label}: " if label else ""
         lines += [f"{about}{fate.text}" for fate in checks.fates(condition_result)]
+    say(*_few(lines))
+
+
+def _few(lines: Sequence[str]) -> list[str]:
+    """The first lines, and how many more there are."""
     more = [f"… and {len(lines) - _NOTES} more"] if len(lines) > _NOTES else []
-    say(*lines[:_NOTES], *more)
+    return [*lines[:_NOTES], *more]
+
+
+def say_unstable(result: SweepResult) -> None:
+    """Say in one line on stderr what of a result is not stable, and how to be held to that."""
+    from heinit_sim import checks
+
+    if names := checks.unstable(result):
+        hint = "`expect:` in the config or --require stable decide whether that is a failure"
+        say(f"{result.config.name}: not stable: {names}; {hint}")
 
 
 def print_plan(
@@ -172,14 +189,20 @@ def print_json(document: object) -> None:
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
 
 
+def columns(piped: int = _PIPED) -> int:
+    """The width of a terminal, or COLUMNS; `piped` through a pipe that names no other number."""
+    from rich.console import Console
+
+    asked = os.environ.get("COLUMNS", "").isdecimal()
+    return Console().width if sys.stdout.isatty() or asked else piped
+
+
 def print_table(table: Table) -> None:
     """Print a table; through a pipe as plain text, in COLUMNS, else as wide as it needs to be."""
     from rich.console import Console
 
-    terminal = sys.stdout.isatty()
-    plain = not terminal or bool(os.environ.get("NO_COLOR"))
-    asked = os.environ.get("COLUMNS", "")
-    width = Console().width if terminal or asked.isdecimal() else _PIPED
+    plain = not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR"))
+    width = columns()
     for padding in (table.padding, (0, 1, 0, 0), 0):  # rather than fold within a word
         table.padding = padding
         if _least_width(table, whole_words=True) <= width:

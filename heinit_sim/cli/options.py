@@ -4,7 +4,7 @@ import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -53,6 +53,10 @@ AlphaOption = Annotated[
 JunitOption = Annotated[
     Path | None,
     typer.Option("--junit", metavar="FILE", help="Write what was checked as JUnit XML."),
+]
+RequireOption = Annotated[
+    Literal["stable"] | None,
+    typer.Option("--require", help="Exit 3 unless both passes of every condition are stable."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 

@@ -33,6 +33,7 @@ def run(
     check: Annotated[
         bool, typer.Option("--check", help="Then check it; exit 3 if something does not hold.")
     ] = False,
+    require: options.RequireOption = None,
     alpha: options.AlphaOption = None,
     junit: options.JunitOption = None,
 ) -> None:
@@ -44,6 +45,7 @@ def run(
         if not check:
             options.refuse(junit, "--junit", "there is nothing to write without --check")
             options.refuse(alpha, "--alpha", "there is nothing to check without --check")
+            options.refuse(require, "--require", "there is nothing to check without --check")
         from heinit_sim.config import load_config
 
         sweep_config = load_config(config, options.overrides(sets, seed=seed, trials=trials))
@@ -69,6 +71,8 @@ def run(
                 junit=junit,
             )
             return
+        if not (up_to_date or force):
+            simulation.require_memory(sweep_config, jobs)
         start = time.perf_counter()
         if up_to_date:
             result = runs.read_run(directory, quantiles=False)
@@ -86,7 +90,10 @@ def run(
                 if force or runs.difference(directory, sweep_config, plots=plots) is not None:
                     raise
                 up_to_date = True
-        findings = checks.check_all(result, alpha or options.ALPHA) if check else None
+        findings = None
+        if check:
+            stable = require == "stable"
+            findings = checks.check_all(result, alpha or options.ALPHA, stable=stable)
         if json_ or not quiet:
             rows = reports.summary_rows(result)
             console.print_summary(sweep_config, rows, directory, json_=json_, findings=findings)
@@ -98,3 +105,5 @@ def run(
             console.say(held if up_to_date else wrote)
         if findings is not None:
             report_findings(sweep_config, findings, junit, table=not (json_ or quiet))
+            if not (quiet or sweep_config.expect or require):
+                console.say_unstable(result)

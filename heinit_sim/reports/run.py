@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from heinit_sim.simulation import COSINE_QUANTITIES, cosine_spread
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 _PASSES: tuple[Pass, ...] = ("forward", "backward")
 # The columns of `summary.csv` that the table shows as numbers.
@@ -27,9 +29,12 @@ _NUMBERS = (
     "log10_variance_last",
     *(f"{theory}{d}_decades_per_layer" for d in _PASSES for theory in ("", "theory_")),
 )
-_ERRORS = tuple(f"{d}_decades_per_layer_se" for d in _PASSES)
+_INPUT, _OUTPUT = "log10_input_variance", "log10_output_second_moment"
+_STABLE = ("drift_decades_per_layer", "allowed_decades_per_layer")
+_OTHERS = (_INPUT, _OUTPUT, *_STABLE, *(f"{d}_decades_per_layer_se" for d in _PASSES))
 _SHORT = 12  # a swept value of so many characters leaves the table within 80 columns
-_STYLES = {"vanishing": "blue", "stable": "green", "exploding": "red"}
+_WIDE = 120  # columns that have room for what stable stands for, and for both ends
+_STYLES = {"vanishing": "blue", "stable": "green", "exploding": "red", "undecided": "yellow"}
 
 
 def csv_files(result: SweepResult) -> dict[str, str]:
@@ -83,6 +88,9 @@ def summary_rows(result: SweepResult) -> list[Row]:
         row["networks"] = len(activation)
         for name, layer in (("first", 1), ("last", outcome.condition.depth)):
             row[f"log10_variance_{name}"] = rounded(np.median(activation[:, layer]).item())
+        output = outcome.networks["preactivation", "second_moment"][:, -1]
+        for name, values in ((_INPUT, activation[:, 0]), (_OUTPUT, output)):
+            row[name] = rounded(np.median(values).item())
         trends = {direction: trend(outcome, direction) for direction in _PASSES}
         for direction, fit in trends.items():
             row[f"{direction}_decades_per_layer"] = rounded(fit.decades_per_layer)
@@ -90,6 +98,8 @@ def summary_rows(result: SweepResult) -> list[Row]:
             row[f"theory_{direction}_decades_per_layer"] = rounded(fit.theory_decades_per_layer)
             row[f"{direction}_verdict"] = fit.word
             row[f"{direction}_reason"] = fit.reason
+        for name, value in zip(_STABLE, (fit.drift, fit.allowed), strict=True):  # of both passes
+            row[name] = rounded(value)
         forward, backward = (trends[direction].word for direction in _PASSES)
         row["verdict"] = forward if forward == backward else f"{forward} / {backward}"
         rows.append(row)
@@ -103,48 +113,95 @@ def summary_rows_from_csv(text: str, config: SweepConfig) -> list[Row]:
         ValueError: The text is not the `summary.csv` of that config.
     """
     rows: list[Row] = list(csv.DictReader(io.StringIO(text)))
-    missing = {*_NUMBERS, *_ERRORS, "networks", "verdict"}.difference(*rows[:1])
+    missing = {*_NUMBERS, *_OTHERS, "networks", "verdict"}.difference(*rows[:1])
     if missing:
         raise ValueError(f"no column {min(missing)}")
     if any(None in (*row, *row.values()) for row in rows):
         raise ValueError("a row of another length than the head")
     for row, condition in zip(rows, config.conditions, strict=True):
         row |= {"condition": condition.index, **condition.swept, "networks": int(row["networks"])}
-        row |= {column: float(row[column] or "nan") for column in (*_NUMBERS, *_ERRORS)}
+        row |= {column: float(row[column] or "nan") for column in (*_NUMBERS, *_OTHERS)}
     return rows
 
 
-def to_summary_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
+def to_summary_table(config: SweepConfig, rows: Sequence[Row], width: int = 80) -> "Table":
     """The summary table of a run, 80 columns wide for one swept key.
 
     Args:
         config: The run's config.
         rows: Its `summary_rows`, or the same read back from `summary.csv`.
+        width: Columns that there are; from 120 on, both ends of the network are shown, and which
+            slopes are called stable.
     """
+    from rich.text import Text
+
     depths = {c.depth for c in config.conditions}
     last = f"h_{depths.pop()}" if len(depths) == 1 else "h_K"
-    # A grid, long names or a verdict of two words need the room.
+    # A grid or long names need the room.
     texts = [*(swept_text(path, row[path]) for path in config.sweep for row in rows)]
-    short = len(config.sweep) < 2 and max(map(len, texts), default=0) <= _SHORT
-    theory = short and all("/" not in row["verdict"] for row in rows)
+    wide = width >= _WIDE
+    theory = wide or (len(config.sweep) < 2 and max(map(len, texts), default=0) <= _SHORT)
     table = swept_table(config, _title(config))
-    for header in ("Var h_1", f"Var {last}"):
-        table.add_column(header, justify="right", no_wrap=True)
+    for header in ("Var h_1", f"Var {last}", *(["E[f_K²]"] if wide else [])):
+        table.add_column(Text(header), justify="right", no_wrap=True)
     for direction in _PASSES:
         header = f"{direction} (theory)" if theory else direction
         table.add_column(header, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
+    table.add_column("verdict")
     for row in rows:
         first, last_layer, *slopes = (row[column] for column in _NUMBERS)
+        powers = (first, last_layer, *([row[_OUTPUT]] if wide else []))
+        allowed = f"{_stable_text(row)} allowed" if wide else ""
         table.add_row(
             *(swept_text(path, row[path]) for path in config.sweep),
-            *(formats.power_text(log10_variance) for log10_variance in (first, last_layer)),
+            *(formats.power_text(log10_value) for log10_value in powers),
             *(formats.slopes_text(*slopes[i : i + 1 + theory]) for i in (0, 2)),
-            str(row["verdict"]),
+            _verdict_cell(row, allowed),
             style=_STYLES.get(str(row["verdict"])),
         )
-    table.caption = "Medians over networks; forward, backward: decades per layer"
+    facts = [
+        {f"stable: {_stable_text(row)}" for row in rows},
+        {f"Var x: {formats.power_text(row[_INPUT])}" for row in rows},
+    ]
+    shared = "; ".join(fact.pop() for fact in facts if len(fact) == 1)
+    table.caption = f"Medians over networks; forward, backward: decades per layer\n{shared}".strip()
     return table
+
+
+def _stable_text(row: Row) -> str:
+    """The slopes that are called stable, e.g. "-0.011 ± 0.020"."""
+    drift, allowed = (row[column] for column in _STABLE)
+    return f"{drift:+z.3f} ± {allowed:.3f}"
+
+
+def _verdict_cell(row: Row, allowed: str) -> "Text":
+    """The words of both passes, each in its colour, and the slopes that are called stable."""
+    from rich.text import Text
+
+    words = [(word, _STYLES.get(word, "")) for word in str(row["verdict"]).split(" / ")]
+    cell = Text(" / ").join(Text(word, style) for word, style in words)
+    return cell.append(f" ({allowed})") if allowed and "stable" in dict(words) else cell
+
+
+def scale_notes(config: SweepConfig, rows: Sequence[Row]) -> list[str]:
+    """A line for each condition whose inputs, or whose last layer, are of another scale than usual.
+
+    Inputs are where their variance is not within a factor of 10 of 1; the last layer is where its
+    σ²·fan_in is not within a factor of 10 of that of the layer before.
+    """
+    notes = []
+    for row, condition in zip(rows, config.conditions, strict=True):
+        about = f"{condition.label}: " if condition.label else ""
+        if 1 < abs(row[_INPUT]) < math.inf:
+            size = formats.power_text(row[_INPUT])
+            text = "which every layer's variance and the loss carry on; normalise the inputs"
+            notes.append(f"{about}the variance of the inputs is {size}, {text}")
+        scales = np.array(condition.weight_variances) * [fan_in for fan_in, _ in condition.fans]
+        if scales[-1] > 10 * scales[-2] or 10 * scales[-1] < scales[-2]:
+            size = formats.power_text(row[_OUTPUT])
+            text = f"the last layer's σ² is {scales[-1]:.3g} times 1/fan_in"
+            notes.append(f"{about}the output's second moment is {size}: {text}")
+    return notes
 
 
 def swept_table(config: SweepConfig, title: str) -> "Table":

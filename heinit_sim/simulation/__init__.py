@@ -3,6 +3,7 @@
 from heinit_sim.simulation.cosines import COSINE_QUANTITIES as COSINE_QUANTITIES
 from heinit_sim.simulation.cosines import cosine_spread as cosine_spread
 from heinit_sim.simulation.cost import estimate as estimate
+from heinit_sim.simulation.cost import require_memory as require_memory
 from heinit_sim.simulation.histograms import Counts as Counts
 from heinit_sim.simulation.sweep import Block as Block
 from heinit_sim.simulation.sweep import collect as collect

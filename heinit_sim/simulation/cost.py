@@ -10,6 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from heinit_sim.activations import make_activation
+from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.activation_table import Activation, Slope
 from heinit_sim.experiment.initializers import Distribution
 from heinit_sim.experiment.quantities import COUNTED, MEASURES, Bins
@@ -19,6 +20,7 @@ from heinit_sim.numerics.scaled_array import Scaled
 from heinit_sim.sampling.streams import Draws, keeps_weights
 from heinit_sim.sampling.weights import WEIGHT_LAWS
 from heinit_sim.simulation.histograms import GRIDS, counted
+from heinit_sim.simulation.memory import available_bytes
 from heinit_sim.simulation.plan import NetworkPass, block_size, distinct_passes
 from heinit_sim.theory import BESIDE_A_RUN, assumptions, n_sampled
 
@@ -49,22 +51,47 @@ class Cost:
 def estimate(config: SweepConfig, jobs: int) -> Cost:
     """Estimate a run on `jobs` threads, without simulating."""
     passes = distinct_passes(config)
-    size = min(block_size(config), config.trials)
-    n_blocks = -(-config.trials // size)
-    busy = min(jobs, n_blocks)
+    size, n_blocks = _blocks(config)
     n_layers = sum(condition.depth + 1 for condition in config.conditions)
-    sampled = _sampled_layers(config)
     calls = n_blocks * sum(len(network_pass.draws.shapes) for network_pass in passes)
     simulation = config.trials * _trial_seconds(passes, size) + calls * _SECONDS_PER_CALLS
-    seconds = simulation / busy + n_layers * _SECONDS_PER_ROWS
-    seconds += sum(sampled) * _SECONDS_PER_SAMPLE
+    seconds = simulation / min(jobs, n_blocks) + n_layers * _SECONDS_PER_ROWS
+    seconds += sum(_sampled_layers(config)) * _SECONDS_PER_SAMPLE
+    return Cost(len(passes) * config.trials, seconds, peak_bytes(config, jobs))
+
+
+def peak_bytes(config: SweepConfig, jobs: int) -> int:
+    """Bytes that a run on `jobs` threads takes at most, about."""
+    passes = distinct_passes(config)
+    size, n_blocks = _blocks(config)
+    busy = min(jobs, n_blocks)
+    n_layers = sum(condition.depth + 1 for condition in config.conditions)
     blocks = busy * max(_block_bytes(network_pass.draws, size) for network_pass in passes)
     # Results of blocks, then put together; histograms of blocks under way, their sum, the records.
     results = 2 * _BYTES_PER_ELEMENT * len(MEASURES) * n_layers * config.trials
     histograms = (2 * busy + 2) * sum(map(_histogram_bytes, passes))
-    samples = max(sampled, default=0) * _BYTES_PER_SAMPLE
-    peak = _BASE_BYTES + blocks + results + histograms + n_layers * _BYTES_PER_ROWS + samples
-    return Cost(len(passes) * config.trials, seconds, peak)
+    samples = max(_sampled_layers(config), default=0) * _BYTES_PER_SAMPLE
+    return _BASE_BYTES + blocks + results + histograms + n_layers * _BYTES_PER_ROWS + samples
+
+
+def require_memory(config: SweepConfig, jobs: int) -> None:
+    """Refuse a run that needs more memory than this process may still take.
+
+    Raises:
+        ConfigError: It does; the message has both numbers.
+    """
+    needed, left = peak_bytes(config, jobs), available_bytes()
+    if left is not None and needed > left:
+        sizes = f"about {needed / 2**30:.1f} GiB, and {left / 2**30:.1f} GiB are left"
+        lower = "inputs.count, network.width or trials" + ", or -j" * (jobs > 1)
+        text = f"needs {sizes}; lower {lower}, or give --force"
+        raise ConfigError([f"{config.name}: error: {text}"])
+
+
+def _blocks(config: SweepConfig) -> tuple[int, int]:
+    """Trials of a block, and how many blocks there are."""
+    size = min(block_size(config), config.trials)
+    return size, -(-config.trials // size)
 
 
 def _sampled_layers(config: SweepConfig) -> list[int]:
@@ -80,7 +107,8 @@ def _trial_seconds(passes: Sequence[NetworkPass], size: int) -> float:
     for draws in dict.fromkeys(network_pass.draws for network_pass in passes):
         weights = zip(draws.shapes, draws.laws, strict=True)
         drawn = sum(math.prod(shape) * _weight_seconds(law) for shape, law in weights)
-        seconds += drawn * (1 if keeps_weights(draws, size) else 2)
+        drawn += len(draws.shapes) * _stream_seconds()
+        seconds += drawn * (1 if keeps_weights(draws, size) else 2) + _stream_seconds()
     per_multiplication, per_step = _probe()
     for network_pass in passes:
         seconds += _multiplications(network_pass) * per_multiplication
@@ -141,6 +169,14 @@ def _weight_seconds(distribution: Distribution) -> float:
     out = np.empty((100, 100))
     with threadpool_limits(limits=1, user_api="blas"):
         return _best_seconds(lambda: WEIGHT_LAWS[distribution](out, rng)) / out.size
+
+
+@cache
+def _stream_seconds() -> float:
+    """Seconds until the random stream of one layer of one network is there."""
+    return _best_seconds(
+        lambda: np.random.Generator(np.random.SFC64(np.random.SeedSequence(0, spawn_key=(0, 0, 0))))
+    )
 
 
 def _probe() -> tuple[float, float]:

@@ -2,9 +2,11 @@ import csv
 import io
 import json
 import math
+import re
 
 import numpy as np
 import pytest
+from rich.text import Text
 
 from heinit_sim.cli.console import print_table
 from heinit_sim.config import parse_config
@@ -129,7 +131,8 @@ def test_summary_holds_the_medians_of_the_first_and_last_hidden_layer(result: Sw
 
 
 def rendered(result: SweepResult, width: int) -> list[str]:
-    return printed(run.to_summary_table(result.config, run.summary_rows(result)), width)
+    rows = run.summary_rows(result)
+    return printed(run.to_summary_table(result.config, rows, width), width)
 
 
 def test_table_fits_eighty_columns_without_cutting(result: SweepResult) -> None:
@@ -167,7 +170,52 @@ def test_a_verdict_of_two_words_fits_eighty_columns() -> None:
     assert row["forward_verdict"] != row["backward_verdict"]
     assert row["verdict"] == f"{row['forward_verdict']} / {row['backward_verdict']}"
     lines = rendered(mixed, 80)
-    assert any(line.endswith(row["verdict"]) for line in lines)
+    assert max(map(len, lines)) <= 80
+    assert row["forward_verdict"] + " /" in "".join(lines)
+    assert any(line.split() == [row["backward_verdict"]] for line in lines)  # below the other
+    assert sum("(theory)" in line for line in lines) == 1  # which costs no theory
+    cell = run.to_summary_table(mixed.config, [row]).columns[-1]._cells[0]
+    assert isinstance(cell, Text)
+    assert [span.style for span in cell.spans] == [
+        run._STYLES[row[f"{direction}_verdict"]] for direction in ("forward", "backward")
+    ]
+
+
+def test_a_wide_table_says_what_stable_stands_for_and_shows_the_output(
+    result: SweepResult,
+) -> None:
+    wide = "\n".join(rendered(result, 120))
+    (row,) = [row for row in run.summary_rows(result) if "stable" in row["verdict"]]
+    drift, allowed = row["drift_decades_per_layer"], row["allowed_decades_per_layer"]
+    assert f"({drift:+z.3f} ± {allowed:.3f} allowed)" in wide
+    assert "E[f_K²]" in wide
+    output = np.median(
+        result.conditions[row["condition"]].networks["preactivation", "second_moment"][:, -1]
+    )
+    assert formats.power_text(output) in wide
+    narrow = "\n".join(rendered(result, 80))
+    assert f"stable: {drift:+z.3f} ± {allowed:.3f}" in narrow
+    assert "allowed" not in narrow
+
+
+def test_inputs_of_another_scale_are_noted(result: SweepResult) -> None:
+    assert run.scale_notes(result.config, run.summary_rows(result)) == []
+    inputs = "inputs: {count: 4, distribution: normal, std: 73}"
+    config = parse_config(CONFIG.replace("inputs: {count: 4}", inputs))
+    for note in run.scale_notes(config, run.summary_rows(run_sweep(config))):
+        assert re.search(r"the variance of the inputs is \d\.\de\+03, ", note)
+    assert len(run.scale_notes(config, run.summary_rows(run_sweep(config)))) == 2
+
+
+def test_a_last_layer_of_another_scale_is_noted_with_its_factor() -> None:
+    text = CONFIG.replace("width: 8", "width: 64").replace(
+        "sweep: {init.variance: [0.25, 0.5]}\n", ""
+    )
+    text = text.replace("init: {}", "init: {scheme: he_normal, mode: fan_out}")
+    config = parse_config(text)
+    rows = run.summary_rows(run_sweep(config))
+    (note,) = run.scale_notes(config, rows)  # σ² = 2/fan_out = 2 for one output
+    assert note.endswith(": the last layer's σ² is 128 times 1/fan_in")
 
 
 @pytest.mark.parametrize(
@@ -205,7 +253,7 @@ def test_rows_say_which_theory_stands_beside_them(activation: str, kind: str) ->
     assert {row["theory_kind"] for row in rows} == {kind}
 
 
-@pytest.mark.parametrize(("columns", "whole"), [("80", True), ("74", False)])
+@pytest.mark.parametrize(("columns", "whole"), [("80", True), ("60", False)])
 def test_columns_move_together_before_a_word_is_broken(
     columns: str, whole: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

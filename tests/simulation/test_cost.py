@@ -5,11 +5,13 @@ import pytest
 
 from heinit_sim.cli.config import gallery
 from heinit_sim.config import Override, load_config, parse_config
+from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.quantities import MEASURES
 from heinit_sim.sampling import streams
 from heinit_sim.simulation import cost as simulation_cost
 from heinit_sim.simulation.cost import Cost, estimate
 from heinit_sim.simulation.plan import block_size
+from tests.configs import SMALL
 
 
 def cost(jobs: int = 1, **changes: str) -> Cost:
@@ -23,6 +25,7 @@ def free(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(simulation_cost, "_probe", lambda: (0.0, 0.0))
     monkeypatch.setattr(simulation_cost, "_weight_seconds", lambda _: 0.0)
     monkeypatch.setattr(simulation_cost, "_activation_seconds", lambda *_: 0.0)
+    monkeypatch.setattr(simulation_cost, "_stream_seconds", lambda: 0.0)
     return monkeypatch
 
 
@@ -142,3 +145,26 @@ def test_blocks_keep_a_float_of_every_unit_beside_a_boolean() -> None:
     weights = 8 * 100**2 * block_size(deeper)
     layer = estimate(deeper, 1).peak_bytes - estimate(residual, 1).peak_bytes - results - weights
     assert layer == block_size(deeper) * 9 * 100 * 100
+
+
+def test_thousands_of_tiny_networks_cost_their_random_streams(free: pytest.MonkeyPatch) -> None:
+    before = cost(network__depth="2", network__width="3", trials="5000").seconds
+    free.setattr(simulation_cost, "_stream_seconds", lambda: 1.0)
+    after = cost(network__depth="2", network__width="3", trials="5000").seconds
+    # three layers of weights and the inputs
+    np.testing.assert_allclose(after - before, 4 * 5000, rtol=1e-6, atol=0)
+
+
+def test_a_run_beyond_the_memory_that_is_left_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = parse_config(SMALL.replace("count: 4", "count: 100000"))
+    needed = estimate(config, 1).peak_bytes
+    for left in (needed, None):
+        monkeypatch.setattr(simulation_cost, "available_bytes", lambda left=left: left)
+        simulation_cost.require_memory(config, 1)
+    monkeypatch.setattr(simulation_cost, "available_bytes", lambda: needed - 1)
+    for jobs, end in ((1, "or trials, or give --force"), (2, "or trials, or -j, or give --force")):
+        with pytest.raises(
+            ConfigError, match=r"GiB, and 0\.\d GiB are left; lower inputs"
+        ) as found:
+            simulation_cost.require_memory(config, jobs)
+        assert str(found.value).endswith(end)

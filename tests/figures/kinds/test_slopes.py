@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
+from heinit_sim.checks.verdict import error_of_slope
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import Measure
 from heinit_sim.experiment.sweep_config import SweepConfig
@@ -47,9 +48,7 @@ def test_slopes_are_of_the_median_network_with_their_error(quantity: str, factor
             values = result.conditions[i].networks[measure][:, 1:]
             k = np.arange(1, 6)
             slopes.append(sign * factor * np.polyfit(k, np.median(values, axis=0), 1)[0])
-            each = np.array([np.polyfit(k, network, 1)[0] for network in values])
-            # a median's error is √(π/2) of a mean's
-            errors.append(factor * each.std(ddof=1) / np.sqrt(50) * np.sqrt(np.pi / 2))
+            errors.append(factor * error_of_slope(values))
         np.testing.assert_allclose(xs(ax, "median 0"), x, rtol=1e-15)
         np.testing.assert_allclose(ys(ax, "median 0"), slopes, rtol=0, atol=1e-12)
         around = np.add.outer(slopes, [0, 0]) + np.multiply.outer(errors, [-2, 2])
@@ -64,8 +63,7 @@ def test_what_is_called_stable_is_grey_below_a_single_line() -> None:
     result = run_sweep(config())
     spread = 5 * 5 / 8  # Hanin & Nica: variance over networks of ln of 5 layers of 8 units
     drift = -spread / 2 / 5 / np.log(10)
-    error = np.sqrt(np.pi / 2 * 6 / 5) * np.sqrt(spread / 50) / 5 / np.log(10)
-    allowed = 1 / 5 + 3 * error
+    allowed = 1 / 5
     for ax in draw(result).axes:
         expected = np.tile([drift - allowed, drift + allowed], (3, 1))
         found = filled(ax, "stable")
