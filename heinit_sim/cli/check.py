@@ -85,7 +85,7 @@ def compare(
         else:
             if comparison.rows:
                 console.print_table(reports.comparison.to_comparison_table(comparison))
-            typer.echo("\n".join([verdict] * comparison.held + facts))
+            console.tell(*[verdict] * comparison.held, *facts)
         if not comparison.held:
             raise CheckFailed(f"compare: {verdict}")
 
@@ -110,7 +110,7 @@ def report_findings(
     failed = checks.failed(findings)
     summary = reports.findings.summary(findings)
     if table:
-        typer.echo(f"{config.name}: {summary}")
+        console.tell(f"{config.name}: {summary}")
         if failed or 0 < len(findings) <= reports.findings.LISTED:
             console.print_table(reports.findings.to_table(findings))
     if junit is not None:

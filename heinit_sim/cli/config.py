@@ -24,7 +24,7 @@ def validate(
 
         sweep_config = load_config(config, options.overrides(sets, seed=seed, trials=trials))
         place = "<stdin>" if config == "-" else config
-        typer.echo(f"{place}: valid: {console.plan_size(sweep_config)}")
+        console.tell(f"{place}: valid: {console.plan_size(sweep_config)}")
 
 
 def schema() -> None:

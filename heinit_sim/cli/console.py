@@ -8,7 +8,7 @@ import os
 import sys
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -17,6 +17,7 @@ from heinit_sim.experiment.labels import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from rich.console import Console
     from rich.table import Table
 
     from heinit_sim.experiment.results import Finding, SweepResult
@@ -31,10 +32,27 @@ _NOTES = 10  # the most that are shown
 
 
 def say(*lines: str) -> None:
-    """Write lines to stderr, if anybody can read it; what would break a line is escaped."""
+    """Write lines to stderr, if anybody can read it; see `tell`."""
     with contextlib.suppress(OSError):
         for line in lines:
-            typer.echo(printable(line), err=True)
+            typer.echo(_harmless(line), err=True)
+
+
+def tell(*lines: str) -> None:
+    """Write lines to stdout; what would break one, or would be a command to CI, is escaped."""
+    for line in lines:
+        typer.echo(_harmless(line))
+
+
+def _harmless(line: str) -> str:
+    """A line that neither a terminal nor the log of GitHub Actions takes for a command.
+
+    Source: `ActionCommand` of github.com/actions/runner: "::" first, or "##[" anywhere.
+    """
+    start = len(line) - len(line.lstrip())
+    if line.startswith("::", start):
+        line = f"{line[:start]}\\x3a{line[start + 1 :]}"
+    return printable(line).replace("##[", "\\x23#[")
 
 
 def simulate(config: SweepConfig, jobs: int, *, quiet: bool, quantiles: bool = True) -> SweepResult:
@@ -128,21 +146,21 @@ def print_plan(
     directory: Path,
     jobs: int,
     *,
-    plots: bool,
     json_: bool,
+    draws: bool,
     up_to_date: bool = False,
     alpha: float | None = None,
     junit: Path | None = None,
 ) -> None:
     """Print what `run` would do; with an `alpha` it would check, and maybe write JUnit XML.
 
-    Where the directory is up to date it would neither simulate nor write a run.
+    Where the directory is up to date it would not simulate, but maybe draw.
     """
     from heinit_sim import runs, simulation
     from heinit_sim.simulation.cost import Cost
 
     needs = Cost(0, 0.0, 0) if up_to_date else simulation.estimate(config, jobs)
-    files = () if up_to_date else runs.run_files(config, plots=plots)
+    files = runs.written_files(config, simulated=not up_to_date, drawn=draws)
     if json_:
         document = {
             "name": config.name,
@@ -164,17 +182,18 @@ def print_plan(
     lines = [f"{config.name}: {plan_size(config)}"]
     lines += [f"  {c.index}: {c.label or 'as configured'}" for c in config.conditions]
     if up_to_date:
-        lines.append(f"{directory} is up to date")
+        lines.append(f"{directory} is up to date" + ", but for its figure" * draws)
     else:
         threads, mebibytes = f"{jobs} thread{'s' * (jobs != 1)}", needs.peak_bytes / 2**20
         lines.append(f"{needs.passes} forward and backward passes on {threads}")
         lines.append(f"about {needs.seconds:.1f} s and {mebibytes:.0f} MiB, before plots")
+    if files:
         lines.append(f"would write {directory}: {', '.join(files)}")
     if alpha is not None:
         lines.append(f"would check it (alpha {alpha:g})")
     if junit is not None:
         lines.append(f"would write {junit}: JUnit XML")
-    typer.echo("\n".join(lines))
+    tell(*lines)
 
 
 def plan_size(config: SweepConfig) -> str:
@@ -185,8 +204,10 @@ def plan_size(config: SweepConfig) -> str:
 
 
 def print_json(document: object) -> None:
-    """Print one JSON document."""
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    """Print one JSON document; what a terminal or CI would take for a command is escaped."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    escaped = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    typer.echo(escaped.replace("##[", "\\u0023#["))
 
 
 def columns(piped: int = _PIPED) -> int:
@@ -194,13 +215,11 @@ def columns(piped: int = _PIPED) -> int:
     from rich.console import Console
 
     asked = os.environ.get("COLUMNS", "").isdecimal()
-    return Console().width if sys.stdout.isatty() or asked else piped
+    return _console().width if sys.stdout.isatty() or asked else piped
 
 
 def print_table(table: Table) -> None:
     """Print a table; through a pipe as plain text, in COLUMNS, else as wide as it needs to be."""
-    from rich.console import Console
-
     plain = not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR"))
     width = columns()
     for padding in (table.padding, (0, 1, 0, 0), 0):  # rather than fold within a word
@@ -209,7 +228,7 @@ def print_table(table: Table) -> None:
             break
     for column in table.columns:
         column.overflow = "fold"  # never an ellipsis
-    console = Console(
+    console = _console(
         file=StringIO(),
         width=max(width, _least_width(table)),
         force_terminal=not plain,
@@ -217,7 +236,15 @@ def print_table(table: Table) -> None:
     )
     with console.capture() as capture:
         console.print(table)
-    typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+    lines = [line.rstrip() for line in capture.get().splitlines()]
+    tell(*lines) if plain else typer.echo("\n".join(lines))
+
+
+def _console(**options: Any) -> Console:
+    """A console of Rich that takes no text for markup, nor any part of it for an emoji."""
+    from rich.console import Console
+
+    return Console(markup=False, emoji=False, highlight=False, **options)
 
 
 def _least_width(table: Table, *, whole_words: bool = False) -> int:
@@ -225,9 +252,7 @@ def _least_width(table: Table, *, whole_words: bool = False) -> int:
 
     With `whole_words` not to less than their longest word.
     """
-    from rich.console import Console
-
-    console = Console(file=StringIO(), width=_UNBOUNDED)
+    console = _console(file=StringIO(), width=_UNBOUNDED)
     width = console.measure(table).maximum
     for column in table.columns:
         if not column.no_wrap:

@@ -2,13 +2,16 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from heinit_sim.cli import console, options
+from heinit_sim.cli import console, interrupts, options
 from heinit_sim.cli.check import report_findings
 from heinit_sim.errors import RunDirectoryError
+
+if TYPE_CHECKING:
+    from heinit_sim.experiment.results import SweepResult
 
 
 def run(
@@ -39,7 +42,8 @@ def run(
 ) -> None:
     """Simulate a config, print its summary and write its run.
 
-    A directory that holds this very run is up to date: it is read, and nothing is written.
+    A directory that holds this very run is up to date: it is read, and nothing is written but a
+    figure that it lacks.
     """
     with options.errors():
         if not check:
@@ -55,8 +59,9 @@ def run(
 
         if junit is not None:
             runs.check_file(junit, "--junit", directory)
-        difference = "" if force else runs.difference(directory, sweep_config, plots=plots)
+        difference = "" if force else runs.difference(directory, sweep_config)
         up_to_date = difference is None
+        draws = plots and not (up_to_date and runs.has_figure(directory))
         if not up_to_date:
             names = runs.run_files(sweep_config, plots=plots)
             runs.check_target(directory, names, force=force, difference=difference or "")
@@ -64,9 +69,9 @@ def run(
         if dry_run:
             console.print_plan(
                 *(sweep_config, directory, jobs),
-                plots=plots,
                 json_=json_,
                 up_to_date=up_to_date,
+                draws=draws,
                 alpha=(alpha or options.ALPHA) if check else None,
                 junit=junit,
             )
@@ -75,21 +80,17 @@ def run(
             simulation.require_memory(sweep_config, jobs)
         start = time.perf_counter()
         if up_to_date:
-            result = runs.read_run(directory, quantiles=False)
+            result = runs.read_run(directory, quantiles=draws)
         else:
             result = console.simulate(sweep_config, jobs, quiet=quiet)
             facts = runs.run_facts(jobs, time.perf_counter() - start)
-            figure = None
-            if plots:
-                from heinit_sim import figures  # loads matplotlib, which the rest does without
-
-                figure = figures.draw(result)
             try:
-                runs.write_run(result, directory, figure=figure, force=force, run=facts)
+                runs.write_run(result, directory, figure=None, force=force, run=facts)
             except RunDirectoryError:  # unless another process was quicker to write the same
-                if force or runs.difference(directory, sweep_config, plots=plots) is not None:
+                if force or runs.difference(directory, sweep_config) is not None:
                     raise
                 up_to_date = True
+        failure = _draw(result, directory) if draws else ""
         findings = None
         if check:
             stable = require == "stable"
@@ -99,11 +100,33 @@ def run(
             console.print_summary(sweep_config, rows, directory, json_=json_, findings=findings)
         if not quiet:
             console.print_fates(result)
-            files = ", ".join(runs.run_files(sweep_config, plots=plots))
-            wrote = f"Wrote {directory} in {time.perf_counter() - start:.1f} s: {files}"
+            files = runs.written_files(
+                sweep_config, simulated=not up_to_date, drawn=draws and not failure
+            )
+            seconds = time.perf_counter() - start
+            wrote = f"Wrote {directory} in {seconds:.1f} s: {', '.join(files)}"
             held = f"{directory} is up to date; give --force to simulate it again"
-            console.say(held if up_to_date else wrote)
+            console.say(wrote if files else held)
+        if failure:
+            again = f"`heinit-sim plot {directory}` tries again"
+            console.say(f"{directory}: holds all results, but no figure: {failure}; {again}")
         if findings is not None:
             report_findings(sweep_config, findings, junit, table=not (json_ or quiet))
             if not (quiet or sweep_config.expect or require):
                 console.say_unstable(result)
+        if failure:
+            raise typer.Exit(1)
+
+
+def _draw(result: "SweepResult", directory: Path) -> str:
+    """Draw the figure of a run that is written; the reason if that fails, else nothing."""
+    from heinit_sim import figures, runs  # loads matplotlib, which the rest does without
+
+    try:
+        runs.update_figure(figures.draw(result), directory)
+    except Exception as error:  # whatever it is, it must cost no result
+        if interrupts.stopped_by():
+            raise
+        if not runs.has_figure(directory):  # nor did another process draw it meanwhile
+            return " ".join(str(error).split()) or type(error).__name__
+    return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 
 SELF_EXPLAINING = ("init", "network.residual")
@@ -46,6 +46,7 @@ def swept_text(
     """A swept value, short, e.g. "0.02", "4 3 2", "he_normal gain=2" or "50×lecun_normal, …".
 
     Images are e.g. "8×8", residual blocks e.g. "s=1/√L 2 layers", or "plain" if there are none.
+    What would break a line or a terminal is escaped.
 
     Args:
         path: Dotted path of the swept key.
@@ -56,7 +57,27 @@ def swept_text(
         return _blocks_text(value, number_text) if isinstance(value, Mapping) else "plain"
     if path == "network.image" and isinstance(value, list | tuple):
         return "×".join(map(str, value))
-    return _short_text(value, number_text)
+    return printable(_short_text(value, number_text))
+
+
+def digits_apart(values: Iterable[object], least: int = 6) -> int:
+    """The significant digits, `least` or more, with which no two numbers in the values look alike.
+
+    Args:
+        values: Plain, at any depth.
+        least: Digits that are enough for most.
+    """
+    numbers = set(_floats(values))
+    enough = (n for n in range(least, 17) if len({f"{x:.{n}g}" for x in numbers}) == len(numbers))
+    return next(enough, 17)  # which tell any two floats apart
+
+
+def _floats(value: object) -> Iterator[float]:
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, Iterable) and not isinstance(value, str):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _floats(part)
 
 
 def _blocks_text(blocks: Mapping[str, object], number_text: Callable[[float], str]) -> str:
@@ -87,5 +108,8 @@ def _short_text(value: object, number_text: Callable[[float], str]) -> str:
 
 
 def printable(text: str) -> str:
-    """Escape what would break a line or a terminal: control characters, lone surrogates."""
+    """Escape what would break a line or a terminal.
+
+    These are control characters, also of the direction of text, line ends and lone surrogates.
+    """
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -3,14 +3,14 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from heinit_sim.experiment.labels import swept_text
+from heinit_sim.experiment.labels import digits_apart, swept_text
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.numerics import FloatArray
 
@@ -47,9 +47,11 @@ def labels_fit(scale: Scale, room: float, gap: float) -> bool:
 def swept_texts(path: str, values: Sequence[object]) -> list[str]:
     """Return the values swept at a dotted path as short texts, which differ where the values do.
 
-    Those that would be cut off before they differ begin with the first word that does.
+    Those that would be cut off before they differ begin with the first word that does. A dollar
+    sign of a file's name begins no mathematical text.
     """
-    whole = [swept_text(path, value, number_text) for value in values]
+    in_digits = partial(number_text, digits=digits_apart(values, least=10))
+    whole = [swept_text(path, value, in_digits) for value in values]
     short = [_cut_off(text) for text in whole]
     for ambiguous in set(short):
         alike = {text for text, cut in zip(whole, short, strict=True) if cut == ambiguous}
@@ -59,7 +61,10 @@ def swept_texts(path: str, values: Sequence[object]) -> list[str]:
                 _cut_off("…" + " ".join(text.split(" ")[start:])) if text in alike else cut
                 for text, cut in zip(whole, short, strict=True)
             ]
-    return short
+    words = [isinstance(value, str) for value in values]
+    return [
+        text.replace("$", r"\$") if word else text for text, word in zip(short, words, strict=True)
+    ]
 
 
 def _first_difference(texts: Sequence[Sequence[str]]) -> int:
@@ -70,13 +75,13 @@ def _first_difference(texts: Sequence[Sequence[str]]) -> int:
 
 
 def _cut_off(text: str) -> str:
-    return text if len(text) <= 24 or "$" in text else f"{text[:23]}…"
+    return text if len(text) <= 24 or "10^{" in text else f"{text[:23]}…"
 
 
-def number_text(value: float) -> str:
+def number_text(value: float, digits: int = 10) -> str:
     """Return a number as mathematical text, e.g. "0.02" or "$10^{-5}$"."""
-    mantissa, _, exponent = f"{value:.10g}".partition("e")
-    return tex_power(float(mantissa), int(exponent)) if exponent else mantissa
+    mantissa, _, exponent = f"{value:.{digits}g}".partition("e")
+    return tex_power(float(mantissa), int(exponent), digits) if exponent else mantissa
 
 
 def plain_power(mantissa: float, exponent: int) -> str:
@@ -84,9 +89,9 @@ def plain_power(mantissa: float, exponent: int) -> str:
     return number_text(mantissa * 10.0**exponent)
 
 
-def tex_power(mantissa: float, exponent: int) -> str:
+def tex_power(mantissa: float, exponent: int, digits: int = 10) -> str:
     """Return mantissa × 10^exponent as mathematical text."""
-    factor = "" if mantissa == 1 else rf"{mantissa:.10g}\times"
+    factor = "" if mantissa == 1 else rf"{mantissa:.{digits}g}\times"
     return f"${factor}10^{{{exponent}}}$"
 
 

@@ -1,7 +1,8 @@
 """Two mirrored panels, one per pass: their style, layout and labels. Never prints, never saves."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,9 +51,15 @@ class Panel:
     title: str = ""  # if it is not simply the name of the pass
 
 
-def saving() -> AbstractContextManager[None]:
-    """Return the context in which to draw or save a figure: the same under any user's settings."""
-    return matplotlib.rc_context(STYLE)
+@contextmanager
+def saving() -> Iterator[None]:
+    """Draw or save a figure: the same under any user's settings.
+
+    A letter of a file's name that the font lacks is a box, and no warning.
+    """
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        yield
 
 
 def label_size(texts: Sequence[str]) -> float:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Row = dict[str, Any]
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")  # how what a spreadsheet evaluates begins
 # How the table heads a swept key; any other key is headed by its own name.
 SYMBOLS = {
     "init.variance": "σ²_Ω",
@@ -52,13 +53,17 @@ def ten_digits(value: float) -> float:
 
 
 def to_csv(rows: Iterable[Row]) -> str:
-    """CSV text: a header, LF line ends, shortest round-trip floats, empty for NaN."""
+    """CSV text: a header, LF line ends, shortest round-trip floats, empty for NaN.
+
+    A text that a spreadsheet would take for a formula has an apostrophe before it, as has one that
+    begins with an apostrophe itself; a reason, which is a sentence, is none.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for n, row in enumerate(rows):
         if n == 0:
             writer.writerow(row)
-        writer.writerow([_cell(value) for value in row.values()])
+        writer.writerow([_cell(value, key) for key, value in row.items()])
     return text.getvalue()
 
 
@@ -67,9 +72,12 @@ def to_json_values(rows: Sequence[Row]) -> list[Row]:
     return [{key: _json_value(value) for key, value in row.items()} for row in rows]
 
 
-def _cell(value: object) -> object:
+def _cell(value: object, key: str = "") -> object:
     if isinstance(value, float):
         return "" if math.isnan(value) else repr(value)
+    if isinstance(value, str):
+        formula = value.startswith(_FORMULA) and not key.endswith("_reason")
+        return f"'{value}" if formula else value
     plain = value is None or isinstance(value, bool | list | tuple | Mapping)
     return json.dumps(value) if plain else value
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from heinit_sim.activations import make_activation
-from heinit_sim.experiment.labels import swept_text
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.reports.formats import SYMBOLS, Row, plain_table, ten_digits
+from heinit_sim.reports.run import swept_cells
 from heinit_sim.theory import infinite_width
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def to_phase_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
     shown = [c for c in _HEADERS if f"init.{c}" not in config.sweep]  # σ²_b may be swept
     headers += [_HEADERS[column] for column in shown]
     lines = [
-        [*(swept_text(path, row[path]) for path in config.sweep), *(_text(row[c]) for c in shown)]
-        for row in rows
+        [*texts, *(_text(row[c]) for c in shown)]
+        for texts, row in zip(swept_cells(config, rows), rows, strict=True)
     ]
     needed = sum(max(map(len, column)) for column in zip(headers, *lines, strict=True))
     padding = (0, int(needed + 2 * len(headers) < _WIDTH), 0, 0)  # room between columns, if any

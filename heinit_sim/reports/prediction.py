@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from heinit_sim.checks import predicted_slope
-from heinit_sim.experiment.labels import swept_text
 from heinit_sim.experiment.quantities import PASS_OF, STATISTICS, Pass, Quantity, Statistic
 from heinit_sim.experiment.results import Prediction, SweepPrediction
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.numerics import FloatArray
 from heinit_sim.reports.formats import Row, power_text, rounded, slopes_text
-from heinit_sim.reports.run import swept_table
+from heinit_sim.reports.run import swept_cells, swept_table
 from heinit_sim.theory.assumptions import chain_slope
 from heinit_sim.theory.finite_width import log_law
 
@@ -60,9 +59,9 @@ def to_prediction_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
     for header in ("mean", "median", "5 %", "95 %", "slope"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("mean is", no_wrap=True)
-    for row in rows:
+    for row, texts in zip(rows, swept_cells(config, rows), strict=True):
         forward = row["pass"] == "forward"
-        swept = (swept_text(path, row[path]) if forward else "" for path in config.sweep)
+        swept = (text if forward else "" for text in texts)
         values = (row["theory_log10_second_moment"],)
         values += tuple(row[f"predicted_log10_{name}"] for name in ("median", "p05", "p95"))
         table.add_row(

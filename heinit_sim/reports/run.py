@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from heinit_sim.checks import trend
-from heinit_sim.experiment.labels import swept_text
+from heinit_sim.experiment.labels import digits_apart, swept_text
 from heinit_sim.experiment.quantities import PASS_OF, STATISTICS, Pass
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
@@ -138,9 +138,10 @@ def to_summary_table(config: SweepConfig, rows: Sequence[Row], width: int = 80) 
     depths = {c.depth for c in config.conditions}
     last = f"h_{depths.pop()}" if len(depths) == 1 else "h_K"
     # A grid or long names need the room.
-    texts = [*(swept_text(path, row[path]) for path in config.sweep for row in rows)]
+    swept = swept_cells(config, rows)
+    longest = max((len(text) for texts in swept for text in texts), default=0)
     wide = width >= _WIDE
-    theory = wide or (len(config.sweep) < 2 and max(map(len, texts), default=0) <= _SHORT)
+    theory = wide or (len(config.sweep) < 2 and longest <= _SHORT)
     table = swept_table(config, _title(config))
     for header in ("Var h_1", f"Var {last}", *(["E[f_K²]"] if wide else [])):
         table.add_column(Text(header), justify="right", no_wrap=True)
@@ -148,12 +149,12 @@ def to_summary_table(config: SweepConfig, rows: Sequence[Row], width: int = 80) 
         header = f"{direction} (theory)" if theory else direction
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("verdict")
-    for row in rows:
+    for row, texts in zip(rows, swept, strict=True):
         first, last_layer, *slopes = (row[column] for column in _NUMBERS)
         powers = (first, last_layer, *([row[_OUTPUT]] if wide else []))
         allowed = f"{_stable_text(row)} allowed" if wide else ""
         table.add_row(
-            *(swept_text(path, row[path]) for path in config.sweep),
+            *texts,
             *(formats.power_text(log10_value) for log10_value in powers),
             *(formats.slopes_text(*slopes[i : i + 1 + theory]) for i in (0, 2)),
             _verdict_cell(row, allowed),
@@ -212,6 +213,12 @@ def swept_table(config: SweepConfig, title: str) -> "Table":
     for path in config.sweep:
         table.add_column(formats.SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")
     return table
+
+
+def swept_cells(config: SweepConfig, rows: Sequence[Row]) -> list[list[str]]:
+    """For each row the texts of its swept values, which differ where the values do."""
+    forms = {path: f"{{:.{digits_apart(values)}g}}".format for path, values in config.sweep.items()}
+    return [[swept_text(path, row[path], form) for path, form in forms.items()] for row in rows]
 
 
 def _title(config: SweepConfig) -> str:

@@ -36,6 +36,13 @@ def run_files(config: SweepConfig, *, plots: bool) -> tuple[str, ...]:
     return (*_TABLES, *cosines, *(FIGURES if plots else ()), MANIFEST)
 
 
+def written_files(config: SweepConfig, *, simulated: bool, drawn: bool) -> tuple[str, ...]:
+    """The names of the files that are written where a run is simulated, drawn, or both."""
+    if simulated:
+        return run_files(config, plots=drawn)
+    return (*FIGURES, MANIFEST) if drawn else ()
+
+
 def check_target(
     directory: Path, names: Sequence[str], *, force: bool, difference: str = ""
 ) -> set[str]:
@@ -101,13 +108,15 @@ def check_file(path: Path, option: str, run: Path | None = None) -> None:
         raise RunDirectoryError(f"{option}: error: {path} is a result of the run, must be another")
 
 
-def difference(directory: Path, config: SweepConfig, *, plots: bool) -> str | None:
-    """How a directory differs from one that holds this very run; None if it does not.
+def difference(directory: Path, config: SweepConfig) -> str | None:
+    """How a directory differs from one that holds this very run, maybe without its figure.
 
     Args:
         directory: The run directory, which need not be there.
         config: What the run simulates, and what it expects.
-        plots: Whether the figure must be there.
+
+    Returns:
+        The difference in words; None if there is none.
 
     Raises:
         RunDirectoryError: It holds a manifest that is none of heinit-sim.
@@ -126,11 +135,16 @@ def difference(directory: Path, config: SweepConfig, *, plots: bool) -> str | No
             return f"{name} is missing"
         if manifest.digest_of(directory / name) != digest:
             return f"{name} was changed"
-    if missing := sorted(set(run_files(config, plots=plots)) - {MANIFEST} - digests.keys()):
+    if missing := sorted(set(run_files(config, plots=False)) - {MANIFEST} - digests.keys()):
         return f"without {', '.join(missing)}"
     if digests["config.yaml"] != hashlib.sha256(to_yaml(config.document).encode()).hexdigest():
         return "with other expectations"
     return None
+
+
+def has_figure(directory: Path) -> bool:
+    """Whether a run directory holds the figure of its run."""
+    return set(FIGURES) <= set(manifest.read_manifest(directory)["files"])
 
 
 def write_run(
@@ -175,11 +189,15 @@ def update_figure(figure: "Figure", directory: Path) -> None:
     """Write the figure of a saved run anew, and its manifest's word of it: both or none.
 
     Raises:
-        RunDirectoryError: It is not a run directory.
+        RunDirectoryError: It is not a run directory, or has a file in the figure's place that is
+            no run's.
         WriteError: It cannot be written.
     """
     directory = directory.resolve()
     saved = manifest.read_manifest(directory)
+    taken = {name for name in FIGURES if os.path.lexists(directory / name)} - saved["files"].keys()
+    if taken:
+        raise RunDirectoryError(f"{directory / min(taken)}: is no run's file; move it")
     with journal.staging(directory) as staged:
         write_figure(figure, staged)
         drawn = {name: manifest.digest_of(staged / name) for name in FIGURES}

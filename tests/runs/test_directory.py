@@ -98,21 +98,26 @@ def test_a_run_is_held_where_config_version_files_and_figure_agree(
     result: SweepResult, figure: Figure, tmp_path: Path
 ) -> None:
     run, config = tmp_path / "small", result.config
-    assert runs_directory.difference(run, config, plots=False) == "no run"
+    assert runs_directory.difference(run, config) == "no run"
     runs_directory.write_run(result, run, figure=None)
-    assert runs_directory.difference(run, config, plots=False) is None
-    figures = "forward_backward.pdf, forward_backward.png, forward_backward.svg"
-    assert runs_directory.difference(run, config, plots=True) == f"without {figures}"
+    assert runs_directory.difference(run, config) is None
+    assert not runs_directory.has_figure(run)
+    mine = run / "forward_backward.png"
+    mine.write_text("mine")
+    with pytest.raises(RunDirectoryError, match=r"forward_backward.png: is no run's file; move it"):
+        runs_directory.update_figure(figure, run)
+    assert mine.read_text() == "mine"
+    mine.unlink()
     runs_directory.update_figure(figure, run)
-    assert runs_directory.difference(run, config, plots=False) is None
-    assert runs_directory.difference(run, config, plots=True) is None
+    assert runs_directory.difference(run, config) is None
+    assert runs_directory.has_figure(run)
 
     for changed, difference in (
         ("trials: 5", "of another config"),
         ("trials: 4\nexpect: {forward: stable}", "with other expectations"),
     ):
         other = parse_config(SMALL.replace("trials: 4", changed))
-        assert runs_directory.difference(run, other, plots=True) == difference
+        assert runs_directory.difference(run, other) == difference
     manifest = (run / "manifest.json").read_text("utf-8")
     for fact, other_fact, expected in (
         ('"heinit-sim": "0.1.0', '"heinit-sim": "9.0', "by version 9.0 of heinit-sim"),
@@ -121,7 +126,7 @@ def test_a_run_is_held_where_config_version_files_and_figure_agree(
     ):
         assert fact in manifest
         (run / "manifest.json").write_text(manifest.replace(fact, other_fact), "utf-8")
-        assert runs_directory.difference(run, config, plots=True) == expected
+        assert runs_directory.difference(run, config) == expected
 
 
 @pytest.mark.parametrize("name", ["layers.csv", "networks.npz", "config.yaml"])
@@ -135,7 +140,7 @@ def test_a_damaged_run_is_not_held_and_refused_without_force(
         (run / name).unlink()
     before = files(run)
     word = "was changed" if damage == "changed" else "is missing"
-    difference = runs_directory.difference(run, result.config, plots=False)
+    difference = runs_directory.difference(run, result.config)
     assert difference == f"{name} {word}"
     refusal = re.escape(f"already holds results ({difference}); give --force")
     with pytest.raises(RunDirectoryError, match=refusal):
@@ -218,7 +223,7 @@ def test_a_cut_replacement_is_finished_by_whatever_reads_it_next(
             runs_directory.write_run(redrawn, run, figure=draw(redrawn), force=True)
         with pytest.raises(RunDirectoryError, match=r"cannot be finished \(Input/output error\)"):
             runs_directory.read_run(run)
-    assert runs_directory.difference(run, other, plots=True) is None
+    assert runs_directory.difference(run, other) is None
     assert set(files(run)) == set(runs_directory.run_files(other, plots=True))
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", cut)

@@ -177,16 +177,10 @@ def test_dry_run_says_what_would_be_checked(small: Path) -> None:
 def test_results_are_refused_before_they_are_simulated_again(small: Path) -> None:
     assert heinit_sim("run", "small.yaml", "--no-plots").returncode == 0
     before = files(small / "outputs" / "small")
-    figures = "without forward_backward.pdf, forward_backward.png, forward_backward.svg"
-    for arguments, difference in (
-        ((), figures),
-        (("--seed", 9), "of another config"),
-        (("--dry-run",), figures),
-    ):
-        again = heinit_sim("run", "small.yaml", *arguments)
-        assert again.returncode == 2
-        assert again.stderr.count("\n") == 1
-        assert f"already holds results ({difference}); give --force" in again.stderr
+    again = heinit_sim("run", "small.yaml", "--seed", 9)
+    assert again.returncode == 2
+    assert again.stderr.count("\n") == 1
+    assert "already holds results (of another config); give --force" in again.stderr
     assert files(small / "outputs" / "small") == before
     forced = heinit_sim("run", "small.yaml", "--no-plots", "--force")
     assert (forced.returncode, forced.stderr.split()[0]) == (0, "Wrote")

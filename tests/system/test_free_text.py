@@ -1,0 +1,137 @@
+"""Names that users give, shown where they could be taken for something else."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from heinit_sim.config import to_yaml
+from heinit_sim.experiment.labels import digits_apart, printable
+from tests.commands import heinit_sim
+from tests.rows import slow_but
+
+SWEPT = """\
+name: small
+network: {depth: 2, width: 9, input_dim: 2, activation: linear}
+init: {scheme: he_normal}
+inputs: {distribution: file, count: 2}
+sweep: {inputs.path: PATHS}
+trials: 2
+"""
+NAMES = {  # -> as the table shows them
+    "a[[b].csv": "a[[b].csv",
+    "[bold]a[_bold].csv": "[bold]a[_bold].csv",
+    "a$_$.csv": "a$_$.csv",
+    "a$$.csv": "a$$.csv",
+    ":smile:.csv": ":smile:.csv",
+    "_a.csv": "_a.csv",
+    "数 \N{GRINNING FACE}.csv": "数 \N{GRINNING FACE}.csv",
+    "a\u202eb.csv": r"a\u202eb.csv",
+    "=1+1.csv": "=1+1.csv",
+    "@a.csv": "@a.csv",
+    "'a.csv": "'a.csv",
+    "##[error]a.csv": r"\x23#[error]a.csv",
+}
+ON_POSIX = {
+    "a[/b].csv": "a[/b].csv",
+    "a\x1b[31mb\x9b1m.csv": r"a\x1b[31mb\x9b1m.csv",
+    "a\n::error::b.csv": r"a\n::error::b.csv",
+    "::error::b.csv": r"\x3a:error::b.csv",
+}
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write_config(name: str) -> None:
+    for n, path in enumerate(("plain.csv", name)):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(f"1,2\n3,{n}\n", "utf-8")
+    paths = to_yaml({"paths": ["plain.csv", name]}).removeprefix("paths: ").strip()
+    Path("small.yaml").write_text(SWEPT.replace("PATHS", paths), "utf-8")
+
+
+@pytest.mark.parametrize("name", slow_but(NAMES, "a$_$.csv"))
+def test_any_name_of_a_file_is_shown_as_it_is(name: str, data: Path) -> None:
+    check_shown(name, NAMES[name])
+
+
+@pytest.mark.skipif("os.name != 'posix'")
+@pytest.mark.parametrize("name", slow_but(ON_POSIX, "a[/b].csv"))
+def test_so_is_one_that_windows_does_not_allow(name: str, data: Path) -> None:
+    check_shown(name, ON_POSIX[name])
+
+
+def check_shown(name: str, shown: str) -> None:
+    write_config(name)
+    ran = heinit_sim("run", "small.yaml", "--check")
+    assert (ran.returncode, ran.stderr[:5]) == (0, "Wrote")
+    assert any(line.strip().split("   ")[0] == shown for line in ran.stdout.splitlines())
+    svg = Path("outputs/small/forward_backward.svg").read_text("utf-8")
+    assert svg.count("<svg") == 1
+    document = heinit_sim("show", "outputs/small", "--json").stdout
+    assert json.loads(document)["summary"][1]["inputs.path"] == name
+    planned = heinit_sim("run", "small.yaml", "-n")
+    for text in (ran.stdout, document, planned.stdout, ran.stderr):
+        assert all(c == "\n" or c.isprintable() for c in text)
+        assert "##[" not in text
+        assert not any(line.lstrip().startswith("::") for line in text.splitlines())
+    with Path("outputs/small/summary.csv").open(encoding="utf-8", newline="") as file:
+        cell = list(csv.DictReader(file))[1]["inputs.path"]
+    assert cell == (f"'{name}" if name[0] in "=+-@'" else name)
+
+
+def test_a_directory_of_any_name_is_a_run_directory(data: Path) -> None:
+    write_config("a.csv")
+    for out in ("[/b]$_$", ":smile:", "\u202e"):
+        ran = heinit_sim("run", "small.yaml", "--out", out, "--no-plots")
+        assert ran.stderr.startswith(f"Wrote {printable(out)} in ")
+
+
+@pytest.mark.parametrize("stage", ["draw", "saving"])
+def test_no_fault_of_a_figure_costs_a_result(
+    stage: str, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_config("a.csv")
+
+    def fault(*_: object) -> None:
+        raise ValueError("not\na figure")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"heinit_sim.figures.{stage}", fault)
+        failed = heinit_sim("run", "small.yaml")
+    assert failed.returncode == 1
+    assert "plain.csv" in failed.stdout
+    files = "layers.csv, summary.csv, networks.npz, config.yaml, manifest.json"
+    wrote, why, *more = failed.stderr.splitlines()
+    assert wrote.endswith(f": {files}")
+    again = "`heinit-sim plot outputs/small` tries again"
+    assert why == f"outputs/small: holds all results, but no figure: not a figure; {again}"
+    assert not more
+    assert {path.name for path in Path("outputs/small").iterdir()} == set(files.split(", "))
+    assert heinit_sim("show", "outputs/small").stdout == failed.stdout
+
+    planned = heinit_sim("run", "small.yaml", "-n").stdout.splitlines()
+    assert planned[-2] == "outputs/small is up to date, but for its figure"
+    drawn = heinit_sim("run", "small.yaml")
+    assert (drawn.returncode, drawn.stdout) == (0, failed.stdout)
+    assert Path("outputs/small/forward_backward.pdf").is_file()
+    manifest = Path("outputs/small/manifest.json").read_bytes()
+    assert heinit_sim("plot", "outputs/small").returncode == 0
+    assert Path("outputs/small/manifest.json").read_bytes() == manifest
+    assert heinit_sim("run", "small.yaml").stderr.endswith("give --force to simulate it again\n")
+
+
+def test_two_numbers_never_look_alike(data: Path) -> None:
+    sweep = "init.variance: [0.1, 0.1000000001, 0.3333333333333333]"
+    text = SWEPT.replace("inputs.path: PATHS", sweep).replace("{scheme: he_normal}", "{}")
+    Path("small.yaml").write_text(text.replace("distribution: file, ", ""), "utf-8")
+    rows = heinit_sim("run", "small.yaml", "--no-plots").stdout.splitlines()
+    assert [row.split()[0] for row in rows[4:7]] == ["0.1", "0.1000000001", "0.3333333333"]
+    assert digits_apart([0.1, 1, "0.1000001", {"a": [0.10000001]}]) == 8
+    assert digits_apart([0.1, 0.1 + 2**-56]) == 17
+    assert digits_apart([1 / 3, 2 / 3]) == 6
