@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from heinit_sim.config.problem import Problem
-from heinit_sim.config.schema.annotations import located
-from heinit_sim.config.schema.init import Init
+from heinit_sim.config.schema.init import Init, LayerInit, layers_of
 from heinit_sim.config.schema.network import Activation, Network, convolution_of, widths_of
 from heinit_sim.experiment import initializers
 from heinit_sim.experiment.architecture import layer_fans
@@ -14,7 +13,7 @@ from heinit_sim.experiment.initializers import SCHEMES, Distribution
 from heinit_sim.experiment.sweep_config import LayerSpec, Lsuv
 
 
-def layer_specs(init: Init | list[Init], network: Network) -> list[LayerSpec]:
+def layer_specs(init: Init | list[LayerInit], network: Network) -> list[LayerSpec]:
     """The laws of the layers 0 … K: a list has one entry for each.
 
     A σ²_Ω below what a float can hold is 0.
@@ -23,26 +22,23 @@ def layer_specs(init: Init | list[Init], network: Network) -> list[LayerSpec]:
     taps = convolution.taps if convolution else 1
     fans = layer_fans(widths_of(network), convolution)
     shapes = [*((*fan, taps) for fan in fans[:-1]), (*fans[-1], 1)]  # the last is fully connected
-    layers = init if isinstance(init, list) else [init] * len(fans)
+    layers = [layer for _, layer in layers_of(init, len(fans))]
     keys = [(id(layer), shape) for layer, shape in zip(layers, shapes, strict=True)]
     alike = dict(zip(keys, layers, strict=True))  # as most layers are
     specs = {key: _layer_spec(alike[key], key[1], network.activation) for key in alike}
     return [specs[key] for key in keys]
 
 
-def below_range(init: Init | list[Init], specs: Sequence[LayerSpec]) -> Iterator[Problem]:
+def below_range(init: Init | list[LayerInit], specs: Sequence[LayerSpec]) -> Iterator[Problem]:
     """Layers whose variance is too small for a float."""
-    layers = located(init)
-    if not isinstance(init, list):
-        layers *= len(specs)
-    for (at, layer), spec in zip(layers, specs, strict=True):
+    for (at, layer), spec in zip(layers_of(init, len(specs)), specs, strict=True):
         if spec.weight_variance == 0:
             key = "gain" if layer.scale is None else "scale"
             text = f"too small ({getattr(layer, key)}), must leave a variance above 0"
             yield Problem(("init", *at, key), text)
 
 
-def lsuv_of(init: Init | list[Init]) -> Lsuv | None:
+def lsuv_of(init: Init | list[LayerInit]) -> Lsuv | None:
     """How weights are brought to unit variance, if they are; the same in all layers."""
     first = init[0] if isinstance(init, list) else init
     if first.scheme != "lsuv":
@@ -51,7 +47,7 @@ def lsuv_of(init: Init | list[Init]) -> Lsuv | None:
     return Lsuv(first.tolerance or usual.tolerance, first.attempts or usual.attempts)
 
 
-def _layer_spec(init: Init, shape: tuple[int, int, int], activation: Activation) -> LayerSpec:
+def _layer_spec(init: LayerInit, shape: tuple[int, int, int], activation: Activation) -> LayerSpec:
     fan_in, fan_out, taps = shape
     law = init.distribution or (SCHEMES[init.scheme].distribution if init.scheme else "normal")
     distribution: Distribution = "normal" if law == "untruncated_normal" else law
@@ -65,7 +61,7 @@ def _layer_spec(init: Init, shape: tuple[int, int, int], activation: Activation)
     return LayerSpec(variance, distribution, init.bias_variance, init.bias or 0.0)
 
 
-def _scale(init: Init, activation: Activation) -> float:
+def _scale(init: LayerInit, activation: Activation) -> float:
     if isinstance(init.gain, str):
         square = initializers.squared_gain(init.gain, activation.name, activation.options)
         assert square is not None  # the model wants a gain that there is

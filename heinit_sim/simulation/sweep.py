@@ -63,6 +63,7 @@ def iter_sweep(config: SweepConfig, jobs: int | None = None) -> Generator[Block,
             return
         pool = ThreadPoolExecutor(jobs)
         pending: deque[Future[Block]] = deque()
+        wait = True
         try:
             for trials in blocks:
                 pending.append(pool.submit(simulate, trials))
@@ -70,8 +71,11 @@ def iter_sweep(config: SweepConfig, jobs: int | None = None) -> Generator[Block,
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
+        except (KeyboardInterrupt, SystemExit):  # a signal waits for no block under way
+            wait = False
+            raise
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=wait, cancel_futures=True)
 
 
 def simulate_block(

@@ -41,7 +41,15 @@ INIT_KEYS = (
     "variance, scheme, scale, mode, gain, a, nonlinearity, "
     "distribution, tolerance, attempts, bias, bias_variance"
 )
-INIT = f"must be a mapping with the keys {INIT_KEYS}, or a list of one for each layer 0 … K"
+ENDS = "".join(
+    f"init.{end}{key}, "
+    for end in ("first", "last")
+    for key in ("", *(f".{key}" for key in INIT_KEYS.split(", ")))
+)
+INIT = (
+    f"must be a mapping with the keys {INIT_KEYS}, first, last, "
+    "or a list of one for each layer 0 … K"
+)
 NETWORK_KEYS = (
     "kind, depth, width, input_dim, image, kernel, channels, input_channels, padding, readout, "
     "output_dim, activation, residual"
@@ -55,7 +63,8 @@ PATHS = (
     "network.residual.norm, network.residual.zero_last, "
     "init, init.variance, init.scheme, init.scale, "
     "init.mode, init.gain, init.a, init.nonlinearity, init.distribution, init.tolerance, "
-    "init.attempts, init.bias, init.bias_variance, inputs.distribution, inputs.mean, inputs.std, "
+    f"init.attempts, init.bias, init.bias_variance, {ENDS}"
+    "inputs.distribution, inputs.mean, inputs.std, "
     "inputs.density, inputs.cosine, inputs.path, inputs.normalisation, inputs.count, loss.name, "
     "loss.target"
 )
@@ -793,7 +802,9 @@ PROPERTIES = {
     "Network": NETWORK_KEYS,
     "Activation": "name, negative_slope",
     "Residual": RESIDUAL_KEYS,
-    "Init": INIT_KEYS,
+    "Init": f"{INIT_KEYS}, first, last",
+    "LayerInit": INIT_KEYS,
+    "LayerOptions": INIT_KEYS,
     "Inputs": INPUT_KEYS,
     "Loss": "name, target",
     "Sweep": PATHS,

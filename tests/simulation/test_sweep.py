@@ -19,6 +19,7 @@ from heinit_sim.sampling import streams
 from heinit_sim.simulation import plan, sweep
 from heinit_sim.simulation.plan import NetworkPass, plan_passes
 from heinit_sim.simulation.sweep import Block, iter_sweep, run_sweep
+from heinit_sim.theory import assumptions
 from heinit_sim.theory.assumptions import homogeneous_slope
 from tests.conditions import layer_specs, with_layers
 
@@ -137,7 +138,7 @@ def test_one_pass_for_all_variances_is_one_each(
     widths = (7, *(20,) * 50, 2)
     many = config(*(condition(i, v, widths=widths) for i, v in enumerate(VARIANCES)), draws=drawn)
     shared = run_sweep(many)
-    monkeypatch.setattr(plan, "obeys_scale_law", lambda _: False)
+    monkeypatch.setattr(assumptions, "obeys_scale_law", lambda _: False)
     assert len(set(plan_passes(many))) == len(VARIANCES)
     direct = run_sweep(many)
     for one, other in zip(shared.conditions, direct.conditions, strict=True):
@@ -163,7 +164,7 @@ def test_convolutions_share_a_pass_and_blocks_do_not(
     assert len(set(plan_passes(config(*plain)))) == 1
     assert len(set(plan_passes(config(*blocks)))) == len(VARIANCES)
     shared = run_sweep(config(*plain))
-    monkeypatch.setattr(plan, "obeys_scale_law", lambda _: False)
+    monkeypatch.setattr(assumptions, "obeys_scale_law", lambda _: False)
     direct = run_sweep(config(*plain))
     for one, other in zip(shared.conditions, direct.conditions, strict=True):
         for measure in MEASURES:

@@ -8,10 +8,10 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import ValidationInfo, field_validator, model_validator
+from pydantic import Tag, ValidationError, ValidationInfo, field_validator, model_validator
 
 from heinit_sim.config.schema import fields
-from heinit_sim.config.schema.annotations import OneOrList, Section, Setting, located, relation
+from heinit_sim.config.schema.annotations import ONE_OR_LIST, Section, Setting, relation
 from heinit_sim.config.schema.network import Network
 from heinit_sim.experiment import activation_table
 from heinit_sim.experiment.initializers import pytorch_squared_gain, squared_gain
@@ -24,11 +24,12 @@ _DEFAULTS = {
 }
 _FANS = ("mode", "distribution")
 _LSUV = ("tolerance", "attempts")
+_APART = ("variance", "bias", "bias_variance", "first", "last")
 _KAIMING = ("a", "nonlinearity")
 
 
-class Init(Section):
-    """How weights are drawn: their variance itself, or a scheme that takes it from the fans."""
+class LayerOptions(Section):
+    """Options of the weights and biases of a layer, whether or not they suffice to draw them."""
 
     variance: fields.Variance | None = None
     scheme: fields.SchemeName | None = None
@@ -41,6 +42,12 @@ class Init(Section):
     tolerance: fields.Tolerance | None = None
     attempts: fields.Attempts | None = None
     bias: fields.Bias | None = None
+    bias_variance: fields.BiasVariance | None = None
+
+
+class LayerInit(LayerOptions):
+    """How weights are drawn: their variance itself, or a scheme that takes it from the fans."""
+
     bias_variance: fields.BiasVariance = 0.0
 
     @field_validator("*")  # in the order of the fields: an option sees those before it
@@ -57,20 +64,71 @@ class Init(Section):
         return self
 
 
-INIT = (
-    f"a mapping with the keys {', '.join(Init.model_fields)}, or a list of one for each layer 0 … K"
-)
-InitField = Annotated[OneOrList[Init], Setting("How the weights of every layer are drawn", INIT)]
+_KEYS = ", ".join(LayerOptions.model_fields)
+_END = f"a mapping with the keys {_KEYS}; without variance and scheme it takes those of init"
 
 
-def check_layers(init: Init | list[Init], network: Network) -> None:
+First = Annotated[LayerOptions, Setting("Init of layer 0, whose input is the data", _END)]
+Last = Annotated[LayerOptions, Setting("Init of layer K, whose output is f_K", _END)]
+
+
+class Init(LayerInit):
+    """How the weights of all layers are drawn, and where the first and the last one differ."""
+
+    first: First | None = None
+    last: Last | None = None
+
+    @model_validator(mode="after")
+    def _check_ends(self) -> Self:
+        for end in ("first", "last"):
+            try:
+                LayerInit.model_validate(self.options_of(end))
+            except ValidationError as error:
+                problem = error.errors(include_url=False)[0]
+                raise relation(problem["msg"], end, *problem["loc"]) from None
+        return self
+
+    def options_of(self, end: str) -> dict[str, object]:
+        """The options of layer 0 or K: its own, and of the others those that go with them.
+
+        A variance or scheme of its own stands alone, but for the biases.
+        """
+        entry: LayerOptions | None = getattr(self, end)
+        given = {} if entry is None else entry.model_dump(exclude_unset=True)
+        alone = given.get("variance") is not None or given.get("scheme") is not None
+        names = ("bias", "bias_variance") if alone else LayerOptions.model_fields
+        return {name: getattr(self, name) for name in names} | given
+
+
+INIT = f"a mapping with the keys {_KEYS}, first, last, or a list of one for each layer 0 … K"
+InitField = Annotated[
+    Annotated[Init, Tag("<one>")] | Annotated[list[LayerInit], Tag("<list>")],
+    ONE_OR_LIST,
+    Setting("How the weights of every layer are drawn", INIT),
+]
+
+
+def layers_of(
+    init: Init | list[LayerInit], n_layers: int
+) -> list[tuple[tuple[str | int, ...], LayerInit]]:
+    """The init of each of the layers 0 … K, after the keys that lead to it from `init`."""
+    if isinstance(init, list):
+        return [((k,), layer) for k, layer in enumerate(init)]
+    layers: list[tuple[tuple[str | int, ...], LayerInit]] = [((), init)] * n_layers
+    for end, k in (("first", 0), ("last", n_layers - 1)):
+        if getattr(init, end) is not None:
+            layers[k] = (end,), LayerInit.model_validate(init.options_of(end))
+    return layers
+
+
+def check_layers(init: Init | list[LayerInit], network: Network) -> None:
     """Refuse what does not go with the network: the number of layers, its activation, blocks."""
     if isinstance(init, list) and len(init) != network.depth + 1:
         text = f"wrong length ({len(init)}), must be one for each of the {network.depth + 1}"
         raise relation(f"{text} layers 0 … K", "init")
-    activation, layers = network.activation, located(init)
-    first = layers[0][1]
-    for at, layer in layers:
+    activation, layers = network.activation, dict(layers_of(init, network.depth + 1))
+    first = next(iter(layers.values()))
+    for at, layer in layers.items():
         gain = layer.gain
         if isinstance(gain, str) and not squared_gain(gain, activation.name, activation.options):
             known = squared_gain("second_moment", activation.name, activation.options)
@@ -88,7 +146,7 @@ def check_layers(init: Init | list[Init], network: Network) -> None:
 
 def _refused(option: str, value: Any, given: Mapping[str, Any]) -> str | None:
     """Why an option does not go with the variance or the scheme, or the options before it."""
-    if value is None or option in ("variance", "bias", "bias_variance"):
+    if value is None or option in _APART:
         return None
     variance, scheme = given.get("variance"), given.get("scheme")
     if variance is not None and option != "distribution":

@@ -2,9 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 
-from heinit_sim.config import parse_config
+from heinit_sim.config import parse_config, to_yaml
+from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.sweep_config import Condition
 from tests.configs import unplaced_problems
 from tests.rows import cases
@@ -172,3 +174,57 @@ def test_slopes_that_differ_by_layer_have_no_own_gain() -> None:
     slopes = "{name: prelu, negative_slope: [0.1]}"
     said = "init.gain: unknown for prelu (std), must be a number; its slopes differ by layer"
     assert message("{scheme: he_normal, gain: std}", slopes) == said
+
+
+SILU = "name: a\nnetwork: {depth: 3, width: 50, input_dim: 20, activation: silu}\n"
+
+
+@pytest.mark.parametrize(
+    ("init", "variances", "biases"),
+    [
+        ("{scheme: he_normal, first: {gain: 1}}", [1 / 20, 0.04, 0.04, 0.04], [0, 0, 0, 0]),
+        (
+            "{scheme: he_normal, bias_variance: 9, first: {scheme: glorot_normal}, last: {a: 1}}",
+            [2 / 70, 0.04, 0.04, 0.02],
+            [9, 9, 9, 9],
+        ),
+        ("{variance: 1, last: {bias_variance: 2, bias: 1}}", [1.0, 1.0, 1.0, 1.0], [0, 0, 0, 2]),
+        (
+            "{variance: 1, first: {distribution: truncated_normal_uncorrected}}",
+            [0.7737413, 1.0, 1.0, 1.0],
+            [0, 0, 0, 0],
+        ),
+        ("{scheme: he_normal, mode: fan_out, last: {mode: fan_in}}", [0.04] * 4, [0] * 4),
+    ],
+)
+def test_the_first_and_the_last_layer_may_differ(
+    init: str, variances: list[float], biases: list[float]
+) -> None:
+    config = parse_config(f"{SILU}init: {init}")
+    for given in (config, parse_config(to_yaml(config.document))):  # as a run's config.yaml has it
+        (of,) = given.conditions
+        np.testing.assert_allclose(of.weight_variances, variances, rtol=1e-7, atol=0)
+        assert list(of.bias_variances) == biases
+
+
+def test_the_first_layer_is_swept_alone() -> None:
+    swept = "init: {scheme: he_normal, first: {}}\nsweep: {init.first.gain: [1, 2]}"
+    conditions = parse_config(f"{SILU}{swept}").conditions
+    assert [round(c.weight_variances[0] * 20, 12) for c in conditions] == [1, 4]
+    assert {c.weight_variances[1:] for c in conditions} == {(0.04, 0.04, 0.04)}
+
+
+@pytest.mark.parametrize(
+    ("init", "message"),
+    [
+        ("{variance: 1, first: {gain: 2}}", "init.first.gain: given beside init.variance"),
+        ("{scheme: he_normal, last: {tolerance: 0.1}}", "init.last.tolerance: not for scheme"),
+        ("{scheme: he_normal, last: {scheme: lsuv}}", "init.last: of one layer only, must be"),
+        ("{first: {variance: 1}}", "init: no variance is given, must have either"),
+        ("[{variance: 1, first: {variance: 1}}]", r"init\[0\].first: unknown key"),
+        ("{scheme: he_normal, first: {first: {gain: 1}}}", "init.first.first: unknown key"),
+    ],
+)
+def test_what_does_not_go_together_at_an_end_is_refused_there(init: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_config(f"{SILU}init: {init}")
