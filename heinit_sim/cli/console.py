@@ -212,8 +212,6 @@ def print_json(document: object) -> None:
 
 def columns(piped: int = _PIPED) -> int:
     """The width of a terminal, or COLUMNS; `piped` through a pipe that names no other number."""
-    from rich.console import Console
-
     asked = os.environ.get("COLUMNS", "").isdecimal()
     return _console().width if sys.stdout.isatty() or asked else piped
 
