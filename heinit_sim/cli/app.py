@@ -3,13 +3,53 @@
 Commands import what they call inside their bodies: `--help` loads neither NumPy nor matplotlib.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from heinit_sim.cli import check, config, run, runs, theory
+from heinit_sim.experiment.spelling import correction
+
+
+class _Suggesting:
+    """Suggests an option where one was misspelt, and no other that only looks alike."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        base: Any = super()
+        try:
+            return list(base.parse_args(ctx, args))
+        except Exception as error:
+            if hasattr(error, "possibilities"):
+                parameters = ctx.command.get_params(ctx)
+                known = [name for parameter in parameters for name in parameter.opts]
+                meant = correction(getattr(error, "option_name", ""), known)
+                error.possibilities = [meant] if meant else None
+            raise
+
+
+class _Command(_Suggesting, TyperCommand):
+    """A command."""
+
+
+class _Commands(_Suggesting, TyperGroup):
+    """All commands; one is suggested where it was misspelt."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        self.suggest_commands = False
+        try:
+            return super().resolve_command(ctx, args)
+        except Exception as error:
+            meant = correction(args[0], self.commands)
+            if hasattr(error, "possibilities"):
+                error.possibilities = [meant] if meant else None
+            elif meant and hasattr(error, "message"):
+                error.message += f" Did you mean {meant!r}?"
+            raise
+
 
 app = typer.Typer(
+    cls=_Commands,
     help="Simulate weight initialisation: forward and backward variance of deep networks.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -22,7 +62,7 @@ for _command in (
     *(theory.theory, check.check, check.compare, theory.verify, theory.gains),
     *(config.validate, config.schema, config.init),
 ):
-    app.command()(_command)
+    app.command(cls=_Command)(_command)
 
 
 @app.callback(invoke_without_command=True)

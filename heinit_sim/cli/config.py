@@ -7,6 +7,7 @@ import typer
 
 from heinit_sim.cli import console, options
 from heinit_sim.errors import ConfigError
+from heinit_sim.experiment.spelling import correction
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -77,7 +78,10 @@ def gallery_text(name: str) -> str:
     """
     configs = gallery()
     if name not in configs:
-        raise ConfigError([f"init: no config '{name}' in the gallery; it has {', '.join(configs)}"])
+        meant = correction(name, configs)
+        hint = f"; did you mean {meant!r}?" if meant else ""
+        known = f"must be one of {', '.join(configs)}"
+        raise ConfigError([f"NAME: error: no such config in the gallery ({name!r}), {known}{hint}"])
     return configs[name].read_text("utf-8")
 
 

@@ -168,12 +168,16 @@ class Draft:
         for (source, line, column), text in sorted(self.problems, key=lambda problem: problem[0]):
             where = f"{self._sources[source]}" + ("" if source else f":{line}:{column}")
             lines.append(f"{where}: error: {text}")
-        return list(dict.fromkeys(lines))
+        lines = list(dict.fromkeys(lines))
+        if len(lines) <= messages.ENOUGH:
+            return lines
+        more = f"more than {messages.ENOUGH} mistakes, of which these are some"
+        return [*lines[: messages.ENOUGH], f"{self._sources[0]}: error: {more}"]
 
     def _read(self, override: Override) -> tuple[list[object], list[str]]:
         keys = tuple(override.key.split("."))
         if override.key not in messages.settable():
-            return [], [messages.unknown_path(override.key)]
+            return [], [messages.unknown_path(override.key, override.text)]
         document = yaml_document.parse(f"[{override.text}]")
         if document.problems or not isinstance(document.value, list):
             return [], [problem.text for problem in document.problems]

@@ -23,8 +23,6 @@ from heinit_sim.experiment.sweep_config import SweepConfig
 MAX_CONDITIONS = 10_000
 MAX_LAYERS = 10_000_000
 """Layers that all conditions together may have: the laws of each are held in memory."""
-ENOUGH = 1000
-"""So many problems are known that no further point of the grid is looked at."""
 
 
 def load_config(
@@ -143,7 +141,7 @@ def _checked(draft: Draft, *, read_data: bool) -> Iterator[ResolvedPoint]:
         if n_layers > MAX_LAYERS:
             text = f"too many layers, must be at most {MAX_LAYERS} in all conditions together"
             draft.report(Problem(("sweep",), text))
-        if n_layers > MAX_LAYERS or len(draft.problems) >= ENOUGH:
+        if n_layers > MAX_LAYERS or len(draft.problems) >= messages.ENOUGH:
             return
 
 

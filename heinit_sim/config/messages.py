@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from heinit_sim.config import vocabulary
 from heinit_sim.config.problem import Keys, Problem
 from heinit_sim.config.schema.annotations import section_of, settings_in
 from heinit_sim.config.schema.config import Config
@@ -45,12 +46,17 @@ _NO_NUMBER = {
 }
 
 
+ENOUGH = 1000
+"""So many problems are told of; of more, only that there are."""
+
+
 def validated(document: object) -> Config | list[Problem]:
-    """Validate a config of plain values: the typed model, or all that is wrong."""
+    """Validate a config of plain values: the typed model, or what is wrong, if not too much."""
     try:
         return Config.model_validate(document)
     except ValidationError as error:
-        return [_problem(detail, document) for detail in error.errors(include_url=False)]
+        details = error.errors(include_url=False)[: ENOUGH + 1]
+        return [_problem(detail, document) for detail in details]
 
 
 def shown(value: object) -> str:
@@ -90,23 +96,23 @@ def allowed(keys: Keys) -> str:
     return settings()[_named(setting(keys))]
 
 
-def unknown_key(keys: Keys) -> str:
-    """Message on a key that does not exist there."""
+def unknown_key(keys: Keys, given: object = None) -> str:
+    """Message on a key that does not exist there, and on its value."""
     *parent, key = setting(keys)
     section = _named(parent)
     children = [str(keys[-1]) for keys in settings() if keys and keys[:-1] == section]
     by_path = section in (("sweep",), ("expect", "when"))
     if by_path and tuple(str(key).split(".")) in settings():
         return f"cannot be swept, must be one of {', '.join(children)}"
-    hint = _did_you_mean(key, {child: child for child in children})
-    elsewhere = {path.rpartition(".")[2]: path for path in settable()}
-    hint = hint or _did_you_mean(key, elsewhere, alike=0.7)
+    names = children if by_path else [".".join(map(str, (*section, name))) for name in children]
+    path = str(key) if by_path else ".".join(map(str, (*section, key)))
+    hint = vocabulary.hint_on_path(path, given, dict.fromkeys([*names, *settable()]))
     return f"unknown key, must be one of {', '.join(children)}{hint}"
 
 
-def unknown_path(path: str) -> str:
-    """Message on a dotted path that leads to no setting."""
-    hint = _did_you_mean(path, {known: known for known in settable()})
+def unknown_path(path: str, given: str) -> str:
+    """Message on a dotted path that leads to no setting, and on its value."""
+    hint = vocabulary.hint_on_path(path.removeprefix("sweep."), given, settable())
     return f"unknown key, must be the dotted path of a key in the config{hint}"
 
 
@@ -128,25 +134,18 @@ def settable() -> list[str]:
     return [".".join(map(str, keys)) for keys in ways]
 
 
-def _did_you_mean(word: object, meant: Mapping[str, str], alike: float = 0.6) -> str:
-    from difflib import get_close_matches  # only a mistake needs it
-
-    nearest = get_close_matches(str(word).lower(), meant, n=1, cutoff=alike)
-    return f"; did you mean {meant[nearest[0]]!r}?" if nearest else ""
-
-
 def _problem(detail: ErrorDetails, document: object) -> Problem:
     kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
     keys = _keys_in(document, detail)
     if kind == "relation":
         return Problem((*keys, *context["at"]), context["text"], "relation")
     if kind == "extra_forbidden":
-        return Problem(keys, unknown_key(keys), "key")
+        return Problem(keys, unknown_key(keys, given), "key")
     if kind == "missing":
         return Problem(keys, f"required key is missing, must be {allowed(keys)}", "missing")
     if kind == "literal_error":
         choices = re.findall(r"'([^']+)'", context["expected"])
-        hint = _did_you_mean(given, {choice: choice for choice in choices})
+        hint = vocabulary.hint_on_value(given, str(setting(keys)[-1]), choices)
     else:
         hint = _hint(kind, given)
     alone = kind not in ("too_short", "too_long")  # else a list is right

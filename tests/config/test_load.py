@@ -22,6 +22,7 @@ from heinit_sim.config import (
     parse_config,
     parse_override,
 )
+from heinit_sim.config.messages import ENOUGH
 from heinit_sim.config.yaml_document import parse, to_yaml
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.activation_table import ActivationName
@@ -158,7 +159,10 @@ BAD_LINES = {
         ),
     },
     "variance: 0.5": {
-        "scheme: he": f"7:11: error: init.scheme: unknown value ('he'), {SCHEME}",
+        "scheme: he": (
+            f"7:11: error: init.scheme: unknown value ('he'), {SCHEME}; "
+            "write he_normal or he_uniform"
+        ),
         "scheme: He_Normel": (
             f"7:11: error: init.scheme: unknown value ('He_Normel'), {SCHEME}; "
             "did you mean 'he_normal'?"
@@ -167,7 +171,7 @@ BAD_LINES = {
     "depth: 3": {
         "depth: 3\n  widht: 4": (
             f"4:3: error: network.widht: unknown key, must be one of {NETWORK_KEYS}; "
-            "did you mean 'width'?"
+            "did you mean 'network.width'?"
         ),
         "depth: 3\n  depth: 4": (
             "4:3: error: network.depth: duplicate key (first in line 3), must be given once"
@@ -266,13 +270,26 @@ expect:
 > 8:8: error: expect: not a mapping (null), $EXPECT
 expect: $MANY
 > 8:9: error: expect: too long (a list), $EXPECT
+figure: {theme: dark}
+> 8:10: error: figure.theme: unknown key, must be one of kind, quantity, decades, overlay
+std: 0.02
+> 8:1: error: std: unknown key, must be one of $KEYS
+batch_size: 3
+> 8:1: error: batch_size: unknown key, must be one of $KEYS; did you mean 'inputs.count'?
+inputs: {variance: 4}
+> 8:10: error: inputs.variance: unknown key, must be one of distribution, mean, std, density,
+> cosine, path, sha256, normalisation, count; write inputs.std: 2, its square root
+sweep: {variance: [1]}
+> 8:9: error: sweep.variance: unknown key, must be one of $PATHS; did you mean 'init.variance'?
+sweep: {init.std: [1]}
+> 8:9: error: sweep.init.std: unknown key, must be one of $PATHS; write init.variance, its square
 expect: [[]]
 > 8:10: error: expect[0]: not a mapping (a list), $EXPECT
 expect: [{forward: stable}, {when: {}}]
 > 8:29: error: expect[1]: nothing is expected, must have forward, backward or max_decades_per_layer
 expect: {forwrd: stable, backward: stable}
 > 8:10: error: expect.forwrd: unknown key, must be one of forward, backward, max_decades_per_layer,
-> when; did you mean 'forward'?
+> when; did you mean 'expect.forward'?
 expect: {'<list>': 1, backward: stable}
 > 8:10: error: expect.'<list>': unknown key, must be one of forward, backward,
 > max_decades_per_layer, when
@@ -406,6 +423,12 @@ init.variance=1,1
 > init.variance: the same as value 1, must be distinct
 init.varience=1
 > init.varience: unknown key, $NO_KEY; did you mean 'init.variance'?
+init.std=0.02
+> init.std: unknown key, $NO_KEY; write init.variance: 0.0004, its square
+init.std=1e200
+> init.std: unknown key, $NO_KEY; write init.variance, its square
+figure.theme=dark
+> figure.theme: unknown key, $NO_KEY
 sweep.init.variance=1
 > sweep.init.variance: unknown key, $NO_KEY; did you mean 'init.variance'?
 =1
@@ -417,9 +440,9 @@ seed=[1
 figure.decades=-1,1
 > figure.decades: cannot be swept ('-1,1'), $RANGE; a list is written in [ ]
 expect.forward=stable
-> expect.forward: unknown key, $NO_KEY; did you mean 'expect'?
+> expect.forward: unknown key, $NO_KEY
 network={dpth: 1, depth: 1, width: 1, input_dim: 1}
-> network.dpth: unknown key, must be one of $NETWORK_KEYS; did you mean 'depth'?
+> network.dpth: unknown key, must be one of $NETWORK_KEYS; did you mean 'network.depth'?
 network.activation={name: prelu, negative_slope: [1, 2]}
 > network.activation.negative_slope: wrong length (2), must be one for each of the 3 layers
 network.activation={name: prelu, negative_slope: [1, 2, 1e-9]}
@@ -1075,3 +1098,20 @@ def test_a_distribution_may_be_given_beside_a_variance_or_in_place_of_the_scheme
     for init, expected in given.items():
         config = parse_config(changed("init:\n  variance: 0.5\n", f"init: {init}\n"))
         assert config.conditions[0].weight_distributions == (expected,) * 4
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "".join(f"k{n}: 1\n" for n in range(2000)),
+        "loss: {" + ", ".join(f"k{n}: 1" for n in range(2000)) + "}\n",
+        "sweep: {network.width: [" + "x, " * 2000 + "]}\n",
+        "sweep: {" + ", ".join(f"k{n}: [1]" for n in range(2000)) + "}\n",
+        "loss: [" + "*a, " * 2000 + "]\n",
+        "loss: 1\n" * 2000,
+    ],
+)
+def test_of_many_mistakes_the_thousand_first_are_told(wrong: str) -> None:
+    *told, last = problems_of(f"{GOOD}{wrong}")
+    assert len(set(told)) == ENOUGH == 1000
+    assert last == "c.yaml: error: more than 1000 mistakes, of which these are some"

@@ -290,7 +290,10 @@ def test_of_many_dead_conditions_ten_are_told(small: Path) -> None:
         (("plot", "."), ".: no manifest.json"),
         (("plot", ".", "--set", "trials=3"), "figure.*"),
         (("plot", ".", "--set", "figure.quantity=std"), "--out DIR"),
-        (("init", "none"), "no config 'none' in the gallery; it has activation_gains, "),
+        (
+            ("init", "none"),
+            "no such config in the gallery ('none'), must be one of activation_gains, ",
+        ),
         (("run", "small.yaml", "--junit", "j.xml"), "--junit: error: "),
         (("run", "small.yaml", "--alpha", "0.5"), "--alpha: error: there is nothing to check"),
         (("run", "small.yaml", "--check", "--junit", "."), ". is a directory, must be a file"),
@@ -847,3 +850,18 @@ def test_validating_drawn_inputs_loads_no_numpy(tmp_path: Path) -> None:
     assert found.stdout.startswith("sparse.yaml: valid: ")
     assert "yaml" in found.stdout.split()
     assert "numpy" not in found.stdout.split()
+
+
+def test_an_option_or_command_is_suggested_only_where_it_was_misspelt(small: Path) -> None:
+    for words, hint in (
+        (("run", "small.yaml", "--trails", "3"), "--trials"),
+        (("plto",), "'plot'"),
+        (("--verison",), "--version"),
+        (("init", "figure-7-4"), "'figure_7_4'?"),
+    ):
+        found = heinit_sim(*words)
+        assert (found.returncode, hint in found.stderr) == (2, True)
+    for unlike in (("run", "small.yaml", "--resume"), ("page",), ("init", "figure_7_5")):
+        found = heinit_sim(*unlike)
+        assert found.returncode == 2
+        assert not re.search("mean|ossible", found.stderr)

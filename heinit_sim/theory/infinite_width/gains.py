@@ -3,7 +3,6 @@
 weights of variance gain²/fan_in:   q → gain² E[a(√q z)²]   χ₁ = gain² E[a'(√q z)²]   z ~ N(0, 1)
 """
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from heinit_sim.activations import ACTIVATIONS, make_activation
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.activation_table import ALIASES, DEFAULT_SLOPES, Activation
 from heinit_sim.experiment.initializers import GainWord, squared_gain
+from heinit_sim.experiment.spelling import correction
 from heinit_sim.theory.infinite_width.quadrature import layer_moments
 
 LAYERS = 50
@@ -93,8 +93,8 @@ def gains_of(name: str) -> Gains:
     """
     name = ALIASES.get(name, name)
     if name not in ACTIVATIONS:
-        close = difflib.get_close_matches(name.lower(), ACTIVATIONS, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        meant = correction(name, [*ACTIVATIONS, *ALIASES])
+        hint = f"; did you mean {meant!r}?" if meant else ""
         known = f"must be one of {', '.join(ACTIVATIONS)}"
         raise ConfigError([f"ACTIVATION: error: unknown activation ({name!r}), {known}{hint}"])
     options = {"negative_slope": DEFAULT_SLOPES[name]} if name in DEFAULT_SLOPES else {}

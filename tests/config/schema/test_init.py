@@ -127,7 +127,7 @@ REFUSED = cases(
 > init.nonlinearity: takes no init.a (tanh), must be leaky_relu; its slope is all that a is
 {scheme: he_normal, nonlinearity: gelu}
 > init.nonlinearity: unknown value ('gelu'), must be one of relu, leaky_relu, linear, tanh, sigmoid,
-> selu, which PyTorch knows; for any other activation give gain: second_moment; did you mean 'selu'?
+> selu, which PyTorch knows; for any other activation give gain: second_moment
 {scheme: he_normal, gain: half}
 > init.gain: unknown value ('half'), must be a number above 0 and at most 1000000, or one of
 > second_moment, std, pytorch

@@ -192,7 +192,7 @@ cnn: network.channels=[8, 8]
 cnn: network.residual=5
 > network.residual: not a mapping (5), $RESIDUAL
 cnn: network.residual.scale=1/sqrt(L)
-> network.residual.scale: unknown value ('1/sqrt(L)'), $SCALE; did you mean '1/sqrt(depth)'?
+> network.residual.scale: unknown value ('1/sqrt(L)'), $SCALE
 cnn: network.residual.branch_layers=3
 > network.residual.branch_layers: too large (3), must be an integer from 1 to 2
 cnn: network.residual.norm=inside
@@ -202,7 +202,7 @@ cnn: network.residual.zero_last=1
 > network.residual.zero_last: not true or false (1), must be true or false
 cnn: network.residual={scal: 3}
 > network.residual.scal: unknown key, must be one of scale, branch_layers, norm, zero_last; did you
-> mean 'scale'?
+> mean 'network.residual.scale'?
 cnn: network.residual={},{scale: 1}
 > network.residual: the same as value 1, must be distinct
 cnn: inputs.distribution=digits
