@@ -38,13 +38,13 @@ _KEYS = {
     **dict.fromkeys(("networks", "n_networks", "n_trials", "repeats"), "trials"),
     **dict.fromkeys(("random_seed", "random_state"), "seed"),
 }
-# Section and key that is none -> what to write, and how its number is made of the one given.
+# Section and key that is none -> the key to write, and how its number is made of the one given.
 _SQUARE, _ROOT = ("its square", lambda std: std**2), ("its square root", lambda var: var**0.5)
 _Power = tuple[str, Callable[[float], float]]
 _POWERS: Mapping[tuple[str, str], tuple[str, _Power]] = {
-    **{("init", key): ("init.variance", _SQUARE) for key in ("std", "stddev", "sigma")},
-    ("init", "bias_std"): ("init.bias_variance", _SQUARE),
-    ("inputs", "variance"): ("inputs.std", _ROOT),
+    **{("init", key): ("variance", _SQUARE) for key in ("std", "stddev", "sigma")},
+    ("init", "bias_std"): ("bias_variance", _SQUARE),
+    ("inputs", "variance"): ("std", _ROOT),
 }
 # Last keys that mean something else in another section.
 _OF_ONE_SECTION = {"mean", "std", "density"}
@@ -76,18 +76,21 @@ def hint_on_path(path: str, given: object, paths: Iterable[str]) -> str:
         paths: The dotted paths that may be given.
     """
     section, _, key = path.rpartition(".")
-    if (section, key) in _POWERS:
-        meant, (word, power) = _POWERS[section, key]
+    of_law = section.partition(".")[0], key
+    if of_law in _POWERS:
+        meant, (word, power) = _POWERS[of_law]
         try:
             number = f": {written(power(float(str(given))))}"
         except (ArithmeticError, TypeError, ValueError):  # no number with such a power
             number = ""
-        return f"; write {meant}{number}, {word}"
+        return f"; write {section}.{meant}{number}, {word}"
     near = [known for known in paths if _is_meant(path, known)]
     if not near:
         foreign = key in _OF_ONE_SECTION or (key == "variance" and section in _LAWLESS)
         near = [known for known in paths if known.rpartition(".")[2] == key and not foreign]
         near = [_KEYS[key]] if key in _KEYS else near
+        outermost = min((known.count(".") for known in near), default=0)
+        near = [known for known in near if known.count(".") == outermost]
     return _meant(near[0] if len(near) == 1 else None)
 
 

@@ -427,6 +427,8 @@ init.std=0.02
 > init.std: unknown key, $NO_KEY; write init.variance: 0.0004, its square
 init.std=1e200
 > init.std: unknown key, $NO_KEY; write init.variance, its square
+init.first.std=0.02
+> init.first.std: unknown key, $NO_KEY; write init.first.variance: 0.0004, its square
 figure.theme=dark
 > figure.theme: unknown key, $NO_KEY
 sweep.init.variance=1
