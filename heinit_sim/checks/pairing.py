@@ -6,6 +6,7 @@ from heinit_sim.errors import RunDirectoryError
 from heinit_sim.experiment.labels import shortened, to_text
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.experiment.synonyms import first_names
 
 Pair = tuple[ConditionResult, ConditionResult]
 
@@ -19,23 +20,23 @@ def differing_settings(first: SweepConfig, second: SweepConfig) -> tuple[str, ..
     """A line for each key of the configs that differs, e.g. "seed: 0 against 1"."""
     old, new = (_settings(config.document, "") for config in (first, second))
     return tuple(
-        f"{path}: {shortened(old.get(path, 'none'), 60)} against "
-        f"{shortened(new.get(path, 'none'), 60)}"
+        f"{path}: {shortened(to_text(old.get(path, 'none')), 60)} against "
+        f"{shortened(to_text(new.get(path, 'none')), 60)}"
         for path in {**old, **new}
-        if old.get(path) != new.get(path)
+        if first_names(old.get(path), path) != first_names(new.get(path), path)
     )
 
 
-def _settings(tree: Mapping[str, object], above: str) -> dict[str, str]:
-    """Dotted path -> value on one line, of all that numbers depend on."""
-    settings: dict[str, str] = {}
+def _settings(tree: Mapping[str, object], above: str) -> dict[str, object]:
+    """Dotted path -> value, of all that numbers depend on."""
+    settings: dict[str, object] = {}
     for key, value in tree.items():
         if not above and key in _WITHOUT_EFFECT:
             continue
         if isinstance(value, Mapping):
             settings |= _settings(value, f"{above}{key}.")
         else:
-            settings[f"{above}{key}"] = to_text(value)
+            settings[f"{above}{key}"] = value
     return settings
 
 
@@ -79,4 +80,5 @@ def pair_conditions(first: SweepResult, second: SweepResult) -> tuple[list[Pair]
 
 def _swept_text(result: ConditionResult) -> str:
     """The swept values on one line, in an order that both runs have."""
-    return ", ".join(f"{path} = {to_text(v)}" for path, v in sorted(result.condition.swept.items()))
+    swept = sorted(result.condition.swept.items())
+    return ", ".join(f"{path} = {to_text(first_names(v, path))}" for path, v in swept)

@@ -25,7 +25,9 @@ def select(
     paths = {path for when in whens for path in when}
     places = {path: _places(points, path) for path in paths}
     for when in whens:
-        matches = {path: places[path].get(hashable(value), set()) for path, value in when.items()}
+        matches = {
+            path: places[path].get(hashable(value, path), set()) for path, value in when.items()
+        }
         problems = []
         for path in [path for path in matches if not matches[path]]:
             value = plain(when[path])
@@ -44,7 +46,7 @@ def _places(points: Sequence[Config], path: str) -> dict[object, set[int]]:
     for place, config in enumerate(points):
         value = _at(config, path)
         if value is not None or path == "network.residual":  # where null is a value
-            places.setdefault(hashable(value), set()).add(place)
+            places.setdefault(hashable(value, path), set()).add(place)
     return places
 
 

@@ -9,6 +9,7 @@ from heinit_sim.experiment.activation_table import Activation, Slope
 from heinit_sim.experiment.architecture import matrix_shapes
 from heinit_sim.experiment.quantities import Bins
 from heinit_sim.experiment.sweep_config import Condition, LayerSpec, Lsuv, SweepConfig
+from heinit_sim.experiment.synonyms import first_names
 from heinit_sim.sampling.streams import Draws
 from heinit_sim.theory import assumptions
 from heinit_sim.theory.finite_width import unit_layers
@@ -79,7 +80,7 @@ def _largest_array(condition: Condition) -> int:
 def _plan_pass(config: SweepConfig, c: Condition) -> NetworkPass:
     salt: tuple[int, ...] = ()
     if config.draws == "independent":
-        text = json.dumps(dict(c.swept), sort_keys=True)
+        text = json.dumps(first_names(c.swept), sort_keys=True)
         digest = hashlib.sha256(text.encode()).digest()
         salt = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
     layers = unit_layers(c) if shares_pass(config, c) else c.layers

@@ -8,6 +8,8 @@ from typing import Annotated, Any, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Discriminator, Tag
 from pydantic_core import PydanticCustomError
 
+from heinit_sim.experiment.synonyms import first_names
+
 Schema = dict[str, Any]
 T = TypeVar("T")
 
@@ -130,11 +132,16 @@ def settings_in(
             yield from settings_in(inner, inner_path)
 
 
-def hashable(value: object) -> object:
-    """The value of a field as one that can be looked up: equal where the values are."""
+def hashable(value: object, path: str) -> object:
+    """The value of the field at a dotted path as one that can be looked up: equal where they are.
+
+    Names of one thing are equal, too.
+    """
     if isinstance(value, Section):
-        return tuple(map(hashable, vars(value).values()))
-    return tuple(map(hashable, value)) if isinstance(value, list) else value
+        return tuple(hashable(inner, key) for key, inner in vars(value).items())
+    if isinstance(value, list):
+        return tuple(hashable(inner, path) for inner in value)
+    return first_names(value, path)
 
 
 def plain(value: object) -> Any:

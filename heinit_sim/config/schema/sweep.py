@@ -50,7 +50,7 @@ class _Values(Section):
     def _check_apart(cls, values: list[object], info: ValidationInfo) -> list[object]:
         seen: dict[object, int] = {}
         for index, value in enumerate(values):
-            first = seen.setdefault(hashable(value), index)
+            first = seen.setdefault(hashable(value, str(info.field_name)), index)
             if first != index:
                 raise relation(f"the same as value {first + 1}, must be distinct", index)
         for outer in info.data:
