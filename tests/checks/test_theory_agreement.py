@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from heinit_sim.checks.scores import Score, Scores
-from heinit_sim.checks.theory_agreement import _finding, check
+from heinit_sim.checks.theory_agreement import _finding, check, check_laws
 from heinit_sim.config import parse_config
-from heinit_sim.experiment.architecture import Residual
-from heinit_sim.experiment.quantities import INPUT_0, MEASURES, Measure
+from heinit_sim.experiment.quantities import INPUT_0, Measure
 from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.theory.finite_width.norm_chain import sample_norms
@@ -94,7 +93,7 @@ def alarms(condition: Condition, networks: Mapping[Measure, Array], trials: int)
     for start in range(0, n_networks, trials):
         some = {measure: log10[start : start + trials] for measure, log10 in networks.items()}
         one = ConditionResult(condition, {}, {}, {}, {}, 0, 0.0, some)
-        count += bool(failing(SweepResult(config, (one,)), LEVEL))
+        count += not all(f.held for f in check_laws(SweepResult(config, (one,)), LEVEL))
     return count
 
 
@@ -163,7 +162,7 @@ def test_a_weight_variance_five_percent_off_is_found(factor: float) -> None:
     assert failing(simulate(WIDE)) == []
     found = failing(under(simulate(wrong), WIDE))
     assert {"preactivation", "activation", "grad_activation", "grad_preactivation"} <= set(found)
-    assert "grad_weight" not in found
+    assert not any("∂ℓ/∂Ω" in what for what in found)
 
 
 def test_a_wrong_variance_of_leaky_and_of_biased_networks_is_found() -> None:
@@ -198,7 +197,9 @@ def test_a_wrong_fan_is_found() -> None:
 def test_a_wrong_activation_is_found_by_what_it_does_alone() -> None:
     gelu, silu = (replace(WIDE, activation=name) for name in ("gelu", "silu"))
     assert failing(simulate(gelu)) == []
-    assert failing(under(simulate(silu), gelu)) == ["activation"]
+    found = failing(under(simulate(silu), gelu))
+    assert "activation" in found
+    assert "preactivation" not in found
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.35])
@@ -250,49 +251,13 @@ def test_slopes_of_other_units_are_found_by_eulers_identity(changes: dict[str, o
     shifted = by_hand(condition, mask=lambda slopes: np.roll(slopes, 1, axis=-2))
     found = failing(with_networks(result, shifted))
     assert found != []
-    assert all(what.startswith("grad_") for what in found)
+    assert all("grad_" in what or "∂ℓ" in what for what in found)
 
 
 def test_transposed_weights_are_found() -> None:
     result = simulate(WIDE)
     wrong = with_networks(result, by_hand(WIDE, transposed=True))
     assert failing(wrong) != []
-
-
-def constant(condition: Condition, **log10: float) -> SweepResult:
-    """Two networks with the same number in every layer of a quantity; 0 where none is given."""
-    networks = {
-        (q, s): np.full((2, condition.depth + 1), log10.get(f"{q}_of_{s}", log10.get(q, 0.0)))
-        for q, s in MEASURES
-    }
-    one = ConditionResult(condition, {}, {}, {}, {}, 0, None, networks)
-    return SweepResult(SweepConfig("x", (condition,), {}, 2, 0), (one,))
-
-
-@pytest.mark.parametrize(
-    ("df", "gap", "held"),
-    [
-        (0.0, 0.9e-9, True),
-        (0.0, 1.1e-9, False),
-        (-1e6, 1.05e-8, True),  # 1e-14 of a million decades more
-        (-1e6, 1.15e-8, False),
-    ],
-)
-def test_identities_hold_within_rounding_and_no_farther(df: float, gap: float, held: bool) -> None:
-    product = constant(WIDE, grad_preactivation=df, grad_weight=df + gap)
-    assert ("grad_weight" not in failing(product)) == held
-    blocks = replace(WIDE, residual=Residual())
-    handed = constant(blocks, grad_preactivation=df, grad_activation=df + gap, grad_weight=df)
-    assert ("grad_preactivation" not in failing(handed)) == held
-
-
-@pytest.mark.parametrize(("below", "held"), [(249.0, False), (251.0, True)])
-def test_products_that_shared_digits_with_larger_ones_are_not_held_to_theirs(
-    below: float, held: bool
-) -> None:
-    tanh = replace(WIDE, activation="tanh")
-    result = constant(tanh, grad_preactivation=-below, grad_weight_of_input_0_second_moment=1.0)
-    assert ("grad_weight" not in failing(result)) == held
 
 
 @pytest.mark.parametrize("factor", [0.99, 1.01])
@@ -313,14 +278,6 @@ def test_averages_over_networks_are_allowed_twice_the_tail_of_students_t() -> No
         tail = 1 - abs(t) / math.sqrt(2 + t * t)  # P(|T| ≥ |t|) for 2 degrees of freedom
         p = Score(1.0, 0.1, t, 5, freedom=2.0).p
         np.testing.assert_allclose(p, min(2 * tail, 1.0), rtol=1e-10, atol=0)
-
-
-@pytest.mark.parametrize("value", [1e-6, math.inf, -math.inf, math.nan])
-def test_a_weight_gradient_that_is_no_product_is_found(value: float) -> None:
-    result = simulate(WIDE, trials=3)
-    log10 = result.conditions[0].networks["grad_weight", INPUT_0].copy()
-    log10[1, 4] += value
-    assert failing(with_networks(result, {("grad_weight", INPUT_0): log10})) == ["grad_weight"]
 
 
 @pytest.mark.parametrize(
@@ -402,4 +359,4 @@ def test_names_tell_the_condition() -> None:
     swept = replace(WIDE, swept={"init.variance": 0.04})
     names = [f.name for f in check(simulate(swept, trials=2))]
     assert names[0] == "theory, init.variance = 0.04: preactivation"
-    assert names[-1] == "theory, init.variance = 0.04: grad_weight"
+    assert names[-1] == "theory, init.variance = 0.04: distinct networks"

@@ -1,0 +1,468 @@
+"""Relations between the numbers of a run that hold in every network, whatever its weights are.
+
+A second moment is ‖z‖² over units and inputs, a variance the same about the mean: triangle and
+Lipschitz inequalities hold for the roots of both. Rounding alone may break a relation, and what it
+can do follows from the sums and logarithms behind the numbers (`_allowed`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from heinit_sim.activations import make_activation
+from heinit_sim.checks.naming import finding_name
+from heinit_sim.experiment.activation_table import Activation
+from heinit_sim.experiment.quantities import INPUT_0, PASS_OF, Measure, Quantity, Statistic
+from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
+from heinit_sim.experiment.sweep_config import Condition
+from heinit_sim.numerics import FloatArray, Mask
+from heinit_sim.theory import assumptions
+from heinit_sim.theory.finite_width import scale_law, unit_layers
+
+# Rounding of a mean of up to 10^7 squares (each sum, product and quotient 2^-53), in decades, and
+# of its log10, a few units in the last place of the number itself.
+_DECADES, _RELATIVE = 1e-9, 1e-14
+_SHARE = 10**_DECADES - 1
+# Inputs of a batch share an exponent; the squares of one so much smaller than another lose digits.
+_SHARED_DECADES = 250
+# Networks are told apart by numbers that vary by more than this, in decades.
+_VARIES = 1e-4
+# Independent networks do not agree in all layers to this many decades.
+_SAME = 1e-10
+# Where the sizes of a and a' are looked up, and what a grid of this step may miss of their maxima:
+# a third derivative below 10 times step²/8.
+_GRID = np.arange(-60.0, 60.0, 2.0**-10)
+_GRID_MISSES = 2e-6
+
+Networks = Mapping[Measure, FloatArray]
+
+
+class Relation(NamedTuple):
+    """One relation in some layers of one quantity, and how far the networks are from it."""
+
+    quantity: Quantity
+    statistic: Statistic
+    layers: Sequence[int]
+    excess: FloatArray
+    """Decades beyond what is allowed without rounding, (n_networks, n_layers)."""
+    allowed: FloatArray
+    """Decades that rounding may add, likewise."""
+
+
+def identity_findings(result: ConditionResult) -> Iterator[Finding]:
+    """Hold the networks of one condition against all that must hold in each of them."""
+    condition, networks = result.condition, result.networks
+    named = {
+        "numbers": _numbers(condition, networks),
+        "variance ≤ second moment": _variances(condition, networks),
+        "input 0 and the batch": _first_inputs(condition, networks),
+        "∂ℓ/∂f_K = 2 (f_K − y)": _loss_gradients(condition, networks),
+        "∂ℓ/∂Ω_k = ∂ℓ/∂f_k h_kᵀ": _outer_products(condition, networks),
+        "h_k from f": _activations(condition, networks),
+        "∂ℓ/∂f_k from ∂ℓ/∂h": _slopes(condition, networks),
+    }
+    for name, relations in named.items():
+        with np.errstate(all="ignore"):  # zeros, overflows, what is no number
+            listed = list(relations)
+        if listed:
+            yield _finding(finding_name(condition, name), listed)
+    yield from _distinct(condition, networks)
+
+
+def tie_findings(result: SweepResult) -> Iterator[Finding]:
+    """Hold conditions against each other: they share their draws, or have their own.
+
+    Common draws make the same inputs, and the same networks but for the scale law, which turns the
+    numbers of one condition into those of another. Each condition is held against the first one.
+    """
+    common = result.config.draws == "common"
+    first: dict[object, tuple[ConditionResult, Networks]] = {}
+    for one in result.conditions:
+        condition, networks = one.condition, one.networks
+        scaled = assumptions.obeys_scale_law(condition) and result.config.histograms is None
+        if scaled:
+            shifts = scale_law(condition.weight_variances)
+            key = _without_scale(condition)
+            numbers = {m: log10 - shifts[m[0]] for m, log10 in networks.items()}
+        elif common:
+            key = condition.widths[0], condition.n_inputs, condition.inputs
+            numbers = {m: log10[:, :1] for m, log10 in networks.items() if m[0] == "activation"}
+        else:
+            continue
+        other, others = first.setdefault(key, (one, numbers))
+        if other is one:
+            continue
+        name = finding_name(condition, "scale law" if scaled else "inputs")
+        beside = f"beside {other.condition.label or 'the first condition'}"
+        if not common:
+            one_f, other_f = (z["preactivation", "second_moment"] for z in (numbers, others))
+            n_same = int((_apart(one_f, other_f) < _SAME)[np.isfinite(one_f).all(1)].all(1).sum())
+            reason = f"{beside}: {n_same} of its networks are the same but for their scale"
+            yield Finding(name, n_same == 0, reason)
+            continue
+        relations = [
+            Relation(
+                *m,
+                range(z.shape[1]),
+                _apart(z, others[m]),
+                2 * _allowed(z, networks[m][:, : z.shape[1]], other.networks[m][:, : z.shape[1]]),
+            )
+            for m, z in numbers.items()
+        ]
+        finding = _finding(name, relations)
+        yield replace(finding, reason=f"{beside}: {finding.reason}")
+
+
+def _without_scale(condition: Condition) -> tuple[object, ...]:
+    """All that fixes the networks of a condition but for the variance of their weights."""
+    c, options = condition, tuple(sorted(condition.activation_options.items()))
+    return c.widths, c.activation, options, c.n_inputs, c.inputs, c.convolution, unit_layers(c)
+
+
+def _finding(name: str, relations: Sequence[Relation]) -> Finding:
+    """Whether all relations hold everywhere, and where the worst one does not."""
+    worst = max(relations, key=lambda r: _beyond(r).max())
+    beyond = _beyond(worst)
+    if beyond.max() <= 0:
+        count = sum(relation.excess.size for relation in relations)
+        return Finding(name, True, f"in {count} layers of networks, but for rounding")
+    network, place = np.unravel_index(beyond.argmax(), beyond.shape)
+    wrong = sum(int((_beyond(relation) > 0).sum()) for relation in relations)
+    reason = (
+        f"not in {wrong} layers of networks; most in network {network}, {worst.quantity} "
+        f"({worst.statistic}) of layer {worst.layers[int(place)]}, "
+        f"by {worst.excess[network, place]:.2g} decades"
+    )
+    return Finding(name, False, reason)
+
+
+def _beyond(relation: Relation) -> FloatArray:
+    return np.where(relation.excess <= relation.allowed, 0.0, 1.0) * np.maximum(
+        np.nan_to_num(relation.excess, nan=np.inf), 1e-300
+    )
+
+
+def _allowed(*numbers: FloatArray) -> FloatArray:
+    sizes = (np.where(np.isfinite(z), np.abs(z), 0.0) for z in numbers)
+    return _DECADES + _RELATIVE * sum(sizes, np.zeros(1))
+
+
+def _above(z: FloatArray, bound: FloatArray) -> FloatArray:
+    """Decades by which z is above a bound; nothing where one of them is no number."""
+    gap = np.where((z == bound) | np.isnan(z) | np.isnan(bound), 0.0, z - bound)
+    return np.maximum(gap, 0.0)
+
+
+def _apart(z: FloatArray, other: FloatArray) -> FloatArray:
+    """Decades between two numbers; infinite where only one of them is none."""
+    with np.errstate(invalid="ignore"):  # −inf − (−inf)
+        gap = np.where((z == other) | (np.isnan(z) & np.isnan(other)), 0.0, np.abs(z - other))
+    return np.where(np.isnan(gap), np.inf, gap)
+
+
+def _equal(measure: Measure, layers: Sequence[int], z: FloatArray, other: FloatArray) -> Relation:
+    return Relation(*measure, layers, _apart(z, other), _allowed(z, other))
+
+
+def _at_most(measure: Measure, layers: Sequence[int], z: FloatArray, bound: FloatArray) -> Relation:
+    return Relation(*measure, layers, _above(z, bound), _allowed(z, bound))
+
+
+def _numbers(condition: Condition, networks: Networks) -> Iterator[Relation]:
+    """No number is infinite, and NaN are all of a network from where it left float range on."""
+    may_be_lost = assumptions.may_leave_float_range(condition)
+    f = np.isnan(networks["preactivation", "second_moment"])
+    h = np.isnan(networks["activation", "second_moment"])
+    gone = np.maximum.accumulate(f | h, axis=1)  # at f_k or before it
+    for measure, log10 in networks.items():
+        lost, wrong = np.isnan(log10), log10 == np.inf
+        if not may_be_lost:
+            wrong |= lost
+        elif measure[0] == "preactivation":
+            wrong |= lost != gone
+        elif measure[0] == "activation":
+            wrong |= lost != h
+            wrong[:, 1:] |= gone[:, :-1] & ~lost[:, 1:]
+        else:
+            wrong |= lost != gone[:, -1:]
+        excess = np.where(wrong, np.inf, 0.0)
+        yield Relation(*measure, range(log10.shape[1]), excess, np.zeros_like(excess))
+
+
+def _variances(condition: Condition, networks: Networks) -> Iterator[Relation]:
+    """No variance is above its second moment; a single number has none."""
+    for quantity in PASS_OF:
+        second, variance = networks[quantity, "second_moment"], networks[quantity, "variance"]
+        layers = range(second.shape[1])
+        excess = _above(variance, second)
+        if condition.n_inputs == 1 and quantity != "grad_weight":
+            forward = quantity in ("preactivation", "grad_preactivation")
+            units = condition.widths[1:] if forward else condition.widths[:-1]
+            single = np.array(units) == 1
+            excess[:, single] = np.where(variance[:, single] > -np.inf, np.inf, 0.0)
+        yield Relation(quantity, "variance", layers, excess, _allowed(second, variance))
+
+
+def _first_inputs(condition: Condition, networks: Networks) -> Iterator[Relation]:
+    """One input is the batch; of several, the first is no more than all.
+
+    A single output's weights make the same ‖∂ℓ/∂h_K‖² of ‖∂ℓ/∂f_K‖², whichever the input.
+    """
+    n = condition.n_inputs
+    for quantity in PASS_OF:
+        batch, first = networks[quantity, "second_moment"], networks[quantity, INPUT_0]
+        layers = range(batch.shape[1])
+        if n == 1:
+            yield _equal((quantity, "second_moment"), layers, batch, first)
+        else:
+            yield _at_most((quantity, INPUT_0), layers, first, batch + np.log10(n))
+    if n > 1 and condition.widths[-1] == 1 and _is_dense_at_the_end(condition):
+        last = condition.depth
+        kept = [
+            networks["grad_activation", s][:, last:] - networks["grad_preactivation", s][:, last:]
+            for s in ("second_moment", INPUT_0)
+        ]
+        sizes = (networks[q, INPUT_0][:, last:] for q in ("grad_activation", "grad_preactivation"))
+        small = _is_small(networks, "grad_activation")[:, last:]
+        excess = np.where(small | np.isnan(kept[0]) | np.isnan(kept[1]), 0.0, _apart(*kept))
+        yield Relation("grad_activation", "second_moment", [last], excess, _allowed(*sizes, *kept))
+
+
+def _is_dense_at_the_end(condition: Condition) -> bool:
+    return not (condition.convolution and condition.convolution.readout == "mean")
+
+
+def _is_small(networks: Networks, *quantities: Quantity) -> Mask:
+    """Where input 0 is so small beside the batch that its squares may be lost."""
+    small: Mask = np.zeros(1, bool)
+    for quantity in quantities:
+        batch, first = networks[quantity, "second_moment"], networks[quantity, INPUT_0]
+        small = small | ~(first >= batch - _SHARED_DECADES)
+    return small
+
+
+def _loss_gradients(condition: Condition, networks: Networks) -> Iterator[Relation]:
+    """The loss Σ (f_K − y)² has the gradient 2 (f_K − y); it varies as 2 f_K does.
+
+    E[(f − y)²] = V + (m − y)² with m² = E[f²] − V: two values, for m above and below 0. The
+    variance over the units of input 0 alone is not known, but between 0 and E[f²].
+    """
+    last = condition.depth
+    df, f = (
+        {s: networks[q, s][:, last:] for s in ("second_moment", "variance", INPUT_0)}
+        for q in ("grad_preactivation", "preactivation")
+    )
+    four = np.log10(4.0)
+    measure: Measure = ("grad_preactivation", "variance")
+    yield _equal(measure, [last], df["variance"], f["variance"] + four)
+    single = condition.widths[-1] == 1
+    variances: dict[Statistic, FloatArray | None] = {"second_moment": f["variance"]}
+    variances[INPUT_0] = np.full_like(f[INPUT_0], -np.inf) if single else None
+    for statistic, variance in variances.items():
+        measure = ("grad_preactivation", statistic)
+        if condition.target == 0.0:
+            yield _equal(measure, [last], df[statistic], f[statistic] + four)
+            continue
+        excess = _off_target(df[statistic] - four, f[statistic], variance, condition.target)
+        yield Relation(*measure, [last], excess, np.zeros_like(excess))
+
+
+def _off_target(
+    gap: FloatArray, second: FloatArray, variance: FloatArray | None, target: float
+) -> FloatArray:
+    """0 where E[(f − y)²] is a value that it may have, but for rounding; else infinite.
+
+    Args:
+        gap: log10 of E[(f − y)²].
+        second: log10 of E[f²].
+        variance: log10 of V; None where it may be anything that E[f²] allows.
+        target: y.
+    """
+    ln_y2 = 2 * np.log10(abs(target))
+    scale = np.maximum(second, ln_y2)  # so that nothing leaves float range
+    share = 4 * (_SHARE + np.log(10) * _RELATIVE * np.abs(scale))
+    e, f2, y2 = (10 ** (z - scale) for z in (gap, second, ln_y2))
+    v, y = (0.0 if variance is None else 10 ** (variance - scale)), np.sqrt(y2)
+    smallest, largest = (np.sqrt(np.maximum(f2 - v + sign * share * f2, 0)) for sign in (-1, 1))
+    if variance is None:  # m from −√E[f²] to √E[f²]
+        smallest = -largest
+    fits = np.isnan(gap) & np.isnan(second)
+    fits |= (second == -np.inf) & (ln_y2 < -_SHARED_DECADES)  # y² may be lost
+    for low, high in ((smallest, largest), (-largest, -smallest)):
+        nearest = np.maximum(np.maximum(low - y, y - high), 0.0)
+        farthest = np.maximum(np.abs(low - y), np.abs(high - y))
+        fits |= (e >= v + nearest**2 - share) & (e <= v + farthest**2 + share)
+    return np.where(fits, 0.0, np.inf)
+
+
+def _outer_products(condition: Condition, networks: Networks) -> Iterator[Relation]:
+    """Second moments of ∂ℓ/∂Ω_k of one input are products; of a batch, means of such products.
+
+    With A, B the means over N inputs of a = ‖∂ℓ/∂f_k‖² and b = ‖h_k‖², N E[ab] is from a_0 b_0 to
+    a_0 b_0 + (NA − a_0)(NB − b_0), which one or two inputs reach. The squared mean of an outer
+    product is the product of the squared means.
+    """
+    layers = assumptions.layers_of_outer_products(condition)
+    if not layers:
+        return
+    w, df, h = (
+        {s: networks[q, s][:, layers] for s in ("second_moment", "variance", INPUT_0)}
+        for q in ("grad_weight", "grad_preactivation", "activation")
+    )
+    product = df[INPUT_0] + h[INPUT_0]
+    relation = _equal(("grad_weight", INPUT_0), layers, w[INPUT_0], product)
+    lost = product < w["second_moment"] - _SHARED_DECADES
+    if assumptions.may_leave_float_range(condition):
+        lost |= np.isinf(w[INPUT_0])
+        yield relation._replace(excess=np.where(lost, 0.0, relation.excess))
+    else:
+        yield relation
+    n, batch = condition.n_inputs, w["second_moment"]
+    measure: Measure = ("grad_weight", "second_moment")
+    least = product - np.log10(n)
+    sums = [_others(z, n, sign) for sign in (-1, 1) for z in (df, h)]
+    least_of_two, most = (_log_sum(product, a + b) - np.log10(n) for a, b in (sums[:2], sums[2:]))
+    yield _at_most(measure, layers, batch, most)
+    lower = _at_most(measure, layers, least_of_two if n == 2 else least, batch)
+    yield lower._replace(excess=np.where(lost, 0.0, lower.excess))
+    if n == 1:
+        yield _outer_variances(layers, w, df, h)
+
+
+def _others(z: Mapping[Statistic, FloatArray], n: int, sign: int) -> FloatArray:
+    """log10 of the sum over all inputs but the first of n, at the least or the most."""
+    batch, first = z["second_moment"], z[INPUT_0]
+    sizes = np.where(np.isfinite(batch), np.abs(batch), 0.0)
+    rounding = sign * n * (_SHARE + np.log(10) * _RELATIVE * sizes)
+    log10: FloatArray = batch + np.log10(
+        np.clip(n - 10 ** (first - batch) + rounding, 0.0, n + np.abs(rounding))
+    )
+    return np.where(np.isneginf(batch), -np.inf, log10)
+
+
+def _outer_variances(layers: Sequence[int], *of: Mapping[Statistic, FloatArray]) -> Relation:
+    """E[ab]² = E[a]² E[b]² over the units of one input, as shares of the second moments."""
+    ab, a, b = (1 - 10 ** (z["variance"] - z["second_moment"]) for z in of)
+    gap = np.abs(ab - a * b)
+    allowed = _SHARE + _RELATIVE * np.abs(np.nan_to_num(of[0]["second_moment"], neginf=0.0))
+    excess = np.where(gap > 10 * allowed, np.inf, 0.0)
+    return Relation("grad_weight", "variance", layers, excess, np.zeros_like(excess))
+
+
+def _activations(condition: Condition, networks: Networks) -> Iterator[Relation]:
+    """Roots of h_{k+1} lie within the triangle of h_k and s f_k, or what slopes make of f_k."""
+    statistics: tuple[Statistic, ...] = ("second_moment", "variance", INPUT_0)
+    residual, depth = condition.residual, condition.depth
+    for statistic in statistics:
+        measure: Measure = ("activation", statistic)
+        after = networks[measure][:, 1:]
+        f = networks["preactivation", statistic][:, :depth]
+        layers = range(1, depth + 1)
+        small: Mask = np.zeros(1, bool)
+        if statistic == INPUT_0:
+            small = _is_small(networks, "activation")[:, 1:]
+            small = small | _is_small(networks, "preactivation")[:, :depth]
+        if residual is not None:
+            yield _equal(measure, layers[:1], after[:, :1], f[:, :1])
+            before = networks[measure][:, 1:depth]
+            added = f[:, 1:] + np.log10(residual.scale**2)
+            most = 2 * _log_sum(before / 2, added / 2)
+            yield _at_most(measure, layers[1:], after[:, 1:], most)
+            for one, other in ((before, added), (added, before)):
+                most = 2 * _log_sum(after[:, 1:] / 2, other / 2)
+                yield _at_most(measure, layers[1:], one, most)
+            continue
+        low, high, zero, top = _sizes(condition).T
+        most = f + 2 * np.log10(high)
+        least = f + 2 * np.log10(low)
+        if statistic != "variance":
+            most = 2 * _log_sum(most / 2, np.broadcast_to(np.log10(zero), most.shape))
+        most = np.minimum(most, 2 * np.log10(top))
+        yield _at_most(measure, layers, after, most)
+        if statistic != "variance":
+            least = np.where(small | (after == -np.inf) & (low == 0), -np.inf, least)
+            yield _at_most(measure, layers, least, after)
+
+
+def _slopes(condition: Condition, networks: Networks) -> Iterator[Relation]:
+    """Gradients of f_k are those of h_{k+1} times slopes of the activation, or s in a block."""
+    statistics: tuple[Statistic, ...] = ("second_moment", INPUT_0)
+    residual, depth = condition.residual, condition.depth
+    for statistic in statistics if residual is None else (*statistics, "variance"):
+        measure: Measure = ("grad_preactivation", statistic)
+        df = networks[measure][:, :depth]
+        dh = networks["grad_activation", measure[1]][:, 1:]
+        layers = range(depth)
+        if residual is not None:
+            factors = np.log10([1.0] + [residual.scale**2] * (depth - 1))
+            yield _equal(measure, layers, df, dh + factors)
+            continue
+        low, high = _sizes(condition).T[:2]
+        small: Mask = np.zeros(1, bool)
+        if statistic == INPUT_0:
+            small = _is_small(networks, "grad_activation")[:, 1:]
+            small = small | _is_small(networks, "grad_preactivation")[:, :depth]
+        most, least = (dh + 2 * np.log10(size) for size in (high, low))
+        yield _at_most(measure, layers, df, most)
+        yield _at_most(measure, layers, np.where(small, -np.inf, least), df)
+
+
+def _log_sum(a: FloatArray, b: FloatArray) -> FloatArray:
+    """log10 (10^a + 10^b)."""
+    total: FloatArray = np.logaddexp(np.log(10) * a, np.log(10) * b) / np.log(10)
+    return total
+
+
+def _sizes(condition: Condition) -> FloatArray:
+    """Least and largest |a'|, |a(0)| and largest |a| of each hidden layer, (K, 4).
+
+    Nothing is known of a user's own activation; of others that are not homogeneous no least |a'|.
+    """
+    activation = make_activation(condition.activation, condition.activation_options)
+    slope = activation.negative_slope
+    if slope is not None:
+        alpha = np.abs(np.broadcast_to(np.array(slope, float), condition.depth))
+        ends = np.minimum(alpha, 1.0), np.maximum(alpha, 1.0)
+        return np.stack([*ends, np.zeros_like(alpha), np.full_like(alpha, np.inf)], axis=-1)
+    row = (0.0, np.inf, 0.0, np.inf) if condition.activation is activation else _named(activation)
+    return np.broadcast_to(np.array(row), (condition.depth, 4))
+
+
+def _named(activation: Activation) -> tuple[float, float, float, float]:
+    z = np.array([0.0, -1e150, 1e150, *_GRID])
+    values = np.abs(activation.value(z, np.empty_like(z)))
+    slopes = np.abs(np.asarray(activation.derivative(_GRID), float))
+    top = values.max() if values[1:3].max() < 1e100 else np.inf
+    return 0.0, float(slopes.max()) + _GRID_MISSES, float(values[0]), float(top) + _GRID_MISSES
+
+
+def _distinct(condition: Condition, networks: Networks) -> Iterator[Finding]:
+    """No two networks show the same numbers, of those that are alive and vary beyond rounding.
+
+    Orthogonal weights of single units are signs, which norms do not show, and what a saturated
+    activation returns may be the same number twice.
+    """
+    signs = all("orthogonal" in d for d in condition.weight_distributions)
+    if signs and min(condition.widths[:-1]) == 1:
+        return
+    compared, copied = 0, []
+    activation = make_activation(condition.activation, condition.activation_options)
+    for quantity in PASS_OF:
+        if quantity == "activation" and activation.negative_slope is None:
+            continue
+        log10 = networks[quantity, "second_moment"]
+        rows = log10[np.isfinite(log10).all(axis=1)]
+        if len(rows) < 2:
+            continue
+        rows = rows[:, np.ptp(rows, axis=0) > _VARIES]
+        if rows.shape[1] < 2:
+            continue
+        compared = max(compared, len(rows))
+        _, counts = np.unique(np.round(rows, 10), axis=0, return_counts=True)
+        if (counts > 1).any():
+            copied.append(f"{quantity} of {int((counts - 1).sum())} networks is another's")
+    if compared or copied:
+        reason = "; ".join(copied) or f"no two of {compared} networks show the same numbers"
+        yield Finding(finding_name(condition, "distinct networks"), not copied, reason)

@@ -1,0 +1,8 @@
+"""Names of findings."""
+
+from heinit_sim.experiment.sweep_config import Condition
+
+
+def finding_name(condition: Condition, what: str) -> str:
+    """The name of what theory says of a condition, e.g. "theory, init.variance = 1: activation"."""
+    return f"theory, {condition.label}: {what}" if condition.label else f"theory: {what}"

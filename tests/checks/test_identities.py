@@ -1,0 +1,280 @@
+"""Identities of every network: correct runs keep them, and what breaks one is found by name."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from heinit_sim.checks.identities import identity_findings, tie_findings
+from heinit_sim.checks.theory_agreement import check
+from heinit_sim.config import parse_config
+from heinit_sim.experiment.architecture import Residual
+from heinit_sim.experiment.quantities import INPUT_0, MEASURES, Measure, Quantity
+from heinit_sim.experiment.results import ConditionResult, SweepResult
+from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from tests.conditions import condition, unpredicted
+
+Array = np.ndarray
+Networks = dict[Measure, Array]
+Plant = Callable[[Networks], None]
+
+VARIANCE = "variance ≤ second moment"
+FIRST = "input 0 and the batch"
+LOSS = "∂ℓ/∂f_K = 2 (f_K − y)"
+OUTER = "∂ℓ/∂Ω_k = ∂ℓ/∂f_k h_kᵀ"
+FORWARD = "h_k from f"
+SLOPES = "∂ℓ/∂f_k from ∂ℓ/∂h"
+COPIES = "distinct networks"
+NUMBERS = "numbers"
+BACKWARD: tuple[Quantity, ...] = ("grad_preactivation", "grad_activation", "grad_weight")
+
+RELU = "activation: relu"
+NETWORKS = {
+    "relu": (RELU, "{count: 1}", "0"),
+    "relu, batch": (RELU, "{count: 10}", "0"),
+    "relu, two inputs": (RELU, "{count: 2}", "0"),
+    "relu, target": (RELU, "{count: 1}", "1.5"),
+    "relu, batch, target": (RELU, "{count: 3}", "-0.3"),
+    "relu, outputs": (RELU + ", output_dim: 3", "{count: 4}", "0.7"),
+    "leaky": ("activation: {name: leaky_relu, negative_slope: 0.2}", "{count: 1}", "0"),
+    "linear": ("activation: linear", "{count: 3}", "0"),
+    "tanh": ("activation: tanh", "{count: 1}", "0"),
+    "tanh, batch": ("activation: tanh", "{count: 10}", "0.5"),
+    "gelu": ("activation: gelu", "{count: 2}", "0"),
+    "one unit": ("activation: tanh, width: 1, input_dim: 1", "{count: 1}", "0"),
+    "blocks": (RELU + ", residual: {scale: 0.7}", "{count: 3}", "0"),
+    "images": (
+        RELU + ", kind: cnn, image: [4, 4], kernel: 3, channels: 3, input_channels: 2",
+        "{count: 2}",
+        "0",
+    ),
+}
+
+
+@cache
+def simulated(name: str, trials: int = 12, more: str = "") -> SweepResult:
+    network, inputs, target = NETWORKS[name]
+    width = "" if "width" in network or "cnn" in network else "width: 8, input_dim: 6, "
+    text = (
+        f"name: z\ntrials: {trials}\nnetwork: {{depth: 4, {width}{network}}}\n"
+        f"init: {{scheme: he_normal}}\ninputs: {inputs}\nloss: {{target: {target}}}\n{more}"
+    )
+    return unpredicted(parse_config(text))
+
+
+def planted(result: SweepResult, plant: Plant, place: int = 0) -> SweepResult:
+    conditions = list(result.conditions)
+    networks = {measure: log10.copy() for measure, log10 in conditions[place].networks.items()}
+    plant(networks)
+    conditions[place] = replace(conditions[place], networks=networks)
+    return replace(result, conditions=tuple(conditions))
+
+
+def failing(result: SweepResult) -> set[str]:
+    found = [f for one in result.conditions for f in identity_findings(one)]
+    return {f.name.split(": ")[-1] for f in found if not f.held}
+
+
+def times(
+    factor: float,
+    quantities: tuple[Quantity, ...] | None = None,
+    statistics: tuple[str, ...] | None = None,
+    layers: Any = slice(None),
+) -> Plant:
+    def plant(networks: Networks) -> None:
+        for quantity, statistic in networks:
+            given = quantities is None or quantity in quantities
+            if given and (statistics is None or statistic in statistics):
+                networks[quantity, statistic][:, layers] += math.log10(factor)
+
+    return plant
+
+
+def to(value: float, measure: Measure, layer: int) -> Plant:
+    def plant(networks: Networks) -> None:
+        networks[measure][1, layer] = value
+
+    return plant
+
+
+def copies(*quantities: str) -> Plant:
+    def plant(networks: Networks) -> None:
+        for measure, log10 in networks.items():
+            if not quantities or measure[0] in quantities:
+                log10[6:] = log10[:6]
+
+    return plant
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_correct_networks_keep_them(name: str) -> None:
+    assert failing(simulated(name)) == set()
+
+
+BATCH = ("second_moment", "variance")
+PLANTED: list[tuple[str, Plant, str]] = [
+    *((name, times(10, None, ("variance",)), VARIANCE) for name in NETWORKS if name != "one unit"),
+    ("one unit", to(-3.0, ("activation", "variance"), 2), VARIANCE),
+    ("relu, batch", times(1.5, ("grad_weight",), ("variance",)), VARIANCE),
+    ("relu", times(3, None, BATCH), FIRST),
+    ("tanh", times(1 + 1e-6, ("activation",), BATCH, [2]), FIRST),
+    ("relu, batch", times(0.01, None, BATCH), FIRST),
+    ("relu, batch", times(1.01, ("grad_activation",), ("second_moment",), [4]), FIRST),
+    ("relu, batch", times(10, BACKWARD, BATCH), LOSS),
+    *(
+        (name, times(1.1, BACKWARD), LOSS)
+        for name in ("relu", "relu, batch", "tanh", "relu, target", "relu, batch, target", "gelu")
+    ),
+    ("relu, outputs", times(1.1, BACKWARD), LOSS),
+    ("relu, outputs", times(100, BACKWARD, (INPUT_0,)), LOSS),
+    ("relu, target", to(-9.0, ("grad_preactivation", "variance"), 4), VARIANCE),
+    ("relu, batch", times(1 - 1e-6, ("grad_preactivation",), ("variance",), [4]), LOSS),
+    ("relu", times(1 + 1e-6, ("grad_weight",), (INPUT_0,), [2]), OUTER),
+    ("tanh, batch", times(100, ("grad_weight",), BATCH), OUTER),
+    ("tanh, batch", times(1e-3, ("grad_weight",), BATCH), OUTER),
+    ("relu, two inputs", times(1.01, ("grad_weight",), ("second_moment",)), OUTER),
+    ("relu, two inputs", times(0.99, ("grad_weight",), ("second_moment",)), OUTER),
+    ("leaky", times(0.99, ("grad_weight",), ("variance",)), OUTER),
+    ("leaky", times(0.9, ("activation",), ("variance",)), OUTER),
+    ("relu", times(4.5, ("activation",), None, [2]), FORWARD),
+    ("leaky", times(0.04, ("activation",), None, [2]), FORWARD),
+    ("linear", times(1 + 1e-6, ("activation",), None, [2]), FORWARD),
+    ("linear", times(10, ("activation",), ("variance",), [2]), FORWARD),
+    ("tanh, batch", times(10, ("activation",), None, [1]), FORWARD),
+    ("blocks", times(100, ("activation",), None, [2]), FORWARD),
+    ("blocks", times(0.01, ("activation",), None, [3]), FORWARD),
+    ("blocks", times(1.01, ("activation",), ("variance",), [1]), FORWARD),
+    ("tanh", times(100, BACKWARD, None, [0, 1]), SLOPES),
+    ("tanh, batch", times(100, BACKWARD, BATCH, [0, 1]), SLOPES),
+    ("relu, target", times(100, BACKWARD, None, [0, 1]), SLOPES),
+    ("linear", times(0.99, ("grad_preactivation",), None, [1]), SLOPES),
+    ("blocks", times(1 + 1e-6, ("grad_preactivation",), ("variance",), [1]), SLOPES),
+    ("blocks", times(1.02, ("grad_preactivation",), BATCH, [1]), SLOPES),
+    *((name, copies(), COPIES) for name in NETWORKS),
+    *(("relu, batch", copies(quantity), COPIES) for quantity in BACKWARD),
+    *(
+        (name, to(value, ("grad_activation", statistic), 2), NUMBERS)  # type: ignore[arg-type]  # a statistic
+        for name, value in (("relu", math.nan), ("relu", math.inf), ("tanh", math.nan))
+        for statistic in (*BATCH, INPUT_0)
+    ),
+    ("tanh", to(math.nan, ("preactivation", "second_moment"), 1), NUMBERS),
+]
+
+
+@pytest.mark.parametrize(("name", "plant", "what"), PLANTED)
+def test_planted_errors_are_found_by_name(name: str, plant: Plant, what: str) -> None:
+    assert what in failing(planted(simulated(name), plant))
+
+
+def test_a_finding_says_where() -> None:
+    result = planted(simulated("relu"), to(3.0, ("grad_weight", "variance"), 2))
+    (wrong,) = (f for f in check(result) if f.name == f"theory: {VARIANCE}")
+    assert wrong.reason.startswith("not in 1 layers of networks; most in network 1, grad_weight ")
+    assert "(variance) of layer 2, by " in wrong.reason
+
+
+# -- conditions that share their draws, or do not --------------------------------------------------
+
+SWEPT = "sweep: {init.variance: [0.1, 0.2, 0.5]}\n"
+
+
+def ties(result: SweepResult) -> dict[str, bool]:
+    return {f.name.split(", ", 1)[1]: f.held for f in tie_findings(result)}
+
+
+def swept(network: str, more: str = "") -> SweepResult:
+    text = (
+        f"name: z\ntrials: 8\nnetwork: {{depth: 3, width: 5, input_dim: 5, {network}}}\n"
+        f"init: {{variance: 0.2}}\n{SWEPT}{more}"
+    )
+    return unpredicted(parse_config(text))
+
+
+def test_conditions_that_differ_in_scale_are_held_against_each_other() -> None:
+    result = swept(RELU)
+    held = {"init.variance = 0.2: scale law": True, "init.variance = 0.5: scale law": True}
+    assert ties(result) == held
+    wrong = planted(result, times(1 + 1e-6, ("activation",), ("variance",), [2]), place=2)
+    assert ties(wrong) == {**held, "init.variance = 0.5: scale law": False}
+
+
+def test_conditions_of_other_networks_share_their_inputs() -> None:
+    result = swept("activation: tanh")
+    held = {"init.variance = 0.2: inputs": True, "init.variance = 0.5: inputs": True}
+    assert ties(result) == held
+    wrong = planted(result, times(1.01, ("activation",), None, [0]), place=1)
+    assert ties(wrong) == {**held, "init.variance = 0.2: inputs": False}
+
+
+def test_independent_draws_are_independent() -> None:
+    result = swept(RELU, "draws: independent\n")
+    assert list(ties(result).values()) == [True, True]
+    common = replace(swept(RELU), config=result.config)
+    assert list(ties(common).values()) == [False, False]
+
+
+# -- rounding, and numbers out of range ------------------------------------------------------------
+
+
+def constant(of: Condition, **log10: float) -> ConditionResult:
+    """Two networks with the same number in every layer of a quantity; 0 where none is given."""
+    networks = {
+        (q, s): np.full((2, of.depth + 1), log10.get(f"{q}_of_{s}", log10.get(q, 0.0)))
+        for q, s in MEASURES
+    }
+    return ConditionResult(of, {}, {}, {}, {}, 0, None, networks)
+
+
+def unkept(result: ConditionResult) -> set[str]:
+    return failing(SweepResult(SweepConfig("x", (result.condition,), {}, 2, 0), (result,)))
+
+
+WIDE = condition((50,) * 11 + (1,), 2 / 50, n_inputs=5)
+
+
+@pytest.mark.parametrize(
+    ("df", "gap", "held"),
+    [
+        (0.0, 0.9e-9, True),
+        (0.0, 1.1e-9, False),
+        (-1e6, 2.05e-8, True),  # 1e-14 of both numbers more
+        (-1e6, 2.15e-8, False),
+    ],
+)
+def test_identities_hold_within_rounding_and_no_farther(df: float, gap: float, held: bool) -> None:
+    product = constant(WIDE, grad_preactivation=df, grad_weight=df + gap)
+    assert (OUTER not in unkept(product)) == held
+    blocks = replace(WIDE, residual=Residual())
+    handed = constant(blocks, grad_preactivation=df, grad_activation=df + gap, grad_weight=df)
+    assert (SLOPES not in unkept(handed)) == held
+
+
+@pytest.mark.parametrize(("below", "held"), [(249.0, False), (251.0, True)])
+def test_products_that_shared_digits_with_larger_ones_are_not_held_to_theirs(
+    below: float, held: bool
+) -> None:
+    of: dict[str, Any] = {"grad_preactivation": -below, "grad_weight": 0.0}
+    result = constant(replace(WIDE, activation="tanh"), **of)
+    lost = {**result.networks, ("grad_weight", INPUT_0): np.full((2, 11), 1.0)}
+    for measure in (("grad_preactivation", "second_moment"), ("grad_preactivation", "variance")):
+        lost[measure] = np.zeros((2, 11))
+    assert (OUTER not in unkept(replace(result, networks=lost))) == held
+
+
+@pytest.mark.parametrize("target", [1e-200, 1e-100, 1e-9, 1.0, 1e9, 1e300])
+@pytest.mark.parametrize("scale", [1e-40, 1.0, 1e40])
+def test_targets_of_any_size_are_no_mistake(target: float, scale: float) -> None:
+    of = condition((4, 4, 3), (scale, scale), n_inputs=3, target=target)
+    result = unpredicted(SweepConfig("x", (of,), {}, 20, 0))
+    assert failing(result) == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("name", NETWORKS)
+def test_thousands_of_correct_networks_keep_them(name: str, seed: int) -> None:
+    assert failing(simulated(name, 400, f"seed: {seed}\n")) == set()
