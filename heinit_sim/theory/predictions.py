@@ -49,8 +49,9 @@ def predict(
     predictions = []
     for condition in conditions:
         activation = make_activation(condition.activation, condition.activation_options)
-        wide = mean_field(condition, activation)
         slope = chain_slope(condition)
+        # beside the exact law, the recursion is what textbooks have
+        wide = mean_field(condition, activation, independent=slope is not None)
         if slope is None:
             known = exact_layers(condition)
             theory = _without_variances(wide, known)

@@ -2,23 +2,33 @@
 
     q_k = fan_in σ²_k E[a(√q_{k−1} z)²] + σ²_b      variance of f_k, z ~ N(0, 1)
     E[f_k²] = q_k + c²                              biases of mean c; then √q z is c + √q z
-    E[(∂ℓ/∂f_{k−1})²] = E[a'(√q_{k−1} z)²] · fan_out σ²_k E[(∂ℓ/∂f_k)²]
+    E[(∂ℓ/∂h_k)²] = c_k² E[h_k²] + u_k              u_k = fan_out σ²_k E[(∂ℓ/∂f_k)²]
+    E[(∂ℓ/∂f_{k−1})²] = c_k² E[(a a')²] + u_k E[a'²]
 
-It begins with q_0 = σ²_0 E‖x‖² + σ²_b, as if all inputs were equally long: those of a wide input
-layer with independent components are, those of a data set are not.
-The gradient is taken to be independent of the activations.
+c_k h_k is the part of the gradient along the activations (`layer`): c_k is 2 dE[ℓ]/d‖h_k‖², hence
+
+    c_k = fan_out σ²_k e_k / q_k,   e_k = E[(f_k − E f_k) ∂ℓ/∂f_k],   e_{k−1} = c_k E[f a a']
+
+It begins with ∂ℓ/∂f_K = 2 (f_K − y) and e_K = 2 q_K, hence c_K = 2 D_o σ²_K: c_K² E[h_K²] is to u_K
+as D_o is to D_K. Textbooks leave it out (Schoenholz et al. 2017, eq. 8: c_k = 0).
+
+The forward pass begins with q_0 = σ²_0 E‖x‖² + σ²_b, as if all inputs were equally long: those of a
+wide input layer with independent components are, those of a data set are not.
 
 A convolution is a layer with fan_in = k² c_in and fan_out = k² c_out, at each position of the
 image; a residual block adds to its stream h_k
 
-    E[h_{k+1}²] = E[h_k²] + s² E[f_k²],   E[(∂ℓ/∂h_k)²] = E[(∂ℓ/∂h_{k+1})²] (1 + s² J),
+    E[h_{k+1}²] = E[h_k²] + s² E[f_k²],   ∂ℓ/∂h_k = ∂ℓ/∂h_{k+1} + what the branch hands back
 
-J the product of fan_out σ²_Ω E[a'²] over the weight layers of its branch, and of 1/variance where
-it normalises. He's ReLU layers with s = 1 double both at every block, and multiply them by
-(1 + 1/L)^L → e over all L blocks with s² = 1/L. Normalised branches add the same at every block.
+with E[(∂ℓ/∂h_k)²] = E[(∂ℓ/∂h_{k+1})²] (1 + s² J) but for what both have along h_k, J the product of
+fan_out σ²_Ω E[a'²] over the weight layers of its branch, and of 1/variance where it normalises,
+which leaves nothing along h_k or 1. He's ReLU layers with s = 1 double both at every block, and
+multiply them by (1 + 1/L)^L → e over all L blocks with s² = 1/L. Normalised branches add the same
+at every block.
 
 An output layer that averages over P positions gets E[h²] (1 + (P−1) ρ)/P of each channel, ρ the
-cosine of two positions; the gradients of all positions are the same where it hands them back.
+cosine of two positions; the gradients of all positions are the same where it hands them back, and
+taken to be independent of the activations.
 
 Source: Prince (2023), eq. 7.10 and 7.21; He et al. 2015, eq. 9, 10, 13 and 14; for any activation
 Poole et al. 2016, eq. 3, and Schoenholz et al. 2017, eq. 8; Xiao et al. 2018 for positions and
@@ -37,17 +47,25 @@ from heinit_sim.experiment.quantities import Measure, Quantity
 from heinit_sim.experiment.sweep_config import Condition, LayerSpec
 from heinit_sim.numerics import FloatArray
 from heinit_sim.sampling.inputs import component_variance, norm_moments
-from heinit_sim.theory.infinite_width import layer
-from heinit_sim.theory.infinite_width.layer import Activations, Gradient, Preactivations, Weights
+from heinit_sim.theory.infinite_width import layer, quadrature
+from heinit_sim.theory.infinite_width.layer import (
+    Activations,
+    Gradient,
+    Preactivations,
+    WeightGradient,
+    Weights,
+)
 from heinit_sim.theory.infinite_width.lsuv import lsuv_variances
 
 _LN10 = math.log(10.0)
-_Branch = tuple[tuple[Activations, Weights], ...]
-"""The way from h_k to f_k: one layer of weights, or two, each with what it is given."""
+_Branch = tuple[tuple[Activations, Weights, Preactivations], ...]
+"""The way from h_k to f_k: one layer of weights, or two, each with what it is given and gives."""
 
 
-@np.errstate(invalid="ignore")  # NaN is what is not known
-def mean_field(condition: Condition, activation: Activation) -> dict[Measure, FloatArray]:
+@np.errstate(divide="ignore", invalid="ignore")  # −inf is ln 0, NaN what is not known
+def mean_field(
+    condition: Condition, activation: Activation, *, independent: bool = False
+) -> dict[Measure, FloatArray]:
     """Second moments and variances of infinitely wide layers, as log10, each of shape (K+1,).
 
     Variances over units are those of the second moment where the mean is zero. NaN where there is
@@ -58,18 +76,25 @@ def mean_field(condition: Condition, activation: Activation) -> dict[Measure, Fl
     Args:
         condition: The network, its inputs and its loss.
         activation: Its activation a.
+        independent: Take ∂ℓ/∂f_K for independent of the network, as textbooks do.
     """
     weights = _weights(condition, activation)
-    branches, f, h = _forward(condition, activation, weights)
+    branches, streams, h = _forward(condition, activation, weights)
+    f = [branch[-1][-1] for branch in branches]
     ln_read = _read(h[-1], condition.convolution)
     ln_output = float(np.logaddexp(weights[-1].ln_forward + ln_read, weights[-1].ln_bias_variance))
-    df, dh, ln_squares = _backward(condition, weights, branches, h, ln_output)
+    loss = _least_squares(ln_output, weights[-1].bias_mean - condition.target)
+    if independent:
+        loss = layer.from_loss(float(loss.ln_second), 0.0)
+    output = Preactivations(np.array(ln_output), math.nan)
+    last = _read_back(loss, output, weights[-1], h[-1], condition.convolution)
+    df, dh, squares = _backward(condition, branches, streams, h, loss, last)
 
     h_second = _by_layer(h_k.ln_second for h_k in h)
     h_variance = _by_layer(h_k.ln_variance for h_k in h)
     mean_share = _by_layer(h_k.mean_share for h_k in h)
-    dh_second = layer.mean_over_positions(_by_layer(dh_k.ln_second for dh_k in dh))
-    df_hidden = layer.mean_over_positions(_by_layer(df_k.ln_second for df_k in df[:-1]))
+    dh_second, df_hidden = (_by_layer(g.ln_second for g in gs) for gs in (dh, df[:-1]))
+    dh_means, df_means = (_by_layer(g.mean_share for g in gs) for gs in (dh, df[:-1]))
     f_hidden = layer.mean_over_positions(_by_layer(f_k.ln_variance for f_k in f))
     ln_f = np.append(f_hidden, ln_output)
     with np.errstate(divide="ignore"):  # means of 0
@@ -77,23 +102,43 @@ def mean_field(condition: Condition, activation: Activation) -> dict[Measure, Fl
     second: dict[Quantity, FloatArray] = {
         "preactivation": np.logaddexp(ln_f, ln_offsets),
         "activation": layer.mean_over_positions(h_second),
-        "grad_preactivation": np.append(df_hidden, df[-1].ln_second),
-        "grad_activation": dh_second,
-        "grad_weight": np.append(ln_squares, df[-1].ln_second + ln_read),
+        "grad_preactivation": np.append(layer.mean_over_positions(df_hidden), loss.ln_second),
+        "grad_activation": layer.mean_over_positions(dh_second),
+        "grad_weight": np.append([ln for ln, _ in squares], loss.ln_second + ln_read),
     }
     wide = np.append(np.zeros(condition.depth), np.nan)  # f_K and ∂ℓ/∂f_K are not
+    df_variance = layer.variance_over_units(_less(df_hidden, df_means), df_hidden, df_means)
+    weight_means = np.array([mean_share for _, mean_share in squares])
     variance = {
         "preactivation": ln_f + wide,
         "activation": layer.variance_over_units(h_variance, h_second, mean_share),
-        "grad_preactivation": second["grad_preactivation"] + wide,
-        "grad_activation": second["grad_activation"],
-        "grad_weight": second["grad_weight"] + wide,
+        "grad_preactivation": np.append(df_variance, np.nan),
+        "grad_activation": layer.variance_over_units(
+            _less(dh_second, dh_means), dh_second, dh_means
+        ),
+        "grad_weight": np.append(_less(second["grad_weight"][:-1], weight_means), np.nan),
     }
     measures: dict[Measure, FloatArray] = {}
     for quantity, moment in second.items():
         measures[quantity, "second_moment"] = moment / _LN10
         measures[quantity, "variance"] = variance[quantity] / _LN10
     return measures
+
+
+def _least_squares(ln_variance: float, off_target: float) -> Gradient:
+    """∂ℓ/∂f_K = 2 (f_K − y) of an output of that variance and E f_K − y: the only place of a loss.
+
+    E[(∂ℓ/∂f_K)²] = 4 (q_K + (E f_K − y)²) and e_K = 2 q_K.
+    """
+    ln_second = float(np.logaddexp(ln_variance, 2 * layer.ln_of(abs(off_target))))
+    share = math.exp((ln_variance - ln_second) / 2) if math.isfinite(ln_second) else 0.0
+    return layer.from_loss(math.log(4.0) + ln_second, share)
+
+
+def _less(ln_second: FloatArray, mean_share: FloatArray) -> FloatArray:
+    """Variance, as a logarithm, of what has that second moment and E[g]/√E[g²]."""
+    variance: FloatArray = ln_second + np.log1p(-np.square(mean_share))
+    return variance
 
 
 def _weights(condition: Condition, activation: Activation) -> list[Weights]:
@@ -112,8 +157,10 @@ def _layer_weights(
     if windows and spec.weight_distribution == "delta_orthogonal":
         windows = windows._replace(kernel=1)  # all but the centre is 0: no edge is seen
     ln_forward, ln_backward = (math.log(fan) + math.log(variance) for fan in fans)
-    ln_bias = layer.ln_of(spec.bias_variance)
-    return Weights(ln_forward, ln_backward, ln_bias, spec.bias_mean, windows)
+    ln_bias, rows = layer.ln_of(spec.bias_variance), 0.0
+    if spec.weight_distribution.endswith("orthogonal"):
+        rows = min(1 / (windows.taps if windows else 1), fans[0] / fans[1])
+    return Weights(ln_forward, ln_backward, ln_bias, spec.bias_mean, windows, rows)
 
 
 def _by_layer(moments: Iterable[FloatArray]) -> FloatArray:
@@ -125,49 +172,52 @@ def _by_layer(moments: Iterable[FloatArray]) -> FloatArray:
 def _forward(
     condition: Condition, activation: Activation, weights: list[Weights]
 ) -> tuple[list[_Branch], list[Preactivations], list[Activations]]:
-    """The ways to f_0 … f_{K−1}, these themselves, and h_0 … h_K."""
+    """The ways to f_0 … f_{K−1}; h_1 … h_K of blocks, as sums of these; and h_0 … h_K."""
     residual = condition.residual
-    h, branches, f = [_inputs(condition)], list[_Branch](), list[Preactivations]()
-    streams: list[Preactivations] = []  # h_1 … h_k of blocks, as sums of f_0 … f_{k−1}
+    h, branches, streams = [_inputs(condition)], list[_Branch](), list[Preactivations]()
     for k in range(condition.depth):
         if streams and residual:
             branches.append(_branch(residual, activation.layer(k), streams[-1], weights[k]))
         else:
-            branches.append(((h[k], weights[k]),))
-        f.append(layer.weigh(*branches[k][-1]))
+            branches.append(((h[k], weights[k], layer.weigh(h[k], weights[k])),))
+        f = branches[k][-1][-1]
         if residual:
-            streams.append(_add(streams[-1], f[k], residual.scale) if streams else f[k])
+            streams.append(_add(streams[-1], f, residual.scale) if streams else f)
             h.append(_stream_activations(streams[-1]))
         else:
-            h.append(layer.activate(activation.layer(k), f[k]))
-    return branches, f, h
+            h.append(layer.activate(activation.layer(k), f))
+    return branches, streams, h
 
 
 def _backward(
     condition: Condition,
-    weights: list[Weights],
     branches: list[_Branch],
+    streams: list[Preactivations],
     h: list[Activations],
-    ln_output: float,
-) -> tuple[list[Gradient], list[Gradient], list[float]]:
-    """∂ℓ/∂f_k and ∂ℓ/∂h_k of the layers 0 … K, and ln E[(∂ℓ/∂Ω_k)²] of all but the last."""
+    loss: Gradient,
+    last: Gradient,
+) -> tuple[list[Gradient], list[Gradient], list[WeightGradient]]:
+    """∂ℓ/∂f_k and ∂ℓ/∂h_k of the layers 0 … K, and ∂ℓ/∂Ω_k of all but the last."""
     residual, convolution, depth = condition.residual, condition.convolution, condition.depth
-    off_target = 2 * layer.ln_of(abs(weights[-1].bias_mean - condition.target))
-    ln_last = math.log(4.0) + np.logaddexp(ln_output, off_target)
-    df = [Gradient(ln_last, 0.0)] * (depth + 1)
-    dh = [_read_back(ln_last, weights[-1], h[-1], convolution)] * (depth + 1)
-    ln_squares = [math.nan] * depth
+    df, dh = [loss] * (depth + 1), [last] * (depth + 1)
+    squares = [WeightGradient(math.nan, math.nan)] * depth
+    if residual:
+        dh[-1] = layer.activate_back(dh[-1], h[-1], streams[-1])
     for k in reversed(range(depth)):
-        block = residual if k > 0 else None  # f_0 begins the stream
+        f = branches[k][-1][-1]
         if residual is None:
-            df[k] = layer.activate_back(dh[k + 1], h[k + 1])
+            df[k] = layer.activate_back(dh[k + 1], h[k + 1], f)
+        elif k > 0:
+            ln_share = layer.ln_of(residual.scale**2) + f.ln_variance - streams[k].ln_variance
+            df[k] = layer.of_branch(dh[k + 1], np.exp(ln_share), residual.scale)
         else:
-            handed = layer.ln_of(block.scale**2) if block else 0.0
-            df[k] = Gradient(dh[k + 1].ln_second + handed, dh[k + 1].cosine)
-        dh[k], ln_squares[k] = _branch_back(df[k], branches[k], convolution)
-        if block:
-            dh[k] = _add_gradients(dh[k + 1], layer.activate_back(dh[k], branches[k][0][0]))
-    return df, dh, ln_squares
+            df[0] = dh[1]  # f_0 begins the stream
+        dh[k], squares[k] = _branch_back(df[k], branches[k], convolution)
+        if residual and k > 0:
+            added = layer.activate_back(dh[k], branches[k][0][0], streams[k - 1])
+            kept = np.exp((streams[k - 1].ln_variance - streams[k].ln_variance) / 2)
+            dh[k] = layer.add(dh[k + 1], streams[k - 1], added, kept)
+    return df, dh, squares
 
 
 def _branch(
@@ -179,25 +229,25 @@ def _branch(
         last = weights._replace(ln_forward=-math.inf, ln_backward=-math.inf)
     first = _given(activation, stream, norm=residual.norm == "before")
     if residual.branch_layers == 1:
-        return ((first, last),)
+        return ((first, last, layer.weigh(first, last)),)
     inner = layer.weigh(first, weights)
     second = _given(activation, inner, norm=residual.norm == "inside")
-    return ((first, weights), (second, last))
+    return ((first, weights, inner), (second, last, layer.weigh(second, last)))
 
 
 def _branch_back(
     df: Gradient, branch: _Branch, convolution: Convolution | None
-) -> tuple[Gradient, float]:
-    """From ∂ℓ/∂f_k to what the first weights are given, and ln of the weights' mean square."""
-    given, weights = branch[-1]
-    ln_square = layer.weight_gradient(df, given, convolution)
-    gradient = layer.weigh_back(df, weights)
+) -> tuple[Gradient, WeightGradient]:
+    """From ∂ℓ/∂f_k to what the first weights are given, and the gradient of all weights."""
+    given, weights, f = branch[-1]
+    square = layer.weight_gradient(df, given, convolution)
+    gradient = layer.weigh_back(df, f, given, weights)
     if len(branch) == 1:
-        return gradient, ln_square
-    (first, inner), df_inner = branch[0], layer.activate_back(gradient, given)
-    ln_inner = layer.weight_gradient(df_inner, first, convolution)
-    ln_mean = float(np.logaddexp(ln_square, ln_inner)) - math.log(2)  # of as many weights each
-    return layer.weigh_back(df_inner, inner), ln_mean
+        return gradient, square
+    first, inner_weights, inner = branch[0]
+    df_inner = layer.activate_back(gradient, given, inner)
+    both = layer.mean_of(square, layer.weight_gradient(df_inner, first, convolution))
+    return layer.weigh_back(df_inner, inner, first, inner_weights), both
 
 
 def _given(activation: Activation, f: Preactivations, *, norm: bool) -> Activations:
@@ -209,7 +259,7 @@ def _given(activation: Activation, f: Preactivations, *, norm: bool) -> Activati
         return layer.activate(activation, f)
     ln_total = layer.mean_over_positions(f.ln_variance)
     unit = Preactivations(f.ln_variance - ln_total, f.correlation)
-    activations = layer.activate(activation, unit)
+    activations = layer.normalised(layer.activate(activation, unit))
     return activations._replace(ln_slope=activations.ln_slope - ln_total)
 
 
@@ -223,16 +273,6 @@ def _add(stream: Preactivations, f: Preactivations, scale: float) -> Preactivati
     return Preactivations(total, correlation, stream.mean + scale * f.mean)
 
 
-def _add_gradients(stream: Gradient, branch: Gradient) -> Gradient:
-    """∂ℓ/∂h_k of a block: what the stream hands back, and what the branch does."""
-    total = np.logaddexp(stream.ln_second, branch.ln_second)
-    if not stream.cosine:
-        return Gradient(total, 0.0)
-    share = float(np.exp(stream.ln_second - total).max())
-    across = (1 - share) * branch.cosine if share < 1 else 0.0  # a branch of zeros has no cosine
-    return Gradient(total, share * stream.cosine + across)
-
-
 def _stream_activations(stream: Preactivations) -> Activations:
     """The stream itself, h_k = f_0 + s f_1 + …, as the output layer sees it."""
     zero = np.zeros_like(stream.ln_variance)
@@ -240,7 +280,11 @@ def _stream_activations(stream: Preactivations) -> Activations:
     mean_share = np.sign(stream.mean) * np.exp((layer.ln_of(stream.mean**2) - ln_second) / 2)
     squared = float(mean_share.max()) ** 2 if stream.mean else 0.0
     cosine = stream.correlation * (1 - squared) + squared
-    return Activations(ln_second, cosine, stream.ln_variance, mean_share, zero, 1.0)
+    along = np.zeros((quadrature.ORDERS, *zero.shape))
+    along[0], along[1] = mean_share, np.sqrt(1 - mean_share**2)
+    return Activations(
+        ln_second, cosine, stream.ln_variance, mean_share, zero, 1.0, zero + 1.0, along
+    )
 
 
 def _inputs(condition: Condition) -> Activations:
@@ -248,12 +292,13 @@ def _inputs(condition: Condition) -> Activations:
     second = norm_moments(condition.inputs, condition.widths[0])[0] / condition.widths[0]
     variance, convolution = component_variance(condition.inputs), condition.convolution
     shape = layer.position_shape(convolution)
-    pooled = convolution is not None and convolution.readout == "mean" and not shape
-    cosine = (second - variance) / second if pooled and second > 0 else math.nan
+    alike = convolution is not None and convolution.positions > 1 and not shape
+    cosine = (second - variance) / second if alike and second > 0 else math.nan
     zero = np.zeros(shape)
     mean_share = math.sqrt(max(1 - variance / second, 0.0)) if second > 0 else 0.0
     ln_second, ln_variance = (zero + layer.ln_of(moment) for moment in (second, variance))
-    return Activations(ln_second, cosine, ln_variance, zero + mean_share, zero, 1.0)
+    unknown = np.full((quadrature.ORDERS, *shape), math.nan)  # they are no activations
+    return Activations(ln_second, cosine, ln_variance, zero + mean_share, zero, 1.0, zero, unknown)
 
 
 def _read(last: Activations, convolution: Convolution | None) -> float:
@@ -266,10 +311,15 @@ def _read(last: Activations, convolution: Convolution | None) -> float:
 
 
 def _read_back(
-    ln_df: FloatArray, weights: Weights, last: Activations, convolution: Convolution | None
+    loss: Gradient,
+    output: Preactivations,
+    weights: Weights,
+    last: Activations,
+    convolution: Convolution | None,
 ) -> Gradient:
     """∂ℓ/∂h_K: each of P averaged positions is handed 1/P of the gradient of their average."""
-    ln, averaged = ln_df + weights.ln_backward, False
-    if convolution is not None and convolution.readout == "mean":
-        ln, averaged = ln - 2 * math.log(convolution.positions), True
-    return Gradient(np.full_like(last.ln_second, ln)[()], float(averaged))
+    if convolution is None or convolution.readout == "flatten" or convolution.positions == 1:
+        return layer.weigh_back(loss, output, last, weights)
+    zero = np.zeros_like(last.ln_second)[()]
+    ln = loss.ln_second + weights.ln_backward - 2 * math.log(convolution.positions)
+    return Gradient(zero + ln, 1.0, zero, zero)

@@ -94,6 +94,33 @@ def layer_moments(activation: Activation, q: FloatArray) -> LayerMoments:
     return LayerMoments(*(moment.reshape(np.shape(q)) for moment in moments))
 
 
+ORDERS = 24
+"""Hermite polynomials of a a' that are kept: what a kink puts beyond them is 1e-3 of its mean
+square."""
+
+
+def along_moments(activation: Activation, q: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """E[(a a')²] and E[a a' He_n(z)/√n!] for n below `ORDERS`, f = √q z, the latter (n, *q.shape).
+
+    Not finite where they are past float range.
+    """
+    flat = np.atleast_1d(np.asarray(q, float)).ravel()
+    weights, f, a = _values(activation, flat)
+    z = f / np.sqrt(wrapped(activation, flat))[:, np.newaxis]
+    with np.errstate(over="ignore", invalid="ignore"):  # as in `layer_moments`
+        product = a * np.asarray(activation.derivative(f), float)
+        second = np.vecdot(weights, product**2)
+        weighted = weights * product
+        before, hermite = np.zeros_like(z), np.ones_like(z)
+        coefficients = [np.vecdot(weighted, hermite)]
+        for n in range(1, ORDERS):
+            after = (z * hermite - math.sqrt(n - 1) * before) / math.sqrt(n)
+            before, hermite = hermite, after
+            coefficients.append(np.vecdot(weighted, hermite))
+    shape = np.shape(q)
+    return second.reshape(shape), np.array(coefficients).reshape(ORDERS, *shape)
+
+
 def wrapped(activation: Activation, q: FloatArray) -> FloatArray:
     """The variances, none so large that averages of a periodic function no longer depend on it."""
     return np.minimum(q, (_WRAPPED * activation.period) ** 2)

@@ -23,7 +23,7 @@ from heinit_sim.theory.infinite_width.layer import (
     weight_gradient,
     window_means,
 )
-from heinit_sim.theory.infinite_width.quadrature import pair_average
+from heinit_sim.theory.infinite_width.quadrature import ORDERS, pair_average
 
 Array = np.ndarray
 
@@ -94,9 +94,19 @@ def test_where_a_correlation_is_not_asked_for_none_is_worked_out() -> None:
     assert math.isnan(seen.slope_cosine)
 
 
+def activations(second: Array, cosine: float, mean_share: Array | float = 0.0) -> Activations:
+    zero = np.zeros_like(second)
+    along = np.zeros((ORDERS, *second.shape))
+    return Activations(np.log(second), cosine, zero, zero + mean_share, zero, 1.0, zero, along)
+
+
+def gradient(second: Array, cosine: float, mean_share: Array | float) -> Gradient:
+    along = np.zeros((ORDERS, *second.shape))
+    return Gradient(np.log(second), cosine, along, np.zeros_like(second) + mean_share)
+
+
 def test_biases_are_shared_by_all_positions() -> None:
-    zero = np.zeros(1)
-    seen = Activations(zero + math.log(0.5), 0.3, zero, zero, zero, 1.0)
+    seen = activations(np.array([0.5]), 0.3)
     found = weigh(seen, Weights(math.log(2.0), 0.0, math.log(0.25), 0.7))
     np.testing.assert_allclose(np.exp(found.ln_variance), [2 * 0.5 + 0.25], rtol=1e-14, atol=0)
     covariance = 2 * 0.5 * 0.3 + 0.25
@@ -107,24 +117,33 @@ def test_biases_are_shared_by_all_positions() -> None:
 
 def test_the_weight_gradient_is_the_sum_over_pairs_of_positions() -> None:
     n, dd, hh, d_product, h_product = 5, 0.3, 2.0, 0.6, -0.1
-    seen = Activations(np.array([math.log(hh)]), h_product, *(np.zeros(1),) * 3, 1.0)
-    found = weight_gradient(
-        Gradient(np.array([math.log(dd)]), d_product), seen, Convolution((n,), 3, (1, 1))
-    )
+    d_mean, h_mean = 0.4, -0.2
+    seen = activations(np.array([hh]), h_product, h_mean)
+    gradients = gradient(np.array([dd]), d_product, d_mean)
+    found = weight_gradient(gradients, seen, Convolution((n,), 3, (1, 1)))
     pairs = [
         dd * hh * (1.0 if p == other else d_product * h_product)
         for p in range(n)
         for other in range(n)
     ]
-    np.testing.assert_allclose(math.exp(found), sum(pairs), rtol=1e-13, atol=0)
+    np.testing.assert_allclose(math.exp(found.ln_second), sum(pairs), rtol=1e-13, atol=0)
+    mean = n * d_mean * math.sqrt(dd) * h_mean * math.sqrt(hh)
+    np.testing.assert_allclose(found.mean_share, mean / math.sqrt(sum(pairs)), rtol=1e-13, atol=0)
 
 
 def test_the_weight_gradient_with_zeros_beyond_the_edge_is_the_mean_over_taps() -> None:
     d, h = np.array([0.5, 1.0, 2.0, 0.1]), np.array([3.0, 0.2, 1.0, 0.7])
-    seen = Activations(np.log(h), math.nan, *(np.zeros(4),) * 3, 1.0)
-    found = weight_gradient(Gradient(np.log(d), 0.0), seen, Convolution((4,), 3, (1, 1), "zero"))
+    d_mean, h_mean = np.array([0.1, -0.2, 0.5, 0.3]), np.array([0.6, -0.4, 0.2, -0.9])
+    seen = activations(h, math.nan, h_mean)
+    found = weight_gradient(gradient(d, 0.0, d_mean), seen, Convolution((4,), 3, (1, 1), "zero"))
     taps = [sum(d[p] * h[p + tap] for p in range(4) if 0 <= p + tap < 4) for tap in (-1, 0, 1)]
-    np.testing.assert_allclose(math.exp(found), sum(taps) / 3, rtol=1e-13, atol=0)
+    np.testing.assert_allclose(math.exp(found.ln_second), sum(taps) / 3, rtol=1e-13, atol=0)
+    d_mean, h_mean = d_mean * np.sqrt(d), h_mean * np.sqrt(h)
+    means = [
+        sum(d_mean[p] * h_mean[p + tap] for p in range(4) if 0 <= p + tap < 4) for tap in (-1, 0, 1)
+    ]
+    expected = sum(means) / 3 / math.sqrt(sum(taps) / 3)
+    np.testing.assert_allclose(found.mean_share, expected, rtol=1e-13, atol=0)
 
 
 # ----- windows of an image
