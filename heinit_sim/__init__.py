@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 # Module -> the public names it holds; looked up at first use, so that `--help` never loads NumPy.
 _NAMES = {
     "activations": ("own_activation", "with_activation"),
-    "checks": ("Comparison", "check", "check_expectations", "compare"),
+    "checks": ("Comparison", "check", "check_expectations"),
     "config": ("load_config", "parse_config"),
     "errors": ("ConfigError", "HeinitSimError", "RunDirectoryError"),
     "experiment.results": (
@@ -20,7 +20,7 @@ _NAMES = {
     "experiment.sweep_config": ("Condition", "Expectation", "SweepConfig"),
     "figures": ("draw",),
     "numerics.spread": ("Spread", "spread"),
-    "runs": ("read_run", "write_run"),
+    "runs": ("compare", "read_run", "write_run"),
     "simulation": ("run_sweep",),
     "theory.predictions": ("predict_sweep",),
 }
@@ -33,7 +33,6 @@ if TYPE_CHECKING:  # the same for type checkers
     from heinit_sim.checks import Comparison as Comparison
     from heinit_sim.checks import check as check
     from heinit_sim.checks import check_expectations as check_expectations
-    from heinit_sim.checks import compare as compare
     from heinit_sim.config import load_config as load_config
     from heinit_sim.config import parse_config as parse_config
     from heinit_sim.errors import ConfigError as ConfigError
@@ -50,6 +49,7 @@ if TYPE_CHECKING:  # the same for type checkers
     from heinit_sim.figures import draw as draw
     from heinit_sim.numerics.spread import Spread as Spread
     from heinit_sim.numerics.spread import spread as spread
+    from heinit_sim.runs import compare as compare
     from heinit_sim.runs import read_run as read_run
     from heinit_sim.runs import write_run as write_run
     from heinit_sim.simulation import run_sweep as run_sweep

@@ -75,10 +75,9 @@ def compare(
     with options.errors():
         if not 0 <= rtol < math.inf:
             raise ConfigError([f"--rtol: error: {rtol} is not allowed, must be finite, 0 or more"])
-        from heinit_sim import checks, reports, runs
+        from heinit_sim import reports, runs
 
-        results = [runs.read_run(run, complete=False, quantiles=False) for run in (run_a, run_b)]
-        comparison = checks.compare(results[0], results[1], rtol)
+        comparison = runs.compare(run_a, run_b, rtol)
         verdict, *facts = reports.comparison.comparison_lines(comparison, rtol)
         if json_:
             console.print_json(reports.comparison.to_comparison_document(comparison))

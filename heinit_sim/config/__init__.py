@@ -1,6 +1,7 @@
 """YAML text becomes a `SweepConfig`; mistakes become messages."""
 
 from heinit_sim.config.draft import Override as Override
+from heinit_sim.config.draft import Overrides as Overrides
 from heinit_sim.config.draft import parse_override as parse_override
 from heinit_sim.config.load import load_config as load_config
 from heinit_sim.config.load import parse_config as parse_config

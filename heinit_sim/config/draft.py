@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from heinit_sim.config import messages, yaml_document
 from heinit_sim.config.problem import Keys, Problem
@@ -55,17 +56,41 @@ def parse_override(flag: str, text: str) -> Override:
     return Override(flag, key, value)
 
 
-def as_overrides(given: Overrides) -> list[Override]:
-    """The overrides that a caller gives, in their order; a value of a mapping is set as it is.
+def as_overrides(given: Any) -> list[Override]:
+    """The `Overrides` that a caller gives, in their order; a value of a mapping is set as it is.
 
     Raises:
-        ConfigError: A string has no `=`.
+        ConfigError: They are of another type, or a string has no `=`.
     """
+    allowed = "must be a mapping from dotted paths to values, or texts like 'trials=20'"
     if isinstance(given, Mapping):
-        texts = {key: json.dumps(value, ensure_ascii=False) for key, value in given.items()}
-        return [Override("overrides", key, text) for key, text in texts.items()]
+        if wrong := [key for key in given if not isinstance(key, str)]:
+            raise ConfigError([f"overrides: error: {messages.shown(wrong[0])} is a key, {allowed}"])
+        return [Override("overrides", key, _json_text(key, value)) for key, value in given.items()]
     listed = [given] if isinstance(given, str) else given
+    if not isinstance(listed, Sequence) or not all(isinstance(o, str | Override) for o in listed):
+        raise ConfigError([f"overrides: error: not overrides ({messages.shown(given)}), {allowed}"])
     return [o if isinstance(o, Override) else parse_override("overrides", o) for o in listed]
+
+
+def _json_text(key: str, value: object) -> str:
+    """The value of an override as JSON, which YAML takes; NumPy's numbers and arrays too.
+
+    Raises:
+        ConfigError: It is none that a config could have.
+    """
+
+    def plain(part: Any) -> object:
+        if isinstance(part, os.PathLike):
+            return os.fspath(part)
+        return part.tolist() if hasattr(part, "tolist") else {type(part): "no key of JSON"}
+
+    try:
+        return json.dumps(value, ensure_ascii=False, default=plain, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        what = f"{type(value).__name__} {messages.shown(value)}"
+        text = f"no value of a config ({what}), must be of finite numbers, texts, lists, mappings"
+        raise ConfigError([f"overrides: error: {key}: {text}"]) from None
 
 
 def holds(path: str, other: str) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from heinit_sim.experiment.quantities import Measure, Quantity
+from heinit_sim.experiment.quantities import PASS_OF, STATISTICS, Measure, Quantity
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 
 if TYPE_CHECKING:
@@ -55,6 +55,13 @@ class Prediction:
     """quantity -> (K+1,): the cosine of two inputs in wide layers, of f_k and h_k, if it is asked
     for; NaN where it is not known. No log10."""
 
+    def __repr__(self) -> str:
+        layers = f"layers 0 … {self.condition.depth}"
+        return f"{type(self).__name__} of {self.condition!r}, {layers}: {self._content()}"
+
+    def _content(self) -> str:
+        return "theory, mean_field, quantiles by (quantity, statistic)"
+
     def theory_kind(self, quantity: Quantity, layer: int) -> Literal["", "exact", "mean_field"]:
         """Kind of the predicted mean of a layer; empty where there is none."""
         if math.isnan(self.theory[quantity, "second_moment"][layer]):
@@ -81,7 +88,7 @@ class Histogram:
     """(K+1,): numbers that are exactly 0."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ConditionResult(Prediction):
     """Measurements of one condition's networks beside its theory, all as log10."""
 
@@ -93,18 +100,57 @@ class ConditionResult(Prediction):
     """quantity -> (n_networks, K+1): mean cosine over pairs of inputs, of f_k and h_k, if the
     config asks for it; NaN where no two inputs have one. No log10."""
 
+    def _content(self) -> str:
+        n_networks = len(next(iter(self.networks.values()), ()))
+        return f"{n_networks} networks by (quantity, statistic), beside theory"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class SweepPrediction:
     """Theory of a sweep, known before it is simulated, in the order of the grid."""
 
     config: SweepConfig
     conditions: tuple[Prediction, ...]
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} of {self.config!r}"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class SweepResult:
     """A simulated sweep: one `ConditionResult` per condition, in the order of the grid."""
 
     config: SweepConfig
     conditions: tuple[ConditionResult, ...]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} of {self.config!r}"
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """One row per condition, quantity and layer, e.g. for `pandas.DataFrame`.
+
+        The columns are those of `layers.csv`, which outputs/README.md explains; numbers are not
+        rounded, and what is not known is NaN.
+        """
+        return list(layer_rows(self))
+
+
+def layer_rows(result: SweepResult) -> Iterator[dict[str, Any]]:
+    """The rows of a result, one by one; see `SweepResult.to_rows`."""
+    from heinit_sim.numerics.spread import spread  # loads NumPy
+
+    for outcome in result.conditions:
+        for quantity, direction in PASS_OF.items():
+            spreads = {s: spread(outcome.networks[quantity, s]) for s in STATISTICS}
+            for layer in range(outcome.condition.depth + 1):
+                row: dict[str, Any] = {"condition": outcome.condition.index}
+                row |= outcome.condition.swept
+                row |= {"pass": direction, "quantity": quantity, "layer": layer}
+                row["networks"] = len(outcome.networks[quantity, "variance"])
+                for s in STATISTICS:
+                    for name in ("mean", "se", "median", "p05", "p95"):
+                        row[f"log10_{s}_{name}"] = float(getattr(spreads[s], name)[layer])
+                for s in STATISTICS:
+                    row[f"theory_log10_{s}"] = float(outcome.theory[quantity, s][layer])
+                row["theory_kind"] = outcome.theory_kind(quantity, layer)
+                yield row

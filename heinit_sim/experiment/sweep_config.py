@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from heinit_sim.experiment.architecture import Convolution, Residual, layer_fans
 from heinit_sim.experiment.initializers import Distribution
 from heinit_sim.experiment.inputs import Inputs
-from heinit_sim.experiment.labels import SELF_EXPLAINING, swept_text, to_text
+from heinit_sim.experiment.labels import SELF_EXPLAINING, shortened, swept_text, to_text
 from heinit_sim.experiment.quantities import Bins
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 DrawsName = Literal["common", "independent"]
 FigureQuantity = Literal["variance", "second_moment", "std"]
 PublishedCurves = Literal["figure_7_4_published"]
+_LISTED = 5
+"""Conditions that a config names when it is printed."""
 
 
 class Lsuv(NamedTuple):
@@ -70,6 +72,9 @@ class Condition:
     """Shape of the hidden layers as convolutions; None where they are fully connected."""
     residual: Residual | None = None
     """How blocks add to what enters them, if they do."""
+
+    def __repr__(self) -> str:
+        return f"Condition {self.index}: {shortened(self.label, 100) or 'as configured'}"
 
     @property
     def fans(self) -> tuple[tuple[int, int], ...]:
@@ -167,3 +172,10 @@ class SweepConfig:
     expect: tuple[Expectation, ...] = ()
     document: Mapping[str, object] = field(default_factory=dict)
     """The resolved config as plain values: what `config.yaml` of a run holds."""
+
+    def __repr__(self) -> str:
+        n = len(self.conditions)
+        size = f"{n} condition{'s' * (n != 1)} × {self.trials} network{'s' * (self.trials != 1)}"
+        lines = [f"SweepConfig {self.name}: {size}, seed {self.seed}"]
+        lines += [f"  {condition!r}" for condition in self.conditions[:_LISTED]]
+        return "\n".join([*lines, f"  … and {n - _LISTED} more"] if n > _LISTED else lines)

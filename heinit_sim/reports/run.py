@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from heinit_sim.checks import trend
+from heinit_sim.experiment import results
 from heinit_sim.experiment.labels import digits_apart, swept_text
-from heinit_sim.experiment.quantities import PASS_OF, STATISTICS, Pass
+from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
-from heinit_sim.numerics.spread import spread
 from heinit_sim.reports import formats
 from heinit_sim.reports.formats import Row, rounded
 from heinit_sim.simulation import COSINE_QUANTITIES, cosine_spread
@@ -47,21 +47,10 @@ def csv_files(result: SweepResult) -> dict[str, str]:
 
 
 def layer_rows(result: SweepResult) -> Iterator[Row]:
-    """The rows of `layers.csv`: one per condition, quantity and layer."""
-    for outcome in result.conditions:
-        for quantity, direction in PASS_OF.items():
-            spreads = {s: spread(outcome.networks[quantity, s]) for s in STATISTICS}
-            for layer in range(outcome.condition.depth + 1):
-                row: Row = {"condition": outcome.condition.index, **outcome.condition.swept}
-                row |= {"pass": direction, "quantity": quantity, "layer": layer}
-                row["networks"] = len(outcome.networks[quantity, "variance"])
-                for s in STATISTICS:
-                    for name in ("mean", "se", "median", "p05", "p95"):
-                        row[f"log10_{s}_{name}"] = rounded(getattr(spreads[s], name)[layer])
-                for s in STATISTICS:
-                    row[f"theory_log10_{s}"] = rounded(outcome.theory[quantity, s][layer])
-                row["theory_kind"] = outcome.theory_kind(quantity, layer)
-                yield row
+    """The rows of `layers.csv`: those of the result, rounded."""
+    for row in results.layer_rows(result):
+        numbers = [key for key in row if key.startswith(("log10_", "theory_log10_"))]
+        yield row | {key: rounded(row[key]) for key in numbers}
 
 
 def cosine_rows(result: SweepResult) -> Iterator[Row]:

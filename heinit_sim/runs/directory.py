@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heinit_sim.config import Override, load_config, to_yaml
+from heinit_sim import checks
+from heinit_sim.checks import Comparison
+from heinit_sim.config import Overrides, load_config, to_yaml
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.experiment.labels import printable
 from heinit_sim.experiment.results import SweepResult
@@ -210,7 +212,7 @@ def update_figure(figure: "Figure", directory: Path) -> None:
 
 def read_run(
     directory: str | os.PathLike[str],
-    overrides: Sequence[Override] = (),
+    overrides: Overrides = (),
     *,
     complete: bool = True,
     quantiles: bool = True,
@@ -219,7 +221,7 @@ def read_run(
 
     Args:
         directory: The run directory.
-        overrides: What replaces values of its config's `figure`.
+        overrides: What replaces values of its config's `figure`, as `load_config` takes it.
         complete: Refuse a run that lacks measures, as one of another version may.
         quantiles: Predict quantiles over networks too, which figures show.
 
@@ -234,6 +236,23 @@ def read_run(
     except Exception as error:
         raise _not_of_config(path, "numbers", error) from error
     return with_theory(config, *measured, quantiles=quantiles)
+
+
+def compare(
+    first: SweepResult | str | os.PathLike[str],
+    second: SweepResult | str | os.PathLike[str],
+    rtol: float = 1e-6,
+) -> Comparison:
+    """Compare two runs, each a result or the directory of a saved one; see `checks.compare`.
+
+    Raises:
+        RunDirectoryError: A run cannot be read, or nothing of the two can be compared.
+    """
+    runs = [
+        run if isinstance(run, SweepResult) else read_run(run, complete=False, quantiles=False)
+        for run in (first, second)
+    ]
+    return checks.compare(runs[0], runs[1], rtol)
 
 
 def read_summary(directory: Path) -> tuple[SweepConfig, list[Row]]:

@@ -595,7 +595,10 @@ def test_one_text_is_one_override() -> None:
         ),
         (
             {"seed": math.inf},
-            f"overrides seed=Infinity: error: seed: not an integer ('Infinity'), {SEED}",
+            (
+                "overrides: error: seed: no value of a config (float inf), must be of finite numbers, "
+                "texts, lists, mappings"
+            ),
         ),
         (["trials=0"], f"overrides trials=0: error: trials: too small (0), {COUNT}"),
         (["trials"], "overrides: error: no value is given ('trials'), must be KEY=VALUE"),
