@@ -596,8 +596,8 @@ def test_one_text_is_one_override() -> None:
         (
             {"seed": math.inf},
             (
-                "overrides: error: seed: no value of a config (float inf), must be of finite numbers, "
-                "texts, lists, mappings"
+                "overrides: error: seed: no value of a config (float inf), "
+                "must be of finite numbers, texts, lists, mappings"
             ),
         ),
         (["trials=0"], f"overrides trials=0: error: trials: too small (0), {COUNT}"),
