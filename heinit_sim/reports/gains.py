@@ -10,12 +10,14 @@ from heinit_sim.theory.infinite_width.gains import CONVENTIONS, LAYERS, PUBLISHE
 if TYPE_CHECKING:
     from rich.table import Table
 
-_HEADERS = ("activation", "convention", "gain", "χ₁", "forward", "backward")
-_ALIGN: tuple[Literal["left", "right"], ...] = ("left", "left", "right", "right", "left", "left")
+_HEADERS = ("activation", "convention", "gain", "χ₁", "forward", "from 1.1", "backward")
+_ALIGN: tuple[Literal["left", "right"], ...] = ("left", "left", *("right",) * 2, *("left",) * 3)
 _CAPTION = f"""\
 Weights of variance gain²/fan_in, zero biases. χ₁: growth of the squared
 gradient per layer. Forward, backward: what {LAYERS} layers make of the
-pre-activations' variance (from 1 on) and of the squared gradient.
+pre-activations' variance (from 1 on) and of the squared gradient. From 1.1:
+what is left of a variance 10 % too large. Where 1 repels, 10 % become decades:
+such a gain keeps nothing in a network of finite width.
 χ₁ holds at variance 1; for linear, relu, leaky_relu (slope 0.01) and prelu
 (0.25) at any.
 1/√E[a²]: He et al. 2015. 1/std[a]: Brock et al. 2021, whose centred weights
@@ -39,7 +41,11 @@ def gain_rows(all_gains: Sequence[Gains]) -> list[Row]:
             "layers": LAYERS,
             "forward_over_layers": gain.forward_over_layers,
             "backward_over_layers": gain.backward_over_layers,
-            "meaning": meaning(gain),
+            "length_slope": gain.length_slope,
+            "fixed_point": gain.fixed_point,
+            "forward_from_0.9": gain.forward_from_less,
+            "forward_from_1.1": gain.forward_from_more,
+            "meaning": f"{meaning(gain)}; {fixed_point(gain)}",
             "source": CONVENTIONS[gain.convention].source,
         }
         for gains in all_gains
@@ -49,9 +55,22 @@ def gain_rows(all_gains: Sequence[Gains]) -> list[Row]:
 
 def meaning(gain: Gain) -> str:
     """Say in words what a gain does to both passes."""
-    forward, backward = _times(gain.forward_over_layers), _times(gain.backward_over_layers)
+    forward, backward = _forward(gain), _times(gain.backward_over_layers)
     first = "" if backward == "kept" else f" (×{gain.chi1:.3f} at first)"
     return f"over {LAYERS} layers: forward {forward}, gradient² {backward}{first}"
+
+
+def fixed_point(gain: Gain) -> str:
+    """Say in words whether a variance of 1 holds, and what becomes of one that is 10 % off."""
+    words = {
+        "": "1 is not kept",
+        "attracts": "1 attracts",
+        "neutral": "any stays",
+        "repels": "1 repels",
+    }
+    less, more = (f"{q:.3g}" for q in (gain.forward_from_less, gain.forward_from_more))
+    slope = f"slope {gain.length_slope:.3f}"
+    return f"variance: {words[gain.fixed_point]} ({slope}); 0.9 ends at {less}, 1.1 at {more}"
 
 
 def to_gain_table(all_gains: Sequence[Gains]) -> "Table":
@@ -103,7 +122,7 @@ def gain_page(gains: Gains) -> tuple[str, "Table", str]:
             notes += ["", f"{convention.source} has no gain for {gains.activation}"]
             continue
         notes += ["", f"{convention.formula} = {gain.value:.6g}", f"  {convention.source}"]
-        notes += [f"  {convention.remark}", f"  {meaning(gain)}"]
+        notes += [f"  {text}" for text in (convention.remark, meaning(gain), fixed_point(gain))]
         if key == "std" and gains.activation in PUBLISHED:
             published = PUBLISHED[gains.activation]
             notes += [f"  published as {published:.4f}, from samples; this is the exact integral"]
@@ -114,16 +133,17 @@ def _table_rows(all_gains: Sequence[Gains]) -> Iterator[tuple[str, ...]]:
     for gains in all_gains:
         for gain in gains.gains:
             formula = CONVENTIONS[gain.convention].formula
-            changes = _change(gain.forward_over_layers), _change(gain.backward_over_layers)
-            yield gains.activation, formula, f"{gain.value:.4f}", f"{gain.chi1:.3f}", *changes
+            numbers = f"{gain.value:.4f}", f"{gain.chi1:.3f}"
+            ends = _forward(gain), f"{gain.forward_from_more:.3g}"
+            yield gains.activation, formula, *numbers, *ends, _times(gain.backward_over_layers)
+
+
+def _forward(gain: Gain) -> str:
+    text = _times(gain.forward_over_layers)
+    return f"{text}, repels" if gain.fixed_point == "repels" else text
 
 
 def _times(factor: float) -> str:
     """A factor; kept if it is 1 to three digits."""
     size = f"{factor:.3g}" if 1e-3 <= factor < 1e4 else f"{factor:.1e}"
     return "kept" if size == "1" else f"×{size}"
-
-
-def _change(factor: float) -> str:
-    times = _times(factor)
-    return times if times == "kept" else f"{'grows' if factor > 1 else 'shrinks'} {times}"

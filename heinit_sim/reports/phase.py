@@ -53,7 +53,7 @@ def phase_rows(config: SweepConfig) -> list[Row]:
             "phase": known.get("word", ""),
             "critical_weight_scale": critical,
             "critical_weight_variance": critical / width,
-            **{key: known.get(key) for key in ("xi_q", "xi_c", "c")},
+            **{key: known.get(key) for key in ("xi_q", "xi_c", "c", "repels")},
         }
         facts = {key: math.nan if value is None else value for key, value in row.items()}
         facts = {k: ten_digits(v) if isinstance(v, float) else v for k, v in facts.items()}
@@ -95,6 +95,10 @@ def _notes(rows: Sequence[Row], fan: str) -> list[str]:
     known = [row for row in rows if row["phase"]]
     if any(row["q"] == math.inf for row in known):
         notes.append("q* = ∞: signals diverge, whatever the phase")
+    repelling = [row["repels"] for row in known if row["repels"] > 0]
+    if repelling:
+        all_of_them = f"{min(repelling):.4g}" + " …" * (len(set(repelling)) > 1)
+        notes += [f"q = {all_of_them} repels: signals stay on", "neither side, whatever the phase"]
     if any(row["q"] in (0, math.inf) for row in known):
         notes.append("ξ_c, c* —: q* is 0 or ∞")
     if any(math.isnan(row["critical_weight_scale"]) for row in known):

@@ -3,7 +3,13 @@ import json
 import pytest
 
 from heinit_sim.activations import ACTIVATIONS
-from heinit_sim.reports.gains import gain_page, gain_rows, meaning, to_gain_markdown
+from heinit_sim.reports.gains import (
+    fixed_point,
+    gain_page,
+    gain_rows,
+    meaning,
+    to_gain_markdown,
+)
 from heinit_sim.theory.infinite_width.gains import all_gains, gains_of
 from tests.commands import heinit_sim
 
@@ -15,9 +21,9 @@ def test_table_shows_every_activation_in_80_columns() -> None:
     assert max(map(len, lines)) <= 80
     starts = {line.split()[0] for line in lines if line.strip()}
     assert set(ACTIVATIONS) <= starts
-    assert ["gelu", "1/√E[a²]", "1.5335", "1.072", "kept", "grows", "×32.4"] in [
-        line.split() for line in lines
-    ]
+    rows = [line.split() for line in lines]
+    assert ["gelu", "1/√E[a²]", "1.5335", "1.072", "kept,", "repels", "268", "×32.4"] in rows
+    assert ["tanh", "1/√E[a²]", "1.5925", "1.178", "kept", "1", "×3.58e+03"] in rows
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
@@ -49,8 +55,8 @@ def test_json_holds_every_gain_and_nothing_else_is_printed() -> None:
 
 def test_markdown_is_a_table_of_as_many_columns_in_every_line() -> None:
     lines = to_gain_markdown(all_gains()).splitlines()
-    assert {line.count("|") for line in lines} == {7}
-    assert lines[1].replace(" ", "") == "|---|---|---:|---:|---|---|"
+    assert {line.count("|") for line in lines} == {8}
+    assert lines[1].replace(" ", "") == "|---|---|---:|---:|---|---|---|"
     assert heinit_sim("gains", "--markdown").stdout.splitlines() == lines
 
 
@@ -59,3 +65,16 @@ def test_meaning_is_told_in_words() -> None:
     assert meaning(he) == "over 50 layers: forward kept, gradient² ×3.58e+03 (×1.178 at first)"
     assert meaning(pytorch).startswith("over 50 layers: forward ×1.18, gradient² ×")
     assert meaning(gains_of("relu").gains[0]) == "over 50 layers: forward kept, gradient² kept"
+
+
+def test_a_gain_that_repels_does_not_read_as_if_it_were_safe() -> None:
+    silu, _ = gains_of("silu").gains
+    assert "forward kept, repels, " in meaning(silu)
+    text = "variance: 1 repels (slope 1.173); 0.9 ends at 3.83e-06, 1.1 at 1.71e+05"
+    assert fixed_point(silu) == text
+    assert text in heinit_sim("gains", "silu").stdout
+    (row,) = (r for r in gain_rows([gains_of("silu")]) if r["convention"] == "second_moment")
+    assert (row["fixed_point"], round(row["length_slope"], 3)) == ("repels", 1.173)
+    assert text in row["meaning"]
+    relu, _, _ = gains_of("relu").gains
+    assert fixed_point(relu) == "variance: any stays (slope 1.000); 0.9 ends at 0.9, 1.1 at 1.1"

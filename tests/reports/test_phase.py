@@ -66,7 +66,7 @@ def test_a_grid_fits_as_well() -> None:
 
 def test_unknown_numbers_are_empty_in_csv_null_in_json_and_infinite_ones_are_told() -> None:
     rows = phase_rows(parse_config(CONFIG))
-    assert to_csv(rows).splitlines()[-1].endswith("inf,50.0,chaotic,2.0,0.02,,,")
+    assert to_csv(rows).splitlines()[-1].endswith("inf,50.0,chaotic,2.0,0.02,,,,")
     assert to_json_values(rows)[-1]["c"] is None
     assert to_json_values(rows)[-1]["q"] == "inf"
 
@@ -114,3 +114,13 @@ def test_notes_in_narrow_lines_say_what_is_missing(activation: str, init: str, n
 def test_critical_column_is_empty_where_layers_differ_in_width() -> None:
     uneven = CONFIG.replace("depth: 50, width: 100", "depth: 3, width: [100, 50, 100]")
     assert "σ²_Ω crit —: hidden layers differ in width" in text(parse_config(uneven))
+
+
+def test_a_fixed_point_that_repels_is_told() -> None:
+    config = parse_config(
+        "name: a\nnetwork: {depth: 5, width: 9, input_dim: 9, activation: silu}\n"
+        "init: {scheme: variance_scaling, gain: second_moment}\n"
+    )
+    assert "q = 1 repels: signals stay on\nneither side, whatever the phase" in text(config)
+    assert phase_rows(config)[0]["repels"] == 1.0
+    assert "repels" not in text(with_activation("tanh"))

@@ -1,11 +1,15 @@
 """Activation -> gain in each convention in use, and what it does to both passes.
 
 weights of variance gain²/fan_in:   q → gain² E[a(√q z)²]   χ₁ = gain² E[a'(√q z)²]   z ~ N(0, 1)
+
+A gain may keep q = 1 and yet be of no use: where the slope of that map, gain² E[f a a']/q, is above
+1, a deviation grows from layer to layer, and every network of finite width deviates.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -14,9 +18,15 @@ from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.activation_table import ALIASES, DEFAULT_SLOPES, Activation
 from heinit_sim.experiment.initializers import GainWord, squared_gain
 from heinit_sim.experiment.spelling import correction
+from heinit_sim.numerics import FloatArray
+from heinit_sim.theory.infinite_width.edge_of_chaos import length_slopes
 from heinit_sim.theory.infinite_width.quadrature import layer_moments
 
 LAYERS = 50
+ERROR = 0.1
+"""Relative error of the first variance that is followed through them."""
+_SAME = 1e-9  # that much from 1, quadrature and rounding tell no difference
+FixedPoint = Literal["", "attracts", "neutral", "repels"]
 
 # Brock et al. 2021 publish these for their convention; samples gave them.
 PUBLISHED: dict[str, float] = {"relu": 1.7140, "gelu": 1.7015, "silu": 1.7881}
@@ -65,6 +75,21 @@ class Gain:
     """Variance of the pre-activations behind `LAYERS` layers."""
     backward_over_layers: float
     """By what the squared gradient grows on its way back through them."""
+    length_slope: float
+    """dq'/dq at q = 1: by what a small error of the variance grows per layer."""
+    forward_from_less: float
+    """Variance of the pre-activations behind the layers if it is 1 − `ERROR` before them."""
+    forward_from_more: float
+    """The same from 1 + `ERROR` on."""
+
+    @property
+    def fixed_point(self) -> FixedPoint:
+        """What q = 1 does to variances near it; empty if it is no fixed point of the layers."""
+        if abs(self.forward - 1) > _SAME:
+            return ""
+        if abs(self.length_slope - 1) <= _SAME:
+            return "neutral"
+        return "repels" if self.length_slope > 1 else "attracts"
 
 
 @dataclass(frozen=True)
@@ -112,10 +137,16 @@ def all_gains() -> list[Gains]:
 
 
 def _gain(activation: Activation, convention: GainWord, value: float) -> Gain:
-    """Follow the length map through the layers, and the gradient back through them."""
-    lengths, factors = [1.0], []
+    """Follow the length map through the layers from 1 and near it, and gradients back from 1."""
+    q: FloatArray = np.array([1.0, 1 - ERROR, 1 + ERROR])
+    length_slope = value**2 * float(length_slopes(activation, np.array(1.0)))
+    lengths, factors = [], []
     for _ in range(LAYERS):
-        moments = layer_moments(activation, np.array(lengths[-1]))
-        lengths.append(value**2 * float(moments.second))
-        factors.append(value**2 * float(moments.slope))
-    return Gain(convention, value, lengths[1], factors[0], lengths[-1], math.prod(factors))
+        moments = layer_moments(activation, q)
+        q = value**2 * moments.second
+        lengths.append(q)
+        factors.append(value**2 * float(moments.slope[0]))
+    first, (last, less, more) = float(lengths[0][0]), map(float, lengths[-1])
+    return Gain(
+        convention, value, first, factors[0], last, math.prod(factors), length_slope, less, more
+    )

@@ -9,6 +9,7 @@ Sources: Poole et al. 2016; Schoenholz et al. 2017; Hayou et al. 2019.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -61,6 +62,9 @@ class Phase:
     c: float
     """c*: correlation of any two different inputs in deep layers; NaN if q* is 0 or infinite, or if
     every correlation stays as it is."""
+    repels: float
+    """Variance that the layers keep, and that those above and below it move away from; NaN if there
+    is none on the way. Where it is q* itself, no signal of a finite network stays there."""
     critical_weight_variance: float
     """The σ²_w of the edge of chaos at the same σ²_b; NaN where there is none."""
 
@@ -87,6 +91,7 @@ def phase(activation: Activation, weight_scale: float, bias_variance: float, q0:
         xi_q=_depth_scale(length_slope - 1 if math.isfinite(q) else math.nan),
         xi_c=_depth_scale(excess),
         c=c,
+        repels=repelling_length(activation, weight_scale, bias_variance, q0),
         critical_weight_variance=critical_weight_variance(activation, bias_variance),
     )
 
@@ -110,8 +115,7 @@ def length_fixed_point(
     """q* = lim of q → σ²_w E[a(√q z)²] + σ²_b from q0; 0 or infinity where it ends so.
 
     E[a(√q z)²] grows with q for every activation here, so the limit is the next fixed point in
-    the direction of the first step. It is bracketed on a geometric grid, hence found as fast where
-    the map itself creeps. Two fixed points within 9 % of each other may be overlooked.
+    the direction of the first step, found as fast where the map itself creeps.
     """
     alpha = activation.common_slope
     if alpha is not None:  # the map is linear
@@ -120,12 +124,7 @@ def length_fixed_point(
             return q0 if bias_variance == 0 else math.inf
         return bias_variance / (1 - factor) if factor < 1 else math.inf
 
-    def growth(q: FloatArray) -> FloatArray:
-        second = quadrature.layer_moments(activation, q).second
-        with np.errstate(over="ignore"):  # infinite growth is growth
-            relative: FloatArray = (weight_scale * second + bias_variance) / q - 1
-        return relative
-
+    growth = _growth(activation, weight_scale, bias_variance)
     q0 = min(max(q0, 1e-100), 1e100)  # where squares stay within float range
     first = float(growth(np.array(q0)))
     if abs(first) <= _TIE:
@@ -133,13 +132,62 @@ def length_fixed_point(
     at_zero = float(activation.value(np.zeros(1), np.empty(1))[0])
     least = weight_scale * at_zero**2 + bias_variance  # the map's value at 0
     end = _LARGEST if first > 0 else least / 2 or _SMALLEST
-    sign = math.copysign(1, first)
-    steps = max(0, math.ceil(sign * STEPS * math.log2(end / q0)))
-    grid = q0 * 2.0 ** (sign * np.arange(steps + 1) / STEPS)
-    turned = np.flatnonzero(sign * growth(grid) < -_TIE)
-    if not turned.size:
+    found = _turn(growth, q0, end, math.copysign(1, first))
+    if math.isnan(found):
         return math.inf if first > 0 else 0.0
-    return crossing(growth, *sorted(grid[turned[0] - 1 : turned[0] + 1].tolist()))
+    return found
+
+
+def repelling_length(
+    activation: Activation, weight_scale: float, bias_variance: float, q0: float
+) -> float:
+    """The fixed point of the length map that q0 is, or next to q0, and that q moves away from.
+
+    Signals above and below it end elsewhere. NaN where there is none but 0.
+    """
+    if activation.common_slope is not None:
+        return math.nan
+    growth = _growth(activation, weight_scale, bias_variance)
+    q0 = min(max(q0, 1e-100), 1e100)
+    first = float(growth(np.array(q0)))
+    if abs(first) <= _TIE:
+        slope = weight_scale * float(length_slopes(activation, np.array(q0)))
+        return q0 if slope > 1 else math.nan
+    end = _SMALLEST if first > 0 else _LARGEST
+    return _turn(growth, q0, end, -math.copysign(1, first))
+
+
+def _growth(
+    activation: Activation, weight_scale: float, bias_variance: float
+) -> Callable[[FloatArray], FloatArray]:
+    """By how much the length map makes q longer, relative to q."""
+
+    def growth(q: FloatArray) -> FloatArray:
+        second = quadrature.layer_moments(activation, q).second
+        with np.errstate(over="ignore"):  # infinite growth is growth
+            relative: FloatArray = (weight_scale * second + bias_variance) / q - 1
+        return relative
+
+    return growth
+
+
+def _turn(
+    growth: Callable[[FloatArray], FloatArray], q0: float, end: float, direction: float
+) -> float:
+    """Where growth changes its sign first, from q0 up (+1) or down (−1) to an end; NaN if nowhere.
+
+    It is bracketed on a geometric grid. Two such places within 9 % may be overlooked.
+    """
+    steps = max(0, math.ceil(direction * STEPS * math.log2(end / q0)))
+    grid = q0 * 2.0 ** (direction * np.arange(steps + 1) / STEPS)
+    values = growth(grid)
+    sign = math.copysign(1, values[0])
+    turned = np.flatnonzero(sign * values < -_TIE)
+    if not turned.size:
+        return math.nan
+    low, high = sorted(grid[turned[0] - 1 : turned[0] + 1].tolist())
+    falls = sign * direction > 0  # from growth below the fixed point to none above it
+    return crossing(growth if falls else lambda q: -growth(q), low, high)
 
 
 def _slopes(activation: Activation, q: float) -> tuple[float, float]:

@@ -98,6 +98,48 @@ def test_tanh_with_the_gain_of_pytorch_follows_its_length_map() -> None:
     np.testing.assert_allclose(found.backward_over_layers, gradient, rtol=1e-8, atol=0)
 
 
+@pytest.mark.parametrize(
+    ("name", "slope", "word"),
+    [
+        ("relu", 1.0, "neutral"),
+        ("linear", 1.0, "neutral"),
+        ("tanh", None, "attracts"),
+        ("selu", None, "attracts"),
+        ("gelu", None, "repels"),
+        ("silu", 1.173, "repels"),
+        ("mish", None, "repels"),
+    ],
+)
+def test_a_variance_of_one_attracts_or_repels_by_the_slope_of_the_length_map(
+    name: str, slope: float | None, word: str
+) -> None:
+    found = gain(name, "second_moment")
+    z = np.arange(-10, 10, 0.001) + 0.0005
+    weights = np.exp(-(z**2) / 2) * 0.001 / math.sqrt(2 * math.pi)
+    activation = make_activation(name, {})
+
+    def after(q: float, layers: int) -> float:
+        for _ in range(layers):
+            a = activation.value(math.sqrt(q) * z, np.empty_like(z))
+            q = found.value**2 * float(weights @ a**2)
+        return q
+
+    quotient = (after(1.001, 1) - after(0.999, 1)) / 0.002
+    np.testing.assert_allclose(found.length_slope, quotient, rtol=1e-6, atol=0)
+    assert slope is None or round(found.length_slope, 3) == slope
+    assert found.fixed_point == word
+    # the kink of ReLU is 1e-7 off on the grid, each time
+    ends = after(0.9, 50), after(1.1, 50)
+    np.testing.assert_allclose(
+        (found.forward_from_less, found.forward_from_more), ends, rtol=1e-4, atol=0
+    )
+    assert (ends[1] > 1.2) == (word == "repels")
+
+
+def test_where_one_is_no_fixed_point_it_neither_attracts_nor_repels() -> None:
+    assert gain("tanh", "pytorch").fixed_point == gain("silu", "std").fixed_point == ""
+
+
 def test_every_activation_has_both_computed_gains_and_a_known_convention() -> None:
     found = all_gains()
     assert {of.activation for of in found} == set(ACTIVATIONS)

@@ -116,6 +116,26 @@ def test_length_between_two_fixed_points_of_gelu_depends_on_the_inputs() -> None
     assert math.isnan(phase(GELU, scale, 0.0, 1.0).xi_q)
 
 
+@pytest.mark.parametrize("q0", [0.1, 0.99, 1.0, 1.01, 30.0])
+@pytest.mark.parametrize("name", ["gelu", "silu", "mish"])
+def test_a_length_that_repels_is_named_from_either_side(name: str, q0: float) -> None:
+    a = make_activation(name, {})
+    scale = 1 / float(layer_moments(a, np.array(1.0)).second)
+    found = phase(a, scale, 0.0, q0)
+    np.testing.assert_allclose(found.repels, 1.0, rtol=1e-9, atol=0)
+    # mish and gelu above it: plain iteration leaves it too
+    q = 1.0 + 1e-3 * (1 if q0 >= 1 else -1)
+    moved = plain_length_map(a, scale, 0.0, q) - 1
+    assert abs(moved) > abs(q - 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "bias"), [("tanh", 2.5, 0.1), ("tanh", 2.5, 0.0), ("relu", 2.0, 0.0)]
+)
+def test_no_length_repels_where_all_end_alike(name: str, scale: float, bias: float) -> None:
+    assert math.isnan(phase(make_activation(name, {}), scale, bias, 0.7).repels)
+
+
 def test_relu_maps_correlations_as_cho_and_saul_and_iterates_as_published() -> None:
     c, iterates = 0.0, {}
     for layer in range(1, 51):
