@@ -2,6 +2,7 @@
 
 import functools
 import math
+from dataclasses import replace
 
 from heinit_sim.checks.verdict import Trend, trend
 from heinit_sim.experiment.quantities import Pass
@@ -27,7 +28,8 @@ def check_expectations(result: SweepResult) -> list[Finding]:
         for index in expectation.conditions:
             label = result.config.conditions[index].label
             about = f"expect[{n}], {label}" if label else f"expect[{n}]"
-            findings += _findings(expectation, trends(index), about)
+            found = _findings(expectation, trends(index), about)
+            findings += [replace(finding, line=expectation.line) for finding in found]
     return findings
 
 

@@ -44,7 +44,8 @@ def check(
         if target != "-" and Path(target).is_dir():
             if replaced:
                 raise ConfigError([f"{replaced[0].flag}: error: {target} is a run, not a config"])
-            result = runs.read_run(Path(target), quantiles=False)
+            result = runs.read_run(target, quantiles=False)
+            target = str(Path(target) / "config.yaml")
         else:
             config = load_config(target, replaced)
             jobs = jobs or simulation.usable_cpus()
@@ -53,8 +54,8 @@ def check(
         findings = checks.check_all(result, alpha or options.ALPHA, stable=stable)
         if json_:
             values = reports.findings.finding_values(findings)
-            console.print_json({"name": result.config.name, "findings": values})
-        report_findings(result.config, findings, junit, table=not json_)
+            console.print_document({"name": result.config.name, "findings": values})
+        report_findings(result.config, findings, target, junit, table=not json_)
         if not result.config.expect and not stable:
             console.say_unstable(result)
 
@@ -63,14 +64,21 @@ def compare(
     run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="Directory that `run` wrote.")],
     run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another.")],
     rtol: Annotated[
-        float, typer.Option("--rtol", metavar="R", help="Relative difference that is none.")
+        float,
+        typer.Option(
+            "--rtol", metavar="R", help="Up to this relative difference, numbers are the same."
+        ),
     ] = 1e-6,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 3 if anything of a run was left out, too.")
+    ] = False,
     json_: options.JsonOption = False,
 ) -> None:
     """Compare two runs; exit 3 if they differ.
 
-    Of the same config every number must agree; of others the means over networks of log10, beyond
-    chance.
+    Runs of one config must agree in every number, up to --rtol. Of runs of two configs the typical
+    networks are compared, the means over networks of log10: they differ where chance does not
+    explain the difference. Conditions that only one run has are named and left out.
     """
     with options.errors():
         if not 0 <= rtol < math.inf:
@@ -80,23 +88,31 @@ def compare(
         comparison = runs.compare(run_a, run_b, rtol)
         verdict, *facts = reports.comparison.comparison_lines(comparison, rtol)
         if json_:
-            console.print_json(reports.comparison.to_comparison_document(comparison))
+            console.print_document(reports.comparison.to_comparison_document(comparison))
         else:
             if comparison.rows:
                 console.print_table(reports.comparison.to_comparison_table(comparison))
             console.tell(*[verdict] * comparison.held, *facts)
         if not comparison.held:
             raise CheckFailed(f"compare: {verdict}")
+        if strict and comparison.left_out:
+            raise CheckFailed(f"compare: left out: {'; '.join(comparison.left_out)}")
 
 
 def report_findings(
-    config: "SweepConfig", findings: "Sequence[Finding]", junit: Path | None, *, table: bool
+    config: "SweepConfig",
+    findings: "Sequence[Finding]",
+    source: str,
+    junit: Path | None,
+    *,
+    table: bool,
 ) -> None:
     """Say what held and what did not, to whoever is to know it; GitHub last, for it may refuse.
 
     Args:
         config: What was checked.
         findings: Each thing that was.
+        source: Path of the config, or "-".
         junit: A file for JUnit XML, if any.
         table: Print a table; else only what failed, on stderr.
 
@@ -114,13 +130,23 @@ def report_findings(
             console.print_table(reports.findings.to_table(findings))
     if junit is not None:
         runs.put_text(junit, reports.findings.to_junit(findings, config.name), "--junit")
-    if os.environ.get("GITHUB_ACTIONS") == "true":
+    github = os.environ.get("GITHUB_ACTIONS") == "true"
+    if github:
+        file = None if source == "-" else _from_root(Path(source))
         if failed:
-            typer.echo(reports.findings.to_annotations(findings), nl=False, err=not table)
+            typer.echo(reports.findings.to_annotations(findings, file), nl=False, err=not table)
         _add_step_summary(reports.findings.to_markdown(findings, config.name))
     if failed:
-        lines = [] if table else [f"FAILED {finding.name}: {finding.reason}" for finding in failed]
+        told = table or github
+        lines = [] if told else [f"FAILED {finding.name}: {finding.reason}" for finding in failed]
         raise CheckFailed(*lines, f"check: {summary}")
+
+
+def _from_root(path: Path) -> str:
+    """A path as GitHub knows it, from the root of the repository, if it is inside."""
+    root = Path(os.environ.get("GITHUB_WORKSPACE") or ".").resolve()
+    path = path.resolve() if path.resolve().is_relative_to(root) else path
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
 def _add_step_summary(text: str) -> None:

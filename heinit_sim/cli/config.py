@@ -1,5 +1,6 @@
 """Commands on configs: `validate`, `schema`, `init` with its gallery of starter configs."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,10 +8,13 @@ import typer
 
 from heinit_sim.cli import console, options
 from heinit_sim.errors import ConfigError
+from heinit_sim.experiment.labels import printable
 from heinit_sim.experiment.spelling import correction
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from heinit_sim.experiment.sweep_config import SweepConfig
 
 
 def validate(
@@ -18,14 +22,47 @@ def validate(
     sets: options.SetOption = None,
     seed: options.SeedOption = None,
     trials: options.TrialsOption = None,
+    json_: options.JsonOption = False,
 ) -> None:
     """Check a config; say what is wrong with it, all at once."""
     with options.errors():
         from heinit_sim.config import load_config
 
-        sweep_config = load_config(config, options.overrides(sets, seed=seed, trials=trials))
         place = "<stdin>" if config == "-" else config
+        try:
+            sweep_config = load_config(config, options.overrides(sets, seed=seed, trials=trials))
+        except ConfigError as error:
+            if not json_:
+                raise
+            problems = [_problem_values(problem, printable(place)) for problem in error.problems]
+            console.print_document({**_validity(place, None), "problems": problems})
+            raise typer.Exit(error.exit_code) from None
+        if json_:
+            console.print_document({**_validity(place, sweep_config), "problems": []})
+            return
         console.tell(f"{place}: valid: {console.plan_size(sweep_config)}")
+
+
+def _validity(place: str, config: "SweepConfig | None") -> dict[str, object]:
+    """What `validate --json` says of a config, which is None where it is not valid."""
+    return {
+        "config": place,
+        "valid": config is not None,
+        "name": config.name if config else None,
+        "n_conditions": len(config.conditions) if config else None,
+        "trials": config.trials if config else None,
+    }
+
+
+def _problem_values(problem: str, place: str) -> dict[str, object]:
+    """A problem with its line and column, which are null where it is none of the file's text."""
+    marked = re.fullmatch(rf"{re.escape(place)}:(\d+):(\d+): error: (.*)", problem, re.DOTALL)
+    line, column, message = marked.groups() if marked else (None, None, problem)
+    return {
+        "line": int(line) if line else None,
+        "column": int(column) if column else None,
+        "message": message,
+    }
 
 
 def schema() -> None:
@@ -38,7 +75,10 @@ def schema() -> None:
 
 def init(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="A config of the gallery.")
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="A config of the gallery.", autocompletion=lambda: [*gallery()]
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace NAME.yaml.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="List the gallery.")] = False,

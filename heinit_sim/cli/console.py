@@ -15,7 +15,7 @@ import typer
 from heinit_sim.experiment.labels import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import Console
     from rich.table import Table
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from heinit_sim.reports import Row
 
 
+SCHEMA_VERSION = 1
+"""Version of what `--json` prints; it grows when a field changes its name, type or meaning."""
 _PIPED = 200  # columns through a pipe that names no other number
 _FOLDED = 8  # the narrowest that a column may get that wraps
 _UNBOUNDED = 100_000
@@ -111,7 +113,7 @@ def print_summary(
     }
     if findings is not None:
         document["findings"] = reports.findings.finding_values(findings)
-    print_json(document)
+    print_document(document)
 
 
 def print_fates(result: SweepResult) -> None:
@@ -148,16 +150,20 @@ def print_plan(
     *,
     json_: bool,
     draws: bool,
+    refusal: str = "",
     up_to_date: bool = False,
     alpha: float | None = None,
     junit: Path | None = None,
 ) -> None:
     """Print what `run` would do; with an `alpha` it would check, and maybe write JUnit XML.
 
-    Where the directory is up to date it would not simulate, but maybe draw.
+    Where the directory is up to date it would not simulate, but maybe draw; with a `refusal` it
+    would do nothing. What is in the directory is described.
     """
     from heinit_sim import runs, simulation
     from heinit_sim.simulation.cost import Cost
+
+    present = runs.description(directory)
 
     needs = Cost(0, 0.0, 0) if up_to_date else simulation.estimate(config, jobs)
     files = runs.written_files(config, simulated=not up_to_date, drawn=draws)
@@ -171,23 +177,27 @@ def print_plan(
             "estimated_seconds": needs.seconds,
             "estimated_peak_bytes": needs.peak_bytes,
             "directory": str(directory),
-            "files": list(files),
+            "present": present and present._asdict(),
+            "refusal": refusal or None,
+            "files": [] if refusal else list(files),
             "up_to_date": up_to_date,
             "check": alpha is not None,
             "alpha": alpha,
             "junit": None if junit is None else str(junit),
         }
-        print_json(document)
+        print_document(document)
         return
     lines = [f"{config.name}: {plan_size(config)}"]
     lines += [f"  {c.index}: {c.label or 'as configured'}" for c in config.conditions]
+    if present:
+        lines += [f"{directory} holds {text}" for text in present.lines()]
     if up_to_date:
         lines.append(f"{directory} is up to date" + ", but for its figure" * draws)
     else:
         threads, mebibytes = f"{jobs} thread{'s' * (jobs != 1)}", needs.peak_bytes / 2**20
         lines.append(f"{needs.passes} forward and backward passes on {threads}")
         lines.append(f"about {needs.seconds:.1f} s and {mebibytes:.0f} MiB, before plots")
-    if files:
+    if files and not refusal:
         lines.append(f"would write {directory}: {', '.join(files)}")
     if alpha is not None:
         lines.append(f"would check it (alpha {alpha:g})")
@@ -201,6 +211,11 @@ def plan_size(config: SweepConfig) -> str:
     conditions, trials = len(config.conditions), config.trials
     networks = f"{trials} network{'s' * (trials != 1)}"
     return f"{conditions} condition{'s' * (conditions != 1)} × {networks}"
+
+
+def print_document(document: Mapping[str, object]) -> None:
+    """Print the one JSON document of a command, with the version of its schema."""
+    print_json({"schema_version": SCHEMA_VERSION, **document})
 
 
 def print_json(document: object) -> None:

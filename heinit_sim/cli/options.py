@@ -22,13 +22,25 @@ def _probability(value: float | None) -> float | None:
     return value
 
 
+def complete_override(incomplete: str) -> list[str]:
+    """The keys, and of some the values, that an override may go on with."""
+    from heinit_sim.config import completions
+
+    return completions(incomplete)
+
+
 ConfigArgument = Annotated[
     str, typer.Argument(metavar="CONFIG", help="YAML file, or - for standard input.")
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Directory that `run` wrote.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Replace a value; KEY=A,B,C sweeps it."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Replace a value; KEY=A,B,C sweeps it.",
+        autocompletion=complete_override,
+    ),
 ]
 SeedOption = Annotated[str | None, typer.Option("--seed", metavar="N", help="Replace the seed.")]
 TrialsOption = Annotated[

@@ -62,9 +62,15 @@ def run(
         difference = "" if force else runs.difference(directory, sweep_config)
         up_to_date = difference is None
         draws = plots and not (up_to_date and runs.has_figure(directory))
+        refusal = None
         if not up_to_date:
             names = runs.run_files(sweep_config, plots=plots)
-            runs.check_target(directory, names, force=force, difference=difference or "")
+            try:
+                runs.check_target(directory, names, force=force, difference=difference or "")
+            except RunDirectoryError as error:
+                if not dry_run:
+                    raise
+                refusal = error
         jobs = jobs or simulation.usable_cpus()
         if dry_run:
             console.print_plan(
@@ -72,9 +78,12 @@ def run(
                 json_=json_,
                 up_to_date=up_to_date,
                 draws=draws,
+                refusal=str(refusal or ""),
                 alpha=(alpha or options.ALPHA) if check else None,
                 junit=junit,
             )
+            if refusal:
+                raise refusal
             return
         if not (up_to_date or force):
             simulation.require_memory(sweep_config, jobs)
@@ -111,7 +120,7 @@ def run(
             again = f"`heinit-sim plot {directory}` tries again"
             console.say(f"{directory}: holds all results, but no figure: {failure}; {again}")
         if findings is not None:
-            report_findings(sweep_config, findings, junit, table=not (json_ or quiet))
+            report_findings(sweep_config, findings, config, junit, table=not (json_ or quiet))
             if not (quiet or sweep_config.expect or require):
                 console.say_unstable(result)
         if failure:

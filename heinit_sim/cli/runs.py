@@ -9,13 +9,23 @@ from heinit_sim.cli import console, options
 from heinit_sim.errors import ConfigError
 
 
+def _complete_figure(incomplete: str) -> list[str]:
+    known = options.complete_override(incomplete)
+    return [text for text in known if text.startswith("figure.")]
+
+
 def plot(
     run_dirs: Annotated[
         list[Path], typer.Argument(metavar="RUN_DIR", help="Directories that `run` wrote.")
     ],
     sets: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="figure.KEY=VALUE", help="Draw it otherwise; needs --out."),
+        typer.Option(
+            "--set",
+            metavar="figure.KEY=VALUE",
+            help="Draw it otherwise; needs --out.",
+            autocompletion=_complete_figure,
+        ),
     ] = None,
     out: Annotated[
         Path | None,

@@ -7,6 +7,7 @@ import typer
 
 from heinit_sim.cli import console, options
 from heinit_sim.errors import CheckFailed
+from heinit_sim.experiment.activation_table import ALIASES, TABLE
 
 
 def verify(
@@ -43,7 +44,7 @@ def verify(
         with options.refusals_of("verify"):
             result = derivation.verify(sweep.conditions[0], sweep.seed, networks)
         if json_:
-            console.print_json(reports.derivation.to_identity_document(result))
+            console.print_document(reports.derivation.to_identity_document(result))
         elif markdown:
             typer.echo(reports.derivation.to_identity_markdown(result))
         else:
@@ -99,7 +100,7 @@ def theory(
             names = runs.write_prediction(name, text, figure, out, sweep, force=force)
             console.say(f"Wrote {', '.join(names)} in {out}")
         if json_:
-            console.print_json({"name": sweep.name, name: reports.to_json_values(rows)})
+            console.print_document({"name": sweep.name, name: reports.to_json_values(rows)})
         else:
             console.print_table(table)
 
@@ -107,7 +108,11 @@ def theory(
 def gains(
     activation: Annotated[
         str | None,
-        typer.Argument(metavar="ACTIVATION", help="Everything on one activation; default: all."),
+        typer.Argument(
+            metavar="ACTIVATION",
+            help="Everything on one activation; default: all.",
+            autocompletion=lambda: [*TABLE, *ALIASES],
+        ),
     ] = None,
     json_: options.JsonOption = False,
     markdown: Annotated[
@@ -123,7 +128,7 @@ def gains(
 
         gains_by_activation = [gains_of(activation)] if activation else all_gains()
         if json_:
-            console.print_json({"gains": reports.gains.gain_rows(gains_by_activation)})
+            console.print_document({"gains": reports.gains.gain_rows(gains_by_activation)})
         elif markdown:
             typer.echo(reports.gains.to_gain_markdown(gains_by_activation))
         elif activation:

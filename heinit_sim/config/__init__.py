@@ -1,5 +1,6 @@
 """YAML text becomes a `SweepConfig`; mistakes become messages."""
 
+from heinit_sim.config.completion import completions as completions
 from heinit_sim.config.draft import Override as Override
 from heinit_sim.config.draft import Overrides as Overrides
 from heinit_sim.config.draft import parse_override as parse_override

@@ -187,6 +187,11 @@ class Draft:
         if place not in self._unread:  # enough was said of a value that could not be read
             self._note(place, problem.keys, problem.text)
 
+    def line(self, keys: Keys) -> int | None:
+        """The line of the file where a value begins; None for one that is not from there."""
+        source, line, _ = self._places.get(keys, (1, 0, 0))
+        return line if source == 0 else None
+
     def messages(self) -> list[str]:
         """The problems as lines, in the order of the file, then of the overrides."""
         lines = []

@@ -62,7 +62,8 @@ def parse_config(
         hint = "; expect=[] takes all expectations back" if overrides else ""
         selected = _selected(draft, [point.config for point in grid], hint)
     if not draft.problems:
-        config = put_together(grid, selected)
+        places = [at for at, _ in located(grid[0].config.expect)]
+        config = put_together(grid, selected, [draft.line(("expect", *at)) for at in places])
         unmet = figure_kinds.unmet_need(config)
         if unmet is None:
             return config

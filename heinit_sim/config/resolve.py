@@ -29,13 +29,16 @@ class ResolvedPoint(NamedTuple):
 
 
 def put_together(
-    grid: Sequence[ResolvedPoint], selected: Sequence[tuple[int, ...]]
+    grid: Sequence[ResolvedPoint],
+    selected: Sequence[tuple[int, ...]],
+    lines: Sequence[int | None],
 ) -> sweep_config.SweepConfig:
     """Put the points of the grid together.
 
     Args:
         grid: The points in order; the first holds the sections `sweep` and `expect`.
         selected: For each expectation the places of the conditions it is about.
+        lines: For each expectation its line in the file, if it is from there.
     """
     first = grid[0].config
     sweep = {path: plain(first.sweep[path]) for path in grid[0].place}
@@ -60,8 +63,9 @@ def put_together(
                 forward=given.forward,
                 backward=given.backward,
                 max_decades_per_layer=given.max_decades_per_layer,
+                line=line,
             )
-            for given, conditions in zip(expect, selected, strict=True)
+            for given, conditions, line in zip(expect, selected, lines, strict=True)
         ),
         document={
             **_document(first, sweep, {point.inputs.path: point.inputs.sha256 for point in grid}),

@@ -28,6 +28,8 @@ class Finding:
     """One line with the numbers: what was measured, what was wanted."""
     tested: bool = True
     """False where nothing could be: it has held, and says nothing."""
+    line: int | None = field(default=None, compare=False)
+    """Line of the config that says so, if one does."""
 
 
 @dataclass(frozen=True)

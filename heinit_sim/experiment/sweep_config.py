@@ -150,6 +150,8 @@ class Expectation:
     backward: str | None
     max_decades_per_layer: float | None
     """Largest slope of either pass, in size."""
+    line: int | None = field(default=None, compare=False)
+    """Line of the config where it stands; None for one that was set from elsewhere."""
 
 
 @dataclass(frozen=True)

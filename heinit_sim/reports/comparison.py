@@ -78,18 +78,17 @@ def to_comparison_table(comparison: Comparison) -> "Table":
 
 
 def to_comparison_document(comparison: Comparison) -> dict[str, object]:
-    """The comparison for JSON, where infinity is "inf" and what is not defined null."""
-    if comparison.exact:
-        measured = {"largest_relative_difference": comparison.largest}
-    else:
-        measured = {
-            "largest_standard_errors": comparison.largest,
-            "smallest_p": comparison.smallest_p,
-            "level": comparison.level,
-        }
+    """The comparison for JSON; what is infinite or not defined is null."""
+    exact = comparison.exact
+    measured = {
+        "largest_relative_difference": comparison.largest if exact else math.nan,
+        "largest_standard_errors": math.nan if exact else comparison.largest,
+        "smallest_p": comparison.smallest_p,
+        "level": comparison.level,
+    }
     rows: list[dict[str, object]] = [
         {
-            "condition": dict(row.swept),
+            "swept": dict(row.swept),
             "quantity": row.measure[0],
             "statistic": row.measure[1],
             "layer": row.layer,
@@ -101,9 +100,9 @@ def to_comparison_document(comparison: Comparison) -> dict[str, object]:
     return {
         "same": comparison.held,
         "compared": "numbers" if comparison.exact else "means of log10",
-        "conditions": comparison.n_conditions,
+        "n_conditions": comparison.n_conditions,
         "paired": comparison.matched,
-        "rows": comparison.n_rows,
+        "n_rows": comparison.n_rows,
         **to_json_values([measured])[0],
         "different": to_json_values(rows),
         "mismatches": list(comparison.mismatches),

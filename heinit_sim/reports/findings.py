@@ -75,13 +75,20 @@ def to_junit(findings: Sequence[Finding], name: str) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{body}\n'
 
 
-def to_annotations(findings: Sequence[Finding]) -> str:
+def to_annotations(findings: Sequence[Finding], file: str | None = None) -> str:
     """GitHub's workflow commands, one line per finding that failed.
+
+    Args:
+        findings: What was checked.
+        file: The config, as seen from the repository's root; None for one that is no file.
 
     Source of the escapes: the `Command` of github.com/actions/toolkit.
     """
+    place = "" if file is None else f"file={_escaped(printable(file), ':,')},"
     return "".join(
-        f"::error title={_escaped(f.name, ':,')}::{_escaped(f.reason)}\n" for f in failed(findings)
+        f"::error {place}{f'line={f.line or 1},' * bool(place)}title={_escaped(f.name, ':,')}::"
+        f"{_escaped(f.reason)}\n"
+        for f in failed(findings)
     )
 
 

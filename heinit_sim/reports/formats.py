@@ -68,7 +68,7 @@ def to_csv(rows: Iterable[Row]) -> str:
 
 
 def to_json_values(rows: Sequence[Row]) -> list[Row]:
-    """The rows for JSON, which knows neither NaN (here null) nor infinity (here "-inf")."""
+    """The rows for JSON, which knows neither NaN nor infinity: both are null."""
     return [{key: _json_value(value) for key, value in row.items()} for row in rows]
 
 
@@ -83,9 +83,7 @@ def _cell(value: object, key: str = "") -> object:
 
 
 def _json_value(value: object) -> object:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else repr(value)
-    return value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def power_text(log10_value: float) -> str:

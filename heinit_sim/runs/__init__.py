@@ -4,6 +4,7 @@ from heinit_sim.runs.atomic_write import put_text as put_text
 from heinit_sim.runs.directory import check_file as check_file
 from heinit_sim.runs.directory import check_target as check_target
 from heinit_sim.runs.directory import compare as compare
+from heinit_sim.runs.directory import description as description
 from heinit_sim.runs.directory import difference as difference
 from heinit_sim.runs.directory import has_figure as has_figure
 from heinit_sim.runs.directory import read_run as read_run

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from heinit_sim.simulation import with_theory
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_NAMED = 10
+"""Most files that are named."""
 _COSINES = "cosines.csv"
 _TABLES = ("layers.csv", "summary.csv", "networks.npz", "config.yaml")
 _ALL = (*_TABLES, _COSINES, *FIGURES, MANIFEST)
@@ -108,6 +110,50 @@ def check_file(path: Path, option: str, run: Path | None = None) -> None:
     of_run = (target.parent / MANIFEST).is_file() or (run and target.parent == run.resolve())
     if of_run and target.name in _ALL:
         raise RunDirectoryError(f"{option}: error: {path} is a result of the run, must be another")
+
+
+class Description(NamedTuple):
+    """What is in a directory."""
+
+    run: str | None
+    """Name of the run, if it holds one."""
+    version: str | None
+    """Version of heinit-sim that wrote it."""
+    finished: str | None
+    """When that was."""
+    run_files: list[str]
+    """Files of that run, which another one would replace with --force."""
+    other_files: list[str]
+    """Everything else; it stays."""
+
+    def lines(self) -> list[str]:
+        """The same in words."""
+        by = f" by heinit-sim {self.version}" if self.version else ""
+        at = f", {self.finished}" if self.finished else ""
+        run = [f"run {self.run}{by}{at}: {', '.join(self.run_files)}"] if self.run else []
+        few = ", ".join(self.other_files[:_NAMED])
+        more = f" and {len(self.other_files) - _NAMED} more" * (len(self.other_files) > _NAMED)
+        return run + [f"files of yours, which stay: {few}{more}"] * bool(self.other_files)
+
+
+def description(directory: Path) -> Description | None:
+    """What is in a directory; None where there is none, or nothing in it.
+
+    Raises:
+        RunDirectoryError: It holds a manifest that is none of heinit-sim.
+    """
+    present = {path.name for path in directory.iterdir()} if directory.is_dir() else set()
+    if not present:
+        return None
+    saved = manifest.read_manifest(directory) if MANIFEST in present else {}
+    of_run = present.intersection([MANIFEST, *saved.get("files", ())]) if saved else set()
+    return Description(
+        run=str(saved.get("name", "")) if saved else None,
+        version=saved["versions"].get("heinit-sim") if saved else None,
+        finished=dict(saved.get("run") or {}).get("finished"),
+        run_files=sorted(of_run),
+        other_files=sorted(present - of_run),
+    )
 
 
 def difference(directory: Path, config: SweepConfig) -> str | None:

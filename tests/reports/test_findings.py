@@ -96,6 +96,14 @@ def test_an_annotation_escapes_what_github_reads() -> None:
     assert to_annotations([finding]) == ("::error title=a%3A b%2C 5 %25::1 %25 of x:%0D%0Ay, z\n")
 
 
+def test_an_annotation_stands_at_its_line_of_the_config() -> None:
+    found = [Finding("a", False, "x"), Finding("b", False, "y", line=7)]
+    assert to_annotations(found, "a,b:c.yaml") == (
+        "::error file=a%2Cb%3Ac.yaml,line=1,title=a::x\n"
+        "::error file=a%2Cb%3Ac.yaml,line=7,title=b::y\n"
+    )
+
+
 def test_the_step_summary_is_a_table_of_what_failed() -> None:
     assert to_markdown([HELD, FAILED], "figure_7_4") == (
         "### figure\\_7\\_4: 1 of 2 did not hold\n"

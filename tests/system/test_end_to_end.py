@@ -694,9 +694,9 @@ def test_a_step_summary_that_cannot_be_written_changes_no_answer(small: Path) ->
     check = ("check", "-", "--json", "--junit", "j.xml")
     found = heinit_sim(*check, stdin=EXPECTING, **github)
     assert found.returncode == 3
-    *_, warning, failed, summary = found.stderr.splitlines()
+    *_, failed, warning, summary = found.stderr.splitlines()
     assert warning == f"GITHUB_STEP_SUMMARY: warning: {small} not written (Is a directory)"
-    assert failed.startswith(f"FAILED {WRONG}: ")
+    assert failed.startswith("::error title=")
     assert re.fullmatch(r"check: 1 of \d+ did not hold", summary)
     assert ET.fromstring((small / "j.xml").read_text("utf-8"))[0].get("failures") == "1"
     held = ("check", "small.yaml")
@@ -763,7 +763,7 @@ def test_compare_tells_same_from_different(small: Path) -> None:
     assert (within.returncode, within.stderr) == (0, "")
     as_json = heinit_sim("compare", "c", "d", "--json")
     document = json.loads(as_json.stdout)
-    assert (as_json.returncode, document["same"], document["rows"]) == (3, False, 60)
+    assert (as_json.returncode, document["same"], document["n_rows"]) == (3, False, 60)
     assert document["different"][0]["decades"] > 0
 
 
@@ -790,7 +790,8 @@ def test_theory_writes_its_files_once_and_simulates_nothing(
     assert f"t/{name}.csv: exists; give --force to replace it" in again.stderr
     assert heinit_sim(*theory, "--out", "t", "--force").returncode == 0
     assert files(small / "t") == first
-    assert json.loads(heinit_sim(*theory, "--json").stdout).keys() == {"name", name}
+    document = json.loads(heinit_sim(*theory, "--json").stdout)
+    assert document.keys() == {"schema_version", "name", name}
     assert set(small.iterdir()) == {small / "small.yaml", small / "t"}
 
 
