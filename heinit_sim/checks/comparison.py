@@ -10,7 +10,13 @@ import numpy as np
 
 from heinit_sim.checks.pairing import differing_settings, pair_conditions
 from heinit_sim.errors import RunDirectoryError
-from heinit_sim.experiment.quantities import COUNTED, MEASURES, Measure
+from heinit_sim.experiment.quantities import (
+    ALIKE_DECADES,
+    BETWEEN_INPUTS,
+    COUNTED,
+    MEASURES,
+    Measure,
+)
 from heinit_sim.experiment.results import ConditionResult, Histogram, SweepResult
 from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.numerics.p_values import fisher_tail, student_tail, welch
@@ -125,15 +131,15 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
     if not shared:
         raise RunDirectoryError("the two runs have no quantity in common; run one of them again")
 
-    n_rows = sum(a.condition.depth + 1 for a, _ in pairs) * len(shared)
+    compared = [(a, b, m) for a, b in pairs for m in shared if _n_defined(a, b, m) == 2]
+    n_rows = sum(a.condition.depth + 1 for a, _, _ in compared)
     # The tests of all rows, and one per condition of how many networks are dead.
     level = LEVEL / max(n_rows + len(pairs), 1)
     tests = [
         _compare_numbers(a, b, measure, rtol)
         if exact
         else _compare_means(a, b, measure, rtol, level)
-        for a, b in pairs
-        for measure in shared
+        for a, b, measure in compared
     ]
     n_untested = sum(test.n_untested for test in tests)
     rows = [row for test in tests for row in test.differing]
@@ -144,6 +150,9 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
         left_out.append("histograms (not the same bins of one config)")
     if not both_cosines and (first.config.cosine or second.config.cosine):
         left_out.append("cosines (not in both runs of one config)")
+    undefined = [a for a, b in pairs if _n_defined(a, b, ("activation", BETWEEN_INPUTS)) == 1]
+    if undefined:
+        left_out.append(f"{BETWEEN_INPUTS} of {len(undefined)} conditions (one input in one run)")
     if n_untested:
         left_out.append(f"{n_untested} rows of fewer than two networks that are alive, in one run")
     return Comparison(
@@ -172,12 +181,34 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
     )
 
 
+def _n_defined(a: ConditionResult, b: ConditionResult, measure: Measure) -> int:
+    """In how many of two conditions a measure is defined: between inputs there must be two."""
+    return sum(measure[1] != BETWEEN_INPUTS or c.condition.n_inputs > 1 for c in (a, b))
+
+
+def _numbers(result: ConditionResult, measure: Measure) -> tuple[FloatArray, FloatArray]:
+    """The numbers of a measure, and by what an error of the layer's numbers multiplies theirs.
+
+    That is 1, but of what a small variance between inputs is left of: with the second moment q it
+    is 1e-8 √(q/variance) where that is more, if inputs are equal to as many digits as two runs of
+    one config are; and no variance is less than rounding leaves.
+    """
+    log10 = result.networks[measure]
+    second = result.networks.get((measure[0], "second_moment"))
+    if measure[1] != BETWEEN_INPUTS or second is None:
+        return log10, np.ones_like(log10)
+    with np.errstate(invalid="ignore"):  # dead networks
+        log10 = np.where(np.isneginf(second), log10, np.maximum(log10, second - ALIKE_DECADES))
+        alike = np.where(np.isneginf(second), 0.0, second - log10) / 2
+    return log10, np.maximum(1.0, 10 ** (alike - 8))
+
+
 def _compare_numbers(
     a: ConditionResult, b: ConditionResult, measure: Measure, rtol: float
 ) -> _RowTests:
-    x, y = a.networks[measure], b.networks[measure]
+    (x, factor), (y, _) = _numbers(a, measure), _numbers(b, measure)
     with np.errstate(invalid="ignore"):
-        gaps = np.where((x == y) | (np.isnan(x) & np.isnan(y)), 0.0, y - x)
+        gaps = np.where((x == y) | (np.isnan(x) & np.isnan(y)), 0.0, (y - x) / factor)
     gaps = np.where(np.isnan(gaps), np.inf, gaps)  # only one of the two is a number
     largest = gaps[np.abs(gaps).argmax(axis=0), np.arange(gaps.shape[1])]
     size = np.abs(largest) * _LN10
@@ -189,7 +220,7 @@ def _compare_numbers(
 def _compare_means(
     a: ConditionResult, b: ConditionResult, measure: Measure, rtol: float, level: float
 ) -> _RowTests:
-    x, y = a.networks[measure], b.networks[measure]
+    (x, _), (y, _) = _numbers(a, measure), _numbers(b, measure)
     decades, errors, freedom = welch(x, y)
     tested = np.where(np.abs(decades) * _LN10 <= rtol, 0.0, errors)
     # Student's tails are above the normal's: only what is beyond these is looked at.

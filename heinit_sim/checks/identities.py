@@ -14,7 +14,14 @@ import numpy as np
 from heinit_sim.activations import make_activation
 from heinit_sim.checks.naming import finding_name
 from heinit_sim.experiment.activation_table import Activation
-from heinit_sim.experiment.quantities import INPUT_0, PASS_OF, Measure, Quantity, Statistic
+from heinit_sim.experiment.quantities import (
+    BETWEEN_INPUTS,
+    INPUT_0,
+    PASS_OF,
+    Measure,
+    Quantity,
+    Statistic,
+)
 from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray, Mask
@@ -27,6 +34,9 @@ _DECADES, _RELATIVE = 1e-9, 1e-14
 _SHARE = 10**_DECADES - 1
 # Inputs of a batch share an exponent; the squares of one so much smaller than another lose digits.
 _SHARED_DECADES = 250
+# A variance between inputs this far below the second moment rounds by more than `_DECADES`:
+# relative to it, 2^-53 of the numbers are 2^-52 √(second moment/variance).
+_ALIKE_DECADES = 12
 # Networks are told apart by numbers that vary by more than this, in decades.
 _VARIES = 1e-4
 # Independent networks do not agree in all layers to this many decades.
@@ -57,6 +67,7 @@ def identity_findings(result: ConditionResult) -> Iterator[Finding]:
     named = {
         "numbers": _numbers(condition, networks),
         "variance ≤ second moment": _variances(condition, networks),
+        "variance between inputs ≤ variance": _between_inputs(networks),
         "input 0 and the batch": _first_inputs(condition, networks),
         "∂ℓ/∂f_K = 2 (f_K − y)": _loss_gradients(condition, networks),
         "∂ℓ/∂Ω_k = ∂ℓ/∂f_k h_kᵀ": _outer_products(condition, networks),
@@ -68,6 +79,9 @@ def identity_findings(result: ConditionResult) -> Iterator[Finding]:
             listed = list(relations)
         if listed:
             yield _finding(finding_name(condition, name), listed)
+    if condition.n_inputs > 1 and not _tells_inputs_apart(networks):
+        reason = "not in the run of an earlier version; give --force to run it again"
+        yield Finding(finding_name(condition, BETWEEN_INPUTS), True, reason, tested=False)
     yield from _distinct(condition, networks)
 
 
@@ -178,7 +192,9 @@ def _numbers(condition: Condition, networks: Networks) -> Iterator[Relation]:
     gone = np.maximum.accumulate(f | h, axis=1)  # at f_k or before it
     for measure, log10 in networks.items():
         lost, wrong = np.isnan(log10), log10 == np.inf
-        if not may_be_lost:
+        if measure[1] == BETWEEN_INPUTS and (condition.n_inputs == 1 or lost.all()):
+            wrong = ~lost
+        elif not may_be_lost:
             wrong |= lost
         elif measure[0] == "preactivation":
             wrong |= lost != gone
@@ -203,6 +219,22 @@ def _variances(condition: Condition, networks: Networks) -> Iterator[Relation]:
             single = np.array(units) == 1
             excess[:, single] = np.where(variance[:, single] > -np.inf, np.inf, 0.0)
         yield Relation(quantity, "variance", layers, excess, _allowed(second, variance))
+
+
+def _tells_inputs_apart(networks: Networks) -> bool:
+    """Whether variances between inputs were measured, of more than one."""
+    between = networks.get(("activation", BETWEEN_INPUTS))
+    return between is not None and not np.isnan(between[:, 0]).all()
+
+
+def _between_inputs(networks: Networks) -> Iterator[Relation]:
+    """What inputs add to the variance is no more than the variance, where it is not rounding."""
+    quantities: tuple[Quantity, ...] = ("preactivation", "activation")
+    for quantity in quantities if _tells_inputs_apart(networks) else ():
+        measure: Measure = (quantity, BETWEEN_INPUTS)
+        least = networks[quantity, "second_moment"] - _ALIKE_DECADES
+        bound = np.maximum(networks[quantity, "variance"], least)
+        yield _at_most(measure, range(bound.shape[1]), networks[measure], bound)
 
 
 def _first_inputs(condition: Condition, networks: Networks) -> Iterator[Relation]:
@@ -353,10 +385,16 @@ def _outer_variances(layers: Sequence[int], *of: Mapping[Statistic, FloatArray])
 
 def _activations(condition: Condition, networks: Networks) -> Iterator[Relation]:
     """Roots of h_{k+1} lie within the triangle of h_k and s f_k, or what slopes make of f_k."""
-    statistics: tuple[Statistic, ...] = ("second_moment", "variance", INPUT_0)
+    statistics: list[Statistic] = ["second_moment", "variance", INPUT_0]
+    if _tells_inputs_apart(networks):
+        statistics.append(BETWEEN_INPUTS)
     residual, depth = condition.residual, condition.depth
+    seconds = networks["activation", "second_moment"]
     for statistic in statistics:
         measure: Measure = ("activation", statistic)
+        least_most = np.full_like(seconds[:, 1:], -np.inf)
+        if statistic == BETWEEN_INPUTS:
+            least_most = np.maximum(seconds[:, 1:], seconds[:, :-1]) - _ALIKE_DECADES
         after = networks[measure][:, 1:]
         f = networks["preactivation", statistic][:, :depth]
         layers = range(1, depth + 1)
@@ -368,20 +406,21 @@ def _activations(condition: Condition, networks: Networks) -> Iterator[Relation]
             yield _equal(measure, layers[:1], after[:, :1], f[:, :1])
             before = networks[measure][:, 1:depth]
             added = f[:, 1:] + np.log10(residual.scale**2)
-            most = 2 * _log_sum(before / 2, added / 2)
+            most = np.maximum(2 * _log_sum(before / 2, added / 2), least_most[:, 1:])
             yield _at_most(measure, layers[1:], after[:, 1:], most)
             for one, other in ((before, added), (added, before)):
-                most = 2 * _log_sum(after[:, 1:] / 2, other / 2)
+                most = np.maximum(2 * _log_sum(after[:, 1:] / 2, other / 2), least_most[:, 1:])
                 yield _at_most(measure, layers[1:], one, most)
             continue
         low, high, zero, top = _sizes(condition).T
         most = f + 2 * np.log10(high)
         least = f + 2 * np.log10(low)
-        if statistic != "variance":
+        about_mean = statistic in ("variance", BETWEEN_INPUTS)
+        if not about_mean:
             most = 2 * _log_sum(most / 2, np.broadcast_to(np.log10(zero), most.shape))
-        most = np.minimum(most, 2 * np.log10(top))
+        most = np.maximum(np.minimum(most, 2 * np.log10(top)), least_most)
         yield _at_most(measure, layers, after, most)
-        if statistic != "variance":
+        if not about_mean:
             least = np.where(small | (after == -np.inf) & (low == 0), -np.inf, least)
             yield _at_most(measure, layers, least, after)
 

@@ -6,7 +6,7 @@ Pass = Literal["forward", "backward"]
 Quantity = Literal[
     "preactivation", "activation", "grad_preactivation", "grad_activation", "grad_weight"
 ]
-Statistic = Literal["second_moment", "variance", "input_0_second_moment"]
+Statistic = Literal["second_moment", "variance", "variance_between_inputs", "input_0_second_moment"]
 Measure = tuple[Quantity, Statistic]
 Bins = Literal["decades", "std"]
 Growth = Literal["vanishing", "stable", "exploding"]
@@ -18,10 +18,21 @@ PASS_OF: dict[Quantity, Pass] = {
     "grad_activation": "backward",
     "grad_weight": "backward",
 }
-STATISTICS: tuple[Statistic, ...] = ("second_moment", "variance")
+BETWEEN_INPUTS: Statistic = "variance_between_inputs"
+"""Over the inputs of a batch, of each unit, averaged over the units: how much of what the inputs
+tell apart a layer still does. Forward only, and NaN for one input."""
+ALIKE_DECADES = 28
+"""So far below the second moment, a variance between inputs may be rounding alone."""
+STATISTICS: tuple[Statistic, ...] = ("second_moment", "variance", BETWEEN_INPUTS)
 """Statistics that the tables show, over all inputs of a batch together."""
 INPUT_0: Statistic = "input_0_second_moment"
 """Over the units alone, for the first input of the batch: its law is known step by step."""
-MEASURES: tuple[Measure, ...] = tuple((q, s) for q in PASS_OF for s in (*STATISTICS, INPUT_0))
+MEASURES: tuple[Measure, ...] = tuple(
+    (quantity, statistic)
+    for quantity, direction in PASS_OF.items()
+    for statistic in (*STATISTICS, INPUT_0)
+    if direction == "forward" or statistic != BETWEEN_INPUTS
+)
+"""All that is measured of each network and layer."""
 COUNTED: tuple[Quantity, ...] = ("preactivation", "activation", "grad_preactivation")
 """Quantities that histograms are taken of."""

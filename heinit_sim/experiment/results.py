@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from heinit_sim.experiment.quantities import PASS_OF, STATISTICS, Measure, Quantity
+from heinit_sim.experiment.quantities import (
+    MEASURES,
+    PASS_OF,
+    STATISTICS,
+    Measure,
+    Quantity,
+    Statistic,
+)
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 
 if TYPE_CHECKING:
@@ -42,7 +49,7 @@ class Prediction:
     it is the infinite-width recursion."""
     theory: Mapping[Measure, FloatArray]
     """(quantity, statistic) -> (K+1,): the predicted mean over networks; NaN where it is not
-    known."""
+    known. That of variances between inputs is the correlation map's, exact in layer 0."""
     mean_field: Mapping[Measure, FloatArray]
     """(quantity, statistic) -> (K+1,): the infinite-width prediction, the textbook's."""
     quantiles: Mapping[Quantity, FloatArray]
@@ -63,6 +70,11 @@ class Prediction:
 
     def _content(self) -> str:
         return "theory, mean_field, quantiles by (quantity, statistic)"
+
+    def theory_mean(self, quantity: Quantity, statistic: Statistic, layer: int) -> float:
+        """The predicted mean of a layer; NaN where the quantity has no such statistic."""
+        known = self.theory.get((quantity, statistic))
+        return math.nan if known is None else float(known[layer])
 
     def theory_kind(self, quantity: Quantity, layer: int) -> Literal["", "exact", "mean_field"]:
         """Kind of the predicted mean of a layer; empty where there is none."""
@@ -143,7 +155,8 @@ def layer_rows(result: SweepResult) -> Iterator[dict[str, Any]]:
 
     for outcome in result.conditions:
         for quantity, direction in PASS_OF.items():
-            spreads = {s: spread(outcome.networks[quantity, s]) for s in STATISTICS}
+            measured = [s for s in STATISTICS if (quantity, s) in MEASURES]
+            spreads = {s: spread(outcome.networks[quantity, s]) for s in measured}
             for layer in range(outcome.condition.depth + 1):
                 row: dict[str, Any] = {"condition": outcome.condition.index}
                 row |= outcome.condition.swept
@@ -151,8 +164,9 @@ def layer_rows(result: SweepResult) -> Iterator[dict[str, Any]]:
                 row["networks"] = len(outcome.networks[quantity, "variance"])
                 for s in STATISTICS:
                     for name in ("mean", "se", "median", "p05", "p95"):
-                        row[f"log10_{s}_{name}"] = float(getattr(spreads[s], name)[layer])
+                        number = getattr(spreads[s], name)[layer] if s in spreads else math.nan
+                        row[f"log10_{s}_{name}"] = float(number)
                 for s in STATISTICS:
-                    row[f"theory_log10_{s}"] = float(outcome.theory[quantity, s][layer])
+                    row[f"theory_log10_{s}"] = outcome.theory_mean(quantity, s, layer)
                 row["theory_kind"] = outcome.theory_kind(quantity, layer)
                 yield row

@@ -2,7 +2,8 @@
 
 Both are taken over the units of a layer and the inputs of the batch, the variance about their
 common mean (ddof 0). They are put together from means and variances over the units of one input
-at a time, so that nothing ever cancels: a layer whose elements are equal has variance 0.
+at a time, so that nothing ever cancels: a layer whose elements are equal has variance 0. The
+variance between inputs is over these alone, about the mean of each unit, averaged over the units.
 """
 
 import math
@@ -111,13 +112,50 @@ def log10_moments(layers: UnitMoments) -> dict[Statistic, FloatArray]:
         "variance": within + between,
         INPUT_0: layers.variance[..., 0] + layers.mean[..., 0] ** 2,
     }
-    return {statistic: _log10(moment, layers.exponent) for statistic, moment in moments.items()}
+    return {statistic: log10(moment, layers.exponent) for statistic, moment in moments.items()}
+
+
+def between_inputs(z: Scaled, units: UnitMoments) -> FloatArray:
+    """The variance over inputs of each unit, averaged over the units.
+
+    Where most of E[z²] is common to all inputs they are taken relative to the first of them: their
+    differences are exact, and what then cancels is at most the (n_inputs + 1)-fold of the result.
+
+    Args:
+        z: One layer or several, (..., units, n_inputs).
+        units: Its `unit_moments`.
+
+    Returns:
+        V of V × 4^e, one number per matrix, (...): 0 where all inputs are equal, NaN for one input.
+    """
+    n_units, n_inputs = z.mantissa.shape[-2:]
+    if n_inputs == 1:
+        return np.full(z.mantissa.shape[:-2], np.nan)
+    second = (units.variance.sum(axis=-1) + np.vecdot(units.mean, units.mean)) / n_inputs
+    means = z.mantissa @ _average(n_inputs)
+    variance: FloatArray = second - np.vecdot(means, means) / n_units
+    cancels = variance < _CANCELS * second
+    if cancels.any():
+        layers = z.mantissa if cancels.all() else z.mantissa[cancels]
+        beside_first = (layers - layers[..., :1]).reshape(-1, n_units * n_inputs)
+        means = beside_first.reshape(-1, n_units, n_inputs) @ _average(n_inputs)
+        squares = np.vecdot(beside_first, beside_first) / n_inputs - np.vecdot(means, means)
+        variance[cancels] = squares / n_units
+    return variance
+
+
+def log10(moment: FloatArray, exponent: Exponents) -> FloatArray:
+    """log10 of moment × 4^exponent, to the same bits however the two share the magnitude."""
+    fraction, shift = np.frexp(moment)
+    with np.errstate(divide="ignore"):
+        decades: FloatArray = np.log10(fraction) + (shift + 2 * exponent) * _LOG10_2
+    return decades
 
 
 @cache
-def _average(n_units: int) -> FloatArray:
-    """The row whose product with a layer is the mean over its units."""
-    shares = np.full(n_units, 1.0 / n_units)
+def _average(count: int) -> FloatArray:
+    """The vector whose product with a layer is the mean over so many units or inputs."""
+    shares = np.full(count, 1.0 / count)
     shares.flags.writeable = False  # it serves every layer
     return shares
 
@@ -136,11 +174,3 @@ def _recentre(mean: FloatArray, variance: FloatArray, units: FloatArray, cancels
 def _equal(values: FloatArray) -> Mask:
     equal: Mask = (values == values[..., :1]).all(axis=-1)
     return equal
-
-
-def _log10(moment: FloatArray, exponent: Exponents) -> FloatArray:
-    """log10 of moment × 4^exponent, to the same bits however the two share the magnitude."""
-    fraction, shift = np.frexp(moment)
-    with np.errstate(divide="ignore"):
-        log10: FloatArray = np.log10(fraction) + (shift + 2 * exponent) * _LOG10_2
-    return log10

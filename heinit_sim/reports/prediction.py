@@ -94,7 +94,8 @@ def _row(
     condition = forecast.condition
     row: Row = {"condition": condition.index, **condition.swept}
     row |= {"pass": PASS_OF[quantity], "quantity": quantity, "layer": layer}
-    row |= {f"theory_log10_{s}": rounded(forecast.theory[quantity, s][layer]) for s in statistics}
+    for s in statistics:
+        row[f"theory_log10_{s}"] = rounded(forecast.theory_mean(quantity, s, layer))
     unknown = np.full((3, condition.depth + 1), math.nan)
     quantiles = forecast.quantiles.get(quantity, unknown)[:, layer]
     for name, value in zip(("p05", "median", "p95"), quantiles, strict=True):

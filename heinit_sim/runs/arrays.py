@@ -9,7 +9,7 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.experiment.quantities import COUNTED, MEASURES, Measure, Quantity
+from heinit_sim.experiment.quantities import BETWEEN_INPUTS, COUNTED, MEASURES, Measure, Quantity
 from heinit_sim.experiment.results import Histogram, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics import FloatArray
@@ -63,7 +63,8 @@ def from_arrays(
     Args:
         arrays: Key -> array.
         config: The sweep.
-        complete: Whether all that the config asks for must be there.
+        complete: Whether all that the config asks for must be there. Variances between inputs,
+            which runs of earlier versions lack, are NaN then; else they are left out like others.
 
     Raises:
         KeyError: An array is missing.
@@ -76,6 +77,9 @@ def from_arrays(
     networks, histograms, angles = [], [], []
     for c in config.conditions:
         shape = (config.trials, c.depth + 1)
+        if complete:
+            between = (_key(c, q, f"log10_{s}") for q, s in MEASURES if s == BETWEEN_INPUTS)
+            arrays = {key: np.full(shape, np.nan) for key in between} | dict(arrays)
         keys = {(q, s): _key(c, q, f"log10_{s}") for q, s in MEASURES}
         networks.append({m: _shaped(arrays[key], shape) for m, key in keys.items() if wanted(key)})
         histograms.append(_histograms(arrays, c, wanted) if config.histograms else {})

@@ -7,7 +7,13 @@ from typing import NamedTuple
 import numpy as np
 
 from heinit_sim.activations import make_activation
-from heinit_sim.experiment.quantities import COUNTED, PASS_OF, Measure, Quantity
+from heinit_sim.experiment.quantities import (
+    BETWEEN_INPUTS,
+    COUNTED,
+    PASS_OF,
+    Measure,
+    Quantity,
+)
 from heinit_sim.network import moments
 from heinit_sim.network.layers import Trace, make_layers
 from heinit_sim.network.lsuv import ScaledWeights, unit_variance_factors
@@ -15,7 +21,7 @@ from heinit_sim.network.moments import UnitMoments
 from heinit_sim.network.operations import Weights
 from heinit_sim.network.passes import LayerName, Stack, iter_backward, iter_forward, loss_gradient
 from heinit_sim.numerics import FloatArray
-from heinit_sim.numerics.scaled_array import rescaled
+from heinit_sim.numerics.scaled_array import Scaled, rescaled
 from heinit_sim.simulation.cosines import COSINE_QUANTITIES, Cosines, mean_cosines
 from heinit_sim.simulation.histograms import Counts, Tallies, counted
 from heinit_sim.simulation.plan import NetworkPass
@@ -70,10 +76,14 @@ def measure(
 
     traces = list[Trace]()
     by_layer: dict[LayerName, UnitMoments] = {}
+    between: dict[LayerName, FloatArray] = {}
     counts: dict[LayerName, Counts] = {}
     cosines: dict[LayerName, FloatArray] = {}
     for stack in counted(iter_forward(layers, x, traces), network_pass.histograms, counts):
-        by_layer |= _moments(stack, plain=plain)
+        numbers = _squarable(stack, plain=plain)
+        units = moments.unit_moments(numbers)
+        by_layer |= _by_name(stack, units)
+        between |= zip(stack.names, moments.between_inputs(numbers, units), strict=True)
         if network_pass.cosine:
             means = mean_cosines(stack.numbers.mantissa, paired=paired)
             cosines |= zip(stack.names, means, strict=True)
@@ -81,28 +91,40 @@ def measure(
     ((_, output),) = stack.layers()
     backward = iter_backward(layers, loss_gradient(output, network_pass.target), traces)
     for stack in counted(backward, network_pass.histograms, counts):
-        by_layer |= _moments(stack, plain=plain)
+        by_layer |= _by_name(stack, moments.unit_moments(_squarable(stack, plain=plain)))
         if stack.weight_moments is not None:
             (_, k), *_ = stack.names
             by_layer["grad_weight", k] = stack.weight_moments
     every_layer = range(len(layers))
     return PassResult(
-        _log10(by_layer, len(layers)),
+        _log10(by_layer, between, len(layers)),
         {q: np.stack([counts[q, k] for k in every_layer]) for q in COUNTED if counts},
         {q: np.stack([cosines[q, k] for k in every_layer]).T for q in COSINE_QUANTITIES if cosines},
     )
 
 
-def _moments(stack: Stack, *, plain: bool) -> dict[LayerName, UnitMoments]:
-    """The moments of each layer of a stack; plain floats need not have squares in float range."""
-    numbers = moments.unit_moments(rescaled(stack.numbers) if plain else stack.numbers)
-    return {name: UnitMoments(*row) for name, *row in zip(stack.names, *numbers, strict=True)}
+def _squarable(stack: Stack, *, plain: bool) -> Scaled:
+    """The numbers of a stack; plain floats need not have squares in float range."""
+    return rescaled(stack.numbers) if plain else stack.numbers
 
 
-def _log10(by_layer: Mapping[LayerName, UnitMoments], n_layers: int) -> Measured:
+def _by_name(stack: Stack, units: UnitMoments) -> dict[LayerName, UnitMoments]:
+    """The moments of each layer of a stack."""
+    return {name: UnitMoments(*row) for name, *row in zip(stack.names, *units, strict=True)}
+
+
+def _log10(
+    by_layer: Mapping[LayerName, UnitMoments],
+    between: Mapping[LayerName, FloatArray],
+    n_layers: int,
+) -> Measured:
     """Put the moments of the layers 0 … K together, quantity by quantity, as log10.
 
-    Those of ∂ℓ/∂Ω_k are given where it is not the outer product of ∂ℓ/∂f_k and h_k.
+    Args:
+        by_layer: Moments over units; those of ∂ℓ/∂Ω_k where it is not the outer product of ∂ℓ/∂f_k
+            and h_k.
+        between: Variances between inputs, of the forward pass.
+        n_layers: K + 1.
     """
     layers: dict[Quantity, UnitMoments] = {
         q: moments.along_layers([by_layer[q, k] for k in range(n_layers)])
@@ -115,6 +137,9 @@ def _log10(by_layer: Mapping[LayerName, UnitMoments], n_layers: int) -> Measured
             weight.mean[k], weight.variance[k], weight.exponent[k] = by_layer["grad_weight", k]
     layers["grad_weight"] = weight
     log10 = {q: moments.log10_moments(m) for q, m in layers.items()}
+    for q in {quantity: None for quantity, _ in between}:
+        variances = np.array([between[q, k] for k in range(n_layers)])
+        log10[q][BETWEEN_INPUTS] = moments.log10(variances, layers[q].exponent)
     # ∂ℓ/∂f_K = 2 (f_K − y) varies as 2 f_K does, also where f_K is lost beside y.
     output_variance = log10["preactivation"]["variance"][-1]
     log10["grad_preactivation"]["variance"][-1] = output_variance + np.log10(4.0)

@@ -20,7 +20,10 @@ from heinit_sim.theory.finite_width.log_norms import log_law
 from heinit_sim.theory.finite_width.moments import InputNorms, exact, log_norm_spread
 from heinit_sim.theory.finite_width.norm_chain import predicted_quantiles, sample_norms
 from heinit_sim.theory.finite_width.scale_law import scale_law, unit_layers
-from heinit_sim.theory.infinite_width.correlation_map import layer_cosines
+from heinit_sim.theory.infinite_width.correlation_map import (
+    layer_cosines,
+    variances_between_inputs,
+)
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 
 Quantiles = dict[Quantity, FloatArray]
@@ -52,10 +55,11 @@ def predict(
         slope = chain_slope(condition)
         # beside the exact law, the recursion is what textbooks have
         wide = mean_field(condition, activation, independent=slope is not None)
+        between = variances_between_inputs(condition, activation, wide)
         if slope is None:
             known = exact_layers(condition)
-            theory = _without_variances(wide, known)
-            prediction = Prediction(condition, known, theory, wide, {}, 0, None)
+            theory = _without_variances(wide, known) | between
+            prediction = Prediction(condition, known, theory, wide | between, {}, 0, None)
         else:
             quantiles, sampled = {}, n_sampled(condition, n_networks)
             if sampled:
@@ -68,10 +72,12 @@ def predict(
             norms = None  # of independent inputs x ~ N(0, I)
             if not is_standard(inputs):
                 norms = InputNorms(*norm_moments(inputs, dim), zero_probability(inputs, dim))
-            finite = exact(condition, slope, norms)
+            finite = exact(condition, slope, norms) | between
             spread = log_norm_spread(condition, slope)
             known = dict.fromkeys(PASS_OF, condition.depth + 1)
-            prediction = Prediction(condition, known, finite, wide, quantiles, sampled, spread)
+            prediction = Prediction(
+                condition, known, finite, wide | between, quantiles, sampled, spread
+            )
         if cosine:
             cosines = layer_cosines(condition, activation, wide)
             prediction = replace(prediction, theory_cosines=cosines)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from heinit_sim.checks.comparison import LEVEL, Comparison, DifferingRow, _compare_means, compare
 from heinit_sim.config import parse_config
 from heinit_sim.errors import RunDirectoryError
-from heinit_sim.experiment.quantities import MEASURES, Measure
+from heinit_sim.experiment.quantities import BETWEEN_INPUTS, MEASURES, Measure
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.reports.comparison import comparison_lines, to_comparison_document
 from tests.conditions import unpredicted
@@ -51,7 +51,7 @@ def test_a_run_is_the_same_as_itself_whatever_it_is_called_or_expected_to_be() -
     other = simulate("figure: {quantity: std}\nexpect: {forward: stable}\n", name="y")
     found = compare(simulate(), other)
     assert (found.exact, found.held, found.largest) == (True, True, 0.0)
-    assert found.n_rows == 15 * 5
+    assert found.n_rows == 17 * 5
     assert found.settings == ()
 
 
@@ -207,10 +207,10 @@ def test_the_smallest_p_and_its_level_are_those_of_the_rows() -> None:
         for t in np.abs(welch_t(*(r.conditions[0].networks[measure] for r in (first, second))))
     )
     np.testing.assert_allclose(found.smallest_p, p, rtol=1e-9, atol=0)
-    np.testing.assert_allclose(found.level, LEVEL / (15 * 5 + 1), rtol=1e-12, atol=0)
+    np.testing.assert_allclose(found.level, LEVEL / (17 * 5 + 1), rtol=1e-12, atol=0)
     assert found.held == (p >= found.level)
     assert comparison_lines(found, 1e-6)[0] == (
-        f"no difference found in 75 rows: smallest p = {p:.2g}, a difference is below 1.3e-05"
+        f"no difference found in 85 rows: smallest p = {p:.2g}, a difference is below 1.2e-05"
     )
     document = json.loads(json.dumps(to_comparison_document(found), allow_nan=False))
     assert (document["smallest_p"], document["level"]) == (found.smallest_p, found.level)
@@ -252,7 +252,7 @@ def test_measures_of_one_run_only_are_left_out() -> None:
     for seed in (0, 1):
         found = compare(simulate(seed=seed), old)
         assert found.held
-        assert found.n_rows == 13 * 5
+        assert found.n_rows == 15 * 5
         assert found.left_out == (
             "activation second_moment (not in both runs)",
             "grad_weight variance (not in both runs)",
@@ -277,12 +277,12 @@ def test_layers_of_fewer_than_two_live_networks_are_left_out() -> None:
         found = compare(killed, other)
         lines = [line for line in found.left_out if "fewer than two networks" in line]
         assert lines == ["1 rows of fewer than two networks that are alive, in one run"] * n_lost
-        assert found.n_rows == 75 - n_lost
+        assert found.n_rows == 85 - n_lost
 
 
 def test_the_share_of_dead_networks_differs_by_fishers_exact_test() -> None:
     # Twice the chance that none of the first run's 30 is among d dead of 60, C(30, d)/C(60, d)
-    level = LEVEL / (15 * 5 + 1)
+    level = LEVEL / (17 * 5 + 1)
     tails = {d: 2 * math.comb(30, d) / math.comb(60, d) for d in range(31)}
     enough = next(d for d, tail in tails.items() if tail < level)
     first, second = simulate(seed=1), simulate()
@@ -355,7 +355,7 @@ def test_the_level_is_shared_by_every_row_and_every_count_of_dead_networks() -> 
     second = simulate("sweep: {init.variance: [0.25, 0.5]}\n", seed=1)
     found = compare(first, second)
     # 15 measures at 5 layers of 2 conditions, and a count for each of these
-    np.testing.assert_allclose(found.level, LEVEL / (15 * 5 * 2 + 2), rtol=1e-14, atol=0)
+    np.testing.assert_allclose(found.level, LEVEL / (17 * 5 * 2 + 2), rtol=1e-14, atol=0)
 
 
 def crossing(result: SweepResult, numbers: int, layer: int = 2) -> SweepResult:
@@ -389,3 +389,54 @@ def test_a_run_with_histograms_has_the_numbers_of_one_without() -> None:
     assert found.left_out == ("histograms (not the same bins of one config)",)
     other = compare(simulate("record: {histograms: std}\n"), simulate(seed=1))
     assert other.left_out == found.left_out
+
+
+BETWEEN: Measure = ("activation", BETWEEN_INPUTS)
+
+
+def test_between_inputs_is_compared_where_both_runs_have_two() -> None:
+    alone = [simulate(inputs=1, seed=seed) for seed in (0, 1)]
+    for other in alone:
+        found = compare(alone[0], other)
+        assert (found.held, found.n_rows, found.left_out) == (True, 15 * 5, ())
+    found = compare(alone[0], simulate(inputs=3))
+    line = "variance_between_inputs of 1 conditions (one input in one run)"
+    assert line in found.left_out
+    assert found.n_rows == 15 * 5 - 2  # one output for one input has no variance either
+    old = without(simulate(), *(m for m in MEASURES if m[1] == BETWEEN_INPUTS))
+    for seed in (0, 1):
+        found = compare(simulate(seed=seed), old)
+        assert found.n_rows == 15 * 5
+        assert found.left_out == (
+            "preactivation variance_between_inputs (not in both runs)",
+            "activation variance_between_inputs (not in both runs)",
+        )
+    assert not compare(simulate(), shifted(simulate(), 3, 2, 1.1e-6 / math.log(10), BETWEEN)).held
+
+
+def test_what_rounding_leaves_between_inputs_is_no_difference() -> None:
+    given = "init: {variance: 1.0e-5, bias_variance: 0.1}"
+    text = CONFIG.replace(
+        "init: {{variance: {variance}}}", given.replace("{", "{{").replace("}", "}}")
+    )
+    values = {"name": "x", "depth": 8, "width": 8, "inputs": 3, "trials": 30, "seed": 0}
+    result = unpredicted(parse_config(text.format(**values)))
+    (one,) = result.conditions
+    second, between = one.networks["activation", "second_moment"], one.networks[BETWEEN]
+    last = (second - between)[:, -1]
+    assert (last > 28).all()  # each layer takes four decades, from 32 on it is rounding
+    other = shifted(result, 3, 8, -math.inf, BETWEEN)
+    assert compare(result, other).held
+    middle = int(np.argmax((second - between)[3] > 20))  # equal to ten digits or more
+    digits = (second - between)[3, middle] / 2
+    for factor, held in ((0.5, True), (2.0, False)):
+        off = factor * 10 ** (digits - 8) * 1e-6 / math.log(10)
+        assert compare(result, shifted(result, 3, middle, off, BETWEEN)).held == held
+    # and of means, where each run has its own rounding
+    noise = {m: x + (m[1] == BETWEEN_INPUTS) * (second - x > 29) for m, x in one.networks.items()}
+    moved = replace(result, conditions=(replace(one, networks=noise),))
+    moved = replace(
+        moved, config=replace(moved.config, document={**moved.config.document, "seed": 1})
+    )
+    found = compare(result, moved)
+    assert (found.exact, found.held) == (False, True)

@@ -13,7 +13,7 @@ from heinit_sim.checks.identities import identity_findings, tie_findings
 from heinit_sim.checks.theory_agreement import check
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.architecture import Residual
-from heinit_sim.experiment.quantities import INPUT_0, MEASURES, Measure, Quantity
+from heinit_sim.experiment.quantities import BETWEEN_INPUTS, INPUT_0, MEASURES, Measure, Quantity
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from tests.conditions import condition, unpredicted
@@ -23,6 +23,7 @@ Networks = dict[Measure, Array]
 Plant = Callable[[Networks], None]
 
 VARIANCE = "variance ≤ second moment"
+BETWEEN = "variance between inputs ≤ variance"
 FIRST = "input 0 and the batch"
 LOSS = "∂ℓ/∂f_K = 2 (f_K − y)"
 OUTER = "∂ℓ/∂Ω_k = ∂ℓ/∂f_k h_kᵀ"
@@ -120,6 +121,15 @@ PLANTED: list[tuple[str, Plant, str]] = [
     *((name, times(10, None, ("variance",)), VARIANCE) for name in NETWORKS if name != "one unit"),
     ("one unit", to(-3.0, ("activation", "variance"), 2), VARIANCE),
     ("relu, batch", times(1.5, ("grad_weight",), ("variance",)), VARIANCE),
+    *(
+        (name, times(100, None, (BETWEEN_INPUTS,)), BETWEEN)
+        for name in ("relu, batch", "relu, two inputs", "linear", "tanh, batch", "gelu", "images")
+    ),
+    ("tanh, batch", times(20, ("activation",), (BETWEEN_INPUTS,), [2]), FORWARD),
+    ("linear", times(1 + 1e-6, ("activation",), (BETWEEN_INPUTS,), [2]), FORWARD),
+    ("blocks", times(1.01, ("activation",), (BETWEEN_INPUTS,), [1]), FORWARD),
+    ("relu", to(0.0, ("activation", BETWEEN_INPUTS), 2), NUMBERS),
+    ("relu, batch", to(math.nan, ("preactivation", BETWEEN_INPUTS), 1), NUMBERS),
     ("relu", times(3, None, BATCH), FIRST),
     ("tanh", times(1 + 1e-6, ("activation",), BATCH, [2]), FIRST),
     ("relu, batch", times(0.01, None, BATCH), FIRST),
@@ -168,6 +178,30 @@ PLANTED: list[tuple[str, Plant, str]] = [
 @pytest.mark.parametrize(("name", "plant", "what"), PLANTED)
 def test_planted_errors_are_found_by_name(name: str, plant: Plant, what: str) -> None:
     assert what in failing(planted(simulated(name), plant))
+
+
+def test_inputs_that_are_alike_round_as_they_do() -> None:
+    text = (
+        "name: x\nnetwork: {depth: 30, width: 9, input_dim: 9, activation: %s}\ntrials: 30\n"
+        "init: {variance: %s, bias_variance: 0.1}\ninputs: {count: 4}\n"
+    )
+    for activation, variance in (("tanh", 0.01), ("relu", 0.03), ("linear", 0.01)):
+        result = unpredicted(parse_config(text % (activation, variance)))
+        networks = result.conditions[0].networks
+        second, between = (networks["activation", s] for s in ("second_moment", BETWEEN_INPUTS))
+        alive = np.isfinite(second)
+        assert (second[alive] - between[alive]).max() > 20
+        assert failing(result) == set()
+
+
+def test_a_run_without_variances_between_inputs_says_that_they_are_not_tested() -> None:
+    result = simulated("tanh, batch")
+    (one,) = result.conditions
+    nothing = {m: x * (math.nan if m[1] == BETWEEN_INPUTS else 1) for m, x in one.networks.items()}
+    (found,) = (f for f in identity_findings(replace(one, networks=nothing)) if not f.tested)
+    assert (found.name, found.held) == ("theory: variance_between_inputs", True)
+    assert all(finding.held for finding in identity_findings(replace(one, networks=nothing)))
+    assert all(finding.tested for finding in identity_findings(one))
 
 
 def test_a_finding_says_where() -> None:

@@ -12,7 +12,7 @@ import pytest
 from heinit_sim.checks.scores import Score, Scores
 from heinit_sim.checks.theory_agreement import _finding, check, check_laws
 from heinit_sim.config import parse_config
-from heinit_sim.experiment.quantities import INPUT_0, Measure
+from heinit_sim.experiment.quantities import INPUT_0, MEASURES, Measure
 from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.theory.finite_width.norm_chain import sample_norms
@@ -226,7 +226,8 @@ def test_a_single_wrong_layer_is_found_and_named(layer: int) -> None:
 def by_hand(condition: Condition, **wrong: Any) -> dict[Measure, Array]:
     """What 150 networks show; `wrong` says how their backward passes go wrong."""
     measured = simulated_passes(condition, 150, 20, **wrong)
-    return {measure: log10.T for measure, log10 in measured.items()}
+    none = np.full((150, condition.depth + 1), math.nan)  # variances between inputs
+    return dict.fromkeys(MEASURES, none) | {m: log10.T for m, log10 in measured.items()}
 
 
 @pytest.mark.parametrize("changes", [{}, leaky(0.2), leaky(-1.0)], ids=["relu", "leaky", "abs"])

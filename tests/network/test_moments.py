@@ -1,8 +1,10 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from heinit_sim.experiment.quantities import Statistic
-from heinit_sim.network.moments import log10_moments, outer_moments, unit_moments
+from heinit_sim.network.moments import between_inputs, log10_moments, outer_moments, unit_moments
 from heinit_sim.numerics.scaled_array import Scaled, scaled
 
 EPS = np.finfo(float).eps
@@ -99,3 +101,68 @@ def test_moments_of_a_network_do_not_depend_on_the_others_in_the_stack() -> None
         # at most three of the 16 digits cancel
         np.testing.assert_allclose(both.variance[i], alone.variance[0], rtol=1e-12, atol=0)
         np.testing.assert_allclose(both.variance[i], z.var(axis=0), rtol=1e-9, atol=0)
+
+
+def slow_between(z: np.ndarray) -> float:
+    """Half the mean square difference of all ordered pairs of inputs, unit by unit."""
+    n_units, n_inputs = z.shape
+    total = 0.0
+    for row in z:
+        total += sum(float(a - b) ** 2 for a in row for b in row) / 2
+    mean: float = total / n_inputs**2 / n_units
+    return mean
+
+
+BETWEEN: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
+    "usual": lambda rng: rng.standard_normal((6, 5)),
+    "rectified": lambda rng: np.maximum(rng.standard_normal((6, 5)), 0),
+    "two inputs": lambda rng: rng.standard_normal((6, 2)),
+    "one unit": lambda rng: rng.standard_normal((1, 5)),
+    "inputs alike": lambda rng: rng.standard_normal((6, 1)) + 1e-2 * rng.standard_normal((6, 5)),
+    "hardly apart": lambda rng: rng.standard_normal((6, 1)) + 1e-9 * rng.standard_normal((6, 5)),
+    "by the last digit": lambda rng: 1 + EPS * rng.integers(0, 2, (60, 50)),
+    "but for the first": lambda rng: np.where(np.arange(5) == 0, 1.001, 1.0) * np.ones((6, 1)),
+}
+
+
+def between(z: np.ndarray) -> float:
+    layer = scaled(z[np.newaxis])
+    (variance,) = between_inputs(layer, unit_moments(layer))
+    return float(np.ldexp(variance, 2 * layer.exponent[0]))
+
+
+@pytest.mark.parametrize("case", BETWEEN)
+@pytest.mark.parametrize("exponent", [-90, 0, 90])
+def test_variances_between_inputs_keep_their_digits(case: str, exponent: int) -> None:
+    z = BETWEEN[case](np.random.default_rng(6))
+    expected = slow_between(z)
+    assert expected > 0
+    found = between(np.ldexp(z, exponent)) / 4.0**exponent
+    # Three of 16 digits cancel at most, and those that the inputs number.
+    np.testing.assert_allclose(found, expected, rtol=1e3 * 8 * EPS, atol=0)
+    second, common = np.mean(z**2), np.mean(np.mean(z, axis=1) ** 2)
+    if case in ("hardly apart", "by the last digit"):  # planted: the difference of two averages
+        assert abs(second - common - expected) > 1e-3 * expected
+
+
+def test_equal_inputs_have_no_variance_between_them_and_one_input_has_none_to_speak_of() -> None:
+    row = np.random.default_rng(7).standard_normal((49, 1))
+    for n_inputs in (2, 3, 49, 100):
+        assert between(np.repeat(row, n_inputs, axis=1)) == 0
+    assert between(np.zeros((3, 2))) == 0
+    assert np.isnan(between(row))
+
+
+def test_variances_between_inputs_do_not_depend_on_other_networks_nor_on_lost_ones() -> None:
+    rng = np.random.default_rng(8)
+    usual, alike = rng.standard_normal((6, 5)), 1 + 1e-9 * rng.standard_normal((6, 5))
+    lost = np.full((6, 5), np.nan)
+    stack = Scaled(np.stack([usual, alike, lost]), np.zeros(3, np.int64))
+    found = between_inputs(stack, unit_moments(stack))
+    assert np.isnan(found[2])
+    for i, z in enumerate((usual, alike)):
+        one = Scaled(z[np.newaxis], np.zeros(1, np.int64))
+        # sums of 30 numbers, maybe in another order
+        np.testing.assert_allclose(
+            found[i], between_inputs(one, unit_moments(one))[0], rtol=1e3 * 30 * EPS, atol=0
+        )

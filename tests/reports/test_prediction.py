@@ -38,8 +38,9 @@ def test_each_layer_of_each_quantity_has_a_row_that_reads_back(prediction: Sweep
     text = formats.to_csv(prediction_layer_rows(prediction))
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == 2 * len(PASS_OF) * 7
-    assert [*rows[0]][-8:] == [
+    assert [*rows[0]][-9:] == [
         *("theory_log10_second_moment", "theory_log10_variance"),
+        "theory_log10_variance_between_inputs",
         *("predicted_log10_p05", "predicted_log10_median", "predicted_log10_p95"),
         *("predicted_mean_of_log10", "predicted_std_of_log10", "theory_kind"),
     ]

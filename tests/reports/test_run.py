@@ -33,7 +33,7 @@ def result() -> SweepResult:
 
 
 def test_layers_csv_has_the_columns_of_the_contract_in_order(result: SweepResult) -> None:
-    statistics = ("second_moment", "variance")
+    statistics = ("second_moment", "variance", "variance_between_inputs")
     names = ("mean", "se", "median", "p05", "p95")
     expected = ["condition", "init.variance", "pass", "quantity", "layer", "networks"]
     expected += [f"log10_{s}_{name}" for s in statistics for name in names]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from heinit_sim.config import load_config, parse_config
 from heinit_sim.errors import RunDirectoryError, WriteError
-from heinit_sim.experiment.quantities import MEASURES
+from heinit_sim.experiment.quantities import BETWEEN_INPUTS, MEASURES
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.figures.draw import draw
 from heinit_sim.runs import directory as runs_directory
@@ -339,6 +339,18 @@ def test_a_run_that_lacks_measures_is_read_where_that_will_do(run: Path) -> None
         runs_directory.read_run(run)
     (of,) = runs_directory.read_run(run, complete=False).conditions
     assert [*of.networks] == [m for m in MEASURES if m[0] != "grad_weight"]
+
+
+def test_a_run_of_before_variances_between_inputs_is_read_without(run: Path) -> None:
+    with np.load(run / "networks.npz") as arrays:
+        kept = {key: arrays[key] for key in arrays if BETWEEN_INPUTS not in key}
+    np.savez(run / "networks.npz", allow_pickle=False, **kept)
+    edit(run, "networks.npz", (run / "networks.npz").read_bytes())
+    (of,) = runs_directory.read_run(run).conditions
+    missing = [m for m in MEASURES if np.isnan(of.networks[m]).all()]
+    assert missing == [m for m in MEASURES if m[1] == BETWEEN_INPUTS]
+    (of,) = runs_directory.read_run(run, complete=False).conditions
+    assert [*of.networks] == [m for m in MEASURES if m not in missing]
 
 
 def npz(**arrays: np.ndarray) -> bytes:

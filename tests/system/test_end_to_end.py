@@ -747,14 +747,14 @@ def test_compare_tells_same_from_different(small: Path) -> None:
     seeds = heinit_sim("compare", "a", "c")
     assert (seeds.returncode, seeds.stderr) == (0, "")
     assert re.match(
-        r"no difference found in 60 rows: smallest p = 0\.\d+, a difference is below 1\.6e-05\n",
+        r"no difference found in 68 rows: smallest p = 0\.\d+, a difference is below 1\.4e-05\n",
         seeds.stdout,
     )
     assert "configs: seed: 0 against 1\n" in seeds.stdout
     differ = heinit_sim("compare", "c", "d")
     assert differ.returncode == 3
     assert re.fullmatch(
-        r"compare: different in \d+ of 60 rows: smallest p = .*e-\d+, a difference is below .*\n",
+        r"compare: different in \d+ of 68 rows: smallest p = .*e-\d+, a difference is below .*\n",
         differ.stderr,
     )
     assert "… and " in differ.stdout
@@ -763,7 +763,7 @@ def test_compare_tells_same_from_different(small: Path) -> None:
     assert (within.returncode, within.stderr) == (0, "")
     as_json = heinit_sim("compare", "c", "d", "--json")
     document = json.loads(as_json.stdout)
-    assert (as_json.returncode, document["same"], document["n_rows"]) == (3, False, 60)
+    assert (as_json.returncode, document["same"], document["n_rows"]) == (3, False, 68)
     assert document["different"][0]["decades"] > 0
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heinit_sim.activations import make_activation
-from heinit_sim.experiment.quantities import MEASURES, PASS_OF, STATISTICS
+from heinit_sim.experiment.quantities import BETWEEN_INPUTS, MEASURES, PASS_OF, Quantity, Statistic
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics.spread import spread
 from heinit_sim.simulation import plan, sweep
@@ -22,6 +22,7 @@ laws = settings(derandomize=True, deadline=None, database=None, max_examples=40)
 # 9 units rounds to about 1e-14 relative. A wrong factor would be at least 1e-3.
 TOLERANCE = 1e-12
 ZERO = st.just(0.0)
+FORWARD: tuple[Quantity, ...] = ("preactivation", "activation")
 
 
 @st.composite
@@ -63,7 +64,11 @@ def test_the_scale_law_holds_for_a_variance_of_its_own_in_every_layer(condition:
     shifted = networks(condition)
     (result,) = sweep.simulate_block(1, [direct], range(3), spare=[]).results
     for measure in MEASURES:
-        assert differ(shifted[measure], result.networks[measure]) < TOLERANCE
+        # Units that inputs differ in by a small part of their size lose as many digits more.
+        alike = 0.0
+        if measure[1] == BETWEEN_INPUTS and condition.n_inputs > 1:
+            alike = float(np.max(shifted[measure[0], "second_moment"] - shifted[measure])) / 2
+        assert differ(shifted[measure], result.networks[measure]) < TOLERANCE * 10**alike
 
 
 @laws
@@ -76,10 +81,24 @@ def test_variance_never_exceeds_the_second_moment(condition: Condition) -> None:
 
 
 @laws
+@given(conditions(target=st.sampled_from([0.0, 0.7])))
+def test_variance_between_inputs_never_exceeds_the_variance(condition: Condition) -> None:
+    found = networks(condition)
+    for quantity in FORWARD:
+        between, variance = found[quantity, BETWEEN_INPUTS], found[quantity, "variance"]
+        assert np.isnan(between).all() == (condition.n_inputs == 1)
+        if condition.n_inputs > 1:
+            # where a unit's inputs are alike to rounding, so is the variance of a lone unit
+            floor = found[quantity, "second_moment"] - 26
+            assert ((between <= variance + TOLERANCE) | (between < floor)).all()
+
+
+@laws
 @given(conditions())
 def test_the_loss_gradient_is_twice_the_output(condition: Condition) -> None:
     found = networks(condition)
-    for statistic in STATISTICS:
+    statistics: tuple[Statistic, ...] = ("second_moment", "variance")
+    for statistic in statistics:
         output = found["preactivation", statistic][:, -1]
         gradient = found["grad_preactivation", statistic][:, -1]
         assert differ(gradient, output + np.log10(4)) < TOLERANCE
@@ -97,7 +116,10 @@ def test_weight_gradients_of_one_input_are_products_of_norms(condition: Conditio
 @laws
 @given(conditions(target=st.sampled_from([0.0, 0.7])))
 def test_quantiles_and_the_mean_lie_within_the_networks(condition: Condition) -> None:
-    for values in networks(condition).values():
+    for (_, statistic), values in networks(condition).items():
+        if statistic == BETWEEN_INPUTS and condition.n_inputs == 1:
+            assert np.isnan(values).all()
+            continue
         found = spread(values)
         assert (found.p05 <= found.median).all()
         assert (found.median <= found.p95).all()
@@ -138,4 +160,4 @@ def test_blocks_may_be_cut_anywhere(condition: Condition, size: int) -> None:
     blocks = [sweep.simulate_block(1, passes, trials, spare=[]) for trials in cuts]
     (cut,) = collect(whole, blocks, quantiles=False).conditions
     (uncut,) = unpredicted(whole).conditions
-    assert all(np.array_equal(cut.networks[m], uncut.networks[m]) for m in MEASURES)
+    assert all(np.array_equal(cut.networks[m], uncut.networks[m], equal_nan=True) for m in MEASURES)

@@ -11,7 +11,7 @@ from heinit_sim.activations import RELU
 from heinit_sim.checks.theory_agreement import check
 from heinit_sim.experiment.activation_table import Slope
 from heinit_sim.experiment.inputs import Inputs
-from heinit_sim.experiment.quantities import INPUT_0, PASS_OF, STATISTICS, Measure
+from heinit_sim.experiment.quantities import BETWEEN_INPUTS, INPUT_0, MEASURES, PASS_OF, Measure
 from heinit_sim.experiment.results import ConditionResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.figures.draw import draw
@@ -87,6 +87,16 @@ def largest_z(result: ConditionResult, theory: dict[Measure, Array]) -> float:
     return float(max(zs)) / NormalDist().inv_cdf(1 - LEVEL / 2 / len(zs))
 
 
+def exactly(result: ConditionResult) -> dict[Measure, Array]:
+    """What theory is exact for: of those between inputs h_0 and f_0, where they are positive."""
+    exact_for = dict(result.theory)
+    for measure, log10 in result.theory.items():
+        if measure[1] == BETWEEN_INPUTS:
+            known = (np.arange(len(log10)) == 0) & np.isfinite(log10)
+            exact_for[measure] = np.where(known, log10, np.nan)
+    return exact_for
+
+
 @pytest.mark.parametrize("name", slow_but(NAMES, "file"))
 def test_means_over_networks_are_exact_and_wrong_norms_are_found(
     name: str, file_inputs: Inputs
@@ -94,7 +104,13 @@ def test_means_over_networks_are_exact_and_wrong_norms_are_found(
     condition = condition_of(inputs_of(name, file_inputs))
     result = simulate(condition, 20_000)
     assert set(result.exact_layers) == set(PASS_OF)
-    assert largest_z(result, dict(result.theory)) < 1
+    theory = exactly(result)
+    assert largest_z(result, theory) < 1
+    h_0 = theory["activation", BETWEEN_INPUTS]
+    assert np.isfinite(h_0[0]) == (name != "constant")
+    if name != "constant":  # planted: all variances between inputs as of n − 1 instead of n
+        ddof = {m: x + math.log10(2) * (m[1] == BETWEEN_INPUTS) for m, x in theory.items()}
+        assert largest_z(result, ddof) > 1
     second, fourth = norm_moments(condition.inputs, condition.widths[0])
     for wrong in (InputNorms(1.1 * second, fourth), InputNorms(second, 1.3 * fourth)):
         assert largest_z(result, exact(condition, 0.0, wrong)) > 1
@@ -259,9 +275,9 @@ def test_inputs_that_are_all_zero_are_dead_and_nothing_else() -> None:
     config = SweepConfig("x", (condition_of(Inputs("constant", mean=0.0)),), {}, 3, 11)
     result = run_sweep(config, 1)
     (found,) = result.conditions
+    for measure in MEASURES:
+        assert np.isneginf(found.networks[measure]).all()
     for quantity in PASS_OF:
-        for statistic in STATISTICS:
-            assert np.isneginf(found.networks[quantity, statistic]).all()
         assert np.isneginf(found.theory[quantity, "second_moment"]).all()
         assert np.isneginf(found.quantiles[quantity]).all()
     assert draw(result).axes  # without a warning

@@ -20,7 +20,8 @@ from heinit_sim.numerics import FloatArray
 END = 10.0
 UNITS = np.arange(-END, END + 1)
 POWERS = 2.0 ** np.arange(-3, 41)
-_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(12)
+_RULE = np.polynomial.legendre.leggauss(12)
+_COARSE_RULE = np.polynomial.legendre.leggauss(8)  # 1e-10 of a double average, in half the time
 _TOGETHER = 256  # values of q at a time: their nodes stay in the cache
 # √q over the period from which on a Gaussian, taken round, is uniform to 1e-17: e^−2(πx)² of it.
 _WRAPPED = 1.42
@@ -151,12 +152,15 @@ def _nodes(root: FloatArray, kinks: tuple[float, ...]) -> tuple[FloatArray, Floa
     return panels(np.concatenate([units, features], axis=1))
 
 
-def panels(edges: FloatArray) -> tuple[FloatArray, FloatArray]:
+def panels(
+    edges: FloatArray, rule: tuple[FloatArray, FloatArray] = _RULE
+) -> tuple[FloatArray, FloatArray]:
     """Gauss–Legendre nodes and weights of the normal average, (n, n_nodes), from panel edges."""
+    points, shares = rule
     edges = np.sort(np.clip(edges, -END, END), axis=1)
     middle, half = (edges[:, 1:] + edges[:, :-1]) / 2, (edges[:, 1:] - edges[:, :-1]) / 2
-    z = (middle[..., np.newaxis] + half[..., np.newaxis] * _POINTS).reshape(len(edges), -1)
-    weights = (half[..., np.newaxis] * _WEIGHTS).reshape(len(edges), -1)
+    z = (middle[..., np.newaxis] + half[..., np.newaxis] * points).reshape(len(edges), -1)
+    weights = (half[..., np.newaxis] * shares).reshape(len(edges), -1)
     return z, weights * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
 
 
@@ -175,6 +179,7 @@ def even_moments(activation: Activation, q: FloatArray) -> tuple[FloatArray, ...
 _ROWS = 64  # inner integrals at a time: their nodes stay in the cache
 _HALVES = (25, 50, 100, 200)  # steps to either side
 _AGREE = 1e-7  # relative
+_NEGLIGIBLE = 1e-18  # weights of t
 
 
 def pair_average(
@@ -259,7 +264,10 @@ def smooth_gap(g: Callable[[FloatArray], FloatArray], q: float, gap: float) -> f
 def kinked_gap(
     g: Callable[[FloatArray], FloatArray], q: float, gap: float, kinks: tuple[float, ...]
 ) -> float:
-    """`smooth_gap` of a function with kinks or jumps, at which panels end, of s and of t.
+    """E[(g(u₁) − g(u₂))²]/2 of a function with kinks or jumps; u₁ and u₂ as in `smooth_gap`.
+
+    For each t the panels of s end where u₁ or u₂ is at a kink. Those of t end where kinks of both
+    meet, as the average over s has kinks there.
 
     Args:
         g: A function of the pre-activation, elementwise; smooth but for its kinks.
@@ -267,25 +275,24 @@ def kinked_gap(
         gap: d, from 0 to 2.
         kinks: Where g or a derivative of it jumps.
     """
-    along, across = np.sqrt(q * (2 - gap) / 2), np.sqrt(q * gap / 2)
-    powers = POWERS[along * END > POWERS]
+    if gap == 0:
+        return 0.0
+    along, across = max(np.sqrt(q * (2 - gap) / 2), 1e-100), np.sqrt(q * gap / 2)
+    powers = POWERS[np.sqrt(q) * 2 * END > POWERS]
     features = np.concatenate([powers, -powers, kinks, [0.0]])
-    edges = [UNITS]
-    if along > 0:
-        # which t smooths over a width of across/along
-        edges += [features / along, np.add.outer(kinks, across * UNITS).ravel() / along]
-    s, outer = panels(np.concatenate(edges)[np.newaxis])
-    s, outer = s[outer > 0], outer[outer > 0]
+    apart = np.abs(np.subtract.outer(kinks, kinks)).ravel() / 2
+    ends = np.concatenate([powers / across, apart / across, UNITS])
+    t, outer = panels(np.maximum(ends, 0.0)[np.newaxis], _COARSE_RULE)
+    t, outer = t[outer > _NEGLIGIBLE], outer[outer > _NEGLIGIBLE]
     total = 0.0
-    for start in range(0, len(s), _ROWS):
-        middle = along * s[start : start + _ROWS, np.newaxis]
-        ends = [np.broadcast_to(UNITS, (len(middle), len(UNITS)))]
-        if across > 0:
-            ends += [(features - middle) / across, (middle - features) / across]
-        t, inner = panels(np.concatenate(ends, axis=1))
-        squares = (g(middle + across * t) - g(middle - across * t)) ** 2
-        total += float(outer[start : start + _ROWS] @ np.vecdot(inner, squares))
-    return total / 2
+    for start in range(0, len(t), _ROWS):
+        reach = across * t[start : start + _ROWS, np.newaxis]
+        units = np.broadcast_to(UNITS, (len(reach), len(UNITS)))
+        crossings = [(features - reach) / along, (features + reach) / along]
+        s, weights = panels(np.concatenate([units, *crossings], axis=1), _COARSE_RULE)
+        differences = g(along * s + reach) - g(along * s - reach)
+        total += float(outer[start : start + _ROWS] @ np.vecdot(weights, differences**2))
+    return total
 
 
 def slope_gap(activation: Activation, q: float, gap: float) -> float:

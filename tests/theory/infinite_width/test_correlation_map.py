@@ -14,13 +14,15 @@ from heinit_sim.activations import make_activation
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.architecture import Convolution, Residual
 from heinit_sim.experiment.inputs import Inputs
-from heinit_sim.experiment.quantities import Measure, Quantity
+from heinit_sim.experiment.quantities import BETWEEN_INPUTS, Measure, Quantity
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.sampling.inputs import norm_moments
+from heinit_sim.theory.infinite_width import quadrature
 from heinit_sim.theory.infinite_width.correlation_map import (
     activated_gap,
-    input_cosine,
+    input_gap,
     layer_cosines,
+    variances_between_inputs,
 )
 from heinit_sim.theory.infinite_width.layer import Preactivations, activate
 from heinit_sim.theory.infinite_width.mean_field import mean_field
@@ -230,7 +232,7 @@ def test_chaotic_and_ordered_tanh_networks_reach_the_limits_of_poole() -> None:
     ],
 )
 def test_inputs_begin_at_their_own_cosine(inputs: Inputs, expected: float) -> None:
-    np.testing.assert_allclose(input_cosine(inputs, 7), expected, rtol=0, atol=4 * EPS)
+    np.testing.assert_allclose(1 - input_gap(inputs, 7), expected, rtol=0, atol=4 * EPS)
 
 
 def test_examples_of_a_file_begin_at_their_mean_product(tmp_path: Path) -> None:
@@ -240,7 +242,7 @@ def test_examples_of_a_file_begin_at_their_mean_product(tmp_path: Path) -> None:
     inputs = Inputs("file", path=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     products = [x[i] @ x[j] for i in range(12) for j in range(12) if i != j]
     expected = np.mean(products) / np.mean([row @ row for row in x])
-    np.testing.assert_allclose(input_cosine(inputs, 4), expected, rtol=1e-12, atol=0)
+    np.testing.assert_allclose(1 - input_gap(inputs, 4), expected, rtol=1e-12, atol=0)
 
 
 def test_zero_inputs_have_no_cosine_and_meet_in_the_biases() -> None:
@@ -445,3 +447,157 @@ def test_layers_of_other_slopes_or_biases_are_not_taken_for_one_another() -> Non
     prelu = make_activation("prelu", {"negative_slope": (0.0, 0.5)})
     gaps = {activated_gap(a, mean, 1.0, 0.5) for a in prelu.by_layer for mean in (0.3, -0.3)}
     assert len(gaps) == 4
+
+
+def between(of: Condition) -> dict[Measure, Array]:
+    activation = make_activation(of.activation, of.activation_options)
+    return variances_between_inputs(of, activation, mean_field(of, activation))
+
+
+F_BETWEEN: Measure = ("preactivation", BETWEEN_INPUTS)
+H_BETWEEN: Measure = ("activation", BETWEEN_INPUTS)
+# variance, bias variance and bias of each layer, times the width where it multiplies a norm
+WIDE = {
+    "relu": ("relu", 2.0, 0.0, 0.0),
+    "biased relu": ("relu", 1.5, 0.3, 0.2),
+    "biased tanh": ("tanh", 1.5, 0.1, -0.3),
+    "selu": ("selu", 1.0, 0.0, 0.0),
+    "biased hard_tanh": ("hard_tanh", 2.0, 0.2, 0.1),
+}
+BATCHES = {
+    "independent": "{count: 4}",
+    "with a mean": "{distribution: normal, mean: 1, count: 3}",
+    "pairs": "{distribution: pair, cosine: 0.9, count: 4}",
+}
+WIDE_UNITS, FEW_LAYERS, N_WIDE = 3000, 4, 40
+
+
+def wide_condition(name: str, batch: str) -> Condition:
+    activation, weight, bias_variance, bias = WIDE[name]
+    network = f"{{depth: {FEW_LAYERS}, width: {WIDE_UNITS}, input_dim: {WIDE_UNITS}, "
+    init = f"{{variance: {weight / WIDE_UNITS}, bias_variance: {bias_variance}, bias: {bias}}}"
+    return condition(f"{network}activation: {activation}}}", init, BATCHES[batch])
+
+
+@cache
+def wide_between(name: str, batch: str) -> tuple[Array, Array]:
+    """Variances between inputs of f_0 … f_K and h_0 … h_K of wide networks without weights."""
+    of, rng = wide_condition(name, batch), np.random.default_rng(78)
+    activation, weight, bias_variance, bias = WIDE[name]
+    a = make_activation(activation, {})
+    h = rng.standard_normal((N_WIDE, WIDE_UNITS, of.n_inputs)) + of.inputs.mean
+    if batch == "pairs":
+        h[..., 1::2] = 0.9 * h[..., ::2] + math.sqrt(1 - 0.81) * h[..., 1::2]
+    of_f, of_h = [], [h.var(axis=-1).mean(axis=-1)]
+    for _ in range(FEW_LAYERS + 1):
+        f = next_layer(rng, h, weight / WIDE_UNITS) + bias
+        f += math.sqrt(bias_variance) * rng.standard_normal((N_WIDE, WIDE_UNITS, 1))
+        h = a.value(f, np.empty_like(f))
+        of_f.append(f.var(axis=-1).mean(axis=-1))
+        of_h.append(h.var(axis=-1).mean(axis=-1))
+    return np.stack(of_f, axis=1), np.stack(of_h[:-1], axis=1)
+
+
+def farthest_between(name: str, batch: str, theory: dict[Measure, Array]) -> float:
+    """Largest distance of means over networks from theory, in errors that are allowed."""
+    found = []
+    for values, measure in zip(wide_between(name, batch), (F_BETWEEN, H_BETWEEN), strict=True):
+        mean, expected = values.mean(axis=0), 10 ** theory[measure]
+        error = values.std(axis=0, ddof=1) / math.sqrt(N_WIDE)
+        # Beside chance: what a width leaves, a relative 5/width for each layer at most.
+        allowed = ERRORS * error + 5 * FEW_LAYERS / WIDE_UNITS * expected
+        found.append(float((np.abs(mean - expected) / allowed).max()))
+    return max(found)
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("name", slow_but(WIDE, "biased relu", "biased tanh"))
+def test_wide_networks_have_the_predicted_variances_between_inputs(name: str, batch: str) -> None:
+    theory = between(wide_condition(name, batch))
+    assert farthest_between(name, batch, theory) < 1
+    # planted: n − 1 for n; biases that are there or not; pairs that are none
+    n = wide_condition(name, batch).n_inputs
+    unbiased = {m: x + math.log10(n / (n - 1)) for m, x in theory.items()}
+    assert farthest_between(name, batch, unbiased) > 1
+    other = with_layers(
+        wide_condition(name, batch), bias_variances=(0.05 + WIDE[name][2],) * (FEW_LAYERS + 1)
+    )
+    if WIDE[name][0] in ("tanh", "hard_tanh"):
+        assert farthest_between(name, batch, between(other)) > 1
+    if batch == "pairs":
+        lone = replace(other, inputs=Inputs("pair", cosine=0.0))
+        assert farthest_between(name, batch, between(lone)) > 1
+
+
+def test_biases_leave_what_a_closed_form_says_however_little_that_is() -> None:
+    depth = 600
+    network, init = (
+        RELU.replace("50", str(depth)),
+        "{scheme: torch_linear_default, bias_variance: 0.01}",
+    )
+    found = between(condition(network, init, "{count: 10}"))
+    # q' = D σ² q/2 + σ_b², and of the difference of two inputs D σ²/2 (d − (sin θ − θ cos θ)/π) q
+    q, ln_left, ln_f = 1 / 3 + 0.01, math.log(0.9) - math.log(3), []
+    for _ in range(depth):
+        ln_f.append(ln_left)
+        gap = math.exp(ln_left - math.log(q)) / 0.9
+        theta = 2 * math.asin(math.sqrt(gap / 2))
+        third = theta**3 * (1 / 3 - theta**2 / 30 + theta**4 / 840)
+        bend = (third if theta < 0.01 else math.sin(theta) - theta * math.cos(theta)) / math.pi
+        ln_left += math.log(1 / 6) + (math.log1p(-bend / gap) if gap > 0 else 0.0)
+        q = q / 6 + 0.01
+    ln_f.append(ln_left)
+    assert ln_left < -1000  # no float is so small
+    np.testing.assert_allclose(found[F_BETWEEN] * math.log(10), ln_f, rtol=1e-12, atol=1e-9)
+    # of h_k, all of whose difference is in the weights' part of f_k
+    of_h = found[F_BETWEEN] - math.log10(1 / 3)
+    np.testing.assert_allclose(found[H_BETWEEN], of_h, rtol=1e-12, atol=1e-11)
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_linear_networks_keep_the_share_of_the_inputs(depth: int) -> None:
+    network = f"{{depth: {depth}, width: 5, input_dim: 7, activation: linear, output_dim: 2}}"
+    found = between(condition(network, "{variance: 0.3}", "{count: 4}"))
+    h = [0.75 * math.prod([0.3 * 7, *[0.3 * 5] * k][:k]) for k in range(depth + 1)]
+    f = [0.3 * (7 if k == 0 else 5) * h[k] for k in range(depth + 1)]
+    np.testing.assert_allclose(10 ** found[H_BETWEEN], h, rtol=1e-12, atol=0)
+    np.testing.assert_allclose(10 ** found[F_BETWEEN], f, rtol=1e-12, atol=0)
+
+
+def test_what_is_known_between_inputs_where_cosines_are_not() -> None:
+    given = "{scheme: he_normal, bias_variance: 0.1}"
+    network = (
+        "{kind: cnn, depth: 2, image: [4], kernel: 3, channels: 5, activation: tanh, padding: "
+    )
+    for padding, known in (("zero", [True, False, False]), ("circular", [True] * 3)):
+        found = between(condition(f"{network}{padding}}}", given))
+        assert np.isfinite(found[H_BETWEEN]).tolist() == known
+        assert np.isfinite(found[F_BETWEEN]).tolist() == known
+    averaged = between(condition(f"{network}circular, readout: mean}}", given))
+    assert np.isfinite(averaged[F_BETWEEN]).tolist() == [True, True, False]
+    zero = condition(TANH, given, "{distribution: constant, mean: 0, count: 2}")
+    for measure in (F_BETWEEN, H_BETWEEN):
+        assert np.isneginf(between(zero)[measure]).all()
+
+
+@pytest.mark.parametrize("name", ["tanh", "gelu", "selu", "hard_tanh", "relu6", "sin", "softsign"])
+@pytest.mark.parametrize(("mean", "q"), [(0.0, 1.0), (0.4, 0.1), (-0.3, 30.0)])
+def test_small_gaps_follow_the_slope_without_a_step(name: str, mean: float, q: float) -> None:
+    activation = make_activation(name, {})
+    at = 1e-14 / max(q, 1.0)  # below, E[a'²] tells; above, differences do
+    below, above = (activated_gap(activation, mean, q, at * x) / x for x in (0.98, 1.02))
+    # kinks bend the map by the root of the gap, of which q has no more than a few hundred
+    np.testing.assert_allclose(below, above, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("q", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("gap", [1e-8, 1e-4, 0.1, 1.0, 1.7, 2.0])
+def test_gaps_behind_kinks_and_jumps_go_by_their_closed_forms(q: float, gap: float) -> None:
+    theta = 2 * math.asin(math.sqrt(gap / 2))
+    bend = theta**3 * (1 / 3 - theta**2 / 30)
+    if theta > 0.02:
+        bend = math.sin(theta) - theta * math.cos(theta)
+    rectified = quadrature.kinked_gap(lambda u: np.maximum(u, 0.0), q, gap, (0.0,))
+    np.testing.assert_allclose(rectified, q / 2 * (gap - bend / math.pi), rtol=1e-9, atol=0)
+    signs = quadrature.kinked_gap(np.sign, q, gap, (0.0,))
+    np.testing.assert_allclose(signs, 2 * theta / math.pi, rtol=1e-7, atol=0)
