@@ -57,8 +57,7 @@ AlphaOption = Annotated[
     typer.Option(
         "--alpha",
         metavar="A",
-        help="Probability that a correct simulation disagrees with theory anywhere; "
-        f"default: {ALPHA:g}.",
+        help=f"How often a correct simulation may fail by chance; default: {ALPHA:g}.",
         callback=_probability,
     ),
 ]

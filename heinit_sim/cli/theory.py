@@ -23,13 +23,20 @@ def verify(
     networks: Annotated[
         int | None,
         typer.Option(
-            min=100, max=10**6, metavar="N", help="Networks of each row; default: by width."
+            min=100,
+            max=10**6,
+            metavar="N",
+            help="Networks to average over; default: more where layers are narrow.",
         ),
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown instead.")] = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Check the lectures' derivation step by step, by simulation."""
+    """Check each step of the lectures' derivation by simulation; exit 3 if one does not hold.
+
+    The two sides of every identity are means over simulated networks. They may differ by as much as
+    chance explains.
+    """
     with options.errors():
         from heinit_sim.config import load_config, parse_config
 
