@@ -1,12 +1,12 @@
 """The slope of a condition in decades per layer, and the word for it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from heinit_sim.experiment.quantities import Growth, Measure, Pass
+from heinit_sim.experiment.quantities import BETWEEN_INPUTS, Growth, Measure, Pass
 from heinit_sim.experiment.results import ConditionResult, Prediction
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray, Mask
@@ -14,6 +14,8 @@ from heinit_sim.numerics.bootstrap import resampled_medians
 from heinit_sim.numerics.spread import variance_of_ln
 from heinit_sim.theory import assumptions
 
+ALIKE = "the variance between inputs vanishes"
+"""Reason of a forward pass that vanishes though its variance does not."""
 Word = Literal[Growth, "undecided", "undefined"]
 
 # Each pass is judged by a variance: of h_k, and of ∂ℓ/∂h_k on its way to the input.
@@ -53,7 +55,7 @@ class Trend:
     fate: str = ""
     """Where networks that did not come through were lost; empty if all came through."""
     doubt: str = ""
-    """Why the word is `undecided`; empty if it is not."""
+    """Why the word is `undecided`, or which other variance vanishes; else empty."""
 
     @property
     def stable(self) -> str:
@@ -72,9 +74,35 @@ class Trend:
 
 
 def trend(result: ConditionResult, direction: Pass) -> Trend:
-    """Fit the layers 1 … K of one pass and say whether its signal vanishes, stays or explodes.
+    """Say whether the signal of one pass vanishes, stays or explodes.
 
-    "Stable" is a slope that changes the variance by less than a factor of 10 over the network,
+    The backward pass is judged by the variance of ∂ℓ/∂h_k. The forward pass is by that of h_k, and
+    where this does not tell, by the variance between inputs: if it vanishes, the signal has, for
+    every input gives the same output. Beyond a factor of 10 it may fall by K², as inputs align at
+    the edge of chaos, like 1/k² in ReLU layers and like 1/k in those of tanh.
+    """
+    measure, sign = _JUDGED[direction]
+    found = _trend(result, measure, sign, _ALLOWED_DECADES)
+    between: Measure = ("activation", BETWEEN_INPUTS)
+    depth = result.condition.depth
+    if direction == "backward" or found.word not in ("stable", "undecided"):
+        return found
+    if between not in result.networks or np.median(result.networks[between][:, 0]) == -math.inf:
+        return found
+    apart = _trend(result, between, +1, _ALLOWED_DECADES + 2 * math.log10(depth))
+    if apart.word != "vanishing":
+        return found
+    error = "" if math.isnan(apart.error) else f" ± {apart.error:.3f}"
+    numbers = f"{apart.decades_per_layer:+z.3f}{error}, stable is {apart.stable}"
+    return replace(
+        found, word="vanishing", doubt=f"the variance between inputs vanishes: {numbers}"
+    )
+
+
+def _trend(result: ConditionResult, measure: Measure, sign: int, allowed_decades: float) -> Trend:
+    """Fit the layers 1 … K, in the direction of the pass.
+
+    "Stable" is a slope that changes the variance by less than the allowed decades over the network,
     beyond the drift of the median that a finite width brings (half of `log_norm_spread`, in the
     logarithm: −5/2n per ReLU layer of n units). The drift of convolutions, whose units at other
     positions share weights, and of residual networks may be anything from none to half of the
@@ -83,12 +111,11 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
     measured one or, where that is larger, the one that the spread implies.
 
     In between it is `undecided`, and so is a slope within where two standard errors, or the drift
-    itself, change the variance by a factor of 10 or more: the networks are too few or too narrow
+    itself, change the variance by that much or more: the networks are too few or too narrow
     for a word on their law. Networks that leave the range of a float are left out while they are
     fewer than half; if not, the signal explodes or vanishes, whatever the slope of the layers
     before, and its gradients are not known.
     """
-    measure, sign = _JUDGED[direction]
     condition = result.condition
     depth, n_networks = condition.depth, len(result.networks[measure])
     layers = np.where(_varying(condition), result.networks[measure], np.nan)[:, 1:]
@@ -102,7 +129,7 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
     spread, shown = result.log_norm_spread, _measured_spread(result)
     per_layer = 1 / depth / math.log(10)
     drifts = np.array([spread or 0.0, (spread or 0.0) + shown]) / -2 * per_layer
-    allowed = _ALLOWED_DECADES / depth
+    allowed = allowed_decades / depth
     if spread is None and not math.isnan(error):
         doubt = error
     else:
@@ -113,10 +140,10 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
         doubt = float(np.fmax(of_law, error))
     beyond = slope - min(max(slope, drifts[1]), drifts[0])
     word, why = _word(beyond, allowed, doubt, float(-drifts[1]))
-    theory = predicted_slope(result, direction)
+    theory = _predicted_slope(result, measure, sign)
     all_fates = fates(result)
     lost = [fate.word for fate in all_fates if fate.word in ("overflow", "underflow")]
-    if direction == "forward" and lost and not typical:
+    if sign > 0 and lost and not typical:
         word, why = "exploding" if lost[0] == "overflow" else "vanishing", ""
     text = ", ".join(fate.text for fate in all_fates)
     drift = 0.0 + float(drifts.mean())
@@ -158,7 +185,12 @@ def _measured_spread(result: ConditionResult) -> float:
 
 def predicted_slope(prediction: Prediction, direction: Pass) -> float:
     """Slope of the infinite-width variance over the layers 1 … K, in decades per layer."""
-    measure, sign = _JUDGED[direction]
+    return _predicted_slope(prediction, *_JUDGED[direction])
+
+
+def _predicted_slope(prediction: Prediction, measure: Measure, sign: int) -> float:
+    if measure not in prediction.mean_field:
+        return math.nan
     slope = sign * _least_squares_slope(prediction.mean_field[measure][1:])
     return -math.inf if math.isinf(slope) else slope
 

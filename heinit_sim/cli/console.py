@@ -98,7 +98,7 @@ def print_summary(
     """Print the summary of a run, as a table or as one JSON document with what was checked."""
     from heinit_sim import reports
 
-    notes = reports.scale_notes(config, rows)
+    notes = reports.notes(config, rows)
     if not json_:
         print_table(reports.to_summary_table(config, rows, columns(piped=80)))
         say(*_few(notes))

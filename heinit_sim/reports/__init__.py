@@ -10,7 +10,7 @@ from heinit_sim.reports.formats import Row as Row
 from heinit_sim.reports.formats import to_csv as to_csv
 from heinit_sim.reports.formats import to_json_values as to_json_values
 from heinit_sim.reports.run import csv_files as csv_files
-from heinit_sim.reports.run import scale_notes as scale_notes
+from heinit_sim.reports.run import notes as notes
 from heinit_sim.reports.run import summary_rows as summary_rows
 from heinit_sim.reports.run import summary_rows_from_csv as summary_rows_from_csv
 from heinit_sim.reports.run import to_summary_table as to_summary_table

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heinit_sim.checks import trend
+from heinit_sim.checks import ALIKE, trend
 from heinit_sim.experiment import results
 from heinit_sim.experiment.labels import digits_apart, swept_text
 from heinit_sim.experiment.quantities import Pass
@@ -173,25 +173,27 @@ def _verdict_cell(row: Row, allowed: str) -> "Text":
     return cell.append(f" ({allowed})") if allowed and "stable" in dict(words) else cell
 
 
-def scale_notes(config: SweepConfig, rows: Sequence[Row]) -> list[str]:
-    """A line for each condition whose inputs, or whose last layer, are of another scale than usual.
+def notes(config: SweepConfig, rows: Sequence[Row]) -> list[str]:
+    """A line for each condition where slopes do not tell all: of scales, and of inputs made alike.
 
     Inputs are where their variance is not within a factor of 10 of 1; the last layer is where its
     σ²·fan_in is not within a factor of 10 of that of the layer before.
     """
-    notes = []
+    lines = []
     for row, condition in zip(rows, config.conditions, strict=True):
         about = f"{condition.label}: " if condition.label else ""
         if 1 < abs(row[_INPUT]) < math.inf:
             size = formats.power_text(row[_INPUT])
             text = "which every layer's variance and the loss carry on; normalise the inputs"
-            notes.append(f"{about}the variance of the inputs is {size}, {text}")
+            lines.append(f"{about}the variance of the inputs is {size}, {text}")
         scales = np.array(condition.weight_variances) * [fan_in for fan_in, _ in condition.fans]
         if scales[-1] > 10 * scales[-2] or 10 * scales[-1] < scales[-2]:
             size = formats.power_text(row[_OUTPUT])
             text = f"the last layer's σ² is {scales[-1]:.3g} times 1/fan_in"
-            notes.append(f"{about}the output's second moment is {size}: {text}")
-    return notes
+            lines.append(f"{about}the output's second moment is {size}: {text}")
+        if ALIKE in row["forward_reason"]:
+            lines.append(f"{about}{row['forward_reason'].rpartition('; ')[2]}")
+    return lines
 
 
 def swept_table(config: SweepConfig, title: str) -> "Table":

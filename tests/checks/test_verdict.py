@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.checks.theory_agreement import check
-from heinit_sim.checks.verdict import Fate, error_of_slope, fates, trend
+from heinit_sim.checks.verdict import ALIKE, Fate, error_of_slope, fates, trend
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.architecture import Convolution
 from heinit_sim.experiment.quantities import MEASURES, Measure, Pass, Quantity
@@ -212,6 +212,36 @@ def test_drifts_of_convolutions_up_to_the_measured_one_are_allowed(
     found = trend(result, "forward")
     assert found.error < 1e-9  # all networks have the same slope
     assert found.word == word, found.reason
+
+
+@pytest.mark.parametrize(
+    ("per_layer", "word"), [(-0.7, "vanishing"), (-0.3, "vanishing"), (-0.05, "stable")]
+)
+def test_inputs_that_become_alike_are_a_lost_signal(per_layer: float, word: str) -> None:
+    # Allowed are a factor of 10 and of 20², over 20 layers: 0.18 decades per layer.
+    result = simulate(0.02, depth=20, trials=40)
+    measure: Measure = ("activation", "variance_between_inputs")
+    noise = np.random.default_rng(0).normal(scale=0.01, size=(40, 21))
+    networks = {**result.networks, measure: per_layer * np.arange(21.0) + noise}
+    found = trend(replace(result, networks=networks), "forward")
+    assert found.word == word
+    assert found.decades_per_layer == trend(result, "forward").decades_per_layer
+    said = f"{ALIKE}: {per_layer:+.3f} ± 0.000, stable is -0.011 ± 0.180"
+    assert (said in found.reason) == (word == "vanishing")
+    networks[measure] = np.full((40, 21), -np.inf)  # inputs that were alike from the start
+    assert trend(replace(result, networks=networks), "forward").word == "stable"
+    assert trend(replace(result, networks=networks), "backward").word == "stable"
+
+
+def test_biases_that_drown_the_inputs_are_found() -> None:
+    text = CONFIG.format(variance=1 / 300, width=100, depth=50, trials=10, seed=0)
+    text = text.replace("init: {", "init: {bias_variance: 0.003333, ")
+    result = unpredicted(parse_config(text)).conditions[0]
+    found = trend(result, "forward")
+    assert found.word == "vanishing"
+    assert abs(found.decades_per_layer) < 0.02  # as far as the variance tells
+    h = np.median(result.networks["activation", "variance_between_inputs"], axis=0)
+    assert h[50] < -30
 
 
 # -- how networks are lost -------------------------------------------------------------------------

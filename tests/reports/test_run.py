@@ -199,12 +199,12 @@ def test_a_wide_table_says_what_stable_stands_for_and_shows_the_output(
 
 
 def test_inputs_of_another_scale_are_noted(result: SweepResult) -> None:
-    assert run.scale_notes(result.config, run.summary_rows(result)) == []
+    assert run.notes(result.config, run.summary_rows(result)) == []
     inputs = "inputs: {count: 4, distribution: normal, std: 73}"
     config = parse_config(CONFIG.replace("inputs: {count: 4}", inputs))
-    for note in run.scale_notes(config, run.summary_rows(run_sweep(config))):
+    for note in run.notes(config, run.summary_rows(run_sweep(config))):
         assert re.search(r"the variance of the inputs is \d\.\de\+03, ", note)
-    assert len(run.scale_notes(config, run.summary_rows(run_sweep(config)))) == 2
+    assert len(run.notes(config, run.summary_rows(run_sweep(config)))) == 2
 
 
 def test_a_last_layer_of_another_scale_is_noted_with_its_factor() -> None:
@@ -214,7 +214,7 @@ def test_a_last_layer_of_another_scale_is_noted_with_its_factor() -> None:
     text = text.replace("init: {}", "init: {scheme: he_normal, mode: fan_out}")
     config = parse_config(text)
     rows = run.summary_rows(run_sweep(config))
-    (note,) = run.scale_notes(config, rows)  # σ² = 2/fan_out = 2 for one output
+    (note,) = run.notes(config, rows)  # σ² = 2/fan_out = 2 for one output
     assert note.endswith(": the last layer's σ² is 128 times 1/fan_in")
 
 
