@@ -1,11 +1,12 @@
 """How two runs compare: as lines, as a table and as a document for JSON."""
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from heinit_sim.checks import Comparison
 from heinit_sim.checks.comparison import LEVEL
-from heinit_sim.experiment.labels import to_text
+from heinit_sim.experiment.labels import printable, to_text
 from heinit_sim.reports.formats import plain_table, to_json_values
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def to_comparison_table(comparison: Comparison) -> "Table":
     for header in ("layer", size, "std. errors"):
         table.add_column(header, justify="right", no_wrap=True)
     for row in comparison.rows[:_WORST]:
-        values = [Text(", ".join(map(to_text, row.swept.values())))] if swept else []
+        values = [Text(_swept_text(row.swept))] if swept else []
         decades = abs(row.decades) * math.log(10) if comparison.exact else row.decades
         size = f"{decades:.1e}" if comparison.exact else f"{decades:+.3g}"
         errors = "—" if math.isnan(row.standard_errors) else f"{row.standard_errors:+.1f}"
@@ -75,6 +76,10 @@ def to_comparison_table(comparison: Comparison) -> "Table":
     more = len(comparison.rows) - _WORST
     table.caption = f"… and {more} more" if more > 0 else None
     return table
+
+
+def _swept_text(swept: Mapping[str, object]) -> str:
+    return printable(", ".join(map(to_text, swept.values())))
 
 
 def to_comparison_document(comparison: Comparison) -> dict[str, object]:

@@ -80,6 +80,12 @@ def check_shown(name: str, shown: str) -> None:
         assert all(c == "\n" or c.isprintable() for c in text)
         assert "##[" not in text
         assert not any(line.lstrip().startswith("::") for line in text.splitlines())
+    other = ("run", "small.yaml", "--set", "init.gain=9", "--trials", "20", "--out", "other")
+    assert heinit_sim(*other, "--no-plots").returncode == 0
+    more = heinit_sim("run", "small.yaml", "--trials", "20", "--out", "more", "--no-plots")
+    assert more.returncode == 0
+    different = heinit_sim("compare", "more", "other").stdout
+    assert any(line.strip().startswith(shown) for line in different.splitlines())
     with Path("outputs/small/summary.csv").open(encoding="utf-8", newline="") as file:
         cell = list(csv.DictReader(file))[1]["inputs.path"]
     assert cell == (f"'{name}" if name[0] in "=+-@'" else name)
