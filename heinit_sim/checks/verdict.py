@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from heinit_sim.experiment.quantities import BETWEEN_INPUTS, Growth, Measure, Pass
+from heinit_sim.experiment.quantities import ALIKE_DECADES, BETWEEN_INPUTS, Growth, Measure, Pass
 from heinit_sim.experiment.results import ConditionResult, Prediction
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray, Mask
@@ -84,19 +84,24 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
     measure, sign = _JUDGED[direction]
     found = _trend(result, measure, sign, _ALLOWED_DECADES)
     between: Measure = ("activation", BETWEEN_INPUTS)
-    depth = result.condition.depth
-    if direction == "backward" or found.word not in ("stable", "undecided"):
+    judged = direction == "forward" and found.word in ("stable", "undecided")
+    if not judged or between not in result.networks:
         return found
-    if between not in result.networks or np.median(result.networks[between][:, 0]) == -math.inf:
+    apart = result.networks[between]
+    if np.median(apart[:, 0]) == -math.inf:  # inputs that were alike from the start
         return found
-    apart = _trend(result, between, +1, _ALLOWED_DECADES + 2 * math.log10(depth))
-    if apart.word != "vanishing":
+    rounding = result.networks["activation", "second_moment"] - ALIKE_DECADES
+    told_apart = {**result.networks, between: np.where(apart < rounding, -np.inf, apart)}
+    allowed = _ALLOWED_DECADES + 2 * math.log10(result.condition.depth)
+    inputs = _trend(replace(result, networks=told_apart), between, +1, allowed)
+    if inputs.word != "vanishing":
         return found
-    error = "" if math.isnan(apart.error) else f" ± {apart.error:.3f}"
-    numbers = f"{apart.decades_per_layer:+z.3f}{error}, stable is {apart.stable}"
-    return replace(
-        found, word="vanishing", doubt=f"the variance between inputs vanishes: {numbers}"
-    )
+    error = "" if math.isnan(inputs.error) else f" ± {inputs.error:.3f}"
+    slope = f"{inputs.decades_per_layer:+z.3f}{error} decades per layer"
+    if math.isinf(inputs.decades_per_layer):
+        lost = np.isneginf(np.median(told_apart[between], axis=0))
+        slope = f"none is left from layer {int(lost.argmax())} on"
+    return replace(found, word="vanishing", doubt=f"{ALIKE}: {slope}, stable is {inputs.stable}")
 
 
 def _trend(result: ConditionResult, measure: Measure, sign: int, allowed_decades: float) -> Trend:

@@ -226,8 +226,11 @@ def test_inputs_that_become_alike_are_a_lost_signal(per_layer: float, word: str)
     found = trend(replace(result, networks=networks), "forward")
     assert found.word == word
     assert found.decades_per_layer == trend(result, "forward").decades_per_layer
-    said = f"{ALIKE}: {per_layer:+.3f} ± 0.000, stable is -0.011 ± 0.180"
+    said = f"{ALIKE}: {per_layer:+.3f} ± 0.000 decades per layer, stable is -0.011 ± 0.180"
     assert (said in found.reason) == (word == "vanishing")
+    flat = np.maximum(-2.0 * np.arange(21.0), -32) + noise  # no lower than rounding
+    found = trend(replace(result, networks={**networks, measure: flat}), "forward")
+    assert f"{ALIKE}: none is left from layer 15 on, stable is" in found.reason
     networks[measure] = np.full((40, 21), -np.inf)  # inputs that were alike from the start
     assert trend(replace(result, networks=networks), "forward").word == "stable"
     assert trend(replace(result, networks=networks), "backward").word == "stable"

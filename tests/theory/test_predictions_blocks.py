@@ -176,17 +176,19 @@ def deep(**changes: object) -> Condition:
     "of", [deep(convolution=Convolution((2,), 1, (4,) * 41)), deep(residual=Residual())]
 )
 def test_the_drift_of_the_median_is_no_more_than_networks_show(of: Condition) -> None:
-    h = walks(40, 400, 0.3)  # the median falls by 6 nats, 2.6 decades
+    h = walks(40, 400, 0.1)  # the median falls by 2 nats, 0.022 decades per layer
     found = trend(shown(of, h), "forward")
     ln = h[:, -1] * math.log(10)
     half = ln.var(ddof=1) / 4 / 40 / math.log(10)  # anything from no drift to twice that
     assert math.isclose(found.drift, -half, rel_tol=1e-12)
-    assert math.isclose(found.allowed, 1 / 40 + 3 * found.error + half, rel_tol=1e-12)
-    assert found.word == "stable"
-    falling = h - 0.1 * np.arange(41)
-    assert trend(shown(of, falling), "forward").word == "vanishing"
+    assert math.isclose(found.allowed, 1 / 40 + half, rel_tol=1e-12)
+    falling = h - 0.01 * np.arange(41)
+    assert trend(shown(of, falling), "forward").word == "stable"
     # Without it the same networks would be called another name.
-    assert trend(shown(deep(activation="tanh"), h), "forward").word == "vanishing"
+    assert trend(shown(deep(activation="tanh"), falling), "forward").word == "vanishing"
+    assert trend(shown(of, h - 0.1 * np.arange(41)), "forward").word == "vanishing"
+    wide = walks(40, 400, 0.3)  # by 2.6 decades in all: too narrow to tell
+    assert trend(shown(of, wide), "forward").word == "undecided"
     assert trend(shown(of, h[:1]), "forward").drift == 0.0
 
 
