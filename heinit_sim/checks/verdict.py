@@ -189,12 +189,15 @@ def _measured_spread(result: ConditionResult) -> float:
 
 
 def predicted_slope(prediction: Prediction, direction: Pass) -> float:
-    """Slope of the infinite-width variance over the layers 1 … K, in decades per layer."""
+    """Slope of the infinite-width variance over the layers 1 … K, in decades per layer.
+
+    NaN where some of them are too narrow for it.
+    """
     return _predicted_slope(prediction, *_JUDGED[direction])
 
 
 def _predicted_slope(prediction: Prediction, measure: Measure, sign: int) -> float:
-    if measure not in prediction.mean_field:
+    if measure not in prediction.mean_field or prediction.misfit is not None:
         return math.nan
     slope = sign * _least_squares_slope(prediction.mean_field[measure][1:])
     return -math.inf if math.isinf(slope) else slope

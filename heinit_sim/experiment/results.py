@@ -51,7 +51,8 @@ class Prediction:
     """(quantity, statistic) -> (K+1,): the predicted mean over networks; NaN where it is not
     known. That of variances between inputs is the correlation map's, exact in layer 0."""
     mean_field: Mapping[Measure, FloatArray]
-    """(quantity, statistic) -> (K+1,): the infinite-width prediction, the textbook's."""
+    """(quantity, statistic) -> (K+1,): the infinite-width prediction; beside exact means the
+    textbook's, in which gradients know nothing of the activations."""
     quantiles: Mapping[Quantity, FloatArray]
     """quantity -> 5 % quantile, median and 95 % quantile over networks of the second moment for
     one input, (3, K+1); empty where the law is not known."""
@@ -63,6 +64,9 @@ class Prediction:
     theory_cosines: Mapping[Quantity, FloatArray] = field(default_factory=dict, kw_only=True)
     """quantity -> (K+1,): the cosine of two inputs in wide layers, of f_k and h_k, if it is asked
     for; NaN where it is not known. No log10."""
+    misfit: int | None = field(default=None, kw_only=True)
+    """First layer that is too narrow for the infinite-width prediction, of which nothing is given
+    from there on; None where there is none."""
 
     def __repr__(self) -> str:
         layers = f"layers 0 … {self.condition.depth}"

@@ -104,7 +104,9 @@ def caption_of(
         for panel in (forward, backward)
     )
     dotted = " Dotted: predicted median, 5–95 % (one input)." if banded else ""
-    return f"Thick: {thick}. Thin: theory ({of_panels(a, b)}).{dotted}"
+    narrow = any(outcome.misfit is not None for outcome in result.conditions)
+    ends = " Theory ends where layers are too narrow for it." if narrow else ""
+    return f"Thick: {thick}. Thin: theory ({of_panels(a, b)}).{dotted}{ends}"
 
 
 def networks_text(count: int) -> str:

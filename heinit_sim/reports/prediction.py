@@ -46,6 +46,7 @@ def prediction_rows(prediction: SweepPrediction) -> list[Row]:
             row = _row(forecast, quantity, layer, ("second_moment",), laws)
             row["theory_decades_per_layer"] = rounded(predicted_slope(forecast, direction))
             row["sampled_networks"] = forecast.sampled
+            row["misfit_layer"] = forecast.misfit
             row["theory_kind"] = forecast.theory_kind(quantity, layer)
             rows.append(row)
     return rows
@@ -73,6 +74,9 @@ def to_prediction_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
             end_section=not forward,
         )
     table.caption = "Median, 5 % and 95 %: of networks of one input.\nSlope: decades per layer."
+    if any(row["misfit_layer"] is not None for row in rows):
+        first = min(row["misfit_layer"] for row in rows if row["misfit_layer"] is not None)
+        table.caption += f"\nMean —: from layer {first} on too narrow for infinite width."
     return table
 
 

@@ -155,6 +155,10 @@ def to_summary_table(config: SweepConfig, rows: Sequence[Row], width: int = 80) 
     ]
     shared = "; ".join(fact.pop() for fact in facts if len(fact) == 1)
     table.caption = f"Medians over networks; forward, backward: decades per layer\n{shared}".strip()
+    ends = [row[column] for row in rows for column in _NUMBERS[2:]]
+    pairs = zip(ends[::2], ends[1::2], strict=True)  # measured, of theory
+    if theory and any(math.isnan(b) and not math.isnan(a) for a, b in pairs):
+        table.caption += "\n(—): infinite width is not known, or layers are too narrow for it"
     return table
 
 

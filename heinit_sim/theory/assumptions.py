@@ -125,6 +125,17 @@ def has_lsuv_variances(condition: Condition) -> bool:
     )
 
 
+def may_misfit(condition: Condition) -> bool:
+    """Whether a layer may be too narrow for infinite width, and it is known how to tell.
+
+    Without constant biases the mean of a homogeneous activation is that of infinite width.
+    """
+    if not has_fresh_layers(condition) or condition.lsuv:
+        return False
+    activation = make_activation(condition.activation, condition.activation_options)
+    return activation.negative_slope is None or any(condition.bias_means)
+
+
 def why_no_phase(condition: Condition) -> str | None:
     """Why infinitely wide networks of this kind have no one phase, and what to do; or None."""
     convolution = condition.convolution

@@ -1,12 +1,13 @@
 """Predictions of a condition, made before anything is simulated."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from heinit_sim.activations import make_activation
-from heinit_sim.experiment.activation_table import Slope
+from heinit_sim.experiment.activation_table import Activation, Slope
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.quantities import PASS_OF, Measure, Pass, Quantity
 from heinit_sim.experiment.results import Prediction, SweepPrediction
@@ -15,7 +16,7 @@ from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import variance_of_ln
 from heinit_sim.sampling.inputs import is_standard, norm_moments, zero_probability
 from heinit_sim.sampling.streams import prediction_rng
-from heinit_sim.theory.assumptions import chain_slope, exact_layers
+from heinit_sim.theory.assumptions import chain_slope, exact_layers, may_misfit
 from heinit_sim.theory.finite_width.log_norms import log_law
 from heinit_sim.theory.finite_width.moments import InputNorms, exact, log_norm_spread
 from heinit_sim.theory.finite_width.norm_chain import predicted_quantiles, sample_norms
@@ -24,6 +25,7 @@ from heinit_sim.theory.infinite_width.correlation_map import (
     layer_cosines,
     variances_between_inputs,
 )
+from heinit_sim.theory.infinite_width.finite_layers import relative_biases
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 
 Quantiles = dict[Quantity, FloatArray]
@@ -33,6 +35,9 @@ BESIDE_A_RUN = 4000
 probability."""
 ALONE = 40_000
 """Where the prediction is all that is asked for."""
+LARGEST_BIAS = 0.25
+"""Relative bias of the second moment of a layer, to first order in 1/width, beyond which the
+infinite-width recursion is not shown."""
 _DEEP = 50  # deeper networks get fewer samples, in proportion, but never fewer than these:
 _FEWEST = 50
 _ENOUGH = 1000  # for a variance over networks: its standard error is about 5 %
@@ -55,6 +60,9 @@ def predict(
         slope = chain_slope(condition)
         # beside the exact law, the recursion is what textbooks have
         wide = mean_field(condition, activation, independent=slope is not None)
+        misfit = None
+        if may_misfit(condition):
+            wide, misfit = _where_it_fits(condition, activation, wide)
         between = variances_between_inputs(condition, activation, wide)
         if slope is None:
             known = exact_layers(condition)
@@ -81,7 +89,7 @@ def predict(
         if cosine:
             cosines = layer_cosines(condition, activation, wide)
             prediction = replace(prediction, theory_cosines=cosines)
-        predictions.append(prediction)
+        predictions.append(replace(prediction, misfit=misfit))
     return predictions
 
 
@@ -115,6 +123,25 @@ def predicted_variance_of_ln(prediction: Prediction, direction: Pass) -> FloatAr
         return unknown
     norms = sample_norms(condition, slope, n_networks, prediction_rng())
     return variance_of_ln(norms["activation" if direction == "forward" else "grad_activation"])[0]
+
+
+def _where_it_fits(
+    condition: Condition, activation: Activation, wide: dict[Measure, FloatArray]
+) -> tuple[dict[Measure, FloatArray], int | None]:
+    """The recursion without the layers that are too narrow for it, and the first of them if any.
+
+    Gradients have come through all layers: none of theirs is left.
+    """
+    ln_q = math.log(10) * wide["preactivation", "variance"][:-1]
+    biases = relative_biases(condition, activation, ln_q)
+    unknown = np.append(~np.isfinite(ln_q), False)  # beyond float range, or all zero
+    misfits = np.flatnonzero(~(np.abs(biases) <= LARGEST_BIAS) & ~unknown)
+    if not misfits.size:
+        return wide, None
+    kept = {measure: log10.copy() for measure, log10 in wide.items()}
+    for (quantity, _), log10 in kept.items():
+        log10[misfits[0] if PASS_OF[quantity] == "forward" else 0 :] = np.nan
+    return kept, int(misfits[0])
 
 
 def _without_variances(
