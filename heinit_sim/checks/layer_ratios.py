@@ -59,6 +59,8 @@ class LayerRatios(NamedTuple):
     """0 where the ratio is fixed, or known too badly to be tested."""
     third: FloatArray
     """The third cumulant."""
+    freedom: FloatArray | None = None
+    """n where the ratio is χ²_n, independent over networks and layers; else None."""
 
 
 def chi_square_scores(ratios: LayerRatios) -> Scores:
@@ -102,14 +104,14 @@ def iter_layer_ratios(
     if result.condition.n_inputs > 1:
         statistics = (INPUT_0, "second_moment")
     for statistic in statistics:
-        ln = _ln_norms(result.condition, result.networks, statistic)
+        ln = ln_norms(result.condition, result.networks, statistic)
         yield from _forward_ratios(result.condition, ln, statistic, activation, slope is None)
         if slope is not None and result.condition.target == 0.0 and statistic == INPUT_0:
             alpha = np.broadcast_to(slope, result.condition.depth)
             yield from _backward_ratios(result.condition, ln, alpha)
 
 
-def _ln_norms(
+def ln_norms(
     condition: Condition, networks: Mapping[Measure, FloatArray], statistic: Statistic
 ) -> dict[Quantity, FloatArray]:
     """Quantity -> ln of the squared norms, (n_networks, K+1)."""
@@ -135,16 +137,16 @@ def _forward_ratios(
         dead |= np.isnan(ln["preactivation"])
     n = np.array(condition.widths[1:], float)
     layers = np.arange(len(n))
-    ratio = _ratio(ln["preactivation"], ln_q, dead)
-    cumulants = (n, 2 * n, 8 * n)
+    ratio = ratio_of(ln["preactivation"], ln_q, dead)
+    cumulants, freedom = (n, 2 * n, 8 * n), n if statistic == INPUT_0 else None
     if any(condition.bias_means):
         # of no mean; of no variance; of neither, where a network is dead
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             off = np.exp(2 * np.log(np.abs(condition.bias_means)) - ln_q)
         off = np.minimum(off, _FAR)
         known = np.where(off < _FAR, n * (2 + 4 * off), 0.0)
-        cumulants = (n * (1 + off), known, n * (8 + 24 * off))
-    yield LayerRatios("preactivation", statistic, layers, ratio, *cumulants)
+        cumulants, freedom = (n * (1 + off), known, n * (8 + 24 * off)), None
+    yield LayerRatios("preactivation", statistic, layers, ratio, *cumulants, freedom)
 
     ln_q, dead, n = ln_q[:, :-1], dead[:, :-1], n[:-1]
     if may_be_lost:  # a[f] may be past float range where f is not
@@ -162,7 +164,7 @@ def _forward_ratios(
         ln_second = np.log(np.where(dead, 1.0, second))
     else:
         return  # E[a²] of an average over inputs is not that at the average q
-    ratio = _ratio(ln["activation"][:, 1:], ln_second, dead)
+    ratio = ratio_of(ln["activation"][:, 1:], ln_second, dead)
     variance = np.where(fourth - 1 > _FLAT, n * (fourth - 1), 0.0)
     third = n * (sixth - 3 * fourth + 2)
     yield LayerRatios("activation", statistic, layers[1:], ratio, n, variance, third)
@@ -187,10 +189,10 @@ def _backward_ratios(
     dead = np.isneginf(ln["preactivation"][:, -1:])
     with np.errstate(invalid="ignore"):  # −inf − (−inf) of a dead network
         ln_along = 2 * (np.log(2.0) + ln["preactivation"][:, -1:]) - ln["activation"]
-    along = _ratio(ln_along, ln_across, dead)
-    ratio = _ratio(ln["grad_activation"], ln_across, dead, along)
+    along = ratio_of(ln_along, ln_across, dead)
+    ratio = ratio_of(ln["grad_activation"], ln_across, dead, along)
     n = widths[:-1] - 1
-    yield LayerRatios("grad_activation", INPUT_0, layers, ratio, n, 2 * n, 8 * n)
+    yield LayerRatios("grad_activation", INPUT_0, layers, ratio, n, 2 * n, 8 * n, n)
 
     along, ln_across, n = along[:, 1:], ln_across[:, 1:], widths[1:-1]
     with np.errstate(over="ignore", invalid="ignore"):  # of numbers that are beyond reason
@@ -198,11 +200,11 @@ def _backward_ratios(
         kept = np.where(alpha == 0, along, along * (1 + alpha**2 - turned))
         pairs = zip(_relu_cumulants(n), _leaky_cumulants(n, alpha, along, turned), strict=True)
         cumulants = [np.where(alpha == 0, rectified, leaky) for rectified, leaky in pairs]
-    ratio = _ratio(ln["grad_preactivation"][:, :-1], ln_across, dead, kept)
+    ratio = ratio_of(ln["grad_preactivation"][:, :-1], ln_across, dead, kept)
     yield LayerRatios("grad_preactivation", INPUT_0, layers[:-1], ratio, *cumulants)
 
 
-def _ratio(
+def ratio_of(
     ln_of: FloatArray, ln_over: FloatArray, dead: Mask, less: FloatArray | float = 0.0
 ) -> FloatArray:
     """The quotient, less something; NaN where dead, infinite if not a number otherwise."""

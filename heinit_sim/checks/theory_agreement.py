@@ -1,20 +1,29 @@
 """Whether what was measured is what theory predicts, at a false-alarm rate that is what it says.
 
-The mean of a deep layer, which rare networks carry, tells nothing: what single layers do is tested,
-whose law is known exactly (`layer_ratios`), pooled over layers and networks, and layer by layer. Of
-convolutions and residual blocks only the mean is known (`mean_ratios`), and the spread is measured.
+Identities come first (`identities`). The mean of a deep layer, which rare networks carry, tells
+nothing: what single layers do is tested, whose law is known exactly (`layer_ratios`) or has a bound
+(`layer_bounds`), pooled over layers and networks, and layer by layer. Of convolutions, residual
+blocks and weights that are not normal only the mean is known (`mean_ratios`).
 """
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from heinit_sim.activations import make_activation
 from heinit_sim.checks.identities import identity_findings, tie_findings
+from heinit_sim.checks.layer_bounds import Law, iter_laws, rank_scores
 from heinit_sim.checks.layer_ratios import LayerRatios, chi_square_scores, iter_layer_ratios
 from heinit_sim.checks.mean_ratios import MeanRatios, iter_mean_ratios, t_scores
 from heinit_sim.checks.naming import finding_name
 from heinit_sim.checks.scores import Scores
-from heinit_sim.experiment.quantities import INPUT_0
+from heinit_sim.experiment.quantities import INPUT_0, PASS_OF, STATISTICS, Measure
 from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.theory import assumptions
+
+# The pooled test of σ² layer by layer has as much of the level as so many others.
+_WEIGHTS_SHARE = 8.0
 
 
 def check(result: SweepResult, alpha: float = 1e-3) -> list[Finding]:
@@ -37,45 +46,86 @@ def check(result: SweepResult, alpha: float = 1e-3) -> list[Finding]:
 
 def check_laws(result: SweepResult, alpha: float) -> list[Finding]:
     """Hold the networks of every condition against the laws of single layers alone."""
-    scored = [_scores_by_name(condition) for condition in result.conditions]
-    n_tests = sum(map(len, scored))
+    laws = [(one.condition, law) for one in result.conditions for law in _laws(one)]
+    shares = [_WEIGHTS_SHARE if law.name == "weights" else 1.0 for _, law in laws]
+    total = sum(shares)
     findings = [
-        _finding(name, scores, alpha / n_tests)
-        for by_name in scored
-        for name, scores in by_name.items()
+        _finding(finding_name(condition, law.name), law.scores, alpha * share / total)
+        for (condition, law), share in zip(laws, shares, strict=True)
     ]
-    for condition_result, by_name in zip(result.conditions, scored, strict=True):
-        if not by_name:
-            findings.append(_untested(condition_result.condition))
-    return findings
+    lawful = {one.condition.index: _known_by_identity(one.condition) for one in result.conditions}
+    for condition, law in laws:
+        lawful[condition.index].add(law.measure)
+        if condition.n_inputs == 1 and law.measure[1] == INPUT_0:
+            lawful[condition.index].add((law.measure[0], "second_moment"))
+    return [*findings, *_without_law(list(lawful.values()))]
 
 
-def _scores_by_name(result: ConditionResult) -> dict[str, Scores]:
-    """The name of each finding -> the scores of its ratios; nothing where no law is known."""
+def _known_by_identity(condition: Condition) -> set[Measure]:
+    """Measures that identities fix in every network, layer by layer."""
+    known: set[Measure] = set()
+    if len(assumptions.layers_of_outer_products(condition)) == condition.depth + 1:
+        known.add(("grad_weight", INPUT_0))
+        if condition.n_inputs <= 2:
+            known.add(("grad_weight", "second_moment"))
+    return known
+
+
+def _without_law(lawful: Sequence[set[Measure]]) -> Iterator[Finding]:
+    """Name the columns of `layers.csv` that no law was held against, in some condition or all."""
+    parts = []
+    for statistic in STATISTICS:
+        missing = [q for q in PASS_OF if any((q, statistic) not in known for known in lawful)]
+        if missing:
+            parts.append(f"{statistic} of {', '.join(missing)}")
+    if parts:
+        reason = f"held by inequalities alone, for want of a law or of networks: {'; '.join(parts)}"
+        yield Finding("theory: not tested", True, reason, tested=False)
+
+
+def _laws(result: ConditionResult) -> list[Law]:
+    """Whatever of a condition can be held against a law; nothing where weights know the inputs."""
     condition = result.condition
-    if not assumptions.has_layer_laws(condition):
-        return {}
+    if condition.lsuv:
+        return []
     activation = make_activation(condition.activation, condition.activation_options)
-    scored: list[tuple[MeanRatios | LayerRatios, Scores]]
-    if not assumptions.has_fresh_layers(condition):
+    laws: list[Law] = []
+    if not (assumptions.has_fresh_layers(condition) and condition.has_normal_weights):
         lost = assumptions.may_leave_float_range(condition)
-        scored = [
-            (ratios, t_scores(ratios))
-            for ratios in iter_mean_ratios(result, activation, may_be_lost=lost)
-        ]
+        means = iter_mean_ratios(result, activation, may_be_lost=lost)
+        laws += [Law(_batch(ratios), _measure(ratios), t_scores(ratios)) for ratios in means]
     else:
         slope = assumptions.homogeneous_slope(condition)
-        scored = [
-            (ratios, chi_square_scores(ratios))
-            for ratios in iter_layer_ratios(result, activation, slope)
-        ]
-    return {
-        finding_name(
-            condition, ratios.quantity + " of the batch" * (ratios.statistic != INPUT_0)
-        ): scores
-        for ratios, scores in scored
-        if None in scores
-    }
+        listed = list(iter_layer_ratios(result, activation, slope))
+        spreads = [ratios for ratios in listed if ratios.freedom is not None]
+        laws += [Law(_batch(one), _measure(one), chi_square_scores(one)) for one in listed]
+        laws += [Law(f"{r.quantity}, spread", _measure(r), rank_scores(r)) for r in spreads]
+        if len(spreads) == 2:
+            scores = chi_square_scores(_of_weights(*spreads))
+            laws.append(Law("weights", _measure(spreads[0]), scores))
+        with np.errstate(all="ignore"):  # dead networks, and numbers beyond reason
+            laws += iter_laws(result, activation)
+    return [law for law in laws if None in law.scores]
+
+
+def _measure(ratios: MeanRatios | LayerRatios) -> Measure:
+    return ratios.quantity, ratios.statistic
+
+
+def _batch(ratios: MeanRatios | LayerRatios) -> str:
+    return ratios.quantity + " of the batch" * (ratios.statistic != INPUT_0)
+
+
+def _of_weights(forward: LayerRatios, backward: LayerRatios) -> LayerRatios:
+    """The ratios ‖f_k‖² and ‖∂ℓ/∂h_k‖², which σ²_k alone is behind, as if of twice the networks."""
+    parts = [
+        np.concatenate([np.broadcast_to(one, ratios.ratio.shape) for one, ratios in pairs])
+        for pairs in (
+            [(getattr(ratios, field), ratios) for ratios in (forward, backward)]
+            for field in ("ratio", "mean", "variance", "third")
+        )
+    ]
+    return LayerRatios("grad_weight", INPUT_0, forward.layers, *parts)
 
 
 def _finding(name: str, scores: Scores, level: float) -> Finding:
@@ -88,10 +138,3 @@ def _finding(name: str, scores: Scores, level: float) -> Finding:
         worst = max(layers, key=lambda k: abs(layers[k].z))
         reason += f" over {pooled.n_ratios} layers; most at layer {worst}: {layers[worst].text}"
     return Finding(name, held, reason)
-
-
-def _untested(condition: Condition) -> Finding:
-    reason = "no law of single layers is known that these networks could be held against"
-    if assumptions.has_layer_laws(condition):
-        reason = "too few networks of so few channels for a test; give more trials"
-    return Finding(finding_name(condition, "not tested"), True, reason, tested=False)

@@ -125,7 +125,8 @@ def report_findings(
     failed = checks.failed(findings)
     summary = reports.findings.summary(findings)
     if table:
-        console.tell(f"{config.name}: {summary}")
+        untested = [f"not tested: {f.reason}" for f in findings if not f.tested]
+        console.tell(f"{config.name}: {summary}", *untested)
         if failed or 0 < len(findings) <= reports.findings.LISTED:
             console.print_table(reports.findings.to_table(findings))
     if junit is not None:

@@ -93,3 +93,35 @@ def trigamma(x: FloatArray) -> FloatArray:
     z = 1 / y**2
     series = z * (1 / 6 - z * (1 / 30 - z * (1 / 42 - z * (1 / 30 - z * (5 / 66)))))
     return (1 + 0.5 / y + series) / y + above
+
+
+_EXACT_FREEDOM = 1000.0
+_TERMS = 3000
+
+
+def chi_square_rank(x: FloatArray, freedom: FloatArray) -> FloatArray:
+    """P(χ²_n ≤ x) for arrays of one shape, to 1e-6 or better.
+
+    Args:
+        x: Numbers; 0 and infinity have the ranks 0 and 1.
+        freedom: n > 0.
+
+    Source: the series of the incomplete gamma function (DLMF 8.11.4), all of whose terms are
+    positive; from a thousand degrees of freedom on Wilson & Hilferty 1931.
+    """
+    third = np.cbrt(np.clip(x, 0.0, 1e300) / freedom)
+    rank = cumulative((third - (1 - 2 / (9 * freedom))) / np.sqrt(2 / (9 * freedom)))
+    far = x > freedom + 100 + 15 * np.sqrt(2 * freedom)  # above all but 1e-16
+    inside = (freedom < _EXACT_FREEDOM) & (x > 0) & ~far
+    a, half = freedom[inside] / 2, x[inside] / 2
+    distinct, places = np.unique(a, return_inverse=True)
+    ln_gamma = np.array([math.lgamma(one + 1) for one in distinct.tolist()])[places]
+    term = np.exp(a * np.log(half) - half - ln_gamma)
+    total = term.copy()
+    for k in range(1, _TERMS):
+        term = term * (half / (a + k))
+        total += term
+        if k % 16 == 0 and (term < 1e-10).all() and (half < a + k).all():
+            break
+    rank[inside] = np.minimum(total, 1.0)
+    return np.where(far, 1.0, np.where(x > 0, rank, 0.0))

@@ -13,7 +13,7 @@ from heinit_sim.reports.formats import plain_table
 if TYPE_CHECKING:
     from rich.table import Table
 
-LISTED = 20
+LISTED = 30
 """Most findings that are listed whole; of more, only those that failed are."""
 _ROWS = 1000  # GitHub takes 1 MiB of step summary, and none of a longer one
 
@@ -24,7 +24,7 @@ def summary(findings: Sequence[Finding]) -> str:
     held = f"{wrong} of {n} did not hold" if wrong else f"{n} of {n} held"
     if n == len(findings):
         return held
-    return f"{held}, {len(findings) - n} not tested" if n else "nothing could be tested"
+    return f"{held}, not all tested" if n else "nothing could be tested"
 
 
 def to_table(findings: Sequence[Finding]) -> "Table":
@@ -36,9 +36,10 @@ def to_table(findings: Sequence[Finding]) -> "Table":
     table.add_column("checked", overflow="fold")
     table.add_column("found", overflow="fold")
     wrong = failed(findings)
-    shown = wrong if len(findings) > LISTED else sorted(findings, key=lambda finding: finding.held)
+    tested = [finding for finding in findings if finding.tested]
+    shown = wrong if len(findings) > LISTED else sorted(tested, key=lambda finding: finding.held)
     for finding in shown:
-        word, style = ("ok" if finding.tested else "—", None) if finding.held else ("FAILED", "red")
+        word, style = ("ok", None) if finding.held else ("FAILED", "red")
         table.add_row(word, Text(finding.name), Text(finding.reason), style=style)
     return table
 

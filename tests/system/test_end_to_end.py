@@ -631,7 +631,7 @@ def test_what_holds_ends_with_exit_code_zero(small: Path) -> None:
         arguments = ("check", "-", "--set", expect, *extra)
         found = heinit_sim(*arguments, stdin=EXPECTING)
         assert (found.returncode, found.stderr) == (0, "")
-        assert re.match(r"small: (\d+) of \1 held\n", found.stdout)
+        assert re.match(r"small: (\d+) of \1 held, not all tested\nnot tested: ", found.stdout)
     quiet = heinit_sim("run", "small.yaml", "--check", "-q", "--no-plots")
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
 
@@ -686,7 +686,9 @@ def test_github_gets_annotations_and_a_step_summary(small: Path) -> None:
     assert text.count("### small") == 2
     held = ("check", "-", "--set", "expect={forward: exploding, when: {init.variance: 2}}")
     assert "::" not in heinit_sim(*held, stdin=EXPECTING, **github).stdout
-    assert re.search(r"### small: (\d+) of \1 held\n\n\Z", summary.read_text("utf-8"))
+    assert re.search(
+        r"### small: (\d+) of \1 held, not all tested\n\n\Z", summary.read_text("utf-8")
+    )
 
 
 def test_a_step_summary_that_cannot_be_written_changes_no_answer(small: Path) -> None:
