@@ -17,7 +17,14 @@ from heinit_sim.checks.layer_ratios import LayerRatios, chi_square_scores, iter_
 from heinit_sim.checks.mean_ratios import MeanRatios, iter_mean_ratios, t_scores
 from heinit_sim.checks.naming import finding_name
 from heinit_sim.checks.scores import Scores
-from heinit_sim.experiment.quantities import INPUT_0, PASS_OF, STATISTICS, Measure
+from heinit_sim.experiment.quantities import (
+    BETWEEN_INPUTS,
+    INPUT_0,
+    MEASURES,
+    PASS_OF,
+    STATISTICS,
+    Measure,
+)
 from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.theory import assumptions
@@ -64,6 +71,8 @@ def check_laws(result: SweepResult, alpha: float) -> list[Finding]:
 def _known_by_identity(condition: Condition) -> set[Measure]:
     """Measures that identities fix in every network, layer by layer."""
     known: set[Measure] = set()
+    if condition.n_inputs == 1:
+        known |= {(quantity, BETWEEN_INPUTS) for quantity in PASS_OF}  # 0
     if len(assumptions.layers_of_outer_products(condition)) == condition.depth + 1:
         known.add(("grad_weight", INPUT_0))
         if condition.n_inputs <= 2:
@@ -75,7 +84,8 @@ def _without_law(lawful: Sequence[set[Measure]]) -> Iterator[Finding]:
     """Name the columns of `layers.csv` that no law was held against, in some condition or all."""
     parts = []
     for statistic in STATISTICS:
-        missing = [q for q in PASS_OF if any((q, statistic) not in known for known in lawful)]
+        measures = [measure for measure in MEASURES if measure[1] == statistic]
+        missing = [m[0] for m in measures if any(m not in known for known in lawful)]
         if missing:
             parts.append(f"{statistic} of {', '.join(missing)}")
     if parts:

@@ -21,10 +21,11 @@ _ROWS = 1000  # GitHub takes 1 MiB of step summary, and none of a longer one
 def summary(findings: Sequence[Finding]) -> str:
     """How many held or did not, e.g. "2 of 14 did not hold"."""
     wrong, n = len(failed(findings)), sum(finding.tested for finding in findings)
-    held = f"{wrong} of {n} did not hold" if wrong else f"{n} of {n} held"
-    if n == len(findings):
-        return held
-    return f"{held}, not all tested" if n else "nothing could be tested"
+    if wrong:
+        return f"{wrong} of {n} did not hold"
+    if findings and not n:
+        return "nothing could be tested"
+    return f"{n} of {n} held" + ", not all tested" * (n < len(findings))
 
 
 def to_table(findings: Sequence[Finding]) -> "Table":

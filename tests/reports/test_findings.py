@@ -38,8 +38,8 @@ def test_the_table_has_a_line_per_finding_and_failures_first() -> None:
 
 
 def test_of_many_findings_only_failures_are_listed() -> None:
-    assert len(table_lines([HELD] * 19 + [FAILED])) == 2 + 20
-    assert len(table_lines([HELD] * 20 + [FAILED] * 3)) == 2 + 3
+    assert len(table_lines([HELD] * 29 + [FAILED])) == 2 + 30
+    assert len(table_lines([HELD] * 30 + [FAILED] * 3)) == 2 + 3
 
 
 def test_junit_says_what_was_found() -> None:
