@@ -54,7 +54,7 @@ def test_an_activation_of_ones_own_has_theory_and_is_checked() -> None:
     q = 30 * 0.05
     for k in range(1, 7):
         second = 3 * q**2 / 2
-        found = predict_sweep(config).conditions[0].theory["activation", "second_moment"][k]
+        found = predict_sweep(config).conditions[0].mean_field["activation", "second_moment"][k]
         assert abs(found - np.log10(second)) < 1e-10
         q = 40 * 0.05 * second
     assert all(finding.held for finding in check(run_sweep(config)))

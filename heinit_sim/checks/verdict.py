@@ -168,6 +168,8 @@ def _word(beyond: float, allowed: float, error: float, drift: float) -> tuple[Wo
     if abs(beyond) > allowed or _ERRORS_WITHIN * error > allowed:
         if math.isinf(error):
             return "undecided", "with so many dead networks, others may have a dead median"
+        if _ERRORS_WITHIN * error <= allowed:
+            return "undecided", "it is beyond that by less than three standard errors"
         return "undecided", f"± {error:.3f} is too much to tell; more trials will"
     return "stable", ""
 

@@ -143,7 +143,8 @@ def test_the_level_is_that_of_all_conditions_together() -> None:
     variances = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
     shape = narrowed((6, 6, 6, 1), n_inputs=1)
     sweep = [
-        with_layers(shape, index=i, weight_variances=(v,) * 3) for i, v in enumerate(variances)
+        with_layers(shape, index=i, swept={"init.variance": v}, weight_variances=(v,) * 3)
+        for i, v in enumerate(variances)
     ]
     runs = 100
     found = 0
