@@ -128,6 +128,7 @@ def test_networks_of_the_chain_alarm_it_no_more_often_than_its_level(name: str, 
     assert alarms(replace(condition, n_inputs=1), networks, trials) <= most_alarms(runs)
 
 
+@pytest.mark.slow
 def test_runs_with_an_error_alarm_it_more_often_than_its_level() -> None:
     condition, alpha, trials = SAMPLED["leaky"]
     wrong = with_layers(
