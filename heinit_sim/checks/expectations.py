@@ -48,10 +48,14 @@ def require_stable(result: SweepResult) -> list[Finding]:
 
 def unstable(result: SweepResult) -> str:
     """What of a result is not stable, in one line; empty if all is."""
-    failing = [finding.name for finding in require_stable(result) if not finding.held]
-    names = ", ".join(name.removeprefix("require stable").lstrip(":, ") for name in failing[:3])
-    more = f" and {len(failing) - 3} more" if len(failing) > 3 else ""
-    return f"{names}{more}"
+    names = [
+        f"{outcome.condition.label}: {direction}".removeprefix(": ")
+        for outcome in result.conditions
+        for direction in _PASSES
+        if trend(outcome, direction).word != "stable"
+    ]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
 
 
 def _findings(expectation: Expectation, trends: dict[Pass, Trend], about: str) -> list[Finding]:

@@ -181,7 +181,7 @@ def difference(directory: Path, config: SweepConfig) -> str | None:
     for name, digest in digests.items():
         if not (directory / name).is_file():
             return f"{name} is missing"
-        if manifest.digest_of(directory / name) != digest:
+        if journal.digest_of(directory / name) != digest:
             return f"{name} was changed"
     if missing := sorted(set(run_files(config, plots=False)) - {MANIFEST} - digests.keys()):
         return f"without {', '.join(missing)}"
@@ -248,7 +248,7 @@ def update_figure(figure: "Figure", directory: Path) -> None:
         raise RunDirectoryError(f"{directory / min(taken)}: is no run's file; move it")
     with journal.staging(directory) as staged:
         write_figure(figure, staged)
-        drawn = {name: manifest.digest_of(staged / name) for name in FIGURES}
+        drawn = {name: journal.digest_of(staged / name) for name in FIGURES}
         files = dict(sorted((saved["files"] | drawn).items()))
         (staged / MANIFEST).write_text(
             manifest.to_json(saved | {"files": files}), "utf-8", newline="\n"

@@ -95,7 +95,7 @@ def commit(
             os.fsync(file.fileno())
     journal = _Journal(
         staging=staged.name,
-        files={name: _sha256(staged / name) for name in names},
+        files={name: digest_of(staged / name) for name in names},
         obsolete=sorted(set(obsolete).difference(names)),
     )
     fresh = staged / JOURNAL
@@ -141,7 +141,7 @@ def _carry_out(directory: Path, journal: _Journal) -> None:
         try:
             (staged / name).replace(directory / name)
         except FileNotFoundError:
-            if not (directory / name).is_file() or _sha256(directory / name) != digest:
+            if not (directory / name).is_file() or digest_of(directory / name) != digest:
                 missing = f"{name} is missing in {journal.staging}"
                 raise FileNotFoundError(errno.ENOENT, missing) from None
     for name in journal.obsolete:
@@ -162,7 +162,7 @@ def _read(path: Path) -> _Journal:
     try:
         journal = _Journal(**json.loads(content))
         names = [journal.staging, *journal.files, *journal.obsolete]
-        plain = all(name == Path(name).name for name in names)
+        plain = all(name == Path(name).name and name.strip(".") for name in names)
         digests = all(isinstance(digest, str) for digest in journal.files.values())
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(str(error)[:200]) from None
@@ -189,6 +189,7 @@ def _sync_directory(directory: Path) -> None:
             os.close(descriptor)
 
 
-def _sha256(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

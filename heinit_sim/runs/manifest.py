@@ -62,7 +62,7 @@ def write_manifest(config: SweepConfig, directory: Path, run: Mapping[str, objec
             "blas": sorted(blas),  # in another order each time where scikit-learn has its own
         },
         "platform": f"{platform.system()} {platform.machine()}",
-        "files": {path.name: digest_of(path) for path in sorted(directory.iterdir())},
+        "files": {path.name: journal.digest_of(path) for path in sorted(directory.iterdir())},
         "run": dict(run),
     }
     (directory / MANIFEST).write_text(to_json(manifest), "utf-8", newline="\n")
@@ -110,15 +110,9 @@ def checked_file(directory: Path, name: str) -> Path:
     if not path.is_file():
         state = "not a regular file" if path.exists() else "missing"
         raise RunDirectoryError(f"{path}: {state}; {AGAIN}")
-    if digest_of(path) != digest:
+    if journal.digest_of(path) != digest:
         raise RunDirectoryError(f"{path}: changed since the run (SHA-256 differs); run it again")
     return path
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def to_json(manifest: Mapping[str, object]) -> str:
