@@ -17,9 +17,13 @@ def completions(start: str) -> list[str]:
         return [f"{path}=" for path in settable() if path.startswith(key)]
     *given, last = values.split(",")
     head = ",".join([*given, ""]) if given else ""
-    kinds = [kind for path, kind, _ in settings_in(Config) if path == key]
-    words = (word for kind in kinds for word in _words(kind))
-    return [f"{key}={head}{word}" for word in words if word.startswith(last)]
+    return [f"{key}={head}{word}" for word in words_of(key) if word.startswith(last)]
+
+
+def words_of(path: str) -> list[str]:
+    """The words that the setting at a dotted path may be set to."""
+    kinds = [kind for known, kind, _ in settings_in(Config) if known == path]
+    return list(dict.fromkeys(word for kind in kinds for word in _words(kind)))
 
 
 def _words(kind: Any) -> Iterator[str]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from heinit_sim.config import messages, yaml_document
+from heinit_sim.config.completion import words_of
 from heinit_sim.config.problem import Keys, Problem
 from heinit_sim.config.schema.sweep import swept_settings
 from heinit_sim.errors import ConfigError
@@ -209,6 +210,8 @@ class Draft:
         if override.key not in messages.settable():
             return [], [messages.unknown_path(override.key, override.text)]
         document = yaml_document.parse(f"[{override.text}]")
+        if document.problems and override.text in words_of(override.key):  # as "," is no YAML
+            return [override.text], []
         if document.problems or not isinstance(document.value, list):
             return [], [problem.text for problem in document.problems]
         inside = [path for path in self.swept if path != override.key and holds(path, override.key)]
@@ -216,13 +219,14 @@ class Draft:
             return [], [f"inside {inside[0]}, which is swept, must be set there"]
         if outer := listed(self.tree, override.key):
             return [], [f"inside {outer}, which is a list, must be set there as a whole"]
+        if len(document.value) > 1 and override.key in messages.listed_only():
+            return [document.value], []
         if not document.value:
             return [], [f"no value is given, must be {messages.allowed(keys)}"]
         if len(document.value) > 1 and override.key not in swept_settings():
             given, allowed = messages.shown(override.text), messages.allowed(keys)
-            hint = "; a list is written in [ ]" if " list " in allowed else ""
             above = [path for path in swept_settings() if holds(path, override.key)]
-            hint = f"; sweep {above[0]}" if above else hint
+            hint = f"; sweep {above[0]}" if above else ""
             return [], [f"cannot be swept ({given}), must be {allowed}{hint}"]
         return document.value, []
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from heinit_sim.config import messages, yaml_document
 from heinit_sim.config.draft import Draft, Overrides, as_overrides, holds, listed, with_value
 from heinit_sim.config.problem import Keys, Problem
-from heinit_sim.config.resolve import Point, ResolvedPoint, put_together
+from heinit_sim.config.resolve import Point, ResolvedPoint, plain_sweep, put_together
+from heinit_sim.config.resolve_figure import choose_figure
 from heinit_sim.config.resolve_inputs import choose_inputs
 from heinit_sim.config.resolve_layers import below_range, layer_specs
 from heinit_sim.config.schema.annotations import located
@@ -57,13 +58,16 @@ def parse_config(
     if draft.value is not None:
         _check_file(draft)
     grid = list(_checked(draft, read_data=read_data)) if draft.tree else []
-    selected: list[tuple[int, ...]] = []
     if not draft.problems:
+        points = [point.config for point in grid]
         hint = "; expect=[] takes all expectations back" if overrides else ""
-        selected = _selected(draft, [point.config for point in grid], hint)
-    if not draft.problems:
-        places = [at for at, _ in located(grid[0].config.expect)]
-        config = put_together(grid, selected, [draft.line(("expect", *at)) for at in places])
+        selected = _selected(draft, points, hint)
+        figure = choose_figure(points, plain_sweep(grid[0]))
+        for problem in figure if isinstance(figure, list) else ():
+            draft.report(problem)
+    if not (draft.problems or isinstance(figure, list)):
+        lines = [draft.line(("expect", *at)) for at, _ in located(points[0].expect)]
+        config = put_together(grid, figure, selected, lines)
         unmet = figure_kinds.unmet_need(config)
         if unmet is None:
             return config
@@ -113,7 +117,7 @@ def _tried(keys: Keys, point: Point) -> Keys:
 def _checked(draft: Draft, *, read_data: bool) -> Iterator[ResolvedPoint]:
     """Check the config as a whole at every point of the grid.
 
-    The first point keeps the sections `sweep` and `expect`, which are the same at all others.
+    The first point keeps the sections that are the same at all others.
     """
     swept, n_layers = draft.swept, 0
     digests: dict[str, str] = {}
@@ -123,7 +127,9 @@ def _checked(draft: Draft, *, read_data: bool) -> Iterator[ResolvedPoint]:
         for path, index in point.items():
             at_point = with_value(at_point, tuple(path.split(".")), swept[path][index])
         config = messages.validated(at_point)
-        tree = {key: value for key, value in tree.items() if key not in ("sweep", "expect")}
+        tree = {
+            key: value for key, value in tree.items() if key not in ("sweep", "figure", "expect")
+        }
         if isinstance(config, list):
             for problem in config:
                 problem = problem._replace(keys=_tried(problem.keys, point))

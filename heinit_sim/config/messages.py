@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from heinit_sim.config import vocabulary
 from heinit_sim.config.problem import Keys, Problem
-from heinit_sim.config.schema.annotations import section_of, settings_in
+from heinit_sim.config.schema.annotations import section_of, settings_in, takes_list
 from heinit_sim.config.schema.config import Config
 from heinit_sim.config.schema.sweep import VALUES, swept_settings
 
@@ -27,6 +27,7 @@ _WRONG = {
     "bool_type": "not true or false",
     "int_type": "not an integer",
     "float_type": "not a number",
+    "dict_type": "not a mapping",
     "finite_number": "not finite",
     "literal_error": "unknown value",
     "string_pattern_mismatch": "not a valid name",
@@ -35,6 +36,8 @@ _WRONG = {
     "less_than_equal": "too large",
     "too_short": "too short",
     "too_long": "too long",
+    "string_too_short": "too short",
+    "string_too_long": "too long",
 }
 _DECIMAL = r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"
 # Text where a number is wanted -> why it is none.
@@ -45,6 +48,8 @@ _NO_NUMBER = {
     r"[-+]?[0-9]+(:[0-9.]+)+": "a number has no colons",
 }
 
+_SELECTIONS = (("expect", "when"), ("figure", "only"))
+"""Keys of the mappings whose values by dotted path select conditions."""
 
 ENOUGH = 1000
 """So many problems are told of; of more, only that there are."""
@@ -87,13 +92,17 @@ def settings() -> Mapping[Keys, str]:
     for path in swept_settings():
         way = tuple(path.split("."))
         inside = {keys[len(way) :]: text for keys, text in known.items() if keys[: len(way)] == way}
-        by_path |= {("expect", "when", path, *keys): text for keys, text in inside.items()}
+        for selection in _SELECTIONS:
+            by_path |= {(*selection, path, *keys): text for keys, text in inside.items()}
     return known | by_path
 
 
 def allowed(keys: Keys) -> str:
     """Words for the values that are allowed there, e.g. "an integer from 1 to 100"."""
-    return settings()[_named(setting(keys))]
+    way = _named(setting(keys))
+    while way not in settings():  # inside a mapping of a user's own keys
+        way = way[:-1]
+    return settings()[way]
 
 
 def unknown_key(keys: Keys, given: object = None) -> str:
@@ -101,7 +110,7 @@ def unknown_key(keys: Keys, given: object = None) -> str:
     *parent, key = setting(keys)
     section = _named(parent)
     children = [str(keys[-1]) for keys in settings() if keys and keys[:-1] == section]
-    by_path = section in (("sweep",), ("expect", "when"))
+    by_path = section in (("sweep",), *_SELECTIONS)
     if by_path and tuple(str(key).split(".")) in settings():
         return f"cannot be swept, must be one of {', '.join(children)}"
     names = children if by_path else [".".join(map(str, (*section, name))) for name in children]
@@ -129,9 +138,17 @@ def _named(keys: Iterable[str | int]) -> Keys:
 @functools.cache
 def settable() -> list[str]:
     """The dotted paths that can be set from the command line."""
-    whole = ("sweep", "expect")  # their keys have dots, or are many
-    ways = [keys for keys in settings() if keys and (keys[0] not in whole or len(keys) == 1)]
-    return [".".join(map(str, keys)) for keys in ways]
+    whole = (("sweep",), ("expect",), *_SELECTIONS)  # their keys have dots, or are many
+    inside = {keys for keys in settings() for outer in whole if keys[: len(outer)] == outer != keys}
+    return [".".join(map(str, keys)) for keys in settings() if keys and keys not in inside]
+
+
+@functools.cache
+def listed_only() -> frozenset[str]:
+    """The dotted paths of which several values are no sweep but one list."""
+    return frozenset(path for path, kind, _ in settings_in(Config) if takes_list(kind)).difference(
+        swept_settings()
+    )
 
 
 def _problem(detail: ErrorDetails, document: object) -> Problem:

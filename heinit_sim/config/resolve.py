@@ -30,21 +30,21 @@ class ResolvedPoint(NamedTuple):
 
 def put_together(
     grid: Sequence[ResolvedPoint],
+    figure: sweep_config.FigureConfig,
     selected: Sequence[tuple[int, ...]],
     lines: Sequence[int | None],
 ) -> sweep_config.SweepConfig:
     """Put the points of the grid together.
 
     Args:
-        grid: The points in order; the first holds the sections `sweep` and `expect`.
+        grid: The points in order; the first holds the sections `sweep`, `figure` and `expect`.
+        figure: The figure that they ask for.
         selected: For each expectation the places of the conditions it is about.
         lines: For each expectation its line in the file, if it is from there.
     """
     first = grid[0].config
-    sweep = {path: plain(first.sweep[path]) for path in grid[0].place}
+    sweep = plain_sweep(grid[0])
     frozen = {path: tuple(_frozen(value) for value in sweep[path]) for path in sweep}
-    figure, ends = first.figure, first.figure.decades
-    decades = (ends[0], ends[1]) if ends else None
     expect = [given for _, given in located(first.expect)]
     return sweep_config.SweepConfig(
         name=first.name,
@@ -55,7 +55,7 @@ def put_together(
         draws=first.draws,
         histograms=first.record.histograms if first.record else None,
         cosine=bool(first.record and first.record.cosine),
-        figure=sweep_config.FigureConfig(figure.quantity, decades, figure.overlay, figure.kind),
+        figure=figure,
         expect=tuple(
             sweep_config.Expectation(
                 when={path: _frozen(plain(value)) for path, value in given.when.items()},
@@ -72,6 +72,11 @@ def put_together(
             **({"expect": plain(expect)} if expect else {}),
         },
     )
+
+
+def plain_sweep(first: ResolvedPoint) -> dict[str, list[object]]:
+    """Dotted path -> swept values as a config writes them, of the first point of the grid."""
+    return {path: plain(first.config.sweep[path]) for path in first.place}
 
 
 def _condition(
@@ -98,6 +103,8 @@ def _condition(
 def _document(config: Config, sweep: Mapping[str, object], digests: Mapping[str, str]) -> Tree:
     """The resolved config; what the sweep replaces is left out of the rest."""
     document: Any = config.model_dump(exclude_none=True, exclude={"expect"})
+    if only := config.figure.only:
+        document["figure"]["only"] = {path: plain(value) for path, value in only.items()}
     leave_out_defaults(document)
     document["inputs"].pop("sha256", None)
     if files := {path: digest for path, digest in digests.items() if digest}:

@@ -1,4 +1,4 @@
-"""Which conditions of the grid an expectation is about."""
+"""Which conditions of the grid are meant where a config gives values of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from heinit_sim.config.messages import shown
 from heinit_sim.config.problem import Problem
-from heinit_sim.config.schema.annotations import hashable, plain
+from heinit_sim.config.schema.annotations import hashable, located, plain
 from heinit_sim.config.schema.config import Config
 from heinit_sim.experiment.labels import flow_text, shortened
 
@@ -19,22 +19,25 @@ def select(
     """For each mapping the places of the points that have all its values, or why there are none.
 
     Args:
-        whens: Dotted path -> value.
+        whens: Dotted path -> value, or a list of values of which one is enough.
         points: The config at every point of the grid.
     """
     paths = {path for when in whens for path in when}
     places = {path: _places(points, path) for path in paths}
     for when in whens:
-        matches = {
-            path: places[path].get(hashable(value, path), set()) for path, value in when.items()
-        }
         problems = []
-        for path in [path for path in matches if not matches[path]]:
-            value = plain(when[path])
-            given = _quoted(value) if isinstance(value, dict | list) else shown(value)
-            text = f"matches no condition ({given}), must be {_listed(points, path, places[path])}"
-            problems.append(Problem((path,), text))
-        common = set(range(len(points))).intersection(*matches.values())
+        matches = []
+        for path, given in when.items():
+            whole = hashable(given, path) in places[path]  # a list may be one value
+            values = [((), given)] if whole else located(given)
+            matches.append(set[int]())
+            for at, value in values:
+                found = places[path].get(hashable(value, path), set())
+                matches[-1] |= found
+                if not found:
+                    text = _unmatched(plain(value), _listed(points, path, places[path]))
+                    problems.append(Problem((path, *at), text))
+        common = set(range(len(points))).intersection(*matches)
         if not common and not problems:
             text = "matches no condition, must be values that one condition has together"
             problems.append(Problem((), text))
@@ -55,6 +58,11 @@ def _at(config: Config, path: str) -> object:
     for key in path.split("."):
         value = getattr(value, key, None)  # a list, one for each layer, has none
     return value
+
+
+def _unmatched(value: object, allowed: str) -> str:
+    given = _quoted(value) if isinstance(value, dict | list) else shown(value)
+    return f"matches no condition ({given}), must be {allowed}"
 
 
 def _quoted(value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from heinit_sim.experiment.architecture import Convolution, Residual, layer_fans
 from heinit_sim.experiment.initializers import Distribution
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 DrawsName = Literal["common", "independent"]
 FigureQuantity = Literal["variance", "second_moment", "std"]
 PublishedCurves = Literal["figure_7_4_published"]
+FigureTheme = Literal["light", "dark", "transparent-light", "transparent-dark"]
+FigureSize = Literal["slide", "beamer", "column", "text"]
+FigurePanels = Literal["both", "forward", "backward"]
+FigureFormat = Literal["png", "svg", "pdf"]
+DecimalMark = Literal[".", ","]
 _LISTED = 5
 """Conditions that a config names when it is printed."""
 
@@ -135,6 +140,30 @@ class FigureConfig:
     """Published curves drawn on top."""
     kind: str = "layers"
     """A key of `figure_kinds.FIGURE_KINDS`."""
+    theme: FigureTheme = "light"
+    """Ground that the figure is shown on, which its colours are chosen for."""
+    size: FigureSize | tuple[float, float] | None = None
+    """Name of a size, or width and height in inches; None: the figure's own."""
+    font: str | None = None
+    """Family of the font; None: the figure's own."""
+    font_size: float | None = None
+    """Points as printed; None: the figure's own."""
+    panels: FigurePanels = "both"
+    only: tuple[int, ...] | None = None
+    """Places in the grid of the conditions that are shown; None: all of them."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """A swept value as `labels.swept_text(path, value, labels.to_text)` writes it -> its label."""
+    title: str | None = None
+    colors: tuple[str, ...] | str | None = None
+    """A colour of matplotlib for each condition of the sweep, or a colour map's name."""
+    decimal: DecimalMark = "."
+    style: str | None = None
+    """Name in matplotlib's style library, or the path of an .mplstyle file."""
+    formats: tuple[FigureFormat, ...] = get_args(FigureFormat)
+    """Suffixes of the files that hold the figure."""
+    dpi: int = 200
+    svg_text: bool = False
+    """Whether text of an SVG stays text; else it is outlines."""
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,10 @@ NETWORK_KEYS = (
     "output_dim, activation, residual"
 )
 RESIDUAL_KEYS = "scale, branch_layers, norm, zero_last"
+FIGURE_KEYS = (
+    "kind, quantity, decades, overlay, theme, size, font, font_size, panels, only, labels, title, "
+    "colors, decimal, style, formats, dpi, svg_text"
+)
 PATHS = (
     "network.depth, network.width, network.input_dim, network.image, network.kernel, "
     "network.channels, network.input_channels, network.padding, network.readout, "
@@ -270,8 +274,8 @@ expect:
 > 8:8: error: expect: not a mapping (null), $EXPECT
 expect: $MANY
 > 8:9: error: expect: too long (a list), $EXPECT
-figure: {theme: dark}
-> 8:10: error: figure.theme: unknown key, must be one of kind, quantity, decades, overlay
+figure: {them: dark}
+> 8:10: error: figure.them: unknown key, must be one of $FIGURE_KEYS; did you mean 'figure.theme'?
 std: 0.02
 > 8:1: error: std: unknown key, must be one of $KEYS
 batch_size: 3
@@ -297,8 +301,12 @@ expect: {forward: stable, when: {init.varience: 1}}
 > 8:34: error: expect.when.init.varience: unknown key, $SWEPT_KEY; did you mean 'init.variance'?
 expect: {forward: stable, when: {trials: 1}}
 > 8:34: error: expect.when.trials: cannot be swept, $SWEPT_KEY
-expect: {forward: stable, when: {init.variance: [1]}}
-> 8:49: error: expect.when.init.variance: not a number (a list), $VARIANCE
+expect: {forward: stable, when: {init.variance: []}}
+> 8:49: error: expect.when.init.variance: too short (a list), $VARIANCE
+expect: {forward: stable, when: {init.variance: [0.5, x]}}
+> 8:55: error: expect.when.init.variance[1]: not a number ('x'), $VARIANCE
+expect: {forward: stable, when: {init.variance: [0.5, 0.4]}}
+> 8:55: error: expect.when.init.variance[1]: matches no condition (0.4), must be 0.5
 expect: {forward: stable, when: {network.activation: {name: relu, slope: 1}}}
 > 8:67: error: expect.when.network.activation.slope: unknown key, must be one of name,
 > negative_slope
@@ -429,8 +437,10 @@ init.std=1e200
 > init.std: unknown key, $NO_KEY; write init.variance, its square
 init.first.std=0.02
 > init.first.std: unknown key, $NO_KEY; write init.first.variance: 0.0004, its square
-figure.theme=dark
-> figure.theme: unknown key, $NO_KEY
+figure.nothing=dark
+> figure.nothing: unknown key, $NO_KEY
+figure.them=dark
+> figure.them: unknown key, $NO_KEY; did you mean 'figure.theme'?
 sweep.init.variance=1
 > sweep.init.variance: unknown key, $NO_KEY; did you mean 'init.variance'?
 =1
@@ -439,8 +449,8 @@ seed=
 > seed: no value is given, $SEED
 seed=[1
 > seed: not YAML: while parsing a flow sequence expected ',' or ']', but got '<stream end>'
-figure.decades=-1,1
-> figure.decades: cannot be swept ('-1,1'), $RANGE; a list is written in [ ]
+figure.decades=1,-1
+> figure.decades: not a range ([1.0, -1.0]), must have the lower number first
 expect.forward=stable
 > expect.forward: unknown key, $NO_KEY
 network={dpth: 1, depth: 1, width: 1, input_dim: 1}
@@ -534,7 +544,10 @@ OVERRIDES = [
         ["trials=7", "seed=9223372036854775807", "name=017"],
         {"trials": 7, "seed": 2**63 - 1, "name": "017"},
     ),
-    (["figure.decades=[-1, 1.5]"], {"figure": {"quantity": "variance", "decades": [-1.0, 1.5]}}),
+    *(
+        ([f"figure.decades={text}"], {"figure": {"quantity": "variance", "decades": [-1.0, 1.5]}})
+        for text in ("[-1, 1.5]", "-1,1.5")
+    ),
     (
         ["network.width=[4,4,4],5"],
         {"sweep": {"init.variance": [1.0, 2.0], "network.width": [[4, 4, 4], 5]}},
@@ -616,6 +629,17 @@ GOOD_ENDS = [
     "inputs: {}\nloss: {target: -1}\nfigure: {}\nsweep: {}\n",
     "figure: {quantity: second_moment, decades: null, overlay: null}\n",
     "figure: {quantity: std, decades: [-1000000, 1e6], overlay: figure_7_4_published}\n",
+    "figure: {theme: dark, size: [3.3, 2], font: Inter, font_size: 9, panels: forward, dpi: 300}\n",
+    "figure: {size: slide, title: A, colors: viridis, decimal: ',', style: ggplot, formats: png}\n",
+    "figure: {size: null, font: null, only: null, labels: null, formats: [pdf, svg]}\n",
+    (
+        "sweep: {network.width: [4, [1, 2, 3]]}\n"
+        "figure: {only: {network.width: [1, 2, 3]}, labels: {1 2 3: more}, colors: [k, '#fff']}\n"
+    ),
+    (
+        "sweep: {init.variance: [1, 2, 3]}\n"
+        "figure: {only: {init.variance: [3, 1], network.depth: 3}, svg_text: true}\n"
+    ),
     "sweep: {init.variance: [1, .5, 2., 1e-3, +3, 5e-324]}\n",
     "sweep: {init.variance: [1]}\n",
     "sweep: {network.width: [1, [1, 2, 3], 65536]}\n",
@@ -839,7 +863,7 @@ PROPERTIES = {
     "When": PATHS,
     "Expectation": "forward, backward, max_decades_per_layer, when",
     "Record": "histograms, cosine",
-    "Figure": "kind, quantity, decades, overlay",
+    "Figure": FIGURE_KEYS,
 }
 
 
@@ -899,15 +923,17 @@ def accepts(schema: Mapping[str, Any], value: object, models: Mapping[str, Any])
     if type(value) not in TYPES[schema["type"]]:
         return False
     if isinstance(value, dict):
-        known = schema["properties"]
-        closed = set(schema.get("required", [])) <= value.keys() <= known.keys()
-        return closed and all(accepts(known[k], v, models) for k, v in value.items())
+        known, other = schema.get("properties", {}), schema["additionalProperties"]
+        closed = set(schema.get("required", [])) <= value.keys()
+        closed &= bool(other) or value.keys() <= known.keys()
+        return closed and all(accepts(known.get(k, other), v, models) for k, v in value.items())
     if isinstance(value, list):
         low, high = schema.get("minItems", 0), schema.get("maxItems", len(value))
         items = all(accepts(schema["items"], item, models) for item in value)
         return items and low <= len(value) <= high
     if isinstance(value, str):
         named = re.search(schema.get("pattern", ""), value) is not None
+        named &= schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value))
         return named and value in schema.get("enum", [schema.get("const", value)])
     if value is None or isinstance(value, bool):
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Tag
 from pydantic_core import PydanticCustomError
@@ -110,6 +110,13 @@ def section_of(kind: Any) -> type[Section] | None:
     while get_args(kind):
         kind = get_args(kind)[0]
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
+def takes_list(kind: Any) -> bool:
+    """Whether a value of an annotated type is a list, or may be one."""
+    if get_origin(kind) in (list, dict):
+        return get_origin(kind) is list
+    return any(map(takes_list, get_args(kind)))
 
 
 def settings_in(

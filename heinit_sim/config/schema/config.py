@@ -5,11 +5,11 @@ from typing import Any, Self, get_args
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from heinit_sim.config.schema import fields
-from heinit_sim.config.schema.annotations import Section, relation
+from heinit_sim.config.schema.annotations import Section, located, relation
 from heinit_sim.config.schema.init import InitField, check_layers
 from heinit_sim.config.schema.inputs import Inputs, Loss
 from heinit_sim.config.schema.network import Network
-from heinit_sim.config.schema.sweep import Expect, Sweep
+from heinit_sim.config.schema.sweep import Expect, Sweep, When
 from heinit_sim.experiment import activation_table, figure_kinds
 from heinit_sim.experiment.sweep_config import FigureConfig
 
@@ -28,6 +28,28 @@ class Figure(Section):
     quantity: fields.ShownQuantity = FigureConfig.quantity
     decades: fields.Decades | None = None
     overlay: fields.Overlay | None = None
+    theme: fields.Theme = FigureConfig.theme
+    size: fields.Size | None = None
+    font: fields.Font | None = None
+    font_size: fields.FontSize | None = None
+    panels: fields.Panels = FigureConfig.panels
+    only: When | None = None
+    labels: fields.Labels | None = None
+    title: fields.Title | None = None
+    colors: fields.Colors | None = None
+    decimal: fields.Decimal = FigureConfig.decimal
+    style: fields.Style | None = None
+    formats: fields.Formats = Field(default=[*FigureConfig.formats])
+    dpi: fields.Dpi = FigureConfig.dpi
+    svg_text: fields.SvgText = FigureConfig.svg_text
+
+    @field_validator("formats")
+    @classmethod
+    def _check_distinct(cls, formats: str | list[str]) -> str | list[str]:
+        for at, name in located(formats):
+            if at and name in formats[: at[0]]:
+                raise relation(f"given twice ({name}), must be {fields.FORMATS}", *at)
+        return formats
 
     @field_validator("quantity", "decades", "overlay")
     @classmethod
@@ -73,14 +95,16 @@ class Config(Section):
 
 def leave_out_defaults(document: dict[str, Any]) -> None:
     """Take out of a resolved config what its hash has never had: keys younger than the hash."""
+    figure = Figure.model_fields
     for section, key, default in (
         ("network", "kind", "dense"),
         ("inputs", "normalisation", "none"),
         ("record", "cosine", False),
-        ("figure", "kind", FigureConfig.kind),
+        *(("figure", key, figure[key].default) for key in figure if key != "quantity"),
     ):
-        if document.get(section) and document[section].get(key) == default:
-            del document[section][key]
+        given = document.get(section) or {}
+        if key in given and given[key] == default:
+            del given[key]
     if not document.get("record", True):
         del document["record"]
 
@@ -94,6 +118,8 @@ def config_schema() -> dict[str, Any]:
             if "anyOf" in field and "description" in field["anyOf"][0]:  # what may be null
                 described = {"description": field["anyOf"][0]["description"], **field}
                 model["properties"][name] = dict(sorted(described.items()))
+            if "oneOf" in field:  # a list may be one value and several
+                field["anyOf"] = field.pop("oneOf")
     for model in ("Network", "Activation"):
         del models[model]["required"]  # any of these keys may come from the sweep instead
     schema["required"].remove("init")  # so may this

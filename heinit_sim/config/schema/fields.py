@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Discriminator, Tag
 
 from heinit_sim.config.schema.annotations import (
+    ONE_OR_LIST,
     Limits,
     OneOrList,
     Setting,
@@ -25,7 +26,16 @@ from heinit_sim.experiment.initializers import SCHEMES, ElementLaw, GainWord, Mo
 from heinit_sim.experiment.inputs import InputDistribution as LawName
 from heinit_sim.experiment.inputs import Normalisation as Axes
 from heinit_sim.experiment.quantities import Bins, Growth
-from heinit_sim.experiment.sweep_config import DrawsName, FigureQuantity, PublishedCurves
+from heinit_sim.experiment.sweep_config import (
+    DecimalMark,
+    DrawsName,
+    FigureFormat,
+    FigurePanels,
+    FigureQuantity,
+    FigureSize,
+    FigureTheme,
+    PublishedCurves,
+)
 
 if TYPE_CHECKING:
     FigureKind = str
@@ -180,6 +190,42 @@ Decades = Annotated[
 Overlay = Annotated[
     PublishedCurves, Setting("Published curves drawn on top", f"null or {choice(PublishedCurves)}")
 ]
+TEXT = Limits("a text of 1 to 200 characters", min_length=1, max_length=200)
+Theme = Annotated[FigureTheme, Setting("Ground that it is shown on", FigureTheme)]
+INCHES = number(ge=1.5, le=50)
+SIZES = f"{choice(FigureSize)}, or a list of two numbers {in_words(**INCHES.bounds)}"
+Size = Annotated[
+    Annotated[
+        list[Annotated[float, INCHES]], Tag("<list>"), Limits(SIZES, min_length=2, max_length=2)
+    ]
+    | Annotated[FigureSize, Tag("<word>")],
+    Discriminator(lambda size: "<list>" if isinstance(size, list) else "<word>"),
+    Setting("Width and height, by name or in inches", SIZES),
+]
+Font = Annotated[str, Setting("Family of the font, one that matplotlib finds", TEXT)]
+FontSize = Annotated[float, Setting("Points of the text as printed", number(ge=4, le=72))]
+Panels = Annotated[FigurePanels, Setting("Passes that are drawn", FigurePanels)]
+Labels = Annotated[
+    dict[str, Annotated[str, TEXT]],
+    Setting("Labels of swept values", f"a mapping from swept values to labels, each {TEXT}"),
+]
+Title = Annotated[str, Setting("Title of the figure", TEXT)]
+COLORS = "the name of a colour map, or a list of colours, one for each condition"
+Colors = Annotated[
+    OneOrList[Annotated[str, TEXT]],
+    Setting("Colours of the conditions, as matplotlib names them", COLORS),
+]
+Decimal = Annotated[DecimalMark, Setting("Decimal mark", "'.' or ','")]
+Style = Annotated[str, Setting("Style of matplotlib, by name or FILE.mplstyle", TEXT)]
+FORMATS = f"{choice(FigureFormat)}, or a list of distinct ones"
+Formats = Annotated[
+    Annotated[FigureFormat, Tag("<one>")]
+    | Annotated[list[FigureFormat], Tag("<list>"), Limits(FORMATS, min_length=1)],
+    ONE_OR_LIST,
+    Setting("Formats of its files", FORMATS),
+]
+Dpi = Annotated[int, Setting("Pixels per inch of a PNG", integer(30, 1200))]
+SvgText = Annotated[bool, Setting("Whether text of an SVG stays text", "true or false")]
 ForwardWord = Annotated[Growth, Setting("Verdict on the forward pass", Growth)]
 BackwardWord = Annotated[Growth, Setting("Verdict on the backward pass", Growth)]
 SLOPE_SIZE = Limits("a number that is not below 0", ge=0)

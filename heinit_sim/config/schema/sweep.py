@@ -7,7 +7,15 @@ from collections.abc import Callable, Mapping
 from types import GenericAlias
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field, Tag, ValidationInfo, create_model, field_validator, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import core_schema
 
 from heinit_sim.config.schema import fields
@@ -20,6 +28,7 @@ from heinit_sim.config.schema.annotations import (
     hashable,
     relation,
     settings_in,
+    takes_list,
 )
 from heinit_sim.config.schema.init import InitField
 from heinit_sim.config.schema.inputs import Inputs, Loss
@@ -60,22 +69,33 @@ class _Values(Section):
 
 
 class _Selection(Section):
-    """Values by dotted path that select conditions; each path that can be swept."""
+    """Values by dotted path that select conditions, one or several of each path."""
 
 
+def _holds_list(given: object) -> bool:
+    return isinstance(given, list) and any(isinstance(value, list) for value in given)
+
+
+NESTED_LIST = Discriminator(lambda given: "<list>" if _holds_list(given) else "<one>")
+"""Several values where one may be a list itself; any other list is checked as one value would be,
+and may be several too, for the items of both are of one type."""
 VALUES = Limits("a list of one or more distinct values", min_length=1)
 
 
 @functools.cache
 def _model(base: type[Section], paths: tuple[str, ...]) -> type[Section]:
-    """The base with those paths: lists of values to try, or one value each to select by."""
+    """The base with those paths: lists of values to try, or one or more values to select by."""
     types: dict[str, Any] = {}
     for path in paths:
         kind, setting = swept_settings()[path]
         if base is _Values:
             kind, setting = GenericAlias(list, (kind,)), Setting(f"Values of {path} to try", VALUES)
         else:
-            setting = Setting(f"Value of {path}", setting)
+            setting = Setting(f"Value of {path}, or a list of values", setting)
+            which = NESTED_LIST if takes_list(kind) else ONE_OR_LIST
+            several: Any = GenericAlias(list, (kind,))
+            several = Annotated[several, Limits("", min_length=1), Tag("<list>")]
+            kind = Annotated[Annotated[kind, Tag("<one>")] | several, which]
         # Pydantic needs 5 ms to find out which arguments `list` takes.
         empty: Any = Field(default_factory=lambda: [])  # noqa: PIE807  # see above
         types[path] = Annotated[kind, setting], empty
@@ -112,7 +132,7 @@ Sweep = Annotated[
 When = Annotated[
     dict[str, Any],
     ByPath(_Selection),
-    Setting("Which conditions, or all of them", "a mapping from dotted paths to one value each"),
+    Setting("Which conditions, or all of them", "a mapping from dotted paths to values"),
 ]
 
 
