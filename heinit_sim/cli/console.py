@@ -149,7 +149,7 @@ def print_plan(
     jobs: int,
     *,
     json_: bool,
-    draws: bool,
+    files: Sequence[str],
     refusal: str = "",
     up_to_date: bool = False,
     alpha: float | None = None,
@@ -158,7 +158,7 @@ def print_plan(
     """Print what `run` would do; with an `alpha` it would check, and maybe write JUnit XML.
 
     Where the directory is up to date it would not simulate, but maybe draw; with a `refusal` it
-    would do nothing. What is in the directory is described.
+    would do nothing. What is in the directory is described, and `files` are what would be written.
     """
     from heinit_sim import runs, simulation
     from heinit_sim.simulation.cost import Cost
@@ -166,7 +166,6 @@ def print_plan(
     present = runs.description(directory)
 
     needs = Cost(0, 0.0, 0) if up_to_date else simulation.estimate(config, jobs)
-    files = runs.written_files(config, simulated=not up_to_date, drawn=draws)
     if json_:
         document = {
             "name": config.name,
@@ -192,7 +191,7 @@ def print_plan(
     if present:
         lines += [f"{directory} holds {text}" for text in present.lines()]
     if up_to_date:
-        lines.append(f"{directory} is up to date" + ", but for its figure" * draws)
+        lines.append(f"{directory} is up to date" + ", but for its figure" * bool(files))
     else:
         threads, mebibytes = f"{jobs} thread{'s' * (jobs != 1)}", needs.peak_bytes / 2**20
         lines.append(f"{needs.passes} forward and backward passes on {threads}")

@@ -1,6 +1,7 @@
 """The command `run`: a config in, its run directory out."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,12 +62,13 @@ def run(
             runs.check_file(junit, "--junit", directory)
         difference = "" if force else runs.difference(directory, sweep_config)
         up_to_date = difference is None
-        draws = plots and not (up_to_date and runs.has_figure(directory))
+        draws = plots and not (up_to_date and runs.has_figure(directory, sweep_config))
+        files = runs.redrawn_files(directory, sweep_config) if up_to_date and draws else ()
         refusal = None
         if not up_to_date:
-            names = runs.run_files(sweep_config, plots=plots)
+            files = runs.run_files(sweep_config, plots=plots)
             try:
-                runs.check_target(directory, names, force=force, difference=difference or "")
+                runs.check_target(directory, files, force=force, difference=difference or "")
             except RunDirectoryError as error:
                 if not dry_run:
                     raise
@@ -77,7 +79,7 @@ def run(
                 *(sweep_config, directory, jobs),
                 json_=json_,
                 up_to_date=up_to_date,
-                draws=draws,
+                files=files,
                 refusal=str(refusal or ""),
                 alpha=(alpha or options.ALPHA) if check else None,
                 junit=junit,
@@ -89,7 +91,7 @@ def run(
             simulation.require_memory(sweep_config, jobs)
         start = time.perf_counter()
         if up_to_date:
-            result = runs.read_run(directory, quantiles=draws)
+            result = replace(runs.read_run(directory, quantiles=draws), config=sweep_config)
         else:
             result = console.simulate(sweep_config, jobs, quiet=quiet)
             facts = runs.run_facts(jobs, time.perf_counter() - start)
@@ -99,7 +101,7 @@ def run(
                 if force or runs.difference(directory, sweep_config) is not None:
                     raise
                 up_to_date = True
-        failure = _draw(result, directory) if draws else ""
+        drawn, failure = _draw(result, directory) if draws else ((), "")
         findings = None
         if check:
             stable = require == "stable"
@@ -109,9 +111,8 @@ def run(
             console.print_summary(sweep_config, rows, directory, json_=json_, findings=findings)
         if not quiet:
             console.print_fates(result)
-            files = runs.written_files(
-                sweep_config, simulated=not up_to_date, drawn=draws and not failure
-            )
+            simulated = runs.run_files(sweep_config, plots=bool(drawn))
+            files = drawn if up_to_date else simulated
             seconds = time.perf_counter() - start
             wrote = f"Wrote {directory} in {seconds:.1f} s: {', '.join(files)}"
             held = f"{directory} is up to date; give --force to simulate it again"
@@ -127,15 +128,15 @@ def run(
             raise typer.Exit(1)
 
 
-def _draw(result: "SweepResult", directory: Path) -> str:
-    """Draw the figure of a run that is written; the reason if that fails, else nothing."""
+def _draw(result: "SweepResult", directory: Path) -> tuple[tuple[str, ...], str]:
+    """Draw the figure of a run that is written: the files, and the reason if that fails."""
     from heinit_sim import figures, runs  # loads matplotlib, which the rest does without
 
     try:
-        runs.update_figure(figures.draw(result), directory)
+        return runs.update_figure(figures.draw(result), directory, result.config), ""
     except Exception as error:  # whatever it is, it must cost no result
         if interrupts.stopped_by():
             raise
-        if not runs.has_figure(directory):  # nor did another process draw it meanwhile
-            return " ".join(str(error).split()) or type(error).__name__
-    return ""
+        if runs.has_figure(directory, result.config):  # another process drew it meanwhile
+            return (), ""
+        return (), " ".join(str(error).split()) or type(error).__name__

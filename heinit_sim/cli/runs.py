@@ -14,6 +14,11 @@ def _complete_figure(incomplete: str) -> list[str]:
     return [text for text in known if text.startswith("figure.")]
 
 
+def _complete_formats(incomplete: str) -> list[str]:
+    known = options.complete_override(f"figure.formats={incomplete}")
+    return [text.partition("=")[2] for text in known]
+
+
 def plot(
     run_dirs: Annotated[
         list[Path], typer.Argument(metavar="RUN_DIR", help="Directories that `run` wrote.")
@@ -27,29 +32,49 @@ def plot(
             autocompletion=_complete_figure,
         ),
     ] = None,
+    formats: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="A,B",
+            help="Formats of its files, short for --set figure.formats=A,B.",
+            autocompletion=_complete_formats,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Where to write; default: the run directory."),
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Where to write, each of several runs into a folder; default: the run directory.",
+        ),
     ] = None,
 ) -> None:
     """Redraw the figure of saved runs, without simulating."""
     with options.errors():
         from heinit_sim import figures, runs
+        from heinit_sim.config import Override
 
         replaced = options.overrides(sets)
         if any(not override.key.startswith("figure.") for override in replaced):
             raise ConfigError(["--set: error: plot takes figure.* only; the rest is simulated"])
-        if replaced and out is None:
+        if out is None and any(override.key != "figure.formats" for override in replaced):
             raise ConfigError(["--set: error: another figure than the run's own needs --out DIR"])
-        if out is not None and len(run_dirs) > 1:
-            raise ConfigError(["--out: error: takes one RUN_DIR at a time"])
-        for directory in run_dirs:
-            figure = figures.draw(runs.read_run(directory, replaced))
+        if formats is not None:
+            replaced.append(Override("--format", "figure.formats", formats))
+        folders = [directory.resolve().name for directory in run_dirs]
+        twice = [name for name in folders if folders.count(name) > 1]
+        if out is not None and twice:
+            raise ConfigError([f"--out: error: several runs are called {twice[0]}; give one each"])
+        for directory, folder in zip(run_dirs, folders, strict=True):
+            result = runs.read_run(directory, replaced)
+            figure = figures.draw(result)
             if out is None:
-                runs.update_figure(figure, directory)
+                names = runs.update_figure(figure, directory, result.config)
             else:
-                runs.export_figure(figure, out)
-            console.say(f"Wrote forward_backward.png, .svg, .pdf in {out or directory}")
+                target = out / folder if len(run_dirs) > 1 else out
+                names = runs.export_figure(figure, target, result.config.figure)
+            console.say(f"Wrote {', '.join(names)} in {target if out else directory}")
 
 
 def show(run_dir: options.RunArgument, json_: options.JsonOption = False) -> None:

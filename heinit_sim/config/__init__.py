@@ -6,5 +6,6 @@ from heinit_sim.config.draft import Overrides as Overrides
 from heinit_sim.config.draft import parse_override as parse_override
 from heinit_sim.config.load import load_config as load_config
 from heinit_sim.config.load import parse_config as parse_config
+from heinit_sim.config.load import with_figure as with_figure
 from heinit_sim.config.schema.config import config_schema as config_schema
 from heinit_sim.config.yaml_document import to_yaml as to_yaml

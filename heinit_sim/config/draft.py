@@ -57,8 +57,12 @@ def parse_override(flag: str, text: str) -> Override:
     return Override(flag, key, value)
 
 
-def as_overrides(given: Any) -> list[Override]:
+def as_overrides(given: Any, flag: str = "overrides") -> list[Override]:
     """The `Overrides` that a caller gives, in their order; a value of a mapping is set as it is.
+
+    Args:
+        given: The overrides.
+        flag: What messages call them.
 
     Raises:
         ConfigError: They are of another type, or a string has no `=`.
@@ -66,15 +70,15 @@ def as_overrides(given: Any) -> list[Override]:
     allowed = "must be a mapping from dotted paths to values, or texts like 'trials=20'"
     if isinstance(given, Mapping):
         if wrong := [key for key in given if not isinstance(key, str)]:
-            raise ConfigError([f"overrides: error: {messages.shown(wrong[0])} is a key, {allowed}"])
-        return [Override("overrides", key, _json_text(key, value)) for key, value in given.items()]
+            raise ConfigError([f"{flag}: error: {messages.shown(wrong[0])} is a key, {allowed}"])
+        return [Override(flag, key, _json_text(key, value, flag)) for key, value in given.items()]
     listed = [given] if isinstance(given, str) else given
     if not isinstance(listed, Sequence) or not all(isinstance(o, str | Override) for o in listed):
-        raise ConfigError([f"overrides: error: not overrides ({messages.shown(given)}), {allowed}"])
-    return [o if isinstance(o, Override) else parse_override("overrides", o) for o in listed]
+        raise ConfigError([f"{flag}: error: not overrides ({messages.shown(given)}), {allowed}"])
+    return [o if isinstance(o, Override) else parse_override(flag, o) for o in listed]
 
 
-def _json_text(key: str, value: object) -> str:
+def _json_text(key: str, value: object, flag: str) -> str:
     """The value of an override as JSON, which YAML takes; NumPy's numbers and arrays too.
 
     Raises:
@@ -91,7 +95,7 @@ def _json_text(key: str, value: object) -> str:
     except (TypeError, ValueError, RecursionError):
         what = f"{type(value).__name__} {messages.shown(value)}"
         text = f"no value of a config ({what}), must be of finite numbers, texts, lists, mappings"
-        raise ConfigError([f"overrides: error: {key}: {text}"]) from None
+        raise ConfigError([f"{flag}: error: {key}: {text}"]) from None
 
 
 def holds(path: str, other: str) -> bool:

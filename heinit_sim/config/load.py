@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from heinit_sim.config import messages, yaml_document
 from heinit_sim.config.draft import Draft, Overrides, as_overrides, holds, listed, with_value
@@ -73,6 +75,27 @@ def parse_config(
             return config
         draft.report(Problem(("figure", "kind"), unmet))
     raise ConfigError(draft.messages())
+
+
+def with_figure(config: SweepConfig, options: Mapping[str, object], flag: str) -> SweepConfig:
+    """The config with other keys of `figure`.
+
+    Args:
+        config: A validated config.
+        options: Keys of `figure` and their values; None takes one back.
+        flag: What messages call the options.
+
+    Raises:
+        ConfigError: See `load_config`.
+    """
+    back = {key for key, value in options.items() if value is None and key in vars(config.figure)}
+    figure: Any = config.document["figure"]
+    kept = {key: value for key, value in figure.items() if key not in options}
+    text = yaml_document.to_yaml({**config.document, "figure": kept})
+    keys = {f"figure.{key}": value for key, value in options.items() if key not in back}
+    asked = parse_config(text, config.name, as_overrides(keys, flag), read_data=False)
+    document = {**config.document, "figure": asked.document["figure"]}
+    return replace(config, figure=asked.figure, document=document)
 
 
 def _check_file(draft: Draft) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from heinit_sim.config import yaml_document
 from heinit_sim.config.problem import Problem
@@ -36,7 +37,8 @@ def choose_figure(
     if problems or isinstance(only, list):
         hint = "; null takes it back"
         return [Problem(("figure", *keys), text + hint) for keys, text, *_ in problems]
-    decades, size, formats = given.decades, given.size, given.formats
+    decades, size = given.decades, given.size
+    formats: Any = given.formats  # the model has made a list of them
     return FigureConfig(
         quantity=given.quantity,
         decades=(decades[0], decades[1]) if decades else None,
@@ -53,7 +55,7 @@ def choose_figure(
         colors=tuple(colors) if isinstance(colors, list) else colors,
         decimal=given.decimal,
         style=given.style,
-        formats=tuple(formats) if isinstance(formats, list) else (formats,),
+        formats=tuple(formats),
         dpi=given.dpi,
         svg_text=given.svg_text,
     )

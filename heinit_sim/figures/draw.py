@@ -1,10 +1,12 @@
 """A result as a matplotlib figure of the kind its config asks for. Never prints, never saves."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from heinit_sim.config import with_figure
 from heinit_sim.experiment.figure_kinds import FIGURE_KINDS
 from heinit_sim.experiment.results import SweepPrediction, SweepResult
 from heinit_sim.figures.kinds.cosine import draw_cosine
@@ -26,17 +28,24 @@ _DRAW: Mapping[str, Callable[[Any], Figure]] = {
 }
 
 
-def draw(result: SweepResult | SweepPrediction) -> Figure:
+def draw(result: SweepResult | SweepPrediction, **options: object) -> Figure:
     """Draw the two-panel figure, one panel per pass.
 
     Args:
         result: The sweep, or what is predicted of it; `result.config.figure` says which kind of
             figure, statistic, range and overlay. Where a kind cannot show a prediction, the layers
             are drawn.
+        options: Other keys of `figure` than those of the config, e.g. `theme="dark"`,
+            `size=(3.3, 2)` or `only={"init.variance": [0.01, 0.02]}`; None takes one back.
 
     Returns:
         The figure; save it `with panels.saving():`.
+
+    Raises:
+        ConfigError: An option is wrong; every problem is one line.
     """
+    if options:
+        result = replace(result, config=with_figure(result.config, options, "draw"))
     kind = result.config.figure.kind
     if isinstance(result, SweepPrediction) and not FIGURE_KINDS[kind].of_predictions:
         kind = "layers"

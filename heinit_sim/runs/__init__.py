@@ -9,10 +9,10 @@ from heinit_sim.runs.directory import difference as difference
 from heinit_sim.runs.directory import has_figure as has_figure
 from heinit_sim.runs.directory import read_run as read_run
 from heinit_sim.runs.directory import read_summary as read_summary
+from heinit_sim.runs.directory import redrawn_files as redrawn_files
 from heinit_sim.runs.directory import run_files as run_files
 from heinit_sim.runs.directory import update_figure as update_figure
 from heinit_sim.runs.directory import write_run as write_run
-from heinit_sim.runs.directory import written_files as written_files
 from heinit_sim.runs.figure_files import export_figure as export_figure
 from heinit_sim.runs.figure_files import write_prediction as write_prediction
 from heinit_sim.runs.manifest import run_facts as run_facts

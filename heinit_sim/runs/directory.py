@@ -19,7 +19,7 @@ from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.reports import Row, csv_files, summary_rows_from_csv
 from heinit_sim.runs import atomic_write, journal, manifest
 from heinit_sim.runs.arrays import from_arrays, read_arrays, to_arrays
-from heinit_sim.runs.figure_files import FIGURES, write_figure
+from heinit_sim.runs.figure_files import FIGURES, figure_names, write_figure
 from heinit_sim.runs.manifest import MANIFEST, checked_file
 from heinit_sim.simulation import with_theory
 
@@ -37,14 +37,18 @@ _ALL = (*_TABLES, _COSINES, *FIGURES, MANIFEST)
 def run_files(config: SweepConfig, *, plots: bool) -> tuple[str, ...]:
     """The names of the files that a run of the config writes."""
     cosines = (_COSINES,) if config.cosine else ()
-    return (*_TABLES, *cosines, *(FIGURES if plots else ()), MANIFEST)
+    figures = figure_names(config.figure) if plots else ()
+    return (*_TABLES, *cosines, *figures, MANIFEST)
 
 
-def written_files(config: SweepConfig, *, simulated: bool, drawn: bool) -> tuple[str, ...]:
-    """The names of the files that are written where a run is simulated, drawn, or both."""
-    if simulated:
-        return run_files(config, plots=drawn)
-    return (*FIGURES, MANIFEST) if drawn else ()
+def redrawn_files(directory: Path, config: SweepConfig) -> tuple[str, ...]:
+    """The names of the files that are written where the figure of a saved run is drawn anew.
+
+    Raises:
+        RunDirectoryError: It is not a run directory.
+    """
+    same = manifest.read_manifest(directory).get("config_sha256") == manifest.config_hash(config)
+    return (*figure_names(config.figure), *([] if same else ["config.yaml"]), MANIFEST)
 
 
 def check_target(
@@ -157,7 +161,7 @@ def description(directory: Path) -> Description | None:
 
 
 def difference(directory: Path, config: SweepConfig) -> str | None:
-    """How a directory differs from one that holds this very run, maybe without its figure.
+    """How a directory differs from one that holds this very run, whatever figure it has.
 
     Args:
         directory: The run directory, which need not be there.
@@ -174,7 +178,8 @@ def difference(directory: Path, config: SweepConfig) -> str | None:
         return "no run"
     saved = manifest.read_manifest(directory)
     digests, writer = saved["files"], saved["versions"].get("heinit-sim")
-    if saved.get("config_sha256") != manifest.config_hash(config):
+    as_drawn = manifest.with_figure_of(directory, config)
+    if saved.get("config_sha256") != manifest.config_hash(as_drawn):
         return "of another config"
     if writer != version("heinit-sim"):
         return f"by version {writer} of heinit-sim"
@@ -185,14 +190,16 @@ def difference(directory: Path, config: SweepConfig) -> str | None:
             return f"{name} was changed"
     if missing := sorted(set(run_files(config, plots=False)) - {MANIFEST} - digests.keys()):
         return f"without {', '.join(missing)}"
-    if digests["config.yaml"] != hashlib.sha256(to_yaml(config.document).encode()).hexdigest():
+    if digests["config.yaml"] != hashlib.sha256(to_yaml(as_drawn.document).encode()).hexdigest():
         return "with other expectations"
     return None
 
 
-def has_figure(directory: Path) -> bool:
-    """Whether a run directory holds the figure of its run."""
-    return set(FIGURES) <= set(manifest.read_manifest(directory)["files"])
+def has_figure(directory: Path, config: SweepConfig) -> bool:
+    """Whether the directory of a run of the config holds the figure that the config asks for."""
+    saved = manifest.read_manifest(directory)
+    same = saved.get("config_sha256") == manifest.config_hash(config)
+    return same and set(figure_names(config.figure)) <= saved["files"].keys()
 
 
 def write_run(
@@ -227,14 +234,24 @@ def write_run(
     with journal.staging(directory) as staged:
         _write_results(result, staged)
         if figure is not None:
-            write_figure(figure, staged)
+            write_figure(figure, staged, result.config.figure)
         manifest.write_manifest(result.config, staged, run or {})
         replaced = check_target(directory, names, force=force)  # of whoever was quicker
         journal.commit(directory, staged, names, replaced)
 
 
-def update_figure(figure: "Figure", directory: Path) -> None:
-    """Write the figure of a saved run anew, and its manifest's word of it: both or none.
+def update_figure(figure: "Figure", directory: Path, config: SweepConfig) -> tuple[str, ...]:
+    """Write the figure of a saved run anew, and what the run says of it: all or nothing.
+
+    Its files in other formats go, unless they were changed since.
+
+    Args:
+        figure: The figure.
+        directory: The run directory.
+        config: The config of the run, with the figure that it asks for now.
+
+    Returns:
+        The names of the files that are written.
 
     Raises:
         RunDirectoryError: It is not a run directory, or has a file in the figure's place that is
@@ -243,17 +260,30 @@ def update_figure(figure: "Figure", directory: Path) -> None:
     """
     directory = directory.resolve()
     saved = manifest.read_manifest(directory)
-    taken = {name for name in FIGURES if os.path.lexists(directory / name)} - saved["files"].keys()
+    digests, names = saved["files"], redrawn_files(directory, config)
+    taken = (
+        {name for name in names if os.path.lexists(directory / name)} - digests.keys() - {MANIFEST}
+    )
     if taken:
         raise RunDirectoryError(f"{directory / min(taken)}: is no run's file; move it")
     with journal.staging(directory) as staged:
-        write_figure(figure, staged)
-        drawn = {name: journal.digest_of(staged / name) for name in FIGURES}
-        files = dict(sorted((saved["files"] | drawn).items()))
-        (staged / MANIFEST).write_text(
-            manifest.to_json(saved | {"files": files}), "utf-8", newline="\n"
-        )
-        journal.commit(directory, staged, (*FIGURES, MANIFEST))
+        write_figure(figure, staged, config.figure)
+        if "config.yaml" in names:
+            text = to_yaml(config.document)
+            (staged / "config.yaml").write_text(text, "utf-8", newline="\n")
+        old = [name for name in FIGURES if name in digests and name not in names]
+        kept = {name: digest for name, digest in digests.items() if name not in old}
+        written = {name: journal.digest_of(staged / name) for name in names if name != MANIFEST}
+        files = dict(sorted((kept | written).items()))
+        facts = saved | {"config_sha256": manifest.config_hash(config), "files": files}
+        (staged / MANIFEST).write_text(manifest.to_json(facts), "utf-8", newline="\n")
+        stale = [
+            name
+            for name in old
+            if (directory / name).is_file() and journal.digest_of(directory / name) == digests[name]
+        ]
+        journal.commit(directory, staged, names, stale)
+    return names
 
 
 def read_run(

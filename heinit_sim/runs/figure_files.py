@@ -1,39 +1,55 @@
-"""Figures as files, alone or with a table: PNG, SVG and PDF, the same bytes each time."""
+"""Figures as files, alone or with a table: the same bytes each time."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heinit_sim.errors import RunDirectoryError
-from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.experiment.sweep_config import FigureConfig, FigureFormat, SweepConfig
 from heinit_sim.runs import atomic_write, journal
-from heinit_sim.runs.manifest import MANIFEST, config_hash, read_manifest
+from heinit_sim.runs.manifest import MANIFEST, is_run_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# No date in any of them: the same figure gives the same bytes.
-_METADATA: dict[str, dict[str, str | None]] = {
+# Format -> metadata without a date: the same figure gives the same bytes.
+_METADATA: dict[FigureFormat, dict[str, str | None]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
-FIGURES = tuple(f"forward_backward.{suffix}" for suffix in _METADATA)
-"""The files of the two-panel figure."""
+NAME = "forward_backward"
+"""The name of the two-panel figure's files, without their suffixes."""
+FIGURES = tuple(f"{NAME}.{suffix}" for suffix in _METADATA)
+"""Whatever files the two-panel figure may have."""
 
 
-def write_figure(figure: "Figure", directory: Path, names: Sequence[str] = FIGURES) -> None:
-    """Write PNG, SVG and PDF, byte for byte the same for the same figure."""
+def figure_names(config: FigureConfig, name: str = NAME) -> tuple[str, ...]:
+    """The files of a figure, in the formats that its config asks for."""
+    return tuple(f"{name}.{suffix}" for suffix in config.formats)
+
+
+def write_figure(
+    figure: "Figure", directory: Path, config: FigureConfig, name: str = NAME
+) -> tuple[str, ...]:
+    """Write a figure in the formats of its config, byte for byte the same for the same figure.
+
+    Returns:
+        The names of its files.
+    """
     from heinit_sim.figures import saving
 
     with saving():
-        for name in names:
-            suffix = name.rpartition(".")[2]
-            figure.savefig(directory / name, dpi=200, metadata=_METADATA[suffix])
+        for suffix in config.formats:
+            path = directory / f"{name}.{suffix}"
+            figure.savefig(path, dpi=config.dpi, metadata=_METADATA[suffix])
+    return figure_names(config, name)
 
 
-def export_figure(figure: "Figure", directory: Path) -> None:
-    """Write the figure as PNG, SVG and PDF into a directory that is not a run's.
+def export_figure(figure: "Figure", directory: Path, config: FigureConfig) -> tuple[str, ...]:
+    """Write a figure in the formats of its config into a directory that is not a run's.
+
+    Returns:
+        The names of its files.
 
     Raises:
         RunDirectoryError: It is a run directory, whose figure is that of its config.
@@ -45,14 +61,15 @@ def export_figure(figure: "Figure", directory: Path) -> None:
             f"{directory}: is a run with a figure of its own; give another --out"
         )
     with journal.staging(directory) as staged:
-        write_figure(figure, staged)
-        journal.commit(directory, staged, FIGURES)
+        names = write_figure(figure, staged, config)
+        journal.commit(directory, staged, names)
+    return names
 
 
 def write_prediction(
     name: str, text: str, figure: "Figure", directory: Path, config: SweepConfig, *, force: bool
 ) -> tuple[str, ...]:
-    """Write `name`.csv and the figure as `name`.png, .svg and .pdf, each of them whole.
+    """Write `name`.csv and the figure under that name too, each of them whole.
 
     Raises:
         RunDirectoryError: One of them is there and `force` is not given, or a run of another config
@@ -60,17 +77,16 @@ def write_prediction(
         WriteError: They cannot be written.
     """
     directory = directory.resolve()
-    figures = tuple(f"{name}.{suffix}" for suffix in _METADATA)
-    names = (f"{name}.csv", *figures)
+    names = (f"{name}.csv", *figure_names(config.figure, name))
     journal.finish(directory)
     there = atomic_write.entries(directory)
-    if MANIFEST in there and read_manifest(directory).get("config_sha256") != config_hash(config):
+    if MANIFEST in there and not is_run_of(directory, config):
         raise RunDirectoryError(f"{directory}: is a run of another config; give another --out")
     present = there.intersection(names)
     if present and not force:
         raise RunDirectoryError(f"{directory / min(present)}: exists; give --force to replace it")
     with journal.staging(directory) as staged:
         (staged / names[0]).write_text(text, "utf-8", newline="\n")
-        write_figure(figure, staged, figures)
+        write_figure(figure, staged, config.figure, name)
         journal.commit(directory, staged, names)
     return names

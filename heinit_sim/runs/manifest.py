@@ -4,6 +4,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 
 from threadpoolctl import threadpool_info
 
-from heinit_sim.errors import RunDirectoryError
+from heinit_sim.config import load_config
+from heinit_sim.errors import HeinitSimError, RunDirectoryError
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.runs import journal
@@ -29,6 +31,32 @@ def config_hash(config: SweepConfig) -> str:
     document = {key: value for key, value in config.document.items() if key != "expect"}
     text = json.dumps(document, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def with_figure_of(directory: Path, config: SweepConfig) -> SweepConfig:
+    """The config with the figure that a run has, by which alone no run is another.
+
+    Raises:
+        RunDirectoryError: There is no run.
+    """
+    if read_manifest(directory).get("config_sha256") == config_hash(config):
+        return config
+    try:
+        stored = load_config(checked_file(directory, "config.yaml"), read_data=False)
+    except HeinitSimError:  # it is missing, changed, or of another version
+        return config
+    figure = stored.document["figure"]
+    return replace(config, figure=stored.figure, document={**config.document, "figure": figure})
+
+
+def is_run_of(directory: Path, config: SweepConfig) -> bool:
+    """Whether the run in a directory is one of a config, whatever figures they ask for.
+
+    Raises:
+        RunDirectoryError: There is no run.
+    """
+    digest = config_hash(with_figure_of(directory, config))
+    return bool(read_manifest(directory).get("config_sha256") == digest)
 
 
 def run_facts(jobs: int, seconds: float) -> dict[str, object]:

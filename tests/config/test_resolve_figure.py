@@ -38,7 +38,7 @@ LOOKS: list[tuple[str, dict[str, Any]]] = [
     ("decimal: ','", {"decimal": ","}),
     ("style: slides.mplstyle", {"style": "slides.mplstyle"}),
     ("formats: pdf", {"formats": ("pdf",)}),
-    ("formats: [pdf, png]", {"formats": ("pdf", "png")}),
+    ("formats: [pdf, png]", {"formats": ("png", "pdf")}),
     ("dpi: 72, svg_text: true", {"dpi": 72, "svg_text": True}),
 ]
 WRONG = cases(
@@ -153,7 +153,7 @@ def test_defaults_are_those_of_the_config_and_leave_no_trace() -> None:
     named = parse_config(
         SWEPT + "figure: {kind: layers, theme: light, size: null, font: null, font_size: null, "
         "panels: both, only: null, labels: null, title: null, colors: null, decimal: '.', "
-        "style: null, formats: [png, svg, pdf], dpi: 200, svg_text: false}\n"
+        "style: null, formats: [svg, png, pdf], dpi: 200, svg_text: false}\n"
     )
     assert plain.figure == named.figure == FigureConfig()
     assert named.document == plain.document

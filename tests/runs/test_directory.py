@@ -14,6 +14,7 @@ from heinit_sim.config import load_config, parse_config
 from heinit_sim.errors import RunDirectoryError, WriteError
 from heinit_sim.experiment.quantities import BETWEEN_INPUTS, MEASURES
 from heinit_sim.experiment.results import SweepResult
+from heinit_sim.experiment.sweep_config import FigureConfig, SweepConfig
 from heinit_sim.figures.draw import draw
 from heinit_sim.runs import directory as runs_directory
 from heinit_sim.runs import figure_files
@@ -101,16 +102,16 @@ def test_a_run_is_held_where_config_version_files_and_figure_agree(
     assert runs_directory.difference(run, config) == "no run"
     runs_directory.write_run(result, run, figure=None)
     assert runs_directory.difference(run, config) is None
-    assert not runs_directory.has_figure(run)
+    assert not runs_directory.has_figure(run, config)
     mine = run / "forward_backward.png"
     mine.write_text("mine")
     with pytest.raises(RunDirectoryError, match=r"forward_backward.png: is no run's file; move it"):
-        runs_directory.update_figure(figure, run)
+        runs_directory.update_figure(figure, run, config)
     assert mine.read_text() == "mine"
     mine.unlink()
-    runs_directory.update_figure(figure, run)
+    runs_directory.update_figure(figure, run, config)
     assert runs_directory.difference(run, config) is None
-    assert runs_directory.has_figure(run)
+    assert runs_directory.has_figure(run, config)
 
     for changed, difference in (
         ("trials: 5", "of another config"),
@@ -228,7 +229,7 @@ def test_a_cut_replacement_is_finished_by_whatever_reads_it_next(
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", cut)
         with pytest.raises(WriteError, match="the new files are complete"):
-            runs_directory.update_figure(draw(result), run)
+            runs_directory.update_figure(draw(redrawn), run, other)
     digests = runs_manifest.read_manifest(run)["files"]
     assert {"layers.csv", "forward_backward.png"} < digests.keys()
     for name, digest in digests.items():
@@ -312,14 +313,81 @@ def test_of_two_runs_to_one_place_the_second_is_refused(
 def test_figures_are_exported_but_into_a_run(run: Path, figure: Figure, tmp_path: Path) -> None:
     before = files(run)
     with pytest.raises(RunDirectoryError, match="a figure of its own"):
-        figure_files.export_figure(figure, run)
+        figure_files.export_figure(figure, run, FigureConfig())
     assert files(run) == before
-    figure_files.export_figure(figure, tmp_path / "slides" / "new")
+    figure_files.export_figure(figure, tmp_path / "slides" / "new", FigureConfig())
     exported = files(tmp_path / "slides" / "new")
     assert len(exported) == 3
     header = exported["forward_backward.png"][16:24]  # width and height, at 200 dots per inch
     pixels = [int.from_bytes(header[i : i + 4], "big") for i in (0, 4)]
     assert pixels == [int(200 * inches) for inches in figure.get_size_inches()]
+
+
+def asking(figure: str) -> SweepConfig:
+    return parse_config(f"{SMALL}figure: {{{figure}}}\n")
+
+
+def held(run: Path) -> set[str]:
+    """The files of a run that hold its figure; all of them are as the manifest says."""
+    saved = runs_manifest.read_manifest(run)
+    for name, digest in saved["files"].items():
+        assert hashlib.sha256((run / name).read_bytes()).hexdigest() == digest, name
+    figures = {name for name in saved["files"] if name.startswith("forward_backward.")}
+    assert figures == {path.name for path in run.glob("forward_backward.*")}
+    config = load_config(run / "config.yaml")
+    assert saved["config_sha256"] == runs_manifest.config_hash(config)
+    assert figures == set(figure_files.figure_names(config.figure))
+    return {name.rpartition(".")[2] for name in figures}
+
+
+def test_another_figure_is_no_other_run_and_takes_its_place_whole(
+    run: Path, figure: Figure
+) -> None:
+    first = asking("formats: [svg, png]")
+    assert runs_directory.difference(run, first) is None
+    assert runs_directory.redrawn_files(run, first) == (
+        *("forward_backward.png", "forward_backward.svg"),
+        *("config.yaml", "manifest.json"),
+    )
+    runs_directory.update_figure(figure, run, first)
+    assert held(run) == {"png", "svg"}
+    tables = {name: (run / name).read_bytes() for name in ("layers.csv", "networks.npz")}
+    for text, formats in (
+        ("formats: pdf, theme: dark", {"pdf"}),
+        ("formats: pdf, kind: spread", {"pdf"}),
+        ("", {"png", "svg", "pdf"}),
+    ):
+        config = asking(text)
+        assert runs_directory.difference(run, config) is None
+        assert not runs_directory.has_figure(run, config)
+        runs_directory.update_figure(figure, run, config)
+        assert runs_directory.has_figure(run, config)
+        assert held(run) == formats
+        assert load_config(run / "config.yaml") == config
+    assert runs_directory.redrawn_files(run, config)[-1] == "manifest.json"
+    assert "config.yaml" not in runs_directory.redrawn_files(run, config)
+    assert tables == {name: (run / name).read_bytes() for name in tables}
+
+
+def test_a_figure_of_a_user_outlives_the_formats_of_a_run(run: Path, figure: Figure) -> None:
+    runs_directory.update_figure(figure, run, asking("formats: [png, pdf]"))
+    (run / "forward_backward.png").write_text("retouched")
+    (run / "forward_backward.svg").write_text("mine")
+    runs_directory.update_figure(figure, run, asking("formats: pdf"))
+    assert (run / "forward_backward.png").read_text() == "retouched"
+    assert "forward_backward.png" not in runs_manifest.read_manifest(run)["files"]
+    before = files(run)
+    for formats in ("svg", "png"):
+        with pytest.raises(
+            RunDirectoryError, match=f"forward_backward.{formats}: is no run's file"
+        ):
+            runs_directory.update_figure(figure, run, asking(f"formats: {formats}"))
+    assert files(run) == before
+
+
+def test_a_run_whose_config_is_gone_is_another(run: Path) -> None:
+    (run / "config.yaml").write_text("name: mine\n")
+    assert runs_directory.difference(run, asking("theme: dark")) == "of another config"
 
 
 @pytest.mark.parametrize("change", ["trials: 4", "depth: 3"])

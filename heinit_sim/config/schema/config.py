@@ -5,13 +5,13 @@ from typing import Any, Self, get_args
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from heinit_sim.config.schema import fields
-from heinit_sim.config.schema.annotations import Section, located, relation
+from heinit_sim.config.schema.annotations import Section, relation
 from heinit_sim.config.schema.init import InitField, check_layers
 from heinit_sim.config.schema.inputs import Inputs, Loss
 from heinit_sim.config.schema.network import Network
 from heinit_sim.config.schema.sweep import Expect, Sweep, When
 from heinit_sim.experiment import activation_table, figure_kinds
-from heinit_sim.experiment.sweep_config import FigureConfig
+from heinit_sim.experiment.sweep_config import FigureConfig, FigureFormat
 
 
 class Record(Section):
@@ -45,11 +45,12 @@ class Figure(Section):
 
     @field_validator("formats")
     @classmethod
-    def _check_distinct(cls, formats: str | list[str]) -> str | list[str]:
-        for at, name in located(formats):
-            if at and name in formats[: at[0]]:
-                raise relation(f"given twice ({name}), must be {fields.FORMATS}", *at)
-        return formats
+    def _in_order(cls, formats: FigureFormat | list[FigureFormat]) -> list[FigureFormat]:
+        given = formats if isinstance(formats, list) else [formats]
+        for place, name in enumerate(given):
+            if name in given[:place]:
+                raise relation(f"given twice ({name}), must be {fields.FORMATS}", place)
+        return [name for name in get_args(FigureFormat) if name in given]
 
     @field_validator("quantity", "decades", "overlay")
     @classmethod
