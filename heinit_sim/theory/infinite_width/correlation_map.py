@@ -242,18 +242,9 @@ def _quadrature_gap(activation: Activation, mean: float, q: float, gap: float) -
     second = float(moments.second)
     if not 0 < second < math.inf:
         return math.nan
-    activation = quadrature.shifted(activation, mean)
-    if gap * max(q, 1.0) < _LINEAR and not _jumps(activation):
+    if gap * max(q, 1.0) < _LINEAR and not _jumps(quadrature.shifted(activation, mean)):
         return q * gap * float(moments.slope) / second
-    q, gap = quadrature.wrapped_pair(activation, q, gap)
-    difference = math.nan
-    if math.isfinite(activation.period) or not activation.kinks:
-        difference = quadrature.smooth_gap(lambda u: activation.value(u, np.empty_like(u)), q, gap)
-    if math.isnan(difference):
-        difference = quadrature.kinked_gap(
-            lambda u: activation.value(u, np.empty_like(u)), q, gap, activation.kinks
-        )
-    return difference / second
+    return quadrature.value_gap(activation, mean, q, gap) / second
 
 
 def _jumps(activation: Activation) -> bool:

@@ -4,6 +4,7 @@ But for the variance of an activation that is all but constant, a(0) ≠ 0 and q
 rounding limits to 1e-16 of E[a]².
 """
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -156,12 +157,19 @@ def panels(
     edges: FloatArray, rule: tuple[FloatArray, FloatArray] = _RULE
 ) -> tuple[FloatArray, FloatArray]:
     """Gauss–Legendre nodes and weights of the normal average, (n, n_nodes), from panel edges."""
-    points, shares = rule
-    edges = np.sort(np.clip(edges, -END, END), axis=1)
-    middle, half = (edges[:, 1:] + edges[:, :-1]) / 2, (edges[:, 1:] - edges[:, :-1]) / 2
-    z = (middle[..., np.newaxis] + half[..., np.newaxis] * points).reshape(len(edges), -1)
-    weights = (half[..., np.newaxis] * shares).reshape(len(edges), -1)
+    z, weights = _panels(edges, END, rule)
     return z, weights * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+
+
+def _panels(
+    edges: FloatArray, end: float, rule: tuple[FloatArray, FloatArray]
+) -> tuple[FloatArray, FloatArray]:
+    """Nodes and weights of the integral from −end to end, (n, n_nodes)."""
+    points, shares = rule
+    edges = np.sort(np.clip(edges, -end, end), axis=1)
+    middle, half = (edges[:, 1:] + edges[:, :-1]) / 2, (edges[:, 1:] - edges[:, :-1]) / 2
+    nodes = (middle[..., np.newaxis] + half[..., np.newaxis] * points).reshape(len(edges), -1)
+    return nodes, (half[..., np.newaxis] * shares).reshape(len(edges), -1)
 
 
 def even_moments(activation: Activation, q: FloatArray) -> tuple[FloatArray, ...]:
@@ -178,6 +186,7 @@ def even_moments(activation: Activation, q: FloatArray) -> tuple[FloatArray, ...
 
 _ROWS = 64  # inner integrals at a time: their nodes stay in the cache
 _HALVES = (25, 50, 100, 200)  # steps to either side
+_NARROW = 30.0  # q of which three of these may do
 _AGREE = 1e-7  # relative
 _NEGLIGIBLE = 1e-18  # weights of t
 
@@ -236,7 +245,12 @@ def product_of_slopes(activation: Activation, q: float, correlation: float) -> f
     )
 
 
-def smooth_gap(g: Callable[[FloatArray], FloatArray], q: float, gap: float) -> float:
+def smooth_gap(
+    g: Callable[[FloatArray], FloatArray],
+    q: float,
+    gap: float,
+    halves: tuple[int, ...] = _HALVES,
+) -> float:
     """E[(g(u₁) − g(u₂))²]/2 = E[g(u₁)²] − E[g(u₁) g(u₂)] of a function without kinks.
 
     With d = 1 − c, u = √(q (2−d)/2) s ± √(q d/2) t of independent s and t: all digits of a small d
@@ -247,18 +261,29 @@ def smooth_gap(g: Callable[[FloatArray], FloatArray], q: float, gap: float) -> f
         g: A function of the pre-activation, elementwise.
         q: Variance of both, above 0.
         gap: d, from 0 to 2.
+        halves: Steps to either side, the coarsest first.
     """
     along, across = np.sqrt(q * (2 - gap) / 2), np.sqrt(q * gap / 2)
     coarser = np.nan
-    for n in _HALVES:
-        s = np.arange(-n, n + 1) * (END / n)
-        weights = np.exp(-(s**2) / 2) * (END / n / np.sqrt(2 * np.pi))
-        middle, reach = along * s[:, np.newaxis], across * s[n:]  # even in t, and 0 at t = 0
-        difference = float(weights @ (g(middle + reach) - g(middle - reach)) ** 2 @ weights[n:])
+    for n in halves:
+        s, s_weights = _steps(n if along > across else math.ceil(n * along / across))
+        t, t_weights = _steps(n if across > along else math.ceil(n * across / along))
+        ahead = slice(len(t) // 2 + 1, None)  # even in t, and 0 at t = 0
+        middle, reach = along * s[:, np.newaxis], across * t[ahead]
+        squares = (g(middle + reach) - g(middle - reach)) ** 2
+        difference = float(s_weights @ squares @ t_weights[ahead])
         if abs(difference - coarser) <= _AGREE * difference:
             return difference
         coarser = difference
     return np.nan
+
+
+def _steps(n: int) -> tuple[FloatArray, FloatArray]:
+    """Nodes and weights of the trapezoidal rule, n to either side, at least the fewest."""
+    n = max(n, _HALVES[0])
+    s = np.arange(-n, n + 1, dtype=float) * (END / n)
+    weights: FloatArray = np.exp(-(s**2) / 2) * (END / n / np.sqrt(2 * np.pi))
+    return s, weights
 
 
 def kinked_gap(
@@ -281,8 +306,10 @@ def kinked_gap(
     powers = POWERS[np.sqrt(q) * 2 * END > POWERS]
     features = np.concatenate([powers, -powers, kinks, [0.0]])
     apart = np.abs(np.subtract.outer(kinks, kinks)).ravel() / 2
-    ends = np.concatenate([powers / across, apart / across, UNITS])
-    t, outer = panels(np.maximum(ends, 0.0)[np.newaxis], _COARSE_RULE)
+    ends = [powers / across, apart / across, UNITS]
+    if gap > 1:  # for t of a unit of s around it, a kink passes through the average over s
+        ends.append((np.abs(kinks)[:, np.newaxis] + along * UNITS).ravel() / across)
+    t, outer = panels(np.maximum(np.concatenate(ends), 0.0)[np.newaxis], _COARSE_RULE)
     t, outer = t[outer > _NEGLIGIBLE], outer[outer > _NEGLIGIBLE]
     total = 0.0
     for start in range(0, len(t), _ROWS):
@@ -295,14 +322,85 @@ def kinked_gap(
     return total
 
 
+# Panels of 8 nodes that end at x and 2x, of 12 at x and 4x, leave 3e-12 of a function with its
+# features at 0; those that decay as e^−u² are as fast as that from 1 to 8.
+_RADII = np.array([0.0, *4.0 ** np.arange(-6, -2), *2.0 ** np.arange(-4, 2), 3.5, 5.0, 7.0, END])
+_RADIAL_POWERS = np.union1d(POWERS[1::2], [2.0, 8.0])
+_EIGHTHS = np.arange(-2, 3) * (math.pi / 4)
+_APART = 4.0  # a feature at x is the same of both where they are less than x/4 apart
+
+
+def radial_gap(g: Callable[[FloatArray], FloatArray], q: float, gap: float) -> float:
+    """E[(g(u₁) − g(u₂))²]/2 of a function with its kinks and features about 0; u as above.
+
+    In polar coordinates: with sin β = √(d/2), u₁ = √q ρ sin(β − φ) and u₂ = −√q ρ sin(β + φ),
+    averaged over φ from −π/2 to π/2 and over ρ of density ρ e^(−ρ²/2). Panels of φ end where u₁ or
+    u₂ is at a feature; of ρ few are needed, as the average over φ depends on the logarithm of ρ.
+
+    Args:
+        g: A function of the pre-activation, elementwise; smooth but at 0.
+        q: Variance of both, above 0.
+        gap: d, from 0 to 2.
+    """
+    root, sine, cosine = math.sqrt(q), math.sqrt(gap / 2), math.sqrt((2 - gap) / 2)
+    beta = math.atan2(sine, cosine)
+    points, shares = _COARSE_RULE
+    ends = _RADII[(_RADII == 0) | (_RADII >= 1) | (root * _RADII > POWERS[0])]
+    total = 0.0
+    for low, high in itertools.pairwise(ends.tolist()):
+        rho = (high + low) / 2 + (high - low) / 2 * points
+        outer = (high - low) / 2 * shares * rho * np.exp(-(rho**2) / 2)
+        radius = root * rho[:, np.newaxis]
+        powers = _RADIAL_POWERS[radius[-1] > _RADIAL_POWERS]
+        angles = np.arcsin(np.minimum(powers / radius, 1.0))
+        near, far = np.split(angles, [np.searchsorted(powers, _APART * sine * radius[-1, 0])], 1)
+        first = beta + np.concatenate([near, np.zeros_like(radius), -near], axis=1)
+        eighths = np.broadcast_to(_EIGHTHS, (len(rho), len(_EIGHTHS)))
+        edges = np.concatenate(
+            [eighths, far, -far, first, -first, math.pi - first, first - math.pi], axis=1
+        )
+        edges = np.sort(np.clip(edges, -math.pi / 2, math.pi / 2), axis=1)
+        wide = (edges[:, 1:] > edges[:, :-1]).any(axis=0)  # most features lie out of reach
+        phi, weights = _panels(edges[:, np.append(True, wide)], math.pi / 2, _RULE)
+        middle, reach = radius * cosine * np.sin(phi), radius * sine * np.cos(phi)
+        differences = g(middle + reach) - g(middle - reach)
+        total += float(outer @ np.vecdot(weights, differences**2))
+    return total / (2 * math.pi)
+
+
+def value_gap(activation: Activation, mean: float, q: float, gap: float) -> float:
+    """E[(a(c + u₁) − a(c + u₂))²]/2 for u₁, u₂ ~ N(0, q) of correlation 1 − gap, c the mean."""
+    moved = shifted(activation, mean)
+
+    def value(u: FloatArray) -> FloatArray:
+        return moved.value(u, np.empty_like(u))
+
+    return _gap(value, moved, q, gap, centred=mean == 0)
+
+
 def slope_gap(activation: Activation, q: float, gap: float) -> float:
     """E[(a'(u₁) − a'(u₂))²]/2 for u₁, u₂ ~ N(0, q) of correlation 1 − gap, to all digits of it."""
 
     def derivative(u: FloatArray) -> FloatArray:
         return np.asarray(activation.derivative(u), float)
 
+    return _gap(derivative, activation, q, gap, centred=True)
+
+
+def _gap(
+    g: Callable[[FloatArray], FloatArray],
+    activation: Activation,
+    q: float,
+    gap: float,
+    *,
+    centred: bool,
+) -> float:
     q, gap = wrapped_pair(activation, q, gap)
+    radial = centred and not any(activation.kinks)
     found = np.nan
     if math.isfinite(activation.period) or not activation.kinks:
-        found = smooth_gap(derivative, q, gap)
-    return found if found == found else kinked_gap(derivative, q, gap, activation.kinks)
+        halves = _HALVES[:3] if radial else _HALVES
+        found = smooth_gap(g, q, gap, halves) if not radial or q < _NARROW else np.nan
+    if found == found:
+        return found
+    return radial_gap(g, q, gap) if radial else kinked_gap(g, q, gap, activation.kinks)

@@ -14,7 +14,10 @@ from heinit_sim.theory.infinite_width.quadrature import (
     even_moments,
     layer_moments,
     pair_average,
+    radial_gap,
+    slope_gap,
     smooth_gap,
+    value_gap,
 )
 
 Array = np.ndarray
@@ -235,3 +238,34 @@ def test_gaps_of_smooth_functions_keep_the_digits_of_close_inputs(q: float, apar
 
 def test_a_function_that_is_all_but_a_step_is_not_taken_for_smooth() -> None:
     assert math.isnan(smooth_gap(lambda u: np.tanh(1e6 * u), 1.3, 0.4))
+
+
+CLOSE_AND_OPPOSITE = [1e-8, 1e-3, 0.4, 1.0, 1.7, 2 - 1e-4]
+
+
+@pytest.mark.parametrize("q", [1e-6, 1.0, 1e4, 1e16])
+@pytest.mark.parametrize("gap", CLOSE_AND_OPPOSITE)
+def test_gaps_in_polar_coordinates_go_by_their_closed_forms(q: float, gap: float) -> None:
+    theta = 2 * math.asin(math.sqrt(gap / 2))
+    np.testing.assert_allclose(radial_gap(np.sign, q, gap), 2 * theta / math.pi, rtol=1e-10, atol=0)
+    # (2/π) (asin x − asin y) by sine and cosine of the difference, which keep its digits.
+    x, y, whole = 2 * q, 2 * q * (1 - gap), 1 + 2 * q
+    cos_x, cos_y = math.sqrt(1 + 4 * q), math.sqrt((1 + 2 * q * gap) * (1 + 2 * q * (2 - gap)))
+    sine, cosine = (x * cos_y - y * cos_x) / whole, (x * y + cos_x * cos_y) / whole
+    apart = math.atan2(sine, cosine)
+    # Two that are √(q d) apart, at values of up to √q, have a difference of as many digits less.
+    rounding = 1e-15 / math.sqrt(gap * min(q, 1.0)) + 1e-16 / gap
+    found = radial_gap(value("erf"), q, gap)
+    np.testing.assert_allclose(found, 2 / math.pi * apart, rtol=1e-10 + rounding, atol=0)
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "softsign", "hard_tanh"])
+@pytest.mark.parametrize("q", [0.7, 300.0])
+@pytest.mark.parametrize("gap", CLOSE_AND_OPPOSITE[1:4])
+def test_opposite_inputs_have_the_gaps_of_an_odd_function(name: str, q: float, gap: float) -> None:
+    activation = make_activation(name, {})
+    second = float(layer_moments(activation, np.array(q)).second)
+    opposite, alike = (value_gap(activation, 0.0, q, d) for d in (2 - gap, gap))
+    np.testing.assert_allclose(opposite, 2 * second - alike, rtol=1e-10, atol=0)
+    opposite, alike = (slope_gap(activation, q, d) for d in (2 - gap, gap))
+    np.testing.assert_allclose(opposite, alike, rtol=1e-9, atol=0)
