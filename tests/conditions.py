@@ -59,6 +59,6 @@ def with_layers(
     return replace(condition, layers=layer_specs(*laws), **changes)
 
 
-def unpredicted(config: SweepConfig) -> SweepResult:
+def unpredicted(config: SweepConfig, jobs: int = 1) -> SweepResult:
     """Simulate without predicting quantiles, which take long and which few tests read."""
-    return collect(config, list(iter_sweep(config, 1)), quantiles=False)
+    return collect(config, list(iter_sweep(config, jobs)), quantiles=False)

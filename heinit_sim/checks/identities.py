@@ -7,6 +7,7 @@ can do follows from the sums and logarithms behind the numbers (`_allowed`).
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -469,6 +470,7 @@ def _sizes(condition: Condition) -> FloatArray:
     return np.broadcast_to(np.array(row), (condition.depth, 4))
 
 
+@cache
 def _named(activation: Activation) -> tuple[float, float, float, float]:
     z = np.array([0.0, -1e150, 1e150, *_GRID])
     values = np.abs(activation.value(z, np.empty_like(z)))

@@ -24,7 +24,7 @@ from tests.conditions import layer_specs, unpredicted, with_layers
 from tests.rows import slow_but
 
 Array = np.ndarray
-N_NETWORKS = 10_000
+N_NETWORKS = 5000
 LEVEL = 1e-4
 RELU = Condition(0, {}, (7, 8, 6, 5, 3), "relu", {}, layer_specs((0.3, 0.2, 0.5, 0.4)), 1, 0.0)
 BIASED = with_layers(RELU, bias_variances=(0.3,) * 4)
@@ -108,7 +108,7 @@ def test_every_ratio_has_the_cumulants_it_states(name: str) -> None:
 @pytest.mark.parametrize("name", slow_but(CONSTANT, "relu, constant biases"))
 def test_other_constant_biases_are_found(name: str) -> None:
     wrong = with_layers(CONSTANT[name], bias_means=(0.8, -0.6, 1.9, 1.1))
-    result = simulate(CONSTANT[name], 5000)
+    result = simulate(CONSTANT[name])
     assert largest_z(ratios_of(replace(result, condition=wrong))) > 1
 
 

@@ -901,6 +901,7 @@ def test_the_schema_has_the_limits_of_the_models() -> None:
     assert names["enum"] == list(get_args(ActivationName))
 
 
+SCHEMA = config_schema()
 TYPES: dict[str, list[type]] = {
     "object": [dict],
     "array": [list],
@@ -945,9 +946,8 @@ def accepts(schema: Mapping[str, Any], value: object, models: Mapping[str, Any])
 
 @pytest.mark.parametrize("text", [*GOOD_TEXTS, *(path.read_text() for path in CONFIGS)])
 def test_the_schema_accepts_every_good_config(text: str) -> None:
-    schema = config_schema()
-    assert accepts(schema, parse(text).value, schema["$defs"])
-    assert accepts(schema, parse_config(text).document, schema["$defs"])
+    assert accepts(SCHEMA, parse(text).value, SCHEMA["$defs"])
+    assert accepts(SCHEMA, parse_config(text).document, SCHEMA["$defs"])
 
 
 def test_the_schema_refuses_what_is_wrong() -> None:

@@ -9,6 +9,7 @@ from heinit_sim.figures.axis_scales import decade_scale, layer_scale, swept_text
 from heinit_sim.figures.draw import draw
 from heinit_sim.figures.panels import SIDES, Panel, lay_out, saving
 from tests.figures.helpers import panels, sweep_result, walks
+from tests.rows import slow_but
 
 
 def decade(label: str) -> float:
@@ -71,8 +72,14 @@ def test_ticks_are_few_unique_and_say_where_they_stand(decades: tuple[float, flo
             assert all(re.fullmatch(r"\$10\^\{-?\d+\}\$", text) for text in texts)
 
 
-@pytest.mark.parametrize("depth", [2, 50, 200, 3000, 6000, 100_000])
-@pytest.mark.parametrize("name", ["a", "a label as long as any that fits (all zero)"])
+NAMES = ["a", "a label as long as any that fits (all zero)"]
+DEPTHS = [2, 50, 200, 3000, 6000, 100_000]
+
+
+@pytest.mark.parametrize(
+    ("depth", "name"),
+    slow_but(itertools.product(DEPTHS, NAMES), *zip(DEPTHS, itertools.cycle(NAMES), strict=False)),
+)
 def test_layer_ticks_leave_room_between_their_labels(depth: int, name: str) -> None:
     y = decade_scale((-300.0, 300.0))
     with saving():

@@ -96,6 +96,7 @@ class Slow:
     omegas: list[Array]
     biases: list[Array]
     bumps: dict[tuple[str, int], Array] = field(default_factory=dict)
+    matrices: dict[bytes, Array] = field(default_factory=dict)
 
     def activate(self, z: Array) -> Array:
         return np.asarray(ANALYTIC[self.name](z))
@@ -104,7 +105,10 @@ class Slow:
         omega, beta = self.omegas[place], self.biases[place]
         if omega.ndim == 3:
             assert self.convolution is not None
-            omega = matrix(omega, self.convolution)
+            kernels = omega.tobytes()
+            if kernels not in self.matrices:
+                self.matrices[kernels] = matrix(omega, self.convolution)
+            omega = self.matrices[kernels]
             beta = np.repeat(beta, self.convolution.positions)
         return np.asarray(omega @ z + beta)
 

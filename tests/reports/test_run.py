@@ -14,8 +14,8 @@ from heinit_sim.experiment.quantities import PASS_OF
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.numerics.spread import spread
 from heinit_sim.reports import formats, run
-from heinit_sim.simulation.sweep import run_sweep
 from tests.commands import printed
+from tests.conditions import unpredicted
 
 CONFIG = """
 name: small
@@ -29,7 +29,7 @@ trials: 6
 
 @pytest.fixture(scope="module")
 def result() -> SweepResult:
-    return run_sweep(parse_config(CONFIG))
+    return unpredicted(parse_config(CONFIG))
 
 
 def test_layers_csv_has_the_columns_of_the_contract_in_order(result: SweepResult) -> None:
@@ -91,7 +91,7 @@ def test_processors_differences_are_rounded(value: float, to_decades: str, to_di
 def test_every_number_of_a_run_is_rounded_but_the_swept_ones() -> None:
     swept = "sweep: {init.variance: [0.25, 0.123456789012]}\nrecord: {cosine: true}"
     text = CONFIG.replace("sweep: {init.variance: [0.25, 0.5]}", swept)
-    result = run_sweep(parse_config(text))
+    result = unpredicted(parse_config(text))
     rows = [*run.layer_rows(result), *run.cosine_rows(result), *run.summary_rows(result)]
     assert {row["init.variance"] for row in rows} == {0.25, 0.123456789012}
     numbers = [
@@ -165,7 +165,7 @@ def test_a_verdict_of_two_words_fits_eighty_columns() -> None:
     tapering = CONFIG.replace("width: 8", "width: [160, 40, 10]").replace(
         "init.variance: [0.25, 0.5]", "init.variance: [0.2]"
     )
-    mixed = run_sweep(parse_config(tapering))
+    mixed = unpredicted(parse_config(tapering))
     row = run.summary_rows(mixed)[0]
     assert row["forward_verdict"] != row["backward_verdict"]
     assert row["verdict"] == f"{row['forward_verdict']} / {row['backward_verdict']}"
@@ -202,9 +202,9 @@ def test_inputs_of_another_scale_are_noted(result: SweepResult) -> None:
     assert run.notes(result.config, run.summary_rows(result)) == []
     inputs = "inputs: {count: 4, distribution: normal, std: 73}"
     config = parse_config(CONFIG.replace("inputs: {count: 4}", inputs))
-    for note in run.notes(config, run.summary_rows(run_sweep(config))):
+    for note in run.notes(config, run.summary_rows(unpredicted(config))):
         assert re.search(r"the variance of the inputs is \d\.\de\+03, ", note)
-    assert len(run.notes(config, run.summary_rows(run_sweep(config)))) == 2
+    assert len(run.notes(config, run.summary_rows(unpredicted(config)))) == 2
 
 
 def test_a_last_layer_of_another_scale_is_noted_with_its_factor() -> None:
@@ -213,7 +213,7 @@ def test_a_last_layer_of_another_scale_is_noted_with_its_factor() -> None:
     )
     text = text.replace("init: {}", "init: {scheme: he_normal, mode: fan_out}")
     config = parse_config(text)
-    rows = run.summary_rows(run_sweep(config))
+    rows = run.summary_rows(unpredicted(config))
     (note,) = run.notes(config, rows)  # σ² = 2/fan_out = 2 for one output
     assert note.endswith(": the last layer's σ² is 128 times 1/fan_in")
 
@@ -242,29 +242,30 @@ def test_a_single_channel_is_not_many() -> None:
     cnn = "network: {kind: cnn, depth: 2, image: [3], kernel: 1, channels: "
     for channels, text in ((1, "1 channel"), (2, "2 channels")):
         given = f"name: a\ntrials: 2\n{cnn}{channels}}}\ninit: {{scheme: he_normal}}\n"
-        title = rendered(run_sweep(parse_config(given)), 80)[0]
+        title = rendered(unpredicted(parse_config(given)), 80)[0]
         assert text in title.split(", ")
 
 
 @pytest.mark.parametrize(("activation", "kind"), [("tanh", "mean_field"), ("relu", "exact")])
 def test_rows_say_which_theory_stands_beside_them(activation: str, kind: str) -> None:
     text = CONFIG.replace("network: {", f"network: {{activation: {activation}, ")
-    rows = list(run.layer_rows(run_sweep(parse_config(text))))
+    rows = list(run.layer_rows(unpredicted(parse_config(text))))
     assert {row["theory_kind"] for row in rows} == {kind}
 
 
-@pytest.mark.parametrize(("columns", "whole"), [("80", True), ("60", False)])
 def test_columns_move_together_before_a_word_is_broken(
-    columns: str, whole: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (
         "name: x\nnetwork: {depth: 200, width: 2, input_dim: 2, activation: elu}\n"
         "init: {variance: 1}\ntrials: 2\n"
         "sweep: {init.variance: [1e3, 1e30], network.activation: [softplus, elu]}"
     )
-    result = run_sweep(parse_config(text))
-    monkeypatch.setenv("COLUMNS", columns)
-    print_table(run.to_summary_table(result.config, run.summary_rows(result)))
-    lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 80
-    assert any(" activation " in line for line in lines) == whole
+    result = unpredicted(parse_config(text))
+    rows = run.summary_rows(result)
+    for columns, whole in (("80", True), ("60", False)):
+        monkeypatch.setenv("COLUMNS", columns)
+        print_table(run.to_summary_table(result.config, rows))
+        lines = capsys.readouterr().out.splitlines()
+        assert max(map(len, lines)) <= 80
+        assert any(" activation " in line for line in lines) == whole

@@ -70,30 +70,29 @@ def test_the_whole_law_is_the_exact_one(name: Distribution) -> None:
 
 
 @cache
-def million(name: Distribution) -> Array:
-    return sample(name, (1000, 1000))
+def many(name: Distribution) -> Array:
+    return sample(name, (600, 700))
 
 
 @pytest.mark.parametrize("name", INDEPENDENT)
 def test_mean_is_zero_and_variance_one(name: Distribution) -> None:
-    values = million(name)
+    values = many(name)
     fourth = FOURTH[name]
 
     def scores(z: Array) -> tuple[float, ...]:
-        """z of the first, second and fourth moment; errors from those of the exact law."""
+        """z of the first, second and fourth moment; errors from the law's, of the last its own."""
         root = math.sqrt(z.size)
-        eighth = float((z**8).mean())
         return (
             abs(z.mean()) * root,
             abs((z**2).mean() - 1) * root / math.sqrt(fourth - 1),
-            abs((z**4).mean() - fourth) * root / math.sqrt(eighth - fourth**2),
+            abs((z**4).mean() - fourth) * root / (z**4).std(),
         )
 
     assert max(scores(values)) < 5
     assert scores(values + 0.01)[0] > 5
     assert scores(1.01 * values)[1] > 5
     for other in set(INDEPENDENT) - {name}:
-        assert scores(million(other))[2] > 5
+        assert scores(many(other))[2] > 5
 
 
 @pytest.mark.parametrize(("name", "bound"), [("uniform", math.sqrt(3)), ("truncated_normal", CUT)])
@@ -219,7 +218,7 @@ def test_uniform_weights_of_a_config_lie_where_papers_say(init: str, half: float
 
 
 def test_orthogonal_weights_follow_haar() -> None:
-    n, count = 3, 20_000
+    n, count = 3, 10_000
     found = np.array([sample("orthogonal", (n, n), seed) for seed in range(count)]) / math.sqrt(n)
     # Each entry of a Haar matrix of size 3 is uniform on ±1 (Archimedes), whatever its place, and
     # determinants of both signs are as frequent.

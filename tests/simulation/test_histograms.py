@@ -23,8 +23,7 @@ from heinit_sim.runs import directory
 from heinit_sim.sampling import streams
 from heinit_sim.simulation import histograms, plan, sweep
 from heinit_sim.simulation.histograms import GRIDS, counted
-from heinit_sim.simulation.sweep import run_sweep
-from tests.conditions import with_layers
+from tests.conditions import unpredicted, with_layers
 from tests.simulation.plain_networks import plain_layers
 
 Array = NDArray[Any]
@@ -99,7 +98,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_counts_are_those_of_a_slow_loop(case: str, bins: Bins) -> None:
     of = config(SMALL, bins, **CASES[case])
-    found = run_sweep(of).conditions[0].histograms
+    found = unpredicted(of).conditions[0].histograms
     expected = slow_counts(of, bins)
     assert len(expected) == 3
     for quantity, counts in expected.items():
@@ -110,7 +109,7 @@ def test_counts_are_those_of_a_slow_loop(case: str, bins: Bins) -> None:
 
 @pytest.mark.parametrize("bins", GRIDS)
 def test_every_number_of_every_network_is_counted_once(bins: Bins) -> None:
-    found = run_sweep(config(SMALL, bins)).conditions[0].histograms
+    found = unpredicted(config(SMALL, bins)).conditions[0].histograms
     assert tuple(found) == COUNTED
     for quantity, units in zip(COUNTED, [(6, 5, 4, 2), (7, 6, 5, 4), (6, 5, 4, 2)], strict=True):
         totals = counts_of(found[quantity]).sum(axis=1)
@@ -130,13 +129,13 @@ def test_threads_blocks_chunks_and_redrawing_change_nothing(
     bins: Bins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of = config(SMALL, bins, sweep="{init.variance: [0.3, 2.0]}")
-    expected = run_sweep(of, jobs=1)
+    expected = unpredicted(of).conditions
 
     def same() -> bool:
         return all(
             np.array_equal(counts_of(one.histograms[q]), counts_of(other.histograms[q]))
             for jobs in (1, 2, 5)
-            for one, other in zip(run_sweep(of, jobs).conditions, expected.conditions, strict=True)
+            for one, other in zip(unpredicted(of, jobs).conditions, expected, strict=True)
             for q in COUNTED
         )
 
@@ -162,9 +161,9 @@ def test_each_block_has_the_counts_of_its_own_trials(monkeypatch: pytest.MonkeyP
 
 
 def test_each_condition_has_counts_of_its_own() -> None:
-    both = run_sweep(config(SMALL, "decades", sweep="{init.variance: [0.3, 30.0]}"))
+    both = unpredicted(config(SMALL, "decades", sweep="{init.variance: [0.3, 30.0]}"))
     for variance, of in zip((0.3, 30.0), both.conditions, strict=True):
-        alone = run_sweep(config(SMALL, "decades", sweep=f"{{init.variance: [{variance}]}}"))
+        alone = unpredicted(config(SMALL, "decades", sweep=f"{{init.variance: [{variance}]}}"))
         for q in COUNTED:
             one, other = of.histograms[q], alone.conditions[0].histograms[q]
             np.testing.assert_array_equal(counts_of(one), counts_of(other))
@@ -177,7 +176,7 @@ def test_each_condition_has_counts_of_its_own() -> None:
 
 @pytest.mark.parametrize("bins", GRIDS)
 def test_counting_changes_no_moment_by_more_than_rounding(bins: Bins) -> None:
-    without, with_it = (run_sweep(config(SMALL, b)).conditions[0] for b in (None, bins))
+    without, with_it = (unpredicted(config(SMALL, b)).conditions[0] for b in (None, bins))
     assert without.histograms == {}
     for measure in MEASURES:
         np.testing.assert_allclose(
@@ -251,7 +250,7 @@ def test_layers_count_the_networks_that_are_still_defined(bins: Bins) -> None:
     leaving = "{network.depth: [21], network.width: [6], init.variance: [2.6e+13]}"
     of = config(SMALL, bins, sweep=leaving).conditions[0]
     with_biases = with_layers(of, bias_variances=(1.0,) * 22)  # else ReLU is carried past any range
-    result = run_sweep(replace(config(SMALL, bins), conditions=(with_biases,))).conditions[0]
+    result = unpredicted(replace(config(SMALL, bins), conditions=(with_biases,))).conditions[0]
     for quantity in COUNTED:
         units = of.widths[:-1] if quantity == "activation" else of.widths[1:]
         defined = (~np.isnan(result.networks[quantity, "second_moment"])).sum(axis=0)
@@ -262,7 +261,7 @@ def test_layers_count_the_networks_that_are_still_defined(bins: Bins) -> None:
 
 WIDE = """
 name: wide
-network: {depth: 1, width: 1000, input_dim: 1000, activation: linear}
+network: {depth: 1, width: 1000, input_dim: 300, activation: linear}
 init: {scheme: lecun_normal}
 inputs: {count: 1}
 trials: 60
@@ -295,9 +294,9 @@ def excess_over_normal(histogram: Histogram, bins: Bins, scale: float) -> float:
 
 @pytest.mark.parametrize("bins", GRIDS)
 def test_preactivations_of_the_first_layer_are_normal_and_a_wrong_scale_is_seen(bins: Bins) -> None:
-    # 60 000 independent numbers. Scales of ‖x‖ (decades) average to 0.3 % over the networks, which
-    # adds 2 N 0.003² = 1 to a χ² of about 100 or more; 4 % add 2 N 0.04² = 192.
-    histogram = run_sweep(parse_config(WIDE.replace("BINS", bins))).conditions[0].histograms
+    # 60 000 independent numbers. Scales of ‖x‖ (decades) average to 0.5 % over the networks, which
+    # adds 2 N 0.005² = 3 to a χ² of about 100 or more; 4 % add 2 N 0.04² = 192.
+    histogram = unpredicted(parse_config(WIDE.replace("BINS", bins))).conditions[0].histograms
     assert abs(excess_over_normal(histogram["preactivation"], bins, 1.0)) < 4
     assert excess_over_normal(histogram["preactivation"], bins, 1.04) > 4
     assert excess_over_normal(histogram["preactivation"], bins, 0.96) > 4
@@ -305,7 +304,7 @@ def test_preactivations_of_the_first_layer_are_normal_and_a_wrong_scale_is_seen(
 
 @pytest.mark.parametrize("bins", GRIDS)
 def test_a_run_directory_gives_its_histograms_back(bins: Bins, tmp_path: Path) -> None:
-    result = run_sweep(config(SMALL, bins))
+    result = unpredicted(config(SMALL, bins))
     directory.write_run(result, tmp_path / "small", figure=None)
     back = directory.read_run(tmp_path / "small")
     assert back.config.histograms == bins
@@ -321,8 +320,8 @@ def test_a_run_directory_gives_its_histograms_back(bins: Bins, tmp_path: Path) -
 
 
 def test_a_run_that_lost_its_histograms_is_refused(tmp_path: Path) -> None:
-    result = run_sweep(config(SMALL, "std"))
-    without = run_sweep(config(SMALL, None))
+    result = unpredicted(config(SMALL, "std"))
+    without = unpredicted(config(SMALL, None))
     mixed = type(result)(result.config, without.conditions)
     directory.write_run(mixed, tmp_path / "small", figure=None)
     with pytest.raises(RunDirectoryError, match="histogram_edges"):
@@ -335,7 +334,7 @@ def test_nothing_of_histograms_is_written_unless_asked_for(tmp_path: Path) -> No
         of = parse_config(text)
         assert of.histograms is None
         assert "record" not in of.document
-    directory.write_run(run_sweep(of), tmp_path / "small", figure=None)
+    directory.write_run(unpredicted(of), tmp_path / "small", figure=None)
     with np.load(tmp_path / "small" / "networks.npz") as arrays:
         assert set(arrays) == {f"condition_0.{q}.log10_{s}" for q, s in MEASURES}
     assert parse_config(SMALL + "record: {histograms: std}\n").document["record"] == {

@@ -9,6 +9,7 @@ A gain may keep q = 1 and yet be of no use: where the slope of that map, gain² 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -110,6 +111,7 @@ class Gains:
     """One for each convention that has one."""
 
 
+@cache
 def gains_of(name: str) -> Gains:
     """The gains of an activation, leaky_relu with a slope of 0.01 and prelu with one of 0.25.
 

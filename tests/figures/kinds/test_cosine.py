@@ -6,8 +6,8 @@ from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import Quantity
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.figures.draw import draw
-from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.predictions import predict_sweep
+from tests.conditions import unpredicted
 from tests.figures.helpers import caption, ys
 
 PANELS: list[Quantity] = ["activation", "preactivation"]
@@ -26,7 +26,7 @@ figure: {{kind: cosine}}
 
 
 def test_medians_of_both_quantities_are_drawn_over_their_theory() -> None:
-    result = run_sweep(config("sweep: {network.activation: [relu, tanh]}"))
+    result = unpredicted(config("sweep: {network.activation: [relu, tanh]}"))
     figure = draw(result)
     for ax, quantity in zip(figure.axes, PANELS, strict=True):
         layers = slice(None) if quantity == "activation" else slice(-1)  # f_K is left out
@@ -45,7 +45,7 @@ def test_medians_of_both_quantities_are_drawn_over_their_theory() -> None:
 
 
 def test_the_axis_is_linear_and_holds_zero_and_one() -> None:
-    for ax in draw(run_sweep(config())).axes:
+    for ax in draw(unpredicted(config())).axes:
         low, high = ax.get_ylim()
         assert low < 0
         assert high > 1
@@ -64,11 +64,11 @@ def test_of_a_prediction_theory_is_all_there_is() -> None:
 
 
 def test_one_network_is_called_one() -> None:
-    figure = draw(run_sweep(config(trials=1)))
+    figure = draw(unpredicted(config(trials=1)))
     assert caption(figure) == "Thick: one network. Thin: theory (infinite width)."
 
 
 def test_networks_that_die_are_said_to_be_missing() -> None:
-    result = run_sweep(config("sweep: {network.width: [1]}", trials=3))
+    result = unpredicted(config("sweep: {network.width: [1]}", trials=3))
     figure = draw(result)
     assert "Not shown, dead or out of range:" in caption(figure)

@@ -8,8 +8,8 @@ from heinit_sim.experiment.quantities import Measure
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.figures.draw import draw
 from heinit_sim.numerics import FloatArray
-from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.predictions import predict_sweep
+from tests.conditions import unpredicted
 from tests.figures.helpers import caption, edges, xs, ys
 
 VARIANCES = (0.05, 0.25, 2.0)
@@ -40,7 +40,7 @@ def filled(ax: Axes, name: str) -> FloatArray:
 
 @pytest.mark.parametrize(("quantity", "factor"), [("variance", 1.0), ("std", 0.5)])
 def test_slopes_are_of_the_median_network_with_their_error(quantity: str, factor: float) -> None:
-    result = run_sweep(config(quantity))
+    result = unpredicted(config(quantity))
     x = np.log10(VARIANCES)
     for ax, (measure, sign) in zip(draw(result).axes, JUDGED, strict=True):
         slopes, errors = [], []
@@ -60,7 +60,7 @@ def test_slopes_are_of_the_median_network_with_their_error(quantity: str, factor
 
 
 def test_what_is_called_stable_is_grey_below_a_single_line() -> None:
-    result = run_sweep(config())
+    result = unpredicted(config())
     spread = 5 * 5 / 8  # Hanin & Nica: variance over networks of ln of 5 layers of 8 units
     drift = -spread / 2 / 5 / np.log(10)
     allowed = 1 / 5
@@ -72,7 +72,7 @@ def test_what_is_called_stable_is_grey_below_a_single_line() -> None:
 
 
 def test_several_lines_have_no_grey_between_them() -> None:
-    figure = draw(run_sweep(config(sweep=", network.activation: [relu, tanh]")))
+    figure = draw(unpredicted(config(sweep=", network.activation: [relu, tanh]")))
     for ax in figure.axes:
         assert "stable" not in {area.get_label() for area in ax.collections}
         assert {"median 0", "median 1"} < {line.get_label() for line in ax.lines}
@@ -80,14 +80,14 @@ def test_several_lines_have_no_grey_between_them() -> None:
 
 
 def test_both_panels_share_a_range_that_holds_level() -> None:
-    first, second = draw(run_sweep(config())).axes
+    first, second = draw(unpredicted(config())).axes
     assert first.get_ylim() == second.get_ylim()
     assert first.get_ylim()[0] < 0 < first.get_ylim()[1]
     assert first.get_ylabel() == "Variance of $h_k$, decades per layer"
 
 
 def test_one_network_has_a_slope_without_an_error() -> None:
-    figure = draw(run_sweep(config(trials=1)))
+    figure = draw(unpredicted(config(trials=1)))
     assert caption(figure).startswith("Thick: slope of one network. Thin")
     for ax in figure.axes:
         (band,) = (area for area in ax.collections if area.get_label() == "band 0")

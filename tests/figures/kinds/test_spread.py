@@ -12,8 +12,8 @@ from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.figures.draw import draw
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import variance_of_ln
-from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.predictions import predict, predict_sweep, predicted_variance_of_ln
+from tests.conditions import unpredicted
 from tests.figures.helpers import caption, edges, ys
 from tests.rows import slow_but
 
@@ -86,7 +86,7 @@ def test_simulated_networks_spread_as_predicted(direction: Pass, activation: str
     sampled = activation.startswith("{") or direction == "backward"
     width = 6
     network = f"depth: 3, width: WIDTH, input_dim: 5, activation: {activation}"
-    result = run_sweep(config(network.replace("WIDTH", str(width)), trials=3000))
+    result = unpredicted(config(network.replace("WIDTH", str(width)), trials=3000))
     (one,) = result.conditions
     quantity: Quantity = "activation" if direction == "forward" else "grad_activation"
     measured, error = variance_of_ln(one.networks[quantity, "second_moment"])
@@ -121,7 +121,7 @@ def test_what_is_not_known_is_not_predicted(options: dict[str, Any], direction: 
     ("quantity", "factor"), [("second_moment", 1.0), ("variance", 1.0), ("std", 0.25)]
 )
 def test_lines_show_the_variance_its_error_and_theory(quantity: str, factor: float) -> None:
-    result = run_sweep(config(quantity=quantity, count=2))
+    result = unpredicted(config(quantity=quantity, count=2))
     (one,) = result.conditions
     figure = draw(result)
     for ax, direction in zip(figure.axes, ("forward", "backward"), strict=True):
@@ -145,7 +145,7 @@ WORDS = {"second_moment": "second moment", "variance": "variance", "std": "stand
 
 def test_the_caption_is_silent_where_nothing_is_predicted() -> None:
     network = "depth: 3, width: 6, input_dim: 5, activation: tanh"
-    figure = draw(run_sweep(config(network)))
+    figure = draw(unpredicted(config(network)))
     assert caption(figure) == "Thick: over 20 networks; band: ± 2 standard errors."
 
 
@@ -163,7 +163,7 @@ def test_inputs_of_another_law_bring_their_own_spread(activation: str) -> None:
     plain = config(f"depth: 3, width: 6, input_dim: 12, activation: {activation}", trials=3000)
     (standard,) = plain.conditions
     sparse = replace(standard, inputs=Inputs("sparse", density=0.2))
-    (one,) = run_sweep(replace(plain, conditions=(sparse,))).conditions
+    (one,) = unpredicted(replace(plain, conditions=(sparse,))).conditions
     measured, error = variance_of_ln(one.networks["activation", "second_moment"])
     # 4000 sampled networks beside 3000 simulated ones have √(3/4) of their error
     found, planted = (
@@ -176,7 +176,7 @@ def test_inputs_of_another_law_bring_their_own_spread(activation: str) -> None:
 
 def test_a_label_without_a_line_says_why() -> None:
     tanh = predict_sweep(config("depth: 3, width: 6, input_dim: 5, activation: tanh"))
-    dead = run_sweep(config("depth: 400, width: 1, input_dim: 5"))
+    dead = unpredicted(config("depth: 400, width: 1, input_dim: 5"))
     for result, expected in ((tanh, ["unknown", "unknown"]), (dead, ["", "undefined"])):
         labels = [ax.texts[0].get_text() for ax in draw(result).axes]
         assert [label.partition(" (")[2].rstrip(")") for label in labels] == expected

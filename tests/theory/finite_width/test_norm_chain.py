@@ -24,7 +24,7 @@ from tests.rows import slow_but
 Array = np.ndarray
 Norms = dict[Quantity, Array]
 LEVEL = 1e-4
-N_NETWORKS, N_SIMULATED = 400_000, 10_000
+N_NETWORKS, N_SIMULATED = 200_000, 10_000
 SHAPE = ((7, 8, 6, 5, 3), (0.3, 0.2, 0.5, 0.4))
 SLOPES = [0.0, 0.2, -0.5, 1.0, -1.0, (0.0, 1.0, -0.5)]
 
@@ -176,7 +176,7 @@ def test_two_thousand_narrow_layers_stay_finite(alpha: float, variance: float) -
 
 @cache
 def figure_7_4() -> Norms:
-    return sample(condition(0.0, (100,) * 51 + (1,), (0.02,) * 51), 0.0, 40_000, seed=3)
+    return sample(condition(0.0, (100,) * 51 + (1,), (0.02,) * 51), 0.0, 20_000, seed=3)
 
 
 def test_figure_7_4_has_the_published_spread() -> None:

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -44,8 +45,16 @@ def test_critical_line_of_erf_is_williams_closed_form() -> None:
     assert line.attracting.all()
 
 
-@pytest.mark.parametrize("name", ["tanh", "erf", "softsign", "elu", "selu", "sigmoid", "relu6"])
-@pytest.mark.parametrize("bias_variance", [1e-6, 0.09, 1.0])
+SETTLING = ["tanh", "erf", "softsign", "elu", "selu", "sigmoid", "relu6"]
+BIASES = [1e-6, 0.09, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "bias_variance"),
+    slow_but(
+        itertools.product(SETTLING, BIASES), *zip(SETTLING, itertools.cycle(BIASES), strict=False)
+    ),
+)
 def test_chi_is_one_where_plain_iteration_ends_critical(name: str, bias_variance: float) -> None:
     a = activation(name)
     scale = critical_weight_variance(a, bias_variance)
