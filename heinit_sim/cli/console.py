@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sys
 from io import StringIO
@@ -15,14 +16,14 @@ import typer
 from heinit_sim.experiment.labels import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rich.console import Console
     from rich.table import Table
 
     from heinit_sim.experiment.results import Finding, SweepResult
     from heinit_sim.experiment.sweep_config import SweepConfig
-    from heinit_sim.reports import Row
+    from heinit_sim.reports import Row, TableFormat
 
 
 SCHEMA_VERSION = 1
@@ -92,17 +93,13 @@ def print_summary(
     rows: Sequence[Row],
     directory: Path,
     *,
-    json_: bool,
+    form: TableFormat = "table",
     findings: Sequence[Finding] | None = None,
 ) -> None:
     """Print the summary of a run, as a table or as one JSON document with what was checked."""
     from heinit_sim import reports
 
     notes = reports.notes(config, rows)
-    if not json_:
-        print_table(reports.to_summary_table(config, rows, columns(piped=80)))
-        say(*_few(notes))
-        return
     document = {
         "directory": str(directory),
         "name": config.name,
@@ -113,7 +110,40 @@ def print_summary(
     }
     if findings is not None:
         document["findings"] = reports.findings.finding_values(findings)
-    print_document(document)
+    width = columns(piped=80) if form == "table" else 80
+    print_report(form, lambda: [reports.to_summary_table(config, rows, width)], rows, document)
+    if form != "json":
+        say(*_few(notes))
+
+
+def print_report(
+    form: TableFormat,
+    tables: Callable[[], Sequence[Table]],
+    rows: Sequence[Row],
+    document: Mapping[str, object],
+) -> None:
+    """Print what a command found.
+
+    Args:
+        form: As what.
+        tables: Makes the tables of it.
+        rows: The same as rows of CSV.
+        document: The same for JSON.
+    """
+    from heinit_sim import reports
+
+    if form == "json":
+        print_document(document)
+    elif form == "csv":
+        keys = dict.fromkeys(key for row in rows for key in row)  # which some rows may lack
+        aligned = [{key: row.get(key, math.nan) for key in keys} for row in rows]
+        tell(*reports.to_csv(aligned).splitlines())
+    elif form == "table":
+        for table in tables():
+            print_table(table)
+    else:
+        text = {"markdown": reports.to_markdown, "latex": reports.to_latex}[form](tables())
+        tell(*text.splitlines())
 
 
 def print_fates(result: SweepResult) -> None:

@@ -4,14 +4,16 @@ import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from heinit_sim.cli import console, interrupts
 from heinit_sim.errors import ConfigError, HeinitSimError
 
-ONE_OUTPUT = "given beside --json; give one of the two"
+if TYPE_CHECKING:
+    from heinit_sim.reports import TableFormat
+
 ALPHA = 1e-3
 """Default of `--alpha`."""
 
@@ -70,6 +72,11 @@ RequireOption = Annotated[
     typer.Option("--require", help="Exit 3 unless both passes of every condition are stable."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+FormatOption = Annotated[
+    Literal["table", "markdown", "latex", "csv", "json"] | None,
+    typer.Option("--format", help="What to print the table as; LaTeX is for booktabs."),
+]
+MarkdownOption = Annotated[bool, typer.Option("--markdown", help="Short for --format markdown.")]
 
 
 @contextlib.contextmanager
@@ -114,6 +121,26 @@ def refuse(given: object, option: str, why: str) -> None:
     """
     if given not in (None, False):
         raise ConfigError([f"{option}: error: {why}"])
+
+
+def table_format(
+    form: "TableFormat | None", *, json_: bool, markdown: bool = False
+) -> "TableFormat":
+    """The one format that is asked for.
+
+    Raises:
+        ConfigError: Several are.
+    """
+    short: dict[str, TableFormat | None] = {
+        "--json": "json" if json_ else None,
+        "--markdown": "markdown" if markdown else None,
+        "--format": form,
+    }
+    given = {flag: asked for flag, asked in short.items() if asked}
+    if len(given) > 1:
+        first, second, *_ = given
+        raise ConfigError([f"{second}: error: given beside {first}; give one of the two"])
+    return next(iter(given.values()), "table")
 
 
 def overrides(sets: Sequence[str] | None, **flags: str | None) -> list[Any]:

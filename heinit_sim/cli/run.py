@@ -13,6 +13,7 @@ from heinit_sim.errors import RunDirectoryError
 
 if TYPE_CHECKING:
     from heinit_sim.experiment.results import SweepResult
+    from heinit_sim.reports import TableFormat
 
 
 def run(
@@ -108,7 +109,8 @@ def run(
             findings = checks.check_all(result, alpha or options.ALPHA, stable=stable)
         if json_ or not quiet:
             rows = reports.summary_rows(result)
-            console.print_summary(sweep_config, rows, directory, json_=json_, findings=findings)
+            form: TableFormat = "json" if json_ else "table"
+            console.print_summary(sweep_config, rows, directory, form=form, findings=findings)
         if not quiet:
             console.print_fates(result)
             simulated = runs.run_files(sweep_config, plots=bool(drawn))

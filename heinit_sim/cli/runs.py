@@ -77,10 +77,15 @@ def plot(
             console.say(f"Wrote {', '.join(names)} in {target if out else directory}")
 
 
-def show(run_dir: options.RunArgument, json_: options.JsonOption = False) -> None:
+def show(
+    run_dir: options.RunArgument,
+    form: options.FormatOption = None,
+    json_: options.JsonOption = False,
+) -> None:
     """Print the summary table of a saved run."""
     with options.errors():
+        asked = options.table_format(form, json_=json_)
         from heinit_sim import runs
 
         config, rows = runs.read_summary(run_dir)
-        console.print_summary(config, rows, run_dir, json_=json_)
+        console.print_summary(config, rows, run_dir, form=asked)

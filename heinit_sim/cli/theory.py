@@ -1,5 +1,6 @@
 """Commands on what is known without a run: `verify`, `theory` and `gains`."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,8 @@ def verify(
             help="Networks to average over; default: more where layers are narrow.",
         ),
     ] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown instead.")] = False,
+    form: options.FormatOption = None,
+    markdown: options.MarkdownOption = False,
     json_: options.JsonOption = False,
 ) -> None:
     """Check each step of the lectures' derivation by simulation; exit 3 if one does not hold.
@@ -40,7 +42,7 @@ def verify(
     with options.errors():
         from heinit_sim.config import load_config, parse_config
 
-        options.refuse(markdown and json_, "--markdown", options.ONE_OUTPUT)
+        asked = options.table_format(form, json_=json_, markdown=markdown)
         from heinit_sim import derivation, reports
 
         replaced = options.overrides(sets, seed=seed)
@@ -50,12 +52,12 @@ def verify(
             sweep = load_config(config, replaced)
         with options.refusals_of("verify"):
             result = derivation.verify(sweep.conditions[0], sweep.seed, networks)
-        if json_:
-            console.print_document(reports.derivation.to_identity_document(result))
-        elif markdown:
-            typer.echo(reports.derivation.to_identity_markdown(result))
-        else:
+        document = reports.derivation.to_identity_document(result)
+        if asked == "table":
             console.print_table(reports.derivation.to_identity_page(result))
+        else:
+            tables = partial(reports.derivation.to_identity_tables, result)
+            console.print_report(asked, tables, document["rows"], document)
         failed = [row.name for row in result.rows if not row.held]
         if failed:
             count = f"{len(failed)} of {len(result.rows)} identities did not hold"
@@ -73,10 +75,12 @@ def theory(
         typer.Option("--out", metavar="DIR", help="Write the table as CSV and the figure there."),
     ] = None,
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace these files.")] = False,
+    form: options.FormatOption = None,
     json_: options.JsonOption = False,
 ) -> None:
     """Predict a config without simulating it: means, medians and spread over networks."""
     with options.errors():
+        asked = options.table_format(form, json_=json_)
         if out is None:
             options.refuse(force, "--force", "there is nothing to replace without --out")
         from heinit_sim.config import load_config
@@ -106,10 +110,8 @@ def theory(
             text = reports.to_csv(file_rows)
             names = runs.write_prediction(name, text, figure, out, sweep, force=force)
             console.say(f"Wrote {', '.join(names)} in {out}")
-        if json_:
-            console.print_document({"name": sweep.name, name: reports.to_json_values(rows)})
-        else:
-            console.print_table(table)
+        document = {"name": sweep.name, name: reports.to_json_values(rows)}
+        console.print_report(asked, lambda: [table], rows, document)
 
 
 def gains(
@@ -121,27 +123,23 @@ def gains(
             autocompletion=lambda: [*TABLE, *ALIASES],
         ),
     ] = None,
+    form: options.FormatOption = None,
     json_: options.JsonOption = False,
-    markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print the table as Markdown instead.")
-    ] = False,
+    markdown: options.MarkdownOption = False,
 ) -> None:
     """Print the gains of activations in three conventions, and their effect on both passes."""
     with options.errors():
-        options.refuse(markdown and json_, "--markdown", options.ONE_OUTPUT)
-
+        asked = options.table_format(form, json_=json_, markdown=markdown)
         from heinit_sim import reports
         from heinit_sim.theory.infinite_width.gains import all_gains, gains_of
 
         gains_by_activation = [gains_of(activation)] if activation else all_gains()
-        if json_:
-            console.print_document({"gains": reports.gains.gain_rows(gains_by_activation)})
-        elif markdown:
-            typer.echo(reports.gains.to_gain_markdown(gains_by_activation))
-        elif activation:
+        if activation and asked == "table":
             head, table, notes = reports.gains.gain_page(gains_by_activation[0])
             typer.echo(head)
             console.print_table(table)
             typer.echo(notes)
-        else:
-            console.print_table(reports.gains.to_gain_table(gains_by_activation))
+            return
+        rows = reports.gains.gain_rows(gains_by_activation)
+        table = reports.gains.to_gain_table(gains_by_activation)
+        console.print_report(asked, lambda: [table], rows, {"gains": rows})

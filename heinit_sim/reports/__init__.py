@@ -7,8 +7,11 @@ from heinit_sim.reports import gains as gains
 from heinit_sim.reports import phase as phase
 from heinit_sim.reports import prediction as prediction
 from heinit_sim.reports.formats import Row as Row
+from heinit_sim.reports.formats import TableFormat as TableFormat
 from heinit_sim.reports.formats import to_csv as to_csv
 from heinit_sim.reports.formats import to_json_values as to_json_values
+from heinit_sim.reports.formats import to_latex as to_latex
+from heinit_sim.reports.formats import to_markdown as to_markdown
 from heinit_sim.reports.run import csv_files as csv_files
 from heinit_sim.reports.run import notes as notes
 from heinit_sim.reports.run import summary_rows as summary_rows

@@ -1,4 +1,4 @@
-"""The findings of `verify` as a page of the terminal, as Markdown and as values for JSON."""
+"""The findings of `verify` as a page of the terminal, as tables and as values for JSON."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
 from heinit_sim.derivation import LEVEL, Row, Verification
+from heinit_sim.reports.formats import plain_table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 # Columns of the page and their widths: 80 with a blank between any two.
 _COLUMNS = {"": 4, "identity": 40, "left": 9, "right": 9, "± error": 7, "z": 6}
+_NUMBERS = ("left", "right", "± error", "z")
 _PAGE = sum(_COLUMNS.values()) + len(_COLUMNS) - 1
 
 
@@ -37,20 +39,23 @@ def to_identity_page(verification: Verification) -> Table:
     return page
 
 
-def to_identity_markdown(verification: Verification) -> str:
-    """The page as Markdown: a heading, one GitHub table for each group, the legend."""
-    lines = [f"## {_page_title(verification)}"]
+def to_identity_tables(verification: Verification) -> list[Table]:
+    """The page as one table for each group, with the source of each identity.
+
+    Its title stands in the first table's, the legend in the last one's caption.
+    """
+    tables = []
     for group, rows in groupby(verification.rows, key=lambda row: row.group):
-        lines += ["", f"### {group}", ""]
-        lines.append("| identity | left | right | ± error | z | | what it says | source |")
-        lines.append("|---|---:|---:|---:|---:|---|---|---|")
+        tables.append(plain_table(title=group))
+        for header in ("identity", "left", "right", "± error", "z", "", "what it says", "source"):
+            right = header in _NUMBERS
+            tables[-1].add_column(header, justify="right" if right else "left")
         for row in rows:
-            word = "pass" if row.held else "**FAIL**"
-            identity = f"`{row.left} = {row.right}`"
-            cells = (identity, *_row_numbers(row), word, row.explanation, row.source)
-            escaped = (cell.replace("|", "\\|") for cell in cells)
-            lines.append(f"| {' | '.join(escaped)} |")
-    return "\n".join([*lines, "", _legend(verification)])
+            word, identity = "pass" if row.held else "FAIL", f"{row.left} = {row.right}"
+            tables[-1].add_row(identity, *_row_numbers(row), word, row.explanation, row.source)
+    tables[0].title = f"{_page_title(verification)}\n{tables[0].title}"
+    tables[-1].caption = _legend(verification)
+    return tables
 
 
 def to_identity_document(verification: Verification) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Findings as a table, as JUnit XML, as GitHub's annotations and step summary."""
 
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING
 from heinit_sim.checks import failed
 from heinit_sim.experiment.labels import printable
 from heinit_sim.experiment.results import Finding
-from heinit_sim.reports.formats import plain_table
+from heinit_sim.reports.formats import markdown_text, plain_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -96,11 +95,11 @@ def to_annotations(findings: Sequence[Finding], file: str | None = None) -> str:
 
 def to_markdown(findings: Sequence[Finding], name: str) -> str:
     """Markdown for `$GITHUB_STEP_SUMMARY`: how many held, and a table of those that failed."""
-    lines = [f"### {_plain(name)}: {summary(findings)}", ""]
+    lines = [f"### {markdown_text(name)}: {summary(findings)}", ""]
     wrong = failed(findings)
     if wrong:
         lines += ["| checked | found |", "| --- | --- |"]
-        lines += [f"| {_plain(f.name)} | {_plain(f.reason)} |" for f in wrong[:_ROWS]]
+        lines += [f"| {markdown_text(f.name)} | {markdown_text(f.reason)} |" for f in wrong[:_ROWS]]
         lines += ["", f"… and {len(wrong) - _ROWS} more"] * (len(wrong) > _ROWS) + [""]
     return "\n".join(lines) + "\n"
 
@@ -108,7 +107,3 @@ def to_markdown(findings: Sequence[Finding], name: str) -> str:
 def _escaped(text: str, more: str = "") -> str:
     """Text with %, line ends and `more` characters as % and the code in hexadecimal."""
     return text.translate({ord(c): f"%{ord(c):02X}" for c in "%\r\n" + more})
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>|#~&])", r"\\\1", printable(text))

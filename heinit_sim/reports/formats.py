@@ -1,17 +1,36 @@
-"""Rows as CSV text and as values for JSON; numbers as text of a table."""
+"""Rows as CSV text and as values for JSON; tables as Markdown and LaTeX; numbers as their text."""
 
 import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from heinit_sim.experiment.labels import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+TableFormat = Literal["table", "markdown", "latex", "csv", "json"]
+"""How a command prints what it has a table for."""
 Row = dict[str, Any]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")  # how what a spreadsheet evaluates begins
+_GREEK = (
+    r"\sigma \Omega \chi \xi \alpha \beta \kappa \mu \Sigma \partial \ell \infty \surd \times \pm"
+)
+_SIGNS = r"\cdot - \le ^2 ^3 _1 \tfrac12 \prime \to \|"
+_MACROS = dict(zip("σΩχξαβκμΣ∂ℓ∞√×±·−≤²³₁½′→‖", f"{_GREEK} {_SIGNS}".split(), strict=True))
+_LATEX = {character: f"${macro}$" for character, macro in _MACROS.items()}
+_LATEX |= {character: f"\\{character}" for character in "_%$&#{}"}
+_LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_LATEX |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
+_LATEX |= {"—": "---", "–": "--", "…": r"\dots{}"}
+_MATHEMATICS = re.compile(
+    r"(?<![\w./-])((?:σ²|[Dhfξ])_(?:[A-Za-zΩ]|\d+)²?"
+    r"|[-+]\d+(?:\.\d+)?(?:e[-+]\d+)?|\d+(?:\.\d+)?e[-+]\d+)(?![\w./-])"
+)
 # How the table heads a swept key; any other key is headed by its own name.
 SYMBOLS = {
     "init.variance": "σ²_Ω",
@@ -50,6 +69,75 @@ def rounded(value: float) -> float:
 def ten_digits(value: float) -> float:
     """The number to ten significant digits, for what is no logarithm; a zero has no sign."""
     return float(f"{value:.10g}") + 0.0
+
+
+def markdown_text(text: str) -> str:
+    """Text that Markdown takes for nothing but text, also in a cell."""
+    return re.sub(r"([\\`*_{}\[\]<>|#~&])", r"\\\1", printable(text))
+
+
+def to_markdown(tables: Sequence["Table"]) -> str:
+    """Tables of the terminal in GitHub's Markdown, each between its title and its caption."""
+    lines = []
+    for table in tables:
+        heads, *rows = _cells(table, markdown_text)
+        rule = ["---:" if column.justify == "right" else "---" for column in table.columns]
+        title, caption = (_plain(text).splitlines() for text in (table.title, table.caption))
+        lines += [*(f"**{markdown_text(line)}**" for line in title), *[""] * bool(title)]
+        lines += [f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows)]
+        lines += ["", *map(markdown_text, caption)] if caption else []
+        lines.append("")
+    return "\n".join(lines[:-1])
+
+
+def to_latex(tables: Sequence["Table"]) -> str:
+    """Tables of the terminal in LaTeX, as those of booktabs; titles and captions are comments."""
+    lines = [r"% \usepackage{booktabs}"]
+    for table in tables:
+        heads, *rows = _cells(table, latex_text)
+        aligned = "".join("r" if column.justify == "right" else "l" for column in table.columns)
+        title, caption = (_plain(text).splitlines() for text in (table.title, table.caption))
+        lines += [f"% {printable(line)}" for line in title]
+        lines += [f"\\begin{{tabular}}{{{aligned}}}", r"  \toprule", f"  {' & '.join(heads)} \\\\"]
+        lines.append(r"  \midrule")
+        for cells, row in zip(rows, table.rows, strict=True):
+            lines.append(f"  {' & '.join(cells)} \\\\")
+            lines += [r"  \addlinespace"] * (row.end_section and row is not table.rows[-1])
+        lines += [r"  \bottomrule", r"\end{tabular}", *(f"% {printable(line)}" for line in caption)]
+    return "\n".join(lines)
+
+
+def latex_text(text: str) -> str:
+    """Text that LaTeX sets as it stands; numbers and the symbols of this house as mathematics.
+
+    A number is mathematics where it has a sign or an exponent, as in "-1.3" and "8.9e-66".
+    """
+    parts = map(_latex_part, _MATHEMATICS.split(printable(text)))
+    return re.sub(r"(?<!\\)\$\$", " ", "".join(parts))  # formulas side by side are one
+
+
+def _latex_part(text: str) -> str:
+    if not _MATHEMATICS.fullmatch(text):
+        return "".join(_LATEX.get(character, character) for character in text)
+    base, underscore, index = text.partition("_")
+    mantissa, exponential, exponent = text.partition("e")
+    if underscore:
+        square = "^2" * ("²" in text)
+        symbol, index = (_MACROS.get(s.rstrip("²"), s.rstrip("²")) for s in (base, index))
+        return f"${symbol}{square}_{{{index}}}$"
+    return f"${mantissa}\\times10^{{{int(exponent)}}}$" if exponential else f"${text}$"
+
+
+def _cells(table: "Table", escaped: Callable[[str], str]) -> list[list[str]]:
+    """The head of a table and its rows, cell by cell; a line's end in one is a blank."""
+    columns = [[column.header, *column.cells] for column in table.columns]
+    rows = zip(*columns, strict=True)
+    return [[escaped(" ".join(_plain(cell).split())) for cell in row] for row in rows]
+
+
+def _plain(text: Any) -> str:
+    """A text of Rich without its styles; empty for None."""
+    return getattr(text, "plain", text) or ""
 
 
 def to_csv(rows: Iterable[Row]) -> str:

@@ -1,4 +1,4 @@
-"""Gains as rows, as a table of the terminal or of Markdown, and as a page on one activation."""
+"""Gains as rows, as a table, and as a page on one activation."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -88,13 +88,6 @@ def to_gain_table(all_gains: Sequence[Gains]) -> "Table":
         table.caption = Text(_CAPTION)
         table.caption_justify = "left"
     return table
-
-
-def to_gain_markdown(all_gains: Sequence[Gains]) -> str:
-    """The table of gains as Markdown."""
-    rule = [{"left": "---", "right": "---:"}[align] for align in _ALIGN]
-    lines = [_HEADERS, rule, *_table_rows(all_gains)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def gain_page(gains: Gains) -> tuple[str, "Table", str]:

@@ -1,6 +1,7 @@
 """The page, the Markdown and the JSON of `verify` show every row and every number."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -9,9 +10,10 @@ from heinit_sim.config import parse_config
 from heinit_sim.derivation.verify import DEFAULT_CONFIG, Verification, verify
 from heinit_sim.reports.derivation import (
     to_identity_document,
-    to_identity_markdown,
     to_identity_page,
+    to_identity_tables,
 )
+from heinit_sim.reports.formats import to_markdown
 from tests.commands import printed
 
 
@@ -53,7 +55,7 @@ def test_a_row_that_did_not_hold_says_so_everywhere(found: Verification) -> None
     assert line.split()[-1] == "-1e+04"
     assert len(line) <= 80
     assert "23 of 24 identities hold." in page
-    assert to_identity_markdown(red).count("**FAIL**") == 1
+    assert to_markdown(to_identity_tables(red)).count("| FAIL |") == 1
     document = to_identity_document(red)
     assert document["held"] is False
     assert [row["name"] for row in document["rows"] if not row["held"]] == ["rule 2"]
@@ -68,14 +70,16 @@ def test_the_page_states_the_bound_and_its_level(found: Verification) -> None:
 
 
 def test_markdown_has_one_row_of_eight_cells_for_each_identity(found: Verification) -> None:
-    table = [line for line in to_identity_markdown(found).splitlines() if line.startswith("| `")]
+    lines = to_markdown(to_identity_tables(found)).splitlines()
+    assert lines[0] == "**Identities: 5 hidden layers, D\\_h = 100, relu**"
+    table = [line for line in lines if " pass |" in line]
     assert len(table) == len(found.rows)
     for line, row in zip(table, found.rows, strict=True):
-        cells = line.replace("\\|", "¦").split("|")[1:-1]
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
         assert len(cells) == 8
-        assert cells[0].strip() == f"`{row.left} = {row.right}`".replace("|", "¦")
-        assert cells[6].strip() == row.explanation.replace("|", "¦")
-        assert cells[7].strip() == row.source
+        cells = [re.sub(r"\\(.)", r"\1", cell) for cell in cells]
+        assert cells[0] == f"{row.left} = {row.right}"
+        assert cells[6:] == [row.explanation, row.source]
 
 
 def test_the_document_holds_every_number_and_the_network(found: Verification) -> None:

@@ -1,14 +1,16 @@
+import csv
 import json
 
 import pytest
 
 from heinit_sim.activations import ACTIVATIONS
+from heinit_sim.reports.formats import to_markdown
 from heinit_sim.reports.gains import (
     fixed_point,
     gain_page,
     gain_rows,
     meaning,
-    to_gain_markdown,
+    to_gain_table,
 )
 from heinit_sim.theory.infinite_width.gains import all_gains, gains_of
 from tests.commands import heinit_sim
@@ -54,10 +56,23 @@ def test_json_holds_every_gain_and_nothing_else_is_printed() -> None:
 
 
 def test_markdown_is_a_table_of_as_many_columns_in_every_line() -> None:
-    lines = to_gain_markdown(all_gains()).splitlines()
-    assert {line.count("|") for line in lines} == {8}
-    assert lines[1].replace(" ", "") == "|---|---|---:|---:|---|---|---|"
-    assert heinit_sim("gains", "--markdown").stdout.splitlines() == lines
+    lines = to_markdown([to_gain_table(all_gains())]).splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    assert {line.count("|") for line in table} == {8}
+    assert table[1].replace(" ", "") == "|---|---|---:|---:|---|---|---|"
+    for short in (["--markdown"], ["--format", "markdown"]):
+        assert heinit_sim("gains", *short).stdout.splitlines() == lines
+
+
+def test_csv_has_a_column_for_whatever_some_activation_has() -> None:
+    rows = list(csv.DictReader(heinit_sim("gains", "--format", "csv").stdout.splitlines()))
+    expected = gain_rows(all_gains())
+    assert len(rows) == len(expected)
+    for row, values in zip(rows, expected, strict=True):
+        assert row["activation"] == values["activation"]
+        assert float(row["gain"]) == values["gain"]
+        assert row["negative_slope"] == str(values.get("negative_slope", ""))
+        assert None not in (*row, *row.values())
 
 
 def test_meaning_is_told_in_words() -> None:

@@ -484,7 +484,7 @@ def test_verify_shows_every_identity_and_ends_with_zero_if_they_hold(small: Path
     deeper = ("--set", "network.depth=4")
     markdown = heinit_sim("verify", "small.yaml", *few, *deeper, "--markdown")
     assert markdown.returncode == 0
-    assert markdown.stdout.startswith("## Identities: 4 hidden layers, D_h = 8, relu")
+    assert markdown.stdout.startswith("**Identities: 4 hidden layers, D\\_h = 8, relu**")
     assert markdown.stdout.count("| pass |") == 24
     found = heinit_sim("verify", "small.yaml", *few, "--json")
     document = json.loads(found.stdout)
