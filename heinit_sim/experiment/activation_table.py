@@ -56,6 +56,8 @@ class GaussianMoments(NamedTuple):
 class Entry(NamedTuple):
     """One activation; what depends on its slope below zero is a function of that."""
 
+    name: str
+    """Proper name, as literature has it."""
     formula: str
     """a(z) as the table of gains writes it."""
     moments: GaussianMoments | Callable[[float], GaussianMoments]
@@ -77,41 +79,50 @@ def _centred(second: float) -> GaussianMoments:
 
 
 TABLE: dict[str, Entry] = {
-    "relu": Entry("max(z, 0)", rectifier_moments(0.0), 2.0),
+    "relu": Entry("ReLU", "max(z, 0)", rectifier_moments(0.0), 2.0),
     "leaky_relu": Entry(
+        "leaky ReLU",
         "z above 0, α z below",
         rectifier_moments,
         lambda negative_slope: 2 / (1 + negative_slope**2),
         negative_slope=0.01,
     ),
-    "linear": Entry("z", rectifier_moments(1.0), 1.0),
+    "linear": Entry("linear", "z", rectifier_moments(1.0), 1.0),
     # Moments that are numbers are integrals to 17 digits.
-    "tanh": Entry("tanh z", _centred(0.39429449039784117), 25 / 9),
+    "tanh": Entry("tanh", "tanh z", _centred(0.39429449039784117), 25 / 9),
     "sigmoid": Entry(
-        "1/(1 + e^−z)", GaussianMoments(0.29337903585809296, 0.043379035858092963), 1.0
+        "sigmoid", "1/(1 + e^−z)", GaussianMoments(0.29337903585809296, 0.043379035858092963), 1.0
     ),
-    "erf": Entry("erf z", _centred(2 / math.pi * math.asin(2 / 3))),
-    "hard_tanh": Entry("z, cut at −1 and 1", _centred(0.5160585509617133)),
-    "softsign": Entry("z/(1 + |z|)", _centred(0.1830140212665475)),
+    "erf": Entry("erf", "erf z", _centred(2 / math.pi * math.asin(2 / 3))),
+    "hard_tanh": Entry("hard tanh", "z, cut at −1 and 1", _centred(0.5160585509617133)),
+    "softsign": Entry("softsign", "z/(1 + |z|)", _centred(0.1830140212665475)),
     "elu": Entry(
-        "z above 0, e^z − 1 below", GaussianMoments(0.64494541749292386, 0.61917856337214122)
+        "ELU", "z above 0, e^z − 1 below", GaussianMoments(0.64494541749292386, 0.61917856337214122)
     ),
-    "selu": Entry("1.0507 z above 0, 1.7581 (e^z − 1) below", _centred(1.0), 9 / 16),
-    "gelu": Entry("z Φ(z)", GaussianMoments(0.42522148257029868, 0.34564401102435101)),
+    "selu": Entry("SELU", "1.0507 z above 0, 1.7581 (e^z − 1) below", _centred(1.0), 9 / 16),
+    "gelu": Entry("GELU", "z Φ(z)", GaussianMoments(0.42522148257029868, 0.34564401102435101)),
     "gelu_tanh": Entry(
+        "GELU (tanh)",
         "z (1 + tanh(√(2/π) (z + 0.044715 z³)))/2",
         GaussianMoments(0.42519371103309945, 0.34564794586762279),
     ),
     "silu": Entry(
+        "SiLU",
         "z/(1 + e^−z)",
         GaussianMoments(0.35577551981735216, 0.31308329699442092),
         aliases=("swish",),
     ),
-    "mish": Entry("z tanh(ln(1 + e^z))", GaussianMoments(0.45234219237588277, 0.39454816283016359)),
-    "softplus": Entry("ln(1 + e^z)", GaussianMoments(0.92124590885930028, 0.27151450180055873)),
-    "relu6": Entry("z, cut at 0 and 6", GaussianMoments(0.49999999807527048, 0.34084505510812996)),
-    "prelu": Entry("z above 0, α z below", rectifier_moments, negative_slope=0.25),
-    "sin": Entry("sin z", _centred(0.43233235838169365)),
+    "mish": Entry(
+        "Mish", "z tanh(ln(1 + e^z))", GaussianMoments(0.45234219237588277, 0.39454816283016359)
+    ),
+    "softplus": Entry(
+        "softplus", "ln(1 + e^z)", GaussianMoments(0.92124590885930028, 0.27151450180055873)
+    ),
+    "relu6": Entry(
+        "ReLU6", "z, cut at 0 and 6", GaussianMoments(0.49999999807527048, 0.34084505510812996)
+    ),
+    "prelu": Entry("PReLU", "z above 0, α z below", rectifier_moments, negative_slope=0.25),
+    "sin": Entry("sine", "sin z", _centred(0.43233235838169365)),
 }
 ALIASES = {alias: name for name, row in TABLE.items() for alias in row.aliases}
 """Second name -> first name."""

@@ -27,25 +27,37 @@ class Scheme(NamedTuple):
     scale: float
     mode: Mode
     distribution: Distribution
+    name: str
+    """As literature calls it."""
 
 
 def _both(scale: float, mode: Mode, *names: str) -> dict[str, Scheme]:
-    """A scheme with normal and one with uniform weights, under each of its names."""
+    """A scheme with normal and one with uniform weights, under each of its authors' names."""
     kinds: tuple[Distribution, ...] = ("normal", "uniform")
-    return {f"{name}_{kind}": Scheme(scale, mode, kind) for name in names for kind in kinds}
+    return {
+        f"{name.lower()}_{kind}": Scheme(scale, mode, kind, f"{name} {kind}")
+        for name in names
+        for kind in kinds
+    }
 
 
 SCHEMES: dict[str, Scheme] = {
-    **_both(2.0, "fan_in", "he", "kaiming"),  # He et al. 2015, eq. 10: rectifiers
-    **_both(1.0, "fan_avg", "xavier", "glorot"),  # Glorot & Bengio 2010, eq. 12 and 16
-    **_both(1.0, "fan_in", "lecun"),  # LeCun et al. 1998, sec. 4.6
-    "torch_linear_default": Scheme(1 / 3, "fan_in", "uniform"),  # kaiming_uniform_, a = √5
-    "keras_default": Scheme(1.0, "fan_avg", "uniform"),  # Dense: glorot_uniform
-    "jax_default": Scheme(1.0, "fan_in", "truncated_normal"),  # Flax Dense: lecun_normal
-    "lsuv": Scheme(1.0, "fan_in", "orthogonal"),  # Mishkin & Matas 2016: what it starts from
-    "variance_scaling": Scheme(1.0, "fan_in", "truncated_normal"),  # of Keras and JAX
-    "orthogonal": Scheme(1.0, "fan_in", "orthogonal"),  # Saxe et al. 2014; fan: the larger one
-    "delta_orthogonal": Scheme(1.0, "fan_in", "delta_orthogonal"),  # Xiao et al. 2018
+    **_both(2.0, "fan_in", "He", "Kaiming"),  # He et al. 2015, eq. 10: rectifiers
+    **_both(1.0, "fan_avg", "Xavier", "Glorot"),  # Glorot & Bengio 2010, eq. 12 and 16
+    **_both(1.0, "fan_in", "LeCun"),  # LeCun et al. 1998, sec. 4.6
+    # kaiming_uniform_, a = √5
+    "torch_linear_default": Scheme(1 / 3, "fan_in", "uniform", "PyTorch's default"),
+    "keras_default": Scheme(1.0, "fan_avg", "uniform", "Keras' default"),  # Dense: glorot_uniform
+    # Flax Dense: lecun_normal
+    "jax_default": Scheme(1.0, "fan_in", "truncated_normal", "JAX' default"),
+    # Mishkin & Matas 2016: what it starts from
+    "lsuv": Scheme(1.0, "fan_in", "orthogonal", "LSUV"),
+    # of Keras and JAX
+    "variance_scaling": Scheme(1.0, "fan_in", "truncated_normal", "variance scaling"),
+    # Saxe et al. 2014; fan: the larger one
+    "orthogonal": Scheme(1.0, "fan_in", "orthogonal", "orthogonal"),
+    # Xiao et al. 2018
+    "delta_orthogonal": Scheme(1.0, "fan_in", "delta_orthogonal", "delta-orthogonal"),
 }
 
 

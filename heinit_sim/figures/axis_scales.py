@@ -3,14 +3,13 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from heinit_sim.experiment.labels import digits_apart, swept_text
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.numerics import FloatArray
 
@@ -44,44 +43,17 @@ def labels_fit(scale: Scale, room: float, gap: float) -> bool:
     return bool((np.diff(places) >= (widths[:-1] + widths[1:]) / 2 + gap).all())
 
 
-def swept_texts(path: str, values: Sequence[object]) -> list[str]:
-    """Return the values swept at a dotted path as short texts, which differ where the values do.
-
-    Those that would be cut off before they differ begin with the first word that does. A dollar
-    sign of a file's name begins no mathematical text.
-    """
-    in_digits = partial(number_text, digits=digits_apart(values, least=10))
-    whole = [swept_text(path, value, in_digits) for value in values]
-    short = [_cut_off(text) for text in whole]
-    for ambiguous in set(short):
-        alike = {text for text, cut in zip(whole, short, strict=True) if cut == ambiguous}
-        if len(alike) > 1:
-            start = _first_difference([text.split(" ") for text in alike])
-            short = [
-                _cut_off("…" + " ".join(text.split(" ")[start:])) if text in alike else cut
-                for text, cut in zip(whole, short, strict=True)
-            ]
-    words = [isinstance(value, str) for value in values]
-    return [
-        text.replace("$", r"\$") if word else text for text, word in zip(short, words, strict=True)
-    ]
-
-
-def _first_difference(texts: Sequence[Sequence[str]]) -> int:
-    """Return the place of the first word that differs; where one text ends, its last word."""
-    columns = list(zip(*texts, strict=False))
-    differing = (place for place, words in enumerate(columns) if len(set(words)) > 1)
-    return next(differing, len(columns) - 1)
-
-
-def _cut_off(text: str) -> str:
-    return text if len(text) <= 24 or "10^{" in text else f"{text[:23]}…"
-
-
 def number_text(value: float, digits: int = 10) -> str:
     """Return a number as mathematical text, e.g. "0.02" or "$10^{-5}$"."""
     mantissa, _, exponent = f"{value:.{digits}g}".partition("e")
-    return tex_power(float(mantissa), int(exponent), digits) if exponent else mantissa
+    if exponent:
+        return tex_power(float(mantissa), int(exponent), digits)
+    return mantissa.replace("-", "−")
+
+
+def with_decimal(text: str, mark: str) -> str:
+    """Return the text of a number with another decimal mark than a point."""
+    return text.replace(".", f"{{{mark}}}" if "$" in text else mark) if mark != "." else text
 
 
 def plain_power(mantissa: float, exponent: int) -> str:

@@ -1,23 +1,22 @@
 """Curves before they are drawn: values, labels and captions."""
 
 import csv
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.experiment.labels import SELF_EXPLAINING
 from heinit_sim.experiment.quantities import Measure, Pass, Quantity, Statistic
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.experiment.sweep_config import Condition
-from heinit_sim.figures.axis_scales import layers_drawn, number_text, swept_texts
-from heinit_sim.figures.lines import Line, of_panels, paints
+from heinit_sim.figures.axis_scales import layers_drawn
+from heinit_sim.figures.lines import Line
+from heinit_sim.figures.naming import named
+from heinit_sim.figures.painting import painted
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import spread
 
-_NAMED = (int, float, type(None))  # values that say nothing without the name of their key
 SYMBOLS: dict[Pass, str] = {"forward": "$h_k$", "backward": r"$\partial\ell/\partial h_k$"}
 WORDS = {"variance": "Variance", "second_moment": "Second moment", "std": "Standard deviation"}
 QUANTITIES: dict[Pass, Quantity] = {"forward": "activation", "backward": "grad_activation"}
@@ -41,8 +40,9 @@ def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Cu
     statistic: Statistic = "second_moment" if shown == "second_moment" else "variance"
     measure, factor = (QUANTITIES[direction], statistic), 0.5 if shown == "std" else 1.0
     curves = []
-    labels = labels_of([outcome.condition for outcome in result.conditions])
-    for outcome, label, paint in zip(result.conditions, labels, paints(len(labels)), strict=True):
+    names = named([outcome.condition for outcome in result.conditions])
+    paints = painted(result.config)
+    for outcome, label in zip(result.conditions, names.full, strict=True):
         depth = outcome.condition.depth
         layers = layers_drawn(depth)
         exact = outcome.exact_layers.get(measure[0], 0) > depth
@@ -61,7 +61,7 @@ def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Cu
             unknown = "out of range" if isinstance(outcome, ConditionResult) else "not known"
             label += " (all zero)" if np.isneginf(median).any() else f" ({unknown})"
         c, x = outcome.condition, layers.astype(float)
-        line = (c.index, label, paint, x, median, low, high, theory, predicted)
+        line = (c.index, label, paints[c.index], x, median, low, high, theory, predicted)
         curves.append(Curve(*line, condition=c, exact=exact, typical=typical))
     return curves
 
@@ -80,70 +80,6 @@ def _predicted_quantiles(
     second = outcome.mean_field[quantity, "second_moment"]
     np.subtract(share, second, out=share, where=np.isfinite(second))  # else both are 0
     return (outcome.quantiles[quantity] + share)[:, layers]
-
-
-def caption_of(
-    forward: list[Curve],
-    backward: list[Curve],
-    result: SweepResult | SweepPrediction,
-    *,
-    banded: bool,
-) -> str:
-    """Return what says which line is which; `banded` if predicted bands are drawn."""
-    first = result.conditions[0]
-    if isinstance(first, ConditionResult):
-        thick = networks_text(len(next(iter(first.networks.values()))))
-    else:
-        known = {curve.typical for curve in forward + backward}
-        thick = "predicted median for one input; band: 5–95 % of networks"
-        if False in known:
-            thick = "predicted mean"
-            thick += ", or median and 5–95 % band for one input" * (True in known)
-    a, b = (
-        " or ".join(sorted({"exact mean" if c.exact else "infinite width" for c in panel}))
-        for panel in (forward, backward)
-    )
-    dotted = " Dotted: predicted median, 5–95 % (one input)." if banded else ""
-    narrow = any(outcome.misfit is not None for outcome in result.conditions)
-    ends = " Theory ends where layers are too narrow for it." if narrow else ""
-    return f"Thick: {thick}. Thin: theory ({of_panels(a, b)}).{dotted}{ends}"
-
-
-def networks_text(count: int) -> str:
-    """Return what a thick line and its band show of so many networks."""
-    return f"median of {count} networks; band: 5–95 %" if count > 1 else "one network"
-
-
-def labels_of(conditions: Sequence[Condition]) -> list[str]:
-    """Return what sets each of the conditions apart, e.g. "width = 200"."""
-    swept = [condition.swept or _init_of(condition) for condition in conditions]
-    texts: list[dict[str, str]] = [{} for _ in swept]
-    for path in dict.fromkeys(path for values in swept for path in values):
-        having = [n for n, values in enumerate(swept) if path in values]
-        values = [swept[n][path] for n in having]
-        for n, text in zip(having, swept_texts(path, values), strict=True):
-            texts[n][path] = text
-    return [_label(*pair) for pair in zip(swept, texts, strict=True)]
-
-
-def _init_of(condition: Condition) -> Mapping[str, object]:
-    if condition.lsuv:
-        return {"init.scheme": "lsuv"}
-    rounded = [float(f"{pick(condition.weight_variances):.4g}") for pick in (min, max)]
-    low, high = map(number_text, rounded)
-    return {"init.variance": low if low == high else f"{low}–{high}"}
-
-
-def _label(swept: Mapping[str, object], texts: Mapping[str, str]) -> str:
-    equals = " = " if len(swept) == 1 else "="
-    parts = []
-    for path, value in swept.items():
-        name = path.rsplit(".", 1)[-1].replace("_", " ")
-        name = r"$\sigma^2_\Omega$" if path == "init.variance" else name
-        # Between others, a word like "relu" says itself what it is.
-        bare = path in SELF_EXPLAINING or (len(swept) > 1 and not isinstance(value, _NAMED))
-        parts.append(texts[path] if bare else name + equals + texts[path])
-    return ", ".join(parts)
 
 
 def load_published(direction: Pass) -> dict[float, FloatArray]:

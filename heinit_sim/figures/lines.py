@@ -1,31 +1,30 @@
 """How a line of a figure is drawn: thick as measured, thin as predicted. Never saves."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 
+from heinit_sim.figures.painting import Paint
 from heinit_sim.numerics import FloatArray
 
-BAND: dict[str, Any] = {"alpha": 0.18, "linewidth": 0}
+BANDS: dict[str, dict[str, Any]] = {
+    "filled": {"alpha": 0.18, "linewidth": 0},
+    "outline": {"facecolor": "none", "linewidth": 0.8, "zorder": 2},
+}
 MEDIAN: dict[str, Any] = {"solid_capstyle": "butt", "zorder": 3}
 CASING = [withStroke(linewidth=1.5, foreground="white")]  # else theory is lost on a dark median
 THEORY: dict[str, Any] = {"linewidth": 0.8, "zorder": 4, "path_effects": CASING}
 PREDICTED: dict[str, Any] = {"linewidth": 1.2, "dashes": (1, 2), "zorder": 4}
+MARKS = 8  # on a line that has a marker of its own, at most
+BandStyle = Literal["filled", "outline", "none"]
+CROWD, OUTLINED = 4, 8  # bands that may lie on each other as areas, and as outlines
+FAR = 1e9  # decades: off any scale
 BAND_SHOWS = 0.05  # of the height of a panel
-
-
-@dataclass(frozen=True)
-class Paint:
-    """Colours and weight that tell a line from the others of its panel."""
-
-    color: FloatArray
-    ink: FloatArray  # the colour, darkened for text
-    weight: float  # of lines: 1, or less where many must fit
 
 
 @dataclass(frozen=True)
@@ -49,23 +48,54 @@ def drawn_values(lines: Sequence[Line]) -> list[FloatArray]:
     return shown + [line.predicted for line in lines if line.predicted is not None]
 
 
-def paints(count: int) -> list[Paint]:
-    """Return so many colours, ever lighter: a grey print or a colour-blind eye keeps the order."""
-    colors = matplotlib.colormaps["plasma"](np.linspace(0.1, 0.82, count))
-    weight = min(1.0, (7 / count) ** 0.6)
-    return [Paint(color, color * (0.6, 0.6, 0.6, 1.0), weight) for color in colors]
+def band_styles(lines: Sequence[Line]) -> list[BandStyle]:
+    """Say how the band of each line is drawn: where too many lie on each other, they give way.
+
+    A band is crowded that lies on `CROWD` others or more, at one height, over more than half of
+    its length. Up to `OUTLINED` of these are outlines; of more, those of the lowest and the highest
+    line are left.
+    """
+    if len(lines) <= CROWD:
+        return ["filled"] * len(lines)
+    x = np.unique(np.concatenate([line.x for line in lines]))
+    low = np.array([_on(x, line.x, line.low) for line in lines])
+    high = np.array([_on(x, line.x, line.high) for line in lines])
+    there = low <= high  # NaN is nowhere
+    on_others = np.zeros_like(there)
+    for bottom in low:  # where most bands share a height, one of them begins at such a height
+        sharing = (low <= bottom) & (bottom <= high)
+        on_others |= sharing & (sharing.sum(0) > CROWD)
+    crowded = np.flatnonzero(on_others.sum(1) > there.sum(1) / 2)
+    styles: list[BandStyle] = ["filled"] * len(lines)
+    order = sorted(crowded.tolist(), key=lambda n: float(np.nanmean(low[n] + high[n])))
+    for n in order:
+        left = len(order) <= OUTLINED or n in (order[0], order[-1])
+        styles[n] = "outline" if left else "none"
+    return styles
 
 
-def draw_line(ax: Axes, line: Line, *, marked: bool = False) -> None:
+def _on(x: FloatArray, known: FloatArray, values: FloatArray) -> FloatArray:
+    """Interpolate to other places; NaN beyond both ends. What is off any scale is far off."""
+    bounded = np.nan_to_num(values, nan=np.nan, posinf=FAR, neginf=-FAR)
+    return np.interp(x, known, bounded, left=np.nan, right=np.nan)
+
+
+def draw_line(ax: Axes, line: Line, *, marked: bool = False, band: BandStyle = "filled") -> None:
     """Draw the band, the thick line and the thin one, with circles at the points if `marked`."""
     low = np.where(np.isneginf(line.low), ax.get_ylim()[0], line.low)
     color, weight = line.paint.color, line.paint.weight
     shown = (np.isfinite(low) & np.isfinite(line.high)).tolist()
-    style = {"color": color, "label": f"band {line.index}", **BAND}
-    ax.fill_between(line.x, low, line.high, where=shown, **style)
+    if band != "none":
+        style = {"color": color, "label": f"band {line.index}", **BANDS[band]}
+        ax.fill_between(line.x, low, line.high, where=shown, **style)
     style = {"color": color, "linewidth": 4 * weight, **MEDIAN}
-    if marked:
-        style |= {"marker": "o", "markersize": 8 * weight, "markeredgewidth": 0, "clip_on": False}
+    if line.paint.dashes:
+        style["dashes"] = line.paint.dashes
+    if marked or line.paint.marker:
+        style |= {"marker": line.paint.marker or "o", "markersize": 8 * weight}
+        style |= {"markeredgewidth": 0, "clip_on": False}
+    if not marked:
+        style["markevery"] = math.ceil(len(line.x) / MARKS)
     plot(ax, line, line.middle, "median", **style)
     plot(ax, line, line.theory, "theory", color=line.paint.ink, **THEORY)
 
@@ -74,12 +104,6 @@ def plot(ax: Axes, line: Line, values: FloatArray, name: str, **style: Any) -> N
     """Draw other values of a line, under its name and number; what is not finite leaves a gap."""
     finite = np.where(np.isfinite(values), values, np.nan)
     ax.plot(line.x, finite, label=f"{name} {line.index}", **style)
-
-
-def of_panels(a: str, b: str, between: str = ", ") -> str:
-    """Return what is said of both panels: once where it is the same, else after their letters."""
-    parts = (f"{name}: {text}" for name, text in (("a", a), ("b", b)) if text)
-    return a if a == b else between.join(parts)
 
 
 def bands_show(lines: Sequence[Line], limits: tuple[float, float]) -> bool:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.figures.axis_scales import TICK_SIZE, Scale, labels_fit, text_width
-from heinit_sim.figures.lines import Line, draw_line, draw_predicted, of_panels
+from heinit_sim.figures.lines import Line, band_styles, draw_line, draw_predicted
 from heinit_sim.numerics import FloatArray
 
 # A user's own matplotlibrc must not leak in, neither when drawing nor when saving.
@@ -36,7 +36,6 @@ LABEL_SIZE, LABEL_WIDTH, LABEL_HEIGHT = 14, 150, 1.55
 CAPTION_SIZE = 11.5
 TITLES: dict[Pass, str] = {"forward": "a)  Forward pass", "backward": "b)  Backward pass"}
 SIDES: dict[Pass, Literal["left", "right"]] = {"forward": "left", "backward": "right"}
-ERRORS = 2  # standard errors that a band about a measured value reaches to either side
 Tip = tuple[float, float] | None  # where a line ends, in data coordinates; None if unseen
 
 
@@ -182,20 +181,11 @@ def draw_panels(
     labels = [line.label for direction in panels for line in lines[direction]]
     figure = lay_out(panels, labels)
     for ax, direction in zip(figure.axes, panels, strict=True):
-        for line in lines[direction]:
-            draw_line(ax, line, marked=marked)
+        bands = band_styles(lines[direction])
+        for line, band in zip(lines[direction], bands, strict=True):
+            draw_line(ax, line, marked=marked, band=band)
             if banded:
                 draw_predicted(ax, line)
         tips = [tip_of(ax, line, direction) for line in lines[direction]]
         write_names(ax, lines[direction], tips, direction, label_size(labels))
     return figure
-
-
-def gaps(lines: Mapping[Pass, Sequence[Line]]) -> str:
-    """Say how many points of each pass are missing, for networks died or left float range."""
-    counts = []
-    for drawn in lines.values():
-        seen = np.concatenate([np.isfinite(line.middle) for line in drawn])
-        counts.append("" if seen.all() else f"{np.count_nonzero(~seen)} of {len(seen)}")
-    text = of_panels(*counts)
-    return f" Not shown, dead or out of range: {text}." if text else ""

@@ -16,8 +16,8 @@ from heinit_sim.activations import make_activation
 from heinit_sim.experiment.activation_table import Activation, Slope
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.figures import label_placement
-from heinit_sim.figures.curves import labels_of
 from heinit_sim.figures.label_placement import Pixels, beside, pixels_along, write_labels
+from heinit_sim.figures.naming import key_text, named, spelled
 from heinit_sim.figures.panels import saving
 from heinit_sim.numerics import FloatArray
 from heinit_sim.theory import infinite_width
@@ -95,8 +95,9 @@ def _key(condition: Condition) -> _Key:
 
 
 def _name(key: _Key) -> str:
-    """An activation in words, e.g. "leaky relu 0.2"."""
-    return " ".join([key[0].replace("_", " "), *(str(value) for _, value in key[1])])
+    """An activation in words, e.g. "leaky ReLU 0.2"."""
+    (part,) = spelled("network.activation", [{"name": key[0], **dict(key[1])}])
+    return part.value
 
 
 def _places(config: SweepConfig, activations: Mapping[_Key, Activation]) -> tuple[_Places, str]:
@@ -218,8 +219,7 @@ def _label_conditions(ax: Axes, places: _Places, colors: Mapping[_Key, str], tak
             return
         shared = {k: v for k, v in swept.items() if all(c.swept[k] == v for c in conditions)}
         if shared or not swept:
-            (text,) = labels_of([replace(conditions[0], swept=shared)])
-            text = text.replace("bias variance", r"$\sigma^2_b$")
+            (text,) = named([replace(conditions[0], swept=shared)]).full
             labels.append((text, _ink(conditions, colors), point))
     around, slanted = label_placement.around, label_placement.slanted
     for kinds in ((around,), (slanted,), (around, slanted)):
@@ -230,8 +230,7 @@ def _label_conditions(ax: Axes, places: _Places, colors: Mapping[_Key, str], tak
 
 def _circles(config: SweepConfig, places: _Places) -> str:
     """Say what the circles stand for, e.g. "Circles: the 24 conditions (σ²_Ω × σ²_b)."."""
-    symbols = {"init.variance": r"$\sigma^2_\Omega$", "init.bias_variance": r"$\sigma^2_b$"}
-    swept = [symbols.get(path, path.rpartition(".")[2].replace("_", " ")) for path in config.sweep]
+    swept = [key_text(path) for path in config.sweep]
     shown = sum(map(len, places.values()))
     what = f"the {shown} conditions ({' × '.join(swept)})" if shown > 1 else "the condition"
     return f" Circle{'s' * (len(places) > 1)}: {what}." if shown else ""

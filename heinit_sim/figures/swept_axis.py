@@ -11,26 +11,10 @@ from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.figures import axis_scales
 from heinit_sim.figures.axis_scales import Scale
-from heinit_sim.figures.curves import labels_of
-from heinit_sim.figures.lines import Paint, paints
+from heinit_sim.figures.naming import axis_text, named, spelled
+from heinit_sim.figures.painting import Paint, painted
 from heinit_sim.numerics import FloatArray
 
-AXES = {
-    "network.depth": "Hidden layers, $K$",
-    "network.width": "Width, $D_h$",
-    "network.input_dim": "Inputs of the network, $D_i$",
-    "network.output_dim": "Outputs of the network, $D_o$",
-    "network.kernel": "Positions of a kernel along each dimension",
-    "network.channels": "Channels",
-    "network.input_channels": "Channels of the input",
-    "network.residual.scale": "Factor of what a block adds, $s$",
-    "network.residual.branch_layers": "Weight layers of a block",
-    "network.activation.negative_slope": "Slope below zero",
-    "init.variance": r"Variance of the weights, $\sigma^2_\Omega$",
-    "init.bias_variance": r"Variance of the biases, $\sigma^2_b$",
-    "inputs.count": "Inputs in the batch",
-    "loss.target": "Target, $y$",
-}
 WIDE = 10  # ratio of the values from which the axis is logarithmic
 MARGIN = 0.03  # of the axis, at the end without labels
 TICKS_APART = 6  # points between their labels
@@ -61,12 +45,17 @@ def series_of(config: SweepConfig) -> list[Series]:
         alone = replace(condition, swept=others)
         groups.setdefault(alone.label, []).append(alone)
     order = np.argsort(numbers)
-    labels = labels_of([group[0] for group in groups.values()])
+    names = named([group[0] for group in groups.values()])
+    paints = painted(config, along=path)
     return [
-        Series(index, label if text else "", paint, [group[i].index for i in order], numbers[order])
-        for index, ((text, group), label, paint) in enumerate(
-            zip(groups.items(), labels, paints(len(groups)), strict=True)
+        Series(
+            index,
+            label if text else "",
+            paints[group[0].index],
+            [group[i].index for i in order],
+            numbers[order],
         )
+        for index, ((text, group), label) in enumerate(zip(groups.items(), names.full, strict=True))
     ]
 
 
@@ -79,14 +68,13 @@ def swept_axis(config: SweepConfig, direction: Pass) -> tuple[Scale, str]:
     low, high = float(x.min()), float(x.max())
     margin = MARGIN * (high - low)
     limits = (low - margin, high) if direction == "forward" else (low, high + margin)
-    name = AXES.get(path, path.rpartition(".")[2].replace("_", " ").capitalize())
     room = ROOM if len(config.sweep) == 1 else LABELLED_ROOM
     order = np.argsort(x)
-    texts = axis_scales.swept_texts(path, [config.sweep[path][i] for i in order])
-    swept = Scale(limits, x[order].tolist(), texts)
+    ticks = spelled(path, [config.sweep[path][i] for i in order])
+    swept = Scale(limits, x[order].tolist(), [tick.value for tick in ticks])
     *crowded, last = (swept, *_scales(limits, wide=wide))
     fitting = (scale for scale in crowded if axis_scales.labels_fit(scale, room, TICKS_APART))
-    return next(fitting, last), name
+    return next(fitting, last), axis_text(path)
 
 
 def _swept(config: SweepConfig) -> tuple[str, FloatArray, bool]:

@@ -10,7 +10,7 @@ import pytest
 
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.sweep_config import SweepConfig
-from heinit_sim.figures.curves import labels_of
+from heinit_sim.figures.naming import named
 from heinit_sim.reports.formats import to_csv
 from heinit_sim.reports.run import layer_rows, summary_rows, to_summary_table
 from heinit_sim.sampling.streams import DrawnWeights, Draws, sample_biases, sample_inputs
@@ -146,10 +146,10 @@ def test_init_is_swept_as_a_whole() -> None:
         "variance=0.0001",
         "2×he_normal, lecun_normal gain=2.0",
     ]
-    assert [labels_of([c])[0] for c in config.conditions] == [
-        "he_normal fan_out",
-        "variance=0.0001",
-        "2×he_normal, lecun_norm…",
+    assert named(config.conditions).full == [
+        "He normal, fan-out",
+        r"$\sigma^2_\Omega$ = 0.0001",
+        "2× He normal; LeCun normal…",
     ]
 
 

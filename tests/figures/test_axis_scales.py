@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from heinit_sim.experiment.sweep_config import FigureConfig
-from heinit_sim.figures.axis_scales import decade_scale, layer_scale, swept_texts
+from heinit_sim.figures.axis_scales import decade_scale, layer_scale
 from heinit_sim.figures.draw import draw
 from heinit_sim.figures.panels import SIDES, Panel, lay_out, saving
 from tests.figures.helpers import panels, sweep_result, walks
@@ -19,25 +19,6 @@ def decade(label: str) -> float:
     found = re.fullmatch(r"\$(?:([\d.]+)\\times)?10\^\{(-?\d+)\}\$", label)
     assert found is not None, label
     return float(np.log10(float(found[1] or 1))) + int(found[2])
-
-
-LONG = {"scheme": "variance_scaling", "scale": 2, "mode": "fan_in"}
-
-
-@pytest.mark.parametrize(
-    ("values", "texts"),
-    [
-        ([LONG, "relu"], ["variance_scaling scale=…", "relu"]),
-        (
-            [LONG, LONG | {"scale": 1}, {"scheme": "lsuv"}, LONG],
-            ["…scale=2 fan_in", "…scale=1 fan_in", "lsuv", "…scale=2 fan_in"],
-        ),
-        ([LONG, LONG | {"distribution": "uniform"}], ["…fan_in", "…fan_in uniform"]),
-        ([[0.25] * 9 + [end] * 9 for end in (0.1, 1)], [f"…{'0.1 ' * 5}0.…", "…1 1 1 1 1 1 1 1 1"]),
-    ],
-)
-def test_long_values_begin_where_they_differ(values: list[object], texts: list[str]) -> None:
-    assert swept_texts("init", values) == texts
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,3 @@
-import itertools
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -7,67 +5,11 @@ import pytest
 
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.results import SweepResult
-from heinit_sim.experiment.sweep_config import FigureConfig
-from heinit_sim.figures.curves import QUANTITIES, curves_of, labels_of
+from heinit_sim.figures.curves import QUANTITIES, curves_of
 from heinit_sim.figures.draw import draw
 from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.predictions import predict_sweep
-from tests.conditions import with_layers
-from tests.figures.helpers import caption, labels, panels, sweep_result, walks, ys
-
-
-@pytest.mark.parametrize(
-    ("swept", "label"),
-    [
-        ({}, r"$\sigma^2_\Omega$ = 0.02"),
-        ({"init.variance": 1.0}, r"$\sigma^2_\Omega$ = 1"),
-        ({"init.variance": 1e-05}, r"$\sigma^2_\Omega$ = $10^{-5}$"),
-        ({"init.variance": 2.5e-07}, r"$\sigma^2_\Omega$ = $2.5\times10^{-7}$"),
-        ({"network.width": 1000000}, "width = 1000000"),
-        ({"network.input_dim": 7}, "input dim = 7"),
-        ({"network.activation": "tanh"}, "activation = tanh"),
-        (
-            {"network.activation": {"name": "leaky_relu", "negative_slope": 0.2}},
-            "activation = leaky_relu 0.2",
-        ),
-        ({"network.width": [100, 50, 25]}, "width = 100 50 25"),
-        ({"network.width": list(range(100, 130))}, "width = 100 101 102 103 104 105…"[:31] + "…"),
-        (
-            {"init.variance": 0.02, "network.width": 50, "network.activation": "relu"},
-            r"$\sigma^2_\Omega$=0.02, width=50, relu",
-        ),
-    ],
-)
-def test_labels_say_what_was_swept(swept: Mapping[str, object], label: str) -> None:
-    result = sweep_result([walks(0.0, 5, seed=0)], swept=[swept])
-    for ax in panels(draw(result)):
-        assert [text.get_text() for text in labels(ax)] == [label]
-
-
-LONG = {"scheme": "variance_scaling", "scale": 2, "mode": "fan_in"}
-
-
-@pytest.mark.parametrize("kind", ["layers", "spread"])
-def test_no_two_conditions_have_the_same_label(kind: str) -> None:
-    swept: list[Mapping[str, object]] = [
-        {"init": LONG | {"scale": scale}, "network.width": width}
-        for scale, width in itertools.product((1, 2), (5, 6))
-    ]
-    sweep = [walks(0.0, 5, seed=n) for n in range(4)]
-    result = sweep_result(sweep, swept=swept, figure=FigureConfig(kind=kind))
-    for ax in panels(draw(result)):
-        assert {text.get_text() for text in labels(ax)} == {
-            f"…scale={scale} fan_in, width={width}" for scale in (1, 2) for width in (5, 6)
-        }
-
-
-def test_a_range_of_variances_is_rounded() -> None:
-    result = sweep_result([walks(0.0, 5, seed=0)])
-    of = result.conditions[0].condition
-    variances = (2 / 21, *of.weight_variances[1:])
-    assert labels_of([with_layers(of, weight_variances=variances)])[0] == (
-        r"$\sigma^2_\Omega$ = 0.02–0.09524"
-    )
+from tests.figures.helpers import caption, panels, ys
 
 
 def simulated(
@@ -134,14 +76,17 @@ def test_predicted_bands_are_drawn_and_explained_where_they_can_be_told_from_the
     for ax in panels(figure):
         dotted = [line for line in ax.get_lines() if str(line.get_label()).startswith("predicted")]
         assert bool(dotted) == shown
-    assert ("Dotted: predicted median" in caption(figure)) == shown
+    assert ("Dotted: predicted for one input" in caption(figure)) == shown
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("", ""), "predicted median for one input; band: 5–95 % of networks"),
-        (("trials", "loss: {target: 1}\ntrials"), "predicted mean, or median and 5–95 % band"),
+        (("", ""), "predicted median for one input. Band: 5–95 % of networks."),
+        (
+            ("trials", "loss: {target: 1}\ntrials"),
+            "predicted mean or predicted median for one input. Band",
+        ),
         (("{depth", "{activation: tanh, depth"), "predicted mean. Thin"),
     ],
     ids=["relu", "a target", "tanh"],

@@ -13,6 +13,7 @@ from matplotlib.typing import ColorType
 
 from heinit_sim.activations import ACTIVATIONS, make_activation
 from heinit_sim.config import parse_config
+from heinit_sim.experiment.activation_table import TABLE
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.figures.phase_diagram import draw_phase_diagram
 from heinit_sim.theory.infinite_width.edge_of_chaos import critical_weight_variance
@@ -71,10 +72,10 @@ def test_line_of_tanh_is_where_chi_is_one() -> None:
 
 def test_relu_has_a_point_and_a_dashed_border() -> None:
     ax = axes("relu")
-    np.testing.assert_array_equal(line(ax, "critical relu").get_xydata(), [[2.0, 0.0]])
-    border = np.array(line(ax, "leap relu").get_xydata())
+    np.testing.assert_array_equal(line(ax, "critical ReLU").get_xydata(), [[2.0, 0.0]])
+    border = np.array(line(ax, "leap ReLU").get_xydata())
     assert (border[:, 0] == 2.0).all()
-    assert line(ax, "leap relu").is_dashed()
+    assert line(ax, "leap ReLU").is_dashed()
     assert "signals diverge" in words(ax)
 
 
@@ -127,7 +128,7 @@ def test_each_heading_has_the_hue_of_its_region() -> None:
 
 def test_several_activations_have_a_named_line_each_of_its_own_colour() -> None:
     ax = axes("tanh", "selu", "relu")
-    names = ("tanh", "selu", "relu")
+    names = ("tanh", "SELU", "ReLU")
     colors = {str(line(ax, f"critical {name}").get_color()) for name in names}
     assert len(colors) == 3
     assert all(name in words(ax) for name in names)
@@ -213,7 +214,7 @@ def test_every_activation_at_once_is_told_apart_in_a_legend_inside_the_canvas() 
     (ax,) = figure.axes
     legend = ax.get_legend()
     assert legend
-    assert [text.get_text().replace(" ", "_") for text in legend.get_texts()] == names
+    assert [text.get_text() for text in legend.get_texts()] == [TABLE[name].name for name in names]
     looks = {(h.get_color(), len(h.get_path_effects())) for h in legend.get_lines()}
     assert len(looks) == 14  # from the fifteenth on a colour comes once more, with a black core
     box = legend.get_window_extent()

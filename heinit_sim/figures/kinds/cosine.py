@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 from heinit_sim.experiment.quantities import Pass, Quantity
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.figures.axis_scales import fitted_limits, plain_scale
-from heinit_sim.figures.curves import networks_text
-from heinit_sim.figures.layer_axis import layer_axis, layer_caption, layer_lines
+from heinit_sim.figures.key import cosine_key
+from heinit_sim.figures.layer_axis import layer_axis, layer_lines
 from heinit_sim.figures.lines import drawn_values
-from heinit_sim.figures.panels import Panel, draw_panels, gaps, write_caption
+from heinit_sim.figures.panels import Panel, draw_panels, write_caption
 from heinit_sim.numerics import FloatArray
 from heinit_sim.simulation import cosine_spread
 
@@ -36,10 +36,7 @@ def draw_cosine(result: SweepResult | SweepPrediction) -> Figure:
         y_label = f"Cosine of {symbol} between inputs"
         panels[direction] = Panel(*layer_axis(result.config, direction), y, y_label, title)
     figure = draw_panels(panels, lines)
-    measured = networks_text(result.config.trials)
-    caption = layer_caption(result, both, measured, "theory (infinite width)")
-    missing = gaps(lines) if isinstance(result, SweepResult) else ""
-    write_caption(figure, caption + missing)
+    write_caption(figure, cosine_key(result, lines).sentence)
     return figure
 
 

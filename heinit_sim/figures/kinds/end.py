@@ -6,9 +6,10 @@ from matplotlib.figure import Figure
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.results import SweepPrediction, SweepResult
 from heinit_sim.figures.axis_scales import decade_scale, fitted_limits
-from heinit_sim.figures.curves import WORDS, Curve, caption_of, curves_of
+from heinit_sim.figures.curves import WORDS, Curve, curves_of
+from heinit_sim.figures.key import end_key
 from heinit_sim.figures.lines import Line, bands_show, drawn_values
-from heinit_sim.figures.panels import Panel, draw_panels, gaps, write_caption
+from heinit_sim.figures.panels import Panel, draw_panels, write_caption
 from heinit_sim.figures.swept_axis import Series, series_of, swept_axis
 
 ENDS: dict[Pass, tuple[int, str]] = {
@@ -35,8 +36,7 @@ def draw_end(result: SweepResult | SweepPrediction) -> Figure:
         panels[direction] = Panel(*x_axis, decade_scale(limits), y_label)
         banded = banded or bands_show(lines[direction], limits)
     figure = draw_panels(panels, lines, marked=True, banded=banded)
-    caption = caption_of(curves["forward"], curves["backward"], result, banded=banded)
-    write_caption(figure, caption + gaps(lines))
+    write_caption(figure, end_key(result, curves, lines, banded=banded).sentence)
     return figure
 
 

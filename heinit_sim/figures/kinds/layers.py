@@ -12,6 +12,7 @@ from heinit_sim.experiment.results import SweepPrediction, SweepResult
 from heinit_sim.figures import curves
 from heinit_sim.figures.axis_scales import decade_scale, fitted_limits
 from heinit_sim.figures.curves import QUANTITIES, SYMBOLS, WORDS, Curve
+from heinit_sim.figures.key import layers_key
 from heinit_sim.figures.layer_axis import layer_axis
 from heinit_sim.figures.lines import Line, bands_show, drawn_values, plot
 from heinit_sim.figures.panels import Panel, Tip, draw_panels, write_caption
@@ -40,9 +41,7 @@ def draw_layers(result: SweepResult | SweepPrediction) -> Figure:
             _draw_published(ax, lines[direction], direction)
     for line in lines["forward"]:
         plot(figure.axes[1], line, line.middle, "behind", color=line.paint.color, **BEHIND)
-    circles = " Circles: curves as published." if config.overlay else ""
-    caption = curves.caption_of(lines["forward"], lines["backward"], result, banded=banded)
-    write_caption(figure, f"{caption} Dashed in b: the forward pass.{circles}")
+    write_caption(figure, layers_key(result, lines, banded=banded).sentence)
     return figure
 
 

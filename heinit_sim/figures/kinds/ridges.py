@@ -12,8 +12,9 @@ from heinit_sim.experiment.quantities import Bins, Pass, Quantity
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.figures import panels
 from heinit_sim.figures.axis_scales import TICK_SIZE, decade_scale, text_width
-from heinit_sim.figures.curves import labels_of
-from heinit_sim.figures.lines import Paint, of_panels, paints
+from heinit_sim.figures.key import ridges_key
+from heinit_sim.figures.naming import named
+from heinit_sim.figures.painting import Paint, painted
 from heinit_sim.figures.panels import HEIGHT, WIDTH
 from heinit_sim.numerics import FloatArray
 
@@ -109,10 +110,12 @@ def draw_ridges(result: SweepResult) -> Figure:
     assert bins is not None  # the config was checked
     shown = evenly(0, len(result.conditions) - 1, MOST_CONDITIONS)
     outcomes = [result.conditions[i] for i in shown]
-    colors = paints(len(outcomes))
+    paints = painted(result.config)
+    colors = [paints[outcome.condition.index] for outcome in outcomes]
     depth = max(outcome.condition.depth for outcome in outcomes)
     figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72))
-    notes, reach = [], 0.0
+    notes: dict[Pass, list[str]] = {}
+    reach = 0.0
     for direction, quantity in SHOWN.items():
         first = int(direction == "forward")
         layers = evenly(first, first + depth - 1, MOST_LAYERS)
@@ -125,17 +128,11 @@ def draw_ridges(result: SweepResult) -> Figure:
         ax = _panel(figure, direction, layers, bins, ridges)
         unit, cut = height_unit(ridges)
         reach = max(reach, _draw_rows(ax, ridges, layers, unit, colors))
-        notes.append(_note(ridges, cut=cut))
+        notes[direction] = _notes(ridges, cut=cut)
     for ax in figure.axes:
         ax.set_ylim(0.7 - len(layers), reach + 0.05)
-    _draw_labels(figure, labels_of([outcome.condition for outcome in outcomes]), colors)
-    networks = f"units, inputs and {result.config.trials} networks"
-    caption = f"Each ridge: density over {networks}, to one height scale in each panel."
-    if any(notes):
-        caption += " " + of_panels(notes[0], notes[1], between=" ")
-    if len(outcomes) < len(result.conditions):
-        caption += f" {len(outcomes)} of {len(result.conditions)} conditions."
-    panels.write_caption(figure, caption)
+    _draw_labels(figure, named([outcome.condition for outcome in outcomes]).full, colors)
+    panels.write_caption(figure, ridges_key(result, notes, len(outcomes)).sentence)
     return figure
 
 
@@ -200,11 +197,11 @@ def _draw_labels(figure: Figure, labels: list[str], colors: list[Paint]) -> None
     figure.legend(patches, labels, fontsize=size, **style)
 
 
-def _note(ridges: list[Ridge], *, cut: bool) -> str:
-    notes = ["Tallest peaks cut off."] * cut
+def _notes(ridges: list[Ridge], *, cut: bool) -> list[str]:
+    notes = ["Tallest peaks cut off"] * cut
     if any(ridge.inside < 0.5 and ridge.zeros < 1 for ridge in ridges):
-        notes.insert(0, "Layers beyond the axis left out.")
+        notes.insert(0, "Layers beyond the axis left out")
     if zeros := [f"{100 * ridge.zeros:.0f}" for ridge in ridges if ridge.zeros > 0.005]:
         low, high = min(zeros, key=float), max(zeros, key=float)
-        notes.insert(0, f"Zeros left out ({low if low == high else f'{low}–{high}'} %).")
-    return " ".join(notes)
+        notes.insert(0, f"Zeros left out ({low if low == high else f'{low}–{high}'} %)")
+    return notes

@@ -10,8 +10,9 @@ from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.figures.axis_scales import fitted_limits, plain_scale
 from heinit_sim.figures.curves import QUANTITIES, SYMBOLS, WORDS
+from heinit_sim.figures.key import ERRORS, slopes_key
 from heinit_sim.figures.lines import Line, drawn_values
-from heinit_sim.figures.panels import ERRORS, Panel, draw_panels, gaps, write_caption
+from heinit_sim.figures.panels import Panel, draw_panels, write_caption
 from heinit_sim.figures.swept_axis import Series, series_of, swept_axis
 from heinit_sim.numerics import FloatArray
 
@@ -47,7 +48,7 @@ def draw_slopes(result: SweepResult | SweepPrediction) -> Figure:
             drift, allowed = slopes[direction][series[0].places, 3:].T
             edges = drift - allowed, drift + allowed
             ax.fill_between(series[0].x, *edges, label="stable", **STABLE)
-    write_caption(figure, _caption(result, shaded=shaded) + gaps(lines))
+    write_caption(figure, slopes_key(result, lines, shaded=shaded).sentence)
     return figure
 
 
@@ -65,13 +66,3 @@ def _slope_line(series: Series, slopes: FloatArray) -> Line:
     slope, error, theory = slopes[series.places, :3].T
     low, high = slope - ERRORS * error, slope + ERRORS * error
     return Line(series.index, series.label, series.paint, series.x, slope, low, high, theory)
-
-
-def _caption(result: SweepResult | SweepPrediction, *, shaded: bool) -> str:
-    n = result.config.trials
-    if isinstance(result, SweepPrediction):
-        return "Slopes predicted for infinite width."
-    thick = f"slope of the median of {n} networks" if n > 1 else "slope of one network"
-    band = f"; band: ± {ERRORS} standard errors" if n > 1 else ""
-    grey = " Grey: called stable." if shaded else ""
-    return f"Thick: {thick}{band}. Thin: infinite width.{grey}"

@@ -7,9 +7,10 @@ from heinit_sim.experiment.quantities import Pass, Statistic
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.figures.axis_scales import fitted_limits, plain_scale
 from heinit_sim.figures.curves import QUANTITIES, SYMBOLS, WORDS
-from heinit_sim.figures.layer_axis import layer_axis, layer_caption, layer_lines
+from heinit_sim.figures.key import ERRORS, spread_key
+from heinit_sim.figures.layer_axis import layer_axis, layer_lines
 from heinit_sim.figures.lines import drawn_values
-from heinit_sim.figures.panels import ERRORS, Panel, draw_panels, write_caption
+from heinit_sim.figures.panels import Panel, draw_panels, write_caption
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import variance_of_ln
 from heinit_sim.theory import predicted_variance_of_ln
@@ -33,9 +34,7 @@ def draw_spread(result: SweepResult | SweepPrediction) -> Figure:
         x_axis = layer_axis(result.config, direction)
         panels[direction] = Panel(*x_axis, plain_scale(limits), y_label)
     figure = draw_panels(panels, lines)
-    measured = f"over {result.config.trials} networks; band: ± {ERRORS} standard errors"
-    theory = "theory of the second moment, one input (exact, or of sampled networks)"
-    write_caption(figure, layer_caption(result, lines["forward"], measured, theory))
+    write_caption(figure, spread_key(result, lines).sentence)
     return figure
 
 

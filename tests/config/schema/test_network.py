@@ -15,7 +15,7 @@ from heinit_sim.experiment.architecture import Convolution, Residual
 from heinit_sim.experiment.figure_kinds import swept_number
 from heinit_sim.experiment.labels import swept_text
 from heinit_sim.experiment.sweep_config import Condition
-from heinit_sim.figures.curves import labels_of
+from heinit_sim.figures.naming import named
 from heinit_sim.reports.formats import to_csv
 from heinit_sim.reports.run import to_summary_table
 from tests import configs
@@ -132,7 +132,7 @@ def test_blocks_are_swept_as_a_whole_with_null_for_none() -> None:
     values = [None, {"scale": 1.0}, {"scale": "1/sqrt(depth)", "norm": "before"}]
     assert config.document["sweep"] == {"network.residual": values}
     assert [c.label for c in config.conditions] == ["plain", "s=1.0", "s=1/√L norm before"]
-    assert labels_of(config.conditions) == ["plain", "s=1", "s=1/√L norm before"]
+    assert named(config.conditions).full == ["plain", "$s$ = 1", "$s$ = 1/√L, pre-norm"]
 
 
 def test_blocks_are_taken_back_and_their_parts_set_and_swept() -> None:
@@ -296,11 +296,11 @@ def test_swept_blocks_are_short_texts() -> None:
 
 def test_images_are_said_by_their_sizes() -> None:
     config = parsed(CNN, "network.image=[8, 8],[4, 6]", "network.padding=circular,zero")
-    assert labels_of(config.conditions)[::3] == ["8×8, circular", "4×6, zero"]
+    assert named(config.conditions).full[::3] == ["8×8, circular padding", "4×6, zero padding"]
     label = "network.image = 8×8, network.padding = circular"
     assert config.conditions[0].label == label
     line = parsed(CNN, "network.image=[9],[5]")
-    assert labels_of(line.conditions) == ["image = 9", "image = 5"]
+    assert named(line.conditions).full == ["image = 9", "image = 5"]
 
 
 def test_csv_has_null_and_true_as_json_has_them() -> None:

@@ -39,9 +39,7 @@ def test_medians_of_both_quantities_are_drawn_over_their_theory() -> None:
         "a)  Activations",
         "b)  Pre-activations",
     ]
-    assert caption(figure) == (
-        "Thick: median of 20 networks; band: 5–95 %. Thin: theory (infinite width)."
-    )
+    assert caption(figure) == ("Thick: median of 20 networks. Band: 5–95 %. Thin: infinite width.")
 
 
 def test_the_axis_is_linear_and_holds_zero_and_one() -> None:
@@ -60,15 +58,15 @@ def test_of_a_prediction_theory_is_all_there_is() -> None:
         theory = prediction.conditions[0].theory_cosines[quantity]
         layers = slice(None) if quantity == "activation" else slice(-1)
         np.testing.assert_array_equal(ys(ax, "median 0"), theory[layers])
-    assert caption(figure) == "Thick: theory (infinite width)."
+    assert caption(figure) == "Thick: theory, infinite width."
 
 
 def test_one_network_is_called_one() -> None:
     figure = draw(unpredicted(config(trials=1)))
-    assert caption(figure) == "Thick: one network. Thin: theory (infinite width)."
+    assert caption(figure) == "Thick: one network. Thin: infinite width."
 
 
 def test_networks_that_die_are_said_to_be_missing() -> None:
     result = unpredicted(config("sweep: {network.width: [1]}", trials=3))
     figure = draw(result)
-    assert "Not shown, dead or out of range:" in caption(figure)
+    assert "Dead or out of range:" in caption(figure)

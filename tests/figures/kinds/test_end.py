@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import Measure
@@ -84,13 +85,13 @@ def test_dotted_lines_are_the_quantiles_predicted_at_the_end() -> None:
 def test_other_swept_keys_make_lines_of_their_own() -> None:
     result = simulated(GRID, "variance")
     first, second = draw(result).axes
-    lines = ["relu, target=0", "relu, target=1", "tanh, target=0", "tanh, target=1"]
+    lines = ["ReLU, $y$ = 0", "ReLU, $y$ = 1", "tanh, $y$ = 0", "tanh, $y$ = 1"]
     assert names(first) == names(second) == lines
     for index, name in enumerate(lines):
-        activation, target = name.split(", target=")
+        activation, target = name.split(", $y$ = ")
         for depth, y in zip((2, 3, 6), ys(first, f"median {index}"), strict=True):
             swept = {
-                "network.activation": activation,
+                "network.activation": activation.lower(),
                 "network.depth": depth,
                 "loss.target": float(target),
             }
@@ -98,9 +99,11 @@ def test_other_swept_keys_make_lines_of_their_own() -> None:
             values = one.networks["activation", "variance"]
             assert values.shape == (30, depth + 1)
             np.testing.assert_allclose(y, np.median(values[:, -1]), rtol=0, atol=1e-12)
-    colors = [str(named(first, f"median {i}").get_color()) for i in range(4)]
-    assert len(set(colors)) == 4
-    assert colors == [str(named(second, f"median {i}").get_color()) for i in range(4)]
+    medians = [named(first, f"median {i}") for i in range(4)]
+    hues = [to_hex(median.get_color()) for median in medians]
+    assert hues == [*hues[:1] * 2, *hues[2:3] * 2]
+    assert [median.is_dashed() for median in medians] == [False, True] * 2
+    assert hues == [to_hex(named(second, f"median {i}").get_color()) for i in range(4)]
 
 
 def test_a_single_line_needs_no_label() -> None:
@@ -150,16 +153,18 @@ def test_dead_ends_leave_a_gap() -> None:
         values[:] = -np.inf
     for ax in draw(result).axes:
         np.testing.assert_array_equal(np.isnan(ys(ax, "median 0")), [False, True, False])
-    assert caption(draw(result)).endswith(" Not shown, dead or out of range: 1 of 3.")
+    assert caption(draw(result)).endswith(" Dead or out of range: 1 of 3 points.")
     gradients = result.conditions[1].networks
     gradients["grad_activation", "second_moment"][:] = np.nan
-    assert caption(draw(result)).endswith("out of range: a: 1 of 3, b: 2 of 3.")
+    assert caption(draw(result)).endswith(
+        "a: Dead or out of range: 1 of 3 points. b: Dead or out of range: 2 of 3 points."
+    )
 
 
 def test_a_prediction_is_drawn_alike() -> None:
     result = simulated()
     figure = draw(predict_sweep(result.config))
-    assert caption(figure).startswith("Thick: predicted median for one input; band: 5–95 %")
+    assert caption(figure).startswith("Thick: predicted median for one input. Band: 5–95 %")
     for ax, twin in zip(figure.axes, draw(result).axes, strict=True):
         np.testing.assert_array_equal(ys(ax, "theory 0"), ys(twin, "theory 0"))
         assert np.isfinite(ys(ax, "median 0")).all()
@@ -167,6 +172,6 @@ def test_a_prediction_is_drawn_alike() -> None:
 
 def test_the_caption_says_what_is_what_and_nothing_of_the_other_pass() -> None:
     assert caption(draw(simulated())) == (
-        "Thick: median of 30 networks; band: 5–95 %. Thin: theory (exact mean). "
-        "Dotted: predicted median, 5–95 % (one input)."
+        "Thick: median of 30 networks. Band: 5–95 %. Thin: theory, exact mean. "
+        "Dotted: predicted for one input, median and 5–95 %."
     )

@@ -96,7 +96,7 @@ def test_one_network_has_a_slope_without_an_error() -> None:
 
 def test_of_a_prediction_the_slopes_of_infinite_width_are_drawn() -> None:
     figure = draw(predict_sweep(config("std")))
-    assert caption(figure) == "Slopes predicted for infinite width."
+    assert caption(figure) == "Thick: predicted, infinite width."
     for ax in figure.axes:
         expected = np.log10(4 * np.array(VARIANCES)) / 2
         np.testing.assert_allclose(ys(ax, "median 0"), expected, rtol=0, atol=1e-9)

@@ -137,7 +137,9 @@ def test_lines_show_the_variance_its_error_and_theory(quantity: str, factor: flo
         np.testing.assert_allclose([low[-1], high[-1]], reach, rtol=1e-12)
         assert ax.get_ylim()[0] < 0
     assert figure.axes[0].get_ylabel() == f"Var [ ln {WORDS[quantity]} of $h_k$ ]"
-    assert caption(figure).startswith("Thick: over 20 networks; band: ± 2 standard errors. Thin:")
+    assert caption(figure).startswith(
+        "Thick: variance over 20 networks. Band: ± 2 standard errors. Thin:"
+    )
 
 
 WORDS = {"second_moment": "second moment", "variance": "variance", "std": "standard deviation"}
@@ -146,7 +148,7 @@ WORDS = {"second_moment": "second moment", "variance": "variance", "std": "stand
 def test_the_caption_is_silent_where_nothing_is_predicted() -> None:
     network = "depth: 3, width: 6, input_dim: 5, activation: tanh"
     figure = draw(unpredicted(config(network)))
-    assert caption(figure) == "Thick: over 20 networks; band: ± 2 standard errors."
+    assert caption(figure) == "Thick: variance over 20 networks. Band: ± 2 standard errors."
 
 
 def test_of_a_prediction_theory_is_drawn() -> None:

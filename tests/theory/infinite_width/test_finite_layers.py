@@ -10,7 +10,8 @@ from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import PASS_OF
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
-from heinit_sim.figures.curves import caption_of, curves_of
+from heinit_sim.figures.curves import QUANTITIES, curves_of
+from heinit_sim.figures.key import layers_key
 from heinit_sim.reports.prediction import prediction_rows, to_prediction_table
 from heinit_sim.reports.run import layer_rows, summary_rows, to_summary_table
 from heinit_sim.theory.infinite_width.finite_layers import relative_biases
@@ -105,13 +106,9 @@ def test_tables_and_figures_say_where_theory_ends() -> None:
     assert [row["misfit_layer"] for row in rows] == [4, 4]
     shown = "\n".join(printed(to_prediction_table(config, rows)))
     assert "Mean —: from layer 4 on too narrow for infinite width." in shown
-    captions = caption_of(
-        curves_of(prediction, "forward"),
-        curves_of(prediction, "backward"),
-        prediction,
-        banded=False,
-    )
-    assert "Theory ends where layers are too narrow for it." in captions
+    curves = {direction: curves_of(prediction, direction) for direction in QUANTITIES}
+    key = layers_key(prediction, curves, banded=False)
+    assert "Theory ends where layers are too narrow for it" in key.notes
 
     result: SweepResult = unpredicted(config)
     kinds = [row["theory_kind"] for row in layer_rows(result) if row["quantity"] == "activation"]
