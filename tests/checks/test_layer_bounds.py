@@ -130,8 +130,10 @@ def test_another_spread_of_the_same_mean_is_found(
     assert what in failing(planted(simulated("relu"), plant))
 
 
-@pytest.mark.parametrize("law", ["uniform", "orthogonal"])
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
+OTHERS = [("uniform", "relu"), ("orthogonal", "tanh"), ("uniform", "tanh"), ("orthogonal", "relu")]
+
+
+@pytest.mark.parametrize(("law", "activation"), slow_but(OTHERS, *OTHERS[:2]))
 def test_other_weights_sold_as_normal_are_found(law: str, activation: str) -> None:
     right = he(50, 10, activation)
     wrong = with_layers(right, weight_distributions=(law,) * 11)  # type: ignore[arg-type]  # a name

@@ -234,6 +234,7 @@ def test_a_trial_draws_without_replacement_and_more_begin_with_the_fewer(tmp_pat
     assert max(abs(share - 0.25) for share in firsts) < 5 * np.sqrt(0.25 * 0.75 / 4000)
 
 
+@pytest.mark.slow
 def test_digits_are_scikit_learns() -> None:
     from sklearn.datasets import load_digits
 

@@ -24,6 +24,7 @@ from heinit_sim.sampling import streams
 from heinit_sim.simulation import histograms, plan, sweep
 from heinit_sim.simulation.histograms import GRIDS, counted
 from tests.conditions import unpredicted, with_layers
+from tests.rows import slow_but
 from tests.simulation.plain_networks import plain_layers
 
 Array = NDArray[Any]
@@ -124,7 +125,7 @@ def test_edges_are_decimal_fractions() -> None:
     assert stds.tolist() == [n / 20 for n in range(-100, 101)]
 
 
-@pytest.mark.parametrize("bins", GRIDS)
+@pytest.mark.parametrize("bins", slow_but(GRIDS, "std"))
 def test_threads_blocks_chunks_and_redrawing_change_nothing(
     bins: Bins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,7 +293,7 @@ def excess_over_normal(histogram: Histogram, bins: Bins, scale: float) -> float:
     return float(((chi2 / freedom) ** (1 / 3) - 1 + spread) / math.sqrt(spread))
 
 
-@pytest.mark.parametrize("bins", GRIDS)
+@pytest.mark.parametrize("bins", slow_but(GRIDS, "decades"))
 def test_preactivations_of_the_first_layer_are_normal_and_a_wrong_scale_is_seen(bins: Bins) -> None:
     # 60 000 independent numbers. Scales of ‖x‖ (decades) average to 0.5 % over the networks, which
     # adds 2 N 0.005² = 3 to a χ² of about 100 or more; 4 % add 2 N 0.04² = 192.

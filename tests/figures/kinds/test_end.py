@@ -1,4 +1,6 @@
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -33,8 +35,13 @@ def config(sweep: str = WIDTHS, quantity: str = "second_moment") -> SweepConfig:
     return parse_config(CONFIG.replace("SWEEP", sweep).replace("QUANTITY", quantity))
 
 
-def simulated(sweep: str = WIDTHS, quantity: str = "second_moment") -> SweepResult:
+@cache
+def once(sweep: str, quantity: str) -> SweepResult:
     return run_sweep(config(sweep, quantity))
+
+
+def simulated(sweep: str = WIDTHS, quantity: str = "second_moment") -> SweepResult:
+    return deepcopy(once(sweep, quantity))  # some tests change it
 
 
 def names(ax: Axes) -> list[str]:
