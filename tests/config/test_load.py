@@ -979,6 +979,7 @@ def check(text: str | bytes, *overrides: Override) -> SweepConfig | None:
     return None
 
 
+@pytest.mark.slow
 @few
 @given(st.binary() | st.text())
 def test_any_text(text: str | bytes) -> None:

@@ -160,7 +160,9 @@ def test_of_a_prediction_theory_is_drawn() -> None:
         np.testing.assert_array_equal(ys(ax, "median 0"), theory)
 
 
-@pytest.mark.parametrize("activation", ["relu", "{name: leaky_relu, negative_slope: 0.2}"])
+@pytest.mark.parametrize(
+    "activation", slow_but(["relu", "{name: leaky_relu, negative_slope: 0.2}"], "relu")
+)
 def test_inputs_of_another_law_bring_their_own_spread(activation: str) -> None:
     plain = config(f"depth: 3, width: 6, input_dim: 12, activation: {activation}", trials=3000)
     (standard,) = plain.conditions
