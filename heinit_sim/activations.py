@@ -16,7 +16,7 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 """λ and α that make N(0, 1) a fixed point of mean and variance (Klambauer et al. 2017)."""
 
 
-def plain(
+def curved(
     a: Callable[[FloatArray], FloatArray],
     derivative: Callable[[FloatArray], FloatArray | Mask],
     *kinks: float,
@@ -99,20 +99,20 @@ LINEAR = Activation(lambda z, out: np.positive(z, out=out), lambda z: np.ones_li
 _ACTIVATIONS: dict[str, Activation] = {
     "relu": RELU,
     "linear": LINEAR,
-    "tanh": plain(np.tanh, _sech2),
-    "sigmoid": plain(_sigmoid, lambda z: _sigmoid(z) * _sigmoid(-z)),
-    "erf": plain(erf, _erf_slope),
-    "hard_tanh": plain(lambda z: np.clip(z, -1, 1), lambda z: (z > -1) & (z <= 1), -1.0, 1.0),
-    "softsign": plain(lambda z: z / (1 + np.abs(z)), lambda z: (1 / (1 + np.abs(z))) ** 2, 0.0),
-    "elu": plain(_elu, lambda z: np.exp(np.minimum(z, 0.0)), 0.0),
-    "selu": plain(lambda z: SELU_SCALE * _elu(z, SELU_ALPHA), _selu_slope, 0.0),
-    "gelu": plain(lambda z: z * cumulative(z), lambda z: cumulative(z) + z * density(z)),
-    "gelu_tanh": plain(lambda z: z * _sigmoid(2.0 * _gelu_tanh_argument(z)[0]), _gelu_tanh_slope),
-    "silu": plain(lambda z: z * _sigmoid(z), lambda z: _sigmoid(z) * (1.0 + z * _sigmoid(-z))),
-    "mish": plain(lambda z: z * np.tanh(_softplus(z)), _mish_slope),
-    "softplus": plain(_softplus, _sigmoid),
-    "relu6": plain(lambda z: np.clip(z, 0.0, 6.0), lambda z: (z > 0.0) & (z <= 6.0), 0.0, 6.0),
-    "sin": replace(plain(np.sin, np.cos, *_QUADRANTS), period=2 * math.pi),
+    "tanh": curved(np.tanh, _sech2),
+    "sigmoid": curved(_sigmoid, lambda z: _sigmoid(z) * _sigmoid(-z)),
+    "erf": curved(erf, _erf_slope),
+    "hard_tanh": curved(lambda z: np.clip(z, -1, 1), lambda z: (z > -1) & (z <= 1), -1.0, 1.0),
+    "softsign": curved(lambda z: z / (1 + np.abs(z)), lambda z: (1 / (1 + np.abs(z))) ** 2, 0.0),
+    "elu": curved(_elu, lambda z: np.exp(np.minimum(z, 0.0)), 0.0),
+    "selu": curved(lambda z: SELU_SCALE * _elu(z, SELU_ALPHA), _selu_slope, 0.0),
+    "gelu": curved(lambda z: z * cumulative(z), lambda z: cumulative(z) + z * density(z)),
+    "gelu_tanh": curved(lambda z: z * _sigmoid(2.0 * _gelu_tanh_argument(z)[0]), _gelu_tanh_slope),
+    "silu": curved(lambda z: z * _sigmoid(z), lambda z: _sigmoid(z) * (1.0 + z * _sigmoid(-z))),
+    "mish": curved(lambda z: z * np.tanh(_softplus(z)), _mish_slope),
+    "softplus": curved(_softplus, _sigmoid),
+    "relu6": curved(lambda z: np.clip(z, 0.0, 6.0), lambda z: (z > 0.0) & (z <= 6.0), 0.0, 6.0),
+    "sin": replace(curved(np.sin, np.cos, *_QUADRANTS), period=2 * math.pi),
 }
 ACTIVATIONS: dict[str, Callable[..., Activation]] = {
     **{name: partial(lambda activation: activation, a) for name, a in _ACTIVATIONS.items()},
@@ -166,7 +166,7 @@ def own_activation(
             f"derivative({z[n]:.4g}) is {slopes[n]:.6g}, but a has the slope {quotient[n]:.6g} "
             "there; give the derivative of a, and name its kinks"
         )
-    return plain(_quiet(a), _quiet(derivative), *kinks)
+    return curved(_quiet(a), _quiet(derivative), *kinks)
 
 
 def _quiet(function: Callable[[FloatArray], FloatArray]) -> Callable[[FloatArray], FloatArray]:

@@ -1,5 +1,6 @@
 """Holds a result against what its config expects, what theory says, and another run."""
 
+from heinit_sim.checks.comparison import LEVEL as LEVEL
 from heinit_sim.checks.comparison import Comparison as Comparison
 from heinit_sim.checks.comparison import compare as compare
 from heinit_sim.checks.expectations import check_expectations as check_expectations

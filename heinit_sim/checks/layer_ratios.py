@@ -29,6 +29,7 @@ from heinit_sim.experiment.results import ConditionResult
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.numerics.p_values import normal_score
+from heinit_sim.theory import assumptions
 from heinit_sim.theory.infinite_width import about, even_moments
 
 # E[a⁴]/E[a²]² − 1 of an activation that is all but saturated: below this the rounding and the
@@ -151,7 +152,7 @@ def _forward_ratios(
     ln_q, dead, n = ln_q[:, :-1], dead[:, :-1], n[:-1]
     if may_be_lost:  # a[f] may be past float range where f is not
         dead = dead | np.isnan(ln["activation"][:, 1:])
-    if activation.negative_slope is not None and not any(condition.bias_means):
+    if assumptions.has_scaled_activations(condition):
         alpha = np.array(activation.negative_slope)
         p2, p4, p6 = ((1 + alpha**power) / 2 for power in (2, 4, 6))
         ln_second = ln_q + np.log(p2)

@@ -133,7 +133,8 @@ def gains(
         from heinit_sim import reports
         from heinit_sim.theory.infinite_width.gains import all_gains, gains_of
 
-        gains_by_activation = [gains_of(activation)] if activation else all_gains()
+        with options.refusals_of("ACTIVATION: error"):
+            gains_by_activation = [gains_of(activation)] if activation else all_gains()
         if activation and asked == "table":
             head, table, notes = reports.gains.gain_page(gains_by_activation[0])
             typer.echo(head)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from heinit_sim.config.draft import Tree
 from heinit_sim.config.resolve_layers import lsuv_of
-from heinit_sim.config.schema.annotations import located, plain
+from heinit_sim.config.schema.annotations import as_written, located
 from heinit_sim.config.schema.config import Config, leave_out_defaults
 from heinit_sim.config.schema.network import convolution_of, residual_of, widths_of
 from heinit_sim.experiment import sweep_config
@@ -58,7 +58,7 @@ def put_together(
         figure=figure,
         expect=tuple(
             sweep_config.Expectation(
-                when={path: _frozen(plain(value)) for path, value in given.when.items()},
+                when={path: _frozen(as_written(value)) for path, value in given.when.items()},
                 conditions=conditions,
                 forward=given.forward,
                 backward=given.backward,
@@ -69,14 +69,14 @@ def put_together(
         ),
         document={
             **_document(first, sweep, {point.inputs.path: point.inputs.sha256 for point in grid}),
-            **({"expect": plain(expect)} if expect else {}),
+            **({"expect": as_written(expect)} if expect else {}),
         },
     )
 
 
 def plain_sweep(first: ResolvedPoint) -> dict[str, list[object]]:
     """Dotted path -> swept values as a config writes them, of the first point of the grid."""
-    return {path: plain(first.config.sweep[path]) for path in first.place}
+    return {path: as_written(first.config.sweep[path]) for path in first.place}
 
 
 def _condition(
@@ -104,7 +104,7 @@ def _document(config: Config, sweep: Mapping[str, object], digests: Mapping[str,
     """The resolved config; what the sweep replaces is left out of the rest."""
     document: Any = config.model_dump(exclude_none=True, exclude={"expect"})
     if only := config.figure.only:
-        document["figure"]["only"] = {path: plain(value) for path, value in only.items()}
+        document["figure"]["only"] = {path: as_written(value) for path, value in only.items()}
     leave_out_defaults(document)
     document["inputs"].pop("sha256", None)
     if files := {path: digest for path, digest in digests.items() if digest}:

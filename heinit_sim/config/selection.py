@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from heinit_sim.config.messages import shown
 from heinit_sim.config.problem import Problem
-from heinit_sim.config.schema.annotations import hashable, located, plain
+from heinit_sim.config.schema.annotations import as_written, hashable, located
 from heinit_sim.config.schema.config import Config
 from heinit_sim.experiment.labels import flow_text, shortened
 
@@ -35,7 +35,7 @@ def select(
                 found = places[path].get(hashable(value, path), set())
                 matches[-1] |= found
                 if not found:
-                    text = _unmatched(plain(value), _listed(points, path, places[path]))
+                    text = _unmatched(as_written(value), _listed(points, path, places[path]))
                     problems.append(Problem((path, *at), text))
         common = set(range(len(points))).intersection(*matches)
         if not common and not problems:
@@ -73,6 +73,6 @@ def _listed(points: Sequence[Config], path: str, places: Mapping[object, set[int
     values = [_at(points[min(some)], path) for some in places.values()]
     if not values:
         return "left out; no condition has such a value"
-    texts = [_quoted(plain(value)) for value in values[:_LISTED]]
+    texts = [_quoted(as_written(value)) for value in values[:_LISTED]]
     more = ", …" if len(values) > _LISTED else ""
     return f"one of {', '.join(texts)}{more}" if len(values) > 1 else texts[0]

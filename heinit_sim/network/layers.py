@@ -10,7 +10,7 @@ from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.architecture import Convolution, Norm, Residual, matrix_places
 from heinit_sim.network import operations
 from heinit_sim.network.moments import UnitMoments, pooled_moments
-from heinit_sim.network.operations import Arithmetic, Kept, Operation, Weighted, Weights
+from heinit_sim.network.operations import Arithmetic, Kept, Operation, Weighted, WeightsByPlace
 from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.numerics.scaled_array import Exponents, Scaled, plus, times
 
@@ -53,7 +53,7 @@ class Layer(NamedTuple):
         return (*self.steps, self.last)
 
     @property
-    def plain(self) -> bool:
+    def holds_floats(self) -> bool:
         """Whether layers are held as plain floats; networks out of their range become NaN."""
         return self.last.arithmetic == "plain"
 
@@ -65,7 +65,7 @@ class Layer(NamedTuple):
         for operation in self.branch:
             z, memory = operation.forward(z, stack[0] if operation is self.last else None)
             kept.append(memory)
-        if not self.plain:
+        if not self.holds_floats:
             exponent, derivative = self._follow(h, z, stack)
         else:
             lost = self._lost(stack[0], h.mantissa)
@@ -121,7 +121,7 @@ class Layer(NamedTuple):
         if self.activation is not None:
             self.activation.value(stack[0], stack[1])
             derivative = self.activation.derivative(stack[0])
-        elif self.scale is not None and self.plain:
+        elif self.scale is not None and self.holds_floats:
             np.multiply(stack[0], self.scale, out=stack[1])
             stack[1] += h.mantissa
         elif self.scale is not None:
@@ -145,7 +145,7 @@ def empty_layers(count: int, like: Scaled, n_units: int) -> FloatArray:
 
 def make_layers(
     widths: Sequence[int],
-    weights: Weights,
+    weights: WeightsByPlace,
     stds: Sequence[float],
     activation: Activation,
     biases: Sequence[FloatArray] | None = None,

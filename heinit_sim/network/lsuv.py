@@ -9,14 +9,14 @@ import numpy as np
 
 from heinit_sim.experiment.sweep_config import Lsuv
 from heinit_sim.network.layers import Layer
-from heinit_sim.network.operations import Weights
+from heinit_sim.network.operations import WeightsByPlace
 from heinit_sim.numerics import FloatArray
 
 
 class ScaledWeights:
     """Weights by layer, each network's times a factor of its own, multiplied at each look."""
 
-    def __init__(self, weights: Weights, factors: Sequence[FloatArray]) -> None:
+    def __init__(self, weights: WeightsByPlace, factors: Sequence[FloatArray]) -> None:
         self._weights, self._factors = weights, factors
 
     def __getitem__(self, k: int) -> FloatArray:

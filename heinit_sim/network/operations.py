@@ -26,7 +26,7 @@ from heinit_sim.numerics.scaled_array import Scaled, rescaled, times
 Kept = Any  # what an operation keeps for its adjoint, of a type of its own
 
 
-class Weights(Protocol):
+class WeightsByPlace(Protocol):
     """Ω/σ by place: a list, or an object that draws them anew at each look."""
 
     def __getitem__(self, place: int, /) -> FloatArray: ...
@@ -98,7 +98,7 @@ class Weighted(NamedTuple):
     """f = β + σ Ω z."""
 
     linear: Dense | Convolved
-    weights: Weights
+    weights: WeightsByPlace
     place: int
     """Index of Ω/σ among all weights."""
     std: float

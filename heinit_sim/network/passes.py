@@ -48,7 +48,7 @@ def iter_forward(layers: Sequence[Layer], x: FloatArray, traces: list[Trace]) ->
         x: h_0, (..., D_0, n_inputs).
         traces: Takes the trace of each layer, for `iter_backward`.
     """
-    h = Scaled(x, np.zeros(x.shape[:-2], np.int64)) if layers[0].plain else scaled(x)
+    h = Scaled(x, np.zeros(x.shape[:-2], np.int64)) if layers[0].holds_floats else scaled(x)
     yield _alone(("activation", 0), h)
     for k, layer in enumerate(layers):
         numbers, trace = layer.forward(h)

@@ -4,8 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from heinit_sim.checks import Comparison
-from heinit_sim.checks.comparison import LEVEL
+from heinit_sim.checks import LEVEL, Comparison
 from heinit_sim.experiment.labels import printable, to_text
 from heinit_sim.reports.formats import plain_table, to_json_values
 

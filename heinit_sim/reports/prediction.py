@@ -13,7 +13,7 @@ from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.numerics import FloatArray
 from heinit_sim.reports.formats import Row, power_text, rounded, slopes_text
 from heinit_sim.reports.run import swept_cells, swept_table
-from heinit_sim.theory.assumptions import chain_slope
+from heinit_sim.theory import assumptions
 from heinit_sim.theory.finite_width import log_law
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def to_prediction_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
 
 def _laws(forecast: Prediction) -> tuple[FloatArray, FloatArray]:
     """Mean and standard deviation over networks of log10 of the second moment of h_k."""
-    slope = chain_slope(forecast.condition)
+    slope = assumptions.chain_slope(forecast.condition)
     mean, variance = log_law(forecast.condition, math.nan if slope is None else slope)
     return mean / math.log(10), np.sqrt(variance) / math.log(10)
 

@@ -87,7 +87,7 @@ def statistics(inputs: Inputs) -> Statistics:
 
 
 @lru_cache(maxsize=64)
-def normalised(inputs: Inputs) -> FloatArray:
+def normalised_rows(inputs: Inputs) -> FloatArray:
     """The examples as inputs of the network, (n, D_0); a component that never varies is 0."""
     mean, std = statistics(inputs)
     rows: FloatArray = (examples(inputs) - mean) / std
@@ -97,13 +97,13 @@ def normalised(inputs: Inputs) -> FloatArray:
 
 def fill_examples(out: FloatArray, rng: Generator, inputs: Inputs) -> None:
     """Fill `out` with examples drawn without replacement: the first of a permutation."""
-    rows = normalised(inputs)
+    rows = normalised_rows(inputs)
     out[...] = rows[rng.permutation(len(rows))[: len(out)]]
 
 
 def log_norms(inputs: Inputs) -> FloatArray:
     """The logarithm ln ‖x‖² of every example, (n,); -inf where all components are zero."""
-    rows = normalised(inputs)
+    rows = normalised_rows(inputs)
     largest = np.abs(rows).max(axis=1)
     with np.errstate(divide="ignore"):
         unit = rows / np.where(largest > 0, largest, 1.0)[:, np.newaxis]

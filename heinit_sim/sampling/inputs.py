@@ -113,7 +113,7 @@ def zero_probability(inputs: Inputs, dim: int) -> float:
 def component_variance(inputs: Inputs) -> float:
     """Variance of x_j about the mean of all components, over components and inputs."""
     if data_sets.is_data_set(inputs):
-        return float(data_sets.normalised(inputs).var())
+        return float(data_sets.normalised_rows(inputs).var())
     return _affine(inputs)[1] ** 2 * INPUT_LAWS[inputs.distribution].second
 
 

@@ -30,8 +30,8 @@ class Draws:
     n_inputs: int
     salt: tuple[int, ...]
     """Empty for common draws; four words of a condition's digest for independent ones."""
-    distributions: tuple[Distribution, ...] = ()
-    """Distributions of the weights of the layers 0 … K; empty: all normal."""
+    distributions: Distribution | tuple[Distribution, ...] = "normal"
+    """Distribution of the weights of all layers, or of each of the layers 0 … K."""
     inputs: Inputs = field(default_factory=Inputs)
     convolution: Convolution | None = None
     residual: Residual | None = None
@@ -50,7 +50,9 @@ class Draws:
     @property
     def laws(self) -> tuple[Distribution, ...]:
         """The distribution that each of them is drawn from."""
-        return tuple(self.distributions[k] if self.distributions else "normal" for k in self.layers)
+        if isinstance(self.distributions, str):
+            return (self.distributions,) * len(self.layers)
+        return tuple(self.distributions[k] for k in self.layers)
 
     @property
     def n_weights(self) -> int:

@@ -18,7 +18,7 @@ from heinit_sim.network import moments
 from heinit_sim.network.layers import Trace, make_layers
 from heinit_sim.network.lsuv import ScaledWeights, unit_variance_factors
 from heinit_sim.network.moments import UnitMoments
-from heinit_sim.network.operations import Weights
+from heinit_sim.network.operations import WeightsByPlace
 from heinit_sim.network.passes import LayerName, Stack, iter_backward, iter_forward, loss_gradient
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.scaled_array import Scaled, rescaled
@@ -54,7 +54,10 @@ def biases_of(network_pass: NetworkPass, betas: Sequence[FloatArray]) -> list[Fl
 
 
 def measure(
-    network_pass: NetworkPass, weights: Weights, x: FloatArray, biases: Sequence[FloatArray] | None
+    network_pass: NetworkPass,
+    weights: WeightsByPlace,
+    x: FloatArray,
+    biases: Sequence[FloatArray] | None,
 ) -> PassResult:
     """Go forward, to the loss and backward; take moments, histograms and cosines on the way.
 
@@ -72,7 +75,7 @@ def measure(
         factors = unit_variance_factors(bare, x, biases, network_pass.lsuv)
         weights = ScaledWeights(weights, factors)
     layers = make_layers(draws.widths, weights, stds, activation, biases, *connections)
-    plain, paired = layers[0].plain, draws.inputs.distribution == "pair"
+    plain, paired = layers[0].holds_floats, draws.inputs.distribution == "pair"
 
     traces = list[Trace]()
     by_layer: dict[LayerName, UnitMoments] = {}

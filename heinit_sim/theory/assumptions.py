@@ -27,6 +27,21 @@ def has_fresh_layers(condition: Condition) -> bool:
     return condition.convolution is None and condition.residual is None
 
 
+def has_scaled_activations(condition: Condition) -> bool:
+    """Whether E[a[f_k]²] is a factor times E[f_k²]: a is homogeneous, f_k has mean 0."""
+    activation = make_activation(condition.activation, condition.activation_options)
+    return activation.negative_slope is not None and not any(condition.bias_means)
+
+
+def has_mean_phase(condition: Condition) -> bool:
+    """Whether layers of unlike σ²_w are in the phase of their geometric mean.
+
+    Second moments are multiplied by σ²_w then, by that of a homogeneous activation without biases.
+    """
+    activation = make_activation(condition.activation, condition.activation_options)
+    return activation.common_slope is not None and not any(condition.bias_variances)
+
+
 def has_layer_laws(condition: Condition) -> bool:
     """Whether weights are Gaussian and know no inputs, as the laws of single layers have it."""
     return condition.has_normal_weights and not condition.lsuv

@@ -189,7 +189,7 @@ def test_a_file_that_changes_between_config_and_simulation_is_told(tmp_path: Pat
 @pytest.mark.parametrize("axis", [None, 0])
 def test_normalised_examples_have_mean_zero_and_std_one(tmp_path: Path, axis: int | None) -> None:
     inputs = of_rows(tmp_path, ROWS, "global" if axis is None else "per_component")
-    found = data_sets.normalised(inputs)
+    found = data_sets.normalised_rows(inputs)
     if axis is None:
         assert abs(found.mean()) < ROUNDING
         np.testing.assert_allclose(found.std(), 1.0, rtol=ROUNDING, atol=0)
@@ -202,7 +202,7 @@ def test_normalised_examples_have_mean_zero_and_std_one(tmp_path: Path, axis: in
 def test_a_component_that_never_varies_becomes_zero_whatever_its_mean(tmp_path: Path) -> None:
     rows = np.array([[0.1, 1.0], [0.1, 2.0], [0.1, 4.0]])
     assert rows[:, 0].mean() != 0.1
-    assert (data_sets.normalised(of_rows(tmp_path, rows, "per_component"))[:, 0] == 0).all()
+    assert (data_sets.normalised_rows(of_rows(tmp_path, rows, "per_component"))[:, 0] == 0).all()
 
 
 def test_statistics_are_those_of_the_whole_data_set(tmp_path: Path) -> None:

@@ -151,10 +151,10 @@ def hashable(value: object, path: str) -> object:
     return first_names(value, path)
 
 
-def plain(value: object) -> Any:
+def as_written(value: object) -> Any:
     """The value of a field as a config writes it, without what was left out or null."""
     if isinstance(value, list):
-        return [plain(part) for part in value]
+        return [as_written(part) for part in value]
     if isinstance(value, Section):
         return value.model_dump(exclude_unset=True, exclude_none=True)
     return value

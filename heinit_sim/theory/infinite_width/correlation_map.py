@@ -190,7 +190,7 @@ def input_gap(inputs: Inputs, dim: int) -> float:
     if inputs.distribution == "pair":
         return 1 - inputs.cosine
     if data_sets.is_data_set(inputs):  # two different examples, each pair of them as likely
-        x = data_sets.normalised(inputs)
+        x = data_sets.normalised_rows(inputs)
         squares, about_mean = (float(np.vdot(z, z)) for z in (x, x - x.mean(axis=0)))
         return about_mean / squares * len(x) / (len(x) - 1) if squares > 0 else math.nan
     second = norm_moments(inputs, dim)[0] / dim

@@ -123,7 +123,7 @@ def gains_of(name: str) -> Gains:
         meant = correction(name, [*ACTIVATIONS, *ALIASES])
         hint = f"; did you mean {meant!r}?" if meant else ""
         known = f"must be one of {', '.join(ACTIVATIONS)}"
-        raise ConfigError([f"ACTIVATION: error: unknown activation ({name!r}), {known}{hint}"])
+        raise ConfigError([f"unknown activation ({name!r}), {known}{hint}"])
     options = {"negative_slope": DEFAULT_SLOPES[name]} if name in DEFAULT_SLOPES else {}
     activation = make_activation(name, options)
     mean, second, _, slope = map(float, layer_moments(activation, np.array(1.0)))

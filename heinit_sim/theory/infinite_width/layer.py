@@ -82,7 +82,7 @@ class WeightGradient(NamedTuple):
     mean_share: float  # its mean over its root mean square
 
 
-class Weights(NamedTuple):
+class LayerWeights(NamedTuple):
     """Weights and biases of one layer."""
 
     ln_forward: float  # ln of fan_in σ²_Ω
@@ -98,7 +98,7 @@ def ln_of(number: float) -> float:
     return math.log(number) if number > 0 else -math.inf if number == 0 else math.nan
 
 
-def weigh(h: Activations, weights: Weights) -> Preactivations:
+def weigh(h: Activations, weights: LayerWeights) -> Preactivations:
     """q(p) = fan_in σ²_Ω (average of E[h²] over the window) + σ²_b, of f = β + Ω h."""
     ln_w = weights.ln_forward + window_means(h.ln_second, weights.windows)
     ln_q = np.logaddexp(ln_w, weights.ln_bias_variance)
@@ -121,7 +121,7 @@ def from_loss(ln_second: float, share: float) -> Gradient:
     return Gradient(np.array(ln_second), 0.0, along, np.array(0.0))
 
 
-def weigh_back(df: Gradient, f: Preactivations, h: Activations, weights: Weights) -> Gradient:
+def weigh_back(df: Gradient, f: Preactivations, h: Activations, weights: LayerWeights) -> Gradient:
     """∂ℓ/∂h = c h + √u z, window by window.
 
     u = fan_out σ²_Ω (average of E[(∂ℓ/∂f)²] over the window), and c the same of E[f ∂ℓ/∂f]/q, by
@@ -146,13 +146,17 @@ def activate(activation: Activation, f: Preactivations) -> Activations:
     alpha = activation.common_slope
     if alpha is not None and f.mean == 0:
         return _rectified(alpha, f)
-    ln_variance = f.ln_variance.round(_DIGITS).tolist()
-    if isinstance(ln_variance, list):
-        ln_variance = tuple(ln_variance)
+    ln_variance = _key(f.ln_variance.tolist())
     correlation = None  # NaN would not be found again, being unequal to itself
     if not math.isnan(f.correlation):
         correlation = round(max(min(f.correlation, 1.0), -1.0), _DIGITS)
     return _by_quadrature(activation, f.mean, ln_variance, correlation)
+
+
+def _key(ln_variance: float | list[float]) -> float | tuple[float, ...]:
+    if isinstance(ln_variance, list):
+        return tuple(round(number, _DIGITS) for number in ln_variance)
+    return round(ln_variance, _DIGITS)
 
 
 def activate_back(gradient: Gradient, h: Activations, f: Preactivations) -> Gradient:
@@ -204,8 +208,9 @@ def of_branch(gradient: Gradient, share: FloatArray, scale: float) -> Gradient:
     return Gradient(ln, gradient.cosine, along, along[0])
 
 
-def normalised(h: Activations) -> Activations:
+def activate_normalised(activation: Activation, f: Preactivations) -> Activations:
     """a[f] where f is held at mean 0 and variance 1, so that no gradient is along either."""
+    h = activate(activation, f)
     mean, length = h.along[:2]
     along = h.along.copy()
     along[:2] = 0.0

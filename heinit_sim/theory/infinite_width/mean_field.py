@@ -51,14 +51,14 @@ from heinit_sim.theory.infinite_width import layer, quadrature
 from heinit_sim.theory.infinite_width.layer import (
     Activations,
     Gradient,
+    LayerWeights,
     Preactivations,
     WeightGradient,
-    Weights,
 )
 from heinit_sim.theory.infinite_width.lsuv import lsuv_variances
 
 _LN10 = math.log(10.0)
-_Branch = tuple[tuple[Activations, Weights, Preactivations], ...]
+_Branch = tuple[tuple[Activations, LayerWeights, Preactivations], ...]
 """The way from h_k to f_k: one layer of weights, or two, each with what it is given and gives."""
 
 
@@ -141,7 +141,7 @@ def _less(ln_second: FloatArray, mean_share: FloatArray) -> FloatArray:
     return variance
 
 
-def _weights(condition: Condition, activation: Activation) -> list[Weights]:
+def _weights(condition: Condition, activation: Activation) -> list[LayerWeights]:
     """The weights and biases of the layers 0 … K; of a block each layer has the same."""
     variances: Sequence[float] = condition.weight_variances
     if condition.lsuv:
@@ -153,14 +153,14 @@ def _weights(condition: Condition, activation: Activation) -> list[Weights]:
 @lru_cache(256)
 def _layer_weights(
     fans: tuple[int, int], spec: LayerSpec, variance: float, windows: Convolution | None
-) -> Weights:
+) -> LayerWeights:
     if windows and spec.weight_distribution == "delta_orthogonal":
         windows = windows._replace(kernel=1)  # all but the centre is 0: no edge is seen
     ln_forward, ln_backward = (math.log(fan) + math.log(variance) for fan in fans)
     ln_bias, rows = layer.ln_of(spec.bias_variance), 0.0
     if spec.weight_distribution.endswith("orthogonal"):
         rows = min(1 / (windows.taps if windows else 1), fans[0] / fans[1])
-    return Weights(ln_forward, ln_backward, ln_bias, spec.bias_mean, windows, rows)
+    return LayerWeights(ln_forward, ln_backward, ln_bias, spec.bias_mean, windows, rows)
 
 
 def _by_layer(moments: Iterable[FloatArray]) -> FloatArray:
@@ -170,7 +170,7 @@ def _by_layer(moments: Iterable[FloatArray]) -> FloatArray:
 
 
 def _forward(
-    condition: Condition, activation: Activation, weights: list[Weights]
+    condition: Condition, activation: Activation, weights: list[LayerWeights]
 ) -> tuple[list[_Branch], list[Preactivations], list[Activations]]:
     """The ways to f_0 … f_{K−1}; h_1 … h_K of blocks, as sums of these; and h_0 … h_K."""
     residual = condition.residual
@@ -221,7 +221,7 @@ def _backward(
 
 
 def _branch(
-    residual: Residual, activation: Activation, stream: Preactivations, weights: Weights
+    residual: Residual, activation: Activation, stream: Preactivations, weights: LayerWeights
 ) -> _Branch:
     """The branch of a block: Ω a[z], or Ω″ a[Ω′ a[z]]."""
     last = weights
@@ -259,7 +259,7 @@ def _given(activation: Activation, f: Preactivations, *, norm: bool) -> Activati
         return layer.activate(activation, f)
     ln_total = layer.mean_over_positions(f.ln_variance)
     unit = Preactivations(f.ln_variance - ln_total, f.correlation)
-    activations = layer.normalised(layer.activate(activation, unit))
+    activations = layer.activate_normalised(activation, unit)
     return activations._replace(ln_slope=activations.ln_slope - ln_total)
 
 
@@ -313,7 +313,7 @@ def _read(last: Activations, convolution: Convolution | None) -> float:
 def _read_back(
     loss: Gradient,
     output: Preactivations,
-    weights: Weights,
+    weights: LayerWeights,
     last: Activations,
     convolution: Convolution | None,
 ) -> Gradient:

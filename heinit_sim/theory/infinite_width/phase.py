@@ -21,7 +21,7 @@ from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray
 from heinit_sim.sampling.inputs import norm_moments
-from heinit_sim.theory.assumptions import why_no_phase
+from heinit_sim.theory.assumptions import has_mean_phase, why_no_phase
 from heinit_sim.theory.infinite_width import quadrature
 from heinit_sim.theory.infinite_width.edge_of_chaos import (
     ALMOST_INFINITE,
@@ -274,7 +274,7 @@ def condition_weight_scale(condition: Condition, activation: Activation) -> floa
     if not np.isfinite(scales).all():
         return None
     uneven = np.ptp(scales) > _TIE * scales.max()
-    if uneven and (activation.common_slope is None or any(condition.bias_variances)):
+    if uneven and not has_mean_phase(condition):
         return None
     return float(scales[0] * np.exp(np.mean(np.log(scales / scales[0]))))
 

@@ -14,8 +14,8 @@ from heinit_sim.experiment.architecture import Convolution
 from heinit_sim.theory.infinite_width.layer import (
     Activations,
     Gradient,
+    LayerWeights,
     Preactivations,
-    Weights,
     activate,
     mean_over_positions,
     variance_over_units,
@@ -107,7 +107,7 @@ def gradient(second: Array, cosine: float, mean_share: Array | float) -> Gradien
 
 def test_biases_are_shared_by_all_positions() -> None:
     seen = activations(np.array([0.5]), 0.3)
-    found = weigh(seen, Weights(math.log(2.0), 0.0, math.log(0.25), 0.7))
+    found = weigh(seen, LayerWeights(math.log(2.0), 0.0, math.log(0.25), 0.7))
     np.testing.assert_allclose(np.exp(found.ln_variance), [2 * 0.5 + 0.25], rtol=1e-14, atol=0)
     covariance = 2 * 0.5 * 0.3 + 0.25
     np.testing.assert_allclose(found.correlation, covariance / 1.25, rtol=1e-14, atol=0)
