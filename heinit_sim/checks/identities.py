@@ -2,18 +2,32 @@
 
 A second moment is ‖z‖² over units and inputs, a variance the same about the mean: triangle and
 Lipschitz inequalities hold for the roots of both. Rounding alone may break a relation, and what it
-can do follows from the sums and logarithms behind the numbers (`_allowed`).
+can do follows from the sums and logarithms behind the numbers (`relations`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 
 from heinit_sim.activations import make_activation
 from heinit_sim.checks.naming import finding_name
+from heinit_sim.checks.relations import (
+    RELATIVE,
+    SHARE,
+    SHARED_DECADES,
+    Networks,
+    Relation,
+    allowed_decades,
+    at_most,
+    decades_above,
+    decades_apart,
+    equal,
+    is_small,
+    log_sum,
+    relation_finding,
+)
+from heinit_sim.checks.shared_draws import distinct_findings
 from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.quantities import (
     BETWEEN_INPUTS,
@@ -23,43 +37,18 @@ from heinit_sim.experiment.quantities import (
     Quantity,
     Statistic,
 )
-from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
+from heinit_sim.experiment.results import ConditionResult, Finding
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.theory import assumptions
-from heinit_sim.theory.finite_width import scale_law, unit_layers
 
-# Rounding of a mean of up to 10^7 squares (each sum, product and quotient 2^-53), in decades, and
-# of its log10, a few units in the last place of the number itself.
-_DECADES, _RELATIVE = 1e-9, 1e-14
-_SHARE = 10**_DECADES - 1
-# Inputs of a batch share an exponent; the squares of one so much smaller than another lose digits.
-_SHARED_DECADES = 250
-# A variance between inputs this far below the second moment rounds by more than `_DECADES`:
+# A variance between inputs this far below the second moment rounds by more than `DECADES`:
 # relative to it, 2^-53 of the numbers are 2^-52 √(second moment/variance).
 _ALIKE_DECADES = 12
-# Networks are told apart by numbers that vary by more than this, in decades.
-_VARIES = 1e-4
-# Independent networks do not agree in all layers to this many decades.
-_SAME = 1e-10
 # Where the sizes of a and a' are looked up, and what a grid of this step may miss of their maxima:
 # a third derivative below 10 times step²/8.
 _GRID = np.arange(-60.0, 60.0, 2.0**-10)
 _GRID_MISSES = 2e-6
-
-Networks = Mapping[Measure, FloatArray]
-
-
-class Relation(NamedTuple):
-    """One relation in some layers of one quantity, and how far the networks are from it."""
-
-    quantity: Quantity
-    statistic: Statistic
-    layers: Sequence[int]
-    excess: FloatArray
-    """Decades beyond what is allowed without rounding, (n_networks, n_layers)."""
-    allowed: FloatArray
-    """Decades that rounding may add, likewise."""
 
 
 def identity_findings(result: ConditionResult) -> Iterator[Finding]:
@@ -79,110 +68,11 @@ def identity_findings(result: ConditionResult) -> Iterator[Finding]:
         with np.errstate(all="ignore"):  # zeros, overflows, what is no number
             listed = list(relations)
         if listed:
-            yield _finding(finding_name(condition, name), listed)
+            yield relation_finding(finding_name(condition, name), listed)
     if condition.n_inputs > 1 and not _tells_inputs_apart(networks):
         reason = "not in the run of an earlier version; give --force to run it again"
         yield Finding(finding_name(condition, BETWEEN_INPUTS), True, reason, tested=False)
-    yield from _distinct(condition, networks)
-
-
-def tie_findings(result: SweepResult) -> Iterator[Finding]:
-    """Hold conditions against each other: they share their draws, or have their own.
-
-    Common draws make the same inputs, and the same networks but for the scale law, which turns the
-    numbers of one condition into those of another. Each condition is held against the first one.
-    """
-    common = result.config.draws == "common"
-    first: dict[object, tuple[ConditionResult, Networks]] = {}
-    for one in result.conditions:
-        condition, networks = one.condition, one.networks
-        scaled = assumptions.obeys_scale_law(condition) and result.config.histograms is None
-        if scaled:
-            shifts = scale_law(condition.weight_variances)
-            key = _without_scale(condition)
-            numbers = {m: log10 - shifts[m[0]] for m, log10 in networks.items()}
-        elif common:
-            key = condition.widths[0], condition.n_inputs, condition.inputs
-            numbers = {m: log10[:, :1] for m, log10 in networks.items() if m[0] == "activation"}
-        else:
-            continue
-        other, others = first.setdefault(key, (one, numbers))
-        if other is one:
-            continue
-        name = finding_name(condition, "scale law" if scaled else "inputs")
-        beside = f"beside {other.condition.label or 'the first condition'}"
-        if not common:
-            one_f, other_f = (z["preactivation", "second_moment"] for z in (numbers, others))
-            n_same = int((_apart(one_f, other_f) < _SAME)[np.isfinite(one_f).all(1)].all(1).sum())
-            reason = f"{beside}: {n_same} of its networks are the same but for their scale"
-            yield Finding(name, n_same == 0, reason)
-            continue
-        relations = [
-            Relation(
-                *m,
-                range(z.shape[1]),
-                _apart(z, others[m]),
-                2 * _allowed(z, networks[m][:, : z.shape[1]], other.networks[m][:, : z.shape[1]]),
-            )
-            for m, z in numbers.items()
-        ]
-        finding = _finding(name, relations)
-        yield replace(finding, reason=f"{beside}: {finding.reason}")
-
-
-def _without_scale(condition: Condition) -> tuple[object, ...]:
-    """All that fixes the networks of a condition but for the variance of their weights."""
-    c, options = condition, tuple(sorted(condition.activation_options.items()))
-    return c.widths, c.activation, options, c.n_inputs, c.inputs, c.convolution, unit_layers(c)
-
-
-def _finding(name: str, relations: Sequence[Relation]) -> Finding:
-    """Whether all relations hold everywhere, and where the worst one does not."""
-    worst = max(relations, key=lambda r: _beyond(r).max())
-    beyond = _beyond(worst)
-    if beyond.max() <= 0:
-        count = sum(relation.excess.size for relation in relations)
-        return Finding(name, True, f"in {count} layers of networks, but for rounding")
-    network, place = np.unravel_index(beyond.argmax(), beyond.shape)
-    wrong = sum(int((_beyond(relation) > 0).sum()) for relation in relations)
-    reason = (
-        f"not in {wrong} layers of networks; most in network {network}, {worst.quantity} "
-        f"({worst.statistic}) of layer {worst.layers[int(place)]}, "
-        f"by {worst.excess[network, place]:.2g} decades"
-    )
-    return Finding(name, False, reason)
-
-
-def _beyond(relation: Relation) -> FloatArray:
-    return np.where(relation.excess <= relation.allowed, 0.0, 1.0) * np.maximum(
-        np.nan_to_num(relation.excess, nan=np.inf), 1e-300
-    )
-
-
-def _allowed(*numbers: FloatArray) -> FloatArray:
-    sizes = (np.where(np.isfinite(z), np.abs(z), 0.0) for z in numbers)
-    return _DECADES + _RELATIVE * sum(sizes, np.zeros(1))
-
-
-def _above(z: FloatArray, bound: FloatArray) -> FloatArray:
-    """Decades by which z is above a bound; nothing where one of them is no number."""
-    gap = np.where((z == bound) | np.isnan(z) | np.isnan(bound), 0.0, z - bound)
-    return np.maximum(gap, 0.0)
-
-
-def _apart(z: FloatArray, other: FloatArray) -> FloatArray:
-    """Decades between two numbers; infinite where only one of them is none."""
-    with np.errstate(invalid="ignore"):  # −inf − (−inf)
-        gap = np.where((z == other) | (np.isnan(z) & np.isnan(other)), 0.0, np.abs(z - other))
-    return np.where(np.isnan(gap), np.inf, gap)
-
-
-def _equal(measure: Measure, layers: Sequence[int], z: FloatArray, other: FloatArray) -> Relation:
-    return Relation(*measure, layers, _apart(z, other), _allowed(z, other))
-
-
-def _at_most(measure: Measure, layers: Sequence[int], z: FloatArray, bound: FloatArray) -> Relation:
-    return Relation(*measure, layers, _above(z, bound), _allowed(z, bound))
+    yield from distinct_findings(condition, networks)
 
 
 def _numbers(condition: Condition, networks: Networks) -> Iterator[Relation]:
@@ -213,13 +103,13 @@ def _variances(condition: Condition, networks: Networks) -> Iterator[Relation]:
     for quantity in PASS_OF:
         second, variance = networks[quantity, "second_moment"], networks[quantity, "variance"]
         layers = range(second.shape[1])
-        excess = _above(variance, second)
+        excess = decades_above(variance, second)
         if condition.n_inputs == 1 and quantity != "grad_weight":
             forward = quantity in ("preactivation", "grad_preactivation")
             units = condition.widths[1:] if forward else condition.widths[:-1]
             single = np.array(units) == 1
             excess[:, single] = np.where(variance[:, single] > -np.inf, np.inf, 0.0)
-        yield Relation(quantity, "variance", layers, excess, _allowed(second, variance))
+        yield Relation(quantity, "variance", layers, excess, allowed_decades(second, variance))
 
 
 def _tells_inputs_apart(networks: Networks) -> bool:
@@ -235,7 +125,7 @@ def _between_inputs(networks: Networks) -> Iterator[Relation]:
         measure: Measure = (quantity, BETWEEN_INPUTS)
         least = networks[quantity, "second_moment"] - _ALIKE_DECADES
         bound = np.maximum(networks[quantity, "variance"], least)
-        yield _at_most(measure, range(bound.shape[1]), networks[measure], bound)
+        yield at_most(measure, range(bound.shape[1]), networks[measure], bound)
 
 
 def _first_inputs(condition: Condition, networks: Networks) -> Iterator[Relation]:
@@ -248,9 +138,9 @@ def _first_inputs(condition: Condition, networks: Networks) -> Iterator[Relation
         batch, first = networks[quantity, "second_moment"], networks[quantity, INPUT_0]
         layers = range(batch.shape[1])
         if n == 1:
-            yield _equal((quantity, "second_moment"), layers, batch, first)
+            yield equal((quantity, "second_moment"), layers, batch, first)
         else:
-            yield _at_most((quantity, INPUT_0), layers, first, batch + np.log10(n))
+            yield at_most((quantity, INPUT_0), layers, first, batch + np.log10(n))
     if n > 1 and condition.widths[-1] == 1 and _is_dense_at_the_end(condition):
         last = condition.depth
         kept = [
@@ -258,22 +148,15 @@ def _first_inputs(condition: Condition, networks: Networks) -> Iterator[Relation
             for s in ("second_moment", INPUT_0)
         ]
         sizes = (networks[q, INPUT_0][:, last:] for q in ("grad_activation", "grad_preactivation"))
-        small = _is_small(networks, "grad_activation")[:, last:]
-        excess = np.where(small | np.isnan(kept[0]) | np.isnan(kept[1]), 0.0, _apart(*kept))
-        yield Relation("grad_activation", "second_moment", [last], excess, _allowed(*sizes, *kept))
+        small = is_small(networks, "grad_activation")[:, last:]
+        excess = np.where(small | np.isnan(kept[0]) | np.isnan(kept[1]), 0.0, decades_apart(*kept))
+        yield Relation(
+            "grad_activation", "second_moment", [last], excess, allowed_decades(*sizes, *kept)
+        )
 
 
 def _is_dense_at_the_end(condition: Condition) -> bool:
     return not (condition.convolution and condition.convolution.readout == "mean")
-
-
-def _is_small(networks: Networks, *quantities: Quantity) -> Mask:
-    """Where input 0 is so small beside the batch that its squares may be lost."""
-    small: Mask = np.zeros(1, bool)
-    for quantity in quantities:
-        batch, first = networks[quantity, "second_moment"], networks[quantity, INPUT_0]
-        small = small | ~(first >= batch - _SHARED_DECADES)
-    return small
 
 
 def _loss_gradients(condition: Condition, networks: Networks) -> Iterator[Relation]:
@@ -289,14 +172,14 @@ def _loss_gradients(condition: Condition, networks: Networks) -> Iterator[Relati
     )
     four = np.log10(4.0)
     measure: Measure = ("grad_preactivation", "variance")
-    yield _equal(measure, [last], df["variance"], f["variance"] + four)
+    yield equal(measure, [last], df["variance"], f["variance"] + four)
     single = condition.widths[-1] == 1
     variances: dict[Statistic, FloatArray | None] = {"second_moment": f["variance"]}
     variances[INPUT_0] = np.full_like(f[INPUT_0], -np.inf) if single else None
     for statistic, variance in variances.items():
         measure = ("grad_preactivation", statistic)
         if condition.target == 0.0:
-            yield _equal(measure, [last], df[statistic], f[statistic] + four)
+            yield equal(measure, [last], df[statistic], f[statistic] + four)
             continue
         excess = _off_target(df[statistic] - four, f[statistic], variance, condition.target)
         yield Relation(*measure, [last], excess, np.zeros_like(excess))
@@ -315,14 +198,14 @@ def _off_target(
     """
     ln_y2 = 2 * np.log10(abs(target))
     scale = np.maximum(second, ln_y2)  # so that nothing leaves float range
-    share = 4 * (_SHARE + np.log(10) * _RELATIVE * np.abs(scale))
+    share = 4 * (SHARE + np.log(10) * RELATIVE * np.abs(scale))
     e, f2, y2 = (10 ** (z - scale) for z in (gap, second, ln_y2))
     v, y = (0.0 if variance is None else 10 ** (variance - scale)), np.sqrt(y2)
     smallest, largest = (np.sqrt(np.maximum(f2 - v + sign * share * f2, 0)) for sign in (-1, 1))
     if variance is None:  # m from −√E[f²] to √E[f²]
         smallest = -largest
     fits = np.isnan(gap) & np.isnan(second)
-    fits |= (second == -np.inf) & (ln_y2 < -_SHARED_DECADES)  # y² may be lost
+    fits |= (second == -np.inf) & (ln_y2 < -SHARED_DECADES)  # y² may be lost
     for low, high in ((smallest, largest), (-largest, -smallest)):
         nearest = np.maximum(np.maximum(low - y, y - high), 0.0)
         farthest = np.maximum(np.abs(low - y), np.abs(high - y))
@@ -345,8 +228,8 @@ def _outer_products(condition: Condition, networks: Networks) -> Iterator[Relati
         for q in ("grad_weight", "grad_preactivation", "activation")
     )
     product = df[INPUT_0] + h[INPUT_0]
-    relation = _equal(("grad_weight", INPUT_0), layers, w[INPUT_0], product)
-    lost = product < w["second_moment"] - _SHARED_DECADES
+    relation = equal(("grad_weight", INPUT_0), layers, w[INPUT_0], product)
+    lost = product < w["second_moment"] - SHARED_DECADES
     if assumptions.may_leave_float_range(condition):
         lost |= np.isinf(w[INPUT_0])
         yield relation._replace(excess=np.where(lost, 0.0, relation.excess))
@@ -356,9 +239,9 @@ def _outer_products(condition: Condition, networks: Networks) -> Iterator[Relati
     measure: Measure = ("grad_weight", "second_moment")
     least = product - np.log10(n)
     sums = [_others(z, n, sign) for sign in (-1, 1) for z in (df, h)]
-    least_of_two, most = (_log_sum(product, a + b) - np.log10(n) for a, b in (sums[:2], sums[2:]))
-    yield _at_most(measure, layers, batch, most)
-    lower = _at_most(measure, layers, least_of_two if n == 2 else least, batch)
+    least_of_two, most = (log_sum(product, a + b) - np.log10(n) for a, b in (sums[:2], sums[2:]))
+    yield at_most(measure, layers, batch, most)
+    lower = at_most(measure, layers, least_of_two if n == 2 else least, batch)
     yield lower._replace(excess=np.where(lost, 0.0, lower.excess))
     if n == 1:
         yield _outer_variances(layers, w, df, h)
@@ -368,7 +251,7 @@ def _others(z: Mapping[Statistic, FloatArray], n: int, sign: int) -> FloatArray:
     """log10 of the sum over all inputs but the first of n, at the least or the most."""
     batch, first = z["second_moment"], z[INPUT_0]
     sizes = np.where(np.isfinite(batch), np.abs(batch), 0.0)
-    rounding = sign * n * (_SHARE + np.log(10) * _RELATIVE * sizes)
+    rounding = sign * n * (SHARE + np.log(10) * RELATIVE * sizes)
     log10: FloatArray = batch + np.log10(
         np.clip(n - 10 ** (first - batch) + rounding, 0.0, n + np.abs(rounding))
     )
@@ -379,7 +262,7 @@ def _outer_variances(layers: Sequence[int], *of: Mapping[Statistic, FloatArray])
     """E[ab]² = E[a]² E[b]² over the units of one input, as shares of the second moments."""
     ab, a, b = (1 - 10 ** (z["variance"] - z["second_moment"]) for z in of)
     gap = np.abs(ab - a * b)
-    allowed = _SHARE + _RELATIVE * np.abs(np.nan_to_num(of[0]["second_moment"], neginf=0.0))
+    allowed = SHARE + RELATIVE * np.abs(np.nan_to_num(of[0]["second_moment"], neginf=0.0))
     excess = np.where(gap > 10 * allowed, np.inf, 0.0)
     return Relation("grad_weight", "variance", layers, excess, np.zeros_like(excess))
 
@@ -401,29 +284,29 @@ def _activations(condition: Condition, networks: Networks) -> Iterator[Relation]
         layers = range(1, depth + 1)
         small: Mask = np.zeros(1, bool)
         if statistic == INPUT_0:
-            small = _is_small(networks, "activation")[:, 1:]
-            small = small | _is_small(networks, "preactivation")[:, :depth]
+            small = is_small(networks, "activation")[:, 1:]
+            small = small | is_small(networks, "preactivation")[:, :depth]
         if residual is not None:
-            yield _equal(measure, layers[:1], after[:, :1], f[:, :1])
+            yield equal(measure, layers[:1], after[:, :1], f[:, :1])
             before = networks[measure][:, 1:depth]
             added = f[:, 1:] + np.log10(residual.scale**2)
-            most = np.maximum(2 * _log_sum(before / 2, added / 2), least_most[:, 1:])
-            yield _at_most(measure, layers[1:], after[:, 1:], most)
+            most = np.maximum(2 * log_sum(before / 2, added / 2), least_most[:, 1:])
+            yield at_most(measure, layers[1:], after[:, 1:], most)
             for one, other in ((before, added), (added, before)):
-                most = np.maximum(2 * _log_sum(after[:, 1:] / 2, other / 2), least_most[:, 1:])
-                yield _at_most(measure, layers[1:], one, most)
+                most = np.maximum(2 * log_sum(after[:, 1:] / 2, other / 2), least_most[:, 1:])
+                yield at_most(measure, layers[1:], one, most)
             continue
         low, high, zero, top = _sizes(condition).T
         most = f + 2 * np.log10(high)
         least = f + 2 * np.log10(low)
         about_mean = statistic in ("variance", BETWEEN_INPUTS)
         if not about_mean:
-            most = 2 * _log_sum(most / 2, np.broadcast_to(np.log10(zero), most.shape))
+            most = 2 * log_sum(most / 2, np.broadcast_to(np.log10(zero), most.shape))
         most = np.maximum(np.minimum(most, 2 * np.log10(top)), least_most)
-        yield _at_most(measure, layers, after, most)
+        yield at_most(measure, layers, after, most)
         if not about_mean:
             least = np.where(small | (after == -np.inf) & (low == 0), -np.inf, least)
-            yield _at_most(measure, layers, least, after)
+            yield at_most(measure, layers, least, after)
 
 
 def _slopes(condition: Condition, networks: Networks) -> Iterator[Relation]:
@@ -437,22 +320,16 @@ def _slopes(condition: Condition, networks: Networks) -> Iterator[Relation]:
         layers = range(depth)
         if residual is not None:
             factors = np.log10([1.0] + [residual.scale**2] * (depth - 1))
-            yield _equal(measure, layers, df, dh + factors)
+            yield equal(measure, layers, df, dh + factors)
             continue
         low, high = _sizes(condition).T[:2]
         small: Mask = np.zeros(1, bool)
         if statistic == INPUT_0:
-            small = _is_small(networks, "grad_activation")[:, 1:]
-            small = small | _is_small(networks, "grad_preactivation")[:, :depth]
+            small = is_small(networks, "grad_activation")[:, 1:]
+            small = small | is_small(networks, "grad_preactivation")[:, :depth]
         most, least = (dh + 2 * np.log10(size) for size in (high, low))
-        yield _at_most(measure, layers, df, most)
-        yield _at_most(measure, layers, np.where(small, -np.inf, least), df)
-
-
-def _log_sum(a: FloatArray, b: FloatArray) -> FloatArray:
-    """log10 (10^a + 10^b)."""
-    total: FloatArray = np.logaddexp(np.log(10) * a, np.log(10) * b) / np.log(10)
-    return total
+        yield at_most(measure, layers, df, most)
+        yield at_most(measure, layers, np.where(small, -np.inf, least), df)
 
 
 def _sizes(condition: Condition) -> FloatArray:
@@ -477,33 +354,3 @@ def _named(activation: Activation) -> tuple[float, float, float, float]:
     slopes = np.abs(np.asarray(activation.derivative(_GRID), float))
     top = values.max() if values[1:3].max() < 1e100 else np.inf
     return 0.0, float(slopes.max()) + _GRID_MISSES, float(values[0]), float(top) + _GRID_MISSES
-
-
-def _distinct(condition: Condition, networks: Networks) -> Iterator[Finding]:
-    """No two networks show the same numbers, of those that are alive and vary beyond rounding.
-
-    Orthogonal weights of single units are signs, which norms do not show, and what a saturated
-    activation returns may be the same number twice.
-    """
-    signs = all("orthogonal" in d for d in condition.weight_distributions)
-    if signs and min(condition.widths[:-1]) == 1:
-        return
-    compared, copied = 0, []
-    activation = make_activation(condition.activation, condition.activation_options)
-    for quantity in PASS_OF:
-        if quantity == "activation" and activation.negative_slope is None:
-            continue
-        log10 = networks[quantity, "second_moment"]
-        rows = log10[np.isfinite(log10).all(axis=1)]
-        if len(rows) < 2:
-            continue
-        rows = rows[:, np.ptp(rows, axis=0) > _VARIES]
-        if rows.shape[1] < 2:
-            continue
-        compared = max(compared, len(rows))
-        _, counts = np.unique(np.round(rows, 10), axis=0, return_counts=True)
-        if (counts > 1).any():
-            copied.append(f"{quantity} of {int((counts - 1).sum())} networks is another's")
-    if compared or copied:
-        reason = "; ".join(copied) or f"no two of {compared} networks show the same numbers"
-        yield Finding(finding_name(condition, "distinct networks"), not copied, reason)

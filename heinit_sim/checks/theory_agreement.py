@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from heinit_sim.activations import make_activation
-from heinit_sim.checks.identities import identity_findings, tie_findings
+from heinit_sim.checks.identities import identity_findings
 from heinit_sim.checks.layer_bounds import Law, iter_laws, rank_scores
 from heinit_sim.checks.layer_ratios import LayerRatios, chi_square_scores, iter_layer_ratios
 from heinit_sim.checks.mean_ratios import MeanRatios, iter_mean_ratios, t_scores
 from heinit_sim.checks.naming import finding_name
 from heinit_sim.checks.scores import Scores
+from heinit_sim.checks.shared_draws import tie_findings
 from heinit_sim.experiment.quantities import (
     BETWEEN_INPUTS,
     INPUT_0,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from heinit_sim.checks.identities import identity_findings, tie_findings
+from heinit_sim.checks.identities import identity_findings
 from heinit_sim.checks.theory_agreement import check
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.architecture import Residual
@@ -209,46 +209,6 @@ def test_a_finding_says_where() -> None:
     (wrong,) = (f for f in check(result) if f.name == f"theory: {VARIANCE}")
     assert wrong.reason.startswith("not in 1 layers of networks; most in network 1, grad_weight ")
     assert "(variance) of layer 2, by " in wrong.reason
-
-
-# -- conditions that share their draws, or do not --------------------------------------------------
-
-SWEPT = "sweep: {init.variance: [0.1, 0.2, 0.5]}\n"
-
-
-def ties(result: SweepResult) -> dict[str, bool]:
-    return {f.name.split(", ", 1)[1]: f.held for f in tie_findings(result)}
-
-
-def swept(network: str, more: str = "") -> SweepResult:
-    text = (
-        f"name: z\ntrials: 8\nnetwork: {{depth: 3, width: 5, input_dim: 5, {network}}}\n"
-        f"init: {{variance: 0.2}}\n{SWEPT}{more}"
-    )
-    return unpredicted(parse_config(text))
-
-
-def test_conditions_that_differ_in_scale_are_held_against_each_other() -> None:
-    result = swept(RELU)
-    held = {"init.variance = 0.2: scale law": True, "init.variance = 0.5: scale law": True}
-    assert ties(result) == held
-    wrong = planted(result, times(1 + 1e-6, ("activation",), ("variance",), [2]), place=2)
-    assert ties(wrong) == {**held, "init.variance = 0.5: scale law": False}
-
-
-def test_conditions_of_other_networks_share_their_inputs() -> None:
-    result = swept("activation: tanh")
-    held = {"init.variance = 0.2: inputs": True, "init.variance = 0.5: inputs": True}
-    assert ties(result) == held
-    wrong = planted(result, times(1.01, ("activation",), None, [0]), place=1)
-    assert ties(wrong) == {**held, "init.variance = 0.2: inputs": False}
-
-
-def test_independent_draws_are_independent() -> None:
-    result = swept(RELU, "draws: independent\n")
-    assert list(ties(result).values()) == [True, True]
-    common = replace(swept(RELU), config=result.config)
-    assert list(ties(common).values()) == [False, False]
 
 
 # -- rounding, and numbers out of range ------------------------------------------------------------

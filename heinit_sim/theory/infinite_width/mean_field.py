@@ -56,6 +56,11 @@ from heinit_sim.theory.infinite_width.layer import (
     WeightGradient,
 )
 from heinit_sim.theory.infinite_width.lsuv import lsuv_variances
+from heinit_sim.theory.infinite_width.positions import (
+    mean_over_positions,
+    position_shape,
+    variance_over_units,
+)
 
 _LN10 = math.log(10.0)
 _Branch = tuple[tuple[Activations, LayerWeights, Preactivations], ...]
@@ -95,27 +100,25 @@ def mean_field(
     mean_share = _by_layer(h_k.mean_share for h_k in h)
     dh_second, df_hidden = (_by_layer(g.ln_second for g in gs) for gs in (dh, df[:-1]))
     dh_means, df_means = (_by_layer(g.mean_share for g in gs) for gs in (dh, df[:-1]))
-    f_hidden = layer.mean_over_positions(_by_layer(f_k.ln_variance for f_k in f))
+    f_hidden = mean_over_positions(_by_layer(f_k.ln_variance for f_k in f))
     ln_f = np.append(f_hidden, ln_output)
     with np.errstate(divide="ignore"):  # means of 0
         ln_offsets = 2 * np.log(np.abs(condition.bias_means))
     second: dict[Quantity, FloatArray] = {
         "preactivation": np.logaddexp(ln_f, ln_offsets),
-        "activation": layer.mean_over_positions(h_second),
-        "grad_preactivation": np.append(layer.mean_over_positions(df_hidden), loss.ln_second),
-        "grad_activation": layer.mean_over_positions(dh_second),
+        "activation": mean_over_positions(h_second),
+        "grad_preactivation": np.append(mean_over_positions(df_hidden), loss.ln_second),
+        "grad_activation": mean_over_positions(dh_second),
         "grad_weight": np.append([ln for ln, _ in squares], loss.ln_second + ln_read),
     }
     wide = np.append(np.zeros(condition.depth), np.nan)  # f_K and ∂ℓ/∂f_K are not
-    df_variance = layer.variance_over_units(_less(df_hidden, df_means), df_hidden, df_means)
+    df_variance = variance_over_units(_less(df_hidden, df_means), df_hidden, df_means)
     weight_means = np.array([mean_share for _, mean_share in squares])
     variance = {
         "preactivation": ln_f + wide,
-        "activation": layer.variance_over_units(h_variance, h_second, mean_share),
+        "activation": variance_over_units(h_variance, h_second, mean_share),
         "grad_preactivation": np.append(df_variance, np.nan),
-        "grad_activation": layer.variance_over_units(
-            _less(dh_second, dh_means), dh_second, dh_means
-        ),
+        "grad_activation": variance_over_units(_less(dh_second, dh_means), dh_second, dh_means),
         "grad_weight": np.append(_less(second["grad_weight"][:-1], weight_means), np.nan),
     }
     measures: dict[Measure, FloatArray] = {}
@@ -257,7 +260,7 @@ def _given(activation: Activation, f: Preactivations, *, norm: bool) -> Activati
     """
     if not norm:
         return layer.activate(activation, f)
-    ln_total = layer.mean_over_positions(f.ln_variance)
+    ln_total = mean_over_positions(f.ln_variance)
     unit = Preactivations(f.ln_variance - ln_total, f.correlation)
     activations = layer.activate_normalised(activation, unit)
     return activations._replace(ln_slope=activations.ln_slope - ln_total)
@@ -291,7 +294,7 @@ def _inputs(condition: Condition) -> Activations:
     """h_0: all positions alike, and independent but for the mean that all components have."""
     second = norm_moments(condition.inputs, condition.widths[0])[0] / condition.widths[0]
     variance, convolution = component_variance(condition.inputs), condition.convolution
-    shape = layer.position_shape(convolution)
+    shape = position_shape(convolution)
     alike = convolution is not None and convolution.positions > 1 and not shape
     cosine = (second - variance) / second if alike and second > 0 else math.nan
     zero = np.zeros(shape)
@@ -303,7 +306,7 @@ def _inputs(condition: Condition) -> Activations:
 
 def _read(last: Activations, convolution: Convolution | None) -> float:
     """Mean square of what the output layer's weights are given, as a logarithm."""
-    ln_mean = float(layer.mean_over_positions(last.ln_second))
+    ln_mean = float(mean_over_positions(last.ln_second))
     if convolution is None or convolution.readout == "flatten" or convolution.positions == 1:
         return ln_mean
     positions = convolution.positions
