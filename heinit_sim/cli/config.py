@@ -31,6 +31,7 @@ def validate(
         place = "<stdin>" if config == "-" else config
         try:
             sweep_config = load_config(config, options.overrides(sets, seed=seed, trials=trials))
+            options.check_look(sweep_config)
         except ConfigError as error:
             if not json_:
                 raise

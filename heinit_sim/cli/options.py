@@ -12,6 +12,7 @@ from heinit_sim.cli import console, interrupts
 from heinit_sim.errors import ConfigError, HeinitSimError
 
 if TYPE_CHECKING:
+    from heinit_sim.experiment.sweep_config import SweepConfig
     from heinit_sim.reports import TableFormat
 
 ALPHA = 1e-3
@@ -111,6 +112,19 @@ def refusals_of(command: str) -> Iterator[None]:
         yield
     except ConfigError as error:
         raise ConfigError([f"{command}: {problem}" for problem in error.problems]) from None
+
+
+def check_look(config: "SweepConfig") -> None:
+    """Refuse a look of the figure that matplotlib, which is loaded if need be, cannot draw.
+
+    Raises:
+        ConfigError: See `figures.check_look`.
+    """
+    look = config.figure
+    if any((look.colors, look.style, look.font, look.title, look.labels)):
+        from heinit_sim import figures
+
+        figures.check_look(look)
 
 
 def refuse(given: object, option: str, why: str) -> None:

@@ -55,6 +55,8 @@ def run(
         from heinit_sim.config import load_config
 
         sweep_config = load_config(config, options.overrides(sets, seed=seed, trials=trials))
+        if plots:
+            options.check_look(sweep_config)
         directory = out or Path("outputs") / sweep_config.name
 
         from heinit_sim import checks, reports, runs, simulation

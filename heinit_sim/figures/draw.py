@@ -15,6 +15,7 @@ from heinit_sim.figures.kinds.layers import draw_layers
 from heinit_sim.figures.kinds.ridges import draw_ridges
 from heinit_sim.figures.kinds.slopes import draw_slopes
 from heinit_sim.figures.kinds.spread import draw_spread
+from heinit_sim.figures.look import check_look
 from heinit_sim.figures.panels import saving
 
 # Kinds that are not `of_predictions` take a `SweepResult`, all others a `SweepPrediction` too.
@@ -42,10 +43,12 @@ def draw(result: SweepResult | SweepPrediction, **options: object) -> Figure:
         The figure; save it `with panels.saving():`.
 
     Raises:
-        ConfigError: An option is wrong; every problem is one line.
+        ConfigError: An option is wrong, or nothing that matplotlib can draw; every problem is one
+            line.
     """
     if options:
         result = replace(result, config=with_figure(result.config, options, "draw"))
+    check_look(result.config.figure)
     kind = result.config.figure.kind
     if isinstance(result, SweepPrediction) and not FIGURE_KINDS[kind].of_predictions:
         kind = "layers"

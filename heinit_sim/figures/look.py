@@ -1,0 +1,60 @@
+"""What matplotlib must know of a figure's look before it is drawn: colours and formulas."""
+
+from collections.abc import Iterator
+
+import matplotlib
+from matplotlib import cbook, colors
+from matplotlib.mathtext import MathTextParser
+
+from heinit_sim.errors import ConfigError
+from heinit_sim.experiment.spelling import correction
+from heinit_sim.experiment.sweep_config import FigureConfig
+
+
+def check_look(config: FigureConfig) -> None:
+    """Refuse a look that matplotlib cannot draw.
+
+    Raises:
+        ConfigError: It has no such colour or colour map, or cannot read a formula.
+    """
+    if problems := [*_color_problems(config), *_formula_problems(config)]:
+        raise ConfigError(problems)
+
+
+def _color_problems(config: FigureConfig) -> Iterator[str]:
+    if isinstance(config.colors, str):
+        name, known = config.colors, list(matplotlib.colormaps)
+        if name not in known:
+            hint = (
+                "; a list of colours is written in [ ]" if _is_color(name) else _hint(name, known)
+            )
+            wrong = f"figure.colors: error: not a colour map of matplotlib ({name!r})"
+            yield f"{wrong}, must be the name of one, e.g. viridis{hint}"
+        return
+    for place, name in enumerate(config.colors or ()):
+        if not _is_color(name):
+            hint = _hint(name, [*colors.get_named_colors_mapping()])
+            wrong = f"figure.colors[{place}]: error: not a colour of matplotlib ({name!r})"
+            yield f"{wrong}, must be one, e.g. teal, C0, '0.4' or '#1e3e73'{hint}"
+
+
+def _is_color(name: str) -> bool:
+    return colors.is_color_like(name) and name != "none"
+
+
+def _hint(name: str, known: list[str]) -> str:
+    meant = correction(name, known)
+    return f"; did you mean {meant!r}?" if meant else ""
+
+
+def _formula_problems(config: FigureConfig) -> Iterator[str]:
+    texts = {f"labels.{value}": label for value, label in config.labels.items()}
+    parser = MathTextParser("path")
+    for key, text in {"title": config.title or "", **texts}.items():
+        try:
+            if cbook.is_math_text(text):
+                parser.parse(text)
+        except ValueError as error:
+            reason = " ".join(str(error).split()[-8:])
+            must = r"must be one that matplotlib reads; a dollar sign itself is \$"
+            yield f"figure.{key}: error: not a formula ({text!r}: {reason}), {must}"
