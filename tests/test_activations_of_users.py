@@ -14,7 +14,7 @@ from heinit_sim import (
     with_activation,
     write_run,
 )
-from heinit_sim.checks.verdict import fates
+from heinit_sim.checks.fates import fates
 from heinit_sim.experiment.quantities import MEASURES
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 

@@ -5,10 +5,10 @@ from heinit_sim.checks.comparison import Comparison as Comparison
 from heinit_sim.checks.comparison import compare as compare
 from heinit_sim.checks.expectations import check_expectations as check_expectations
 from heinit_sim.checks.expectations import unstable as unstable
+from heinit_sim.checks.fates import fates as fates
 from heinit_sim.checks.findings import check_all as check_all
 from heinit_sim.checks.findings import failed as failed
 from heinit_sim.checks.theory_agreement import check as check
 from heinit_sim.checks.verdict import ALIKE as ALIKE
-from heinit_sim.checks.verdict import fates as fates
 from heinit_sim.checks.verdict import predicted_slope as predicted_slope
 from heinit_sim.checks.verdict import trend as trend

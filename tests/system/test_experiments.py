@@ -14,8 +14,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from heinit_sim.activations import make_activation
 from heinit_sim.checks.expectations import check_expectations
+from heinit_sim.checks.fates import fates
 from heinit_sim.checks.theory_agreement import check
-from heinit_sim.checks.verdict import fates, trend
+from heinit_sim.checks.verdict import trend
 from heinit_sim.cli.config import gallery
 from heinit_sim.config import Override, load_config
 from heinit_sim.experiment.quantities import Measure

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from heinit_sim.checks.verdict import fates, trend
+from heinit_sim.checks.fates import fates
+from heinit_sim.checks.verdict import trend
 from heinit_sim.cli.console import print_table
 from heinit_sim.experiment.architecture import Convolution, Padding, Readout, Residual
 from heinit_sim.experiment.inputs import Inputs
