@@ -224,10 +224,10 @@ def _curve_entries(
             KeyEntry("theory", f"theory, {b}", "b"),
         ]
     if banded:
-        entries.append(KeyEntry("predicted", "predicted for one input, median and 5–95 %"))
+        entries.append(KeyEntry("predicted", "predicted for one input"))
     return entries
 
 
 def _narrow(result: SweepResult | SweepPrediction) -> tuple[str, ...]:
     narrow = any(outcome.misfit is not None for outcome in result.conditions)
-    return ("Theory ends where layers are too narrow for it",) * narrow
+    return ("Theory ends where layers are too narrow",) * narrow

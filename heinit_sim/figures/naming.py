@@ -34,15 +34,22 @@ KEYS: Mapping[str, tuple[str, str]] = {
     "network.activation.negative_slope": ("Slope below zero", r"$\alpha$"),
     "init.variance": ("Variance of the weights", r"$\sigma^2_\Omega$"),
     "init.bias_variance": ("Variance of the biases", r"$\sigma^2_b$"),
+    "init.a": ("Slope that the gain is for", "$a$"),
     "inputs.count": ("Inputs in the batch", ""),
+    "inputs.mean": ("Mean of the inputs", ""),
+    "inputs.std": ("Standard deviation of the inputs", ""),
+    "inputs.density": ("Density of the inputs", ""),
+    "inputs.cosine": ("Cosine between the inputs", ""),
     "loss.target": ("Target", "$y$"),
 }
 """Dotted path of a number -> what an axis calls it, and its symbol in the book if it has one."""
 _SHORT = {
     "network.residual.branch_layers": "layers per block",
     "inputs.count": "inputs",
+    "inputs.mean": "input mean",
+    "inputs.std": "input std",
 }
-_WORDS: Mapping[str, Mapping[str, str]] = {
+WORDS: Mapping[str, Mapping[str, str]] = {
     "network.activation": {
         **{name: row.name for name, row in TABLE.items()},
         **{alias: TABLE[name].name for alias, name in ALIASES.items()},
@@ -64,6 +71,9 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "std": "own gain (std)",
         "pytorch": "PyTorch's gain",
     },
+    "init.first": {"null": "first layer as the others"},
+    "init.last": {"null": "last layer as the others"},
+    "init.nonlinearity": {name: f"gain of {row.name}" for name, row in TABLE.items()},
     "init.distribution": {"delta_orthogonal": "delta-orthogonal"},
     "inputs.normalisation": {
         "none": "unnormalised",
@@ -225,15 +235,29 @@ def spelled(
 
 def key_text(path: str) -> str:
     """Return the symbol of a key, or its name in words."""
+    layer, path = _of_one_layer(path)
     _, symbol = KEYS.get(path, ("", ""))
-    return symbol or _SHORT.get(path, path.rpartition(".")[2].replace("_", " "))
+    return layer + (symbol or _SHORT.get(path, path.rpartition(".")[2].replace("_", " ")))
 
 
 def axis_text(path: str) -> str:
     """Return what an axis of a swept number is called."""
+    layer, path = _of_one_layer(path)
     words, symbol = KEYS.get(path, ("", ""))
     words = words or path.rpartition(".")[2].replace("_", " ").capitalize()
-    return f"{words}, {symbol}" if symbol else words
+    return ", ".join(text for text in (words, layer.rstrip(), symbol) if text)
+
+
+def _of_one_layer(path: str) -> tuple[str, str]:
+    """Split the path of a key of the first or last layer alone: which layer, and whose key it is.
+
+    E.g. "first layer " and "init.variance"; of another path nothing and itself.
+    """
+    section, _, key = path.partition(".")
+    end, _, inner = key.partition(".")
+    if section == "init" and inner:
+        return f"{end} layer ", f"init.{inner}"
+    return "", path
 
 
 def _parted(
@@ -302,9 +326,10 @@ def _number(text: str) -> float | None:
 
 def _key_and_text(path: str, value: object, spelling: _Spelling) -> tuple[str, str]:
     """Return the key that a value needs before it, if any, and the value in words."""
-    word = _WORDS.get(path, {}).get(to_text(value) if not isinstance(value, Mapping) else "")
+    layer, general = _of_one_layer(path)
+    word = WORDS.get(general, {}).get(to_text(value) if not isinstance(value, Mapping) else "")
     if word:
-        return "", word
+        return "", layer + word
     if isinstance(value, Mapping):
         if path == "network.activation":
             name, *options = value.values()
@@ -315,7 +340,7 @@ def _key_and_text(path: str, value: object, spelling: _Spelling) -> tuple[str, s
         return "", ", ".join(texts) or f"$s$ = {_short(1.0, spelling)}"
     if isinstance(value, str):
         if _is_word(path, value):
-            return "", _plain(value if path == "inputs.path" else value.replace("_", " "))
+            return "", layer + _plain(value if path == "inputs.path" else value.replace("_", " "))
         return key_text(path), _plain(_SYMBOLS.get(value, value))
     if isinstance(value, list | tuple):
         if path == "network.image" and len(value) > 1:
@@ -334,7 +359,7 @@ def _entries(path: str, value: Mapping[str, object], spelling: _Spelling) -> dic
     for key, inner in value.items():
         inside = f"{path}.{key}"
         if isinstance(inner, Mapping):  # of the first or the last layer
-            texts[key] = f"{key}: {' '.join(_entries(path, inner, spelling).values())}"
+            texts[key] = ", ".join(_entries(inside, inner, spelling).values())
         elif inside not in _BLOCK or inner != _BLOCK[inside]:
             texts[key] = _part(inside, inner, spelling).text
     return texts

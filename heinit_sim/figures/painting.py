@@ -1,12 +1,13 @@
 """Colours and dashes that mean something: one hue for one value, whatever else differs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
+from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap, to_rgba
+from matplotlib.colors import ListedColormap, to_rgba
 from matplotlib.typing import ColorType
 
 from heinit_sim.experiment.labels import flow_text
@@ -16,11 +17,13 @@ from heinit_sim.numerics import FloatArray
 
 Dashes = tuple[float, ...]
 Colors = str | Sequence[ColorType]
-"""A colormap's name, or colours."""
+"""A colormap's name, or a colour for each condition."""
 
 DASHES: tuple[Dashes | None, ...] = (None, (3, 1.2), (1, 0.8), (5, 1, 1, 1), (7, 1.5))
 """Lengths on and off in line widths, ever less like a solid line."""
 MARKERS = (None, "o", "s", "^", "D", "v", "P", "X")
+_LOOKS: Mapping[str, Sequence[Any]] = {"dashes": DASHES, "marker": MARKERS}
+_GREY = np.array(to_rgba("0.5"))
 RAMP, FIRST, LAST, LIGHTEST = "plasma", 0.1, 0.82, 0.64
 """The book's look: ever lighter, so that a grey print or a colour-blind eye keeps the order. The
 part of the colormap, and how far it stands out from white: but one colour lies beyond."""
@@ -65,8 +68,7 @@ class Palette:
     paints: tuple[Paint, ...]
     """One per condition of the full run, in its order."""
     swatches: Mapping[str, tuple[Swatch, ...]]
-    """Dotted path of a key that has a hue, dashes or a marker of its own -> its values; of a grid
-    alone, where hue says one thing and dashes another."""
+    """Dotted path of a key of a grid that hue, dashes or markers stand for -> its values."""
 
 
 def painted(
@@ -95,45 +97,47 @@ def palette_of(
 
     Args:
         config: The full run, so that colours stay when only some conditions are shown.
-        colors: A colormap's name; or colours, one for each value that has a hue. Of fewer, the
-            ramp through them is taken.
+        colors: A colormap's name; or a colour for each condition, which leaves dashes and markers
+            as they are.
         ground: What is drawn on.
         along: Path of the key along an axis, which needs no paint.
     """
     levels = _levels(config.conditions, along)
-    order = _by_meaning(levels)
-    room = (None, len(DASHES), len(MARKERS))
-    fits = len(order) <= len(room) and all(
-        most is None or len(levels[path]) <= most for path, most in zip(order, room, strict=False)
-    )
-    if len(order) < 2 or not fits:
-        texts = [_point(condition, levels) for condition in config.conditions]
-        places = {text: n for n, text in enumerate(dict.fromkeys(texts))}
-        weight = weight_of(len(places))
-        paints = [_paint(color, ground, weight) for color in _ramp(len(places), colors, ground)]
-        return Palette(tuple(paints[places[text]] for text in texts), {})
-    hue, *others = order
-    words = any(map(_is_word, levels[hue].values()))
-    count = len(levels[hue])
-    hues = _hues(count, ground) if words and colors is None else _ramp(count, colors, ground)
-    weight = weight_of(prod(len(values) for values in levels.values()))
-
-    def paint(place: Mapping[str, int]) -> Paint:
-        color = hues[place[hue]] if hue in place else np.array(to_rgba("0.5"))
-        dashes, marker = (place.get(path, 0) for path in (*others, "", "")[:2])
-        return _paint(color, ground, weight, DASHES[dashes], MARKERS[marker])
-
-    place_of = {path: {text: n for n, text in enumerate(levels[path])} for path in order}
-    paints = [
-        paint({path: place_of[path][flow_text(condition.swept[path])] for path in order})
-        for condition in config.conditions
+    places = [
+        {path: list(values).index(flow_text(one.swept[path])) for path, values in levels.items()}
+        for one in config.conditions
     ]
-    swatches = {
-        path: tuple(
-            Swatch(value, paint({path: n})) for n, value in enumerate(levels[path].values())
-        )
-        for path in order
-    }
+    order = _by_meaning(levels)
+    sizes = [len(levels[path]) for path in order]
+    fits = len(order) < 4 and all(map(int.__le__, sizes[1:], map(len, _LOOKS.values())))
+    hue, others = (order[:1], order[1:]) if fits else (order, [])
+    if colors is None or isinstance(colors, str):
+        points = [tuple(place[path] for path in hue) for place in places]
+        count = len(set(points))
+        words = bool(others) and any(map(_is_word, levels[hue[0]].values()))
+        chosen = _hues(count, ground) if words and not colors else _ramp(count, colors, ground)
+    else:  # of a line along an axis, the colour of its first condition
+        points = [tuple(place.values()) for place in places]
+        chosen = [np.array(to_rgba(colors[points.index(point)])) for point in dict.fromkeys(points)]
+    color_of = dict(zip(dict.fromkeys(points), chosen, strict=True))
+    weight = weight_of(prod(sizes))
+    paints = [
+        _paint(color_of[point], ground, weight, **_look(others, place))
+        for point, place in zip(points, places, strict=True)
+    ]
+    swatches = {}
+    for path in order if others else ():
+        of_value = [
+            [paint for paint, place in zip(paints, places, strict=True) if place[path] == n]
+            for n in range(len(levels[path]))
+        ]
+        shown = [
+            _paint(_GREY, ground, weight, **_look(others, {path: n})) for n in range(len(of_value))
+        ]
+        if path in hue:
+            shown = [replace(those[0], dashes=None, marker=None) for those in of_value]
+        if path in others or all(len({tuple(p.color) for p in those}) == 1 for those in of_value):
+            swatches[path] = tuple(map(Swatch, levels[path].values(), shown))
     return Palette(tuple(paints), swatches)
 
 
@@ -152,8 +156,10 @@ def _levels(conditions: Sequence[Condition], along: str | None) -> dict[str, dic
     return {path: values for path, values in levels.items() if len(values) > 1}
 
 
-def _point(condition: Condition, levels: Mapping[str, object]) -> tuple[str, ...]:
-    return tuple(flow_text(condition.swept.get(path)) for path in levels)
+def _look(others: Sequence[str], place: Mapping[str, int]) -> dict[str, Any]:
+    """Return the dashes of the first of the keys, and the marker of the second."""
+    looks = zip(_LOOKS.items(), others, strict=False)
+    return {name: choice[place.get(path, 0)] for (name, choice), path in looks}
 
 
 def _is_word(value: object) -> bool:
@@ -195,15 +201,9 @@ def _hues(count: int, ground: ColorType) -> Sequence[FloatArray]:
     return [np.array(to_rgba(color)) for color in hues[:count]]
 
 
-def _ramp(count: int, colors: Colors | None, ground: ColorType) -> Sequence[FloatArray]:
-    """Return so many colours in order: a colormap where it stands out, or colours of a user's."""
-    if colors is not None and not isinstance(colors, str):
-        own = [np.array(to_rgba(color)) for color in colors]
-        if count <= len(own):
-            return own[:count]
-        ramp: Colormap = LinearSegmentedColormap.from_list("own", own if own[1:] else own * 2)
-        return list(ramp(np.linspace(0, 1, count)))
-    ramp = matplotlib.colormaps[colors or RAMP]
+def _ramp(count: int, name: str | None, ground: ColorType) -> Sequence[FloatArray]:
+    """Return so many colours of a colormap in order, from where it stands out if that is one."""
+    ramp = matplotlib.colormaps[name or RAMP]
     if isinstance(ramp, ListedColormap) and count <= ramp.N <= _QUALITATIVE:
         return list(ramp(np.arange(count)))
     if ramp.name == RAMP and not is_dark(ground):

@@ -29,7 +29,7 @@ def test_every_style_of_the_layers_has_an_entry() -> None:
         KeyEntry("median", "median of 40 networks"),
         KeyEntry("band", "5–95 %"),
         KeyEntry("theory", "theory, exact mean"),
-        KeyEntry("predicted", "predicted for one input, median and 5–95 %"),
+        KeyEntry("predicted", "predicted for one input"),
         KeyEntry("forward", "forward pass", "b"),
     )
     assert key.notes == ()

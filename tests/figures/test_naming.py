@@ -1,11 +1,16 @@
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 from heinit_sim.config import parse_config
+from heinit_sim.experiment.activation_table import ALIASES, ActivationName
+from heinit_sim.experiment.architecture import Norm, Padding, Readout
+from heinit_sim.experiment.initializers import GainWord, Mode
+from heinit_sim.experiment.inputs import Normalisation
 from heinit_sim.experiment.sweep_config import Condition
-from heinit_sim.figures.naming import axis_text, key_text, named, spelled
+from heinit_sim.figures.naming import WORDS, axis_text, key_text, named, spelled
 from tests.conditions import condition, with_layers
 
 VARIANCE = r"$\sigma^2_\Omega$"
@@ -50,9 +55,17 @@ sweep: {{{sweep}}}
         ({"init": {"variance": 1e-4}}, f"{VARIANCE} = 0.0001"),
         (
             {"init": {"scheme": "he_normal", "first": {"scheme": "lecun_normal"}}},
-            "He normal, first: LeCun nor…",
+            "He normal, first layer LeCu…",
         ),
         ({"init": [{"scheme": "lsuv"}] * 2 + [{"variance": 2.0}]}, f"2× LSUV; {VARIANCE} = 2"),
+        (
+            {"init.first": {"variance": 1.0, "bias": 0.5}},
+            f"first layer {VARIANCE} = 1, first layer bias = 0.5",
+        ),
+        ({"init.first": None}, "first layer as the others"),
+        ({"init.last.scheme": "lecun_normal"}, "last layer LeCun normal"),
+        ({"init.last.distribution": "truncated_normal"}, "last layer truncated normal"),
+        ({"init.nonlinearity": "leaky_relu"}, "gain of leaky ReLU"),
         ({"init.gain": "second_moment"}, "own gain"),
         ({"init.gain": "sqrt(2)"}, "gain = sqrt(2)"),
         ({"network.residual": None}, "plain"),
@@ -253,4 +266,24 @@ def test_numbers_have_a_symbol_and_an_axis() -> None:
         "inputs",
         "Inputs in the batch",
     )
-    assert (key_text("init.bias"), axis_text("inputs.density")) == ("bias", "Density")
+    variance = f"Variance of the weights, last layer, {VARIANCE}"
+    assert axis_text("init.last.variance") == variance
+    assert (key_text("init.bias"), axis_text("network.channels")) == ("bias", "Channels")
+
+
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        ("network.activation", ActivationName),
+        ("network.padding", Padding),
+        ("network.readout", Readout),
+        ("network.residual.norm", Norm),
+        ("init.mode", Mode),
+        ("init.gain", GainWord),
+        ("inputs.normalisation", Normalisation),
+    ],
+)
+def test_every_word_of_a_config_has_a_name_of_its_own(path: str, known: object) -> None:
+    assert set(WORDS[path]) == set(get_args(known))
+    names = {ALIASES.get(word, word): text for word, text in WORDS[path].items()}
+    assert len(set(names.values())) == len(names)

@@ -180,5 +180,5 @@ def test_a_prediction_is_drawn_alike() -> None:
 def test_the_caption_says_what_is_what_and_nothing_of_the_other_pass() -> None:
     assert caption(draw(simulated())) == (
         "Thick: median of 30 networks. Band: 5–95 %. Thin: theory, exact mean. "
-        "Dotted: predicted for one input, median and 5–95 %."
+        "Dotted: predicted for one input."
     )

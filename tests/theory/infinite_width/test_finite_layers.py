@@ -108,7 +108,7 @@ def test_tables_and_figures_say_where_theory_ends() -> None:
     assert "Mean —: from layer 4 on too narrow for infinite width." in shown
     curves = {direction: curves_of(prediction, direction) for direction in QUANTITIES}
     key = layers_key(prediction, curves, banded=False)
-    assert "Theory ends where layers are too narrow for it" in key.notes
+    assert "Theory ends where layers are too narrow" in key.notes
 
     result: SweepResult = unpredicted(config)
     kinds = [row["theory_kind"] for row in layer_rows(result) if row["quantity"] == "activation"]
