@@ -10,5 +10,7 @@ from heinit_sim.checks.findings import check_all as check_all
 from heinit_sim.checks.findings import failed as failed
 from heinit_sim.checks.theory_agreement import check as check
 from heinit_sim.checks.verdict import ALIKE as ALIKE
+from heinit_sim.checks.verdict import ALLOWED_DECADES as ALLOWED_DECADES
 from heinit_sim.checks.verdict import predicted_slope as predicted_slope
 from heinit_sim.checks.verdict import trend as trend
+from heinit_sim.checks.verdict import words_by_scale as words_by_scale

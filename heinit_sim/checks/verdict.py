@@ -2,7 +2,8 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from itertools import pairwise
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -24,8 +25,10 @@ _JUDGED: dict[Pass, tuple[Measure, int]] = {
     "forward": (("activation", "variance"), +1),
     "backward": (("grad_activation", "variance"), -1),
 }
-# "Stable" allows this much over the whole network beyond the drift of a finite width: a factor 10.
-_ALLOWED_DECADES = 1.0
+_BETWEEN: Measure = ("activation", BETWEEN_INPUTS)
+_DOUBTED = ("stable", "undecided")  # words of a variance, of which that between inputs has a say
+ALLOWED_DECADES = 1.0
+"""What "stable" allows over the whole network beyond the drift of a finite width: a factor 10."""
 # Another word takes so many standard errors beyond that, and "stable" errors so small.
 _ERRORS_OUTSIDE = 3
 _ERRORS_WITHIN = 2
@@ -34,6 +37,29 @@ _RESAMPLED = 300  # networks at most in a sample; the error shrinks with the roo
 _ONE_SIGMA = (0.158655, 0.841345)  # quantiles one standard error about a normal law's median
 # Median over mean in standard error, √(π/2); slope of a random walk by least squares, √(6/5).
 _SLOPE_OF_MEDIAN = math.sqrt(math.pi / 2 * 6 / 5)
+
+
+class Limits(NamedTuple):
+    """What the word for a slope goes by, all in decades per layer."""
+
+    low: float
+    """The steepest fall of the typical network where the infinite-width one is level."""
+    high: float
+    """The least one."""
+    allowed: float
+    """Largest distance beyond these at which a slope is called stable."""
+    error: float
+    """Standard error of the slope."""
+
+
+class Stretch(NamedTuple):
+    """Factors of the weights' variances with which the word for a pass is the same."""
+
+    upper: float
+    """log10 of the largest of them; infinite for the last stretch."""
+    word: Word
+    doubt: str
+    """As in `Trend`."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +79,8 @@ class Trend:
     allowed: float
     """Largest distance from the drift at which a slope is called stable."""
     word: Word
+    limits: Limits
+    """What the word goes by."""
     fate: str = ""
     """Where networks that did not come through were lost; empty if all came through."""
     doubt: str = ""
@@ -82,27 +110,81 @@ def trend(result: ConditionResult, direction: Pass) -> Trend:
     every input gives the same output. Beyond a factor of 10 it may fall by K², as inputs align at
     the edge of chaos, like 1/k² in ReLU layers and like 1/k in those of tanh.
     """
-    measure, sign = _JUDGED[direction]
-    found = _trend(result, measure, sign, _ALLOWED_DECADES)
-    between: Measure = ("activation", BETWEEN_INPUTS)
-    judged = direction == "forward" and found.word in ("stable", "undecided")
-    if not judged or between not in result.networks:
+    found = _trend(result, *_JUDGED[direction], ALLOWED_DECADES)
+    if direction == "backward" or found.word not in _DOUBTED:
         return found
-    apart = result.networks[between]
-    if np.median(apart[:, 0]) == -math.inf:  # inputs that were alike from the start
+    apart = _told_apart(result)
+    if apart is None:
         return found
-    rounding = result.networks["activation", "second_moment"] - ALIKE_DECADES
-    told_apart = {**result.networks, between: np.where(apart < rounding, -np.inf, apart)}
-    allowed = _ALLOWED_DECADES + 2 * math.log10(result.condition.depth)
-    inputs = _trend(replace(result, networks=told_apart), between, +1, allowed)
+    inputs = _trend_between_inputs(result, apart)
     if inputs.word != "vanishing":
         return found
     error = "" if math.isnan(inputs.error) else f" ± {inputs.error:.3f}"
     slope = f"{inputs.decades_per_layer:+z.3f}{error} decades per layer"
     if math.isinf(inputs.decades_per_layer):
-        lost = np.isneginf(np.median(told_apart[between], axis=0))
+        lost = np.isneginf(np.median(apart, axis=0))
         slope = f"none is left from layer {int(lost.argmax())} on"
     return replace(found, word="vanishing", doubt=f"{ALIKE}: {slope}, stable is {inputs.stable}")
+
+
+def words_by_scale(result: ConditionResult, direction: Pass) -> list[Stretch]:
+    """The words of `trend` with every σ² multiplied by a factor, from the least factor to any.
+
+    By the scale law both passes have each slope of a variance changed by log10 of the factor, and
+    no error: for conditions that obey it.
+    """
+    own = _trend(result, *_JUDGED[direction], ALLOWED_DECADES)
+    apart = _told_apart(result) if direction == "forward" else None
+    inputs = None if apart is None else _trend_between_inputs(result, apart)
+    edges = sorted(_edges(own) | (_edges(inputs) if inputs else set()))
+    ends = [edges[0] - 2, *edges, edges[-1] + 2] if edges else [0.0, 0.0]
+    stretches: list[Stretch] = []
+    for (lower, higher), upper in zip(pairwise(ends), [*edges, math.inf], strict=True):
+        within = (lower + higher) / 2
+        word, doubt = _word(own.decades_per_layer + within, own.limits)
+        if inputs and word in _DOUBTED:
+            slope = inputs.decades_per_layer + within
+            if _word(slope, inputs.limits)[0] == "vanishing":
+                word, doubt = "vanishing", ALIKE
+        if stretches and stretches[-1][1:] == (word, doubt):
+            stretches.pop()
+        stretches.append(Stretch(upper, word, doubt))
+    return stretches
+
+
+def word_of_theory(decades_per_layer: float, drift: float, depth: int) -> Word:
+    """The word for an infinite-width slope, of networks that drift so much below it.
+
+    Args:
+        decades_per_layer: The slope, in the direction of the pass.
+        drift: That of the typical network where the slope is 0.
+        depth: K, the number of hidden layers.
+    """
+    limits = Limits(drift, drift, ALLOWED_DECADES / depth, 0.0)
+    return _word(decades_per_layer + drift, limits)[0]
+
+
+def _edges(found: Trend) -> set[float]:
+    """log10 of the factors at which the word of a slope may change."""
+    low, high, allowed, error = found.limits
+    far = allowed + _ERRORS_OUTSIDE * error
+    slopes = (low - far, low - allowed, high + allowed, high + far)
+    return {edge for slope in slopes if math.isfinite(edge := slope - found.decades_per_layer)}
+
+
+def _told_apart(result: ConditionResult) -> FloatArray | None:
+    """Variances between inputs, −inf where they may be rounding alone; None where none is left."""
+    apart = result.networks.get(_BETWEEN)
+    if apart is None or np.median(apart[:, 0]) == -math.inf:  # inputs alike from the start
+        return None
+    rounding = result.networks["activation", "second_moment"] - ALIKE_DECADES
+    return np.where(apart < rounding, -np.inf, apart)
+
+
+def _trend_between_inputs(result: ConditionResult, apart: FloatArray) -> Trend:
+    networks = {**result.networks, _BETWEEN: apart}
+    allowed = ALLOWED_DECADES + 2 * math.log10(result.condition.depth)
+    return _trend(replace(result, networks=networks), _BETWEEN, +1, allowed)
 
 
 def _trend(result: ConditionResult, measure: Measure, sign: int, allowed_decades: float) -> Trend:
@@ -144,8 +226,8 @@ def _trend(result: ConditionResult, measure: Measure, sign: int, allowed_decades
         )
         of_law = _SLOPE_OF_MEDIAN * math.sqrt(expected / n_networks) * per_layer
         doubt = float(np.fmax(of_law, error))
-    beyond = slope - min(max(slope, drifts[1]), drifts[0])
-    word, why = _word(beyond, allowed, doubt, float(-drifts[1]))
+    limits = Limits(float(drifts[1]), float(drifts[0]), allowed, doubt)
+    word, why = _word(slope, limits)
     theory = _predicted_slope(result, measure, sign)
     all_fates = fates(result)
     lost = [fate.word for fate in all_fates if fate.word in ("overflow", "underflow")]
@@ -155,16 +237,18 @@ def _trend(result: ConditionResult, measure: Measure, sign: int, allowed_decades
     drift = 0.0 + float(drifts.mean())
     allowed += float(drifts[0] - drifts[1]) / 2
     error = error if math.isfinite(error) else math.nan
-    return Trend(slope, error, theory, drift, allowed, word, text, why)
+    return Trend(slope, error, theory, drift, allowed, word, limits, text, why)
 
 
-def _word(beyond: float, allowed: float, error: float, drift: float) -> tuple[Word, str]:
-    """The word for a slope so far beyond the drift, and why it is undecided where it is."""
+def _word(slope: float, limits: Limits) -> tuple[Word, str]:
+    """The word for a slope, and why it is undecided where it is."""
+    low, high, allowed, error = limits
+    beyond = slope - min(max(slope, low), high)
     if math.isnan(beyond):
         return "undefined", ""
     if abs(beyond) > allowed + _ERRORS_OUTSIDE * error:
         return ("exploding" if beyond > 0 else "vanishing"), ""
-    if drift > allowed:
+    if -low > allowed:
         return "undecided", "narrow layers alone take the typical network that far"
     if abs(beyond) > allowed or _ERRORS_WITHIN * error > allowed:
         if math.isinf(error):

@@ -1,4 +1,4 @@
-"""Commands on saved runs: `plot` and `show`."""
+"""Commands on saved runs: `plot`, `page` and `show`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -75,6 +75,33 @@ def plot(
                 target = out / folder if len(run_dirs) > 1 else out
                 names = runs.export_figure(figure, target, result.config.figure)
             console.say(f"Wrote {', '.join(names)} in {target if out else directory}")
+
+
+def page(
+    run_dir: options.RunArgument,
+    fragment: Annotated[
+        bool,
+        typer.Option("--fragment", help="One <figure> instead, to paste into a page of yours."),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Where to write; default: <name>.html."),
+    ] = None,
+) -> None:
+    """Write a saved run as one HTML file, with a slider for the variance of the weights.
+
+    It needs no network. Where the scale law holds, the run's own networks are exact at every
+    variance; elsewhere the slider stops at the variances that were simulated.
+    """
+    with options.errors():
+        from heinit_sim import reports, runs
+
+        result = runs.read_run(run_dir, quantiles=False)
+        path = out or Path(f"{result.config.name}.html")
+        runs.check_page(path)
+        text = reports.page.to_fragment(result) if fragment else reports.page.to_page(result)
+        runs.put_text(path, text, "--out")
+        console.say(f"Wrote {path}, {len(text.encode()) / 1000:.0f} kB")
 
 
 def show(

@@ -80,6 +80,16 @@ class Prediction:
         known = self.theory.get((quantity, statistic))
         return math.nan if known is None else float(known[layer])
 
+    def theory_shown(self, measure: Measure) -> tuple[FloatArray, bool]:
+        """The mean that is drawn beside a measure, and whether it is exact at finite width.
+
+        It is where every layer's is known, and infinite width's otherwise.
+        """
+        theory = self.theory[measure]
+        exact = self.exact_layers.get(measure[0], 0) > self.condition.depth
+        exact = exact and all(map(math.isfinite, theory.tolist()))
+        return (theory if exact else self.mean_field[measure]), exact
+
     def theory_kind(self, quantity: Quantity, layer: int) -> Literal["", "exact", "mean_field"]:
         """Kind of the predicted mean of a layer; empty where there is none."""
         if math.isnan(self.theory[quantity, "second_moment"][layer]):

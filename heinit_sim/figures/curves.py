@@ -43,11 +43,9 @@ def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Cu
     names = named([outcome.condition for outcome in result.conditions])
     paints = painted(result.config)
     for outcome, label in zip(result.conditions, names.full, strict=True):
-        depth = outcome.condition.depth
-        layers = layers_drawn(depth)
-        exact = outcome.exact_layers.get(measure[0], 0) > depth
-        exact = exact and bool(np.isfinite(outcome.theory[measure]).all())
-        theory = factor * (outcome.theory if exact else outcome.mean_field)[measure][layers]
+        layers = layers_drawn(outcome.condition.depth)
+        theory, exact = outcome.theory_shown(measure)
+        theory = factor * theory[layers]
         quantiles = _predicted_quantiles(outcome, measure, layers)
         predicted = None if quantiles is None else factor * quantiles
         typical = isinstance(outcome, ConditionResult) or predicted is not None

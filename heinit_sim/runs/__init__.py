@@ -2,6 +2,7 @@
 
 from heinit_sim.runs.atomic_write import put_text as put_text
 from heinit_sim.runs.directory import check_file as check_file
+from heinit_sim.runs.directory import check_page as check_page
 from heinit_sim.runs.directory import check_target as check_target
 from heinit_sim.runs.directory import compare as compare
 from heinit_sim.runs.directory import description as description

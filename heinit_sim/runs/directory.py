@@ -17,6 +17,7 @@ from heinit_sim.experiment.labels import printable
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.reports import Row, csv_files, summary_rows_from_csv
+from heinit_sim.reports.page import MADE
 from heinit_sim.runs import atomic_write, journal, manifest
 from heinit_sim.runs.arrays import from_arrays, read_arrays, to_arrays
 from heinit_sim.runs.figure_files import FIGURES, figure_names, write_figure
@@ -114,6 +115,19 @@ def check_file(path: Path, option: str, run: Path | None = None) -> None:
     of_run = (target.parent / MANIFEST).is_file() or (run and target.parent == run.resolve())
     if of_run and target.name in _ALL:
         raise RunDirectoryError(f"{option}: error: {path} is a result of the run, must be another")
+
+
+def check_page(path: Path) -> None:
+    """Refuse a file that a page may not go to: see `check_file`, and no other page is there.
+
+    Raises:
+        RunDirectoryError: It cannot be written, or is there and no page of heinit-sim.
+    """
+    check_file(path, "--out")
+    if path.is_file():
+        with path.open("rb") as file:
+            if MADE.encode() not in file.read(200):
+                raise RunDirectoryError(f"{path}: is no page of heinit-sim; give another --out")
 
 
 class Description(NamedTuple):

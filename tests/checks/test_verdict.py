@@ -5,7 +5,13 @@ from functools import cache
 import numpy as np
 import pytest
 
-from heinit_sim.checks.verdict import ALIKE, error_of_slope, trend
+from heinit_sim.checks.verdict import (
+    ALIKE,
+    error_of_slope,
+    trend,
+    word_of_theory,
+    words_by_scale,
+)
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.architecture import Convolution
 from heinit_sim.experiment.quantities import MEASURES, Measure, Pass, Quantity
@@ -234,6 +240,46 @@ def test_inputs_that_become_alike_are_a_lost_signal(per_layer: float, word: str)
     networks[measure] = np.full((40, 21), -np.inf)  # inputs that were alike from the start
     assert trend(replace(result, networks=networks), "forward").word == "stable"
     assert trend(replace(result, networks=networks), "backward").word == "stable"
+
+
+SCALED = {  # width, depth, trials, seed: all words, too few networks, drift beyond what is stable
+    "of five words": (100, 20, 20, 0),
+    "of few": (30, 10, 3, 1),
+    "narrow": (4, 20, 30, 2),
+    "one": (20, 5, 1, 0),
+    "dead": (1, 30, 20, 0),
+}
+
+
+@pytest.mark.parametrize("name", SCALED)
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_words_at_every_variance_are_those_of_networks_scaled_to_it(
+    name: str, direction: Pass
+) -> None:
+    width, depth, trials, seed = SCALED[name]
+    found = simulate(2 / width, width=width, depth=depth, trials=trials, seed=seed)
+    stretches = words_by_scale(found, direction)
+    uppers = [stretch.upper for stretch in stretches]
+    assert uppers == sorted(set(uppers))
+    assert uppers[-1] == math.inf
+    edges = uppers[:-1]
+    shifts = [edge + off for edge in edges for off in (-1e-6, 1e-6)]
+    powers = np.arange(depth + 1), 2 * depth + 2 - np.arange(depth + 1)  # of h_k, of ∂ℓ/∂h_k
+    for shift in (*shifts, -3.0, -0.1, 0.0, 0.1, 3.0):
+        networks = {
+            measure: values + shift * powers[measure[0] == "grad_activation"]
+            for measure, values in found.networks.items()
+        }
+        scaled = trend(replace(found, networks=networks), direction)
+        here = next(stretch for stretch in stretches if shift <= stretch.upper)
+        assert (here.word, here.doubt) == (scaled.word, scaled.doubt.partition(":")[0]), shift
+
+
+def test_theory_has_the_words_of_many_wide_networks() -> None:
+    assert [word_of_theory(slope, 0.0, 50) for slope in (-0.021, -0.019, 0.019, 0.021)] == [
+        *("vanishing", "stable", "stable", "exploding")
+    ]
+    assert word_of_theory(0.0, -0.021, 50) == "undecided"  # the drift alone is beyond a factor 10
 
 
 def test_biases_that_drown_the_inputs_are_found() -> None:

@@ -104,6 +104,39 @@ def test_the_other_configs_of_the_gallery_are_drawn_within_their_figures(name: s
     assert all(axes.has_data() for axes in figure.axes)
 
 
+def test_a_page_is_written_whole_and_over_no_file_but_a_page(small: Path) -> None:
+    run = ("run", "small.yaml", "--no-plots", "-q", "--set", "init.variance=0.1,0.25")
+    assert heinit_sim(*run).returncode == 0
+    before = files(small / "outputs/small")
+    page = ("page", "outputs/small")
+    written = heinit_sim(*page)
+    text = (small / "small.html").read_text("utf-8")
+    assert (written.returncode, written.stdout) == (0, "")
+    assert written.stderr == f"Wrote small.html, {len(text.encode()) / 1000:.0f} kB\n"
+    assert text.startswith("<!doctype html>\n")
+    assert heinit_sim(*page, "--fragment", "--out", "f.html").returncode == 0
+    fragment = (small / "f.html").read_text("utf-8")
+    assert fragment.startswith("<figure ")
+    assert fragment in text
+    for _ in range(2):  # over a fragment, and over the page
+        assert heinit_sim(*page, "--out", "f.html").returncode == 0
+        assert (small / "f.html").read_text("utf-8") == text
+    (small / "f.html").write_text("<p>mine</p>", "utf-8")
+    refused = heinit_sim(*page, "--out", "f.html")
+    line = "f.html: is no page of heinit-sim; give another --out\n"
+    assert refused == Ran(2, "", line)
+    assert (small / "f.html").read_text("utf-8") == "<p>mine</p>"
+    for out, why in {
+        "outputs/small/networks.npz": "is a result of the run, must be another",
+        "outputs": "is a directory, must be a file",
+        "f.html/page.html": "is not a directory; give another --out",
+    }.items():
+        refused = heinit_sim(*page, "--out", out)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert why in refused.stderr
+    assert files(small / "outputs/small") == before
+
+
 @pytest.mark.slow
 def test_any_number_of_threads_and_any_hash_seed_write_the_same_bytes(small: Path) -> None:
     for jobs in (1, 2):
@@ -288,6 +321,8 @@ def test_of_many_dead_conditions_ten_are_told(small: Path) -> None:
         (("show", "none"), "none: no such directory"),
         (("show", "small.yaml"), "small.yaml: is not a directory"),
         (("plot", "."), ".: no manifest.json"),
+        (("page", "."), ".: no manifest.json"),
+        (("page", "none"), "none: no such directory"),
         (("plot", ".", "--set", "trials=3"), "figure.*"),
         (("plot", ".", "--set", "figure.quantity=std"), "--out DIR"),
         (
@@ -465,7 +500,16 @@ def test_schema_version_and_help(tmp_path: Path) -> None:
     assert re.fullmatch(r"heinit-sim \d+\.\d+\.\d+\n", heinit_sim("--version").stdout)
     for command in (
         (),
-        *(("run",), ("plot",), ("show",), ("validate",), ("schema",), ("init",), ("check",)),
+        *(
+            ("run",),
+            ("plot",),
+            ("page",),
+            ("show",),
+            ("validate",),
+            ("schema",),
+            ("init",),
+            ("check",),
+        ),
         *(("compare",), ("verify",), ("theory",), ("gains",)),
     ):
         short, long = (heinit_sim(*command, flag) for flag in ("-h", "--help"))

@@ -28,7 +28,7 @@ class InputNorms(NamedTuple):
     zero: float = 0.0  # P(x = 0): such an input leaves every slope at α
 
 
-class _SlopeMoments(NamedTuple):
+class SlopeMoments(NamedTuple):
     """Moments of a(z) and of its slope s(z), z ~ N(0, 1), for each hidden layer, (K,)."""
 
     a: FloatArray  # E[a]
@@ -46,7 +46,7 @@ class _Network(NamedTuple):
     fan_out: FloatArray  # D_{k+1}, (K+1,)
     alpha: FloatArray  # slopes below zero, (K,)
     hidden: FloatArray  # D_{k+1} where an activation follows, (K,)
-    slope: _SlopeMoments
+    slope: SlopeMoments
 
 
 class _ForwardMoments(NamedTuple):
@@ -84,7 +84,7 @@ def exact(
     alpha = np.broadcast_to(negative_slope, condition.depth)
     widths, ln_v = np.array(condition.widths, float), np.log(condition.weight_variances)
     fan_in, fan_out = widths[:-1], widths[1:]
-    network = _Network(ln_v, fan_in, fan_out, alpha, fan_out[:-1], _slope_moments(alpha))
+    network = _Network(ln_v, fan_in, fan_out, alpha, fan_out[:-1], slope_moments(alpha))
     h = _forward_moments(network, x, independent=inputs is None)
     gradients, gradient_variances = _gradient_moments(network, h, condition.target, x.zero)
     ln_f, ln_h = ln_v + h.norm2, h.norm2 - np.log(fan_in)
@@ -114,7 +114,7 @@ def log_norm_spread(condition: Condition, negative_slope: Slope) -> float:
 
     Source: Hanin & Nica 2018.
     """
-    m = _slope_moments(np.broadcast_to(negative_slope, condition.depth))
+    m = slope_moments(np.broadcast_to(negative_slope, condition.depth))
     return float(np.sum((3 * m.p4 / m.p2**2 - 1) / np.array(condition.widths[1:-1])))
 
 
@@ -211,8 +211,9 @@ def _target_left(network: _Network, ln_c: FloatArray, zero: float) -> tuple[Floa
     return _add(ln_alive, ln_dead + ratio), np.append(of_f, 0.0)
 
 
-def _slope_moments(alpha: FloatArray) -> _SlopeMoments:
-    return _SlopeMoments(
+def slope_moments(alpha: FloatArray) -> SlopeMoments:
+    """Moments of activations of slope 1 above zero and α below, one of each for each α."""
+    return SlopeMoments(
         a=(1 - alpha) / np.sqrt(2 * np.pi),
         p2=(1 + alpha**2) / 2,
         a3=(1 - alpha**3) * np.sqrt(2 / np.pi),

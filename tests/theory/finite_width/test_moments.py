@@ -7,7 +7,7 @@ import pytest
 
 from heinit_sim.activations import RELU
 from heinit_sim.experiment.quantities import PASS_OF
-from heinit_sim.theory.finite_width.moments import _slope_moments, exact, log_norm_spread
+from heinit_sim.theory.finite_width.moments import exact, log_norm_spread, slope_moments
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 from tests.conditions import condition
 
@@ -89,7 +89,7 @@ def test_moments_of_the_slope_are_those_of_a_midpoint_sum(alpha: float) -> None:
     width = 1e-4
     z = np.arange(width / 2, 12, width)  # the density beyond 12 is below 1e-31
     weight = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * width
-    found = _slope_moments(np.array(alpha))
+    found = slope_moments(np.array(alpha))
 
     def mean(above: np.ndarray, below: np.ndarray) -> float:
         return float(weight @ (above + below))
