@@ -92,6 +92,12 @@ class Condition:
         return tuple(layer.weight_variance for layer in self.layers)
 
     @property
+    def weight_scales(self) -> tuple[float, ...]:
+        """σ²_w = fan_in σ²_Ω of the layers 0 … K."""
+        pairs = zip(self.fans, self.weight_variances, strict=True)
+        return tuple(fan_in * variance for (fan_in, _), variance in pairs)
+
+    @property
     def weight_distributions(self) -> tuple[Distribution, ...]:
         """Shapes of the laws of the weights of the layers 0 … K."""
         return tuple(layer.weight_distribution for layer in self.layers)

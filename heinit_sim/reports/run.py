@@ -190,7 +190,7 @@ def notes(config: SweepConfig, rows: Sequence[Row]) -> list[str]:
             size = formats.power_text(row[_INPUT])
             text = "which every layer's variance and the loss carry on; normalise the inputs"
             lines.append(f"{about}the variance of the inputs is {size}, {text}")
-        scales = np.array(condition.weight_variances) * [fan_in for fan_in, _ in condition.fans]
+        scales = condition.weight_scales
         if scales[-1] > 10 * scales[-2] or 10 * scales[-1] < scales[-2]:
             size = formats.power_text(row[_OUTPUT])
             text = f"the last layer's σ² is {scales[-1]:.3g} times 1/fan_in"

@@ -162,8 +162,7 @@ def _residual_ln_gaps(
     """ln(1 − cosine) in f_0 … f_{K−1} and h_0 … h_K: h_1 = f_0, then blocks add to the stream."""
     residual = condition.residual
     assert residual is not None  # `_ln_gaps` asks
-    fan_ins = [fan_in for fan_in, _ in condition.fans]
-    scales = np.multiply(fan_ins, condition.weight_variances).tolist()
+    scales = condition.weight_scales
     f = [_weighed_ln_gap(lengths, 0, start)]
     h = [start, f[0]]
     for k in range(1, condition.depth):

@@ -269,8 +269,7 @@ def condition_weight_scale(condition: Condition, activation: Activation) -> floa
     if condition.lsuv:
         return None
     layers = slice(1, max(condition.depth, 2))
-    pairs = zip(condition.fans[layers], condition.weight_variances[layers], strict=True)
-    scales = np.array([fan_in * variance for (fan_in, _), variance in pairs])
+    scales = np.array(condition.weight_scales[layers])
     if not np.isfinite(scales).all():
         return None
     uneven = np.ptp(scales) > _TIE * scales.max()
