@@ -28,8 +28,8 @@ RAMP, FIRST, LAST, LIGHTEST = "plasma", 0.1, 0.82, 0.64
 """The book's look: ever lighter, so that a grey print or a colour-blind eye keeps the order. The
 part of the colormap, and how far it stands out from white: but one colour lies beyond."""
 HUES = {
-    False: ("#1e3e73", "#9a0700", "#6a9e82", "#ab5af9", "#c3810d", "#549ab7", "#7d1731", "#5e6570"),
-    True: ("#4f61e2", "#cd4d2e", "#addbb6", "#746a9b", "#f5be49", "#9fd9f4", "#a74f5c", "#8f98a3"),
+    False: ("#1e3e73", "#9a0700", "#10a760", "#ab5af9", "#c3810d", "#549ab7", "#7d1731", "#5e6570"),
+    True: ("#4f61e2", "#cd4d2e", "#addbb6", "#b7289f", "#f5be49", "#9fd9f4", "#a74f5c", "#8f98a3"),
 }
 """Whether the ground is dark -> colours of words, which colour-blind readers tell apart."""
 _SHADE = 0.6  # of a colour's light that its ink has, or keeps from white on a dark ground
