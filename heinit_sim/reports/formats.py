@@ -20,8 +20,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")  # how what a spreadsheet evalu
 _GREEK = (
     r"\sigma \Omega \chi \xi \alpha \beta \kappa \mu \Sigma \partial \ell \infty \surd \times \pm"
 )
-_SIGNS = r"\cdot - \le ^2 ^3 _1 \tfrac12 \prime \to \|"
-_MACROS = dict(zip("σΩχξαβκμΣ∂ℓ∞√×±·−≤²³₁½′→‖", f"{_GREEK} {_SIGNS}".split(), strict=True))
+_SIGNS = r"\cdot - \le ^2 ^3 ^T _1 \frac12 \prime \to \|"
+_MACROS = dict(zip("σΩχξαβκμΣ∂ℓ∞√×±·−≤²³ᵀ₁½′→‖", f"{_GREEK} {_SIGNS}".split(), strict=True))
 _LATEX = {character: f"${macro}$" for character, macro in _MACROS.items()}
 _LATEX |= {character: f"\\{character}" for character in "_%$&#{}"}
 _LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -101,7 +101,8 @@ def to_latex(tables: Sequence["Table"]) -> str:
         lines += [f"\\begin{{tabular}}{{{aligned}}}", r"  \toprule", f"  {' & '.join(heads)} \\\\"]
         lines.append(r"  \midrule")
         for cells, row in zip(rows, table.rows, strict=True):
-            lines.append(f"  {' & '.join(cells)} \\\\")
+            guard = "{}" * cells[0].startswith(("[", "*"))  # an argument of the line's end before
+            lines.append(f"  {guard}{' & '.join(cells)} \\\\")
             lines += [r"  \addlinespace"] * (row.end_section and row is not table.rows[-1])
         lines += [r"  \bottomrule", r"\end{tabular}", *(f"% {printable(line)}" for line in caption)]
     return "\n".join(lines)

@@ -79,6 +79,7 @@ def test_latex_and_markdown_print_any_text(text: str) -> None:
         ("he_normal fan_in", r"he\_normal fan\_in"),
         ("h_norm.npy", r"h\_norm.npy"),
         ("$-1", r"\$$-1$"),
+        ("½ hᵀ", r"$\frac12$ h$^T$"),
     ],
 )
 def test_latex_sets_numbers_and_symbols_as_mathematics(text: str, source: str) -> None:
@@ -106,6 +107,16 @@ def test_a_latex_table_has_as_many_cells_in_each_line_between_the_rules_of_bookt
         first, second = re.split(r"(?<!\\) & ", row.removesuffix(r" \\"))
         assert typeset(first) == name
         assert second in (r"a \& b", "$-1$ 2")
+
+
+@pytest.mark.parametrize("first", ["[4, 3]", "*"])
+def test_no_cell_is_an_argument_of_the_line_end_before(first: str) -> None:
+    table = plain_table()
+    for _ in range(2):
+        table.add_column("", justify="right")
+    table.add_row("1", "2")
+    table.add_row(first, "2")
+    assert to_latex([table]).splitlines()[-3] == rf"  {{}}{first} & 2 \\"
 
 
 def test_a_markdown_table_has_as_many_cells_in_each_line() -> None:
