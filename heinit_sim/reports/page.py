@@ -16,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.checks import ALLOWED_DECADES, trend, words_by_scale
+from heinit_sim.experiment.activation_table import TABLE
+from heinit_sim.experiment.initializers import SCHEMES
+from heinit_sim.experiment.labels import swept_text, to_text
 from heinit_sim.experiment.quantities import Measure, Pass, Statistic
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
@@ -33,6 +36,10 @@ MADE = "<!-- made by heinit-sim page -->"
 _SIGMA, _WIDTH, _DEPTH = "init.variance", "network.width", "network.depth"
 _QUANTITIES: Mapping[Pass, Any] = {"forward": "activation", "backward": "grad_activation"}
 _WORDS = {"variance": "Variance", "second_moment": "Second moment", "std": "Standard deviation"}
+_PROPER_NAMES: Mapping[str, Mapping[str, str]] = {
+    "network.activation": {name: row.name for name, row in TABLE.items()},
+    "init.scheme": {name: scheme.name for name, scheme in SCHEMES.items()},
+}
 _MOST_LAYERS = 250
 _MARGIN = 0.5  # decades of σ² beyond what was simulated, or is marked
 _ESCAPES = str.maketrans(
@@ -42,8 +49,7 @@ _ESCAPES = str.maketrans(
 
 def to_page(result: SweepResult) -> str:
     """One HTML document that needs nothing else, nor asks for it."""
-    name = html.escape(result.config.name)
-    return _file("document.html").substitute(name=name, figure=to_fragment(result))
+    return _file("document.html").substitute(name=_title(result.config), figure=to_fragment(result))
 
 
 def to_fragment(result: SweepResult) -> str:
@@ -51,13 +57,17 @@ def to_fragment(result: SweepResult) -> str:
     config = result.config
     version = metadata.version("heinit-sim")
     return _file("figure.html").substitute(
-        name=html.escape(config.name),
+        name=_title(config),
         css=_file("figure.css").template,
         js=_file("figure.js").template,
         data=_to_json(page_data(result)),
         table=_summary_table(config, summary_rows(result)),
         source=f"Simulated by heinit-sim {version}, seed {config.seed}.",
     )
+
+
+def _title(config: SweepConfig) -> str:
+    return html.escape(config.figure.title or config.name)
 
 
 def page_data(result: SweepResult) -> dict[str, Any]:
@@ -131,10 +141,14 @@ def _all_numbers(values: Sequence[object]) -> bool:
 
 
 def _swept_texts(config: SweepConfig) -> dict[str, list[str]]:
-    """Swept path -> its value in each condition, in words."""
+    """Swept path -> its value in each condition, in words: the config's labels, or proper names."""
     rows: list[Row] = [dict(condition.swept) for condition in config.conditions]
-    cells = swept_cells(config, rows)
-    return {path: [cell[n] for cell in cells] for n, path in enumerate(config.sweep)}
+    texts: dict[str, list[str]] = {path: [] for path in config.sweep}
+    for row, cells in zip(rows, swept_cells(config, rows), strict=True):
+        for (path, value), cell in zip(row.items(), cells, strict=True):
+            name = _PROPER_NAMES.get(path, {}).get(str(value), cell)
+            texts[path].append(config.figure.labels.get(swept_text(path, value, to_text), name))
+    return texts
 
 
 def _texts_of_values(config: SweepConfig, path: str, texts: Sequence[str]) -> list[str]:

@@ -229,3 +229,11 @@ def test_deep_networks_show_some_of_their_layers() -> None:
     shown = layers["networks"][0]["layers"]
     assert len(shown) == 251
     assert (shown[0], shown[-1]) == (0, 999)
+
+
+def test_values_have_the_labels_of_the_figure_or_their_proper_names() -> None:
+    labelled = "sweep: {network.activation: [silu, relu], init.variance: [0.02, 0.1]}\nfigure: "
+    data = page.page_data(result_of(f"{labelled}{{labels: {{0.1: 'He, 2/D'}}, title: Layers}}"))
+    assert data["controls"] == [{"name": "activation", "texts": ["SiLU", "ReLU"], "numeric": False}]
+    assert [at["text"] for at in data["networks"][0]["swept"]] == ["0.02", "He, 2/D"]
+    assert "<title>Layers</title>" in page.to_page(result_of("figure: {title: Layers}"))

@@ -266,7 +266,7 @@ def test_where_the_law_does_not_hold_the_slider_stops_at_what_was_simulated(open
         check_numbers(shown, result, index)
     slider(shown).press("ArrowRight")
     check_numbers(shown, result, 2)
-    choice.select_option("relu")
+    choice.select_option("ReLU")
     check_numbers(shown, result, 5)
     slider(shown).press("ArrowLeft")
     assert 0.9 < 10 ** float(slider(shown).get_attribute("data-at")) < 1

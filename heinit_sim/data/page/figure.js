@@ -137,7 +137,7 @@ function inHtml(log) {
   return [`${m}\u00a0×\u00a010`, make("sup", {}, minus(e))];
 }
 const signed = (v) => (Number.isFinite(v) ? (v < 0 ? "−" : "+") + Math.abs(v).toFixed(3) : "—");
-const factor = (slope) => "×\u2009" + (slope === -Infinity ? "0" : plain(10 ** slope));
+const factor = (slope) => "×\u202f" + (slope === -Infinity ? "0" : plain(10 ** slope));
 function strength(x) { // what the σ² slider stands at
   const value = Math.abs(x) < 5 ? plain(10 ** x) : spelt(x);
   if (data.scale === "variance") return value;
@@ -159,6 +159,17 @@ function svg(name, attributes = {}, ...content) {
   return made;
 }
 const within = (name) => root.querySelector(".heinit-" + name);
+const pen = document.createElement("canvas").getContext("2d");
+const { fontFamily } = getComputedStyle(root);
+const widths = new Map();
+function measure(text, size, weight = 400) {
+  const font = `${weight} ${size}px ${fontFamily}`, known = font + text;
+  if (!widths.has(known)) {
+    pen.font = font;
+    widths.set(known, pen.measureText(text).width);
+  }
+  return widths.get(known);
+}
 
 // ---- controls: each tells its stops, and which of them it stands at
 
@@ -222,23 +233,22 @@ function slider({ label, wide, stops, get, set, text, spoken }) {
       marks.replaceChildren();
       const rows = [now.some((s) => s.text), now.some((s) => s.mark)].filter(Boolean).length;
       marks.style.height = `${8 + 18 * rows}px`;
-      const placed = [];
+      const placed = [], room = input.clientWidth - 24; // px between the first stop and the last
       const order = now.map((stop, i) => [stop, i]).filter(([stop]) => stop.known || stop.mark);
       const ends = ([stop, i]) => (i === at ? 0 : stop.mark?.startsWith("2/") ? 1 : i === 0 || i === now.length - 1 ? 2 : 3);
       for (const [stop, i] of order.sort((a, b) => ends(a) - ends(b) || a[1] - b[1])) {
-        const left = (100 * i) / Math.max(now.length - 1, 1) + "%";
-        const tick = make("i");
-        tick.style.left = left;
+        const part = i / Math.max(now.length - 1, 1), tick = make("i");
+        tick.style.left = `${100 * part}%`;
         marks.append(tick);
         for (const [name, written] of [["", stop.known && stop.text], [rows === 2 && "heinit-below", stop.mark]]) {
           if (!written) continue;
-          const mark = make("span", name ? { class: name } : {}, stop.mark === written ? make("b", {}, written) : written);
-          mark.style.left = left;
-          marks.append(mark);
+          const bold = stop.mark === written, half = measure(written, 14, bold ? 700 : 400) / 2 + 2;
+          if (placed.some((a) => a.name === name && Math.abs(a.middle - part * room) < a.half + half)) continue;
+          placed.push({ name, half, middle: part * room });
+          const mark = make("span", name ? { class: name } : {}, bold ? make("b", {}, written) : written);
+          mark.style.left = tick.style.left;
           mark.addEventListener("click", () => { set(stop.x); update(); });
-          const b = mark.getBoundingClientRect();
-          if (placed.some((a) => a.top === b.top && a.left < b.right + 3 && b.left < a.right + 3)) mark.remove();
-          else placed.push(b);
+          marks.append(mark);
         }
       }
       return control;
@@ -369,12 +379,6 @@ function limits(now, list) {
 
 function stepOf(range, most) { // a round step, at least 1, so that there are at most so many
   for (let p = 1; ; p *= 10) for (const m of [1, 2, 5]) if (range / (m * p) <= most) return m * p;
-}
-
-const pen = document.createElement("canvas").getContext("2d");
-function measure(text, size, weight = 400) {
-  pen.font = `${weight} ${size}px ${getComputedStyle(root).fontFamily}`;
-  return pen.measureText(text).width;
 }
 
 function draw(pass, now, list, range) {
@@ -509,7 +513,7 @@ function facts(pass, now) {
   const head = [make("b", {}, `${data.word} of ${letter}`, make("sub", {}, String(k)), ": ")];
   const each = "In each layer the variance goes ";
   if (now.theory_only) return [[...head, ...inHtml(c.theory[i]), ` by theory (${kind})`], [each + factor(c.theory_slope)]];
-  const range = data.trials > 1 && !Number.isNaN(c.median[i]) ? ["; 90 % of networks: ", ...inHtml(c.low[i]), " to ", ...inHtml(c.high[i])] : [];
+  const range = data.trials > 1 && !Number.isNaN(c.median[i]) ? ["; 5–95 %: ", ...inHtml(c.low[i]), " to ", ...inHtml(c.high[i])] : [];
   lines.push([...head, ...inHtml(c.median[i]), ...range]);
   if (Number.isNaN(c.slope)) lines.push(["No slope: fewer than two layers have a variance that is known"]);
   else if (c.slope === -Infinity) lines.push(["The median network is dead"]);
@@ -575,10 +579,10 @@ function update() {
 
 build();
 update();
-let width = within("panels").clientWidth;
-new ResizeObserver(([entry]) => {
-  if (Math.round(entry.contentRect.width) === Math.round(width)) return;
-  width = entry.contentRect.width;
+let seen = within("panels").clientWidth;
+new ResizeObserver(([{ contentRect }]) => {
+  if (Math.round(contentRect.width) === seen) return;
+  seen = Math.round(contentRect.width);
   update();
 }).observe(within("panels"));
 within("twin").addEventListener("toggle", () => update());
