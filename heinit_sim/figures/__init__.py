@@ -2,5 +2,5 @@
 
 from heinit_sim.figures.draw import draw as draw
 from heinit_sim.figures.look import check_look as check_look
-from heinit_sim.figures.panels import saving as saving
 from heinit_sim.figures.phase_diagram import draw_phase_diagram as draw_phase_diagram
+from heinit_sim.figures.sheet import saving as saving

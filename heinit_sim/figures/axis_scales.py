@@ -2,20 +2,19 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 
 import numpy as np
-from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from heinit_sim.experiment.quantities import Pass
+from heinit_sim.figures.text_size import LINE, text_width
 from heinit_sim.numerics import FloatArray
 
 LEAST_DECADES = 0.3
 MAX_LAYERS = 1000  # a panel has no room to show more
-TICK_SIZE = 13  # points
+LABELS_APART = 0.35  # sizes of their font between the labels of ticks
 _MARGIN = 0.04  # of a fitted range, at either end
 
 
@@ -24,23 +23,28 @@ class Scale:
     """A range with its ticks; on a logarithmic axis all of it as log10."""
 
     limits: tuple[float, float]
-    ticks: list[float]
-    labels: list[str]
+    ticks: Sequence[float]
+    labels: Sequence[str]
 
-
-@cache
-def text_width(text: str) -> float:
-    """Return the width of a line of text per point of font size."""
-    if not text:  # which has no outlines
-        return 0.0
-    return float(TextPath((0, 0), text, size=1).get_extents().width)
+    def with_decimal(self, mark: str) -> "Scale":
+        """Return the scale with another decimal mark than a point, thousands kept apart by it."""
+        if mark == ".":
+            return self
+        texts = [with_decimal(text.replace(",", "\u202f"), mark) for text in self.labels]
+        return replace(self, labels=texts)
 
 
 def labels_fit(scale: Scale, room: float, gap: float) -> bool:
-    """Whether the labels of ticks stand `gap` points apart on an axis of `room` points."""
+    """Whether the labels of ticks stand `gap` apart on an axis of `room`, in their font's sizes."""
     places = np.array(scale.ticks) * room / (scale.limits[1] - scale.limits[0])
-    widths = TICK_SIZE * np.array([text_width(label) for label in scale.labels])
+    widths = np.array([text_width(label) for label in scale.labels])
     return bool((np.diff(places) >= (widths[:-1] + widths[1:]) / 2 + gap).all())
+
+
+def heights_fit(scale: Scale, room: float) -> bool:
+    """Whether the labels of ticks stand one above the other on an axis of `room`, as above."""
+    places = np.array(scale.ticks) * room / (scale.limits[1] - scale.limits[0])
+    return bool((abs(np.diff(places)) >= LINE).all())
 
 
 def number_text(value: float, digits: int = 10) -> str:
@@ -78,11 +82,20 @@ def fitted_limits(
     return low - margin, high + margin
 
 
-def layer_scale(depth: int, direction: Pass) -> Scale:
-    """Return the scale of the layers 0 … K of one pass, flush with its labels."""
+def layer_scale(depth: int, direction: Pass, room: float) -> Scale:
+    """Return the scale of the layers 0 … K of one pass, flush with its labels.
+
+    The last layer has a tick; the other ticks are as many as have room beside each other.
+    """
     limits = (-0.02 * depth, depth) if direction == "forward" else (0, 1.02 * depth)
-    ticks = [k for k in MaxNLocator(5, integer=True).tick_values(0, depth) if k <= depth]
-    return Scale(limits, ticks, [f"{k:,.0f}" for k in ticks])
+    for most in (5, 4, 3, 2, 1):
+        step = MaxNLocator(most, integer=True).tick_values(0, depth)
+        inner = [float(k) for k in step if k <= depth - (step[1] - step[0]) / 2]
+        ticks = [*inner, float(depth)] if depth else [0.0]
+        scale = Scale(limits, ticks, [f"{k:,.0f}" for k in ticks])
+        if labels_fit(scale, room, LABELS_APART):
+            return scale
+    return Scale(limits, [float(depth)], [f"{depth:,}"])
 
 
 def layers_drawn(last: int) -> NDArray[np.int64]:
@@ -98,19 +111,20 @@ def plain_scale(limits: tuple[float, float], most: int = 7) -> Scale:
     return Scale(limits, inside, [f"{tick:.10g}".replace("-", "−") for tick in inside])
 
 
-def decade_scale(limits: tuple[float, float]) -> Scale:
+def decade_scale(limits: tuple[float, float], most: int = 7) -> Scale:
     """Return a logarithmic scale between two log10 values, with readable ticks."""
     low, high = limits
     base = math.floor(low)  # taken out below: 10**low may be past float range
     if high - low >= 2.5:
-        ticks = MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]).tick_values(low, high)
+        ticks = MaxNLocator(most, integer=True, steps=[1, 2, 5, 10]).tick_values(low, high)
         candidates = [(1.0, int(e)) for e in ticks]
     elif high - low >= 1:
-        candidates = [(m, e) for e in range(base, math.ceil(high) + 1) for m in (1.0, 2.0, 5.0)]
+        mantissas = ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,))[0 if most > 5 else 1 if most > 3 else 2]
+        candidates = [(m, e) for e in range(base, math.ceil(high) + 1) for m in mantissas]
     else:
         ends = 10 ** (low - base), 10 ** (high - base)
-        mantissas = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(*ends)
-        candidates = [(float(m), base) for m in mantissas if m > 0]
+        values = MaxNLocator(min(most, 6), steps=[1, 2, 2.5, 5, 10]).tick_values(*ends)
+        candidates = [(float(value), base) for value in values if value > 0]
     plain = high - low < 2.5 and low >= -4 and high <= 4
     return power_scale(limits, candidates, plain_power if plain else tex_power)
 

@@ -12,8 +12,8 @@ from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPred
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.figures.axis_scales import layers_drawn
 from heinit_sim.figures.lines import Line
-from heinit_sim.figures.naming import named
-from heinit_sim.figures.painting import painted
+from heinit_sim.figures.sheet import Sheet
+from heinit_sim.figures.shown import named_outcomes
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import spread
 
@@ -31,7 +31,7 @@ class Curve(Line):
     typical: bool  # whether `middle` is of networks, measured or predicted; else the predicted mean
 
 
-def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Curve]:
+def curves_of(result: SweepResult | SweepPrediction, direction: Pass, sheet: Sheet) -> list[Curve]:
     """Return one curve per condition, of the statistic that the config asks for.
 
     Of a prediction the networks seen are those that are predicted for one input.
@@ -40,9 +40,7 @@ def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Cu
     statistic: Statistic = "second_moment" if shown == "second_moment" else "variance"
     measure, factor = (QUANTITIES[direction], statistic), 0.5 if shown == "std" else 1.0
     curves = []
-    names = named([outcome.condition for outcome in result.conditions])
-    paints = painted(result.config)
-    for outcome, label in zip(result.conditions, names.full, strict=True):
+    for outcome, name, paint in named_outcomes(result, sheet):
         layers = layers_drawn(outcome.condition.depth)
         theory, exact = outcome.theory_shown(measure)
         theory = factor * theory[layers]
@@ -55,11 +53,13 @@ def curves_of(result: SweepResult | SweepPrediction, direction: Pass) -> list[Cu
         else:
             low, median, high = [theory] * 3 if predicted is None else predicted
             predicted = None
+        remark = ""
         if not np.isfinite(median).any():
             unknown = "out of range" if isinstance(outcome, ConditionResult) else "not known"
-            label += " (all zero)" if np.isneginf(median).any() else f" ({unknown})"
+            remark = " (all zero)" if np.isneginf(median).any() else f" ({unknown})"
         c, x = outcome.condition, layers.astype(float)
-        line = (c.index, label, paints[c.index], x, median, low, high, theory, predicted)
+        texts = name.full + remark, name.short + remark
+        line = (c.index, *texts, paint, x, median, low, high, theory, predicted)
         curves.append(Curve(*line, condition=c, exact=exact, typical=typical))
     return curves
 

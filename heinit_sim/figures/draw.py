@@ -16,10 +16,10 @@ from heinit_sim.figures.kinds.ridges import draw_ridges
 from heinit_sim.figures.kinds.slopes import draw_slopes
 from heinit_sim.figures.kinds.spread import draw_spread
 from heinit_sim.figures.look import check_look
-from heinit_sim.figures.panels import saving
+from heinit_sim.figures.sheet import Sheet, drawing
 
 # Kinds that are not `of_predictions` take a `SweepResult`, all others a `SweepPrediction` too.
-_DRAW: Mapping[str, Callable[[Any], Figure]] = {
+_DRAW: Mapping[str, Callable[[Any, Sheet], Figure]] = {
     "layers": draw_layers,
     "end": draw_end,
     "slopes": draw_slopes,
@@ -40,7 +40,7 @@ def draw(result: SweepResult | SweepPrediction, **options: object) -> Figure:
             `size=(3.3, 2)` or `only={"init.variance": [0.01, 0.02]}`; None takes one back.
 
     Returns:
-        The figure; save it `with panels.saving():`.
+        The figure; save it `with saving():`.
 
     Raises:
         ConfigError: An option is wrong, or nothing that matplotlib can draw; every problem is one
@@ -52,5 +52,9 @@ def draw(result: SweepResult | SweepPrediction, **options: object) -> Figure:
     kind = result.config.figure.kind
     if isinstance(result, SweepPrediction) and not FIGURE_KINDS[kind].of_predictions:
         kind = "layers"
-    with saving():
-        return _DRAW[kind](result)
+    shown = result.config.figure.only
+    if shown is not None:
+        conditions: Any = tuple(result.conditions[i] for i in shown)
+        result = replace(result, conditions=conditions)
+    with drawing(result.config.figure) as sheet:
+        return _DRAW[kind](result, sheet)

@@ -1,19 +1,15 @@
 """What each style of a figure stands for, as data, by a function for each kind of figure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.results import ConditionResult, SweepPrediction, SweepResult
-from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.figures.curves import Curve
 from heinit_sim.figures.lines import Line
-from heinit_sim.figures.naming import key_text, spelled
-from heinit_sim.figures.painting import Paint, Palette
 
 Style = Literal["median", "band", "theory", "predicted", "forward", "published", "stable", "ridge"]
 Where = Literal["both", "a", "b"]
@@ -39,6 +35,11 @@ class KeyEntry:
     text: str
     panel: Where = "both"
 
+    @property
+    def said(self) -> str:
+        """The text, and the panel if it is of one alone."""
+        return self.text if self.panel == "both" else f"{self.text} (in {self.panel})"
+
 
 @dataclass(frozen=True)
 class Key:
@@ -57,44 +58,23 @@ class Key:
             texts.append(f"{_LOOKS[entry.style]}{where}: {entry.text}.")
         return " ".join([*texts, *(f"{note}." for note in self.notes)])
 
-
-@dataclass(frozen=True)
-class Group:
-    """What the hues, dashes or markers of a grid stand for: the values of one key."""
-
-    heading: str
-    """Symbol or word of the key; empty where its values say themselves what they are."""
-    entries: tuple[tuple[str, Paint], ...]
-    """Text of a value, and its paint: grey unless it is the hue that tells."""
-
-
-def groups_of(
-    palette: Palette,
-    shown: Sequence[Condition],
-    *,
-    labels: Mapping[str, str] = MappingProxyType({}),
-    decimal: str = ".",
-) -> tuple[Group, ...]:
-    """Return a group for each key of a grid that conditions shown differ in, that of hues first.
-
-    Args:
-        palette: That of the full run.
-        shown: The conditions in the figure.
-        labels: As in `naming.named`.
-        decimal: The decimal mark.
-    """
-    groups = []
-    for path, swatches in palette.swatches.items():
-        there = [condition.swept[path] for condition in shown if path in condition.swept]
-        swatches = tuple(swatch for swatch in swatches if swatch.value in there)
-        if len(swatches) > 1:
-            values = [swatch.value for swatch in swatches]
-            parts = spelled(path, values, labels=labels, decimal=decimal)
-            heading = key_text(path) if all(part.key for part in parts) else ""
-            texts = [part.value if heading else part.text for part in parts]
-            paints = [swatch.paint for swatch in swatches]
-            groups.append(Group(heading, tuple(zip(texts, paints, strict=True))))
-    return tuple(groups)
+    def of_panels(self, panels: Sequence[Pass]) -> "Key":
+        """Return what is said of these panels, with their letters only if there are two."""
+        if len(panels) == 2:
+            return self
+        letter, other = ("a", "b") if panels[0] == "forward" else ("b", "a")
+        return Key(
+            tuple(
+                replace(entry, panel="both")
+                for entry in self.entries
+                if entry.panel in ("both", letter)
+            ),
+            tuple(
+                note.removeprefix(f"{letter}: ")
+                for note in self.notes
+                if not note.startswith(f"{other}: ")
+            ),
+        )
 
 
 def layers_key(

@@ -1,28 +1,31 @@
 """Conditions in lines against the layer: their axis, and what each of them shows."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
-from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.figures.axis_scales import Scale, layer_scale, layers_drawn
 from heinit_sim.figures.lines import Line
-from heinit_sim.figures.naming import named
-from heinit_sim.figures.painting import painted
-from heinit_sim.figures.panels import SIDES
+from heinit_sim.figures.sheet import Sheet
+from heinit_sim.figures.shown import named_outcomes
 from heinit_sim.numerics import FloatArray
 
+LAYERS = "Layer, $k$"
 
-def layer_axis(config: SweepConfig, direction: Pass) -> tuple[Scale, str]:
-    """Return the scale of the layers for one pass, and what the axis is called."""
-    depth = max(condition.depth for condition in config.conditions)
-    return layer_scale(depth, direction), "Layer, $k$"
+
+def layer_axis(result: SweepResult | SweepPrediction, direction: Pass) -> Callable[[float], Scale]:
+    """Return the scale of the layers for one pass, of the length of its axis."""
+    depth = max(outcome.condition.depth for outcome in result.conditions)
+    return partial(layer_scale, depth, direction)
 
 
 def layer_lines(
-    result: SweepResult | SweepPrediction, values_of: Callable[[Prediction, Pass], FloatArray]
+    result: SweepResult | SweepPrediction,
+    values_of: Callable[[Prediction, Pass], FloatArray],
+    sheet: Sheet,
 ) -> dict[Pass, list[Line]]:
     """Return a line for each condition in each pass.
 
@@ -30,18 +33,17 @@ def layer_lines(
         result: The sweep, or what is predicted of it.
         values_of: What a condition shows in a pass: middle, low, high and theory (4, n) on the
             layers from 0 on; NaN where nothing is known.
+        sheet: The ground that the colours are chosen for.
     """
-    names = named([outcome.condition for outcome in result.conditions])
-    paints = painted(result.config)
-    lines: dict[Pass, list[Line]] = {direction: [] for direction in SIDES}
-    for outcome, label in zip(result.conditions, names.full, strict=True):
+    lines: dict[Pass, list[Line]] = {"forward": [], "backward": []}
+    for outcome, name, paint in named_outcomes(result, sheet):
         unknown = " (undefined)" if isinstance(outcome, ConditionResult) else " (unknown)"
-        for direction in SIDES:
+        for direction, drawn in lines.items():
             values = values_of(outcome, direction)
             layers = layers_drawn(values.shape[1] - 1)
             shown = values[:, layers]
-            name = label + unknown * (not np.isfinite(shown[0]).any())
-            index = outcome.condition.index
-            line = Line(index, name, paints[index], layers.astype(float), *shown)
-            lines[direction].append(line)
+            remark = unknown * (not np.isfinite(shown[0]).any())
+            texts = name.full + remark, name.short + remark
+            line = Line(outcome.condition.index, *texts, paint, layers.astype(float), *shown)
+            drawn.append(line)
     return lines

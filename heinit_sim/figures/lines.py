@@ -1,7 +1,7 @@
 """How a line of a figure is drawn: thick as measured, thin as predicted. Never saves."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,16 +10,23 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 
 from heinit_sim.figures.painting import Paint
+from heinit_sim.figures.sheet import Sheet
 from heinit_sim.numerics import FloatArray
 
-BANDS: dict[str, dict[str, Any]] = {
-    "filled": {"alpha": 0.18, "linewidth": 0},
+STYLES: Mapping[str, dict[str, Any]] = {
+    "band": {"alpha": 0.18, "linewidth": 0},
+    "median": {"linewidth": 4, "solid_capstyle": "butt", "zorder": 3},
+    "theory": {"linewidth": 0.8, "zorder": 4},
+    "predicted": {"linewidth": 1.2, "dashes": (1, 2), "zorder": 4},
+    "forward": {"linewidth": 1.4, "dashes": (4, 2.5), "zorder": 2},
+    "published": {"marker": "o", "linestyle": "", "markersize": 5, "zorder": 6},
     "outline": {"facecolor": "none", "linewidth": 0.8, "zorder": 2},
+    "stable": {"alpha": 0.18, "linewidth": 0},
+    "ridge": {"alpha": 0.45, "linewidth": 0},
 }
-MEDIAN: dict[str, Any] = {"solid_capstyle": "butt", "zorder": 3}
-CASING = [withStroke(linewidth=1.5, foreground="white")]  # else theory is lost on a dark median
-THEORY: dict[str, Any] = {"linewidth": 0.8, "zorder": 4, "path_effects": CASING}
-PREDICTED: dict[str, Any] = {"linewidth": 1.2, "dashes": (1, 2), "zorder": 4}
+"""Name in the key -> how it is drawn, in points of the default figure."""
+AREAS = ("band", "stable", "ridge")
+CASING = 1.5  # points of the ground around theory, else it is lost on a dark median
 MARKS = 8  # on a line that has a marker of its own, at most
 BandStyle = Literal["filled", "outline", "none"]
 CROWD, OUTLINED = 4, 8  # bands that may lie on each other as areas, and as outlines
@@ -33,6 +40,7 @@ class Line:
 
     index: int
     label: str
+    short: str  # the label under the heading of all
     paint: Paint
     x: FloatArray
     middle: FloatArray
@@ -80,30 +88,57 @@ def _on(x: FloatArray, known: FloatArray, values: FloatArray) -> FloatArray:
     return np.interp(x, known, bounded, left=np.nan, right=np.nan)
 
 
-def draw_line(ax: Axes, line: Line, *, marked: bool = False, band: BandStyle = "filled") -> None:
+def sample(name: str, em: float) -> dict[str, Any]:
+    """Return how a line, an area or a circle of that name is drawn in the key."""
+    style = {**STYLES[name], "zorder": 3}
+    if name == "published":
+        style |= {"markersize": 5 * em, "markerfacecolor": "none"}
+        return style
+    return style | {"linewidth": style["linewidth"] * em}
+
+
+def pattern(paint: Paint) -> dict[str, Any]:
+    """Return the dashes of a median; none where it is solid."""
+    return {"dashes": paint.dashes, "dash_capstyle": "butt"} if paint.dashes else {}
+
+
+def gid(ax: Axes, line: Line, name: str) -> str:
+    """Return the id of an artist in an SVG, e.g. "condition-2-median", once for each panel."""
+    figure = ax.get_figure()
+    second = ax.get_gid() == "backward" and figure is not None and len(figure.axes) > 1
+    return f"condition-{line.index}-{name}" + "-backward" * second
+
+
+def draw_line(
+    ax: Axes, line: Line, sheet: Sheet, *, marked: bool = False, band: BandStyle = "filled"
+) -> None:
     """Draw the band, the thick line and the thin one, with circles at the points if `marked`."""
     low = np.where(np.isneginf(line.low), ax.get_ylim()[0], line.low)
-    color, weight = line.paint.color, line.paint.weight
+    color, weight = line.paint.color, line.paint.weight * sheet.em
     shown = (np.isfinite(low) & np.isfinite(line.high)).tolist()
     if band != "none":
-        style = {"color": color, "label": f"band {line.index}", **BANDS[band]}
+        style = {**STYLES["band" if band == "filled" else band]}
+        style["linewidth"] *= sheet.em
+        style["edgecolor" if band == "outline" else "color"] = color
+        style |= {"label": f"band {line.index}", "gid": gid(ax, line, "band")}
         ax.fill_between(line.x, low, line.high, where=shown, **style)
-    style = {"color": color, "linewidth": 4 * weight, **MEDIAN}
-    if line.paint.dashes:
-        style["dashes"] = line.paint.dashes
+    style = {"color": color, **STYLES["median"], "linewidth": 4 * weight, **pattern(line.paint)}
     if marked or line.paint.marker:
         style |= {"marker": line.paint.marker or "o", "markersize": 8 * weight}
         style |= {"markeredgewidth": 0, "clip_on": False}
     if not marked:
         style["markevery"] = math.ceil(len(line.x) / MARKS)
     plot(ax, line, line.middle, "median", **style)
-    plot(ax, line, line.theory, "theory", color=line.paint.ink, **THEORY)
+    casing = [withStroke(linewidth=CASING * sheet.em, foreground=sheet.ground)]
+    style = {**STYLES["theory"], "linewidth": 0.8 * sheet.em, "path_effects": casing}
+    plot(ax, line, line.theory, "theory", color=line.paint.ink, **style)
 
 
 def plot(ax: Axes, line: Line, values: FloatArray, name: str, **style: Any) -> None:
     """Draw other values of a line, under its name and number; what is not finite leaves a gap."""
     finite = np.where(np.isfinite(values), values, np.nan)
-    ax.plot(line.x, finite, label=f"{name} {line.index}", **style)
+    identity = gid(ax, line, name.replace(" ", "-"))
+    ax.plot(line.x, finite, label=f"{name} {line.index}", gid=identity, **style)
 
 
 def bands_show(lines: Sequence[Line], limits: tuple[float, float]) -> bool:
@@ -114,8 +149,9 @@ def bands_show(lines: Sequence[Line], limits: tuple[float, float]) -> bool:
     return bool(widths) and max(widths) > BAND_SHOWS * (limits[1] - limits[0])
 
 
-def draw_predicted(ax: Axes, line: Line) -> None:
+def draw_predicted(ax: Axes, line: Line, sheet: Sheet) -> None:
     """Draw where networks of one input are predicted to lie: median and 5–95 %."""
     if line.predicted is not None:
+        style = {**STYLES["predicted"], "linewidth": 1.2 * sheet.em}
         for name, values in zip(("p05", "p50", "p95"), line.predicted, strict=True):
-            plot(ax, line, values, f"predicted {name}", color=line.paint.ink, **PREDICTED)
+            plot(ax, line, values, f"predicted {name}", color=line.paint.ink, **style)

@@ -1,23 +1,27 @@
-"""What matplotlib must know of a figure's look before it is drawn: colours and formulas."""
+"""What matplotlib must know of a look before it is drawn: colours, fonts, styles, formulas."""
 
 from collections.abc import Iterator
 
 import matplotlib
+import matplotlib.style
 from matplotlib import cbook, colors
+from matplotlib.font_manager import FontProperties, findfont, fontManager
 from matplotlib.mathtext import MathTextParser
 
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.spelling import correction
 from heinit_sim.experiment.sweep_config import FigureConfig
+from heinit_sim.figures.sheet import style_settings
 
 
 def check_look(config: FigureConfig) -> None:
     """Refuse a look that matplotlib cannot draw.
 
     Raises:
-        ConfigError: It has no such colour or colour map, or cannot read a formula.
+        ConfigError: It has no such colour, colour map, font or style, or cannot read a formula.
     """
-    if problems := [*_color_problems(config), *_formula_problems(config)]:
+    parts = (_color_problems, _font_problems, _style_problems, _formula_problems)
+    if problems := [problem for part in parts for problem in part(config)]:
         raise ConfigError(problems)
 
 
@@ -45,6 +49,34 @@ def _is_color(name: str) -> bool:
 def _hint(name: str, known: list[str]) -> str:
     meant = correction(name, known)
     return f"; did you mean {meant!r}?" if meant else ""
+
+
+def _font_problems(config: FigureConfig) -> Iterator[str]:
+    if config.font:
+        try:
+            findfont(FontProperties(family=[config.font]), fallback_to_default=False)
+        except ValueError:
+            known = sorted({font.name for font in fontManager.ttflist})
+            wrong = f"figure.font: error: not a font that matplotlib finds ({config.font!r})"
+            yield f"{wrong}, must be one of its {len(known)} families, e.g. DejaVu Serif" + _hint(
+                config.font, known
+            )
+
+
+def _style_problems(config: FigureConfig) -> Iterator[str]:
+    known = matplotlib.style.available
+    if config.style is None or config.style in matplotlib.style.library:
+        return
+    if not config.style.endswith(".mplstyle"):
+        wrong = f"figure.style: error: not a style of matplotlib ({config.style!r})"
+        hint = _hint(config.style, known)
+        yield f"{wrong}, must be the name of one, e.g. ggplot, or FILE.mplstyle{hint}"
+        return
+    try:
+        style_settings(config.style)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or " ".join(str(error).split())
+        yield f"figure.style: error: cannot be read ({config.style}: {why}), must be a style file"
 
 
 def _formula_problems(config: FigureConfig) -> Iterator[str]:

@@ -18,7 +18,7 @@ from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.figures import label_placement
 from heinit_sim.figures.label_placement import Pixels, beside, pixels_along, write_labels
 from heinit_sim.figures.naming import key_text, named, spelled
-from heinit_sim.figures.panels import saving
+from heinit_sim.figures.sheet import saving
 from heinit_sim.numerics import FloatArray
 from heinit_sim.theory import infinite_width
 from heinit_sim.theory.infinite_width import Edge, edge_of_chaos, length_fixed_point

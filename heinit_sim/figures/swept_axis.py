@@ -8,17 +8,18 @@ import numpy as np
 
 from heinit_sim.experiment.figure_kinds import swept_number
 from heinit_sim.experiment.quantities import Pass
-from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.experiment.results import SweepPrediction, SweepResult
+from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.figures import axis_scales
 from heinit_sim.figures.axis_scales import Scale
-from heinit_sim.figures.naming import axis_text, named, spelled
+from heinit_sim.figures.naming import Name, Names, axis_text, named, spelled
 from heinit_sim.figures.painting import Paint, painted
+from heinit_sim.figures.sheet import Sheet
+from heinit_sim.figures.shown import Group, groups_of_hues
 from heinit_sim.numerics import FloatArray
 
 WIDE = 10  # ratio of the values from which the axis is logarithmic
 MARGIN = 0.03  # of the axis, at the end without labels
-TICKS_APART = 6  # points between their labels
-ROOM, LABELLED_ROOM = 320, 170  # points of a panel, at least; less beside labels
 
 
 @dataclass(frozen=True)
@@ -26,62 +27,98 @@ class Series:
     """Conditions that differ in the swept number alone, in its order."""
 
     index: int
-    label: str  # values of the other swept keys; empty where there are none
+    name: Name  # values of the other swept keys; empty where there are none
     paint: Paint
-    places: list[int]  # of the conditions in the grid
+    places: list[int]  # among the conditions that are shown
     x: FloatArray  # the number, or log10 of it where the axis is logarithmic
 
 
-def series_of(config: SweepConfig) -> list[Series]:
+def series_of(result: SweepResult | SweepPrediction, sheet: Sheet) -> list[Series]:
     """Return the conditions in lines along the first swept number.
 
     Args:
-        config: A sweep with such a number, see `figure_kinds.unmet_need`.
+        result: Of a sweep with such a number, see `figure_kinds.unmet_need`.
+        sheet: The ground that the colours are chosen for.
     """
-    path, numbers, _ = _swept(config)
-    groups: dict[str, list[Condition]] = {}
-    for condition in config.conditions:
-        others = {key: value for key, value in condition.swept.items() if key != path}
-        alone = replace(condition, swept=others)
-        groups.setdefault(alone.label, []).append(alone)
-    order = np.argsort(numbers)
-    names = named([group[0] for group in groups.values()])
-    paints = painted(config, along=path)
-    return [
-        Series(
-            index,
-            label if text else "",
-            paints[group[0].index],
-            [group[i].index for i in order],
-            numbers[order],
-        )
-        for index, ((text, group), label) in enumerate(zip(groups.items(), names.full, strict=True))
+    path, numbers, _ = _swept(result)
+    look, groups = result.config.figure, _groups(result)
+    names = series_names(result).names
+    paints = painted(result.config, colors=look.colors, ground=sheet.ground, along=path)
+    series = []
+    for index, (group, name) in enumerate(zip(groups.values(), names, strict=True)):
+        places = sorted(group, key=lambda place: numbers[place])
+        paint = paints[result.conditions[group[0]].condition.index]
+        series.append(Series(index, name, paint, places, numbers[places]))
+    return series
+
+
+def series_names(result: SweepResult | SweepPrediction) -> Names:
+    """Return the names of the lines, by the other swept keys; empty where there are none."""
+    path, _, _ = _swept(result)
+    look, groups = result.config.figure, _groups(result)
+    conditions = [
+        _without(result.conditions[group[0]].condition, path) for group in groups.values()
     ]
+    if not any(condition.swept for condition in conditions):
+        return Names((Name((), "", ""),), "", "")
+    return named(conditions, labels=look.labels, decimal=look.decimal)
 
 
-def swept_axis(config: SweepConfig, direction: Pass) -> tuple[Scale, str]:
-    """Return the scale of the swept number for one pass, and what the axis is called.
+def series_groups(result: SweepResult | SweepPrediction, sheet: Sheet) -> tuple[Group, ...]:
+    """Return what hues and dashes of the lines stand for."""
+    path, _, _ = _swept(result)
+    return groups_of_hues(result, sheet, along=path)
+
+
+def _groups(result: SweepResult | SweepPrediction) -> dict[str, list[int]]:
+    """Return what the conditions of a line have in common -> their places among those shown."""
+    path, _, _ = _swept(result)
+    groups: dict[str, list[int]] = {}
+    for place, outcome in enumerate(result.conditions):
+        groups.setdefault(_without(outcome.condition, path).label, []).append(place)
+    return groups
+
+
+def _without(condition: Condition, path: str) -> Condition:
+    swept = {key: value for key, value in condition.swept.items() if key != path}
+    return replace(condition, swept=swept)
+
+
+def axis_name(result: SweepResult | SweepPrediction) -> str:
+    """Return what the axis of the swept number is called."""
+    path, _, _ = _swept(result)
+    return axis_text(path)
+
+
+def swept_scale(result: SweepResult | SweepPrediction, direction: Pass, room: float) -> Scale:
+    """Return the scale of the swept number for one pass.
 
     Its ticks are the swept values, or where these are too close, readable ones.
+
+    Args:
+        result: Of a sweep with such a number.
+        direction: The pass; the labels of its lines are flush with the end of the axis.
+        room: Length of the axis, in font sizes of its ticks.
     """
-    path, x, wide = _swept(config)
+    path, x, wide = _swept(result)
     low, high = float(x.min()), float(x.max())
-    margin = MARGIN * (high - low)
+    margin = MARGIN * (high - low) or 0.5  # where one value is shown alone
     limits = (low - margin, high) if direction == "forward" else (low, high + margin)
-    room = ROOM if len(config.sweep) == 1 else LABELLED_ROOM
-    order = np.argsort(x)
-    ticks = spelled(path, [config.sweep[path][i] for i in order])
+    order = [int(np.flatnonzero(x == place)[0]) for place in np.unique(x)]
+    numbers = [result.conditions[i].condition.swept[path] for i in order]
+    ticks = spelled(path, numbers, decimal=result.config.figure.decimal)
     swept = Scale(limits, x[order].tolist(), [tick.value for tick in ticks])
     *crowded, last = (swept, *_scales(limits, wide=wide))
-    fitting = (scale for scale in crowded if axis_scales.labels_fit(scale, room, TICKS_APART))
-    return next(fitting, last), axis_text(path)
+    apart = axis_scales.LABELS_APART
+    fitting = (scale for scale in crowded if axis_scales.labels_fit(scale, room, apart))
+    return next(fitting, last)
 
 
-def _swept(config: SweepConfig) -> tuple[str, FloatArray, bool]:
-    """The path of the swept number, its values, and whether these are log10: a wide range."""
-    path = swept_number(config.sweep)
+def _swept(result: SweepResult | SweepPrediction) -> tuple[str, FloatArray, bool]:
+    """The path of the swept number, that of each condition shown, and whether these are log10."""
+    path = swept_number(result.config.sweep)
     assert path is not None  # configs without one are refused
-    numbers = np.array(config.sweep[path], float)
+    numbers = np.array([outcome.condition.swept[path] for outcome in result.conditions], float)
     wide = bool(min(numbers) > 0 and max(numbers) >= WIDE * min(numbers))
     return path, np.log10(numbers) if wide else numbers, wide
 

@@ -8,14 +8,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.text import Annotation
+from matplotlib.text import Text
 
 from heinit_sim.experiment.quantities import PASS_OF, Measure
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import FigureConfig, SweepConfig
-from heinit_sim.figures.panels import saving
+from heinit_sim.figures.sheet import drawing, saving
 from heinit_sim.numerics import FloatArray
 from tests.conditions import condition
+
+with drawing(FigureConfig()) as SHEET:
+    """The sheet of the default figure."""
 
 VARIANCES = (0.001, 0.01, 0.02, 0.1, 1.0)  # of Figure 7.4
 
@@ -172,13 +175,25 @@ def edges(ax: Axes, name: str) -> tuple[FloatArray, FloatArray, FloatArray]:
     return x, np.array([c.min() for c in columns]), np.array([c.max() for c in columns])
 
 
-def labels(ax: Axes) -> list[Annotation]:
-    return [text for text in ax.texts if isinstance(text, Annotation)]
+def labels(ax: Axes) -> list[Text]:
+    """The names beside a panel, or between the panels if it is the first."""
+    return [text for text in ax.texts if "-name" in str(text.get_gid())]
+
+
+def named_below(figure: Figure) -> list[Text]:
+    """The names that stand below the panels."""
+    return [text for text in figure.texts if str(text.get_gid()).endswith("-name")]
+
+
+def leader(ax: Axes, i: int) -> FloatArray | None:
+    """The ends of the line from the name of a condition to its tip, in points; None without one."""
+    found = [line for line in ax.lines if line.get_label() == f"leader {i}"]
+    return np.asarray(found[0].get_xydata(), float) if found else None
 
 
 def caption(figure: Figure) -> str:
-    (text,) = figure.texts
-    return text.get_text()
+    """The key and the notes in words."""
+    return str(figure.get_label())
 
 
 def saved(figure: Figure, suffix: str = "svg") -> bytes:

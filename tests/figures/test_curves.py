@@ -9,7 +9,7 @@ from heinit_sim.figures.curves import QUANTITIES, curves_of
 from heinit_sim.figures.draw import draw
 from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.predictions import predict_sweep
-from tests.figures.helpers import caption, panels, ys
+from tests.figures.helpers import SHEET, caption, panels, ys
 
 
 def simulated(
@@ -44,13 +44,13 @@ def test_bands_are_of_the_statistic_shown(
 ) -> None:
     # z ~ N(0, 1): E[max(z, 0)²] = 1/2, E[max(z, 0)]² = 1/(2π); the inputs have mean 0
     result = replace(one_variance, config=parse_config(simulated(quantity=quantity)))
-    (curve,) = curves_of(result, "forward")
+    (curve,) = curves_of(result, "forward", SHEET)
     assert curve.predicted is not None
     shares = curve.predicted / factor - result.conditions[0].quantiles["activation"]
     expected = np.broadcast_to(np.where(np.arange(7) > 0, share, 0.0), (3, 7))
     np.testing.assert_allclose(shares, expected, rtol=0, atol=1e-13)  # of numbers below 10
     prediction = predict_sweep(result.config)
-    (alone,) = curves_of(prediction, "forward")
+    (alone,) = curves_of(prediction, "forward", SHEET)
     exact = prediction.conditions[0].quantiles["activation"]
     shares = np.array([alone.low, alone.middle, alone.high]) / factor - exact
     np.testing.assert_allclose(shares, expected, rtol=0, atol=1e-13)
@@ -58,7 +58,7 @@ def test_bands_are_of_the_statistic_shown(
 
 def test_predicted_lines_are_the_quantiles_from_low_to_high(one_variance: SweepResult) -> None:
     for ax, direction in zip(panels(draw(one_variance)), QUANTITIES, strict=True):
-        (curve,) = curves_of(one_variance, direction)
+        (curve,) = curves_of(one_variance, direction, SHEET)
         assert curve.predicted is not None
         low, median, high = curve.predicted
         assert ((low < median) & (median < high)).all()

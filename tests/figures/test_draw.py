@@ -12,12 +12,21 @@ from matplotlib.transforms import Bbox
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.figure_kinds import FIGURE_KINDS
 from heinit_sim.experiment.results import SweepPrediction, SweepResult
-from heinit_sim.figures import axis_scales
 from heinit_sim.figures.draw import draw
-from heinit_sim.figures.panels import saving
+from heinit_sim.figures.sheet import saving
 from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.predictions import predict_sweep
-from tests.figures.helpers import RESULTS, caption, figure_7_4, flat, has, labels, panels, saved
+from tests.figures.helpers import (
+    RESULTS,
+    caption,
+    figure_7_4,
+    flat,
+    has,
+    labels,
+    named_below,
+    panels,
+    saved,
+)
 from tests.rows import slow_but
 
 ACTIVATIONS = "network.activation: [relu, tanh, selu, {name: leaky_relu, negative_slope: 0.2}]"
@@ -64,11 +73,13 @@ def test_labels_collide_with_nothing_and_stay_inside(name: str) -> None:
         figure.draw_without_rendering()
 
     def box(text: Text) -> Bbox:
-        with saving():  # the window extent of an annotation itself would include its leader
-            return Text.get_window_extent(text)
+        with saving():
+            return text.get_window_extent()
 
-    names = [label for ax in panels(figure) for label in labels(ax) if label.get_text()]
-    assert len(names) == 2 * len(result.conditions) or name in KINDS
+    names = [label for ax in panels(figure) for label in labels(ax)]
+    names += named_below(figure)
+    beside = len(result.conditions) <= 5 and len(names) > len(result.conditions)
+    assert len(names) == (1 + beside) * len(result.conditions) or name in KINDS
     # Title, axis, tick and caption texts: a missing or second tick label is there, but invisible.
     others = [text for text in figure.findobj(match=Text) if text not in names]
     texts = [text for text in (*names, *others) if text.get_visible() and text.get_text()]
@@ -86,8 +97,9 @@ def test_labels_collide_with_nothing_and_stay_inside(name: str) -> None:
             assert not box(label).overlaps(ax.bbox), label  # the curves lie in there
     for ax, i in itertools.product(panels(figure), range(len(result.conditions))):
         if has(ax, f"arrow {i}"):
-            tip = ax.transData.transform(labels(ax)[i].xy)
-            assert not any(box(label).contains(*tip) for label in names)
+            (head,) = (line for line in ax.lines if line.get_label() == f"arrow {i}")
+            area = head.get_window_extent()
+            assert not any(box(label).overlaps(area) for label in names)
 
 
 OWN_SETTINGS: dict[Any, Any] = {
@@ -165,7 +177,6 @@ def test_every_kind_draws_both_panels_again_whatever_the_settings(
     assert len(figure.axes) == 2
     assert caption(figure).endswith(".")
     assert [drawn for _, drawn in plain.values()].count(expected) == 1
-    axis_scales.text_width.cache_clear()
     with matplotlib.rc_context(OWN_SETTINGS):
         assert saved(draw(result)) == expected
 

@@ -4,11 +4,12 @@ from matplotlib.colors import to_hex
 
 from heinit_sim.config import parse_config
 from heinit_sim.figures.curves import QUANTITIES, curves_of
-from heinit_sim.figures.key import Key, KeyEntry, groups_of, layers_key
+from heinit_sim.figures.key import Key, KeyEntry, layers_key
 from heinit_sim.figures.painting import HUES, palette_of
+from heinit_sim.figures.shown import groups_of
 from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.predictions import predict_sweep
-from tests.figures.helpers import figure_7_4
+from tests.figures.helpers import SHEET, figure_7_4
 
 
 def test_a_key_is_said_in_a_sentence() -> None:
@@ -19,7 +20,7 @@ def test_a_key_is_said_in_a_sentence() -> None:
 
 
 def layers(result: object, *, banded: bool = False) -> Key:
-    curves = {direction: curves_of(result, direction) for direction in QUANTITIES}  # type: ignore[arg-type]  # either
+    curves = {direction: curves_of(result, direction, SHEET) for direction in QUANTITIES}  # type: ignore[arg-type]  # either
     return layers_key(result, curves, banded=banded)  # type: ignore[arg-type]  # either
 
 

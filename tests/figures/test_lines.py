@@ -6,7 +6,7 @@ import pytest
 from heinit_sim.figures.curves import QUANTITIES, curves_of
 from heinit_sim.figures.lines import Line, band_styles
 from heinit_sim.figures.painting import Paint
-from tests.figures.helpers import figure_7_4
+from tests.figures.helpers import SHEET, figure_7_4
 
 GREY = Paint(np.full(4, 0.5), np.full(4, 0.5))
 
@@ -19,7 +19,7 @@ def bands(
         x = np.arange(depths[n] if depths else n_layers, dtype=float)
         middle = np.full_like(x, (low + high) / 2)
         edges = np.full_like(x, low), np.full_like(x, high)
-        lines.append(Line(n, "", GREY, x, middle, *edges, np.full_like(x, np.nan)))
+        lines.append(Line(n, "", "", GREY, x, middle, *edges, np.full_like(x, np.nan)))
     return lines
 
 
@@ -64,4 +64,4 @@ def test_lines_of_other_depths_are_compared_where_both_are() -> None:
 
 def test_the_bands_of_figure_7_4_stay_areas() -> None:
     for direction in QUANTITIES:
-        assert band_styles(curves_of(figure_7_4(), direction)) == ["filled"] * 5
+        assert band_styles(curves_of(figure_7_4(), direction, SHEET)) == ["filled"] * 5

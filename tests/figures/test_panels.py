@@ -1,21 +1,22 @@
 import numpy as np
-from matplotlib.text import Text
 
 from heinit_sim.figures.draw import draw
-from heinit_sim.figures.panels import saving
-from tests.figures.helpers import flat, labels, panels
+from heinit_sim.figures.panels import points_of
+from heinit_sim.figures.sheet import saving
+from tests.figures.helpers import flat, labels, leader, panels
 
 
-def test_leaders_start_in_the_middle_of_the_edge_that_faces_their_panel() -> None:
+def test_leaders_end_in_the_middle_of_the_edge_that_faces_their_panel() -> None:
     figure = draw(flat(4))
     with saving():
         figure.draw_without_rendering()
         for ax, side in zip(panels(figure), ("x0", "x1"), strict=True):
-            for label in labels(ax):
-                box = Text.get_window_extent(label)
+            for i, label in enumerate(labels(ax)):
+                box = label.get_window_extent()
                 edge = np.array([getattr(box, side), (box.y0 + box.y1) / 2])
-                assert label.arrow_patch is not None
-                start = np.asarray(label.arrow_patch.get_path().vertices)[0]
-                # A leader begins two points outside a box that is two points larger than the text.
-                reach = box.height / 2 + 4 * figure.dpi / 72
+                ends = leader(ax, i)
+                assert ends is not None
+                start = points_of(figure).transform(ends[-1])
+                # A leader ends three points outside a text, and at the middle of its letters.
+                reach = box.height / 4 + 4 * figure.dpi / 72
                 assert np.hypot(*(start - edge)) < reach < box.width

@@ -3,22 +3,24 @@ import pytest
 
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import Pass
-from heinit_sim.experiment.sweep_config import SweepConfig
-from heinit_sim.figures.swept_axis import swept_axis
+from heinit_sim.experiment.results import SweepPrediction
+from heinit_sim.figures.swept_axis import swept_scale
+from heinit_sim.theory.predictions import predict_sweep
 
 
-def config(sweep: str) -> SweepConfig:
-    return parse_config(f"""
+def swept(sweep: str) -> SweepPrediction:
+    text = f"""
 name: x
 network: {{depth: 4, width: 8, input_dim: 8}}
 init: {{scheme: he_normal}}
 sweep: {{{sweep}}}
-""")
+"""
+    return predict_sweep(parse_config(text))
 
 
 def test_values_too_close_for_ticks_of_their_own_get_readable_ones() -> None:
     crowd = ", ".join(str(10 + n) for n in range(40))
-    scale, _ = swept_axis(config(f"network.width: [{crowd}]"), "forward")
+    scale = swept_scale(swept(f"network.width: [{crowd}]"), "forward", 25)
     shown = [int(text) for text in scale.labels]
     assert 2 <= len(shown) <= 8
     assert len(set(np.diff(shown))) == 1
@@ -33,7 +35,7 @@ def test_values_too_close_for_ticks_of_their_own_get_readable_ones() -> None:
 def test_the_axis_is_flush_with_the_names_and_has_a_margin_on_its_outer_side(
     sweep: str, low: float, high: float, direction: Pass
 ) -> None:
-    scale, _ = swept_axis(config(sweep), direction)
+    scale = swept_scale(swept(sweep), direction, 25)
     margin = 0.03 * (high - low)
     expected = (low - margin, high) if direction == "forward" else (low, high + margin)
     np.testing.assert_allclose(scale.limits, expected, rtol=1e-14, atol=0)

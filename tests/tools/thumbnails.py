@@ -10,7 +10,7 @@ from PIL import Image  # matplotlib needs it too
 from heinit_sim import load_config, run_sweep
 from heinit_sim.cli.config import gallery
 from heinit_sim.figures.draw import draw
-from heinit_sim.figures.panels import saving
+from heinit_sim.figures.sheet import saving
 
 FOLDER = Path(__file__).parents[2] / "configs" / "thumbnails"
 DPI = 40  # 480 pixels wide

@@ -1,5 +1,7 @@
 """How alike two inputs become, layer by layer: cosines of h_k and f_k. Never prints or saves."""
 
+from functools import partial
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -7,37 +9,46 @@ from heinit_sim.experiment.quantities import Pass, Quantity
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.figures.axis_scales import fitted_limits, plain_scale
 from heinit_sim.figures.key import cosine_key
-from heinit_sim.figures.layer_axis import layer_axis, layer_lines
+from heinit_sim.figures.layer_axis import LAYERS, layer_axis, layer_lines
+from heinit_sim.figures.layout import Panel
 from heinit_sim.figures.lines import drawn_values
-from heinit_sim.figures.panels import Panel, draw_panels, write_caption
+from heinit_sim.figures.panels import draw_panels, titled
+from heinit_sim.figures.sheet import Sheet
+from heinit_sim.figures.shown import groups_of_hues, names_of
 from heinit_sim.numerics import FloatArray
 from heinit_sim.simulation import cosine_spread
 
 SHOWN: dict[Pass, tuple[Quantity, str, str]] = {
-    "forward": ("activation", "$h_k$", "a)  Activations"),
-    "backward": ("preactivation", "$f_k$", "b)  Pre-activations"),
+    "forward": ("activation", "$h_k$", "Activations"),
+    "backward": ("preactivation", "$f_k$", "Pre-activations"),
 }
 """The quantity of a panel, its symbol and its title."""
 LEAST = 0.01  # the shortest axis
 
 
-def draw_cosine(result: SweepResult | SweepPrediction) -> Figure:
+def draw_cosine(result: SweepResult | SweepPrediction, sheet: Sheet) -> Figure:
     """Draw the mean cosine between inputs of h_k, k = 0 … K, and of f_k, k = 0 … K−1.
 
     The output f_K is left out: it may be a single number. Of a prediction theory is all there is.
 
     Source: Poole et al. 2016, figure 2: it goes to 1 in the ordered phase, to less in the chaotic.
     """
-    lines = layer_lines(result, _cosine_values)
+    lines = layer_lines(result, _cosine_values, sheet)
     both = [*lines["forward"], *lines["backward"]]
-    y = plain_scale(fitted_limits([np.array([0.0, 1.0]), *drawn_values(both)], LEAST))
+    y = partial(plain_scale, fitted_limits([np.array([0.0, 1.0]), *drawn_values(both)], LEAST))
     panels = {}
-    for direction, (_, symbol, title) in SHOWN.items():
+    for direction, title in titled(sheet, {d: title for d, (*_, title) in SHOWN.items()}).items():
+        symbol = SHOWN[direction][1]
         y_label = f"Cosine of {symbol} between inputs"
-        panels[direction] = Panel(*layer_axis(result.config, direction), y, y_label, title)
-    figure = draw_panels(panels, lines)
-    write_caption(figure, cosine_key(result, lines).sentence)
-    return figure
+        panels[direction] = Panel(layer_axis(result, direction), LAYERS, y, y_label, title)
+    return draw_panels(
+        sheet,
+        panels,
+        lines,
+        names=names_of(result),
+        groups=groups_of_hues(result, sheet),
+        key=cosine_key(result, lines),
+    )
 
 
 def _cosine_values(outcome: Prediction, direction: Pass) -> FloatArray:

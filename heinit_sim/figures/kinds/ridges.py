@@ -1,21 +1,28 @@
 """Histograms layer by layer, each a ridge above its baseline. Never prints, never saves."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from heinit_sim.experiment.quantities import Bins, Pass, Quantity
 from heinit_sim.experiment.results import ConditionResult, SweepResult
-from heinit_sim.figures import panels
-from heinit_sim.figures.axis_scales import TICK_SIZE, decade_scale, text_width
+from heinit_sim.figures.axis_scales import (
+    LABELS_APART,
+    Scale,
+    decade_scale,
+    labels_fit,
+    plain_scale,
+)
 from heinit_sim.figures.key import ridges_key
-from heinit_sim.figures.naming import named
-from heinit_sim.figures.painting import Paint, painted
-from heinit_sim.figures.panels import HEIGHT, WIDTH
+from heinit_sim.figures.layout import MOST_TICKS, Panel
+from heinit_sim.figures.panels import Tag, begin, titled
+from heinit_sim.figures.sheet import Sheet
+from heinit_sim.figures.shown import named_outcomes, names_of
 from heinit_sim.numerics import FloatArray
 
 CUT = 12  # times the lowest peak: what is taller is cut off, else the others would look flat
@@ -25,10 +32,7 @@ MOST_LAYERS, MOST_CONDITIONS = 12, 8  # more are not told apart
 OVERLAP = 2.1  # the tallest ridge, in rows
 LEAST = 0.5  # rows that are left above the first
 FAINT = 0.01  # rows: what is lower is not told from its baseline
-LABEL_SIZE, LABELS_WIDTH, SWATCH = 14, 620, 2.9  # points; swatch and gaps in font sizes
-GUTTER = 64  # points between the panels
-LEGEND: dict[str, Any] = {"loc": "center", "frameon": False, "borderpad": 0}
-LEGEND |= {"handlelength": 0.9, "handletextpad": 0.4, "columnspacing": 1.4}
+ROWS_SHARE, ROW = 0.65, 1.5  # of the height of a sheet, and font sizes of a row, at least
 WORDS: dict[tuple[Bins, Pass], str] = {
     ("std", "forward"): "$h_k$, in standard deviations of $h_1$",
     ("std", "backward"): (
@@ -101,7 +105,7 @@ def height_unit(ridges: list[Ridge]) -> tuple[float, bool]:
     return unit or 1.0, tallest > unit
 
 
-def draw_ridges(result: SweepResult) -> Figure:
+def draw_ridges(result: SweepResult, sheet: Sheet) -> Figure:
     """Draw the histograms of h_k, k = 1 … K, and of ∂ℓ/∂f_k, k = 0 … K−1, one panel per pass.
 
     The config asks for `record.histograms`.
@@ -109,62 +113,90 @@ def draw_ridges(result: SweepResult) -> Figure:
     bins = result.config.histograms
     assert bins is not None  # the config was checked
     shown = evenly(0, len(result.conditions) - 1, MOST_CONDITIONS)
+    members = list(named_outcomes(result, sheet))
     outcomes = [result.conditions[i] for i in shown]
-    paints = painted(result.config)
-    colors = [paints[outcome.condition.index] for outcome in outcomes]
     depth = max(outcome.condition.depth for outcome in outcomes)
-    figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72))
-    notes: dict[Pass, list[str]] = {}
-    reach = 0.0
-    for direction, quantity in SHOWN.items():
+    most = int(sheet.height * ROWS_SHARE / (2 if sheet.stacked else 1) / (ROW * sheet.font))
+    panels, drawn = {}, {}
+    notes: dict[Pass, list[str]] = {"forward": [], "backward": []}
+    for direction, title in titled(sheet).items():
         first = int(direction == "forward")
-        layers = evenly(first, first + depth - 1, MOST_LAYERS)
+        layers = evenly(first, first + depth - 1, min(MOST_LAYERS, max(most, 2)))
         ridges = [
-            ridge_of(outcome, i, quantity, k)
+            ridge_of(outcome, i, SHOWN[direction], k)
             for k in layers
             for i, outcome in enumerate(outcomes)
             if first <= k < first + outcome.condition.depth
         ]
-        ax = _panel(figure, direction, layers, bins, ridges)
         unit, cut = height_unit(ridges)
-        reach = max(reach, _draw_rows(ax, ridges, layers, unit, colors))
+        drawn[direction] = ridges, layers, unit
         notes[direction] = _notes(ridges, cut=cut)
-    for ax in figure.axes:
+        panels[direction] = _panel(direction, title, layers, bins, ridges)
+    key = ridges_key(result, notes, len(outcomes))
+    tags = [
+        Tag(outcome.condition.index, "", name.short, paint)
+        for outcome, name, paint in (members[i] for i in shown)
+    ]
+    figure, _ = begin(sheet, panels, tags, names_of(result), key, placings=("below",))
+    reach = 0.0
+    for ax, (ridges, layers, unit) in zip(figure.axes, drawn.values(), strict=True):
+        reach = max(reach, _draw_rows(ax, ridges, layers, unit, tags, sheet))
+    for ax, (_, layers, _) in zip(figure.axes, drawn.values(), strict=True):
         ax.set_ylim(0.7 - len(layers), reach + 0.05)
-    _draw_labels(figure, named([outcome.condition for outcome in outcomes]).full, colors)
-    panels.write_caption(figure, ridges_key(result, notes, len(outcomes)).sentence)
+        ax.tick_params(axis="y", length=0)
+        for spine in ("left", "right"):
+            ax.spines[spine].set_visible(False)
+        ax.grid(visible=False, axis="y")
+        ax.grid(axis="x", color=sheet.rule, linewidth=0.8 * sheet.em)
     return figure
 
 
 def _panel(
-    figure: Figure, direction: Pass, layers: list[int], bins: Bins, ridges: list[Ridge]
-) -> Axes:
-    """Lay out one panel: a baseline for every layer, the first on top, scales outside."""
-    outer = panels.OUTER + TICK_SIZE * (text_width(str(max(layers))) + 0.7)
-    width = (WIDTH - 2 * outer - GUTTER) / 2
-    ax = panels.add_panel(figure, direction, outer, width, panels.TITLES[direction], "Layer, $k$")
+    direction: Pass, title: str, layers: list[int], bins: Bins, ridges: list[Ridge]
+) -> Panel:
+    """Return the axes of one panel: a row for every layer, the first on top."""
     limits = shown_range(ridges, bins)
-    ax.set_xlim(limits)
-    if bins == "decades":
-        scale = decade_scale(limits)
-        ax.set_xticks(scale.ticks, scale.labels)
-    ax.set_yticks([-row for row in range(len(layers))], [f"{k:,}" for k in layers])
-    ax.tick_params(axis="y", length=0)
-    for spine in ("left", "right"):
-        ax.spines[spine].set_visible(False)
-    ax.grid(axis="x", color="0.9", linewidth=0.8)
-    ax.set_xlabel(WORDS[bins, direction])
-    return ax
+    scale_of = decade_scale if bins == "decades" else plain_scale
+    return Panel(
+        partial(_values, scale_of, limits),
+        WORDS[bins, direction],
+        partial(_rows, layers),
+        "Layer, $k$",
+        title,
+    )
+
+
+def _rows(layers: list[int], most: int) -> Scale:
+    """Return the scale of the layers, each a row, of which one or every so many have a label."""
+    step = MOST_TICKS + 1 - most
+    ticks = [-float(row) for row in range(0, len(layers), step)]
+    return Scale((0.7 - len(layers), LEAST), ticks, [f"{k:,}" for k in layers[::step]])
+
+
+def _values(
+    scale_of: Callable[[tuple[float, float], int], Scale], limits: tuple[float, float], room: float
+) -> Scale:
+    """Return the scale of the numbers with the most ticks that have room beside each other."""
+    scales = (scale_of(limits, most) for most in range(7, 0, -1))
+    return next(
+        (scale for scale in scales if labels_fit(scale, room, LABELS_APART)), scale_of(limits, 1)
+    )
 
 
 def _draw_rows(
-    ax: Axes, ridges: list[Ridge], layers: list[int], unit: float, colors: list[Paint]
+    ax: Axes,
+    ridges: list[Ridge],
+    layers: list[int],
+    unit: float,
+    tags: Sequence[Tag],
+    sheet: Sheet,
 ) -> float:
     """Draw the ridges, the deeper in front; return how high they reach."""
     low, high = ax.get_xlim()
     reach = LEAST
+    suffix = "-backward" * (ax.get_gid() == "backward" and len(ax.figure.axes) > 1)
     for row, layer in enumerate(layers):
-        ax.axhline(-row, color="0.75", linewidth=0.8, zorder=2 + row)
+        ax.axhline(-row, color=sheet.grey(0.75), linewidth=0.8 * sheet.em, zorder=2 + row)
         outlines = []
         for ridge in (ridge for ridge in ridges if ridge.layer == layer):
             x = (ridge.edges[1:] + ridge.edges[:-1]) / 2
@@ -174,27 +206,19 @@ def _draw_rows(
             outlines.append((ridge.index, x[shown], height[shown] - row))
             reach = max(reach, height[shown].max(initial=0.0) - row)
         for _, x, top in outlines:  # what is behind fades
-            ax.fill_between(x, -row, top, color="white", alpha=0.6, linewidth=0, zorder=2 + row)
+            ax.fill_between(
+                x, -row, top, color=sheet.ground, alpha=0.6, linewidth=0, zorder=2 + row
+            )
         for index, x, top in outlines:
-            style: dict[str, Any] = {"color": colors[index].color, "zorder": 2 + row}
-            ax.fill_between(x, -row, top, alpha=_fill(len(colors)), linewidth=0, **style)
-            ax.plot(x, top, linewidth=1.3, label=f"ridge {index} {layer}", **style)
+            style: dict[str, Any] = {"color": tags[index].paint.color, "zorder": 2 + row}
+            ax.fill_between(x, -row, top, alpha=_fill(len(tags)), linewidth=0, **style)
+            style["gid"] = f"condition-{tags[index].index}-layer-{layer}{suffix}"
+            ax.plot(x, top, linewidth=1.3 * sheet.em, label=f"ridge {index} {layer}", **style)
     return reach
 
 
 def _fill(n_conditions: int) -> float:
     return min(0.45, 0.9 / n_conditions)
-
-
-def _draw_labels(figure: Figure, labels: list[str], colors: list[Paint]) -> None:
-    widths = sum(map(text_width, labels)) + SWATCH * len(labels)
-    size = min(LABEL_SIZE, LABELS_WIDTH / widths)
-    height = HEIGHT - panels.TOP - panels.BOTTOM
-    shades: list[Any] = [paint.color for paint in colors]
-    patches = [Patch(facecolor=(*s[:3], _fill(len(colors))), edgecolor=s) for s in shades]
-    style = {**LEGEND, "ncols": len(labels), "labelcolor": [paint.ink for paint in colors]}
-    style["bbox_to_anchor"] = (0.5, 1 - (panels.TOP - 0.05 * height - 8) / HEIGHT)
-    figure.legend(patches, labels, fontsize=size, **style)
 
 
 def _notes(ridges: list[Ridge], *, cut: bool) -> list[str]:

@@ -1,5 +1,6 @@
 """Decades per layer of both passes against a swept number. Never prints, never saves."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,23 +12,32 @@ from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPred
 from heinit_sim.figures.axis_scales import fitted_limits, plain_scale
 from heinit_sim.figures.curves import QUANTITIES, SYMBOLS, WORDS
 from heinit_sim.figures.key import ERRORS, slopes_key
+from heinit_sim.figures.layout import Panel
 from heinit_sim.figures.lines import Line, drawn_values
-from heinit_sim.figures.panels import Panel, draw_panels, write_caption
-from heinit_sim.figures.swept_axis import Series, series_of, swept_axis
+from heinit_sim.figures.panels import draw_panels, titled
+from heinit_sim.figures.sheet import Sheet
+from heinit_sim.figures.swept_axis import (
+    Series,
+    axis_name,
+    series_groups,
+    series_names,
+    series_of,
+    swept_scale,
+)
 from heinit_sim.numerics import FloatArray
 
 LEAST = 0.02  # decades per layer: the shortest axis
-LEVEL: dict[str, Any] = {"color": "0.55", "linewidth": 0.8, "zorder": 1.5}
-STABLE: dict[str, Any] = {"color": "0.92", "linewidth": 0, "zorder": 0.5}
+STABLE: dict[str, Any] = {"linewidth": 0, "zorder": 0.5}
 
 
-def draw_slopes(result: SweepResult | SweepPrediction) -> Figure:
+def draw_slopes(result: SweepResult | SweepPrediction, sheet: Sheet) -> Figure:
     """Draw the decades per layer of both passes against the swept number, one panel per pass.
 
     With a single line, the slopes that are called stable are grey. Of a prediction there are only
     the slopes of infinite width.
     """
-    config, series = result.config, series_of(result.config)
+    config, series = result.config, series_of(result, sheet)
+    names, groups = series_names(result), series_groups(result, sheet)
     factor = 0.5 if config.figure.quantity == "std" else 1.0
     slopes, lines = {}, {}
     for direction in QUANTITIES:
@@ -37,18 +47,24 @@ def draw_slopes(result: SweepResult | SweepPrediction) -> Figure:
     both = [*lines["forward"], *lines["backward"]]
     limits = fitted_limits([np.zeros(1), *drawn_values(both)], LEAST)
     panels = {}
-    for direction in QUANTITIES:
+    for direction, title in titled(sheet).items():
         y_label = f"{WORDS[config.figure.quantity]} of {SYMBOLS[direction]}, decades per layer"
-        panels[direction] = Panel(*swept_axis(config, direction), plain_scale(limits), y_label)
-    figure = draw_panels(panels, lines, marked=True)
+        x_axis, y_axis = partial(swept_scale, result, direction), partial(plain_scale, limits)
+        panels[direction] = Panel(x_axis, axis_name(result), y_axis, y_label, title)
     shaded = isinstance(result, SweepResult) and len(series) == 1
-    for ax, direction in zip(figure.axes, QUANTITIES, strict=True):
-        ax.axhline(0.0, label="level", **LEVEL)
+    key = slopes_key(result, lines, shaded=shaded)
+    figure = draw_panels(sheet, panels, lines, names=names, groups=groups, key=key, marked=True)
+    for ax, direction in zip(figure.axes, panels, strict=True):
+        style: dict[str, Any] = {
+            "color": sheet.grey(0.55),
+            "linewidth": 0.8 * sheet.em,
+            "zorder": 1.5,
+        }
+        ax.axhline(0.0, label="level", gid=f"{direction}-level", **style)
         if shaded:
             drift, allowed = slopes[direction][series[0].places, 3:].T
             edges = drift - allowed, drift + allowed
-            ax.fill_between(series[0].x, *edges, label="stable", **STABLE)
-    write_caption(figure, slopes_key(result, lines, shaded=shaded).sentence)
+            ax.fill_between(series[0].x, *edges, label="stable", color=sheet.grey(0.92), **STABLE)
     return figure
 
 
@@ -65,4 +81,5 @@ def _slope_values(outcome: Prediction, direction: Pass) -> tuple[float, float, f
 def _slope_line(series: Series, slopes: FloatArray) -> Line:
     slope, error, theory = slopes[series.places, :3].T
     low, high = slope - ERRORS * error, slope + ERRORS * error
-    return Line(series.index, series.label, series.paint, series.x, slope, low, high, theory)
+    name = (series.index, series.name.full, series.name.short, series.paint)
+    return Line(*name, series.x, slope, low, high, theory)

@@ -115,7 +115,7 @@ def test_other_swept_keys_make_lines_of_their_own() -> None:
 
 def test_a_single_line_needs_no_label() -> None:
     for ax in draw(simulated()).axes:
-        assert names(ax) == [""]
+        assert names(ax) == []
 
 
 def test_axes_say_what_is_shown() -> None:

@@ -16,6 +16,7 @@ from heinit_sim.figures.draw import draw
 from heinit_sim.numerics import FloatArray
 from tests.figures.helpers import (
     RESULTS,
+    SHEET,
     VARIANCES,
     caption,
     depths,
@@ -25,6 +26,7 @@ from tests.figures.helpers import (
     flat,
     has,
     labels,
+    leader,
     named,
     near_equal,
     panels,
@@ -197,23 +199,29 @@ def test_an_arrow_of_a_single_layer_points_the_way_of_its_pass() -> None:
 
 
 def test_labels_stand_in_the_order_of_the_curves_ends() -> None:
-    for ax, layer in zip(panels(draw(near_equal(12))), (-1, 0), strict=True):
-        ends = [ys(ax, f"median {i}")[layer] for i in range(12)]
-        heights = [label.get_position()[1] for label in labels(ax)]
-        assert np.all(np.diff(np.array(heights)[np.argsort(ends)]) > 0)
+    both = panels(draw(near_equal(12)))
+    ends = [
+        ax.transData.transform((0, ys(ax, f"median {i}")[layer]))[1]
+        for ax, layer in zip(both, (-1, 0), strict=True)
+        for i in range(12)
+    ]
+    heights = [label.get_position()[1] for label in labels(both[0])]
+    assert len(heights) == 12
+    order = np.argsort(np.reshape(ends, (2, 12)).mean(0))
+    assert np.all(np.diff(np.array(heights)[order]) > 0)
 
 
 def test_only_labels_that_were_moved_have_leaders() -> None:
     apart = sweep_result([(np.full((5, 11), y), np.full((5, 11), y)) for y in (-50.0, 0.0, 50.0)])
     for ax in panels(draw(apart)):
-        assert [label.arrow_patch for label in labels(ax)] == [None] * 3
+        assert [leader(ax, i) for i in range(3)] == [None] * 3
     for ax in panels(draw(flat(4))):
-        assert all(label.arrow_patch is not None for label in labels(ax))
+        assert all(leader(ax, i) is not None for i in range(4))
 
 
 def test_a_curve_that_ends_earlier_is_led_to_its_label() -> None:
     first, _ = panels(draw(depths()))
-    leaders = [label.arrow_patch is not None for label in labels(first)]
+    leaders = [leader(first, i) is not None for i in range(4)]
     assert leaders[:3] == [True, True, True]
     for i, depth in enumerate((1, 5, 20, 50)):
         assert xs(first, f"median {i}")[-1] == depth
@@ -221,11 +229,11 @@ def test_a_curve_that_ends_earlier_is_led_to_its_label() -> None:
 
 def test_layers_of_zeros_leave_a_gap() -> None:
     result = dying()
+    assert labels(panels(draw(result))[0])[0].get_text().endswith("(all zero)")
     for ax in panels(draw(result)):
         bottom = ax.get_ylim()[0]
         assert np.isnan(ys(ax, "median 0")).all()
         assert not has(ax, "arrow 0")
-        assert labels(ax)[0].get_text().endswith("(all zero)")
         np.testing.assert_array_equal(np.isnan(ys(ax, "median 1")), np.arange(51) >= 20)
         assert np.isfinite(ys(ax, "median 2")).all()
         # 4 of 40 networks are zero: the lower end of the band is below any scale.
@@ -256,7 +264,7 @@ def test_a_fitted_range_is_shared_and_holds_every_band(name: str) -> None:
     first, second = panels(draw(result))
     assert first.get_ylim() == second.get_ylim()
     low, high = first.get_ylim()
-    curves = [curve for direction in QUANTITIES for curve in curves_of(result, direction)]
+    curves = [curve for direction in QUANTITIES for curve in curves_of(result, direction, SHEET)]
     assert low < min(curve.low.min() for curve in curves)
     assert high > max(curve.high.max() for curve in curves)
     assert high - low >= 0.3 - 1e-12
@@ -336,8 +344,8 @@ def test_published_points_without_a_condition_are_grey() -> None:
     result = sweep_result([walks(0.0, 50, seed=0)], variances=[0.02], figure=config)
     for ax in panels(draw(result)):
         for variance in VARIANCES:
-            color = to_rgb(named(ax, f"published {variance:g}").get_markeredgecolor())
-            assert (color == (0.5, 0.5, 0.5)) == (variance != 0.02)
+            color = to_hex(named(ax, f"published {variance:g}").get_markeredgecolor())
+            assert (color == SHEET.grey(0.5)) == (variance != 0.02)
 
 
 def test_no_overlay_unless_asked_for() -> None:

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
@@ -17,8 +18,9 @@ from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import Bins, Quantity
 from heinit_sim.experiment.results import Histogram, SweepResult
 from heinit_sim.figures.kinds.ridges import CUT, FAINT, OVERLAP, TAIL, draw_ridges, evenly, ridge_of
-from heinit_sim.figures.panels import saving
+from heinit_sim.figures.sheet import drawing, saving
 from tests.conditions import unpredicted
+from tests.figures.helpers import named_below
 from tests.rows import slow_but
 
 Array = NDArray[Any]
@@ -35,8 +37,8 @@ PANELS: tuple[tuple[int, Quantity], ...] = ((1, "activation"), (0, "grad_preacti
 
 
 def draw(result: SweepResult) -> Figure:
-    with saving():
-        return draw_ridges(result)
+    with drawing(result.config.figure) as sheet:
+        return draw_ridges(result, sheet)
 
 
 def simulate(end: str = "", **given: object) -> SweepResult:
@@ -161,8 +163,7 @@ def test_of_many_conditions_eight_are_drawn_and_the_caption_says_so() -> None:
     figure = draw(simulate(f"sweep: {{init.variance: [{values}]}}\n"))
     assert {of for of, _ in lines(figure.axes[0])} == set(range(8))
     assert "8 of 12 conditions." in texts(figure)
-    (legend,) = figure.legends
-    names = [text.get_text() for text in legend.get_texts()]
+    names = [text.get_text() for text in named_below(figure)]
     assert len(names) == 8
     assert names[0].endswith("0.01")
     assert names[-1].endswith("0.12")
@@ -171,9 +172,10 @@ def test_of_many_conditions_eight_are_drawn_and_the_caption_says_so() -> None:
 
 def test_every_ridge_has_the_colour_of_its_name() -> None:
     figure = draw(simulate("sweep: {init.variance: [0.05, 0.1, 0.2]}\n"))
-    (legend,) = figure.legends
-    for i, (patch, text) in enumerate(zip(legend.get_patches(), legend.get_texts(), strict=True)):
-        color = to_rgba(patch.get_edgecolor())
+    samples = [a for a in figure.artists if str(a.get_gid()).endswith("-sample")]
+    for i, (sample, text) in enumerate(zip(samples, named_below(figure), strict=True)):
+        assert isinstance(sample, Line2D)
+        color = to_rgba(sample.get_color())
         assert to_rgba(text.get_color()) == tuple(np.array(color) * (0.6, 0.6, 0.6, 1.0))
         for ax in figure.axes:
             own = [c for c in ax.get_lines() if str(c.get_label()).startswith(f"ridge {i} ")]
@@ -222,16 +224,15 @@ LEGENDS = [
 def test_no_words_overlap_and_all_are_on_the_page(end: str, bins: Bins) -> None:
     given = {"variance": "null", "bins": bins} if "scheme" in end else {"bins": bins}
     figure = draw(simulate(end, depth=50, **given))
-    (legend,) = figure.legends
     with saving():
         figure.savefig(BytesIO())  # lays out the words
-        words = [*figure.texts, legend]
+        words = [*figure.texts]
         for ax in figure.axes:
             words += [text for text in ax.get_children() if isinstance(text, Text)]
             words += [ax.xaxis.label, ax.yaxis.label, *ax.get_yticklabels()]
             low, high = ax.get_xlim()
             words += [t for t in ax.get_xticklabels() if low <= t.get_position()[0] <= high]
-        shown = [w for w in words if not isinstance(w, Text) or w.get_text()]
+        shown = [word for word in words if word.get_text()]
         boxes = [word.get_window_extent() for word in shown]
     page = figure.bbox
     for n, box in enumerate(boxes):

@@ -19,6 +19,7 @@ from heinit_sim.theory.infinite_width.mean_field import mean_field
 from heinit_sim.theory.predictions import LARGEST_BIAS, predict, predict_sweep
 from tests.commands import printed
 from tests.conditions import condition, unpredicted
+from tests.figures.helpers import SHEET
 from tests.rows import slow_but
 
 Array = np.ndarray
@@ -106,7 +107,7 @@ def test_tables_and_figures_say_where_theory_ends() -> None:
     assert [row["misfit_layer"] for row in rows] == [4, 4]
     shown = "\n".join(printed(to_prediction_table(config, rows)))
     assert "Mean —: from layer 4 on too narrow for infinite width." in shown
-    curves = {direction: curves_of(prediction, direction) for direction in QUANTITIES}
+    curves = {direction: curves_of(prediction, direction, SHEET) for direction in QUANTITIES}
     key = layers_key(prediction, curves, banded=False)
     assert "Theory ends where layers are too narrow" in key.notes
 

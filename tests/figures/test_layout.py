@@ -1,0 +1,132 @@
+"""No two texts of a figure overlap, none is cut, and panels keep their room, at any size."""
+
+import itertools
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from heinit_sim.config import parse_config
+from heinit_sim.experiment.figure_kinds import FIGURE_KINDS
+from heinit_sim.experiment.results import SweepResult
+from heinit_sim.figures.draw import draw
+from heinit_sim.figures.sheet import saving
+from heinit_sim.simulation.sweep import run_sweep
+from tests.rows import slow_but
+
+SIZES = (None, "slide", "beamer", "column", "text", (3.3, 2.0), (3.3, 3.3), (20.0, 4.0))
+PANELS = ("both", "forward", "backward")
+GRID = "network.activation: [relu, tanh, selu, {name: leaky_relu, negative_slope: 0.2}]"
+SWEEPS = {
+    "two": "init.variance: [0.1, 0.25]",
+    "five": "init.variance: [0.001, 0.01, 0.02, 0.1, 1]",
+    "six": "init.variance: [0.001, 0.01, 0.02, 0.1, 1, 2]",
+    "nineteen": f"init.variance: [{', '.join(f'{0.1 + 0.01 * i:.2f}' for i in range(19))}]",
+    "grid of eight": f"init.variance: [0.1, 0.5], {GRID}",
+    "grid of twelve": "init.variance: [0.1, 0.5, 1], network.width: [4, 5, 6, 7]",
+    "schemes": "network.width: [5, 9], init: [{scheme: he_normal}, {scheme: he_uniform}, "
+    "{scheme: lecun_normal, gain: 2.5}, {scheme: orthogonal}, {scheme: lsuv}, "
+    "{scheme: he_normal, mode: fan_out}]",
+}
+CONFIG = """
+name: x
+network: {depth: DEPTH, width: 8, input_dim: 8}
+init: {variance: 0.25}
+inputs: {count: 3}
+record: {histograms: std, cosine: true}
+sweep: {SWEEP}
+trials: 5
+figure: {kind: KIND}
+"""
+
+
+@cache
+def result_of(sweep: str, depth: int) -> SweepResult:
+    return run_sweep(parse_config(text_of(sweep, "layers", depth)))
+
+
+def text_of(sweep: str, kind: str, depth: int) -> str:
+    return CONFIG.replace("SWEEP", SWEEPS[sweep]).replace("DEPTH", str(depth)).replace("KIND", kind)
+
+
+def drawn(sweep: str, kind: str, depth: int = 9, **look: Any) -> Figure:
+    config = parse_config(text_of(sweep, kind, depth))
+    config = replace(config, figure=replace(config.figure, **look))
+    return draw(replace(result_of(sweep, depth), config=config))
+
+
+def faults(figure: Figure) -> list[str]:
+    """Say which texts overlap or are cut, and whether the panels are too narrow."""
+    figure.set_dpi(200)  # as a run saves it
+    with saving():
+        figure.draw_without_rendering()
+        texts = [text for text in figure.findobj(match=Text) if text.get_visible()]
+        boxes = [(text.get_text(), text.get_window_extent()) for text in texts if text.get_text()]
+    assert len(boxes) > 6
+    page = figure.bbox
+    found = [
+        f"cut: {text!r}"
+        for text, box in boxes
+        if box.x0 < 1 or box.y0 < 1 or box.x1 > page.x1 - 1 or box.y1 > page.y1 - 1
+    ]
+    for (text, box), (other, other_box) in itertools.combinations(boxes, 2):
+        if box.overlaps(other_box):
+            found.append(f"{text!r} on {other!r}")
+    places = [ax.get_position() for ax in figure.axes]
+    side_by_side = len({place.y0 for place in places}) == 1
+    width = sum(place.width for place in places) if side_by_side else min(p.width for p in places)
+    if width < 0.6:
+        found.append(f"panels have {width:.0%} of the width")
+    return found
+
+
+def applies(kind: str, sweep: str) -> bool:
+    return kind not in ("end", "slopes") or sweep != "words"
+
+
+ALL = list(itertools.product(FIGURE_KINDS, SWEEPS, SIZES))
+QUICK = [
+    *itertools.product(["layers"], ["five"], SIZES),
+    *itertools.product(FIGURE_KINDS, ["two"], [(3.3, 2.0)]),
+    *itertools.product(["layers"], SWEEPS, ["column"]),
+]
+
+
+@pytest.mark.parametrize(("kind", "sweep", "size"), slow_but(ALL, *QUICK))
+def test_texts_stand_apart_and_whole_and_panels_keep_their_room(
+    kind: str, sweep: str, size: Any
+) -> None:
+    for panels in PANELS:
+        assert faults(drawn(sweep, kind, size=size, panels=panels)) == []
+
+
+@pytest.mark.parametrize(
+    "look", [{"font": "DejaVu Serif"}, {"font_size": 9.0}, {"title": "A " * 60}]
+)
+@pytest.mark.parametrize("size", slow_but([None, "beamer", "column"], "column"))
+def test_other_fonts_and_titles_are_measured_too(look: dict[str, Any], size: Any) -> None:
+    assert faults(drawn("five", "layers", depth=50, size=size, **look)) == []
+
+
+def test_a_text_that_is_moved_is_found() -> None:
+    figure = drawn("five", "layers")
+    first, second = figure.axes[0].texts[-2:]
+    second.set_position(first.get_position())
+    assert any(" on " in fault for fault in faults(figure))
+    second.set_position((-5, 0))
+    assert any(fault.startswith("cut") for fault in faults(figure))
+    figure.axes[0].set_position((0.1, 0.2, 0.1, 0.5))
+    assert any(fault.startswith("panels") for fault in faults(figure))
+
+
+@pytest.mark.parametrize("size", ["slide", "beamer", "column", "text"])
+def test_no_text_is_smaller_than_three_quarters_of_the_font(size: str) -> None:
+    for sweep, points in itertools.product(SWEEPS, (None, 7.0)):
+        figure = drawn(sweep, "layers", size=size, font_size=points)
+        texts = [text for text in figure.findobj(match=Text) if text.get_text()]
+        sizes = sorted({text.get_fontsize() for text in texts})
+        font = points or {"slide": 18.0, "beamer": 9.5, "column": 8.0, "text": 9.0}[size]
+        assert float(sizes[0]) >= 0.75 * font * (1 - 1e-9)
