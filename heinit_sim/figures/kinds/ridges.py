@@ -1,6 +1,6 @@
 """Histograms layer by layer, each a ridge above its baseline. Never prints, never saves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
