@@ -40,7 +40,7 @@ def draw(result: SweepResult | SweepPrediction, **options: object) -> Figure:
             `size=(3.3, 2)` or `only={"init.variance": [0.01, 0.02]}`; None takes one back.
 
     Returns:
-        The figure; save it `with saving():`.
+        The figure. It is saved the same under any user's settings, and a notebook shows it.
 
     Raises:
         ConfigError: An option is wrong, or nothing that matplotlib can draw; every problem is one

@@ -14,6 +14,7 @@ from matplotlib.transforms import Affine2D, Transform
 
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.figures import lines as strokes
+from heinit_sim.figures.drawn_figure import DrawnFigure
 from heinit_sim.figures.key import Key, KeyEntry
 from heinit_sim.figures.layout import (
     CAPTION,
@@ -107,7 +108,7 @@ def begin(
         notes=" ".join(f"{note}." for note in notes),
     )
     layout = lay_out(sheet, panels, texts, placings)
-    figure = Figure(figsize=(sheet.width / 72, sheet.height / 72))
+    figure = DrawnFigure(figsize=(sheet.width / 72, sheet.height / 72))
     figure.set_label(shown_key.sentence)  # for those who cannot see it
     for direction, cell in layout.cells.items():
         _add_panel(figure, sheet, direction, cell)

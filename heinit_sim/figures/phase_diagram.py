@@ -16,6 +16,7 @@ from heinit_sim.activations import make_activation
 from heinit_sim.experiment.activation_table import Activation, Slope
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.figures import label_placement
+from heinit_sim.figures.drawn_figure import DrawnFigure
 from heinit_sim.figures.label_placement import Pixels, beside, pixels_along, write_labels
 from heinit_sim.figures.naming import key_text, named, spelled
 from heinit_sim.figures.sheet import saving
@@ -51,7 +52,7 @@ def draw_phase_diagram(config: SweepConfig) -> Figure:
         config: The sweep; nothing of it is simulated.
 
     Returns:
-        The figure; save it `with panels.saving():`.
+        The figure.
     """
     keys = dict.fromkeys(_key(condition) for condition in config.conditions)
     activations = {key: make_activation(key[0], dict(key[1])) for key in keys}
@@ -59,8 +60,8 @@ def draw_phase_diagram(config: SweepConfig) -> Figure:
     top = max(2.5 * max((bias_variance for _, bias_variance in places), default=0.0), 0.25)
     edges = {key: edge_of_chaos(activation, top) for key, activation in activations.items()}
     colors = dict(zip(keys, COLORS * len(keys), strict=False))
-    with saving():
-        figure = Figure(figsize=(WIDTH, HEIGHT))
+    with saving(config.figure):
+        figure = DrawnFigure(figsize=(WIDTH, HEIGHT))
         ax = figure.add_axes(PANEL)
         points = np.array([*places, *(point for e in edges.values() for point in e.points)])
         _scale(ax, points[:, 0], top)

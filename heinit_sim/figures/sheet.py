@@ -131,18 +131,26 @@ def drawing(config: FigureConfig) -> Iterator[Sheet]:
     theme |= {"figure.facecolor": ground, "axes.facecolor": "none"}
     if config.theme.startswith("transparent"):
         theme["figure.facecolor"] = "none"
-    with saving(), matplotlib.rc_context(theme), matplotlib.style.context(dict(style)):
+    with saving(config), matplotlib.rc_context(theme), matplotlib.style.context(dict(style)):
         if config.font:
             matplotlib.rcParams["font.family"] = [config.font, "DejaVu Sans"]
         yield _sheet(config, style)
 
 
 @contextmanager
-def saving() -> Iterator[None]:
-    """Draw or save a figure: the same under any user's settings.
+def saving(config: FigureConfig = FigureConfig()) -> Iterator[None]:  # noqa: B008  # frozen
+    """Draw a figure, to be saved as its config says: the same under any user's settings."""
+    output = {"savefig.dpi": config.dpi, "svg.fonttype": "none" if config.svg_text else "path"}
+    with under(STYLE | output):
+        yield
+
+
+@contextmanager
+def under(settings: dict[Any, Any]) -> Iterator[None]:
+    """Draw or save under these settings of matplotlib's.
 
     A letter of a file's name that the font lacks is a box, and no warning.
     """
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         yield

@@ -1,7 +1,7 @@
 """Figures as files, alone or with a table: the same bytes each time."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.experiment.sweep_config import FigureConfig, FigureFormat, SweepConfig
@@ -11,15 +11,9 @@ from heinit_sim.runs.manifest import MANIFEST, is_run_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Format -> metadata without a date: the same figure gives the same bytes.
-_METADATA: dict[FigureFormat, dict[str, str | None]] = {
-    "png": {"Software": None},
-    "svg": {"Date": None, "Creator": None},
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-}
 NAME = "forward_backward"
 """The name of the two-panel figure's files, without their suffixes."""
-FIGURES = tuple(f"{NAME}.{suffix}" for suffix in _METADATA)
+FIGURES = tuple(f"{NAME}.{suffix}" for suffix in get_args(FigureFormat))
 """Whatever files the two-panel figure may have."""
 
 
@@ -36,13 +30,10 @@ def write_figure(
     Returns:
         The names of its files.
     """
-    from heinit_sim.figures import saving
-
-    with saving():
-        for suffix in config.formats:
-            path = directory / f"{name}.{suffix}"
-            figure.savefig(path, dpi=config.dpi, metadata=_METADATA[suffix])
-    return figure_names(config, name)
+    names = figure_names(config, name)
+    for file in names:
+        figure.savefig(directory / file)
+    return names
 
 
 def export_figure(figure: "Figure", directory: Path, config: FigureConfig) -> tuple[str, ...]:
