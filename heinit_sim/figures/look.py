@@ -1,5 +1,6 @@
 """What matplotlib must know of a look before it is drawn: colours, fonts, styles, formulas."""
 
+import logging
 from collections.abc import Iterator
 
 import matplotlib
@@ -72,10 +73,18 @@ def _style_problems(config: FigureConfig) -> Iterator[str]:
         hint = _hint(config.style, known)
         yield f"{wrong}, must be the name of one, e.g. ggplot, or FILE.mplstyle{hint}"
         return
+    log, handler = logging.getLogger("matplotlib"), logging.Handler()
+    ignored: list[logging.LogRecord] = []
+    handler.emit = ignored.append  # type: ignore[method-assign, assignment]  # else it prints
+    log.addHandler(handler)
     try:
         style_settings(config.style)
+        why = ignored[0].getMessage().strip().partition("\n")[0] if ignored else ""
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or " ".join(str(error).split())
+    finally:
+        log.removeHandler(handler)
+    if why:
         yield f"figure.style: error: cannot be read ({config.style}: {why}), must be a style file"
 
 

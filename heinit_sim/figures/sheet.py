@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -113,8 +114,8 @@ def style_settings(name: str | None) -> Mapping[str, Any]:
     library: Mapping[str, Any] = matplotlib.style.library
     if name is None or name in library:
         return dict(library[name]) if name else {}
-    settings: Any = matplotlib.rc_params_from_file(name, use_default_template=False)
-    return dict(settings)
+    settings: Any = matplotlib.rc_params_from_file(Path(name), use_default_template=False)
+    return dict(settings)  # of a path, for a text may be a URL
 
 
 @contextmanager

@@ -62,6 +62,34 @@ def test_formulas_are_read(key: str) -> None:
     assert problem.startswith(rf"figure.{key}: error: not a formula ('$\\foo$': ")
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("font.size: nope\n", "line 1 ('font.size: nope'): Key font.size"),
+        ("# mine\nno.such.key: 3\n", "Bad key no.such.key in file"),
+        ("axes.grid\n", "Missing colon in file"),
+    ],
+)
+def test_a_style_file_is_refused_for_a_line_that_matplotlib_would_ignore(
+    text: str, why: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.mplstyle"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as raised:
+        check_look(FigureConfig(style=str(path)))
+    (problem,) = raised.value.problems
+    assert problem.startswith(f"figure.style: error: cannot be read ({path}: ")
+    assert why in problem
+    path.write_text("axes.grid: True\n")
+    check_look(FigureConfig(style=str(path)))
+
+
+@pytest.mark.parametrize("path", ["none.mplstyle", "https://example.org/a.mplstyle"])
+def test_a_style_that_is_no_file_is_refused_and_not_asked_for_elsewhere(path: str) -> None:
+    with pytest.raises(ConfigError, match=r"figure\.style: error: cannot be read"):
+        check_look(FigureConfig(style=path))
+
+
 def test_every_command_that_draws_refuses_before_it_does_anything(tmp_path: Path) -> None:
     out = tmp_path / "out"
     for asked in (("run", "-"), ("theory", "-")):
