@@ -10,7 +10,7 @@ from heinit_sim.config.problem import Problem
 from heinit_sim.config.schema.config import Config, Figure
 from heinit_sim.config.selection import select
 from heinit_sim.experiment.labels import flow_text, shortened, swept_text, to_text
-from heinit_sim.experiment.spelling import correction
+from heinit_sim.experiment.spelling import correction, same_word
 from heinit_sim.experiment.sweep_config import FigureConfig
 
 _LISTED = 12  # values that have a label are quoted at most
@@ -73,7 +73,8 @@ def _labels(
         meant = {
             swept_text(path, value, to_text)
             for path, value in values
-            if key in (swept_text(path, value, to_text), swept_text(path, value))
+            if same_word(key, swept_text(path, value, to_text))
+            or key == swept_text(path, value)
             or parsed == [value]
         }
         problem = _unlabelled(key, values) if not meant else ""

@@ -29,6 +29,11 @@ def correction(word: str, known: Iterable[str]) -> str | None:
     return nearest[0] if len(nearest) == 1 else None
 
 
+def same_word(word: str, other: str) -> bool:
+    """Whether two words differ in nothing but capitals, hyphens, underscores and blanks."""
+    return _plain(word) == _plain(other)
+
+
 def _plain(word: str) -> str:
     return re.sub(r"[-_ ]", "", word.casefold())
 

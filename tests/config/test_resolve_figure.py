@@ -32,6 +32,7 @@ LOOKS: list[tuple[str, dict[str, Any]]] = [
         "labels: {2e-2: He, 0.00001: A, tanh: T}",
         {"labels": {"0.02": "He", "1e-05": "A", "tanh": "T"}},
     ),
+    ("labels: {ReLU: R, Tanh: T}", {"labels": {"relu": "R", "tanh": "T"}}),
     ("title: 'Forward, backward'", {"title": "Forward, backward"}),
     ("colors: cividis", {"colors": "cividis"}),
     ("colors: [r, g, b, c, m, '0.5']", {"colors": ("r", "g", "b", "c", "m", "0.5")}),
