@@ -66,16 +66,17 @@ def _labels(
 ) -> tuple[dict[str, str], list[Problem]]:
     """The labels by the text of each swept value, and what is none's."""
     values = [(path, value) for path, values in sweep.items() for value in values]
+    texts = [(swept_text(p, value, to_text), swept_text(p, value), value) for p, value in values]
     labels: dict[str, str] = {}
     problems = []
     for key, label in (figure.labels or {}).items():
         parsed = yaml_document.parse(f"[{key}]").value
         meant = {
-            swept_text(path, value, to_text)
-            for path, value in values
-            if same_word(key, swept_text(path, value, to_text))
-            or key == swept_text(path, value)
+            text
+            for text, short, value in texts
+            if key in (text, short)
             or parsed == [value]
+            or (_is_word(text) and same_word(key, text))
         }
         problem = _unlabelled(key, values) if not meant else ""
         if meant & labels.keys():
@@ -84,6 +85,10 @@ def _labels(
             problems.append(Problem(("labels", key), problem))
         labels |= dict.fromkeys(meant, label)
     return labels, problems
+
+
+def _is_word(text: str) -> bool:
+    return text.replace("_", "").isalpha()
 
 
 def _unlabelled(key: str, values: Sequence[tuple[str, object]]) -> str:

@@ -125,6 +125,12 @@ def test_labels_are_of_swept_values_alone() -> None:
     ]
 
 
+def test_a_label_is_of_one_number_alone() -> None:
+    sweep = "sweep: {loss.target: [-0.5, 0.5], network.width: [[1, 2, 34], [12, 3, 4], 1234]}\n"
+    text = DENSE + sweep + "figure: {labels: {0.5: a, 1 2 34: b, 1234: c}}\n"
+    assert parse_config(text).figure.labels == {"0.5": "a", "1 2 34": "b", "1234": "c"}
+
+
 @pytest.mark.parametrize(
     ("override", "key", "value"),
     [
