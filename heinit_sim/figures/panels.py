@@ -1,12 +1,12 @@
 """Two mirrored panels, one per pass: their axes, names and key, drawn. Never saves."""
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
@@ -84,7 +84,8 @@ def begin(
         tags: The names of the lines.
         names: The heading of all names, and what all lines have in common.
         key: What says which style of line is which.
-        groups: What hues and dashes stand for; below the panels they stand instead of the names.
+        groups: What hues and dashes stand for. Dashes are told in the key; hues stand below the
+            panels where the names have no room beside them.
         placings: Where the names may stand.
     """
     shown_key = key.of_panels(sheet.panels)
@@ -93,18 +94,20 @@ def begin(
     if names.heading and tags:
         rows[0].insert(0, (None, names.heading))
     if groups:
-        swatches = [(text, paint, "group") for group in groups for text, paint in group.entries]
-        places = itertools.count()
-        rows = [[(next(places), text) for text, _ in group.entries] for group in groups]
-        for group, row in zip(groups, rows, strict=True):
-            row.insert(0, (None, group.heading))
+        swatches = [(text, paint, "group") for text, paint in groups[0].entries]
+        rows = [[(None, groups[0].heading), *enumerate(text for text, _ in groups[0].entries)]]
+    dashed = [
+        (f"{group.heading} = {text}" if group.heading else text, paint)
+        for group in groups[1:]
+        for text, paint in group.entries
+    ]
     notes = [*shown_key.notes, f"All: {names.common}"] if names.common else shown_key.notes
     texts = Texts(
         beside=[tag.full for tag in tags],
         between=[tag.short for tag in tags],
         heading=names.heading,
         below=rows,
-        key=[entry.said for entry in shown_key.entries],
+        key=[*(entry.said for entry in shown_key.entries), *(text for text, _ in dashed)],
         notes=" ".join(f"{note}." for note in notes),
     )
     layout = lay_out(sheet, panels, texts, placings)
@@ -119,7 +122,13 @@ def begin(
             _draw_name(figure, item, *swatches[item.index][1:], layout.size)
     for item in layout.key:
         assert item.index is not None
-        _draw_entry(figure, sheet, item, shown_key.entries[item.index])
+        past = item.index - len(shown_key.entries)
+        if past < 0:
+            _draw_entry(figure, sheet, item, shown_key.entries[item.index])
+        else:
+            quiet = np.array(to_rgba(sheet.quiet))
+            paint = replace(dashed[past][1], color=quiet, ink=quiet)
+            _draw_name(figure, item, paint, "key-group", CAPTION * sheet.font)
     _write_notes(figure, sheet, layout)
     return figure, layout
 
@@ -229,6 +238,7 @@ def draw_panels(
     marked: bool = False,
     banded: bool = False,
     tip_of: Callable[[Axes, Line, Pass, float], Tip] | None = None,
+    placings: Sequence[Placing] = ("beside", "between", "below"),
 ) -> Figure:
     """Draw the lines of each pass into its panel.
 
@@ -242,13 +252,14 @@ def draw_panels(
         marked: With circles at the points.
         banded: With predicted bands.
         tip_of: Where a line ends, and what is drawn there.
+        placings: Where the names may stand.
     """
     tags = []
     for pair in zip(*(lines[direction] for direction in panels), strict=True):
         full = max((line.label for line in pair), key=text_width)
         short = _of_both([line.short for line in pair])
         tags.append(Tag(pair[0].index, full, short, pair[0].paint))
-    figure, layout = begin(sheet, panels, tags, names, key, groups)
+    figure, layout = begin(sheet, panels, tags, names, key, groups, placings)
     tips: dict[Pass, list[Tip]] = {}
     for ax, direction in zip(figure.axes, panels, strict=True):
         bands = band_styles(lines[direction])
@@ -389,6 +400,11 @@ def spread_out(wanted: FloatArray, gap: float, low: float, high: float) -> Float
     placed = np.empty_like(wanted)
     placed[order] = np.clip(levels, low, max(high - steps[-1], low)) + steps
     return placed
+
+
+def first_panel_alone(ax: Axes, line: Line, direction: Pass, em: float) -> Tip:
+    """Return where a line ends in the first panel: where both are of one pass, names stand once."""
+    return last_seen(ax, line, direction, em) if direction == "forward" else None
 
 
 def last_seen(ax: Axes, line: Line, direction: Pass, em: float = 1.0) -> Tip:

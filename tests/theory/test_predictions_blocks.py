@@ -245,7 +245,7 @@ def test_tables_and_figures_of_predictions_say_what_is_known(
     figure = draw(prediction)
     figure.draw_without_rendering()
     texts = [text.get_text() for ax in figure.axes for text in ax.texts]
-    assert "kind = zeros, averaged (not known)" in texts
+    assert "zeros, averaged (not known in b)" in texts
 
 
 def test_tables_and_figures_of_results_stand_beside_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from heinit_sim.figures.key import cosine_key
 from heinit_sim.figures.layer_axis import LAYERS, layer_axis, layer_lines
 from heinit_sim.figures.layout import Panel
 from heinit_sim.figures.lines import drawn_values
-from heinit_sim.figures.panels import draw_panels, titled
+from heinit_sim.figures.panels import draw_panels, first_panel_alone, titled
 from heinit_sim.figures.sheet import Sheet
 from heinit_sim.figures.shown import groups_of_hues, names_of
 from heinit_sim.numerics import FloatArray
@@ -42,12 +42,12 @@ def draw_cosine(result: SweepResult | SweepPrediction, sheet: Sheet) -> Figure:
         y_label = f"Cosine of {symbol} between inputs"
         panels[direction] = Panel(layer_axis(result, direction), LAYERS, y, y_label, title)
     return draw_panels(
-        sheet,
-        panels,
-        lines,
+        *(sheet, panels, lines),
         names=names_of(result),
         groups=groups_of_hues(result, sheet),
         key=cosine_key(result, lines),
+        tip_of=first_panel_alone,
+        placings=("between", "below") if len(panels) > 1 else ("beside", "below"),
     )
 
 

@@ -1,5 +1,7 @@
 """How far networks spread, layer by layer: Var ln of both passes. Never prints, never saves."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,7 +14,7 @@ from heinit_sim.figures.curves import QUANTITIES, SYMBOLS, WORDS
 from heinit_sim.figures.key import ERRORS, spread_key
 from heinit_sim.figures.layer_axis import LAYERS, layer_axis, layer_lines
 from heinit_sim.figures.layout import Panel
-from heinit_sim.figures.lines import drawn_values
+from heinit_sim.figures.lines import Line, drawn_values
 from heinit_sim.figures.panels import draw_panels, titled
 from heinit_sim.figures.sheet import Sheet
 from heinit_sim.figures.shown import groups_of_hues, names_of
@@ -21,12 +23,14 @@ from heinit_sim.numerics.spread import variance_of_ln
 from heinit_sim.theory import predicted_variance_of_ln
 
 LEAST = 0.01  # the shortest axis
+ALIKE = 0.01  # of the range of lines: what lies closer is one line
 
 
 def draw_spread(result: SweepResult | SweepPrediction, sheet: Sheet) -> Figure:
     """Draw the variance over networks of ln of a statistic of h_k and ∂ℓ/∂h_k against the layer.
 
-    Theory is that of the second moment for one input; of a prediction it is all there is.
+    Theory is that of the second moment for one input, beside that statistic alone; of a prediction
+    it is all there is. Lines that lie on each other have one name.
 
     Source: Hanin & Rolnick 2018: it grows with the sum of 1/width.
     """
@@ -39,19 +43,42 @@ def draw_spread(result: SweepResult | SweepPrediction, sheet: Sheet) -> Figure:
         x_axis = layer_axis(result, direction)
         y_axis = partial(plain_scale, limits)
         panels[direction] = Panel(x_axis, LAYERS, y_axis, y_label, title)
+    names = names_of(result)
     return draw_panels(
-        sheet,
-        panels,
-        lines,
-        names=names_of(result),
+        *(sheet, panels, _named_once(lines, names.heading)),
+        names=names,
         groups=groups_of_hues(result, sheet),
         key=spread_key(result, lines),
     )
 
 
+def _named_once(lines: Mapping[Pass, Sequence[Line]], heading: str) -> dict[Pass, list[Line]]:
+    """Return the lines under fewer names, if all of them lie on each other in both panels.
+
+    The scale law makes one line of all variances of the weights.
+    """
+    drawn = {direction: list(of_pass) for direction, of_pass in lines.items()}
+    for of_pass in drawn.values():
+        if len({line.middle.shape for line in of_pass}) > 1:
+            return drawn
+        middles = np.array([line.middle for line in of_pass])
+        height = np.ptp(middles[np.isfinite(middles)]) if np.isfinite(middles).any() else 0.0
+        if len(of_pass) < 2 or not (np.ptp(middles, axis=0) <= ALIKE * height).all():
+            return drawn
+    for direction, of_pass in drawn.items():
+        first, last = of_pass[0], of_pass[-1]
+        short = f"{first.short} … {last.short}"
+        full = f"{heading} = {short}" if heading else f"{first.label} … {last.label}"
+        unnamed = [replace(line, label="", short="") for line in of_pass[:-1]]
+        drawn[direction] = [*unnamed, replace(last, label=full, short=short)]  # drawn on top
+    return drawn
+
+
 def _spread_values(shown: str, outcome: Prediction, direction: Pass) -> FloatArray:
     factor = 0.25 if shown == "std" else 1.0  # ln of a root is half of ln
     theory = factor * predicted_variance_of_ln(outcome, direction)
+    if shown != "second_moment" and isinstance(outcome, ConditionResult):
+        theory = np.full_like(theory, np.nan)  # which is of another statistic
     if not isinstance(outcome, ConditionResult):
         unknown = np.full_like(theory, np.nan)
         return np.stack([theory, unknown, unknown, theory])

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -225,7 +224,7 @@ def test_no_words_overlap_and_all_are_on_the_page(end: str, bins: Bins) -> None:
     given = {"variance": "null", "bins": bins} if "scheme" in end else {"bins": bins}
     figure = draw(simulate(end, depth=50, **given))
     with saving():
-        figure.savefig(BytesIO())  # lays out the words
+        figure.draw_without_rendering()
         words = [*figure.texts]
         for ax in figure.axes:
             words += [text for text in ax.get_children() if isinstance(text, Text)]
