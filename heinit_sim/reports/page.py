@@ -30,7 +30,7 @@ from heinit_sim.sampling.inputs import component_variance, norm_moments
 from heinit_sim.theory import assumptions
 from heinit_sim.theory.finite_width import slope_moments
 
-MADE = "<!-- made by heinit-sim page -->"
+MADE = "made by heinit-sim page"
 """Stands near the top of each page, which another one may replace."""
 
 _SIGMA, _WIDTH, _DEPTH = "init.variance", "network.width", "network.depth"

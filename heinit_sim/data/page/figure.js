@@ -381,119 +381,143 @@ function stepOf(range, most) { // a round step, at least 1, so that there are at
   for (let p = 1; ; p *= 10) for (const m of [1, 2, 5]) if (range / (m * p) <= most) return m * p;
 }
 
-function draw(pass, now, list, range) {
-  const { drawing } = panels[pass], forward = pass === "forward", c = now[pass];
+// A panel is drawn in pixels of its own width; its frame says where everything goes.
+function frameOf(pass, now, list, [low, high]) {
+  const { drawing } = panels[pass], forward = pass === "forward";
   const width = Math.max(drawing.clientWidth || 480, 260), size = width > 620 ? 17 : 13;
   const height = Math.round(Math.min(Math.max(width * 0.56, 230), 400));
-  const [low, high] = range, depth = Math.max(now.depth, ...list.map((o) => o.curves.depth));
-
+  const depth = Math.max(now.depth, ...list.map((o) => o.curves.depth));
   const step = stepOf(high - low, height / (size * 2.6)), ticks = [];
   for (let e = Math.ceil(low / step) * step; e <= high; e += step) ticks.push(e);
-  const exponent = (e) => svg("tspan", { "font-size": size * 0.72, dy: -size * 0.35 }, minus(e));
-  const wide = Math.max(...ticks.map((e) => measure("10", size) + measure(minus(e), size * 0.72)));
+  const outer = 14 + Math.max(...ticks.map((e) => measure("10", size) + measure(minus(e), size * 0.72)));
   const tip = now.theory_only ? "theory" : list.find((o) => o.own)?.text || strength(state.x);
-  const texts = list.filter((o) => !o.own).map((o) => o.text);
-  const inner = Math.min(24 + Math.max(measure(tip, size, 700), measure(strength(-3.33), size, 700), ...texts.map((t) => measure(t, size))), width * 0.38);
-  const top = size * 2.6, bottom = size * 3, left = forward ? wide + 14 : inner, right = forward ? inner : wide + 14;
-  const X = (k) => left + ((width - left - right) * k) / depth;
-  const Y = (v) => top + ((height - top - bottom) * (high - v)) / (high - low);
-
-  drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  drawing.setAttribute("font-size", size);
-  drawing.replaceChildren(svg("title", {}, `${forward ? "Forward" : "Backward"} pass: ${c.word}`), svg("desc", {}, said(pass, now)));
-  const text = (x, y, anchor, cls, ...content) => {
-    const t = svg("text", { x, y, "text-anchor": anchor, ...(cls && { class: cls }) }, ...content);
-    drawing.append(t);
-    return t;
+  const bold = [tip, strength(-3.33)].map((name) => measure(name, size, 700)); // or as long, elsewhere
+  const names = list.filter((o) => !o.own).map((o) => measure(o.text, size));
+  const inner = Math.min(24 + Math.max(...bold, ...names), width * 0.38);
+  const left = forward ? outer : inner, right = width - (forward ? inner : outer);
+  const top = size * 2.6, bottom = height - size * 3;
+  const text = (x, y, anchor, name, ...content) => {
+    const made = svg("text", { x, y, "text-anchor": anchor, ...(name && { class: name }) }, ...content);
+    drawing.append(made);
+    return made;
   };
+  return {
+    pass, forward, drawing, width, height, size, depth, low, high, ticks, tip, inner, left, right, top, bottom, text,
+    x: (k) => left + ((right - left) * k) / depth,
+    y: (v) => top + ((bottom - top) * (high - v)) / (high - low),
+  };
+}
+
+function drawAxes({ forward, drawing, width, height, size, depth, ticks, left, right, top, bottom, x, y, text }) {
   const line = (x1, y1, x2, y2, stroke) => drawing.append(svg("line", { x1, y1, x2, y2, stroke }));
+  const outside = forward ? "end" : "start", small = { "font-size": size * 0.72 };
   for (const e of ticks) {
-    line(X(0), Y(e), X(depth), Y(e), "var(--rule)");
-    if (Y(e) > height - bottom - size * 0.6) continue; // the layers are named there
-    text(forward ? left - 8 : width - right + 8, Y(e) + size * 0.35, forward ? "end" : "start", "heinit-faint", "10", exponent(e));
+    line(left, y(e), right, y(e), "var(--rule)");
+    if (y(e) > bottom - size * 0.6) continue; // the layers are named there
+    const exponent = svg("tspan", { ...small, dy: -size * 0.35 }, minus(e));
+    text(forward ? left - 8 : right + 8, y(e) + size * 0.35, outside, "heinit-faint", "10", exponent);
   }
-  const side = forward ? X(0) : X(depth);
-  line(side, top, side, height - bottom, "var(--rail)");
-  line(X(0), height - bottom, X(depth), height - bottom, "var(--rail)");
-  const every = stepOf(depth, (width - left - right) / (size * 3.5)), layers = [depth];
+  const side = forward ? left : right;
+  line(side, top, side, bottom, "var(--rail)");
+  line(left, bottom, right, bottom, "var(--rail)");
+  const every = stepOf(depth, (right - left) / (size * 3.5)), layers = [depth];
   for (let k = 0; k <= depth - 0.6 * every; k += every) layers.push(k);
   for (const k of layers) {
-    line(X(k), height - bottom, X(k), height - bottom + 5, "var(--rail)");
-    text(X(k), height - bottom + size * 1.4, "middle", "heinit-faint", String(k));
+    line(x(k), bottom, x(k), bottom + 5, "var(--rail)");
+    text(x(k), bottom + size * 1.4, "middle", "heinit-faint", String(k));
   }
-  text((X(0) + X(depth)) / 2, height - 3, "middle", "heinit-faint", "layer k");
-  text(forward ? 2 : width - 2, size * 1.1, forward ? "start" : "end", "", `${data.word} of ${forward ? "" : "∂ℓ/∂"}h`,
-    svg("tspan", { "font-size": size * 0.72, dy: size * 0.25 }, "k"));
+  text((left + right) / 2, height - 3, "middle", "heinit-faint", "layer k");
+  const index = svg("tspan", { ...small, dy: size * 0.25 }, "k"), inside = forward ? "start" : "end";
+  text(forward ? 2 : width - 2, size * 1.1, inside, "", `${data.word} of ${forward ? "" : "∂ℓ/∂"}h`, index);
+}
 
-  const box = svg("svg", { x: X(0), y: top, width: X(depth) - X(0), height: height - top - bottom, overflow: "hidden" });
+function drawCurves({ pass, forward, drawing, low, left, right, top, bottom, x, y }, now, list, main) {
+  const c = now[pass], size = { width: right - left, height: bottom - top };
+  const box = svg("svg", { x: left, y: top, ...size, overflow: "hidden" }); // which cuts what leaves it
   drawing.append(box);
-  const at = (i, v, of) => `${(X(of.layers[i]) - X(0)).toFixed(1)} ${(Y(v) - top).toFixed(1)}`;
-  const path = (values, of, attributes) => {
-    let d = "", pen = "M";
+  const at = (curves, i, v) => `${(x(curves.layers[i]) - left).toFixed(1)} ${(y(v) - top).toFixed(1)}`;
+  const path = (values, curves, attributes) => {
+    let d = "", move = "M";
     values.forEach((v, i) => {
-      if (Number.isFinite(v)) { d += pen + at(i, v, of); pen = "L"; } else pen = "M";
+      const known = Number.isFinite(v);
+      if (known) d += move + at(curves, i, v);
+      move = known ? "L" : "M";
     });
     if (d) box.append(svg("path", { d, fill: "none", "stroke-linejoin": "round", ...attributes }));
   };
-  const main = colour(shade(list));
-  let d = "", run = [];
+  let band = "", run = [];
   const close = () => {
     if (run.length > 1) {
-      d += "M" + run.map((i) => at(i, c.high[i], now)).join("L") + "L";
-      d += run.reverse().map((i) => at(i, c.low[i] === -Infinity ? low - 1 : c.low[i], now)).join("L") + "Z";
+      const upper = run.map((i) => at(now, i, c.high[i]));
+      const lower = run.reverse().map((i) => at(now, i, c.low[i] === -Infinity ? low - 1 : c.low[i]));
+      band += `M${[...upper, ...lower].join("L")}Z`;
     }
     run = [];
   };
   c.high.forEach((v, i) => { if (Number.isFinite(v) && !Number.isNaN(c.low[i])) run.push(i); else close(); });
   close();
-  if (d) box.append(svg("path", { d, fill: main, opacity: 0.25 }));
+  if (band) box.append(svg("path", { d: band, fill: main, opacity: 0.25 }));
   for (const o of list) {
     if (!o.own) path(o.curves[pass].median, o.curves, { stroke: colour(o.t), "stroke-width": 1.4 });
   }
   if (!forward) path(now.forward.median, now, { stroke: main, "stroke-width": 1.4, "stroke-dasharray": "5 4" });
   path(c.median, now, { stroke: main, "stroke-width": 5.5 });
-  if (!now.theory_only) path(c.theory, now, { stroke: "var(--ground)", "stroke-width": 2.6 });
-  path(c.theory, now, now.theory_only
-    ? { stroke: "var(--ink)", "stroke-width": 2.5, "stroke-dasharray": "9 5" }
-    : { stroke: "var(--ink)", "stroke-width": 1.2 });
+  const ink = "var(--ink)";
+  if (now.theory_only) return path(c.theory, now, { stroke: ink, "stroke-width": 2.5, "stroke-dasharray": "9 5" });
+  path(c.theory, now, { stroke: "var(--ground)", "stroke-width": 2.6 });
+  path(c.theory, now, { stroke: ink, "stroke-width": 1.2 });
+}
 
-  // An arrow head in the direction of the pass, and names beside the ends that keep clear of it.
-  const end = (curves, values) => {
-    const order = [...values.keys()];
-    if (!forward) order.reverse();
-    const seen = order.filter((i) => values[i] >= low && values[i] <= high);
-    if (!seen.length) return null;
-    const i = seen[seen.length - 1], next = order[order.indexOf(i) + 1];
-    let [x, y] = [X(curves.layers[i]), Y(values[i])];
-    if (next !== undefined && Number.isFinite(values[next])) {
-      const edge = values[next] > high ? high : low, part = (edge - values[i]) / (values[next] - values[i]);
-      [x, y] = [x + part * (X(curves.layers[next]) - x), Y(edge)];
-    }
-    const from = seen[Math.max(seen.length - 1 - Math.ceil(seen.length / 20), 0)];
-    return { x, y, angle: Math.atan2(y - Y(values[from]), x - X(curves.layers[from]) || (forward ? 1e-9 : -1e-9)) };
+function endOf({ forward, low, high, x, y }, curves, values) { // where a pass is last seen, and its direction
+  const order = [...values.keys()];
+  if (!forward) order.reverse();
+  const seen = order.filter((i) => values[i] >= low && values[i] <= high);
+  if (!seen.length) return null;
+  const last = seen[seen.length - 1], next = order[order.indexOf(last) + 1];
+  const from = seen[Math.max(seen.length - 1 - Math.ceil(seen.length / 20), 0)]; // long enough to be steady
+  const end = { x: x(curves.layers[last]), y: y(values[last]) };
+  if (next !== undefined && Number.isFinite(values[next])) { // it leaves the panel on the way to the next
+    const edge = values[next] > high ? high : low, part = (edge - values[last]) / (values[next] - values[last]);
+    end.x += part * (x(curves.layers[next]) - end.x);
+    end.y = y(edge);
+  }
+  const along = end.x - x(curves.layers[from]) || (forward ? 1 : -1);
+  return { ...end, degrees: (180 / Math.PI) * Math.atan2(end.y - y(values[from]), along) };
+}
+
+function drawNames(frame, now, list, main) { // an arrow head, and names that keep clear of each other
+  const { pass, forward, drawing, size, tip, inner, top, bottom, x, text } = frame, taken = [];
+  const name = (end, whole, weight, faint) => {
+    let shown = whole;
+    while (shown.length > 2 && measure(shown, size, weight) > inner - 22) shown = `${shown.slice(0, -2)}…`;
+    const middle = Math.min(Math.max(end.y, top - size * 0.2), bottom);
+    if (taken.some((other) => Math.abs(other - middle) < size * 1.25)) return;
+    taken.push(middle);
+    const made = text(end.x + (forward ? 20 : -20), middle + size * 0.35, forward ? "start" : "end", faint, shown);
+    made.setAttribute("font-weight", weight);
   };
-  const values = now.theory_only ? c.theory : c.median, head = end(now, values), used = [];
-  const name = (x, y, cls, whole, fill) => {
-    let written = whole;
-    while (written.length > 2 && measure(written, size, fill ? 700 : 400) > inner - 22) written = written.slice(0, -2) + "…";
-    const middle = Math.min(Math.max(y, top - size * 0.2), height - bottom);
-    if (used.some((u) => Math.abs(u - middle) < size * 1.25)) return;
-    used.push(middle);
-    const t = text(x + (forward ? 20 : -20), middle + size * 0.35, forward ? "start" : "end", cls, written);
-    if (fill) t.setAttribute("font-weight", 700);
-  };
+  const head = endOf(frame, now, now.theory_only ? now[pass].theory : now[pass].median);
   if (head) {
-    const ink = now.theory_only ? "var(--ink)" : main;
-    drawing.append(svg("path", {
-      d: "M14 0L-6 7L-2 0L-6 -7Z", fill: ink,
-      transform: `translate(${head.x.toFixed(1)} ${head.y.toFixed(1)}) rotate(${((head.angle * 180) / Math.PI).toFixed(1)})`,
-    }));
-    name(head.x, head.y, "", tip, true);
+    const place = `translate(${head.x.toFixed(1)} ${head.y.toFixed(1)}) rotate(${head.degrees.toFixed(1)})`;
+    const fill = now.theory_only ? "var(--ink)" : main;
+    drawing.append(svg("path", { d: "M14 0L-6 7L-2 0L-6 -7Z", fill, transform: place }));
+    name(head, tip, 700, "");
   }
   for (const o of list) {
-    const ending = o.own ? null : end(o.curves, o.curves[pass].median);
-    if (ending && Math.abs(ending.x - X(forward ? o.curves.depth : 0)) < 1) name(ending.x, ending.y, "heinit-faint", o.text);
+    const end = o.own ? null : endOf(frame, o.curves, o.curves[pass].median);
+    if (end && Math.abs(end.x - x(forward ? o.curves.depth : 0)) < 1) name(end, o.text, 400, "heinit-faint");
   }
+}
+
+function draw(pass, now, list, range) {
+  const frame = frameOf(pass, now, list, range), title = frame.forward ? "Forward pass" : "Backward pass";
+  frame.drawing.setAttribute("viewBox", `0 0 ${frame.width} ${frame.height}`);
+  frame.drawing.setAttribute("font-size", frame.size);
+  frame.drawing.replaceChildren(svg("title", {}, `${title}: ${now[pass].word}`), svg("desc", {}, said(pass, now)));
+  const main = colour(shade(list));
+  drawAxes(frame);
+  drawCurves(frame, now, list, main);
+  drawNames(frame, now, list, main);
 }
 
 // ---- what the curves say
