@@ -6,6 +6,7 @@ import pytest
 
 from tests.commands import files, heinit_sim
 from tests.configs import SMALL
+from tests.tools.slides import commands, pictures
 
 
 @pytest.fixture
@@ -73,3 +74,16 @@ def test_what_plot_cannot_do_is_one_line(run: Path, options: tuple[str, ...], me
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert files(run) == before
+
+
+@pytest.mark.slow
+def test_every_command_of_the_page_on_slides_works(run: Path, tmp_path: Path) -> None:
+    sweep = "init.variance=0.001,0.01,0.02,0.1,1"
+    of_page = ("run", "small.yaml", "--set", sweep, "--set", "init.scheme=null", "--out", "RUN")
+    assert heinit_sim(*of_page, "-q", "--no-plots").returncode == 0
+    asked = commands()
+    assert len(asked) > 5
+    for command in asked:
+        assert heinit_sim(*command).returncode == 0
+    for picture in pictures():
+        assert (tmp_path / picture / "forward_backward.png").is_file()

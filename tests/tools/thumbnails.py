@@ -7,24 +7,20 @@ from pathlib import Path
 
 from PIL import Image  # matplotlib needs it too
 
-from heinit_sim import load_config, run_sweep
+from heinit_sim import draw, load_config, run_sweep
 from heinit_sim.cli.config import gallery
-from heinit_sim.figures.draw import draw
-from heinit_sim.figures.sheet import saving
 
 FOLDER = Path(__file__).parents[2] / "configs" / "thumbnails"
-DPI = 40  # 480 pixels wide
-FINER = 4  # text drawn at that size at once is hard to read
+SIZE, DPI = (4.8, 2.4), 100  # inches, and pixels in one
 COLORS = 128
 
 
 def write_thumbnail(name: str, path: Path) -> None:
     """Simulate a config of the gallery and draw its figure, small."""
-    figure = draw(run_sweep(load_config(gallery()[name])))
     large = io.BytesIO()
-    with saving():
-        figure.savefig(large, format="png", dpi=DPI * FINER)
-    picture = Image.open(large).convert("RGB").reduce(FINER)
+    result = run_sweep(load_config(gallery()[name]))
+    draw(result, size=SIZE).savefig(large, format="png", dpi=DPI)
+    picture = Image.open(large).convert("RGB")
     picture.quantize(COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
