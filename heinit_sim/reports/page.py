@@ -99,6 +99,7 @@ def page_data(result: SweepResult) -> dict[str, Any]:
         "quantity": config.figure.quantity,
         "word": _WORDS[config.figure.quantity],
         "decades": config.figure.decades,
+        "decimal": config.figure.decimal,
         "trials": config.trials,
         "scale": scale,
         "unit": "fan_in" if any(c.convolution for c in config.conditions) else "D",
@@ -147,6 +148,8 @@ def _swept_texts(config: SweepConfig) -> dict[str, list[str]]:
     for row, cells in zip(rows, swept_cells(config, rows), strict=True):
         for (path, value), cell in zip(row.items(), cells, strict=True):
             name = _PROPER_NAMES.get(path, {}).get(str(value), cell)
+            if isinstance(value, float):
+                name = name.replace(".", config.figure.decimal)
             texts[path].append(config.figure.labels.get(swept_text(path, value, to_text), name))
     return texts
 

@@ -236,4 +236,7 @@ def test_values_have_the_labels_of_the_figure_or_their_proper_names() -> None:
     data = page.page_data(result_of(f"{labelled}{{labels: {{0.1: 'He, 2/D'}}, title: Layers}}"))
     assert data["controls"] == [{"name": "activation", "texts": ["SiLU", "ReLU"], "numeric": False}]
     assert [at["text"] for at in data["networks"][0]["swept"]] == ["0.02", "He, 2/D"]
+    comma = page.page_data(result_of(f"{SIGMAS}\nfigure: {{decimal: ','}}"))
+    assert comma["decimal"] == ","
+    assert [at["text"] for at in comma["networks"][0]["swept"]] == ["0,02", "0,1", "0,5"]
     assert "<title>Layers</title>" in page.to_page(result_of("figure: {title: Layers}"))

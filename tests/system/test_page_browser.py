@@ -253,6 +253,15 @@ def test_other_widths_and_depths_have_the_theory_of_python(
     assert "forward, median" in table(shown)
 
 
+def test_numbers_have_the_decimal_mark_of_the_figure(opened: Open) -> None:
+    result = small("init: {variance: 0.3}\nfigure: {decimal: ','}")
+    shown = opened(page.to_page(result))
+    assert shown.locator(".heinit-value").first.inner_text() == "0,3"
+    told = shown.locator(".heinit-panel").all_inner_texts()
+    assert not re.search(r"\d\.\d", "".join(told))
+    assert re.search(r"[+−]\d,\d{3} ± \d,\d{3} decades", told[0])
+
+
 def test_where_the_law_does_not_hold_the_slider_stops_at_what_was_simulated(opened: Open) -> None:
     swept = "sweep: {network.activation: [tanh, relu], init.variance: [0.1, 0.3, 1]}"
     result = small(f"init: {{variance: 1}}\n{swept}")

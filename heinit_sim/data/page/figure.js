@@ -121,13 +121,14 @@ function current() {
 
 // ---- words for numbers
 
-const plain = (v) => String(Number(v.toPrecision(3)));
+const local = (text) => text.replaceAll(".", data.decimal);
+const plain = (v) => local(String(Number(v.toPrecision(3))));
 function parts(log) { // mantissa and exponent, or a number that reads well as it is
   if (!Number.isFinite(log)) return [log < 0 ? "0" : "not known", null];
-  if (log >= -2 && log < 3) return [plain(Number((10 ** log).toPrecision(2))), null];
+  if (log >= -2 && log < 3) return [local(String(Number((10 ** log).toPrecision(2)))), null];
   let e = Math.floor(log), m = (10 ** (log - e)).toFixed(1);
   if (m === "10.0") [m, e] = ["1.0", e + 1];
-  return [m, e];
+  return [local(m), e];
 }
 const minus = (text) => String(text).replace("-", "−");
 const spelt = (log) => { const [m, e] = parts(log); return e === null ? m : `${m}e${e}`; };
@@ -136,7 +137,7 @@ function inHtml(log) {
   if (e === null) return [m];
   return [`${m}\u00a0×\u00a010`, make("sup", {}, minus(e))];
 }
-const signed = (v) => (Number.isFinite(v) ? (v < 0 ? "−" : "+") + Math.abs(v).toFixed(3) : "—");
+const signed = (v) => (Number.isFinite(v) ? (v < 0 ? "−" : "+") + local(Math.abs(v).toFixed(3)) : "—");
 const factor = (slope) => "×\u202f" + (slope === -Infinity ? "0" : plain(10 ** slope));
 function strength(x) { // what the σ² slider stands at
   const value = Math.abs(x) < 5 ? plain(10 ** x) : spelt(x);
@@ -543,13 +544,13 @@ function facts(pass, now) {
   else if (c.slope === -Infinity) lines.push(["The median network is dead"]);
   else {
     const theory = Number.isFinite(c.theory_slope) ? `; by theory ${factor(c.theory_slope)}` : "";
-    const error = Number.isNaN(c.error) ? "" : ` ± ${c.error.toFixed(3)}`;
+    const error = Number.isNaN(c.error) ? "" : ` ± ${local(c.error.toFixed(3))}`;
     lines.push([each + factor(c.slope) + theory]);
-    lines.push([`${signed(c.slope)}${error} decades; stable is ${minus(c.stable)}`]);
+    lines.push([`${signed(c.slope)}${error} decades; stable is ${local(minus(c.stable))}`]);
   }
   if (!kind) lines.push(["No theory is known here"]);
   if (c.fate) lines.push([c.fate]);
-  if (c.doubt) lines.push([c.word === "undecided" ? `Undecided: ${c.doubt}` : c.doubt]);
+  if (c.doubt) lines.push([local(c.word === "undecided" ? `Undecided: ${c.doubt}` : c.doubt)]);
   return lines;
 }
 
