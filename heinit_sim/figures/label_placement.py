@@ -17,7 +17,6 @@ Pixels = NDArray[np.complex128]  # x + iy: what a label must not cover
 
 CLEAR = 4  # pixels between a label and anything else
 STEP = 3  # pixels between the points that stand for a line or a text
-HALO = [withStroke(linewidth=2.5, foreground="white")]
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,11 @@ def pixels_along(ax: Axes, points: FloatArray) -> Pixels:
 
 
 def write_labels(
-    ax: Axes, labels: Sequence[tuple[str, str, Sequence[Spot]]], taken: Pixels, **style: Any
+    ax: Axes,
+    labels: Sequence[tuple[str, str, Sequence[Spot]]],
+    taken: Pixels,
+    ground: str = "white",
+    **style: Any,
 ) -> Pixels | None:
     """Write every label inside the panel where it covers nothing, or none of them.
 
@@ -69,6 +72,7 @@ def write_labels(
         ax: The panel, with its final scales.
         labels: Text, colour and spots of each label, the best spot first.
         taken: What must not be covered.
+        ground: The colour behind the panel, which a halo of every text has.
         style: Of all texts.
 
     Returns:
@@ -79,7 +83,8 @@ def write_labels(
     for text, color, spots in labels:
         for spot in spots:
             style |= {"ha": spot.ha, "va": spot.va, "rotation": spot.rotation, "color": color}
-            style |= {"rotation_mode": "anchor", "path_effects": HALO, "zorder": 6}
+            style |= {"rotation_mode": "anchor", "zorder": 6}
+            style["path_effects"] = [withStroke(linewidth=2.5, foreground=ground)]
             note = ax.annotate(text, spot.point, spot.offset, textcoords="offset points", **style)
             pixels = _pixels_of(ax, note, spot)
             x, y = pixels.real, pixels.imag

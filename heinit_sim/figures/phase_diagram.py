@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import Normal, Stroke
@@ -16,10 +17,11 @@ from heinit_sim.activations import make_activation
 from heinit_sim.experiment.activation_table import Activation, Slope
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.figures import label_placement
+from heinit_sim.figures.contrast import LINE, TEXT, legible
 from heinit_sim.figures.drawn_figure import DrawnFigure
 from heinit_sim.figures.label_placement import Pixels, beside, pixels_along, write_labels
 from heinit_sim.figures.naming import key_text, named, spelled
-from heinit_sim.figures.sheet import saving
+from heinit_sim.figures.sheet import Sheet, drawing
 from heinit_sim.numerics import FloatArray
 from heinit_sim.theory import infinite_width
 from heinit_sim.theory.infinite_width import Edge, edge_of_chaos, length_fixed_point
@@ -29,12 +31,11 @@ _Places = dict[tuple[float, float], list[Condition]]  # (σ²_w, σ²_b) -> the 
 
 WIDTH, HEIGHT = 7.2, 5.4  # inches
 PANEL = (0.12, 0.26, 0.83, 0.525)
-SHADES = {"ordered": "#dbe8f3", "chaotic": "#fbe6d0"}
 INKS = {"ordered": "#2b5d86", "chaotic": "#a3540a"}
 # Lines of several activations: of Okabe and Ito, whose colours colour-blind readers tell apart;
 # when they are used up, again with a core of another colour.
-COLORS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
-CORES = (None, "white", "black")
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+SHADE = 0.16  # of a phase's colour over its ground
 CORED = 1.1  # points that a core adds to a line, and its own width
 EDGE: dict[str, Any] = {"linewidth": 2.2, "solid_capstyle": "butt", "zorder": 3}
 LEAP: dict[str, Any] = {"linewidth": 1.4, "dashes": (4, 2.5), "zorder": 3}
@@ -59,36 +60,49 @@ def draw_phase_diagram(config: SweepConfig) -> Figure:
     places, lost = _places(config, activations)
     top = max(2.5 * max((bias_variance for _, bias_variance in places), default=0.0), 0.25)
     edges = {key: edge_of_chaos(activation, top) for key, activation in activations.items()}
-    colors = dict(zip(keys, COLORS * len(keys), strict=False))
-    with saving(config.figure):
+    with drawing(config.figure) as sheet:
+        colors = dict(zip(keys, _colors(sheet) * len(keys), strict=False))
         figure = DrawnFigure(figsize=(WIDTH, HEIGHT))
         ax = figure.add_axes(PANEL)
         points = np.array([*places, *(point for e in edges.values() for point in e.points)])
+        ax.tick_params(labelsize=13)
         _scale(ax, points[:, 0], top)
         if any(condition.convolution for condition in config.conditions):
             ax.set_xlabel(ax.get_xlabel().replace("D_h", r"\mathrm{fan\ in}"))
-        lines = [_draw_edge(ax, edges[key], _name(key), n) for n, key in enumerate(keys)]
+        lines = [_draw_edge(ax, edges[key], _name(key), n, sheet) for n, key in enumerate(keys)]
         taken = np.concatenate([pixels_along(ax, edge.points) for edge in edges.values()])
-        taken = np.append(taken, _draw_conditions(ax, places, colors))
+        taken = np.append(taken, _draw_conditions(ax, places, colors, sheet))
         title, activation = "Edge of chaos", None
         if len(keys) == 1:
             ((key, activation),) = activations.items()
             title += f": {_name(key)}"
             _shade(ax, edges[key])
         else:
-            named = [(_name(key), colors[key], beside(e.points)) for key, e in edges.items()]
-            covered = write_labels(ax, named, taken, fontsize=12) if len(keys) <= NAMED else None
+            ink = {key: _readable(color, sheet) for key, color in colors.items()}
+            named = [(_name(key), ink[key], beside(e.points)) for key, e in edges.items()]
+            covered = None
+            if len(keys) <= NAMED:
+                covered = write_labels(ax, named, taken, sheet.ground, fontsize=12)
             if covered is None:
                 _draw_legend(ax, lines, [_name(key) for key in keys])
             taken = taken if covered is None else covered
-        _label_conditions(ax, places, colors, taken)
-        _draw_words(ax, activation)
-        ax.set_title(title, loc="left", pad=46, fontweight="bold")
+        _label_conditions(ax, places, colors, taken, sheet)
+        _draw_words(ax, activation, sheet)
+        ax.set_title(title, loc="left", pad=46, fontsize=18, fontweight="bold")
         text = _caption(list(edges.values()), _circles(config, places), lost)
-        style: dict[str, Any] = {"fontsize": 10, "color": "0.25", "linespacing": 1.4}
+        style: dict[str, Any] = {"fontsize": 10, "color": sheet.quiet, "linespacing": 1.4}
         left = 0.03 * WIDTH / figure.get_figwidth()
         figure.text(left, 0.025, text, va="bottom", **style)
     return figure
+
+
+def _colors(sheet: Sheet) -> list[str]:
+    """Return the colours of lines, as they stand out from the ground."""
+    return [to_hex(tuple(legible(color, sheet.ground, LINE))) for color in (sheet.ink, *COLORS)]
+
+
+def _readable(color: str, sheet: Sheet) -> str:
+    return to_hex(tuple(legible(color, sheet.ground, TEXT)))
 
 
 def _key(condition: Condition) -> _Key:
@@ -132,18 +146,18 @@ def _scale(ax: Axes, weight_scales: FloatArray, top: float) -> None:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
     ax.set_ylim(0, top)
     ax.spines["right"].set_visible(False)
-    ax.set_xlabel(r"$\sigma^2_w = D_h\,\sigma^2_\Omega$")
-    ax.set_ylabel(r"$\sigma^2_b$", rotation=0, ha="right", va="center")
+    ax.set_xlabel(r"$\sigma^2_w = D_h\,\sigma^2_\Omega$", fontsize=14)
+    ax.set_ylabel(r"$\sigma^2_b$", fontsize=14, rotation=0, ha="right", va="center")
 
 
 def _shade(ax: Axes, edge: Edge) -> None:
     left, right = ax.get_xlim()
     x, y = edge.points.T
-    ax.fill_betweenx(y, left, x, color=SHADES["ordered"], linewidth=0, label="ordered")
-    ax.fill_betweenx(y, x, right, color=SHADES["chaotic"], linewidth=0, label="chaotic")
+    for word, sides in (("ordered", (left, x)), ("chaotic", (x, right))):
+        ax.fill_betweenx(y, *sides, color=INKS[word], alpha=SHADE, linewidth=0, label=word)
 
 
-def _draw_words(ax: Axes, activation: Activation | None) -> None:
+def _draw_words(ax: Axes, activation: Activation | None, sheet: Sheet) -> None:
     """Say above the panel what its left and its right are; of the activation, if only one."""
     words = {
         "ordered": "$\\chi_1 < 1$: gradients vanish, inputs grow alike",
@@ -153,17 +167,19 @@ def _draw_words(ax: Axes, activation: Activation | None) -> None:
         scale, bias_variance = ax.get_xlim()[1], ax.get_ylim()[1]
         q = length_fixed_point(activation, scale, bias_variance, scale + bias_variance)
         words["chaotic"] += ", signals diverge" if math.isinf(q) else ", inputs grow apart"
-    for place, word in enumerate(SHADES):
+    for place, word in enumerate(INKS):
         heading = word if activation else (f"←  {word}", f"{word}  →")[place]
-        style: dict[str, Any] = {"color": INKS[word], "transform": ax.transAxes}
+        style: dict[str, Any] = {"color": _readable(INKS[word], sheet), "transform": ax.transAxes}
         style["ha"] = ("left", "right")[place]
         ax.text(place, 1.085, heading, fontsize=14, fontweight="bold", **style)
         ax.text(place, 1.03, words[word], fontsize=9.5, **style)
 
 
-def _draw_edge(ax: Axes, edge: Edge, name: str, n: int) -> Line2D:
+def _draw_edge(ax: Axes, edge: Edge, name: str, n: int, sheet: Sheet) -> Line2D:
     """Draw the n-th edge, and return what stands for it in a legend."""
-    color, core = COLORS[n % len(COLORS)], CORES[n // len(COLORS) % len(CORES)]
+    colors = _colors(sheet)
+    cores = (None, sheet.ground, sheet.ink)
+    color, core = colors[n % len(colors)], cores[n // len(colors) % len(cores)]
     line, leap = ({**style, "color": color} for style in (EDGE, LEAP))
     for style in (line, leap) if core else ():
         style["path_effects"] = [Normal(), Stroke(linewidth=CORED, foreground=core)]
@@ -190,25 +206,27 @@ def _draw_legend(ax: Axes, lines: Sequence[Line2D], names: Sequence[str]) -> Non
     ax.set_position((left / grown, bottom, width / grown, height))
 
 
-def _draw_conditions(ax: Axes, places: _Places, colors: Mapping[_Key, str]) -> Pixels:
+def _draw_conditions(ax: Axes, places: _Places, colors: Mapping[_Key, str], sheet: Sheet) -> Pixels:
     """Draw a circle for each place, smaller where there are many; return where they are."""
     size = max(4.5, 10 * min(1.0, (LABELLED / max(len(places), 1)) ** 0.4))
     for point, conditions in places.items():
         style: dict[str, Any] = {**POINT, "marker": "o", "markersize": size, "zorder": 5}
         style |= {"markerfacecolor": "none", "markeredgewidth": 0.18 * size}
         style["label"] = "condition " + " ".join(str(condition.index) for condition in conditions)
-        ax.plot(*point, markeredgecolor=_ink(conditions, colors), **style)
+        ax.plot(*point, markeredgecolor=_ink(conditions, colors, sheet), **style)
     centres = ax.transData.transform(np.array([*places]).reshape(-1, 2)) @ [1, 1j]
     rim = 0.6 * size * ax.figure.dpi / 72 * np.exp(2j * np.pi * np.arange(12) / 12)
     return np.asarray(np.add.outer(centres, rim).ravel(), complex)
 
 
-def _ink(conditions: Sequence[Condition], colors: Mapping[_Key, str]) -> str:
+def _ink(conditions: Sequence[Condition], colors: Mapping[_Key, str], sheet: Sheet) -> str:
     inks = {colors[_key(condition)] for condition in conditions}
-    return inks.pop() if len(inks) == 1 else "0.3"
+    return inks.pop() if len(inks) == 1 else sheet.grey(0.3)
 
 
-def _label_conditions(ax: Axes, places: _Places, colors: Mapping[_Key, str], taken: Pixels) -> None:
+def _label_conditions(
+    ax: Axes, places: _Places, colors: Mapping[_Key, str], taken: Pixels, sheet: Sheet
+) -> None:
     """Label each circle by what its conditions share, if there is room for all labels.
 
     Labels that only repeat both axes are left out.
@@ -221,11 +239,11 @@ def _label_conditions(ax: Axes, places: _Places, colors: Mapping[_Key, str], tak
         shared = {k: v for k, v in swept.items() if all(c.swept[k] == v for c in conditions)}
         if shared or not swept:
             (text,) = named([replace(conditions[0], swept=shared)]).full
-            labels.append((text, _ink(conditions, colors), point))
+            labels.append((text, _readable(_ink(conditions, colors, sheet), sheet), point))
     around, slanted = label_placement.around, label_placement.slanted
     for kinds in ((around,), (slanted,), (around, slanted)):
         placed = [(text, ink, [s for kind in kinds for s in kind(at)]) for text, ink, at in labels]
-        if write_labels(ax, placed, taken, fontsize=10.5) is not None:
+        if write_labels(ax, placed, taken, sheet.ground, fontsize=10.5) is not None:
             return
 
 

@@ -9,12 +9,14 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import rgb_to_hsv, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from matplotlib.typing import ColorType
 
 from heinit_sim.activations import ACTIVATIONS, make_activation
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.activation_table import TABLE
 from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.figures.contrast import LINE, TEXT, contrast
 from heinit_sim.figures.phase_diagram import draw_phase_diagram
 from heinit_sim.theory.infinite_width.edge_of_chaos import critical_weight_variance
 from tests.figures.helpers import saved
@@ -231,3 +233,15 @@ def test_variances_of_figure_7_4_are_all_labelled() -> None:
     numbers = "0.001, 0.01, 0.02, 0.1, 1.0"
     shown = words(axes("relu", text=CONFIG.replace("0.01, 0.02, 0.03", numbers)))
     assert shown.count("sigma^2_\\Omega") == 5
+
+
+def test_on_a_dark_ground_lines_and_texts_stand_out() -> None:
+    text = CONFIG + "figure: {theme: dark}\n"
+    figure = draw_phase_diagram(config("relu", "tanh", "gelu", "erf", "elu", "sigmoid", text=text))
+    ground = figure.get_facecolor()
+    lines = [line.get_color() for line in figure.axes[0].lines if line.get_linestyle() != "None"]
+    assert len(lines) >= 5
+    assert min(contrast(color, ground) for color in lines) >= LINE
+    texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    assert len(texts) > 10
+    assert min(contrast(text.get_color(), ground) for text in texts) >= TEXT
