@@ -161,12 +161,15 @@ def _texts_of_values(config: SweepConfig, path: str, texts: Sequence[str]) -> li
 
 
 def _start(outcomes: Sequence[ConditionResult], groups: Sequence[Sequence[int]]) -> list[int]:
-    """Where the page begins: the first condition with both passes stable, or the first of all."""
-    for group, members in enumerate(groups):
-        for place, n in enumerate(members):
-            if all(trend(outcomes[n], direction).word == "stable" for direction in _QUANTITIES):
-                return [group, place]
-    return [0, 0]
+    """Where the page begins: at the condition whose steeper pass is the most level."""
+
+    def steepness(n: int) -> float:
+        slopes = [trend(outcomes[n], direction).decades_per_layer for direction in _QUANTITIES]
+        return math.inf if any(map(math.isnan, slopes)) else max(map(abs, slopes))
+
+    level = min((n for members in groups for n in members), key=steepness)
+    group = next(group for group, members in enumerate(groups) if level in members)
+    return [group, groups[group].index(level)]
 
 
 def _network(

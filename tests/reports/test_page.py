@@ -240,3 +240,10 @@ def test_values_have_the_labels_of_the_figure_or_their_proper_names() -> None:
     assert comma["decimal"] == ","
     assert [at["text"] for at in comma["networks"][0]["swept"]] == ["0,02", "0,1", "0,5"]
     assert "<title>Layers</title>" in page.to_page(result_of("figure: {title: Layers}"))
+
+
+def test_the_page_begins_where_the_passes_are_most_level() -> None:
+    assert page.page_data(result_of())["start"] == [0, 1]  # 2/D
+    assert page.page_data(result_of("sweep: {init.variance: [0.3, 0.5]}"))["start"] == [0, 0]
+    one_layer = "network: {depth: 1, width: 20, input_dim: 5}"
+    assert page.page_data(result_of(one_layer))["start"] == [0, 0]
