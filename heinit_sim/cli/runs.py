@@ -1,5 +1,6 @@
 """Commands on saved runs: `plot`, `page` and `show`."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +42,13 @@ def plot(
             autocompletion=_complete_formats,
         ),
     ] = None,
+    builds: Annotated[
+        bool,
+        typer.Option(
+            "--builds",
+            help="Step by step instead: the axes, one condition after the other, theory, bands.",
+        ),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -58,7 +66,8 @@ def plot(
         replaced = options.overrides(sets)
         if any(not override.key.startswith("figure.") for override in replaced):
             raise ConfigError(["--set: error: plot takes figure.* only; the rest is simulated"])
-        if out is None and any(override.key != "figure.formats" for override in replaced):
+        same = {"figure.formats", *(["figure.order"] if builds else [])}
+        if out is None and any(override.key not in same for override in replaced):
             raise ConfigError(["--set: error: another figure than the run's own needs --out DIR"])
         if formats is not None:
             replaced.append(Override("--format", "figure.formats", formats))
@@ -68,13 +77,19 @@ def plot(
             raise ConfigError([f"--out: error: several runs are called {twice[0]}; give one each"])
         for directory, folder in zip(run_dirs, folders, strict=True):
             result = runs.read_run(directory, replaced)
-            figure = figures.draw(result)
-            if out is None:
-                names = runs.update_figure(figure, directory, result.config)
+            figure, look = figures.draw(result), result.config.figure
+            target = directory if out is None else out / folder if len(run_dirs) > 1 else out
+            write = partial(runs.write_figure, figure, config=look)
+            if builds:
+                steps = figures.build_steps(figure, result)
+                write = partial(runs.write_builds, figure, steps, config=look)
+            if out is not None:
+                names = runs.export(target, write)
+            elif builds:
+                names = runs.add_figures(target, write)
             else:
-                target = out / folder if len(run_dirs) > 1 else out
-                names = runs.export_figure(figure, target, result.config.figure)
-            console.say(f"Wrote {', '.join(names)} in {target if out else directory}")
+                names = runs.update_figure(figure, target, result.config)
+            console.say(f"Wrote {', '.join(names)} in {target}")
 
 
 def page(

@@ -7,6 +7,7 @@ from typing import Any
 
 from heinit_sim.config import yaml_document
 from heinit_sim.config.problem import Problem
+from heinit_sim.config.schema.annotations import located
 from heinit_sim.config.schema.config import Config, Figure
 from heinit_sim.config.selection import select
 from heinit_sim.experiment.labels import flow_text, shortened, swept_text, to_text
@@ -28,6 +29,8 @@ def choose_figure(
     given = points[0].figure
     only = next(select([given.only or {}], points))
     labels, problems = _labels(given, sweep)
+    order, unknown = _order(given, sweep)
+    problems += unknown
     if isinstance(only, list):
         problems += [Problem(("only", *keys), text) for keys, text, *_ in only]
     colors = given.colors
@@ -51,6 +54,7 @@ def choose_figure(
         panels=given.panels,
         only=only if given.only else None,
         labels=labels,
+        order=order,
         title=given.title,
         colors=tuple(colors) if isinstance(colors, list) else colors,
         decimal=given.decimal,
@@ -66,18 +70,10 @@ def _labels(
 ) -> tuple[dict[str, str], list[Problem]]:
     """The labels by the text of each swept value, and what is none's."""
     values = [(path, value) for path, values in sweep.items() for value in values]
-    texts = [(swept_text(p, value, to_text), swept_text(p, value), value) for p, value in values]
     labels: dict[str, str] = {}
     problems = []
     for key, label in (figure.labels or {}).items():
-        parsed = yaml_document.parse(f"[{key}]").value
-        meant = {
-            text
-            for text, short, value in texts
-            if key in (text, short)
-            or parsed == [value]
-            or (_is_word(text) and same_word(key, text))
-        }
+        meant = set(_meant(key, values))
         problem = _unlabelled(key, values) if not meant else ""
         if meant & labels.keys():
             problem = f"another text of one value ({key!r}), must be given once"
@@ -87,12 +83,40 @@ def _labels(
     return labels, problems
 
 
-def _is_word(text: str) -> bool:
-    return text.replace("_", "").isalpha()
+def _order(
+    figure: Figure, sweep: Mapping[str, Sequence[object]]
+) -> tuple[tuple[str, ...], list[Problem]]:
+    """The texts of the swept values that come first, and what is none's."""
+    values = [(path, value) for path, values in sweep.items() for value in values]
+    order: list[str] = []
+    problems = []
+    for keys, value in located([] if figure.order is None else figure.order):
+        meant = _meant(to_text(value), values)
+        if not meant:
+            problems.append(Problem(("order", *keys), _unlabelled(to_text(value), values)))
+        elif set(meant) & set(order):
+            text = f"given twice ({to_text(value)}), must be a list of distinct values"
+            problems.append(Problem(("order", *keys), text))
+        order += meant
+    return tuple(order), problems
+
+
+def _meant(text: str, values: Sequence[tuple[str, object]]) -> list[str]:
+    """The swept values that a text is of, each as `swept_text` writes it."""
+    parsed = yaml_document.parse(f"[{text}]").value
+    known = [(swept_text(p, value, to_text), swept_text(p, value), value) for p, value in values]
+    texts = [
+        full
+        for full, short, value in known
+        if text in (full, short)
+        or parsed == [value]
+        or (full.replace("_", "").isalpha() and same_word(text, full))
+    ]
+    return list(dict.fromkeys(texts))
 
 
 def _unlabelled(key: str, values: Sequence[tuple[str, object]]) -> str:
-    """Why a text has no label: it is that of no swept value."""
+    """Why a text is that of no swept value."""
     texts = list(dict.fromkeys(swept_text(path, value, to_text) for path, value in values))
     wrong = f"no swept value ({shortened(flow_text(key), 40)!r})"
     if not texts:

@@ -83,6 +83,11 @@ FIGURE_KINDS: Mapping[str, FigureKind] = {
 """`figure.kind` -> what it needs and heeds; `figures.draw` has the function that draws it."""
 
 
+def along_number(kind: str) -> bool:
+    """Whether the lines of a kind run along the swept number; else each is a condition."""
+    return _NUMBER in FIGURE_KINDS[kind].needs
+
+
 def unmet_need(config: SweepConfig) -> str | None:
     """Why the figure cannot be of its config's kind: what is wrong, given and allowed."""
     kind = config.figure.kind

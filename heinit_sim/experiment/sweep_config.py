@@ -159,6 +159,8 @@ class FigureConfig:
     """Places in the grid of the conditions that are shown; None: all of them."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """A swept value as `labels.swept_text(path, value, labels.to_text)` writes it -> its label."""
+    order: tuple[str, ...] = ()
+    """Swept values, as in `labels`, whose conditions come first where one after the other does."""
     title: str | None = None
     colors: tuple[str, ...] | str | None = None
     """A colour of matplotlib for each condition of the sweep, or a colour map's name."""

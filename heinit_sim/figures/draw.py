@@ -17,6 +17,7 @@ from heinit_sim.figures.kinds.slopes import draw_slopes
 from heinit_sim.figures.kinds.spread import draw_spread
 from heinit_sim.figures.look import check_look
 from heinit_sim.figures.sheet import Sheet, drawing
+from heinit_sim.figures.shown import selected
 
 # Kinds that are not `of_predictions` take a `SweepResult`, all others a `SweepPrediction` too.
 _DRAW: Mapping[str, Callable[[Any, Sheet], Figure]] = {
@@ -52,9 +53,6 @@ def draw(result: SweepResult | SweepPrediction, **options: object) -> Figure:
     kind = result.config.figure.kind
     if isinstance(result, SweepPrediction) and not FIGURE_KINDS[kind].of_predictions:
         kind = "layers"
-    shown = result.config.figure.only
-    if shown is not None:
-        conditions: Any = tuple(result.conditions[i] for i in shown)
-        result = replace(result, conditions=conditions)
+    result = selected(result)
     with drawing(result.config.figure) as sheet:
         return _DRAW[kind](result, sheet)

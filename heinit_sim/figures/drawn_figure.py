@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from heinit_sim.figures.sheet import under
 
 # Format -> metadata without a date: the same figure gives the same bytes.
-_METADATA: dict[str, dict[str, None]] = {
+METADATA: dict[str, dict[str, None]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -36,7 +36,7 @@ class DrawnFigure(Figure):
         """
         name = os.fspath(fname) if isinstance(fname, str | os.PathLike) else ""
         suffix = options.get("format") or str(name).rpartition(".")[2]
-        options = {"metadata": _METADATA.get(suffix.lower())} | options
+        options = {"metadata": METADATA.get(suffix.lower())} | options
         with under(self._settings):
             super().savefig(fname, **options)
 

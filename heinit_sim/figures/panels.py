@@ -1,6 +1,6 @@
 """Two mirrored panels, one per pass: their axes, names and key, drawn. Never saves."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -94,12 +94,13 @@ def begin(
     if names.heading and tags:
         rows[0].insert(0, (None, names.heading))
     if groups:
-        swatches = [(text, paint, "group") for text, paint in groups[0].entries]
-        rows = [[(None, groups[0].heading), *enumerate(text for text, _ in groups[0].entries)]]
+        swatches = [*_swatches(groups[0])]
+        texts_of = enumerate(text for text, *_ in swatches)
+        rows = [[(None, groups[0].heading), *texts_of]]
     dashed = [
-        (f"{group.heading} = {text}" if group.heading else text, paint)
+        (f"{group.heading} = {text}" if group.heading else text, paint, gid)
         for group in groups[1:]
-        for text, paint in group.entries
+        for text, paint, gid in _swatches(group)
     ]
     notes = [*shown_key.notes, f"All: {names.common}"] if names.common else shown_key.notes
     texts = Texts(
@@ -107,7 +108,7 @@ def begin(
         between=[tag.short for tag in tags],
         heading=names.heading,
         below=rows,
-        key=[*(entry.said for entry in shown_key.entries), *(text for text, _ in dashed)],
+        key=[*(entry.said for entry in shown_key.entries), *(text for text, *_ in dashed)],
         notes=" ".join(f"{note}." for note in notes),
     )
     layout = lay_out(sheet, panels, texts, placings)
@@ -127,10 +128,17 @@ def begin(
             _draw_entry(figure, sheet, item, shown_key.entries[item.index])
         else:
             quiet = np.array(to_rgba(sheet.quiet))
-            paint = replace(dashed[past][1], color=quiet, ink=quiet)
-            _draw_name(figure, item, paint, "key-group", CAPTION * sheet.font)
+            _, paint, gid = dashed[past]
+            paint = replace(paint, color=quiet, ink=quiet)
+            _draw_name(figure, item, paint, gid, CAPTION * sheet.font)
     _write_notes(figure, sheet, layout)
     return figure, layout
+
+
+def _swatches(group: Group) -> Iterator[tuple[str, Paint, str]]:
+    """Yield text, paint and id of each value of a group: the id names the lines that have it."""
+    for (text, paint), lines in zip(group.entries, group.lines, strict=True):
+        yield text, paint, f"conditions-{'-'.join(map(str, lines))}"
 
 
 def _write_heading(figure: Figure, item: Item, size: float) -> None:

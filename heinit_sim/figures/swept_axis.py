@@ -54,11 +54,7 @@ def series_of(result: SweepResult | SweepPrediction, sheet: Sheet) -> list[Serie
 
 def series_names(result: SweepResult | SweepPrediction) -> Names:
     """Return the names of the lines, by the other swept keys; empty where there are none."""
-    path, _, _ = _swept(result)
-    look, groups = result.config.figure, _groups(result)
-    conditions = [
-        _without(result.conditions[group[0]].condition, path) for group in groups.values()
-    ]
+    look, conditions = result.config.figure, lines_along(result)
     if not any(condition.swept for condition in conditions):
         return Names((Name((), "", ""),), "", "")
     return named(conditions, labels=look.labels, decimal=look.decimal)
@@ -67,7 +63,14 @@ def series_names(result: SweepResult | SweepPrediction) -> Names:
 def series_groups(result: SweepResult | SweepPrediction, sheet: Sheet) -> tuple[Group, ...]:
     """Return what hues and dashes of the lines stand for."""
     path, _, _ = _swept(result)
-    return groups_of_hues(result, sheet, along=path)
+    return groups_of_hues(result, sheet, along=path, lines=lines_along(result))
+
+
+def lines_along(result: SweepResult | SweepPrediction) -> list[Condition]:
+    """Return what the conditions of each line have in common, under the index of the line."""
+    path, _, _ = _swept(result)
+    first = [result.conditions[group[0]].condition for group in _groups(result).values()]
+    return [replace(_without(each, path), index=i) for i, each in enumerate(first)]
 
 
 def _groups(result: SweepResult | SweepPrediction) -> dict[str, list[int]]:

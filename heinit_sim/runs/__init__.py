@@ -1,6 +1,7 @@
 """Run directories: the only writer and reader of disk, atomic and hashed."""
 
 from heinit_sim.runs.atomic_write import put_text as put_text
+from heinit_sim.runs.directory import add_figures as add_figures
 from heinit_sim.runs.directory import check_file as check_file
 from heinit_sim.runs.directory import check_page as check_page
 from heinit_sim.runs.directory import check_target as check_target
@@ -14,6 +15,8 @@ from heinit_sim.runs.directory import redrawn_files as redrawn_files
 from heinit_sim.runs.directory import run_files as run_files
 from heinit_sim.runs.directory import update_figure as update_figure
 from heinit_sim.runs.directory import write_run as write_run
-from heinit_sim.runs.figure_files import export_figure as export_figure
+from heinit_sim.runs.figure_files import export as export
+from heinit_sim.runs.figure_files import write_builds as write_builds
+from heinit_sim.runs.figure_files import write_figure as write_figure
 from heinit_sim.runs.figure_files import write_prediction as write_prediction
 from heinit_sim.runs.manifest import run_facts as run_facts

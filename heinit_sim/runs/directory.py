@@ -2,10 +2,11 @@
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from heinit_sim.reports import Row, csv_files, summary_rows_from_csv
 from heinit_sim.reports.page import MADE
 from heinit_sim.runs import atomic_write, journal, manifest
 from heinit_sim.runs.arrays import from_arrays, read_arrays, to_arrays
-from heinit_sim.runs.figure_files import FIGURES, figure_names, write_figure
+from heinit_sim.runs.figure_files import BUILDS, FIGURES, figure_names, later_steps, write_figure
 from heinit_sim.runs.manifest import MANIFEST, checked_file
 from heinit_sim.simulation import with_theory
 
@@ -33,6 +34,10 @@ _COSINES = "cosines.csv"
 _TABLES = ("layers.csv", "summary.csv", "networks.npz", "config.yaml")
 _ALL = (*_TABLES, _COSINES, *FIGURES, MANIFEST)
 """Whatever a run may hold, the file that makes it complete last."""
+
+
+def _is_of_run(name: str) -> bool:
+    return name in _ALL or bool(BUILDS.fullmatch(name))
 
 
 def run_files(config: SweepConfig, *, plots: bool) -> tuple[str, ...]:
@@ -74,8 +79,8 @@ def check_target(
     present = atomic_write.entries(directory)
     files: set[str] = set()
     if MANIFEST in present:
-        of_run = {MANIFEST, *manifest.read_manifest(directory)["files"]}.intersection(_ALL)
-        files = {name for name in of_run if not (directory / name).is_dir()}
+        listed = {MANIFEST, *manifest.read_manifest(directory)["files"]}
+        files = {name for name in filter(_is_of_run, listed) if not (directory / name).is_dir()}
         if not force:
             results = f"results ({difference})" if difference else "results"
             raise RunDirectoryError(
@@ -113,7 +118,7 @@ def check_file(path: Path, option: str, run: Path | None = None) -> None:
         reason = getattr(error, "strerror", None) or error
         raise RunDirectoryError(f"{path}: {reason}; give another {option}") from None
     of_run = (target.parent / MANIFEST).is_file() or (run and target.parent == run.resolve())
-    if of_run and target.name in _ALL:
+    if of_run and _is_of_run(target.name):
         raise RunDirectoryError(f"{option}: error: {path} is a result of the run, must be another")
 
 
@@ -198,6 +203,8 @@ def difference(directory: Path, config: SweepConfig) -> str | None:
     if writer != version("heinit-sim"):
         return f"by version {writer} of heinit-sim"
     for name, digest in digests.items():
+        if BUILDS.fullmatch(name):  # which may be moved to where they are shown
+            continue
         if not (directory / name).is_file():
             return f"{name} is missing"
         if journal.digest_of(directory / name) != digest:
@@ -257,7 +264,8 @@ def write_run(
 def update_figure(figure: "Figure", directory: Path, config: SweepConfig) -> tuple[str, ...]:
     """Write the figure of a saved run anew, and what the run says of it: all or nothing.
 
-    Its files in other formats go, unless they were changed since.
+    Its files in other formats go, and those of its steps where it looks otherwise now, unless they
+    were changed since.
 
     Args:
         figure: The figure.
@@ -274,30 +282,78 @@ def update_figure(figure: "Figure", directory: Path, config: SweepConfig) -> tup
     """
     directory = directory.resolve()
     saved = manifest.read_manifest(directory)
-    digests, names = saved["files"], redrawn_files(directory, config)
-    taken = (
-        {name for name in names if os.path.lexists(directory / name)} - digests.keys() - {MANIFEST}
-    )
-    if taken:
-        raise RunDirectoryError(f"{directory / min(taken)}: is no run's file; move it")
+    names = redrawn_files(directory, config)
+    before = manifest.with_figure_of(directory, config).figure
+    look = replace(before, formats=config.figure.formats, order=config.figure.order)
+    old = [
+        name
+        for name in saved["files"]
+        if name in FIGURES or (BUILDS.fullmatch(name) and look != config.figure)
+    ]
+    _check_free(directory, names, saved)
     with journal.staging(directory) as staged:
         write_figure(figure, staged, config.figure)
         if "config.yaml" in names:
             text = to_yaml(config.document)
             (staged / "config.yaml").write_text(text, "utf-8", newline="\n")
-        old = [name for name in FIGURES if name in digests and name not in names]
-        kept = {name: digest for name, digest in digests.items() if name not in old}
-        written = {name: journal.digest_of(staged / name) for name in names if name != MANIFEST}
-        files = dict(sorted((kept | written).items()))
-        facts = saved | {"config_sha256": manifest.config_hash(config), "files": files}
-        (staged / MANIFEST).write_text(manifest.to_json(facts), "utf-8", newline="\n")
-        stale = [
-            name
-            for name in old
-            if (directory / name).is_file() and journal.digest_of(directory / name) == digests[name]
-        ]
-        journal.commit(directory, staged, names, stale)
+        facts = saved | {"config_sha256": manifest.config_hash(config)}
+        _commit(directory, staged, facts, names, old)
     return names
+
+
+def add_figures(directory: Path, write: Callable[[Path], tuple[str, ...]]) -> tuple[str, ...]:
+    """Add other figures than the one that its config asks for to a run: all of them or none.
+
+    Of an earlier, longer series of steps those that follow the new ones go, unless they were
+    changed since.
+
+    Args:
+        directory: The run directory.
+        write: Writes files into a directory and returns their names.
+
+    Returns:
+        The names of the files that are written.
+
+    Raises:
+        RunDirectoryError: It is not a run directory, or has a file in the place of one of these
+            that is no run's.
+        WriteError: They cannot be written.
+    """
+    directory = directory.resolve()
+    saved = manifest.read_manifest(directory)
+    with journal.staging(directory) as staged:
+        names = (*write(staged), MANIFEST)
+        _check_free(directory, names, saved)
+        _commit(directory, staged, saved, names, later_steps(names, saved["files"]))
+    return names
+
+
+def _check_free(directory: Path, names: Sequence[str], saved: Mapping[str, Any]) -> None:
+    """Refuse to write where a file is that is no run's."""
+    there = {name for name in names if os.path.lexists(directory / name)}
+    if taken := there - saved["files"].keys() - {MANIFEST}:
+        raise RunDirectoryError(f"{directory / min(taken)}: is no run's file; move it")
+
+
+def _commit(
+    directory: Path,
+    staged: Path,
+    saved: Mapping[str, Any],
+    names: Sequence[str],
+    old: Sequence[str],
+) -> None:
+    """Put figures and their manifest in place; old ones go, unless they were changed since."""
+    digests, gone = saved["files"], set(old).difference(names)
+    kept = {name: digest for name, digest in digests.items() if name not in gone}
+    written = {name: journal.digest_of(staged / name) for name in names if name != MANIFEST}
+    facts = {**saved, "files": dict(sorted((kept | written).items()))}
+    (staged / MANIFEST).write_text(manifest.to_json(facts), "utf-8", newline="\n")
+    stale = [
+        name
+        for name in gone
+        if (directory / name).is_file() and journal.digest_of(directory / name) == digests[name]
+    ]
+    journal.commit(directory, staged, names, stale)
 
 
 def read_run(

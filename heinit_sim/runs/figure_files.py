@@ -1,5 +1,8 @@
 """Figures as files, alone or with a table: the same bytes each time."""
 
+import re
+from collections.abc import Callable, Container, Iterable, Sequence
+from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -11,8 +14,14 @@ from heinit_sim.runs.manifest import MANIFEST, is_run_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from heinit_sim.figures import Step
+
 NAME = "forward_backward"
 """The name of the two-panel figure's files, without their suffixes."""
+STEP = re.compile(rf"{NAME}-step-(\d+)\.(png|svg)")
+"""The file of one step."""
+BUILDS = re.compile(rf"{STEP.pattern}|{NAME}-builds\.pdf")
+"""Whatever files the figure step by step may have."""
 FIGURES = tuple(f"{NAME}.{suffix}" for suffix in get_args(FigureFormat))
 """Whatever files the two-panel figure may have."""
 
@@ -36,8 +45,54 @@ def write_figure(
     return names
 
 
-def export_figure(figure: "Figure", directory: Path, config: FigureConfig) -> tuple[str, ...]:
-    """Write a figure in the formats of its config into a directory that is not a run's.
+def write_builds(
+    figure: "Figure", steps: "Sequence[Step]", directory: Path, config: FigureConfig
+) -> tuple[str, ...]:
+    """Write a figure step by step: a file for each, or of a PDF a page for each.
+
+    Returns:
+        The names of the files.
+    """
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    from heinit_sim.figures import METADATA, saving, showing
+
+    names = []
+    for suffix in config.formats:
+        if suffix == "pdf":
+            names.append(f"{NAME}-builds.pdf")
+            path = directory / names[-1]
+            with saving(config), PdfPages(path, metadata=METADATA["pdf"]) as pages:
+                for step in steps:
+                    with showing(steps, step):
+                        figure.savefig(pages, format="pdf")
+            continue
+        for number, step in enumerate(steps):
+            names.append(f"{NAME}-step-{number}.{suffix}")
+            with showing(steps, step):
+                figure.savefig(directory / names[-1])
+    return tuple(names)
+
+
+def later_steps(names: Iterable[str], present: Container[str]) -> list[str]:
+    """Return the files of an earlier, longer series that follow the steps among `names`."""
+    last: dict[str, int] = {}
+    for step in filter(None, map(STEP.fullmatch, names)):
+        last[step[2]] = max(int(step[1]), last.get(step[2], 0))
+    following = (
+        takewhile(present.__contains__, (f"{NAME}-step-{n}.{suffix}" for n in count(number + 1)))
+        for suffix, number in last.items()
+    )
+    return [name for series in following for name in series]
+
+
+def export(directory: Path, write: Callable[[Path], tuple[str, ...]]) -> tuple[str, ...]:
+    """Write figures into a directory that is not a run's.
+
+    Args:
+        directory: The directory, which need not be there. Of an earlier series of more steps,
+            those that follow the new ones go.
+        write: Writes files into a directory and returns their names.
 
     Returns:
         The names of its files.
@@ -52,8 +107,10 @@ def export_figure(figure: "Figure", directory: Path, config: FigureConfig) -> tu
             f"{directory}: is a run with a figure of its own; give another --out"
         )
     with journal.staging(directory) as staged:
-        names = write_figure(figure, staged, config)
-        journal.commit(directory, staged, names)
+        names = write(staged)
+        journal.commit(
+            directory, staged, names, later_steps(names, atomic_write.entries(directory))
+        )
     return names
 
 

@@ -57,8 +57,8 @@ NETWORK_KEYS = (
 )
 RESIDUAL_KEYS = "scale, branch_layers, norm, zero_last"
 FIGURE_KEYS = (
-    "kind, quantity, decades, overlay, theme, size, font, font_size, panels, only, labels, title, "
-    "colors, decimal, style, formats, dpi, svg_text"
+    "kind, quantity, decades, overlay, theme, size, font, font_size, panels, only, labels, order, "
+    "title, colors, decimal, style, formats, dpi, svg_text"
 )
 PATHS = (
     "network.depth, network.width, network.input_dim, network.image, network.kernel, "

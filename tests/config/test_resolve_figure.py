@@ -33,6 +33,8 @@ LOOKS: list[tuple[str, dict[str, Any]]] = [
         {"labels": {"0.02": "He", "1e-05": "A", "tanh": "T"}},
     ),
     ("labels: {ReLU: R, Tanh: T}", {"labels": {"relu": "R", "tanh": "T"}}),
+    ("order: tanh", {"order": ("tanh",)}),
+    ("order: [relu, 2e-2]", {"order": ("relu", "0.02")}),
     ("title: 'Forward, backward'", {"title": "Forward, backward"}),
     ("colors: cividis", {"colors": "cividis"}),
     ("colors: [r, g, b, c, m, '0.5']", {"colors": ("r", "g", "b", "c", "m", "0.5")}),
@@ -78,6 +80,13 @@ figure.labels={tahn: T}
 > did you mean 'tanh'?; null takes it back
 figure.labels={0.02: He, 2e-2: He}
 > figure.labels.2e-2: another text of one value ('2e-2'), must be given once; null takes it back
+figure.order=tanh,reul
+> figure.order[1]: no swept value ('reul'), must be one of 0.001, 0.02, 1e-05, relu, tanh;
+> did you mean 'relu'?; null takes it back
+figure.order=0.02,2e-2
+> figure.order[1]: given twice (0.02), must be a list of distinct values; null takes it back
+figure.order={relu: 1}
+> figure.order: not a string (a mapping), must be a swept value, or a list of them
 figure.colors=red,blue
 > figure.colors: wrong length (2), must be one for each of the 6 conditions; null takes it back
 figure.decimal=;
@@ -137,6 +146,7 @@ def test_a_label_is_of_one_number_alone() -> None:
         ("figure.formats=png,svg", "formats", ("png", "svg")),
         ("figure.colors=r,g,b,c,m,y", "colors", tuple("rgbcmy")),
         ("figure.colors=cividis", "colors", "cividis"),
+        ("figure.order=tanh,0.02", "order", ("tanh", "0.02")),
         ("figure.size=8,4.5", "size", (8.0, 4.5)),
         ("figure.decimal=,", "decimal", ","),
         ('figure.decimal=","', "decimal", ","),
@@ -159,8 +169,8 @@ def test_defaults_are_those_of_the_config_and_leave_no_trace() -> None:
     plain = parse_config(SWEPT)
     named = parse_config(
         SWEPT + "figure: {kind: layers, theme: light, size: null, font: null, font_size: null, "
-        "panels: both, only: null, labels: null, title: null, colors: null, decimal: '.', "
-        "style: null, formats: [svg, png, pdf], dpi: 200, svg_text: false}\n"
+        "panels: both, only: null, labels: null, order: null, title: null, colors: null, "
+        "decimal: '.', style: null, formats: [svg, png, pdf], dpi: 200, svg_text: false}\n"
     )
     assert plain.figure == named.figure == FigureConfig()
     assert named.document == plain.document

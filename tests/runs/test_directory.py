@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -313,9 +314,12 @@ def test_of_two_runs_to_one_place_the_second_is_refused(
 def test_figures_are_exported_but_into_a_run(run: Path, figure: Figure, tmp_path: Path) -> None:
     before = files(run)
     with pytest.raises(RunDirectoryError, match="a figure of its own"):
-        figure_files.export_figure(figure, run, FigureConfig())
+        figure_files.export(run, partial(figure_files.write_figure, figure, config=FigureConfig()))
     assert files(run) == before
-    figure_files.export_figure(figure, tmp_path / "slides" / "new", FigureConfig())
+    figure_files.export(
+        tmp_path / "slides" / "new",
+        partial(figure_files.write_figure, figure, config=FigureConfig()),
+    )
     exported = files(tmp_path / "slides" / "new")
     assert len(exported) == 3
     header = exported["forward_backward.png"][16:24]  # width and height, at 200 dots per inch

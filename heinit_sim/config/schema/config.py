@@ -35,6 +35,7 @@ class Figure(Section):
     panels: fields.Panels = FigureConfig.panels
     only: When | None = None
     labels: fields.Labels | None = None
+    order: fields.Order | None = None
     title: fields.Title | None = None
     colors: fields.Colors | None = None
     decimal: fields.Decimal = FigureConfig.decimal

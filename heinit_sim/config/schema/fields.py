@@ -209,6 +209,17 @@ Labels = Annotated[
     dict[str, Annotated[str, TEXT]],
     Setting("Labels of swept values", f"a mapping from swept values to labels, each {TEXT}"),
 ]
+_SweptValue = Annotated[
+    Annotated[float, Tag("<number>")] | Annotated[str, Tag("<word>")],
+    Discriminator(lambda value: "<number>" if isinstance(value, int | float) else "<word>"),
+]
+Order = Annotated[
+    OneOrList[_SweptValue],
+    Setting(
+        "Swept values whose conditions `plot --builds` shows first",
+        "a swept value, or a list of them",
+    ),
+]
 Title = Annotated[str, Setting("Title of the figure", TEXT)]
 COLORS = "the name of a colour map, or a list of colours, one for each condition"
 Colors = Annotated[

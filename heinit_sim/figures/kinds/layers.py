@@ -110,4 +110,5 @@ def _draw_published(ax: Axes, drawn: list[Curve], direction: Pass, sheet: Sheet)
         ]
         style = {"markeredgecolor": inks[0] if inks else sheet.grey(0.5), **STYLES["published"]}
         style |= {"markersize": 5 * sheet.em, "markerfacecolor": sheet.ground}
+        style["gid"] = f"{direction}-published-{variance:g}"
         ax.plot(*points[::4].T, label=f"published {variance:g}", **style)

@@ -205,15 +205,16 @@ def _draw_rows(
             shown = slice(max(seen[0] - 1, 0), seen[-1] + 2) if len(seen) else slice(0)
             outlines.append((ridge.index, x[shown], height[shown] - row))
             reach = max(reach, height[shown].max(initial=0.0) - row)
-        for _, x, top in outlines:  # what is behind fades
-            ax.fill_between(
-                x, -row, top, color=sheet.ground, alpha=0.6, linewidth=0, zorder=2 + row
-            )
+        style: dict[str, Any] = {"linewidth": 0, "zorder": 2 + row}
+        for index, x, top in outlines:  # what is behind fades
+            gid = f"condition-{tags[index].index}-ground-{layer}{suffix}"
+            ax.fill_between(x, -row, top, color=sheet.ground, alpha=0.6, gid=gid, **style)
         for index, x, top in outlines:
-            style: dict[str, Any] = {"color": tags[index].paint.color, "zorder": 2 + row}
-            ax.fill_between(x, -row, top, alpha=_fill(len(tags)), linewidth=0, **style)
-            style["gid"] = f"condition-{tags[index].index}-layer-{layer}{suffix}"
-            ax.plot(x, top, linewidth=1.3 * sheet.em, label=f"ridge {index} {layer}", **style)
+            style["color"], fill = tags[index].paint.color, _fill(len(tags))
+            gid = f"condition-{tags[index].index}-{{}}-{layer}{suffix}"
+            ax.fill_between(x, -row, top, alpha=fill, gid=gid.format("area"), **style)
+            top_style = style | {"linewidth": 1.3 * sheet.em, "gid": gid.format("layer")}
+            ax.plot(x, top, label=f"ridge {index} {layer}", **top_style)
     return reach
 
 

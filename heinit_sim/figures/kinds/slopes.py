@@ -64,7 +64,8 @@ def draw_slopes(result: SweepResult | SweepPrediction, sheet: Sheet) -> Figure:
         if shaded:
             drift, allowed = slopes[direction][series[0].places, 3:].T
             edges = drift - allowed, drift + allowed
-            ax.fill_between(series[0].x, *edges, label="stable", color=sheet.grey(0.92), **STABLE)
+            style = {"color": sheet.grey(0.92), "gid": f"{direction}-stable", **STABLE}
+            ax.fill_between(series[0].x, *edges, label="stable", **style)
     return figure
 
 
