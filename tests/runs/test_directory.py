@@ -16,7 +16,6 @@ from heinit_sim.errors import RunDirectoryError, WriteError
 from heinit_sim.experiment.quantities import BETWEEN_INPUTS, MEASURES
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.experiment.sweep_config import FigureConfig, SweepConfig
-from heinit_sim.figures.draw import draw
 from heinit_sim.runs import directory as runs_directory
 from heinit_sim.runs import figure_files
 from heinit_sim.runs import manifest as runs_manifest
@@ -31,8 +30,11 @@ def result() -> SweepResult:
 
 
 @pytest.fixture(scope="module")
-def figure(result: SweepResult) -> Figure:
-    return draw(result)
+def figure() -> Figure:
+    """One panel: what is drawn makes no difference to a directory."""
+    figure = Figure(figsize=(2, 1), dpi=200)
+    figure.subplots()
+    return figure
 
 
 @pytest.fixture
@@ -170,15 +172,15 @@ def test_a_run_goes_beside_files_of_others_and_takes_the_place_of_none(
 
 
 def test_a_file_named_as_a_run_might_is_kept_and_not_replaced(
-    run: Path, result: SweepResult
+    run: Path, result: SweepResult, figure: Figure
 ) -> None:
     (run / "cosines.csv").write_text("mine")
     (run / "forward_backward.png").mkdir()
     runs_directory.write_run(result, run, figure=None, force=True)
     with_cosines = run_sweep(parse_config(SMALL + "record: {cosine: true}"))
-    for other, figure in ((with_cosines, None), (result, draw(result))):
+    for other, drawn in ((with_cosines, None), (result, figure)):
         with pytest.raises(RunDirectoryError, match="is no run's file, so no run replaces it"):
-            runs_directory.write_run(other, run, figure=figure, force=True)
+            runs_directory.write_run(other, run, figure=drawn, force=True)
     assert (run / "cosines.csv").read_text() == "mine"
     assert (run / "forward_backward.png").is_dir()
 
@@ -211,7 +213,7 @@ def test_a_write_that_fails_leaves_the_old_run(
 
 
 def test_a_cut_replacement_is_finished_by_whatever_reads_it_next(
-    run: Path, result: SweepResult, monkeypatch: pytest.MonkeyPatch
+    run: Path, result: SweepResult, figure: Figure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = parse_config(SMALL + "figure: {quantity: std}")
     redrawn = dataclasses.replace(result, config=other)
@@ -222,7 +224,7 @@ def test_a_cut_replacement_is_finished_by_whatever_reads_it_next(
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", cut)
         with pytest.raises(WriteError, match="the new files are complete"):
-            runs_directory.write_run(redrawn, run, figure=draw(redrawn), force=True)
+            runs_directory.write_run(redrawn, run, figure=figure, force=True)
         with pytest.raises(RunDirectoryError, match=r"cannot be finished \(Input/output error\)"):
             runs_directory.read_run(run)
     assert runs_directory.difference(run, other) is None
@@ -230,7 +232,7 @@ def test_a_cut_replacement_is_finished_by_whatever_reads_it_next(
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", cut)
         with pytest.raises(WriteError, match="the new files are complete"):
-            runs_directory.update_figure(draw(redrawn), run, other)
+            runs_directory.update_figure(figure, run, other)
     digests = runs_manifest.read_manifest(run)["files"]
     assert {"layers.csv", "forward_backward.png"} < digests.keys()
     for name, digest in digests.items():

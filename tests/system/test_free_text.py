@@ -18,6 +18,7 @@ init: {scheme: he_normal}
 inputs: {distribution: file, count: 2}
 sweep: {inputs.path: PATHS}
 trials: 2
+figure: {formats: svg}
 """
 NAMES = {  # -> as the table shows them
     "a[[b].csv": "a[[b].csv",
@@ -129,7 +130,7 @@ def test_a_figure_that_is_missing_is_drawn_by_the_next_run(data: Path) -> None:
     assert planned[-2] == "outputs/small is up to date, but for its figure"
     drawn = heinit_sim("run", "small.yaml")
     assert (drawn.returncode, drawn.stdout) == (0, plain.stdout)
-    assert Path("outputs/small/forward_backward.pdf").is_file()
+    assert Path("outputs/small/forward_backward.svg").is_file()
     manifest = Path("outputs/small/manifest.json").read_bytes()
     assert heinit_sim("plot", "outputs/small").returncode == 0
     assert Path("outputs/small/manifest.json").read_bytes() == manifest
