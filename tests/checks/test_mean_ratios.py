@@ -18,6 +18,7 @@ from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, Lsuv, SweepConfig
 from heinit_sim.reports.findings import finding_values, summary, to_junit, to_table
 from tests.conditions import condition, with_layers
+from tests.rows import slow_but
 
 Array = np.ndarray
 LEVEL = 0.05
@@ -109,7 +110,7 @@ def simulated(kind: str, trials: int = 100, runs: int = 300) -> dict[Measure, Ar
     return forward(KINDS[kind], trials * runs, 7)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_but(KINDS, "circular", "blocks"))
 def test_correct_runs_alarm_it_no_more_often_than_it_says(kind: str) -> None:
     networks, runs = simulated(kind), 300
     alarms = sum(
@@ -124,7 +125,7 @@ def test_correct_runs_alarm_it_no_more_often_than_it_says(kind: str) -> None:
     assert alarms < 29
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_but(KINDS, "circular", "blocks"))
 def test_means_of_thirty_thousand_networks_are_one(kind: str) -> None:
     one = ConditionResult(KINDS[kind], {}, {}, {}, {}, 0, None, simulated(kind))
     scores = [

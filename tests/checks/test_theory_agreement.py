@@ -175,6 +175,7 @@ def test_a_weight_variance_five_percent_off_is_found(factor: float) -> None:
     assert not any("∂ℓ/∂Ω" in what for what in found)
 
 
+@pytest.mark.slow
 def test_a_wrong_variance_of_leaky_and_of_biased_networks_is_found() -> None:
     for right in (replace(WIDE, **leaky(0.2)), with_layers(WIDE, bias_variances=BIASES)):  # type: ignore[arg-type]  # fields
         wrong = with_layers(right, weight_variances=tuple(0.95 * v for v in right.weight_variances))
@@ -195,6 +196,7 @@ def test_another_constant_bias_is_found() -> None:
     assert "preactivation" in failing(under(result, with_layers(right, bias_means=(0.8,) * 11)))
 
 
+@pytest.mark.slow
 def test_a_wrong_fan_is_found() -> None:
     widths = (50, 200, 50, 200, 50, 1)
     right = with_layers(WIDE, widths=widths, weight_variances=tuple(2 / w for w in widths[:-1]))
@@ -204,6 +206,7 @@ def test_a_wrong_fan_is_found() -> None:
     assert {"preactivation", "activation", "grad_activation", "grad_preactivation"} <= set(found)
 
 
+@pytest.mark.slow
 def test_a_wrong_activation_is_found_by_what_it_does_alone() -> None:
     gelu, silu = (replace(WIDE, activation=name) for name in ("gelu", "silu"))
     assert failing(simulate(gelu)) == []
@@ -296,8 +299,8 @@ def test_averages_over_networks_are_allowed_twice_the_tail_of_students_t() -> No
     "value", [60.0, 150.0, 307.5, 400.0, -60.0, -400.0, 1e6, math.inf, -math.inf, math.nan]
 )
 @pytest.mark.parametrize("quantity", ["preactivation", "activation", "grad_activation"])
-@pytest.mark.parametrize("alpha", [0.0, 0.2])
-@pytest.mark.parametrize("layer", [1, 2])
+@pytest.mark.parametrize("alpha", slow_but([0.0, 0.2], 0.2))
+@pytest.mark.parametrize("layer", slow_but([1, 2], 1))
 def test_senseless_numbers_are_found(quantity: str, value: float, alpha: float, layer: int) -> None:
     result = simulate(narrowed((5, 6, 6, 1), n_inputs=1, **leaky(alpha)), trials=30)
     measure: Measure = (quantity, INPUT_0)  # type: ignore[assignment]  # a quantity

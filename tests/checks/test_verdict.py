@@ -18,7 +18,6 @@ from heinit_sim.experiment.quantities import MEASURES, Measure, Pass, Quantity
 from heinit_sim.experiment.results import ConditionResult
 from tests.checks.test_fates import networks_of, only
 from tests.conditions import condition, unpredicted, with_layers
-from tests.rows import slow_but
 
 CONFIG = """
 name: test
@@ -132,7 +131,8 @@ SETUPS = {
 BY_QUANTITY: dict[Quantity, Pass] = {"activation": "forward", "grad_activation": "backward"}
 
 
-@pytest.mark.parametrize("name", slow_but(SETUPS, "tanh, 3 × 30"))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SETUPS)
 def test_the_error_of_a_slope_covers_the_slope_of_all_networks(name: str) -> None:
     n, groups = 40, 150
     text = (

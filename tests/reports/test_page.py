@@ -212,7 +212,7 @@ def test_dead_and_unknown_layers_are_told_apart() -> None:
     data = page.page_data(result_of(dead))
     assert data["networks"][0]["samples"][0]["forward"]["median"][-1] == "-Infinity"
     assert "-Infinity" in page.to_page(result_of(dead))
-    overflow = "network: {depth: 200, width: 8, input_dim: 5, activation: linear}"
+    overflow = "network: {depth: 500, width: 8, input_dim: 5, activation: linear}"
     biased = run_sweep(
         parse_config(
             f"name: small\n{overflow}\ninit: {{variance: 20, bias_variance: 1}}\ntrials: 2\n"
@@ -225,10 +225,10 @@ def test_dead_and_unknown_layers_are_told_apart() -> None:
 
 
 def test_deep_networks_show_some_of_their_layers() -> None:
-    layers = page.page_data(result_of("network: {depth: 300, width: 1, input_dim: 5}"))
+    layers = page.page_data(result_of("network: {depth: 999, width: 1, input_dim: 5}"))
     shown = layers["networks"][0]["layers"]
     assert len(shown) == 251
-    assert (shown[0], shown[-1]) == (0, 300)
+    assert (shown[0], shown[-1]) == (0, 999)
 
 
 def test_values_have_the_labels_of_the_figure_or_their_proper_names() -> None:

@@ -97,7 +97,8 @@ def exactly(result: ConditionResult) -> dict[Measure, Array]:
     return exact_for
 
 
-@pytest.mark.parametrize("name", slow_but(NAMES, "file"))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
 def test_means_over_networks_are_exact_and_wrong_norms_are_found(
     name: str, file_inputs: Inputs
 ) -> None:
@@ -116,7 +117,8 @@ def test_means_over_networks_are_exact_and_wrong_norms_are_found(
         assert largest_z(result, exact(condition, 0.0, wrong)) > 1
 
 
-@pytest.mark.parametrize("name", slow_but(["normal", "sparse", "constant", "file"], "constant"))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["normal", "sparse", "constant", "file"])
 def test_of_one_input_the_variances_behind_it_are_known(name: str, file_inputs: Inputs) -> None:
     result = simulate(condition_of(inputs_of(name, file_inputs), n_inputs=1), 20_000)
     variances = {m: v for m, v in result.theory.items() if m[1] == "variance"}
@@ -203,7 +205,7 @@ def share_error(share: float, *counts: int) -> float:
     return math.sqrt(share * (1 - share) * sum(1 / count for count in counts))
 
 
-@pytest.mark.parametrize("name", slow_but(NAMES, "normalised", "sparse"))
+@pytest.mark.parametrize("name", slow_but(NAMES, "normalised"))
 def test_simulated_networks_lie_in_the_predicted_band(name: str, file_inputs: Inputs) -> None:
     condition = condition_of(inputs_of(name, file_inputs))
     trials, sampled = 4000, 40_000
@@ -225,7 +227,8 @@ def test_simulated_networks_lie_in_the_predicted_band(name: str, file_inputs: In
         assert abs(above.mean(axis=0)[0] - 0.05) > 5 * share_error(0.05, trials, sampled)
 
 
-@pytest.mark.parametrize("name", slow_but(NAMES, "pair"))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
 def test_sampled_norms_have_the_law_of_the_inputs(name: str, file_inputs: Inputs) -> None:
     inputs = inputs_of(name, file_inputs)
     dim = 64 if inputs.distribution == "digits" else 6
