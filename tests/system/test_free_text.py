@@ -99,17 +99,19 @@ def test_a_directory_of_any_name_is_a_run_directory(data: Path) -> None:
         assert ran.stderr.startswith(f"Wrote {printable(out)} in ")
 
 
-@pytest.mark.parametrize("stage", ["draw", "saving"])
+@pytest.mark.parametrize(
+    "stage", ["heinit_sim.figures.draw", "matplotlib.figure.Figure.savefig"], ids=["draw", "save"]
+)
 def test_no_fault_of_a_figure_costs_a_result(
     stage: str, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_config("a.csv")
 
-    def fault(*_: object) -> None:
+    def fault(*_: object, **__: object) -> None:
         raise ValueError("not\na figure")
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"heinit_sim.figures.{stage}", fault)
+        patch.setattr(stage, fault)
         failed = heinit_sim("run", "small.yaml")
     assert failed.returncode == 1
     assert "plain.csv" in failed.stdout
