@@ -11,12 +11,15 @@ from heinit_sim.experiment.results import ConditionResult, SweepPrediction, Swee
 from heinit_sim.figures.curves import Curve
 from heinit_sim.figures.lines import Line
 
-Style = Literal["median", "band", "theory", "predicted", "forward", "published", "stable", "ridge"]
+Style = Literal[
+    "median", "band", "outline", "theory", "predicted", "forward", "published", "stable", "ridge"
+]
 Where = Literal["both", "a", "b"]
 ERRORS = 2  # standard errors that a band about a measured value reaches to either side
 _LOOKS: Mapping[Style, str] = {
     "median": "Thick",
     "band": "Band",
+    "outline": "Outline",
     "theory": "Thin",
     "predicted": "Dotted",
     "forward": "Dashed",
@@ -57,6 +60,14 @@ class Key:
             where = "" if entry.panel == "both" else f" in {entry.panel}"
             texts.append(f"{_LOOKS[entry.style]}{where}: {entry.text}.")
         return " ".join([*texts, *(f"{note}." for note in self.notes)])
+
+    def with_outlines(self) -> "Key":
+        """Return what is said where every band is but its outline."""
+        entries = (
+            replace(entry, style="outline") if entry.style == "band" else entry
+            for entry in self.entries
+        )
+        return replace(self, entries=tuple(entries))
 
     def of_panels(self, panels: Sequence[Pass]) -> "Key":
         """Return what is said of these panels, with their letters only if there are two."""

@@ -20,7 +20,7 @@ STYLES: Mapping[str, dict[str, Any]] = {
     "predicted": {"linewidth": 1.2, "dashes": (1, 2), "zorder": 4},
     "forward": {"linewidth": 1.4, "dashes": (4, 2.5), "zorder": 2},
     "published": {"marker": "o", "linestyle": "", "markersize": 5, "zorder": 6},
-    "outline": {"facecolor": "none", "linewidth": 0.8, "zorder": 2},
+    "outline": {"linewidth": 0.8, "zorder": 2},
     "stable": {"alpha": 0.18, "linewidth": 0},
     "ridge": {"alpha": 0.45, "linewidth": 0},
 }
@@ -116,12 +116,13 @@ def draw_line(
     low = np.where(np.isneginf(line.low), ax.get_ylim()[0], line.low)
     color, weight = line.paint.color, line.paint.weight * sheet.em
     shown = (np.isfinite(low) & np.isfinite(line.high)).tolist()
-    if band != "none":
-        style = {**STYLES["band" if band == "filled" else band]}
-        style["linewidth"] *= sheet.em
-        style["edgecolor" if band == "outline" else "color"] = color
-        style |= {"label": f"band {line.index}", "gid": gid(ax, line, "band")}
-        ax.fill_between(line.x, low, line.high, where=shown, **style)
+    if band == "filled":
+        style = {**STYLES["band"], "color": color, "gid": gid(ax, line, "band")}
+        ax.fill_between(line.x, low, line.high, where=shown, label=f"band {line.index}", **style)
+    elif band == "outline":
+        style = {**STYLES["outline"], "linewidth": STYLES["outline"]["linewidth"] * sheet.em}
+        for name, values in (("low", low), ("high", line.high)):
+            plot(ax, line, values, f"band {name}", color=color, **style)
     style = {"color": color, **STYLES["median"], "linewidth": 4 * weight, **pattern(line.paint)}
     if marked or line.paint.marker:
         style |= {"marker": line.paint.marker or "o", "markersize": 8 * weight}

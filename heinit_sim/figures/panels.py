@@ -227,6 +227,10 @@ def _draw_entry(figure: Figure, sheet: Sheet, item: Item, entry: KeyEntry) -> No
     if entry.style in strokes.AREAS:
         box = (left, item.y - 0.3 * size), right - left, 0.6 * size
         figure.add_artist(Rectangle(*box, facecolor=sheet.quiet, **style))
+    elif entry.style == "outline":
+        for y in (item.y - 0.3 * size, item.y + 0.3 * size):
+            figure.add_artist(Line2D([left, right], [y, y], color=sheet.quiet, **style))
+            style["gid"] = "key-outline-high"
     else:
         x = [left, right] if style.get("linestyle") != "" else [(left + right) / 2]
         figure.add_artist(Line2D(x, [item.y] * len(x), color=sheet.quiet, **style))
@@ -262,27 +266,35 @@ def draw_panels(
         tip_of: Where a line ends, and what is drawn there.
         placings: Where the names may stand.
     """
+    bands = {direction: band_styles(lines[direction]) for direction in panels}
+    if not any("filled" in styles for styles in bands.values()):
+        key = key.with_outlines()
     tags = []
     for pair in zip(*(lines[direction] for direction in panels), strict=True):
         full = max((line.label for line in pair), key=text_width)
         short = _of_both([line.short for line in pair])
         tags.append(Tag(pair[0].index, full, short, pair[0].paint))
     figure, layout = begin(sheet, panels, tags, names, key, groups, placings)
+    named: dict[Pass, list[Line]] = {}
     tips: dict[Pass, list[Tip]] = {}
     for ax, direction in zip(figure.axes, panels, strict=True):
-        bands = band_styles(lines[direction])
-        for line, band in zip(lines[direction], bands, strict=True):
+        for line, band in zip(lines[direction], bands[direction], strict=True):
             draw_line(ax, line, sheet, marked=marked, band=band)
             if banded:
                 draw_predicted(ax, line, sheet)
         end_of = tip_of or last_seen
+        drawn = zip(tags, lines[direction], strict=True)
+        named[direction] = [line for tag, line in drawn if tag.full]
         tips[direction] = [end_of(ax, line, direction, sheet.em) for line in lines[direction]]
-    if layout.placing == "between":
-        _write_between(figure, sheet, layout, lines, tips, tags, names.heading)
-    elif layout.placing == "beside":
+    kept = [i for i, tag in enumerate(tags) if tag.full]
+    tips = {direction: [of_pass[i] for i in kept] for direction, of_pass in tips.items()}
+    if kept and layout.placing == "between":
+        named_tags = [tags[i] for i in kept]
+        _write_between(figure, sheet, layout, named, tips, named_tags, names.heading)
+    elif kept and layout.placing == "beside":
         for ax, direction in zip(figure.axes, panels, strict=True):
             if not (sheet.stacked and direction == "backward"):
-                _write_beside(ax, sheet, layout, lines[direction], tips[direction], direction)
+                _write_beside(ax, sheet, layout, named[direction], tips[direction], direction)
     return figure
 
 
@@ -312,8 +324,6 @@ def _write_beside(
     placed = spread_out(wanted, gap, box.bottom, box.bottom + box.height)
     edge = box.left + box.width if forward else box.left
     for line, place, y in zip(lines, places, placed, strict=True):
-        if not line.label:
-            continue
         _write(ax, line, line.label, (x, y), size, "left" if forward else "right")
         inside = place and (place[0] < edge if forward else place[0] > edge)
         if place and (abs(place[1] - y) > 3 * sheet.em or inside):
@@ -349,8 +359,6 @@ def _write_between(
     placed = spread_out(wanted, gap, box.bottom, box.bottom + box.height - gap * bool(heading))
     ax = figure.axes[0]
     for i, (line, text, y) in enumerate(zip(lines["forward"], texts, placed, strict=True)):
-        if not text:
-            continue
         _write(ax, line, text, (middle, y), size, "center")
         half = text_width(text) * size / 2 + 3 * sheet.em
         for axes, direction in zip(figure.axes, lines, strict=True):
