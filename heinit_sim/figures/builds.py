@@ -14,7 +14,8 @@ from heinit_sim.experiment.results import SweepPrediction, SweepResult
 from heinit_sim.figures.shown import selected
 from heinit_sim.figures.swept_axis import lines_along
 
-_LAST = {"theory": "theory", "predicted": "theory", "band": "bands", "stable": "bands"}
+_LAST = {"theory": "theory", "predicted": "theory"}
+_LAST |= {"band": "bands", "outline": "bands", "stable": "bands"}
 _LAST |= {"published": "published"}
 _STAGES = ("theory", "bands", "published")
 _LINE = re.compile(r"conditions?-(\d+(?:-\d+)*)-([a-z]+)")

@@ -96,7 +96,7 @@ def test_each_line_comes_with_all_that_is_its_own(
     words = [step.text for step in steps[len(lines) + 1 :]]
     assert words == [word for word in ("theory", "bands") if word in words]
     expected = {"theory": "-theory|-predicted-p|key-(theory|predicted)"}
-    expected["bands"] = "-band|key-(band|stable)|-stable"
+    expected["bands"] = "-band|key-(band|outline|stable)|-stable"
     for word, came in zip(words, rest, strict=True):
         assert all(re.search(expected[word], gid) for gid in came), came
     always = {*all_artists(figure)} - steps[-1].shown
