@@ -38,7 +38,7 @@ def plot(
         typer.Option(
             "--format",
             metavar="A,B",
-            help="Formats of its files, short for --set figure.formats=A,B.",
+            help="png, svg, pdf or tex (pgfplots); short for --set figure.formats=A,B.",
             autocompletion=_complete_formats,
         ),
     ] = None,
@@ -81,6 +81,9 @@ def plot(
             target = directory if out is None else out / folder if len(run_dirs) > 1 else out
             write = partial(runs.write_figure, figure, config=look)
             if builds:
+                if "tex" in look.formats:
+                    must = "must be png, svg or pdf"
+                    raise ConfigError([f"--builds: error: no steps in LaTeX (tex), {must}"])
                 steps = figures.build_steps(figure, result)
                 write = partial(runs.write_builds, figure, steps, config=look)
             if out is not None:

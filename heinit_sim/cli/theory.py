@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from heinit_sim.cli import console, options
-from heinit_sim.errors import CheckFailed
+from heinit_sim.errors import CheckFailed, ConfigError
 from heinit_sim.experiment.activation_table import ALIASES, TABLE
 
 
@@ -89,6 +89,9 @@ def theory(
         from heinit_sim import reports
 
         if phase:
+            if out is not None and "tex" in sweep.figure.formats:
+                must = "must be png, svg or pdf"
+                raise ConfigError([f"theory --phase: error: no diagram in LaTeX (tex), {must}"])
             with options.refusals_of("theory --phase: error"):
                 rows = reports.phase.phase_rows(sweep)
             table = reports.phase.to_phase_table(sweep, rows)

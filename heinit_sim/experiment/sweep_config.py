@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from heinit_sim.experiment.architecture import Convolution, Residual, layer_fans
 from heinit_sim.experiment.initializers import Distribution
@@ -21,7 +21,7 @@ PublishedCurves = Literal["figure_7_4_published"]
 FigureTheme = Literal["light", "dark", "transparent-light", "transparent-dark"]
 FigureSize = Literal["slide", "beamer", "column", "text"]
 FigurePanels = Literal["both", "forward", "backward"]
-FigureFormat = Literal["png", "svg", "pdf"]
+FigureFormat = Literal["png", "svg", "pdf", "tex"]
 DecimalMark = Literal[".", ","]
 _LISTED = 5
 """Conditions that a config names when it is printed."""
@@ -167,7 +167,7 @@ class FigureConfig:
     decimal: DecimalMark = "."
     style: str | None = None
     """Name in matplotlib's style library, or the path of an .mplstyle file."""
-    formats: tuple[FigureFormat, ...] = get_args(FigureFormat)
+    formats: tuple[FigureFormat, ...] = ("png", "svg", "pdf")
     """Suffixes of the files that hold the figure."""
     dpi: int = 200
     svg_text: bool = False

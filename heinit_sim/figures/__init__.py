@@ -6,5 +6,6 @@ from heinit_sim.figures.builds import showing as showing
 from heinit_sim.figures.draw import draw as draw
 from heinit_sim.figures.drawn_figure import METADATA as METADATA
 from heinit_sim.figures.look import check_look as check_look
+from heinit_sim.figures.pgfplots import to_pgfplots as to_pgfplots
 from heinit_sim.figures.phase_diagram import draw_phase_diagram as draw_phase_diagram
 from heinit_sim.figures.sheet import saving as saving

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from heinit_sim.experiment.labels import printable
+from heinit_sim.experiment.latex import MACROS, escaped
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,16 +18,6 @@ TableFormat = Literal["table", "markdown", "latex", "csv", "json"]
 """How a command prints what it has a table for."""
 Row = dict[str, Any]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")  # how what a spreadsheet evaluates begins
-_GREEK = (
-    r"\sigma \Omega \chi \xi \alpha \beta \kappa \mu \Sigma \partial \ell \infty \surd \times \pm"
-)
-_SIGNS = r"\cdot - \le ^2 ^3 ^T _1 \frac12 \prime \to \|"
-_MACROS = dict(zip("σΩχξαβκμΣ∂ℓ∞√×±·−≤²³ᵀ₁½′→‖", f"{_GREEK} {_SIGNS}".split(), strict=True))
-_LATEX = {character: f"${macro}$" for character, macro in _MACROS.items()}
-_LATEX |= {character: f"\\{character}" for character in "_%$&#{}"}
-_LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-_LATEX |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
-_LATEX |= {"—": "---", "–": "--", "…": r"\dots{}"}
 _MATHEMATICS = re.compile(
     r"(?<![\w./-])((?:σ²|[Dhfξ])_(?:[A-Za-zΩ]|\d+)²?"
     r"|[-+]\d+(?:\.\d+)?(?:e[-+]\d+)?|\d+(?:\.\d+)?e[-+]\d+)(?![\w./-])"
@@ -119,12 +110,12 @@ def latex_text(text: str) -> str:
 
 def _latex_part(text: str) -> str:
     if not _MATHEMATICS.fullmatch(text):
-        return "".join(_LATEX.get(character, character) for character in text)
+        return escaped(text)
     base, underscore, index = text.partition("_")
     mantissa, exponential, exponent = text.partition("e")
     if underscore:
         square = "^2" * ("²" in text)
-        symbol, index = (_MACROS.get(s.rstrip("²"), s.rstrip("²")) for s in (base, index))
+        symbol, index = (MACROS.get(s.rstrip("²"), s.rstrip("²")) for s in (base, index))
         return f"${symbol}{square}_{{{index}}}$"
     return f"${mantissa}\\times10^{{{int(exponent)}}}$" if exponential else f"${text}$"
 

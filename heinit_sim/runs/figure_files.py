@@ -22,13 +22,20 @@ STEP = re.compile(rf"{NAME}-step-(\d+)\.(png|svg)")
 """The file of one step."""
 BUILDS = re.compile(rf"{STEP.pattern}|{NAME}-builds\.pdf")
 """Whatever files the figure step by step may have."""
-FIGURES = tuple(f"{NAME}.{suffix}" for suffix in get_args(FigureFormat))
+
+
+def _files(suffix: FigureFormat, name: str) -> tuple[str, ...]:
+    """Return the files of one format: of LaTeX, the document and the table that it reads."""
+    return (f"{name}.{suffix}", *([f"{name}_lines.csv"] if suffix == "tex" else []))
+
+
+FIGURES = tuple(file for suffix in get_args(FigureFormat) for file in _files(suffix, NAME))
 """Whatever files the two-panel figure may have."""
 
 
 def figure_names(config: FigureConfig, name: str = NAME) -> tuple[str, ...]:
     """The files of a figure, in the formats that its config asks for."""
-    return tuple(f"{name}.{suffix}" for suffix in config.formats)
+    return tuple(file for suffix in config.formats for file in _files(suffix, name))
 
 
 def write_figure(
@@ -39,10 +46,17 @@ def write_figure(
     Returns:
         The names of its files.
     """
-    names = figure_names(config, name)
-    for file in names:
-        figure.savefig(directory / file)
-    return names
+    from heinit_sim.figures import METADATA, to_pgfplots
+
+    for suffix in config.formats:
+        path, *tables = (directory / file for file in _files(suffix, name))
+        if suffix in METADATA:
+            figure.savefig(path)
+        for table in tables:
+            document, numbers = to_pgfplots(figure, table.name)
+            path.write_text(document, "utf-8", newline="\n")
+            table.write_text(numbers, "utf-8", newline="\n")
+    return figure_names(config, name)
 
 
 def write_builds(

@@ -42,6 +42,7 @@ LOOKS: list[tuple[str, dict[str, Any]]] = [
     ("style: slides.mplstyle", {"style": "slides.mplstyle"}),
     ("formats: pdf", {"formats": ("pdf",)}),
     ("formats: [pdf, png]", {"formats": ("png", "pdf")}),
+    ("formats: [tex, svg]", {"formats": ("svg", "tex")}),
     ("dpi: 72, svg_text: true", {"dpi": 72, "svg_text": True}),
 ]
 WRONG = cases(
@@ -92,9 +93,10 @@ figure.colors=red,blue
 figure.decimal=;
 > figure.decimal: unknown value (';'), must be '.' or ','
 figure.formats=png,png
-> figure.formats[1]: given twice (png), must be one of png, svg, pdf, or a list of distinct ones
+> figure.formats[1]: given twice (png), must be one of png, svg, pdf, tex, or a list of
+> distinct ones
 figure.formats=[]
-> figure.formats: too short (a list), must be one of png, svg, pdf, or a list of distinct ones
+> figure.formats: too short (a list), must be one of png, svg, pdf, tex, or a list of distinct ones
 figure.dpi=20
 > figure.dpi: too small (20), must be an integer from 30 to 1200
 figure.svg_text=1

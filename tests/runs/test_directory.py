@@ -16,6 +16,7 @@ from heinit_sim.errors import RunDirectoryError, WriteError
 from heinit_sim.experiment.quantities import BETWEEN_INPUTS, MEASURES
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.experiment.sweep_config import FigureConfig, SweepConfig
+from heinit_sim.figures.draw import draw
 from heinit_sim.runs import directory as runs_directory
 from heinit_sim.runs import figure_files
 from heinit_sim.runs import manifest as runs_manifest
@@ -344,6 +345,25 @@ def held(run: Path) -> set[str]:
     assert saved["config_sha256"] == runs_manifest.config_hash(config)
     assert figures == set(figure_files.figure_names(config.figure))
     return {name.rpartition(".")[2] for name in figures}
+
+
+def test_latex_has_its_table_beside_it_as_long_as_it_is_asked_for(
+    run: Path, result: SweepResult
+) -> None:
+    figure = draw(result)
+    document, table = "forward_backward.tex", "forward_backward_lines.csv"
+    names = runs_directory.update_figure(figure, run, asking("formats: [tex, svg]"))
+    assert names[:3] == ("forward_backward.svg", document, table)
+    saved = runs_manifest.read_manifest(run)["files"]
+    first = {name: (run / name).read_bytes() for name in (document, table)}
+    for name, content in first.items():
+        assert saved[name] == hashlib.sha256(content).hexdigest()
+        assert b"\r" not in content
+    assert table.encode() in first[document]
+    runs_directory.update_figure(figure, run, asking("formats: [tex]"))
+    assert {name: (run / name).read_bytes() for name in first} == first
+    runs_directory.update_figure(figure, run, asking("formats: svg"))
+    assert not {document, table} & files(run).keys()
 
 
 def test_another_figure_is_no_other_run_and_takes_its_place_whole(

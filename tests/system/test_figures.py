@@ -60,6 +60,7 @@ def test_plot_writes_the_formats_that_it_is_asked_for(run: Path, tmp_path: Path)
     ("options", "message"),
     [
         (("--format", "gif"), "--format figure.formats=gif: error: figure.formats: unknown value"),
+        (("--builds", "--format", "tex"), "--builds: error: no steps in LaTeX (tex), must be png"),
         (("--set", "figure.theme=dark"), "--set: error: another figure than the run's own needs"),
         (
             ("--out", "x", "outputs/../outputs/small"),
