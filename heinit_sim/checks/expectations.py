@@ -47,7 +47,7 @@ def require_stable(result: SweepResult) -> list[Finding]:
 
 
 def unstable(result: SweepResult) -> str:
-    """What of a result is not stable, in one line; empty if all is."""
+    """Say what of a result is not stable, in one line; empty if all is."""
     names = [
         f"{outcome.condition.label}: {direction}".removeprefix(": ")
         for outcome in result.conditions

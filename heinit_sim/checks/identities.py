@@ -119,7 +119,7 @@ def _tells_inputs_apart(networks: Networks) -> bool:
 
 
 def _between_inputs(networks: Networks) -> Iterator[Relation]:
-    """What inputs add to the variance is no more than the variance, where it is not rounding."""
+    """The share of the inputs is no more than the variance, where it is not rounding."""
     quantities: tuple[Quantity, ...] = ("preactivation", "activation")
     for quantity in quantities if _tells_inputs_apart(networks) else ():
         measure: Measure = (quantity, BETWEEN_INPUTS)

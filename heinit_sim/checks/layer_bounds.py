@@ -41,7 +41,7 @@ _LN_RANGE = 700.0  # as in `layer_ratios`
 
 
 class Law(NamedTuple):
-    """What is held against a law, under its name, and how it fares."""
+    """Numbers that are held against a law, under its name, and how it fares."""
 
     name: str
     measure: Measure

@@ -28,7 +28,7 @@ _JUDGED: dict[Pass, tuple[Measure, int]] = {
 _BETWEEN: Measure = ("activation", BETWEEN_INPUTS)
 _DOUBTED = ("stable", "undecided")  # words of a variance, of which that between inputs has a say
 ALLOWED_DECADES = 1.0
-"""What "stable" allows over the whole network beyond the drift of a finite width: a factor 10."""
+"""The factor that "stable" allows over the whole network beyond the drift of a finite width."""
 # Another word takes so many standard errors beyond that, and "stable" errors so small.
 _ERRORS_OUTSIDE = 3
 _ERRORS_WITHIN = 2
@@ -40,7 +40,7 @@ _SLOPE_OF_MEDIAN = math.sqrt(math.pi / 2 * 6 / 5)
 
 
 class Limits(NamedTuple):
-    """What the word for a slope goes by, all in decades per layer."""
+    """The numbers that the word for a slope goes by, all in decades per layer."""
 
     low: float
     """The steepest fall of the typical network where the infinite-width one is level."""
@@ -80,7 +80,7 @@ class Trend:
     """Largest distance from the drift at which a slope is called stable."""
     word: Word
     limits: Limits
-    """What the word goes by."""
+    """The numbers that the word goes by."""
     fate: str = ""
     """Where networks that did not come through were lost; empty if all came through."""
     doubt: str = ""

@@ -45,7 +45,7 @@ def validate(
 
 
 def _validity(place: str, config: "SweepConfig | None") -> dict[str, object]:
-    """What `validate --json` says of a config, which is None where it is not valid."""
+    """Return what `validate --json` says of a config, which is None where it is not valid."""
     return {
         "config": place,
         "valid": config is not None,

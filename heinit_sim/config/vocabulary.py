@@ -52,7 +52,7 @@ _LAWLESS = {"inputs", "loss", "record", "figure"}  # sections where no variance 
 
 
 def hint_on_value(word: object, key: str, choices: Iterable[str]) -> str:
-    """What to write in place of a word that is no choice, as the end of a message; maybe nothing.
+    """Say what to write in place of a word that is no choice, as the end of a message; or nothing.
 
     Args:
         word: What was given.
@@ -68,7 +68,7 @@ def hint_on_value(word: object, key: str, choices: Iterable[str]) -> str:
 
 
 def hint_on_path(path: str, given: object, paths: Iterable[str]) -> str:
-    """What to write in place of a dotted path that is none, as the end of a message; maybe nothing.
+    """Say what to write in place of an unknown dotted path, as the end of a message; or nothing.
 
     Args:
         path: The path.

@@ -72,7 +72,7 @@ def _compromise_backward(networks: Networks) -> Sides:
 
 @identity("compromise both", "forward factor + backward factor", "2", _XAVIER, _COMPROMISE)
 def _compromise_both(networks: Networks) -> Sides:
-    """What one pass loses the other gains; in a square layer both are 1."""
+    """One pass gains what the other loses; in a square layer both are 1."""
     f, h, dl_dh, dl_df = _mean_squares(networks)
     left = f / h + dl_dh / dl_df
     return Sides(left, np.full_like(left, 2.0))

@@ -1,4 +1,4 @@
-"""What each style of a figure stands for, as data, by a function for each kind of figure."""
+"""The key of a figure: what each style stands for, as data, by a function for each kind."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -46,7 +46,7 @@ class KeyEntry:
 
 @dataclass(frozen=True)
 class Key:
-    """What the styles of a figure stand for, and what else is to be known of it."""
+    """The meaning of the styles of a figure, and what else is to be known of it."""
 
     entries: tuple[KeyEntry, ...]
     notes: tuple[str, ...] = ()

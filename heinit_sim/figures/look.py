@@ -1,4 +1,4 @@
-"""What matplotlib must know of a look before it is drawn: colours, fonts, styles, formulas."""
+"""Check that matplotlib knows what a look asks for: colours, fonts, styles, formulas."""
 
 import logging
 from collections.abc import Iterator

@@ -93,7 +93,7 @@ _FANS: Mapping[str, Callable[[int, int], float]] = {
     "/mean fan": lambda fan_in, fan_out: (fan_in + fan_out) / 2,
     "/max fan": max,
 }
-"""What follows σ²_Ω times a fan, if that is the same in all layers -> the fan."""
+"""Text after the number of σ²_Ω times a fan, where that is the same in all layers -> the fan."""
 _LONGEST = 28  # characters of a value that has no mathematics in it
 _DIGITS = 6  # of a number, or more where two would look alike
 
@@ -116,7 +116,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Name:
-    """What sets a condition apart from the others."""
+    """The name of a condition: what sets it apart from the others."""
 
     parts: tuple[Part, ...]
     full: str
@@ -133,7 +133,7 @@ class Names:
     heading: str
     """Symbol or word of the one number that all of them differ in; else empty."""
     common: str
-    """What all share of what is swept, e.g. "tanh"; empty for none."""
+    """The swept values that all share, e.g. "tanh"; empty for none."""
 
     @property
     def full(self) -> list[str]:

@@ -16,7 +16,7 @@ Result = TypeVar("Result", bound=SweepResult | SweepPrediction)
 
 @dataclass(frozen=True)
 class Group:
-    """What the hues, dashes or markers of a grid stand for: the values of one key."""
+    """The values of one key, for which hues, dashes or markers of a grid stand."""
 
     heading: str
     """Symbol or word of the key; empty where its values say themselves what they are."""

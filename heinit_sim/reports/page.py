@@ -53,7 +53,7 @@ def to_page(result: SweepResult) -> str:
 
 
 def to_fragment(result: SweepResult) -> str:
-    """The same as one `<figure>`, which has neither ids nor global names."""
+    """Write the page as one `<figure>`, which has neither ids nor global names."""
     config = result.config
     version = metadata.version("heinit-sim")
     return _file("figure.html").substitute(
@@ -71,7 +71,7 @@ def _title(config: SweepConfig) -> str:
 
 
 def page_data(result: SweepResult) -> dict[str, Any]:
-    """What the script of the page is given, of log10 values, where None is not known.
+    """Return what the script of the page is given, of log10 values, where None is not known.
 
     Conditions that differ in σ² alone are one network; the other swept keys are controls.
     """
@@ -120,7 +120,7 @@ def page_data(result: SweepResult) -> dict[str, Any]:
 
 
 def _scale(conditions: Sequence[Condition]) -> Literal["variance", "fan_in", "factor"]:
-    """What the slider of σ² shows: σ² itself, σ² times fan_in, or a factor of every layer's."""
+    """Return what the slider shows: σ² itself, σ² times fan_in, or a factor of every layer's."""
     variances = [set(condition.weight_variances) for condition in conditions]
     by_fan = [_times_fan_in(condition) for condition in conditions]
     scheme = len({scaled for values in by_fan for scaled in values}) == 1
@@ -245,7 +245,7 @@ def _measure(direction: Pass, config: SweepConfig) -> Measure:
 
 
 def _free(outcome: ConditionResult, config: SweepConfig) -> dict[str, Any] | None:
-    """What theory takes to go on to other widths and depths; None where none does."""
+    """Return what theory takes to go on to other widths and depths; None where none does."""
     condition = outcome.condition
     alpha = assumptions.chain_slope(condition)
     if not isinstance(alpha, float | int):

@@ -136,7 +136,7 @@ def check_page(path: Path) -> None:
 
 
 class Description(NamedTuple):
-    """What is in a directory."""
+    """The content of a directory."""
 
     run: str | None
     """Name of the run, if it holds one."""
@@ -150,7 +150,7 @@ class Description(NamedTuple):
     """Everything else; it stays."""
 
     def lines(self) -> list[str]:
-        """The same in words."""
+        """The content in words."""
         by = f" by heinit-sim {self.version}" if self.version else ""
         at = f", {self.finished}" if self.finished else ""
         run = [f"run {self.run}{by}{at}: {', '.join(self.run_files)}"] if self.run else []
@@ -160,7 +160,7 @@ class Description(NamedTuple):
 
 
 def description(directory: Path) -> Description | None:
-    """What is in a directory; None where there is none, or nothing in it.
+    """Return what is in a directory; None where there is none, or nothing in it.
 
     Raises:
         RunDirectoryError: It holds a manifest that is none of heinit-sim.

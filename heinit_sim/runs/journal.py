@@ -26,7 +26,7 @@ _LARGEST_JOURNAL = 2**16
 
 
 class _Journal(NamedTuple):
-    """What a committed replacement does, name by name, in this order."""
+    """The steps of a committed replacement, name by name, in this order."""
 
     staging: str
     files: dict[str, str]

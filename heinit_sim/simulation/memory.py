@@ -25,7 +25,7 @@ def _machine_bytes(root: Path) -> int | None:
 
 
 def _container_bytes(root: Path) -> list[int]:
-    """What each control group above the process has left, of version 2 and 1."""
+    """Return the memory that each control group above the process has left, of version 2 and 1."""
     left = []
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)

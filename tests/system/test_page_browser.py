@@ -236,7 +236,7 @@ def test_other_widths_and_depths_have_the_theory_of_python(
         assert list(found) == ["layer k", "forward, theory", "backward, theory"]
         statistic = "second_moment" if "second" in quantity else "variance"
         for direction, (measured, _) in PASSES.items():
-            theory, exact = wanted.theory_shown((measured, statistic))  # type: ignore[arg-type]
+            theory, exact = wanted.theory_shown((measured, statistic))  # type: ignore[arg-type]  # a literal
             factor = 0.5 if "std" in quantity else 1.0
             column = found[f"{direction}, theory"]
             np.testing.assert_allclose(column, factor * theory, rtol=0, atol=TWO_DIGITS)

@@ -81,11 +81,11 @@ class Gain:
     forward_from_less: float
     """Variance of the pre-activations behind the layers if it is 1 − `ERROR` before them."""
     forward_from_more: float
-    """The same from 1 + `ERROR` on."""
+    """Variance after those layers, from 1 + `ERROR` on."""
 
     @property
     def fixed_point(self) -> FixedPoint:
-        """What q = 1 does to variances near it; empty if it is no fixed point of the layers."""
+        """Say what q = 1 does to variances near it; empty if it is no fixed point of the layers."""
         if abs(self.forward - 1) > _SAME:
             return ""
         if abs(self.length_slope - 1) <= _SAME:
