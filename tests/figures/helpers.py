@@ -3,6 +3,7 @@
 import io
 import itertools
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,6 +14,7 @@ from matplotlib.text import Text
 from heinit_sim.experiment.quantities import PASS_OF, Measure
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import FigureConfig, SweepConfig
+from heinit_sim.figures.draw import draw
 from heinit_sim.figures.sheet import drawing, saving
 from heinit_sim.numerics import FloatArray
 from tests.conditions import condition
@@ -82,6 +84,12 @@ def figure_7_4(figure: FigureConfig | None = None, *, exact: bool = True) -> Swe
         figure=figure,
         exact=exact,
     )
+
+
+@cache
+def drawn_7_4(*, exact: bool = True) -> Figure:
+    """Draw it once for all tests, none of which changes it."""
+    return draw(figure_7_4(exact=exact))
 
 
 def near_equal(n: int) -> SweepResult:

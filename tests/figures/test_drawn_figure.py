@@ -16,6 +16,7 @@ from heinit_sim.config import parse_config
 from heinit_sim.experiment.results import SweepPrediction
 from heinit_sim.theory.predictions import predict_sweep
 from tests.configs import SMALL
+from tests.rows import slow_but
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -31,7 +32,7 @@ def saved(figure: Figure, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+@pytest.mark.parametrize("suffix", slow_but(["png", "svg", "pdf"], "svg"))
 def test_a_users_settings_change_no_byte(suffix: str, prediction: SweepPrediction) -> None:
     figure = heinit_sim.draw(prediction)
     before = saved(figure, format=suffix)

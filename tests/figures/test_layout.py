@@ -92,20 +92,23 @@ ROWS = [
     for k, size in enumerate(SIZES)
     if (i + j + k) % 4 == 0
 ]
-QUICK = [
+CORNERS = [
     *((kind, "nineteen", (3.3, 2.0)) for kind in FIGURE_KINDS),
     *(("layers", sweep, "column") for sweep in SWEEPS),
     *(("layers", "five", size) for size in SIZES),
 ]
+# every kind, every sweep and every size once
+KINDS = [*FIGURE_KINDS][::-1]
+QUICK = [*zip(itertools.cycle(KINDS), itertools.cycle(SWEEPS), SIZES, strict=False)]
 
 
 @pytest.mark.parametrize(
-    ("kind", "sweep", "size"), slow_but(dict.fromkeys([*QUICK, *ROWS]), *QUICK)
+    ("kind", "sweep", "size"), slow_but(dict.fromkeys([*QUICK, *CORNERS, *ROWS]), *QUICK)
 )
 def test_texts_stand_apart_and_whole_and_panels_keep_their_room(
     kind: str, sweep: str, size: Any
 ) -> None:
-    panels = PANELS if (kind, sweep, size) not in QUICK else ("both",)
+    panels = PANELS if (kind, sweep, size) not in (*QUICK, *CORNERS) else ("both",)
     for shown in panels:
         assert faults(drawn(sweep, kind, size=size, panels=shown)) == []
 
@@ -129,11 +132,15 @@ def test_a_text_that_is_moved_is_found() -> None:
     assert any(fault.startswith("panels") for fault in faults(figure))
 
 
-@pytest.mark.parametrize("size", ["slide", "beamer", "column", "text"])
-def test_no_text_is_smaller_than_three_quarters_of_the_font(size: str) -> None:
-    for sweep, points in itertools.product(SWEEPS, (None, 7.0)):
+FONTS = {"slide": 18.0, "beamer": 9.5, "column": 8.0, "text": 9.0}
+
+
+@pytest.mark.parametrize("size", FONTS)
+@pytest.mark.parametrize("sweep", slow_but(SWEEPS, "six"))
+def test_no_text_is_smaller_than_three_quarters_of_the_font(sweep: str, size: str) -> None:
+    for points in (None, 7.0):
         figure = drawn(sweep, "layers", size=size, font_size=points)
         texts = [text for text in figure.findobj(match=Text) if text.get_text()]
         sizes = sorted({text.get_fontsize() for text in texts})
-        font = points or {"slide": 18.0, "beamer": 9.5, "column": 8.0, "text": 9.0}[size]
+        font = points or FONTS[size]
         assert float(sizes[0]) >= 0.75 * font * (1 - 1e-9)

@@ -3,19 +3,20 @@ import pytest
 
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import Pass
-from heinit_sim.experiment.results import SweepPrediction
+from heinit_sim.experiment.results import SweepResult
 from heinit_sim.figures.swept_axis import swept_scale
-from heinit_sim.theory.predictions import predict_sweep
+from tests.conditions import unpredicted
 
 
-def swept(sweep: str) -> SweepPrediction:
+def swept(sweep: str) -> SweepResult:
     text = f"""
 name: x
 network: {{depth: 4, width: 8, input_dim: 8}}
 init: {{scheme: he_normal}}
 sweep: {{{sweep}}}
+trials: 1
 """
-    return predict_sweep(parse_config(text))
+    return unpredicted(parse_config(text))
 
 
 def test_values_too_close_for_ticks_of_their_own_get_readable_ones() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import Measure
@@ -40,8 +41,9 @@ def once(sweep: str, quantity: str) -> SweepResult:
     return run_sweep(config(sweep, quantity))
 
 
-def simulated(sweep: str = WIDTHS, quantity: str = "second_moment") -> SweepResult:
-    return deepcopy(once(sweep, quantity))  # some tests change it
+@cache
+def drawn(sweep: str = WIDTHS, quantity: str = "second_moment") -> Figure:
+    return draw(once(sweep, quantity))
 
 
 def names(ax: Axes) -> list[str]:
@@ -60,8 +62,8 @@ def names(ax: Axes) -> list[str]:
 def test_medians_bands_and_theory_are_those_at_the_end_of_the_pass(
     panel: int, quantity: str, statistic: Any, factor: float
 ) -> None:
-    result = simulated(quantity=quantity)
-    ax = draw(result).axes[panel]
+    result = once(WIDTHS, quantity)
+    ax = drawn(quantity=quantity).axes[panel]
     name, layer = AT[panel]
     measure: Measure = (name, statistic)  # type: ignore[assignment]  # of the table above
     ascending = [result.conditions[i] for i in (1, 0, 2)]  # widths 10, 20, 100
@@ -79,8 +81,8 @@ def test_medians_bands_and_theory_are_those_at_the_end_of_the_pass(
 
 
 def test_dotted_lines_are_the_quantiles_predicted_at_the_end() -> None:
-    result = simulated()
-    for ax, (name, layer) in zip(draw(result).axes, AT.values(), strict=True):
+    result = once(WIDTHS, "second_moment")
+    for ax, (name, layer) in zip(drawn().axes, AT.values(), strict=True):
         for row, line in enumerate(("p05", "p50", "p95")):
             expected = [
                 result.conditions[i].quantiles[name][row, layer]  # type: ignore[index]  # as above
@@ -90,8 +92,8 @@ def test_dotted_lines_are_the_quantiles_predicted_at_the_end() -> None:
 
 
 def test_other_swept_keys_make_lines_of_their_own() -> None:
-    result = simulated(GRID, "variance")
-    first, second = draw(result).axes
+    result = once(GRID, "variance")
+    first, second = drawn(GRID, "variance").axes
     lines = ["ReLU, $y$ = 0", "ReLU, $y$ = 1", "tanh, $y$ = 0", "tanh, $y$ = 1"]
     assert names(first) == names(second) == lines
     for index, name in enumerate(lines):
@@ -114,12 +116,12 @@ def test_other_swept_keys_make_lines_of_their_own() -> None:
 
 
 def test_a_single_line_needs_no_label() -> None:
-    for ax in draw(simulated()).axes:
+    for ax in drawn().axes:
         assert names(ax) == []
 
 
 def test_axes_say_what_is_shown() -> None:
-    first, second = draw(simulated()).axes
+    first, second = drawn().axes
     assert first.get_ylabel() == "Second moment of $h_K$"
     assert second.get_ylabel() == r"Second moment of $\partial\ell/\partial h_0$"
     assert first.get_xlabel() == second.get_xlabel() == "Width, $D_h$"
@@ -136,9 +138,8 @@ def test_axes_say_what_is_shown() -> None:
     ],
 )
 def test_the_axis_is_logarithmic_from_a_factor_of_ten(sweep: str, logarithmic: bool) -> None:
-    result = simulated(sweep)
-    given = np.sort(np.array(next(iter(result.config.sweep.values())), float))
-    ax = draw(result).axes[0]
+    given = np.sort(np.array(next(iter(config(sweep).sweep.values())), float))
+    ax = drawn(sweep).axes[0]
     expected = np.log10(given) if logarithmic else given
     np.testing.assert_array_equal(xs(ax, "median 0"), expected)
     shown = [text.get_text().replace("−", "-") for text in ax.get_xticklabels()]
@@ -148,19 +149,20 @@ def test_the_axis_is_logarithmic_from_a_factor_of_ten(sweep: str, logarithmic: b
 
 
 def test_each_panel_fits_its_own_range_unless_it_is_given() -> None:
-    first, second = draw(simulated()).axes
+    first, second = drawn().axes
     assert first.get_ylim() != second.get_ylim()
-    for ax in draw(simulated(quantity="std, decades: [-3, 4]")).axes:
+    for ax in drawn(quantity="std, decades: [-3, 4]").axes:
         assert ax.get_ylim() == (-3.0, 4.0)
 
 
 def test_dead_ends_leave_a_gap() -> None:
-    result = simulated()
+    result = deepcopy(once(WIDTHS, "second_moment"))
     for values in result.conditions[0].networks.values():
         values[:] = -np.inf
-    for ax in draw(result).axes:
+    figure = draw(result)
+    for ax in figure.axes:
         np.testing.assert_array_equal(np.isnan(ys(ax, "median 0")), [False, True, False])
-    assert caption(draw(result)).endswith(" Dead or out of range: 1 of 3 points.")
+    assert caption(figure).endswith(" Dead or out of range: 1 of 3 points.")
     gradients = result.conditions[1].networks
     gradients["grad_activation", "second_moment"][:] = np.nan
     assert caption(draw(result)).endswith(
@@ -169,16 +171,15 @@ def test_dead_ends_leave_a_gap() -> None:
 
 
 def test_a_prediction_is_drawn_alike() -> None:
-    result = simulated()
-    figure = draw(predict_sweep(result.config))
+    figure = draw(predict_sweep(config()))
     assert caption(figure).startswith("Thick: predicted median for one input. Band: 5–95 %")
-    for ax, twin in zip(figure.axes, draw(result).axes, strict=True):
+    for ax, twin in zip(figure.axes, drawn().axes, strict=True):
         np.testing.assert_array_equal(ys(ax, "theory 0"), ys(twin, "theory 0"))
         assert np.isfinite(ys(ax, "median 0")).all()
 
 
 def test_the_caption_says_what_is_what_and_nothing_of_the_other_pass() -> None:
-    assert caption(draw(simulated())) == (
+    assert caption(drawn()) == (
         "Thick: median of 30 networks. Band: 5–95 %. Thin: theory, exact mean. "
         "Dotted: predicted for one input."
     )

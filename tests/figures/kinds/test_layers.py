@@ -20,6 +20,7 @@ from tests.figures.helpers import (
     VARIANCES,
     caption,
     depths,
+    drawn_7_4,
     dying,
     edges,
     figure_7_4,
@@ -45,7 +46,7 @@ def relative_luminance(color: ColorType) -> float:
 @pytest.mark.parametrize("panel", [0, 1])
 def test_medians_bands_and_theory_are_those_of_the_networks(panel: int) -> None:
     result = figure_7_4()
-    ax = panels(draw(result))[panel]
+    ax = panels(drawn_7_4())[panel]
     measure: Measure = ("activation", "variance") if panel == 0 else ("grad_activation", "variance")
     for i, one in enumerate(result.conditions):
         values = one.networks[measure]
@@ -74,7 +75,7 @@ def test_theory_known_on_some_layers_only_gives_way_to_infinite_width() -> None:
     ("exact", "said"), [(True, "theory, exact mean"), (False, "theory, infinite width")]
 )
 def test_caption_says_which_theory_and_how_many_networks(exact: bool, said: str) -> None:
-    text = caption(draw(figure_7_4(exact=exact)))
+    text = caption(drawn_7_4(exact=exact))
     assert said in text
     assert "median of 40 networks" in text
     assert "5–95 %" in text
@@ -96,7 +97,7 @@ def test_caption_does_not_call_one_network_a_median() -> None:
 
 
 def test_forward_medians_lie_dashed_and_thin_behind_the_backward_panel() -> None:
-    first, second = panels(draw(figure_7_4()))
+    first, second = panels(drawn_7_4())
     for i in range(5):
         front, behind = named(first, f"median {i}"), named(second, f"behind {i}")
         np.testing.assert_array_equal(ys(second, f"behind {i}"), ys(first, f"median {i}"))
@@ -109,7 +110,7 @@ def test_forward_medians_lie_dashed_and_thin_behind_the_backward_panel() -> None
 
 
 def test_theory_is_a_thin_line_on_top_of_the_median() -> None:
-    for ax in panels(draw(figure_7_4())):
+    for ax in panels(drawn_7_4()):
         median, theory = named(ax, "median 0"), named(ax, "theory 0")
         assert theory.get_zorder() > median.get_zorder()
         assert theory.get_linewidth() < median.get_linewidth() / 3
@@ -117,7 +118,7 @@ def test_theory_is_a_thin_line_on_top_of_the_median() -> None:
 
 def test_standard_deviations_are_half_the_decades_of_variances() -> None:
     shown = figure_7_4(FigureConfig("std"))
-    for ax, twin in zip(panels(draw(shown)), panels(draw(figure_7_4())), strict=True):
+    for ax, twin in zip(panels(draw(shown)), panels(drawn_7_4()), strict=True):
         for name in ("median 4", "theory 4"):
             np.testing.assert_allclose(ys(ax, name), ys(twin, name) / 2, rtol=0, atol=1e-12)
         for half, whole in zip(edges(ax, "band 4")[1:], edges(twin, "band 4")[1:], strict=True):
@@ -127,7 +128,7 @@ def test_standard_deviations_are_half_the_decades_of_variances() -> None:
 def test_second_moments_are_not_variances() -> None:
     for ax, twin in zip(
         panels(draw(figure_7_4(FigureConfig("second_moment")))),
-        panels(draw(figure_7_4())),
+        panels(drawn_7_4()),
         strict=True,
     ):
         difference = ys(ax, "median 1") - ys(twin, "median 1")
@@ -174,7 +175,7 @@ def test_arrow_heads_point_the_way_the_pass_goes(name: str, panel: int) -> None:
 
 
 def test_arrow_heads_are_equally_large_at_any_angle() -> None:
-    first, second = panels(draw(figure_7_4()))
+    first, second = panels(drawn_7_4())
     lengths = []
     for ax, i in itertools.product((first, second), range(5)):
         arrow = named(ax, f"arrow {i}")
@@ -349,7 +350,7 @@ def test_published_points_without_a_condition_are_grey() -> None:
 
 
 def test_no_overlay_unless_asked_for() -> None:
-    for ax in panels(draw(figure_7_4())):
+    for ax in panels(drawn_7_4()):
         assert not any(str(line.get_label()).startswith("published") for line in ax.lines)
 
 
