@@ -93,7 +93,9 @@ ERRORS: list[tuple[str, Plant, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "plant", "what"), ERRORS)
+@pytest.mark.parametrize(
+    ("name", "plant", "what"), slow_but(ERRORS, *(row for row in ERRORS if row[0] != "gelu"))
+)
 def test_planted_errors_are_found(name: str, plant: Plant, what: str) -> None:
     assert failing(simulated(name)) == set()
     assert what in failing(planted(simulated(name), plant))
@@ -133,7 +135,7 @@ def test_another_spread_of_the_same_mean_is_found(
 OTHERS = [("uniform", "relu"), ("orthogonal", "tanh"), ("uniform", "tanh"), ("orthogonal", "relu")]
 
 
-@pytest.mark.parametrize(("law", "activation"), slow_but(OTHERS, *OTHERS[:2]))
+@pytest.mark.parametrize(("law", "activation"), slow_but(OTHERS, OTHERS[0]))
 def test_other_weights_sold_as_normal_are_found(law: str, activation: str) -> None:
     right = he(50, 10, activation)
     wrong = with_layers(right, weight_distributions=(law,) * 11)  # type: ignore[arg-type]  # a name

@@ -123,6 +123,7 @@ def test_the_third_cumulant_is_that_of_a_shifted_square() -> None:
     assert (third > 1.1 * 8 * n).all()
 
 
+@pytest.mark.slow
 def test_deviations_of_layers_are_uncorrelated() -> None:
     found = ratios_of(simulate(leaky(0.2)))
     assert [len(ratios.layers) for ratios in found] == [4, 3, 4, 3]

@@ -105,7 +105,7 @@ def alarms(condition: Condition, networks: Mapping[Measure, Array], trials: int)
     return count
 
 
-@pytest.mark.parametrize("name", SIMULATED)
+@pytest.mark.parametrize("name", slow_but(SIMULATED, "wide relu", "batch", "tanh", "relu, biases"))
 @pytest.mark.parametrize("runs", slow_but([25, 250], 25))
 def test_correct_runs_alarm_it_no_more_often_than_its_level(name: str, runs: int) -> None:
     condition, trials = SIMULATED[name]
@@ -166,7 +166,7 @@ def test_the_level_is_that_of_all_conditions_together() -> None:
 # -- planted errors --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("factor", [0.95, 1.05])
+@pytest.mark.parametrize("factor", slow_but([0.95, 1.05], 0.95))
 def test_a_weight_variance_five_percent_off_is_found(factor: float) -> None:
     wrong = with_layers(WIDE, weight_variances=tuple(factor * v for v in WIDE.weight_variances))
     assert failing(simulate(WIDE)) == []
@@ -243,7 +243,14 @@ def by_hand(condition: Condition, **wrong: Any) -> dict[Measure, Array]:
     return dict.fromkeys(MEASURES, none) | {m: log10.T for m, log10 in measured.items()}
 
 
-@pytest.mark.parametrize("changes", [{}, leaky(0.2), leaky(-1.0)], ids=["relu", "leaky", "abs"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="relu"),
+        pytest.param(leaky(0.2), id="leaky", marks=pytest.mark.slow),
+        pytest.param(leaky(-1.0), id="abs", marks=pytest.mark.slow),
+    ],
+)
 def test_backward_passes_gone_wrong_are_found(changes: dict[str, object]) -> None:
     condition = replace(WIDE, **changes)  # type: ignore[arg-type]  # fields
     result = simulate(condition)

@@ -62,6 +62,7 @@ def test_four_he_networks_neither_vanish_nor_explode_for_any_of_forty_seeds() ->
     assert words.count("stable") > 40
 
 
+@pytest.mark.slow
 def test_a_variance_ten_percent_off_he_is_not_stable() -> None:
     # 50 · log10(1.1) = 2.1 decades
     assert trend(simulate(0.022, trials=40), "forward").word == "exploding"

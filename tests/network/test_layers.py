@@ -294,7 +294,7 @@ def test_eulers_identity_holds_at_every_layer(name: str, activation: str) -> Non
         assert (abs(terms.sum(axis=-2) - twice_loss) <= 1e-12 * abs(terms).sum(axis=-2)).all()
 
 
-@pytest.mark.parametrize("branch_layers", [1, 2])
+@pytest.mark.parametrize("branch_layers", slow_but([1, 2], 2))
 def test_blocks_past_any_float_range_obey_eulers_identity(branch_layers: int) -> None:
     depth, residual = 1200, Residual(9.0, branch_layers)
     widths = (12,) * (depth + 1) + (1,)

@@ -49,7 +49,7 @@ def z(per_network: Array, expected: float) -> float:
     return float(abs(per_network.mean() - expected) / error)
 
 
-@pytest.mark.parametrize("name", slow_but(LAWS, "uniform", "sparse"))
+@pytest.mark.parametrize("name", slow_but(LAWS, "sparse"))
 def test_moments_of_each_law_are_the_written_out_ones(name: str) -> None:
     mean, variance, fourth = MOMENTS[name]
     centred = sample(LAWS[name]) - mean
@@ -111,6 +111,7 @@ def test_the_cosine_of_every_pair_is_exact_and_both_are_as_long(cosine: float, d
     np.testing.assert_allclose(norms[1], norms[0], rtol=1e-14, atol=0)
 
 
+@pytest.mark.slow
 def test_both_of_a_pair_are_standard_normal_and_pairs_are_independent() -> None:
     x = sample(LAWS["pair"])
     products = [("first", x[:, 0, 0] ** 2, 1.0), ("second", x[:, 0, 1] ** 2, 1.0)]

@@ -22,6 +22,7 @@ from heinit_sim.simulation.sweep import Block, iter_sweep, run_sweep
 from heinit_sim.theory import assumptions
 from heinit_sim.theory.assumptions import homogeneous_slope
 from tests.conditions import layer_specs, with_layers
+from tests.rows import slow_but
 
 VARIANCES = (0.001, 0.02, 0.1, 1.0)
 
@@ -139,7 +140,7 @@ def loss(result: ConditionResult, measure: Measure) -> np.ndarray | float:
     return np.asarray(10 ** ((second - result.networks[measure]) / 2))
 
 
-@pytest.mark.parametrize("drawn", ["common", "independent"])
+@pytest.mark.parametrize("drawn", slow_but(["common", "independent"], "common"))
 def test_one_pass_for_all_variances_is_one_each(
     drawn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,7 +301,9 @@ def test_square_orthogonal_linear_networks_keep_every_norm_in_both_passes() -> N
     assert np.abs(log10 - log10[:, :1]).max() > 0.01
 
 
-@pytest.mark.parametrize("scheme", ["he_uniform", "torch_linear_default", "jax_default"])
+@pytest.mark.parametrize(
+    "scheme", slow_but(["he_uniform", "torch_linear_default", "jax_default"], "jax_default")
+)
 def test_symmetric_weights_keep_the_mean_that_the_recursion_predicts(scheme: str) -> None:
     text = SQUARE.format(activation="relu", scheme=scheme).replace("trials: 4", "trials: 2000")
     one = run_sweep(parse_config(text.replace("depth: 12", "depth: 2"))).conditions[0]

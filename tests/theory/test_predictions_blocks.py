@@ -24,7 +24,6 @@ from heinit_sim.reports.run import layer_rows, summary_rows, to_summary_table
 from heinit_sim.theory.assumptions import chain_slope, exact_layers
 from heinit_sim.theory.predictions import predict, predicted_variance_of_ln
 from tests.conditions import layer_specs, with_layers
-from tests.rows import slow_but
 
 Array = np.ndarray
 DENSE = Condition(0, {}, (12, 9, 9, 9, 2), "relu", {}, layer_specs((0.2, 0.2, 0.3, 0.4)), 1, 0.0)
@@ -88,8 +87,9 @@ def largest(networks: dict[str, Array], of: Condition) -> float:
     return float(np.max(worst))
 
 
-@pytest.mark.parametrize("padding", slow_but(["circular", "zero"], "zero"))
-@pytest.mark.parametrize("slope", slow_but([0.0, 0.3], 0.3))
+@pytest.mark.slow
+@pytest.mark.parametrize("padding", ["circular", "zero"])
+@pytest.mark.parametrize("slope", [0.0, 0.3])
 def test_the_forward_pass_of_two_or_three_channels_is_exact(padding: Padding, slope: float) -> None:
     of = images(padding)
     if slope:

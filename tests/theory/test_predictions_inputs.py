@@ -261,7 +261,7 @@ def test_law_of_the_log_norm_is_known_for_scaled_normal_and_constant_inputs() ->
         assert np.isnan(input_law(unknown, 5)).all()
 
 
-@pytest.mark.parametrize("name", slow_but(NAMES, "pair", "file"))
+@pytest.mark.parametrize("name", slow_but(NAMES, "pair"))
 def test_check_holds_for_any_inputs_and_finds_wrong_weights(name: str, file_inputs: Inputs) -> None:
     condition = condition_of(inputs_of(name, file_inputs))
     result = unpredicted(SweepConfig("x", (condition,), {}, 2000, 11))
