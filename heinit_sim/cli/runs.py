@@ -1,5 +1,10 @@
 """Commands on saved runs: `plot`, `page` and `show`."""
 
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +14,8 @@ import typer
 from heinit_sim.cli import console, options
 from heinit_sim.errors import ConfigError
 
+Writer = Callable[[Path], tuple[str, ...]]
+
 
 def _complete_figure(incomplete: str) -> list[str]:
     known = options.complete_override(incomplete)
@@ -17,7 +24,8 @@ def _complete_figure(incomplete: str) -> list[str]:
 
 def _complete_formats(incomplete: str) -> list[str]:
     known = options.complete_override(f"figure.formats={incomplete}")
-    return [text.partition("=")[2] for text in known]
+    values = [text.partition("=")[2] for text in known]
+    return values + ["pptx"] * "pptx".startswith(incomplete)
 
 
 def plot(
@@ -38,7 +46,8 @@ def plot(
         typer.Option(
             "--format",
             metavar="A,B",
-            help="png, svg, pdf or tex (pgfplots); short for --set figure.formats=A,B.",
+            help="png, svg, pdf or tex (pgfplots), as --set figure.formats=A,B; pptx, of which the "
+            "config says nothing.",
             autocompletion=_complete_formats,
         ),
     ] = None,
@@ -48,6 +57,10 @@ def plot(
             "--builds",
             help="Step by step instead: the axes, one condition after the other, theory, bands.",
         ),
+    ] = False,
+    gif: Annotated[
+        bool,
+        typer.Option("--gif", help="In motion instead: both passes layer by layer, as a GIF."),
     ] = False,
     out: Annotated[
         Path | None,
@@ -69,30 +82,60 @@ def plot(
         same = {"figure.formats", *(["figure.order"] if builds else [])}
         if out is None and any(override.key not in same for override in replaced):
             raise ConfigError(["--set: error: another figure than the run's own needs --out DIR"])
-        if formats is not None:
-            replaced.append(Override("--format", "figure.formats", formats))
+        asked = [text.strip() for text in formats.split(",")] if formats else []
+        plain = [text for text in asked if text != "pptx"]
+        if slides := plain != asked:
+            runs.require_slides()
+        if plain:
+            replaced.append(Override("--format", "figure.formats", ",".join(plain)))
+        pictures = bool(plain) or not (slides or (gif and not builds))
         folders = [directory.resolve().name for directory in run_dirs]
         twice = [name for name in folders if folders.count(name) > 1]
         if out is not None and twice:
             raise ConfigError([f"--out: error: several runs are called {twice[0]}; give one each"])
         for directory, folder in zip(run_dirs, folders, strict=True):
             result = runs.read_run(directory, replaced)
-            figure, look = figures.draw(result), result.config.figure
             target = directory if out is None else out / folder if len(run_dirs) > 1 else out
-            write = partial(runs.write_figure, figure, config=look)
-            if builds:
-                if "tex" in look.formats:
-                    must = "must be png, svg or pdf"
+            others: list[Writer] = []
+            if pictures and builds:
+                if "tex" in result.config.figure.formats:
+                    must = "must be png, svg, pdf or pptx"
                     raise ConfigError([f"--builds: error: no steps in LaTeX (tex), {must}"])
+                figure = figures.draw(result)
                 steps = figures.build_steps(figure, result)
-                write = partial(runs.write_builds, figure, steps, config=look)
-            if out is not None:
-                names = runs.export(target, write)
-            elif builds:
-                names = runs.add_figures(target, write)
-            else:
-                names = runs.update_figure(figure, target, result.config)
+                others.append(
+                    partial(runs.write_builds, figure, steps, config=result.config.figure)
+                )
+            if slides:
+                figure = figures.draw(figures.on_slide(result))
+                steps = figures.build_steps(figure, result)
+                shown = steps if builds else steps[-1:]
+                others.append(partial(runs.write_slides, figure, shown, command=_command()))
+            if gif:
+                others.append(partial(runs.write_gif, figures.draw_motion(result)))
+            names: tuple[str, ...] = ()
+            if pictures and not builds:
+                figure = figures.draw(result)
+                if out is None:
+                    names += runs.update_figure(figure, target, result.config)
+                else:
+                    write = partial(runs.write_figure, figure, config=result.config.figure)
+                    others.insert(0, write)
+            if others:
+                put = runs.add_figures if out is None else runs.export
+                names += put(target, partial(_write_all, others))
             console.say(f"Wrote {', '.join(names)} in {target}")
+
+
+def _write_all(writers: Sequence[Writer], directory: Path) -> tuple[str, ...]:
+    """Write all of some files into a directory, and return their names."""
+    return tuple(name for write in writers for name in write(directory))
+
+
+def _command() -> str:
+    """Return what was typed, to be pasted."""
+    words = ["heinit-sim", *sys.argv[1:]]
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def page(

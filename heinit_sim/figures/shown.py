@@ -69,6 +69,13 @@ def selected(result: Result) -> Result:
     return replace(result, conditions=conditions)
 
 
+def on_slide(result: Result) -> Result:
+    """Return a result whose figure is of the size `slide` unless it asks for another one."""
+    config: Any = result.config
+    look = replace(config.figure, size=config.figure.size or "slide")
+    return replace(result, config=replace(config, figure=look))
+
+
 def names_of(result: SweepResult | SweepPrediction) -> Names:
     """Return the names of the conditions that are shown."""
     look = result.config.figure

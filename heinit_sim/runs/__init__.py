@@ -18,5 +18,8 @@ from heinit_sim.runs.directory import write_run as write_run
 from heinit_sim.runs.figure_files import export as export
 from heinit_sim.runs.figure_files import write_builds as write_builds
 from heinit_sim.runs.figure_files import write_figure as write_figure
+from heinit_sim.runs.figure_files import write_gif as write_gif
 from heinit_sim.runs.figure_files import write_prediction as write_prediction
 from heinit_sim.runs.manifest import run_facts as run_facts
+from heinit_sim.runs.slides import require_slides as require_slides
+from heinit_sim.runs.slides import write_slides as write_slides

@@ -21,7 +21,7 @@ from heinit_sim.reports import Row, csv_files, summary_rows_from_csv
 from heinit_sim.reports.page import MADE
 from heinit_sim.runs import atomic_write, journal, manifest
 from heinit_sim.runs.arrays import from_arrays, read_arrays, to_arrays
-from heinit_sim.runs.figure_files import BUILDS, FIGURES, figure_names, later_steps, write_figure
+from heinit_sim.runs.figure_files import FIGURES, OTHERS, figure_names, later_steps, write_figure
 from heinit_sim.runs.manifest import MANIFEST, checked_file
 from heinit_sim.simulation import with_theory
 
@@ -37,7 +37,7 @@ _ALL = (*_TABLES, _COSINES, *FIGURES, MANIFEST)
 
 
 def _is_of_run(name: str) -> bool:
-    return name in _ALL or bool(BUILDS.fullmatch(name))
+    return name in _ALL or bool(OTHERS.fullmatch(name))
 
 
 def run_files(config: SweepConfig, *, plots: bool) -> tuple[str, ...]:
@@ -203,7 +203,7 @@ def difference(directory: Path, config: SweepConfig) -> str | None:
     if writer != version("heinit-sim"):
         return f"by version {writer} of heinit-sim"
     for name, digest in digests.items():
-        if BUILDS.fullmatch(name):  # which may be moved to where they are shown
+        if OTHERS.fullmatch(name):  # which may be moved to where they are shown
             continue
         if not (directory / name).is_file():
             return f"{name} is missing"
@@ -288,7 +288,7 @@ def update_figure(figure: "Figure", directory: Path, config: SweepConfig) -> tup
     old = [
         name
         for name in saved["files"]
-        if name in FIGURES or (BUILDS.fullmatch(name) and look != config.figure)
+        if name in FIGURES or (OTHERS.fullmatch(name) and look != config.figure)
     ]
     _check_free(directory, names, saved)
     with journal.staging(directory) as staged:

@@ -1,10 +1,13 @@
 """Figures as files, alone or with a table: the same bytes each time."""
 
 import re
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import count, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.experiment.sweep_config import FigureConfig, FigureFormat, SweepConfig
@@ -14,14 +17,15 @@ from heinit_sim.runs.manifest import MANIFEST, is_run_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from heinit_sim.figures import Step
+    from heinit_sim.figures import Picture, Step
 
 NAME = "forward_backward"
 """The name of the two-panel figure's files, without their suffixes."""
 STEP = re.compile(rf"{NAME}-step-(\d+)\.(png|svg)")
 """The file of one step."""
-BUILDS = re.compile(rf"{STEP.pattern}|{NAME}-builds\.pdf")
-"""Whatever files the figure step by step may have."""
+OTHERS = re.compile(rf"{STEP.pattern}|{NAME}-builds\.(pdf|pptx)|{NAME}\.(gif|pptx)")
+"""Whatever files the figure may have beside its own: step by step, in motion, as slides."""
+_COLORS = 128  # of a GIF
 
 
 def _files(suffix: FigureFormat, name: str) -> tuple[str, ...]:
@@ -86,6 +90,53 @@ def write_builds(
             with showing(steps, step):
                 figure.savefig(directory / names[-1])
     return tuple(names)
+
+
+def write_gif(pictures: "Iterable[Picture]", directory: Path) -> tuple[str, ...]:
+    """Write pictures of one size as a GIF that begins again at its end, in colours of the last.
+
+    Returns:
+        The name of its file.
+    """
+    from PIL import Image
+
+    changes: list[tuple[slice, slice, NDArray[np.uint8]]] = []
+    durations, before = [], None
+    for picture in pictures:
+        rows, columns = _changed(picture.pixels, before)
+        changes.append((rows, columns, picture.pixels[rows, columns]))
+        durations.append(picture.duration)
+        before = picture.pixels
+    assert before is not None
+    colors = Image.fromarray(before).quantize(_COLORS)
+    palette = np.reshape(np.array(colors.getpalette(), np.uint8), (-1, 3))
+    palette[np.asarray(colors)[0, 0]] = before[0, 0]  # the ground, which is wide, as it is
+    colors.putpalette(palette.tobytes())
+
+    def frames() -> Iterator[Image.Image]:
+        indices = np.zeros(before.shape[:2], np.uint8)
+        for rows, columns, pixels in changes:
+            part = Image.fromarray(pixels).quantize(palette=colors, dither=Image.Dither.NONE)
+            indices[rows, columns] = np.asarray(part)
+            frame = Image.fromarray(indices.copy(), "P")
+            frame.putpalette(palette.tobytes())
+            yield frame
+
+    first, *others = frames()
+    name = f"{NAME}.gif"
+    options: dict[str, Any] = {"duration": durations, "loop": 0, "disposal": 1, "optimize": False}
+    first.save(directory / name, save_all=True, append_images=others, **options)
+    return (name,)
+
+
+def _changed(
+    pixels: "NDArray[np.uint8]", before: "NDArray[np.uint8] | None"
+) -> tuple[slice, slice]:
+    """Return the rows and columns in which a picture differs from the one before it."""
+    if before is None or not (differs := (pixels != before).any(2)).any():
+        return slice(None), slice(None)
+    rows, columns = np.flatnonzero(differs.any(1)), np.flatnonzero(differs.any(0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def later_steps(names: Iterable[str], present: Container[str]) -> list[str]:

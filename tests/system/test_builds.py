@@ -3,6 +3,9 @@
 import hashlib
 import json
 import re
+import shlex
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -100,6 +103,66 @@ def test_steps_that_were_moved_away_are_not_missed(run: Path) -> None:
     assert "up to date" in heinit_sim("run", "small.yaml", "--no-plots").stderr
     assert heinit_sim("plot", run, "--format", "svg").returncode == 0
     assert heinit_sim("check", run).returncode == 0
+
+
+@pytest.mark.slow
+def test_motion_and_slides_are_files_of_the_run_too(run: Path) -> None:
+    before = files(run)
+    done = heinit_sim("plot", run, "--gif", "--builds", "--format", "pptx, svg")
+    others = {"forward_backward-builds.pptx", "forward_backward.gif"}
+    assert done.stderr.startswith("Wrote forward_backward-step-0.svg, ")
+    assert done.returncode == 0
+    assert listed(run) == (before.keys() | STEPS | others) - {"manifest.json"}
+    drawn = files(run)
+    assert drawn["config.yaml"] == before["config.yaml"]
+    command = f"heinit-sim plot {run} --gif --builds --format 'pptx, svg'"
+    with zipfile.ZipFile(run / "forward_backward-builds.pptx") as slides:
+        notes = [name for name in slides.namelist() if "notesSlides/notes" in name]
+        assert len(notes) == 6
+        assert all(f"<a:t>{command}</a:t>" in slides.read(name).decode() for name in notes)
+    assert heinit_sim(*shlex.split(command)[1:]).returncode == 0
+    assert files(run) == drawn
+    assert len(drawn["forward_backward.gif"]) < 1e6
+    assert "up to date" in heinit_sim("run", "small.yaml", "--no-plots").stderr
+
+
+@pytest.mark.slow
+def test_a_format_beside_a_motion_is_that_of_the_figure(run: Path) -> None:
+    done = heinit_sim("plot", run, "--gif", "--format", "svg,pptx", "--out", "x")
+    names = "forward_backward.svg, forward_backward.pptx, forward_backward.gif"
+    assert done.stderr == f"Wrote {names} in x\n"
+    done = heinit_sim("plot", run, "--format", "svg,pptx")
+    assert done.stderr.count("manifest.json") == 2
+    assert "formats: [svg]" in (run / "config.yaml").read_text("utf-8")
+    assert {"forward_backward.svg", "forward_backward.pptx"} <= listed(run)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--gif", "--set", "figure.kind=slopes", "--out", "x"), "no pass moves in kind: slopes"),
+        (("--format", "pptx,pgn"), "figure.formats=pgn: error: figure.formats: unknown value"),
+        (("--builds", "--set", "figure.order=0.6", "--out", "x"), "no swept value ('0.6')"),
+    ],
+)
+def test_what_cannot_be_is_one_line(run: Path, options: tuple[str, ...], message: str) -> None:
+    done = heinit_sim("plot", run, *options)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not Path("x").exists()
+
+
+def test_without_python_pptx_nothing_is_drawn(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pptx", None)
+    before = files(run)
+    done = heinit_sim("plot", run, "--format", "svg,pptx")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "--format: error: pptx needs python-pptx, not installed; "
+        "pip install 'heinit-sim[slides]' brings it\n"
+    )
+    assert files(run) == before
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Both passes, layer by layer, as the book's Figure 7.4 shows them. Never prints, never saves."""
 
 import math
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -59,32 +60,59 @@ def draw_layers(result: SweepResult | SweepPrediction, sheet: Sheet) -> Figure:
     return figure
 
 
+@dataclass(frozen=True)
+class Head:
+    """An arrow head: a marker, and the tip to which a leader goes."""
+
+    shape: FloatArray
+    size: float
+    end: tuple[float, float]
+    """Where it stands, in data coordinates as the tip."""
+    tip: tuple[float, float]
+
+
 def _draw_arrow(ax: Axes, line: Line, direction: Pass, em: float) -> Tip:
     """Draw an arrow head where the pass is last seen in the panel, and return its tip."""
+    points = np.stack([line.x, line.middle], 1)
+    forward = direction == "forward"
+    head = arrow_head(
+        ax, points if forward else points[::-1], line.paint.weight * em, forward=forward
+    )
+    if head is None:
+        return None
+    style = {"markersize": head.size, "color": line.paint.color, **HEAD}
+    style["gid"] = gid(ax, line, "arrow")
+    ax.plot(*head.end, marker=head.shape, label=f"arrow {line.index}", **style)
+    return head.tip
+
+
+def arrow_head(ax: Axes, points: FloatArray, weight: float, *, forward: bool) -> Head | None:
+    """Return the arrow head of a pass where it is last seen in the panel; None where it never is.
+
+    Args:
+        ax: The panel.
+        points: Layers and values in the order of the pass, (n, 2).
+        weight: Factor of its size, that of the line.
+        forward: Whether the pass goes to the right.
+    """
     low, high = ax.get_ylim()
-    median = line.middle
-    seen = np.flatnonzero((median >= low) & (median <= high))
+    seen = points[(points[:, 1] >= low) & (points[:, 1] <= high)]
     if len(seen) == 0:  # off the scale: the arrow stands at its edge
-        seen = np.flatnonzero(np.isfinite(median))
+        seen = points[np.isfinite(points[:, 1])]
     if len(seen) == 0:
         return None
-    run = seen if direction == "forward" else seen[::-1]
-    path = ax.transData.transform(np.stack([line.x[run], median[run]], 1))
-    length = HEAD_LENGTH * line.paint.weight * em * ax.figure.dpi / 72
+    path = ax.transData.transform(seen)
+    length = HEAD_LENGTH * weight * ax.figure.dpi / 72
     (x0, y0), (x, y) = _behind(path, length), path[-1]
-    ahead = 1 if direction == "forward" else -1
-    angle = math.atan2(y - y0, (x - x0) or ahead)
+    angle = math.atan2(y - y0, (x - x0) or (1 if forward else -1))
     along = np.array([math.cos(angle), math.sin(angle)])
     shape = HEAD_SHAPE @ [along, [-along[1], along[0]]]
-    end = line.x[run[-1]], np.clip(median[run[-1]], low, high)
+    end = float(seen[-1, 0]), float(np.clip(seen[-1, 1], low, high))
     # matplotlib scales a marker by its largest coordinate, which depends on the angle.
-    size = HEAD_LENGTH * line.paint.weight * em * abs(shape).max()
-    style = {"markersize": size, "color": line.paint.color, **HEAD}
-    style["gid"] = gid(ax, line, "arrow")
-    ax.plot(*end, marker=shape, label=f"arrow {line.index}", **style)
-    reach = HEAD_LENGTH / 2 * line.paint.weight * em * ax.figure.dpi / 72 * along
-    tip = ax.transData.inverted().transform(ax.transData.transform(end) + reach)
-    return float(tip[0]), float(tip[1])
+    size = HEAD_LENGTH * weight * abs(shape).max()
+    reach = ax.transData.transform(end) + length / 2 * along
+    x_tip, y_tip = ax.transData.inverted().transform(reach)
+    return Head(shape, size, end, (float(x_tip), float(y_tip)))
 
 
 def _behind(path: FloatArray, length: float) -> FloatArray:
