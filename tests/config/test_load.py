@@ -960,7 +960,7 @@ def test_the_schema_refuses_what_is_wrong() -> None:
 # Fuzzing: whatever is given, a config or problems of one line each
 
 few = settings(max_examples=150, derandomize=True, deadline=None, database=None)
-many = settings(max_examples=600, derandomize=True, deadline=None, database=None)
+many = settings(max_examples=300, derandomize=True, deadline=None, database=None)
 LINE = re.compile(r"(c\.yaml:[1-9]\d*:[1-9]\d*|--set .*=.*): error: .+")
 
 

@@ -20,7 +20,7 @@ from tests.rows import cases
 OTHER_TEXT = """
 012 017 00 1:30 yes on off 1_000 0x1F 0o7 0o17 0b1 inf nan 2024-01-01 1e . 1e999 -1e999 1e-999
 """
-quick = settings(max_examples=150, derandomize=True, deadline=None, database=None)
+quick = settings(max_examples=100, derandomize=True, deadline=None, database=None)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ figure: {{kind: {kind}}}
     return run_sweep(parse_config(text))
 
 
-QUICK = ["Figure 7.4", "end, below zero"]
+QUICK = ["Figure 7.4"]
 
 
 @pytest.mark.parametrize("name", slow_but([*RESULTS, *KINDS], *QUICK))

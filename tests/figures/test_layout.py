@@ -113,9 +113,10 @@ def test_texts_stand_apart_and_whole_and_panels_keep_their_room(
         assert faults(drawn(sweep, kind, size=size, panels=shown)) == []
 
 
-@pytest.mark.parametrize(
-    "look", [{"font": "DejaVu Serif"}, {"font_size": 9.0}, {"title": "A " * 60}]
-)
+LOOKS: list[dict[str, Any]] = [{"font": "DejaVu Serif"}, {"font_size": 9.0}, {"title": "A " * 60}]
+
+
+@pytest.mark.parametrize("look", slow_but(LOOKS, *LOOKS[1:]))
 @pytest.mark.parametrize("size", slow_but([None, "beamer", "column"], "column"))
 def test_other_fonts_and_titles_are_measured_too(look: dict[str, Any], size: Any) -> None:
     assert faults(drawn("five", "layers", depth=50, size=size, **look)) == []
@@ -135,7 +136,7 @@ def test_a_text_that_is_moved_is_found() -> None:
 FONTS = {"slide": 18.0, "beamer": 9.5, "column": 8.0, "text": 9.0}
 
 
-@pytest.mark.parametrize("size", FONTS)
+@pytest.mark.parametrize("size", slow_but(FONTS, "slide", "column"))
 @pytest.mark.parametrize("sweep", slow_but(SWEEPS, "six"))
 def test_no_text_is_smaller_than_three_quarters_of_the_font(sweep: str, size: str) -> None:
     for points in (None, 7.0):

@@ -114,7 +114,15 @@ def test_a_convolution_is_that_of_slow_loops(convolution: Convolution) -> None:
         assert_sums_agree(found[b, :, n], expected, terms[b, :, n])
 
 
-@pytest.mark.parametrize("convolution", CASES)
+@pytest.mark.parametrize(
+    "convolution",
+    [
+        pytest.param(
+            *case.values, id=case.id, marks=[pytest.mark.slow] * ("(3, 7)" in str(case.id))
+        )
+        for case in CASES
+    ],
+)
 def test_gradients_are_complex_steps_of_slow_loops(convolution: Convolution) -> None:
     weights, h, dl_df = draw(convolution)
     dl_dh = convolve_adjoint(weights, dl_df, convolution)

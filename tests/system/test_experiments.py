@@ -62,7 +62,7 @@ TRIALS = {
 
 
 # Configs whose simulation takes a second; test_end_to_end draws every other one, shrunk.
-QUICK = ("cnn_he", "figure_7_4")
+QUICK = ("figure_7_4",)
 
 
 def config(name: str) -> SweepConfig:

@@ -64,7 +64,7 @@ def layers_of(ax: Axes) -> list[int]:
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])  # relu: zeros are in no density
-@pytest.mark.parametrize("bins", ["std", "decades"])
+@pytest.mark.parametrize("bins", slow_but(["std", "decades"], "std"))
 def test_ridges_are_the_densities_of_every_layer_to_one_scale(bins: Bins, activation: str) -> None:
     sweep = "sweep: {init.variance: [0.05, 0.1]}\n"
     result = simulate(sweep, bins=bins, activation=activation)

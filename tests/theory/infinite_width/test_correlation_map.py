@@ -96,6 +96,7 @@ def test_relu_networks_take_independent_inputs_to_the_published_cosines() -> Non
     np.testing.assert_allclose(found["preactivation"][:-1], h[:-1], rtol=0, atol=4 * EPS)
 
 
+@pytest.mark.slow
 def test_ten_thousand_relu_layers_keep_the_digits_of_what_is_left() -> None:
     found = predicted(condition(RELU.replace("50", "10000"), "{scheme: he_normal}"))
     # c(k) = (sin θ + (π − θ) cos θ)/π with cos θ = c(k−1); carried is 1 − c = 2 sin²(θ/2)

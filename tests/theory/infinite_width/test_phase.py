@@ -117,7 +117,7 @@ def test_length_between_two_fixed_points_of_gelu_depends_on_the_inputs() -> None
     assert math.isnan(phase(GELU, scale, 0.0, 1.0).xi_q)
 
 
-@pytest.mark.parametrize("q0", slow_but([0.1, 0.99, 1.0, 1.01, 30.0], 0.99, 1.01))
+@pytest.mark.parametrize("q0", slow_but([0.1, 0.99, 1.0, 1.01, 30.0], 0.99))
 @pytest.mark.parametrize("name", ["gelu", "silu", "mish"])
 def test_a_length_that_repels_is_named_from_either_side(name: str, q0: float) -> None:
     a = make_activation(name, {})
