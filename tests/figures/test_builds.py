@@ -38,7 +38,7 @@ SIZES = (None, "column", (3.3, 2.0))  # names between or beside, stacked panels,
 ALL = [*itertools.product(FIGURE_KINDS, SWEEPS, PANELS, SIZES)]
 QUICK = [
     *itertools.product(FIGURE_KINDS, ["three"], ["both"], [None]),
-    ("layers", "twelve", "both", (3.3, 2.0)),
+    ("end", "twelve", "both", (3.3, 2.0)),
     ("layers", "three", "backward", "column"),
 ]
 FRAME = re.compile(r"None|title|(forward|backward)(-(title|scale|layers|level))?")
@@ -106,7 +106,7 @@ def test_each_line_comes_with_all_that_is_its_own(
     assert left <= ({"None"} if kind == "ridges" else {"forward-level", "backward-level"})
 
 
-@pytest.mark.parametrize("kind", slow_but(FIGURE_KINDS, "layers", "ridges"))
+@pytest.mark.parametrize("kind", slow_but(FIGURE_KINDS, "end"))
 def test_nothing_moves_and_all_is_there_again(kind: str) -> None:
     result = looking("three", kind=kind)
     figure = draw(result)

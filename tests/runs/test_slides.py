@@ -20,6 +20,7 @@ from heinit_sim.runs.figure_files import write_gif
 from heinit_sim.runs.slides import require_slides, write_slides
 from heinit_sim.simulation.sweep import run_sweep
 from tests.configs import SMALL
+from tests.rows import slow_but
 
 
 @cache
@@ -67,7 +68,7 @@ def test_each_step_is_a_slide_with_a_text_and_notes(tmp_path: Path) -> None:
     assert len(set(pictures)) == 5
 
 
-@pytest.mark.parametrize("theme", ["light", "dark", "transparent-dark"])
+@pytest.mark.parametrize("theme", slow_but(["light", "dark", "transparent-dark"], "dark"))
 def test_another_shape_stands_in_the_middle_on_its_ground(theme: str, tmp_path: Path) -> None:
     slides = slides_of(looking(size=(4.0, 4.0), theme=theme), tmp_path, whole=True)
     (slide,) = slides.slides
@@ -81,6 +82,7 @@ def test_another_shape_stands_in_the_middle_on_its_ground(theme: str, tmp_path: 
         assert str(slide.background.fill.fore_color.rgb) == ground
 
 
+@pytest.mark.slow
 def test_slides_are_the_same_bytes_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

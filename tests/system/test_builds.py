@@ -55,6 +55,7 @@ def test_steps_are_files_of_the_run_in_the_formats_of_its_figure(run: Path) -> N
     assert "up to date" in heinit_sim("run", "small.yaml", "--no-plots").stderr
 
 
+@pytest.mark.slow
 def test_a_pdf_has_a_page_for_each_step_and_no_date(run: Path) -> None:
     for out in ("a", "b"):
         done = heinit_sim("plot", run, "--builds", "--format", "pdf", "--out", out)
@@ -96,6 +97,7 @@ def test_steps_of_an_earlier_longer_series_go_and_no_file_of_a_users(run: Path) 
     assert files(run) == before
 
 
+@pytest.mark.slow
 def test_steps_that_were_moved_away_are_not_missed(run: Path) -> None:
     assert heinit_sim("plot", run, "--builds", "--format", "svg").returncode == 0
     for name in STEPS:
