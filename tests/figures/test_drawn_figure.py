@@ -64,7 +64,12 @@ def test_resolution_is_that_of_the_config_unless_another_is_given(
     assert pixels(saved(heinit_sim.draw(prediction, size=(4, 3)))).shape == (600, 800, 4)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark", "transparent-light", "transparent-dark"])
+@pytest.mark.parametrize(
+    "theme",
+    slow_but(
+        ["light", "dark", "transparent-light", "transparent-dark"], "light", "transparent-dark"
+    ),
+)
 def test_a_transparent_ground_stays_transparent(theme: str, prediction: SweepPrediction) -> None:
     figure = heinit_sim.draw(prediction, theme=theme, dpi=30)
     alpha = pixels(saved(figure))[..., 3]

@@ -889,6 +889,7 @@ def test_data_files_are_run_checked_and_told_when_gone_or_changed(tmp_path: Path
         assert found.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_digits_of_three_normalisations(tmp_path: Path) -> None:
     text = DATA.replace("input_dim: 2", "input_dim: 64").replace("file", "digits")
     text = text.replace("inputs.path: [rows.npy, rows.csv], ", "")

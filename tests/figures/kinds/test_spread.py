@@ -79,7 +79,7 @@ def test_dead_networks_are_left_out() -> None:
     assert np.isnan(error[2])
 
 
-@pytest.mark.parametrize("direction", ["forward", "backward"])
+@pytest.mark.parametrize("direction", slow_but(["forward", "backward"], "backward"))
 @pytest.mark.parametrize(
     "activation", slow_but(["relu", "linear", "{name: leaky_relu, negative_slope: 0.2}"], "relu")
 )

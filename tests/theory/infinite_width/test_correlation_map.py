@@ -182,6 +182,7 @@ def test_sines_of_any_length_go_by_their_closed_form(variance: float) -> None:
     np.testing.assert_allclose(found["preactivation"][:-1], f, rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_kinked_and_one_sided_activations_go_as_a_fine_grid_says() -> None:
     of = condition(TANH.replace("tanh", "selu"), "{variance: 0.01}", HALF)
     z = np.arange(-9, 9, 0.01) + 0.005
