@@ -28,7 +28,7 @@ _JUDGED: dict[Pass, tuple[Measure, int]] = {
 _BETWEEN: Measure = ("activation", BETWEEN_INPUTS)
 _DOUBTED = ("stable", "undecided")  # words of a variance, of which that between inputs has a say
 ALLOWED_DECADES = 1.0
-"""The factor that "stable" allows over the whole network beyond the drift of a finite width."""
+"""Decades that "stable" allows over a whole network beyond the drift of a finite width."""
 # Another word takes so many standard errors beyond that, and "stable" errors so small.
 _ERRORS_OUTSIDE = 3
 _ERRORS_WITHIN = 2
