@@ -91,7 +91,7 @@ def test_configs_of_the_gallery_run_shrunk(name: str, tmp_path: Path) -> None:
 DRAWN = [path.stem for path in CONFIGS if path.stem not in WRITTEN]
 
 
-@pytest.mark.parametrize("name", slow_but(DRAWN, "cs231n_tanh"))
+@pytest.mark.parametrize("name", slow_but(DRAWN, "cnn_he", "cs231n_tanh"))
 def test_the_other_configs_of_the_gallery_are_drawn_within_their_figures(name: str) -> None:
     path = ROOT / "configs" / f"{name}.yaml"
     shrunk = [Override("--trials", "trials", "2"), Override("--set", "inputs.count", "4")]
