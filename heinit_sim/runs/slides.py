@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from heinit_sim.figures import Step
 
 WIDTH, HEIGHT = 12_192_000, 6_858_000  # of a slide, 16:9, in EMU: 914 400 to the inch
+_PIXELS = 10_000  # EMU that a picture may lack, rounded to whole pixels
 _BLANK = 6  # layout of the library's template
 _EPOCH = datetime(1980, 1, 1, tzinfo=UTC)  # the earliest that a ZIP file can tell
 
@@ -52,13 +53,14 @@ def write_slides(
 
     from heinit_sim.figures import showing
 
+    titles = [ax.get_title(loc) for ax in figure.axes for loc in ("left", "right")]
+    panels = ", ".join(" ".join(title.split()) for title in titles if title)
     slides: Any = Presentation()
     color: Any = RGBColor
     _widen(slides)
     for number, step in enumerate(steps):
-        said = str(figure.get_label())
-        if len(steps) > 1:
-            said = f"Step {number} of {len(steps) - 1}: {step.text}. {said}"
+        place = f"Step {number} of {len(steps) - 1}: {step.text}. " if len(steps) > 1 else ""
+        said = f"{panels}. {place}{figure.get_label()}"
         slide = slides.slides.add_slide(slides.slide_layouts[_BLANK])
         if to_rgba(figure.get_facecolor())[3]:
             fill, ground = slide.background.fill, to_hex(figure.get_facecolor())
@@ -93,7 +95,9 @@ def _widen(slides: Any) -> None:
 def _fit(picture: Any, text: str) -> None:
     """Make a picture as large as the slide allows, in its middle, and describe it."""
     share = min(WIDTH / picture.width, HEIGHT / picture.height)
-    picture.width, picture.height = round(picture.width * share), round(picture.height * share)
+    size = round(picture.width * share), round(picture.height * share)
+    wide, high = (WIDTH - size[0] < _PIXELS, HEIGHT - size[1] < _PIXELS)  # not by a strip
+    picture.width, picture.height = WIDTH if wide else size[0], HEIGHT if high else size[1]
     picture.left, picture.top = (WIDTH - picture.width) // 2, (HEIGHT - picture.height) // 2
     picture.name = "Figure"
     picture._element.nvPicPr.cNvPr.set("descr", text)

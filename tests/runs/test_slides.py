@@ -60,7 +60,10 @@ def test_each_step_is_a_slide_with_a_text_and_notes(tmp_path: Path) -> None:
         box = picture.left, picture.top, picture.width, picture.height
         assert box == (0, 0, slides.slide_width, slides.slide_height)
         said = picture._element.nvPicPr.cNvPr.get("descr")
-        assert said.startswith(f"Step {number} of 4: {name}. Thick: median of 4 networks. Band: ")
+        assert said.startswith(
+            f"a) Forward pass, b) Backward pass. Step {number} of 4: {name}. "
+            "Thick: median of 4 networks. Band: "
+        )
         assert slide.notes_slide.notes_text_frame.text == f"{said}\nheinit-sim plot 'a b'"
         image = Image.open(io.BytesIO(picture.image.blob))
         assert image.size == (400, 225)  # 13.33 × 7.5 in at 30 dots per inch
