@@ -31,6 +31,7 @@ from heinit_sim.numerics import FloatArray
 
 MIDDLE, ASCENT = 0.35, 0.76  # from the baseline to the middle and to the top of text, in its sizes
 ROOM = 8  # heights of a panel, above and below it, beyond which TeX could not count
+MOST = 200  # points of a line: the memory of TeX holds no more of all lines of a long run
 MARKS = {  # of matplotlib -> that of pgfplots, its size and the width of its strokes, in sizes
     "o": ("*", 0.5, 0.0),
     "s": ("square*", 0.5, 0.0),
@@ -176,6 +177,7 @@ def _document(figure: Figure, table: str) -> tuple[str, str]:
     body = [line for ax in figure.axes for line in _panel(ax, names, columns)]
     body += _around(figure, names)
     columns.arrange()
+    long = max(map(len, columns.grids.values()), default=0) >= MOST
     used = re.compile(r"<<(.*?)>>")
     body = [used.sub(lambda found: columns.place(found[1]), line) for line in body]
     lines = [
@@ -183,11 +185,12 @@ def _document(figure: Figure, table: str) -> tuple[str, str]:
         f"% The numbers are in {table}; those of a logarithmic axis are log10 of what it says.",
         "% All lengths are points of 1/72 in (bp). To compile it, beside a PDF of the same name:",
         f"% pdflatex -jobname figure {table.removesuffix('_lines.csv')}.tex",
+        *([f"% Of lines with more points, {MOST} are there, both ends among them."] * long),
         *(_PREAMBLE % (width, height)).strip().splitlines(),
         *_unknown_letters(text.get_text() for text in texts),
         *names.definitions(),
         r"\pgfplotsset{",
-        "  compat=1.14, scale only axis, clip mode=individual, unbounded coords=jump,",
+        "  compat=1.14, scale only axis, unbounded coords=jump,",
         "  filter discard warning=false, tick align=outside, max space between ticks=1000,",
         "  /tikz/fill between/on layer={}, % else areas lie below lines that were drawn before",
         "}",
@@ -208,15 +211,19 @@ def _document(figure: Figure, table: str) -> tuple[str, str]:
 def _panel(ax: Axes, names: _Names, columns: _Columns) -> Iterator[str]:
     """Yield the axes of one panel, with all that is plotted in it."""
     plots: list[str] = []
+    heads: list[Line2D] = []
     drawn = [artist for artist in ax.get_children() if artist.get_visible()]
-    drawn = [artist for artist in drawn if isinstance(artist, Line2D | PolyCollection)]
     for artist in drawn:  # first, so that an area which reaches up to a line shares its column
         if isinstance(artist, Line2D) and _is_curve(artist, ax) and _has_points(artist):
             _column(artist, ax, columns)
     for artist in sorted(drawn, key=lambda artist: artist.get_zorder()):
         if isinstance(artist, PolyCollection):
             plots += _area(artist, ax, names, columns)
-        elif isinstance(artist, Line2D) and "-leader" not in _gid(artist):
+        elif not isinstance(artist, Line2D):
+            continue
+        elif not isinstance(artist.get_marker(), str):
+            heads.append(artist)
+        elif "-leader" not in _gid(artist):
             plots += _line(artist, ax, names, columns)
     low, high = ax.get_ylim()
     far = ROOM * (high - low)
@@ -231,6 +238,8 @@ def _panel(ax: Axes, names: _Names, columns: _Columns) -> Iterator[str]:
     yield "]"
     yield from plots
     yield r"\end{axis}"
+    for head in heads:  # beyond the end of the axes too
+        yield from _head(head, names)
     yield ""
 
 
@@ -289,20 +298,30 @@ def _ticks(axis: XAxis | YAxis, ax: Axes, names: _Names) -> Iterator[str]:
 def _column(line: Line2D, ax: Axes, columns: _Columns) -> str:
     """Return the column of the numbers of a line."""
     x, y = (np.asarray(values, float) for values in (line.get_xdata(), line.get_ydata()))
+    if len(x) > MOST:
+        kept = np.linspace(0, len(x) - 1, MOST).round().astype(int)
+        x, y = x[kept], y[kept]
     return columns.add(_gid(line) or f"{_slug(line)}-{_panel_name(ax)}", x, y)
 
 
-def _line(line: Line2D, ax: Axes, names: _Names, columns: _Columns) -> Iterator[str]:
-    """Yield a line of a panel, an arrow head or a level."""
-    remark = _remark(line, names)
-    if not isinstance(line.get_marker(), str):
-        shape = np.asarray(line.get_marker(), float)
-        ((x, y),) = np.asarray(line.get_xydata(), float).tolist()
+def _head(line: Line2D, names: _Names) -> Iterator[str]:
+    """Yield an arrow head, in points of the sheet."""
+    figure = line.get_figure(root=True)
+    assert figure is not None
+    shape = np.asarray(line.get_marker(), float)
+    places = (line.get_transform() - points_of(figure)).transform(line.get_xydata())
+    for x, y in places.tolist():
         turn = math.degrees(math.atan2(shape[2, 1], shape[2, 0]))
         scale = line.get_markersize() / 2 / abs(shape).max()
         style = f"{_color(line, names)}, rotate={_number(turn, 2)}, scale={_number(scale, 2)}"
-        yield rf"\pic [{style}] at (axis cs:{_number(x)}, {_number(y)}) {{head}};{remark}"
-    elif not _is_curve(line, ax):
+        place = f"({_number(x, 2)}, {_number(y, 2)})"
+        yield rf"\pic [{style}] at {place} {{head}};{_remark(line, names)}"
+
+
+def _line(line: Line2D, ax: Axes, names: _Names, columns: _Columns) -> Iterator[str]:
+    """Yield a line of a panel, or a level."""
+    remark = _remark(line, names)
+    if not _is_curve(line, ax):
         ends = (line.get_transform() - ax.transData).transform(line.get_xydata())
         path = " -- ".join(f"(axis cs:{_number(x)}, {_number(y)})" for x, y in ends.tolist())
         yield rf"\draw [{_stroke(line, names)}] {path};{remark}"
@@ -319,6 +338,9 @@ def _area(area: PolyCollection, ax: Axes, names: _Names, columns: _Columns) -> I
         return
     x, low, high = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
     stem = _gid(area) or f"{_slug(area)}-{_panel_name(ax)}"
+    if len(x) > MOST:  # at the places of the lines
+        kept = np.isin(x, np.concatenate([known for known, _ in columns.series.values()]))
+        x, low, high = x[kept], low[kept], high[kept]
     if len(pieces) == 1 and len(np.unique(low)) == 1:
         column, base = columns.add(f"{stem}-high", x, high), _number(low[0])
         ends = f"-- (axis cs:{_number(x[-1])}, {base}) -- (axis cs:{_number(x[0])}, {base})"
@@ -426,14 +448,17 @@ def _stroke(line: Line2D, names: _Names, role: str | None = None) -> str:
         options += _marks(line, names)
     if line.get_linestyle() == "None":
         options[0] = "only marks"
+    color = line.get_color() if line.get_linestyle() != "None" else line.get_markeredgecolor()
     style = names.style(f"{role or _role(line)} line", ", ".join(options))
-    return f"{names.color(line.get_color(), role or _color_name(line))}, {style}"
+    return f"{names.color(color, role or _color_name(line))}, {style}"
 
 
 def _marks(line: Line2D, names: _Names) -> Iterator[str]:
     """Yield how the marks at the points of a line are drawn."""
     name, factor, stroke = MARKS[str(line.get_marker())]
     size, every = line.get_markersize(), line.get_markevery()
+    if not to_rgba(line.get_markerfacecolor())[3]:
+        name = name.replace("*", "") or "o"
     yield f"mark={name}, mark size={_bp(factor * size)}"
     if isinstance(every, int) and every > 1:
         yield f"mark repeat={every}"
