@@ -1,242 +1,23 @@
-"""Two mirrored panels, one per pass: their axes, names and key, drawn. Never saves."""
+"""Two mirrored panels, one per pass, with their lines. Never prints, never saves."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
-from matplotlib.transforms import Affine2D, Transform
 
 from heinit_sim.experiment.quantities import Pass
-from heinit_sim.figures import lines as strokes
-from heinit_sim.figures.drawn_figure import DrawnFigure
-from heinit_sim.figures.key import Key, KeyEntry
+from heinit_sim.figures.frame import Tag, begin
+from heinit_sim.figures.key import Key
 from heinit_sim.figures.layout import (
-    CAPTION,
-    GAP,
-    LABEL_PAD,
-    MARGIN,
-    SAMPLE,
-    TICK_PAD,
-    TICKS,
-    Cell,
-    Item,
-    Layout,
     Panel,
     Placing,
-    Texts,
-    lay_out,
 )
 from heinit_sim.figures.lines import Line, band_styles, draw_line, draw_predicted
 from heinit_sim.figures.naming import Names
-from heinit_sim.figures.painting import Paint
 from heinit_sim.figures.sheet import Sheet
 from heinit_sim.figures.shown import Group
-from heinit_sim.figures.text_size import LINE, line_height, text_width
-from heinit_sim.numerics import FloatArray
-
-SIDES: dict[Pass, Literal["left", "right"]] = {"forward": "left", "backward": "right"}
-TITLES: dict[Pass, str] = {"forward": "Forward pass", "backward": "Backward pass"}
-LEADER: dict[str, Any] = {"linewidth": 0.8, "solid_capstyle": "butt", "zorder": 5}
-Tip = tuple[float, float] | None  # where a line ends, in data coordinates; None if unseen
-
-
-def titled(sheet: Sheet, titles: Mapping[Pass, str] = TITLES) -> dict[Pass, str]:
-    """Return the titles of the panels that are shown, with letters if there are two."""
-    shown = {direction: titles[direction] for direction in sheet.panels}
-    if len(shown) == 1:
-        return shown
-    return {
-        direction: f"{letter})  {text}"
-        for letter, (direction, text) in zip("ab", shown.items(), strict=True)
-    }
-
-
-@dataclass(frozen=True)
-class Tag:
-    """The name of a line in every panel."""
-
-    index: int  # of its condition
-    full: str
-    short: str  # under the heading of all
-    paint: Paint
-
-
-def begin(
-    sheet: Sheet,
-    panels: Mapping[Pass, Panel],
-    tags: Sequence[Tag],
-    names: Names,
-    key: Key,
-    groups: Sequence[Group] = (),
-    placings: Sequence[Placing] = ("beside", "between", "below"),
-) -> tuple[Figure, Layout]:
-    """Draw empty panels, with the key and the names that stand below them.
-
-    Args:
-        sheet: The size of the figure and the colours of its ground.
-        panels: The axes of the passes that are shown.
-        tags: The names of the lines.
-        names: The heading of all names, and what all lines have in common.
-        key: What says which style of line is which.
-        groups: What hues and dashes stand for. Dashes are told in the key; hues stand below the
-            panels where the names have no room beside them.
-        placings: Where the names may stand.
-    """
-    shown_key = key.of_panels(sheet.panels)
-    swatches = [(tag.short, tag.paint, f"condition-{tag.index}") for tag in tags]
-    rows: list[list[tuple[int | None, str]]] = [list(enumerate(tag.short for tag in tags))]
-    if names.heading and tags:
-        rows[0].insert(0, (None, names.heading))
-    if groups:
-        swatches = [*_swatches(groups[0])]
-        texts_of = enumerate(text for text, *_ in swatches)
-        rows = [[(None, groups[0].heading), *texts_of]]
-    dashed = [
-        (f"{group.heading} = {text}" if group.heading else text, paint, gid)
-        for group in groups[1:]
-        for text, paint, gid in _swatches(group)
-    ]
-    notes = [*shown_key.notes, f"All: {names.common}"] if names.common else shown_key.notes
-    texts = Texts(
-        beside=[tag.full for tag in tags],
-        between=[tag.short for tag in tags],
-        heading=names.heading,
-        below=rows,
-        key=[*(entry.said for entry in shown_key.entries), *(text for text, *_ in dashed)],
-        notes=" ".join(f"{note}." for note in notes),
-    )
-    layout = lay_out(sheet, panels, texts, placings)
-    figure = DrawnFigure(figsize=(sheet.width / 72, sheet.height / 72))
-    figure.set_label(shown_key.sentence)  # for those who cannot see it
-    for direction, cell in layout.cells.items():
-        _add_panel(figure, sheet, direction, cell)
-    for item in layout.names:
-        if item.index is None:
-            _write_heading(figure, item, layout.size)
-        else:
-            _draw_name(figure, item, *swatches[item.index][1:], layout.size)
-    for item in layout.key:
-        assert item.index is not None
-        past = item.index - len(shown_key.entries)
-        if past < 0:
-            _draw_entry(figure, sheet, item, shown_key.entries[item.index])
-        else:
-            quiet = np.array(to_rgba(sheet.quiet))
-            _, paint, gid = dashed[past]
-            paint = replace(paint, color=quiet, ink=quiet)
-            _draw_name(figure, item, paint, gid, CAPTION * sheet.font)
-    _write_notes(figure, sheet, layout)
-    return figure, layout
-
-
-def _swatches(group: Group) -> Iterator[tuple[str, Paint, str]]:
-    """Yield text, paint and id of each value of a group: the id names the lines that have it."""
-    for (text, paint), lines in zip(group.entries, group.lines, strict=True):
-        yield text, paint, f"conditions-{'-'.join(map(str, lines))}"
-
-
-def _write_heading(figure: Figure, item: Item, size: float) -> None:
-    style: dict[str, Any] = {"fontsize": size, "va": "center_baseline", "gid": "heading"}
-    figure.text(item.x, item.y, item.text, transform=points_of(figure), **style)
-
-
-def _write_notes(figure: Figure, sheet: Sheet, layout: Layout) -> None:
-    """Write the title above all and the notes below all."""
-    points, left = points_of(figure), MARGIN * sheet.em
-    style: dict[str, Any] = {"transform": points, "va": "baseline"}
-    quiet = {**style, "color": sheet.quiet, "fontsize": CAPTION * sheet.font}
-    for i, (y, text) in enumerate(layout.notes):
-        figure.text(left, y, text, gid=f"notes-{len(layout.notes) - i}", **quiet)
-    if layout.title:
-        y, words = layout.title
-        bold = {**style, "fontsize": words.size, "fontweight": "bold", "linespacing": 1.15}
-        below = LINE * words.size * (len(words.lines) - 1)
-        figure.text(left, y - below, "\n".join(words.lines), gid="title", **bold)
-
-
-def points_of(figure: Figure) -> Transform:
-    """Return the coordinates of a figure in points from its lower left."""
-    return Affine2D().scale(1 / 72) + figure.dpi_scale_trans
-
-
-def _add_panel(figure: Figure, sheet: Sheet, direction: Pass, cell: Cell) -> None:
-    """Add an empty panel: its scale outside, the name of the scale level above it."""
-    box, em, font = cell.box, sheet.em, sheet.font
-    side = SIDES[direction]
-    shape = box.left / sheet.width, box.bottom / sheet.height
-    ax = figure.add_axes((*shape, box.width / sheet.width, box.height / sheet.height))
-    ax.set_gid(direction)
-    ax.set_xlim(cell.x.limits)
-    ax.set_ylim(cell.y.limits)
-    ax.yaxis.set_ticks_position(side)
-    ax.spines["right" if side == "left" else "left"].set_visible(False)
-    style: dict[str, Any] = {"labelsize": TICKS * font, "length": 3.5 * em, "width": 0.8 * em}
-    ax.tick_params(axis="x", pad=(TICK_PAD - 3.5) * em, **style)
-    ax.tick_params(axis="y", pad=3.5 * em, **style)
-    ax.set_xticks(cell.x.ticks, cell.x.labels)
-    ax.set_yticks(cell.y.ticks, cell.y.labels)
-    ax.set_xticks([], minor=True)
-    for spine in ax.spines.values():
-        spine.set_linewidth(0.8 * em)
-    ax.grid(axis="y", color=sheet.rule, linewidth=0.8 * em)
-    points = points_of(figure)
-    x = box.left if side == "left" else box.left + box.width
-    y = box.bottom + box.height + LABEL_PAD * em
-    style = {"linespacing": 1.15, "multialignment": side, "ha": side, "va": "baseline"}
-    words = cell.y_label
-    ax.set_ylabel("\n".join(words.lines), fontsize=words.size, rotation=0, **style)
-    ax.yaxis.set_label_coords(x, y, transform=points)
-    ax.yaxis.label.set_gid(f"{direction}-scale")
-    y = (y + words.height + 0.12 * cell.title.size - box.bottom) / box.height
-    style = {"linespacing": 1.15, "fontsize": cell.title.size, "gid": f"{direction}-title"}
-    text = "\n".join(cell.title.lines)
-    ax.set_title(text, loc=side, y=y, pad=0, fontweight="bold", color=sheet.ink, **style)
-    if cell.x_label:
-        style = {"linespacing": 1.15, "fontsize": cell.x_label.size, "gid": f"{direction}-layers"}
-        ax.set_xlabel("\n".join(cell.x_label.lines), va="top", **style)
-        below = box.bottom - TICK_PAD * em - LINE * TICKS * font
-        ax.xaxis.set_label_coords(box.left + box.width / 2, below, transform=points)
-
-
-def _draw_name(figure: Figure, item: Item, paint: Paint, gid: str, size: float) -> None:
-    """Draw a short piece of a line and its name."""
-    points = points_of(figure)
-    ends = [item.x, item.x + SAMPLE * size], [item.y, item.y]
-    style: dict[str, Any] = {"color": paint.color, "linewidth": 0.28 * size, "transform": points}
-    if paint.marker:
-        style |= {"marker": paint.marker, "markersize": 0.55 * size, "markeredgewidth": 0}
-    style |= strokes.pattern(paint) | {"gid": f"{gid}-sample"}
-    figure.add_artist(Line2D(*ends, **style))
-    x = item.x + (SAMPLE + 0.5) * size
-    style = {"fontsize": size, "color": paint.ink, "transform": points, "va": "center_baseline"}
-    figure.text(x, item.y, item.text, gid=f"{gid}-name", **style)
-
-
-def _draw_entry(figure: Figure, sheet: Sheet, item: Item, entry: KeyEntry) -> None:
-    """Draw a line, a band or a circle as the panels have them, and the words on it."""
-    size, points = CAPTION * sheet.font, points_of(figure)
-    left, right = item.x, item.x + SAMPLE * size
-    style = strokes.sample(entry.style, sheet.em) | {"transform": points}
-    style |= {"gid": f"key-{entry.style}"}
-    if entry.style in strokes.AREAS:
-        box = (left, item.y - 0.3 * size), right - left, 0.6 * size
-        figure.add_artist(Rectangle(*box, facecolor=sheet.quiet, **style))
-    elif entry.style == "outline":
-        for y in (item.y - 0.3 * size, item.y + 0.3 * size):
-            figure.add_artist(Line2D([left, right], [y, y], color=sheet.quiet, **style))
-            style["gid"] = "key-outline-high"
-    else:
-        x = [left, right] if style.get("linestyle") != "" else [(left + right) / 2]
-        figure.add_artist(Line2D(x, [item.y] * len(x), color=sheet.quiet, **style))
-    words: dict[str, Any] = {"fontsize": size, "color": sheet.quiet, "va": "center_baseline"}
-    x_text = right + 0.5 * size
-    figure.text(x_text, item.y, item.text, transform=points, gid=f"key-{entry.style}-text", **words)
+from heinit_sim.figures.text_size import text_width
+from heinit_sim.figures.tip_names import Tip, last_seen, write_beside, write_between
 
 
 def draw_panels(
@@ -290,11 +71,11 @@ def draw_panels(
     tips = {direction: [of_pass[i] for i in kept] for direction, of_pass in tips.items()}
     if kept and layout.placing == "between":
         named_tags = [tags[i] for i in kept]
-        _write_between(figure, sheet, layout, named, tips, named_tags, names.heading)
+        write_between(figure, sheet, layout, named, tips, named_tags, names.heading)
     elif kept and layout.placing == "beside":
         for ax, direction in zip(figure.axes, panels, strict=True):
             if not (sheet.stacked and direction == "backward"):
-                _write_beside(ax, sheet, layout, named[direction], tips[direction], direction)
+                write_beside(ax, sheet, layout, named[direction], tips[direction], direction)
     return figure
 
 
@@ -304,130 +85,3 @@ def _of_both(texts: Sequence[str]) -> str:
     if len(set(texts)) == 1:
         return longest
     return f"{longest.removesuffix(')')} in {'ab'[texts.index(longest)]})"
-
-
-def _write_beside(
-    ax: Axes,
-    sheet: Sheet,
-    layout: Layout,
-    lines: Sequence[Line],
-    tips: Sequence[Tip],
-    direction: Pass,
-) -> None:
-    """Name the lines beside their tips, with leaders where a name was moved."""
-    box, size = layout.cells[direction].box, layout.size
-    forward = direction == "forward"
-    x = box.left + box.width + GAP * sheet.em if forward else box.left - GAP * sheet.em
-    places = [_in_points(ax, tip) for tip in tips]
-    wanted = np.array([place[1] if place else box.bottom for place in places])
-    gap = size * line_height(line.label for line in lines)
-    placed = spread_out(wanted, gap, box.bottom, box.bottom + box.height)
-    edge = box.left + box.width if forward else box.left
-    for line, place, y in zip(lines, places, placed, strict=True):
-        _write(ax, line, line.label, (x, y), size, "left" if forward else "right")
-        inside = place and (place[0] < edge if forward else place[0] > edge)
-        if place and (abs(place[1] - y) > 3 * sheet.em or inside):
-            _lead(ax, line, place, (x + (-3 if forward else 3) * sheet.em, y), sheet)
-
-
-def _write_between(
-    figure: Figure,
-    sheet: Sheet,
-    layout: Layout,
-    lines: Mapping[Pass, Sequence[Line]],
-    tips: Mapping[Pass, Sequence[Tip]],
-    tags: Sequence[Tag],
-    heading: str,
-) -> None:
-    """Name the lines of both panels once, in the middle, with leaders to either side."""
-    size, box = layout.size, layout.cells["forward"].box
-    places = {
-        direction: [_in_points(ax, tip) for tip in tips[direction]]
-        for ax, direction in zip(figure.axes, lines, strict=True)
-    }
-    heights = [
-        [place[1] for place in pair if place] or [box.bottom]
-        for pair in zip(*places.values(), strict=True)
-    ]
-    texts = [tag.short for tag in tags]
-    middle, gap = sheet.width / 2, size * line_height([*texts, heading])
-    if heading:
-        style: dict[str, Any] = {"fontsize": size, "ha": "center", "va": "center_baseline"}
-        style |= {"transform": points_of(figure), "gid": "heading"}
-        figure.text(middle, box.bottom + box.height, heading, **style)
-    wanted = np.array([np.mean(pair) for pair in heights])
-    placed = spread_out(wanted, gap, box.bottom, box.bottom + box.height - gap * bool(heading))
-    ax = figure.axes[0]
-    for i, (line, text, y) in enumerate(zip(lines["forward"], texts, placed, strict=True)):
-        _write(ax, line, text, (middle, y), size, "center")
-        half = text_width(text) * size / 2 + 3 * sheet.em
-        for axes, direction in zip(figure.axes, lines, strict=True):
-            place = places[direction][i]
-            x = middle + (-half if direction == "forward" else half)
-            if place:
-                _lead(axes, lines[direction][i], place, (x, y), sheet)
-
-
-def _in_points(ax: Axes, tip: Tip) -> tuple[float, float] | None:
-    """Return a place of the data in points of the figure."""
-    if tip is None:
-        return None
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    x, y = (ax.transData + points_of(figure).inverted()).transform(tip)
-    return float(x), float(y)
-
-
-def _write(
-    ax: Axes, line: Line, text: str, place: tuple[float, float], size: float, ha: str
-) -> None:
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    style: dict[str, Any] = {"fontsize": size, "color": line.paint.ink, "ha": ha}
-    gid = strokes.gid(ax, line, "name")
-    style |= {"va": "center_baseline", "transform": points_of(figure), "gid": gid}
-    ax.text(*place, text, **style)
-
-
-def _lead(
-    ax: Axes, line: Line, tip: tuple[float, float], start: tuple[float, float], sheet: Sheet
-) -> None:
-    """Draw a thin line from a name to the tip that it names."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    style = {**LEADER, "linewidth": 0.8 * sheet.em, "gid": strokes.gid(ax, line, "leader")}
-    ends = zip(tip, start, strict=True)
-    style |= {"color": line.paint.ink, "transform": points_of(figure), "clip_on": False}
-    leader = Line2D(*map(list, ends), label=f"leader {line.index}", **style)
-    ax.add_artist(leader)
-
-
-def spread_out(wanted: FloatArray, gap: float, low: float, high: float) -> FloatArray:
-    """Move positions as little as possible (least squares) until neighbours are a gap apart."""
-    order = np.argsort(wanted, kind="stable")
-    steps = gap * np.arange(len(wanted))
-    blocks: list[tuple[float, int]] = []  # of positions that touch: their sum and number
-    for total in wanted[order] - steps:
-        count = 1
-        while blocks and blocks[-1][0] / blocks[-1][1] > total / count:
-            total, count = total + blocks[-1][0], count + blocks.pop()[1]
-        blocks.append((total, count))
-    levels = np.concatenate([np.full(count, total / count) for total, count in blocks])
-    placed = np.empty_like(wanted)
-    placed[order] = np.clip(levels, low, max(high - steps[-1], low)) + steps
-    return placed
-
-
-def first_panel_alone(ax: Axes, line: Line, direction: Pass, em: float) -> Tip:
-    """Return where a line ends in the first panel: where both are of one pass, names stand once."""
-    return last_seen(ax, line, direction, em) if direction == "forward" else None
-
-
-def last_seen(ax: Axes, line: Line, direction: Pass, em: float = 1.0) -> Tip:
-    """Return where the line is last seen on its way to its name."""
-    low, high = ax.get_ylim()
-    seen = np.flatnonzero((line.middle >= low) & (line.middle <= high))
-    if len(seen) == 0:
-        return None
-    at = seen[-1 if direction == "forward" else 0]
-    return float(line.x[at]), float(line.middle[at])

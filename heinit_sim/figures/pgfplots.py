@@ -23,8 +23,8 @@ from matplotlib.typing import ColorType
 
 from heinit_sim.experiment.labels import printable
 from heinit_sim.experiment.latex import MACROS, escaped
+from heinit_sim.figures.frame import points_of
 from heinit_sim.figures.kinds.layers import HEAD_SHAPE
-from heinit_sim.figures.panels import points_of
 from heinit_sim.figures.sheet import saving
 from heinit_sim.figures.text_size import LINE
 from heinit_sim.numerics import FloatArray

@@ -20,8 +20,8 @@ from matplotlib.text import Text
 from heinit_sim.experiment.figure_kinds import FIGURE_KINDS
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.figures.draw import draw
+from heinit_sim.figures.frame import points_of
 from heinit_sim.figures.kinds.layers import HEAD_LENGTH
-from heinit_sim.figures.panels import points_of
 from heinit_sim.figures.pgfplots import MOST, latex_of, to_pgfplots
 from heinit_sim.numerics import FloatArray
 from tests.figures.helpers import RESULTS, edges, figure_7_4, panels, saved

@@ -9,10 +9,11 @@ from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.results import SweepPrediction, SweepResult
 from heinit_sim.figures.axis_scales import decade_scale, fitted_limits
 from heinit_sim.figures.curves import WORDS, Curve, curves_of
+from heinit_sim.figures.frame import titled
 from heinit_sim.figures.key import end_key
 from heinit_sim.figures.layout import Panel
 from heinit_sim.figures.lines import Line, bands_show, drawn_values
-from heinit_sim.figures.panels import draw_panels, titled
+from heinit_sim.figures.panels import draw_panels
 from heinit_sim.figures.sheet import Sheet
 from heinit_sim.figures.swept_axis import (
     Series,

@@ -18,9 +18,9 @@ from heinit_sim.figures.axis_scales import (
     labels_fit,
     plain_scale,
 )
+from heinit_sim.figures.frame import Tag, begin, titled
 from heinit_sim.figures.key import ridges_key
 from heinit_sim.figures.layout import MOST_TICKS, Panel
-from heinit_sim.figures.panels import Tag, begin, titled
 from heinit_sim.figures.sheet import Sheet
 from heinit_sim.figures.shown import named_outcomes, names_of
 from heinit_sim.numerics import FloatArray

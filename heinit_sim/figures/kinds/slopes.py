@@ -11,10 +11,11 @@ from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.figures.axis_scales import fitted_limits, plain_scale
 from heinit_sim.figures.curves import QUANTITIES, SYMBOLS, WORDS
+from heinit_sim.figures.frame import titled
 from heinit_sim.figures.key import ERRORS, slopes_key
 from heinit_sim.figures.layout import Panel
 from heinit_sim.figures.lines import Line, drawn_values
-from heinit_sim.figures.panels import draw_panels, titled
+from heinit_sim.figures.panels import draw_panels
 from heinit_sim.figures.sheet import Sheet
 from heinit_sim.figures.swept_axis import (
     Series,

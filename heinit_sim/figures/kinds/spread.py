@@ -11,11 +11,12 @@ from heinit_sim.experiment.quantities import Pass, Statistic
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.figures.axis_scales import fitted_limits, plain_scale
 from heinit_sim.figures.curves import QUANTITIES, SYMBOLS, WORDS
+from heinit_sim.figures.frame import titled
 from heinit_sim.figures.key import ERRORS, spread_key
 from heinit_sim.figures.layer_axis import LAYERS, layer_axis, layer_lines
 from heinit_sim.figures.layout import Panel
 from heinit_sim.figures.lines import Line, drawn_values
-from heinit_sim.figures.panels import draw_panels, titled
+from heinit_sim.figures.panels import draw_panels
 from heinit_sim.figures.sheet import Sheet
 from heinit_sim.figures.shown import groups_of_hues, names_of
 from heinit_sim.numerics import FloatArray
