@@ -15,9 +15,9 @@ from heinit_sim.figures.kinds.layers import draw_layers
 from heinit_sim.figures.kinds.ridges import draw_ridges
 from heinit_sim.figures.kinds.slopes import draw_slopes
 from heinit_sim.figures.kinds.spread import draw_spread
-from heinit_sim.figures.look import check_look
-from heinit_sim.figures.sheet import Sheet, drawing
-from heinit_sim.figures.shown import selected
+from heinit_sim.figures.look.check_look import check_look
+from heinit_sim.figures.look.sheet import Sheet, drawing
+from heinit_sim.figures.words.shown import selected
 
 # Kinds that are not `of_predictions` take a `SweepResult`, all others a `SweepPrediction` too.
 _DRAW: Mapping[str, Callable[[Any, Sheet], Figure]] = {

@@ -12,9 +12,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.transforms import Affine2D, Transform
 
 from heinit_sim.experiment.quantities import Pass
-from heinit_sim.figures import lines as strokes
-from heinit_sim.figures.drawn_figure import DrawnFigure
-from heinit_sim.figures.key import Key, KeyEntry
+from heinit_sim.figures.axes import lines as strokes
+from heinit_sim.figures.axes.key import Key, KeyEntry
 from heinit_sim.figures.layout import (
     CAPTION,
     LABEL_PAD,
@@ -30,11 +29,12 @@ from heinit_sim.figures.layout import (
     Texts,
     lay_out,
 )
-from heinit_sim.figures.naming import Names
-from heinit_sim.figures.painting import Paint
-from heinit_sim.figures.sheet import Sheet
-from heinit_sim.figures.shown import Group
-from heinit_sim.figures.text_size import LINE
+from heinit_sim.figures.look.drawn_figure import DrawnFigure
+from heinit_sim.figures.look.painting import Paint
+from heinit_sim.figures.look.sheet import Sheet
+from heinit_sim.figures.words.condition_names import Names
+from heinit_sim.figures.words.shown import Group
+from heinit_sim.figures.words.text_size import LINE
 
 SIDES: dict[Pass, Literal["left", "right"]] = {"forward": "left", "backward": "right"}
 TITLES: dict[Pass, str] = {"forward": "Forward pass", "backward": "Backward pass"}

@@ -7,9 +7,16 @@ from typing import Literal
 import numpy as np
 
 from heinit_sim.experiment.quantities import Pass
-from heinit_sim.figures.axis_scales import Scale, heights_fit
-from heinit_sim.figures.sheet import SMALLEST, Sheet
-from heinit_sim.figures.text_size import LINE, broken, cut_off, fitted, line_height, text_width
+from heinit_sim.figures.axes.axis_scales import Scale, heights_fit
+from heinit_sim.figures.look.sheet import SMALLEST, Sheet
+from heinit_sim.figures.words.text_size import (
+    LINE,
+    broken,
+    cut_off,
+    fitted,
+    line_height,
+    text_width,
+)
 
 Placing = Literal["beside", "between", "below"]
 """Where the names of lines stand: beside each panel, once for both between them, or below."""

@@ -6,18 +6,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from heinit_sim.experiment.quantities import Pass
+from heinit_sim.figures.axes.key import Key
+from heinit_sim.figures.axes.lines import Line, band_styles, draw_line, draw_predicted
 from heinit_sim.figures.frame import Tag, begin
-from heinit_sim.figures.key import Key
 from heinit_sim.figures.layout import (
     Panel,
     Placing,
 )
-from heinit_sim.figures.lines import Line, band_styles, draw_line, draw_predicted
-from heinit_sim.figures.naming import Names
-from heinit_sim.figures.sheet import Sheet
-from heinit_sim.figures.shown import Group
-from heinit_sim.figures.text_size import text_width
+from heinit_sim.figures.look.sheet import Sheet
 from heinit_sim.figures.tip_names import Tip, last_seen, write_beside, write_between
+from heinit_sim.figures.words.condition_names import Names
+from heinit_sim.figures.words.shown import Group
+from heinit_sim.figures.words.text_size import text_width
 
 
 def draw_panels(

@@ -16,12 +16,12 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from heinit_sim.activations import make_activation
 from heinit_sim.experiment.activation_table import Activation, Slope
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
-from heinit_sim.figures import label_placement
-from heinit_sim.figures.contrast import LINE, TEXT, legible
-from heinit_sim.figures.drawn_figure import DrawnFigure
-from heinit_sim.figures.label_placement import Pixels, beside, pixels_along, write_labels
-from heinit_sim.figures.naming import key_text, named, spelled
-from heinit_sim.figures.sheet import Sheet, drawing
+from heinit_sim.figures.look.contrast import LINE, TEXT, legible
+from heinit_sim.figures.look.drawn_figure import DrawnFigure
+from heinit_sim.figures.look.sheet import Sheet, drawing
+from heinit_sim.figures.words import label_placement
+from heinit_sim.figures.words.condition_names import key_text, named, spelled
+from heinit_sim.figures.words.label_placement import Pixels, beside, pixels_along, write_labels
 from heinit_sim.numerics import FloatArray
 from heinit_sim.theory import infinite_width
 from heinit_sim.theory.infinite_width import Edge, edge_of_chaos, length_fixed_point

@@ -9,15 +9,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from heinit_sim.experiment.quantities import Pass
-from heinit_sim.figures import lines as strokes
+from heinit_sim.figures.axes import lines as strokes
+from heinit_sim.figures.axes.lines import Line
 from heinit_sim.figures.frame import Tag, points_of
 from heinit_sim.figures.layout import (
     GAP,
     Layout,
 )
-from heinit_sim.figures.lines import Line
-from heinit_sim.figures.sheet import Sheet
-from heinit_sim.figures.text_size import line_height, text_width
+from heinit_sim.figures.look.sheet import Sheet
+from heinit_sim.figures.words.text_size import line_height, text_width
 from heinit_sim.numerics import FloatArray
 
 LEADER: dict[str, Any] = {"linewidth": 0.8, "solid_capstyle": "butt", "zorder": 5}

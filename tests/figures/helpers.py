@@ -15,7 +15,7 @@ from heinit_sim.experiment.quantities import PASS_OF, Measure
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import FigureConfig, SweepConfig
 from heinit_sim.figures.draw import draw
-from heinit_sim.figures.sheet import drawing, saving
+from heinit_sim.figures.look.sheet import drawing, saving
 from heinit_sim.numerics import FloatArray
 from tests.conditions import condition
 

@@ -13,7 +13,7 @@ from heinit_sim.config import parse_config
 from heinit_sim.experiment.figure_kinds import FIGURE_KINDS
 from heinit_sim.experiment.results import SweepPrediction, SweepResult
 from heinit_sim.figures.draw import draw
-from heinit_sim.figures.sheet import saving
+from heinit_sim.figures.look.sheet import saving
 from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.predictions import predict_sweep
 from tests.figures.helpers import (

@@ -2,7 +2,7 @@ import numpy as np
 
 from heinit_sim.figures.draw import draw
 from heinit_sim.figures.frame import points_of
-from heinit_sim.figures.sheet import saving
+from heinit_sim.figures.look.sheet import saving
 from tests.figures.helpers import flat, labels, leader, panels
 
 

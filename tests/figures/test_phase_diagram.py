@@ -16,7 +16,7 @@ from heinit_sim.activations import ACTIVATIONS, make_activation
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.activation_table import TABLE
 from heinit_sim.experiment.sweep_config import SweepConfig
-from heinit_sim.figures.contrast import LINE, TEXT, contrast
+from heinit_sim.figures.look.contrast import LINE, TEXT, contrast
 from heinit_sim.figures.phase_diagram import draw_phase_diagram
 from heinit_sim.theory.infinite_width.edge_of_chaos import critical_weight_variance
 from tests.figures.helpers import saved

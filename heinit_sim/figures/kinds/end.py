@@ -7,15 +7,11 @@ from matplotlib.figure import Figure
 
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.results import SweepPrediction, SweepResult
-from heinit_sim.figures.axis_scales import decade_scale, fitted_limits
-from heinit_sim.figures.curves import WORDS, Curve, curves_of
-from heinit_sim.figures.frame import titled
-from heinit_sim.figures.key import end_key
-from heinit_sim.figures.layout import Panel
-from heinit_sim.figures.lines import Line, bands_show, drawn_values
-from heinit_sim.figures.panels import draw_panels
-from heinit_sim.figures.sheet import Sheet
-from heinit_sim.figures.swept_axis import (
+from heinit_sim.figures.axes.axis_scales import decade_scale, fitted_limits
+from heinit_sim.figures.axes.curves import WORDS, Curve, curves_of
+from heinit_sim.figures.axes.key import end_key
+from heinit_sim.figures.axes.lines import Line, bands_show, drawn_values
+from heinit_sim.figures.axes.swept_axis import (
     Series,
     axis_name,
     series_groups,
@@ -23,6 +19,10 @@ from heinit_sim.figures.swept_axis import (
     series_of,
     swept_scale,
 )
+from heinit_sim.figures.frame import titled
+from heinit_sim.figures.layout import Panel
+from heinit_sim.figures.look.sheet import Sheet
+from heinit_sim.figures.panels import draw_panels
 
 ENDS: dict[Pass, tuple[int, str]] = {
     "forward": (-1, "$h_K$"),

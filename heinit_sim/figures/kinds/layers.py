@@ -11,18 +11,18 @@ from matplotlib.figure import Figure
 
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.results import SweepPrediction, SweepResult
-from heinit_sim.figures import curves
-from heinit_sim.figures.axis_scales import decade_scale, fitted_limits
-from heinit_sim.figures.curves import QUANTITIES, SYMBOLS, WORDS, Curve
+from heinit_sim.figures.axes import curves
+from heinit_sim.figures.axes.axis_scales import decade_scale, fitted_limits
+from heinit_sim.figures.axes.curves import QUANTITIES, SYMBOLS, WORDS, Curve
+from heinit_sim.figures.axes.key import layers_key
+from heinit_sim.figures.axes.layer_axis import LAYERS, layer_axis
+from heinit_sim.figures.axes.lines import STYLES, Line, bands_show, drawn_values, gid, plot
 from heinit_sim.figures.frame import titled
-from heinit_sim.figures.key import layers_key
-from heinit_sim.figures.layer_axis import LAYERS, layer_axis
 from heinit_sim.figures.layout import Panel
-from heinit_sim.figures.lines import STYLES, Line, bands_show, drawn_values, gid, plot
+from heinit_sim.figures.look.sheet import Sheet
 from heinit_sim.figures.panels import draw_panels
-from heinit_sim.figures.sheet import Sheet
-from heinit_sim.figures.shown import groups_of_hues, names_of
 from heinit_sim.figures.tip_names import Tip
+from heinit_sim.figures.words.shown import groups_of_hues, names_of
 from heinit_sim.numerics import FloatArray
 
 BEHIND: dict[str, Any] = STYLES["forward"]

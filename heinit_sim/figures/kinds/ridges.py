@@ -11,18 +11,18 @@ from matplotlib.figure import Figure
 
 from heinit_sim.experiment.quantities import Bins, Pass, Quantity
 from heinit_sim.experiment.results import ConditionResult, SweepResult
-from heinit_sim.figures.axis_scales import (
+from heinit_sim.figures.axes.axis_scales import (
     LABELS_APART,
     Scale,
     decade_scale,
     labels_fit,
     plain_scale,
 )
+from heinit_sim.figures.axes.key import ridges_key
 from heinit_sim.figures.frame import Tag, begin, titled
-from heinit_sim.figures.key import ridges_key
 from heinit_sim.figures.layout import MOST_TICKS, Panel
-from heinit_sim.figures.sheet import Sheet
-from heinit_sim.figures.shown import named_outcomes, names_of
+from heinit_sim.figures.look.sheet import Sheet
+from heinit_sim.figures.words.shown import named_outcomes, names_of
 from heinit_sim.numerics import FloatArray
 
 CUT = 12  # times the lowest peak: what is taller is cut off, else the others would look flat

@@ -9,15 +9,11 @@ from matplotlib.figure import Figure
 from heinit_sim.checks import predicted_slope, trend
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
-from heinit_sim.figures.axis_scales import fitted_limits, plain_scale
-from heinit_sim.figures.curves import QUANTITIES, SYMBOLS, WORDS
-from heinit_sim.figures.frame import titled
-from heinit_sim.figures.key import ERRORS, slopes_key
-from heinit_sim.figures.layout import Panel
-from heinit_sim.figures.lines import Line, drawn_values
-from heinit_sim.figures.panels import draw_panels
-from heinit_sim.figures.sheet import Sheet
-from heinit_sim.figures.swept_axis import (
+from heinit_sim.figures.axes.axis_scales import fitted_limits, plain_scale
+from heinit_sim.figures.axes.curves import QUANTITIES, SYMBOLS, WORDS
+from heinit_sim.figures.axes.key import ERRORS, slopes_key
+from heinit_sim.figures.axes.lines import Line, drawn_values
+from heinit_sim.figures.axes.swept_axis import (
     Series,
     axis_name,
     series_groups,
@@ -25,6 +21,10 @@ from heinit_sim.figures.swept_axis import (
     series_of,
     swept_scale,
 )
+from heinit_sim.figures.frame import titled
+from heinit_sim.figures.layout import Panel
+from heinit_sim.figures.look.sheet import Sheet
+from heinit_sim.figures.panels import draw_panels
 from heinit_sim.numerics import FloatArray
 
 LEAST = 0.02  # decades per layer: the shortest axis

@@ -9,16 +9,16 @@ from matplotlib.figure import Figure
 
 from heinit_sim.experiment.quantities import Pass, Statistic
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
-from heinit_sim.figures.axis_scales import fitted_limits, plain_scale
-from heinit_sim.figures.curves import QUANTITIES, SYMBOLS, WORDS
+from heinit_sim.figures.axes.axis_scales import fitted_limits, plain_scale
+from heinit_sim.figures.axes.curves import QUANTITIES, SYMBOLS, WORDS
+from heinit_sim.figures.axes.key import ERRORS, spread_key
+from heinit_sim.figures.axes.layer_axis import LAYERS, layer_axis, layer_lines
+from heinit_sim.figures.axes.lines import Line, drawn_values
 from heinit_sim.figures.frame import titled
-from heinit_sim.figures.key import ERRORS, spread_key
-from heinit_sim.figures.layer_axis import LAYERS, layer_axis, layer_lines
 from heinit_sim.figures.layout import Panel
-from heinit_sim.figures.lines import Line, drawn_values
+from heinit_sim.figures.look.sheet import Sheet
 from heinit_sim.figures.panels import draw_panels
-from heinit_sim.figures.sheet import Sheet
-from heinit_sim.figures.shown import groups_of_hues, names_of
+from heinit_sim.figures.words.shown import groups_of_hues, names_of
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import variance_of_ln
 from heinit_sim.theory import predicted_variance_of_ln

@@ -15,7 +15,7 @@ from heinit_sim.experiment.architecture import Convolution, Residual
 from heinit_sim.experiment.figure_kinds import swept_number
 from heinit_sim.experiment.labels import swept_text
 from heinit_sim.experiment.sweep_config import Condition
-from heinit_sim.figures.naming import named
+from heinit_sim.figures.words.condition_names import named
 from heinit_sim.reports.formats import to_csv
 from heinit_sim.reports.run import to_summary_table
 from tests import configs

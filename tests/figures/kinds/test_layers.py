@@ -8,10 +8,10 @@ import pytest
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.typing import ColorType
 
+import heinit_sim
 from heinit_sim.experiment.quantities import Measure
 from heinit_sim.experiment.sweep_config import FigureConfig
-from heinit_sim.figures import curves
-from heinit_sim.figures.curves import QUANTITIES, curves_of
+from heinit_sim.figures.axes.curves import QUANTITIES, curves_of
 from heinit_sim.figures.draw import draw
 from heinit_sim.numerics import FloatArray
 from tests.figures.helpers import (
@@ -305,7 +305,7 @@ def test_ten_thousand_layers_are_thinned_out_but_not_changed() -> None:
 
 
 def published(panel: str, variance: float) -> FloatArray:
-    path = Path(curves.__file__).parents[1] / "data" / "figure_7_4_published.csv"
+    path = Path(heinit_sim.__file__).parent / "data" / "figure_7_4_published.csv"
     with path.open(encoding="utf-8") as lines:
         rows = [
             (float(row["layer"]), float(row["log10_value"]))

@@ -17,7 +17,7 @@ from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import Bins, Quantity
 from heinit_sim.experiment.results import Histogram, SweepResult
 from heinit_sim.figures.kinds.ridges import CUT, FAINT, OVERLAP, TAIL, draw_ridges, evenly, ridge_of
-from heinit_sim.figures.sheet import drawing, saving
+from heinit_sim.figures.look.sheet import drawing, saving
 from tests.conditions import unpredicted
 from tests.figures.helpers import named_below
 from tests.rows import slow_but

@@ -10,8 +10,8 @@ from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import PASS_OF
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
-from heinit_sim.figures.curves import QUANTITIES, curves_of
-from heinit_sim.figures.key import layers_key
+from heinit_sim.figures.axes.curves import QUANTITIES, curves_of
+from heinit_sim.figures.axes.key import layers_key
 from heinit_sim.reports.prediction import prediction_rows, to_prediction_table
 from heinit_sim.reports.run import layer_rows, summary_rows, to_summary_table
 from heinit_sim.theory.infinite_width.finite_layers import relative_biases

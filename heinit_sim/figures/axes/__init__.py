@@ -1,0 +1,1 @@
+"""What is drawn: curves and lines, their axes and their key."""

@@ -1,0 +1,1 @@
+"""A drawn figure in other forms: step by step, in motion, as LaTeX."""

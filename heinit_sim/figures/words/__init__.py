@@ -1,0 +1,1 @@
+"""The words in a figure: names of conditions, and the room that text takes."""
