@@ -106,6 +106,7 @@ def begin(
         notes=" ".join(f"{note}." for note in notes),
     )
     layout = lay_out(sheet, panels, texts, placings)
+    sheet = layout.sheet
     figure = DrawnFigure(figsize=(sheet.width / 72, sheet.height / 72))
     figure.set_label(shown_key.sentence)  # for those who cannot see it
     for direction, cell in layout.cells.items():

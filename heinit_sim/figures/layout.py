@@ -1,11 +1,13 @@
 """Where panels, names and the key stand on a sheet. Text is measured, and nothing is drawn."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.figures.axes.axis_scales import Scale, heights_fit
 from heinit_sim.figures.look.sheet import SMALLEST, Sheet
@@ -30,6 +32,7 @@ LEAST_WIDTH = 0.6  # of the sheet, of the panels side by side
 LEAST_HEIGHT = 0.25  # of the sheet, of the panels one above the other
 BESIDE = 5  # most names that stand twice, beside each panel
 MOST_TICKS = 7
+SHRUNK = tuple(0.92**n for n in range(16))  # of a font that nobody asked for, until all fits
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class Item:
 class Layout:
     """All places on a sheet."""
 
+    sheet: Sheet
     cells: Mapping[Pass, Cell]
     placing: Placing
     size: float  # of the names
@@ -127,31 +131,66 @@ def lay_out(
         panels: The axes of the passes that are shown.
         texts: The names of lines, the key and the notes.
         placings: Where the names may stand.
+
+    Returns:
+        The places; the font of `Layout.sheet` is smaller where none was asked for and it must be.
+
+    Raises:
+        ConfigError: The font that was asked for is too large for the figure.
     """
-    layout = None
+    fonts = [sheet.font * share for share in (SHRUNK if not sheet.font_asked else (1.0,))]
+    for arrange in (_with_all_names, _with_some_names):
+        for font in fonts:
+            layout = arrange(replace(sheet, font=font), panels, texts, placings)
+            if layout.fits:
+                return layout
+    if sheet.font_asked:
+        free = replace(sheet, font_asked=False)
+        largest = lay_out(free, panels, texts, placings).sheet.font
+        inches = f"{sheet.width / 72:.3g} × {sheet.height / 72:.3g} inches"
+        wrong = f"figure.font_size: error: too large for {inches} ({sheet.font:g})"
+        raise ConfigError(
+            [f"{wrong}, must be at most {math.floor(10 * largest) / 10:g}, or a larger figure.size"]
+        )
+    return layout
+
+
+def _with_all_names(
+    sheet: Sheet, panels: Mapping[Pass, Panel], texts: Texts, placings: Sequence[Placing]
+) -> Layout:
+    """Return the first layout that fits with every name, else the last that was tried."""
     for placing, size in _candidates(sheet, len(texts.beside), placings):
         layout = _arranged(sheet, panels, texts, placing, size)
         if layout.fits:
-            return layout
+            break
+    return layout
+
+
+def _with_some_names(
+    sheet: Sheet, panels: Mapping[Pass, Panel], texts: Texts, placings: Sequence[Placing]
+) -> Layout:
+    """Return the layout with the most names that fit below, the first and the last among them."""
     items = [item for group in texts.below for item in group]
-    for count in range(len(items) - 1, 1, -1):  # too many to name them all
-        places = np.linspace(0, len(items) - 1, count).round().astype(int).tolist()
-        told = f"{texts.notes} {count} of {len(items)} named.".strip()
-        some = replace(texts, below=[[items[i] for i in places]], notes=told)
+    headings = [item for item in items if item[0] is None]
+    names = [item for item in items if item[0] is not None]
+    for count in range(len(names) - 1, 1, -1):
+        places = np.linspace(0, len(names) - 1, count).round().astype(int).tolist()
+        told = f"{texts.notes} {count} of {len(names)} named.".strip()
+        some = replace(texts, below=[[*headings, *(names[i] for i in places)]], notes=told)
         layout = _arranged(sheet, panels, some, "below", SMALLEST * sheet.font)
         if layout.fits:
-            break
-    assert layout is not None
-    return layout
+            return layout
+    return _arranged(sheet, panels, texts, placings[-1], SMALLEST * sheet.font)
 
 
 def _candidates(
     sheet: Sheet, count: int, placings: Sequence[Placing]
 ) -> Iterator[tuple[Placing, float]]:
     for placing in placings:
-        if placing == "beside" and count > BESIDE and len(sheet.panels) > 1 and not sheet.stacked:
+        side_by_side = len(sheet.panels) > 1 and not sheet.stacked
+        if placing == "beside" and side_by_side and not 1 < count <= BESIDE:
             continue
-        if placing == "between" and (len(sheet.panels) == 1 or sheet.stacked):
+        if placing == "between" and not side_by_side:
             continue
         for share in (1.0, 0.93, 0.86, 0.8, SMALLEST):
             yield placing, share * sheet.font
@@ -192,7 +231,11 @@ def _arranged(
     fits &= height * (len(boxes) / side) >= LEAST_HEIGHT * sheet.height
     if placing != "below":
         fits &= height + 0.4 * size >= named * line_height(names) * size
-    return Layout(cells, placing, size, name_items, key_items, note_places, title, bool(fits))
+    tick = TICKS * sheet.font
+    fits &= all(heights_fit(cell.y, cell.box.height / tick) for cell in cells.values())
+    return Layout(
+        sheet, cells, placing, size, name_items, key_items, note_places, title, bool(fits)
+    )
 
 
 def _rows(

@@ -56,6 +56,7 @@ def draw_panels(
         short = _of_both([line.short for line in pair])
         tags.append(Tag(pair[0].index, full, short, pair[0].paint))
     figure, layout = begin(sheet, panels, tags, names, key, groups, placings)
+    sheet = layout.sheet
     named: dict[Pass, list[Line]] = {}
     tips: dict[Pass, list[Tip]] = {}
     for ax, direction in zip(figure.axes, panels, strict=True):

@@ -10,11 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from heinit_sim.config import parse_config
+from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.figure_kinds import FIGURE_KINDS
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.figures.draw import draw
 from heinit_sim.figures.look.sheet import saving
 from heinit_sim.simulation.sweep import run_sweep
+from tests.figures.helpers import named_below
 from tests.rows import slow_but
 
 SIZES = (None, "slide", "beamer", "column", "text", (3.3, 2.0), (3.3, 3.3), (20.0, 4.0))
@@ -145,3 +147,30 @@ def test_no_text_is_smaller_than_three_quarters_of_the_font(sweep: str, size: st
         sizes = sorted({text.get_fontsize() for text in texts})
         font = points or FONTS[size]
         assert float(sizes[0]) >= 0.75 * font * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("sweep", slow_but(["five", "nineteen"], "nineteen"))
+@pytest.mark.parametrize(
+    "size", slow_but([[40, 3], [2, 8], [1.5, 1.5], [3, 1.5], [1.5, 6]], [40, 3], [1.5, 1.5])
+)
+def test_a_font_that_nobody_asked_for_is_as_small_as_a_figure_needs(sweep: str, size: Any) -> None:
+    assert faults(drawn(sweep, "layers", size=size)) == []
+
+
+@pytest.mark.parametrize(("size", "given", "limit"), [("column", 24.0, 10), ("slide", 40.0, 27)])
+def test_a_font_too_large_for_its_figure_is_refused_with_the_largest_that_fits(
+    size: str, given: float, limit: int
+) -> None:
+    with pytest.raises(ConfigError, match=rf"figure.font_size: .*\({given:g}\), must be") as error:
+        drawn("five", "layers", size=size, font_size=given)
+    largest = float(str(error.value).partition("at most ")[2].partition(",")[0])
+    assert limit <= largest < limit + 2
+    assert faults(drawn("five", "layers", size=size, font_size=largest)) == []
+
+
+def test_of_too_many_names_the_first_and_the_last_are_kept() -> None:
+    figure = drawn("nineteen", "layers", size="column", font_size=9.5)
+    names = [text.get_text() for text in named_below(figure)]
+    (told,) = [t.get_text() for t in figure.texts if str(t.get_gid()).startswith("notes")]
+    assert f"{len(names)} of 19 named." in told
+    assert (names[0], names[-1]) == ("0.1", "0.28")

@@ -19,6 +19,7 @@ from heinit_sim.figures.axes.axis_scales import (
     plain_scale,
 )
 from heinit_sim.figures.axes.key import ridges_key
+from heinit_sim.figures.axes.lines import pattern
 from heinit_sim.figures.frame import Tag, begin, titled
 from heinit_sim.figures.layout import MOST_TICKS, Panel
 from heinit_sim.figures.look.sheet import Sheet
@@ -214,6 +215,7 @@ def _draw_rows(
             gid = f"condition-{tags[index].index}-{{}}-{layer}{suffix}"
             ax.fill_between(x, -row, top, alpha=fill, gid=gid.format("area"), **style)
             top_style = style | {"linewidth": 1.3 * sheet.em, "gid": gid.format("layer")}
+            top_style |= pattern(tags[index].paint)
             ax.plot(x, top, label=f"ridge {index} {layer}", **top_style)
     return reach
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import matplotlib
 import matplotlib.style
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import is_color_like, to_hex, to_rgb
 
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.sweep_config import FigureConfig
+from heinit_sim.figures.look.contrast import TEXT, contrast, is_dark, legible
 
 # A user's own matplotlibrc must not leak in, neither when drawing nor when saving.
 STYLE: dict[Any, Any] = {k: v for k, v in matplotlib.rcParamsDefault.items() if k != "backend"} | {
@@ -22,11 +23,13 @@ STYLE: dict[Any, Any] = {k: v for k, v in matplotlib.rcParamsDefault.items() if 
     "axes.axisbelow": True,
 }
 DARK = "#16181d"
-_INK = {"white": "#000000", DARK: "#eceff4"}
+_INK = {False: "#000000", True: "#eceff4"}  # whether the page is dark -> its text
 _GROUNDS = {"light": "white", "dark": DARK}
+_TEXTS = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
 FONT_SIZE = 14.0  # points, on a sheet of the size below
 WIDTH, HEIGHT = 864.0, 389.0  # points (1/72 in), as all lengths here
 GROWTH = 0.35  # of the font with the area of the sheet
+SLIM = 2.5  # ratio of the sides beyond which more length lets the font not grow
 SMALLEST = 0.75  # of the font: no text is smaller
 SIZES: Mapping[str, tuple[float, float, float]] = {  # width, height, font
     "slide": (960.0, 540.0, 18.0),
@@ -50,6 +53,8 @@ class Sheet:
     panels: tuple[Pass, ...] = ("forward", "backward")
     title: str = ""
     decimal: str = "."
+    font_asked: bool = False
+    """Whether the font must be that large; else it may be smaller where it does not fit."""
 
     @property
     def em(self) -> float:
@@ -77,24 +82,41 @@ def _sheet(config: FigureConfig, style: Mapping[str, Any]) -> Sheet:
         width, height, font = SIZES[config.size]
     elif config.size:
         width, height = (72 * inches for inches in config.size)
-        font = FONT_SIZE * (width * height / (WIDTH * HEIGHT)) ** GROWTH
+        area = min(width, SLIM * height) * min(height, SLIM * width)
+        font = FONT_SIZE * (area / (WIDTH * HEIGHT)) ** GROWTH
     else:
         width, height, font = WIDTH, HEIGHT, FONT_SIZE
     shown: dict[str, tuple[Pass, ...]] = {"both": ("forward", "backward")}
     shown |= {"forward": ("forward",), "backward": ("backward",)}
-    ground, ink = _ground(config, style), to_hex(matplotlib.rcParams["text.color"])
-    font = config.font_size or style.get("font.size", font)
+    ground, ink = to_hex(_ground(config, style)), to_hex(matplotlib.rcParams["text.color"])
     rule = matplotlib.rcParams["grid.color"] if style.get("axes.grid") else mixed(ink, ground, 0.9)
     panels, title = shown[config.panels], config.title or ""
+    colors = ground, ink, to_hex(rule)
+    size = width, height, float(config.font_size or style.get("font.size", font))
     return Sheet(
-        width, height, float(font), ground, ink, to_hex(rule), panels, title, config.decimal
+        *size, *colors, panels, title, config.decimal, font_asked=config.font_size is not None
     )
 
 
-def _ground(config: FigureConfig, style: Mapping[str, Any]) -> str:
+def _page(config: FigureConfig, style: Mapping[str, Any]) -> Any:
     """Return the colour behind all; that of its theme where a style leaves it transparent."""
     color = style.get("figure.facecolor", "none")
-    return _GROUNDS[config.theme.removeprefix("transparent-")] if color == "none" else to_hex(color)
+    return _GROUNDS[config.theme.removeprefix("transparent-")] if color == "none" else color
+
+
+def _ground(config: FigureConfig, style: Mapping[str, Any]) -> Any:
+    """Return the colour from which all must stand out: of page and panels the nearer to grey."""
+    page = _page(config, style)
+    panel = _panel(config, style)
+    ink = _INK[is_dark(page)]
+    return page if panel == "none" or contrast(panel, ink) > contrast(page, ink) else panel
+
+
+def _panel(config: FigureConfig, style: Mapping[str, Any]) -> Any:
+    """Return the colour behind the panels: a style's, if it is as dark or light as the page."""
+    color = style.get("axes.facecolor", "none")
+    page = _page(config, style)
+    return color if color != "none" and is_dark(color) == is_dark(page) else "none"
 
 
 def mixed(color: str, other: str, share: float) -> str:
@@ -126,13 +148,21 @@ def drawing(config: FigureConfig) -> Iterator[Sheet]:
     the config names must be known, see `look.check_look`.
     """
     style = style_settings(config.style)
-    ground = _GROUNDS[config.theme.removeprefix("transparent-")]
-    inks = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-    theme: dict[Any, Any] = dict.fromkeys(inks, _INK[ground])
-    theme |= {"figure.facecolor": ground, "axes.facecolor": "none"}
+    page, ground = _page(config, style), _ground(config, style)
+    theme: dict[Any, Any] = dict.fromkeys(_TEXTS, _INK[is_dark(page)])
+    theme |= {"figure.facecolor": page}
     if config.theme.startswith("transparent"):
         theme["figure.facecolor"] = "none"
-    with saving(config), matplotlib.rc_context(theme), matplotlib.style.context(dict(style)):
+    readable: dict[Any, Any] = {"axes.facecolor": _panel(config, style)}
+    for key in _TEXTS:
+        if is_color_like(style.get(key, "")):
+            readable[key] = to_hex(tuple(legible(style[key], ground, TEXT)))
+    with (
+        saving(config),
+        matplotlib.rc_context(theme),
+        matplotlib.style.context(dict(style)),
+        matplotlib.rc_context(readable),
+    ):
         if config.font:
             matplotlib.rcParams["font.family"] = [config.font, "DejaVu Sans"]
         yield _sheet(config, style)

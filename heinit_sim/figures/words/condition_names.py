@@ -314,7 +314,7 @@ def _label(path: str, value: object, text: str, labels: Mapping[str, str]) -> st
     texts = [labels[name] for name in known if name in labels]
     if type(value) in (int, float):
         texts += [label for name, label in labels.items() if _number(name) == value]
-    return next(iter(texts), "")
+    return " ".join(next(iter(texts), "").split())
 
 
 def _number(text: str) -> float | None:

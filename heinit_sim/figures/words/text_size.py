@@ -41,6 +41,7 @@ def fitted(
 
     It is made smaller, to `least` at most, before it is broken.
     """
+    text = " ".join(text.splitlines())
     shrunk = min(size, room / max(text_width(text, weight), 1e-9))
     if shrunk >= least:
         return shrunk, [text]

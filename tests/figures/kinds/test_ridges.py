@@ -239,3 +239,12 @@ def test_no_words_overlap_and_all_are_on_the_page(end: str, bins: Bins) -> None:
         assert page.y0 <= box.y0 <= box.y1 <= page.y1
         for other in boxes[n + 1 :]:
             assert not box.overlaps(other)
+
+
+def test_ridges_have_the_dashes_that_the_key_tells() -> None:
+    sweep = "sweep: {network.activation: [relu, tanh], init.variance: [0.05, 0.1]}\n"
+    for ax in draw(simulate(sweep)).axes:
+        named = [(str(line.get_label()).split(), line) for line in ax.get_lines()]
+        ridges = {name[1]: line for name, line in named if name[0] == "ridge"}
+        dashed = [ridges[str(i)].is_dashed() for i in range(4)]
+        assert dashed == [False, True, False, True]
