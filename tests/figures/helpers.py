@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 
@@ -190,7 +191,7 @@ def labels(ax: Axes) -> list[Text]:
 
 def named_below(figure: Figure) -> list[Text]:
     """The names that stand below the panels."""
-    return [text for text in figure.texts if str(text.get_gid()).endswith("-name")]
+    return [text for text in figure.texts if re.match(r"condition-\d+-name", str(text.get_gid()))]
 
 
 def leader(ax: Axes, i: int) -> FloatArray | None:
