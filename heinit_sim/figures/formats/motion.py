@@ -72,24 +72,24 @@ def _pictures(figure: Figure) -> Iterator[Picture]:
     passes = [_pass_in(ax) for ax in figure.axes]
     for moving in passes:
         _show([*moving.growing, *moving.coming, *moving.behind], seen=False)
-    canvas.draw()  # type: ignore[no-untyped-call]
+    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib
     yield Picture(_pixels(canvas), FIRST)
     for moving in passes:
         _show(moving.behind)
-        canvas.draw()  # type: ignore[no-untyped-call]
-        background: Any = canvas.copy_from_bbox(figure.bbox)  # type: ignore[no-untyped-call]
+        canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib
+        background: Any = canvas.copy_from_bbox(figure.bbox)  # type: ignore[no-untyped-call]  # matplotlib
         _show(moving.growing)
         for layer in moving.layers[:-1]:
-            canvas.restore_region(background)  # type: ignore[no-untyped-call]
+            canvas.restore_region(background)  # type: ignore[no-untyped-call]  # matplotlib
             _draw_up_to(canvas, moving, layer)
             yield Picture(_pixels(canvas), moving.duration)
         _show(moving.coming)
-        canvas.draw()  # type: ignore[no-untyped-call]
+        canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib
         yield Picture(_pixels(canvas), LAST if moving is passes[-1] else PAUSE)
 
 
 def _pixels(canvas: FigureCanvasAgg) -> NDArray[np.uint8]:
-    return np.array(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+    return np.array(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]  # matplotlib
 
 
 def _show(artists: Iterable[Artist], *, seen: bool = True) -> None:
@@ -138,7 +138,7 @@ def _pass_in(ax: Axes) -> _Pass:
 def _draw_up_to(canvas: FigureCanvasAgg, moving: _Pass, layer: int) -> None:
     """Draw a pass that has come to a layer: what is beyond is cut off, an arrow head is there."""
     ax = moving.ax
-    renderer: Any = canvas.get_renderer()  # type: ignore[no-untyped-call]
+    renderer: Any = canvas.get_renderer()  # type: ignore[no-untyped-call]  # matplotlib
     forward = ax.get_gid() == "forward"
     x = ax.transData.transform((layer, 0))[0]
     for artist in moving.growing:

@@ -69,8 +69,8 @@ def test_passes_go_forward_and_then_back(kind: str) -> None:
     with drawing(result.config.figure):
         canvas = FigureCanvasAgg(figure)
         figure.set_dpi(96)
-        canvas.draw()  # type: ignore[no-untyped-call]
-        whole = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+        canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib
+        whole = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]  # matplotlib
     np.testing.assert_array_equal(pictures[-1].pixels, whole)
 
 
