@@ -183,3 +183,10 @@ def test_independent_draws_of_a_swept_init_differ() -> None:
     gap = second.networks["preactivation", "second_moment"][:, 0]
     gap = gap - first.networks["preactivation", "second_moment"][:, 0]
     assert np.abs(gap - np.log10(2.0)).min() > 1e-3
+
+
+def test_null_takes_the_biases_of_one_end_back() -> None:
+    network = "name: x\nnetwork: {depth: 2, width: 3, input_dim: 4}\n"
+    init = "init: {variance: 0.5, bias_variance: 0.1, first: {bias_variance: null}}\n"
+    layers = parse_config(network + init).conditions[0].layers
+    assert [layer.bias_variance for layer in layers] == [0.1] * 3

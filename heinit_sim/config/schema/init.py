@@ -95,6 +95,8 @@ class Init(LayerInit):
         """
         entry: LayerOptions | None = getattr(self, end)
         given = {} if entry is None else entry.model_dump(exclude_unset=True)
+        if given.get("bias_variance", 0.0) is None:
+            del given["bias_variance"]  # null takes it back
         alone = given.get("variance") is not None or given.get("scheme") is not None
         names = ("bias", "bias_variance") if alone else LayerOptions.model_fields
         return {name: getattr(self, name) for name in names} | given
