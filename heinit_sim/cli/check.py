@@ -36,7 +36,6 @@ def check(
     """
     with options.errors():
         from heinit_sim import checks, reports, runs, simulation
-        from heinit_sim.config import load_config
 
         if junit is not None:
             runs.check_file(junit, "--junit")
@@ -47,7 +46,7 @@ def check(
             result = runs.read_run(target, quantiles=False)
             target = str(Path(target) / "config.yaml")
         else:
-            config = load_config(target, replaced)
+            config = options.load_config(target, replaced)
             jobs = jobs or simulation.usable_cpus()
             result = console.simulate(config, jobs, quiet=False, quantiles=False)
         stable = require == "stable"

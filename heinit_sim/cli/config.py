@@ -26,11 +26,10 @@ def validate(
 ) -> None:
     """Check a config; say what is wrong with it, all at once."""
     with options.errors():
-        from heinit_sim.config import load_config
-
         place = "<stdin>" if config == "-" else config
         try:
-            sweep_config = load_config(config, options.overrides(sets, seed=seed, trials=trials))
+            replaced = options.overrides(sets, seed=seed, trials=trials)
+            sweep_config = options.load_config(config, replaced)
             options.check_look(sweep_config)
         except ConfigError as error:
             if not json_:

@@ -12,6 +12,7 @@ from heinit_sim.cli import console, interrupts
 from heinit_sim.errors import ConfigError, HeinitSimError
 
 if TYPE_CHECKING:
+    from heinit_sim.config import Overrides
     from heinit_sim.experiment.sweep_config import SweepConfig
     from heinit_sim.reports import TableFormat
 
@@ -33,7 +34,8 @@ def complete_override(incomplete: str) -> list[str]:
 
 
 ConfigArgument = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="YAML file, or - for standard input.")
+    str,
+    typer.Argument(metavar="CONFIG", help="YAML file, manifest.json of a run, or - for stdin."),
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Directory that `run` wrote.")]
 SetOption = Annotated[
@@ -112,6 +114,21 @@ def refusals_of(command: str) -> Iterator[None]:
         yield
     except ConfigError as error:
         raise ConfigError([f"{command}: {problem}" for problem in error.problems]) from None
+
+
+def load_config(source: str, replaced: "Overrides", *, quiet: bool = False) -> "SweepConfig":
+    """Read a config, and say so where it is of a manifest that other versions wrote.
+
+    Raises:
+        ConfigError: See `config.load_config`.
+    """
+    from heinit_sim.config import load_config
+
+    config = load_config(source, replaced)
+    if config.made_by and not quiet:
+        place = "<stdin>" if source == "-" else source
+        console.say(f"{place}: made by {config.made_by}; bits may differ")
+    return config
 
 
 def check_look(config: "SweepConfig") -> None:

@@ -52,9 +52,8 @@ def run(
             options.refuse(junit, "--junit", "there is nothing to write without --check")
             options.refuse(alpha, "--alpha", "there is nothing to check without --check")
             options.refuse(require, "--require", "there is nothing to check without --check")
-        from heinit_sim.config import load_config
-
-        sweep_config = load_config(config, options.overrides(sets, seed=seed, trials=trials))
+        replaced = options.overrides(sets, seed=seed, trials=trials)
+        sweep_config = options.load_config(config, replaced, quiet=quiet)
         if plots:
             options.check_look(sweep_config)
         directory = out or Path("outputs") / sweep_config.name

@@ -40,7 +40,7 @@ def verify(
     chance explains.
     """
     with options.errors():
-        from heinit_sim.config import load_config, parse_config
+        from heinit_sim.config import parse_config
 
         asked = options.table_format(form, json_=json_, markdown=markdown)
         from heinit_sim import derivation, reports
@@ -49,7 +49,7 @@ def verify(
         if config is None:
             sweep = parse_config(derivation.DEFAULT_CONFIG, "default network", replaced)
         else:
-            sweep = load_config(config, replaced)
+            sweep = options.load_config(config, replaced)
         with options.refusals_of("verify"):
             result = derivation.verify(sweep.conditions[0], sweep.seed, networks)
         document = reports.derivation.to_identity_document(result)
@@ -83,9 +83,7 @@ def theory(
         asked = options.table_format(form, json_=json_)
         if out is None:
             options.refuse(force, "--force", "there is nothing to replace without --out")
-        from heinit_sim.config import load_config
-
-        sweep = load_config(config, options.overrides(sets))
+        sweep = options.load_config(config, options.overrides(sets))
         from heinit_sim import reports
 
         if phase:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from heinit_sim.config import messages, yaml_document
 from heinit_sim.config.completion import words_of
+from heinit_sim.config.from_manifest import held_document
 from heinit_sim.config.problem import Keys, Problem
 from heinit_sim.config.schema.sweep import swept_settings
 from heinit_sim.errors import ConfigError
@@ -133,14 +134,14 @@ def with_value(tree: Tree, keys: Keys, value: object) -> Tree:
 
 
 class Draft:
-    """The text of a config, with overrides laid over it.
+    """The text of a config, or of a manifest for the config it holds, with overrides laid over it.
 
     `problems` are the places and lines of all that is wrong, each once, as they were noted.
     """
 
     def __init__(self, text: str | bytes, source: str) -> None:
-        document = yaml_document.parse(text)
-        self.value = document.value
+        document = held_document(text) or yaml_document.parse(text)
+        self.value, self.made_by = document.value, document.made_by
         self._sources: list[object] = [source]
         self._places: dict[Keys, Place] = {
             **{keys: (0, *mark) for keys, mark in document.values.items()},

@@ -33,6 +33,8 @@ def load_config(
 ) -> SweepConfig:
     """Read and validate a config file, or standard input for `-`.
 
+    The manifest of a run is taken for the config that it holds.
+
     Args:
         source: Path of the file, or `-`.
         overrides: What replaces values of the file, in this order: dotted path -> value, or
@@ -72,7 +74,7 @@ def parse_config(
         config = put_together(grid, figure, selected, lines)
         unmet = figure_kinds.unmet_need(config)
         if unmet is None:
-            return config
+            return replace(config, made_by=draft.made_by)
         draft.report(Problem(("figure", "kind"), unmet))
     raise ConfigError(draft.messages())
 

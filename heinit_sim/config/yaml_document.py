@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import yaml
 
@@ -45,6 +45,8 @@ def plain_scalar(text: str) -> object:
 
 
 MAX_BYTES = 2**20
+MAX_MANIFEST = 2**26
+"""Bytes of a manifest, which may name means of many components."""
 MAX_DEPTH = 20
 MAX_NODES = 200_000  # a list of 100,000 widths is a legal config
 
@@ -59,6 +61,8 @@ class Document:
     keys: dict[Keys, Mark] = field(default_factory=dict)
     """Where the key of each value of a mapping begins."""
     problems: list[Problem] = field(default_factory=list)
+    made_by: str = ""
+    """Versions that wrote it, if it is of a manifest and they are not those that are here."""
 
 
 class _TextError(Exception):
@@ -69,7 +73,8 @@ def read(source: str | os.PathLike[str]) -> tuple[str, bytes]:
     """Read a file, or standard input for `-`.
 
     Returns:
-        Its name in messages, and its bytes: of a larger file only one more than is allowed.
+        Its name in messages, and its bytes: of a larger file only one more than is allowed, which
+        is more for one that may be a manifest, as it begins with a brace.
 
     Raises:
         ConfigError: It is missing, a directory, or otherwise unreadable.
@@ -78,15 +83,26 @@ def read(source: str | os.PathLike[str]) -> tuple[str, bytes]:
     try:
         if source != "-":
             with Path(source).open("rb") as file:
-                return name, file.read(MAX_BYTES + 1)
+                return name, _beginning(file)
         if sys.stdin is None:
             raise OSError("it is closed")
-        return name, sys.stdin.buffer.read(MAX_BYTES + 1)
+        return name, _beginning(sys.stdin.buffer)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
         if isinstance(error, IsADirectoryError) and (Path(source) / "manifest.json").is_file():
             reason = f"it is a run; give {name.rstrip('/')}/config.yaml"
         raise ConfigError([f"{name}: error: cannot be read: {reason}"]) from None
+
+
+def _beginning(file: BinaryIO) -> bytes:
+    data = file.read(MAX_BYTES + 1)
+    longer = len(data) > MAX_BYTES and is_braced(data)
+    return data + file.read(MAX_MANIFEST - MAX_BYTES) if longer else data
+
+
+def is_braced(data: bytes) -> bool:
+    """Whether a text begins as an object of JSON does."""
+    return re.match(rb"(\xef\xbb\xbf)?\s*\{", data) is not None
 
 
 def parse(data: str | bytes) -> Document:
@@ -112,18 +128,24 @@ def to_yaml(document: Mapping[str, object]) -> str:
     return text
 
 
+def to_bytes(data: str | bytes) -> bytes:
+    """A text in UTF-8."""
+    return data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+
+
 def _decoded(data: str | bytes) -> str:
-    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    raw = to_bytes(data)
     if len(raw) > MAX_BYTES:
         raise _TextError((1, 1), f"too large, must be at most {MAX_BYTES} bytes")
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
         text = f"not UTF-8 (byte 0x{raw[error.start]:02x}), must be UTF-8"
-        raise _TextError(_mark_after(raw[: error.start].decode()), text) from None
+        raise _TextError(mark_after(raw[: error.start].decode()), text) from None
 
 
-def _mark_after(text: str) -> Mark:
+def mark_after(text: str) -> Mark:
+    """Line and column behind a text."""
     return text.count("\n") + 1, len(text) - text.rfind("\n")
 
 
@@ -144,7 +166,7 @@ class _Builder:
             self.loader = yaml.SafeLoader(self.text)
         except yaml.reader.ReaderError as error:
             text = f"control character (U+{error.character:04X}), must be printable text"
-            raise _TextError(_mark_after(self.text[: error.position]), text) from None
+            raise _TextError(mark_after(self.text[: error.position]), text) from None
         self.next()  # the stream starts
         event = self.next()
         if isinstance(event, yaml.DocumentStartEvent):

@@ -15,6 +15,10 @@ from heinit_sim.experiment.quantities import Bins
 if TYPE_CHECKING:
     from heinit_sim.experiment.activation_table import Activation, Slope
 
+STREAM_VERSION = 1
+"""Version of the numbers that a seed gives: weights, biases and inputs, and the samples of
+predictions, identities and verdicts. It grows when any of these draws changes."""
+
 DrawsName = Literal["common", "independent"]
 FigureQuantity = Literal["variance", "second_moment", "std"]
 PublishedCurves = Literal["figure_7_4_published"]
@@ -211,6 +215,8 @@ class SweepConfig:
     expect: tuple[Expectation, ...] = ()
     document: Mapping[str, object] = field(default_factory=dict)
     """The resolved config as plain values: what `config.yaml` of a run holds."""
+    made_by: str = field(default="", compare=False)
+    """Versions that wrote the manifest it was read from, where they are not those that are here."""
 
     def __repr__(self) -> str:
         n = len(self.conditions)

@@ -1,6 +1,5 @@
 """The only writer of run directories, and their reader."""
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -211,7 +210,10 @@ def difference(directory: Path, config: SweepConfig) -> str | None:
             return f"{name} was changed"
     if missing := sorted(set(run_files(config, plots=False)) - {MANIFEST} - digests.keys()):
         return f"without {', '.join(missing)}"
-    if digests["config.yaml"] != hashlib.sha256(to_yaml(as_drawn.document).encode()).hexdigest():
+    stored = manifest.stored_config(directory)
+    if stored is None or stored.conditions != config.conditions:  # the sweep in another order
+        return "of another config"
+    if stored.expect != config.expect:
         return "with other expectations"
     return None
 
@@ -296,7 +298,7 @@ def update_figure(figure: "Figure", directory: Path, config: SweepConfig) -> tup
         if "config.yaml" in names:
             text = to_yaml(config.document)
             (staged / "config.yaml").write_text(text, "utf-8", newline="\n")
-        facts = saved | {"config_sha256": manifest.config_hash(config)}
+        facts = saved | manifest.config_facts(config)
         _commit(directory, staged, facts, names, old)
     return names
 

@@ -1,6 +1,5 @@
 """The manifest of a run directory, and whether its files are as it says."""
 
-import hashlib
 import json
 import platform
 from collections.abc import Mapping
@@ -12,25 +11,42 @@ from typing import Any
 
 from threadpoolctl import threadpool_info
 
-from heinit_sim.config import load_config
+from heinit_sim.config import MANIFEST_VERSION, MAX_MANIFEST, document_hash, load_config
 from heinit_sim.errors import HeinitSimError, RunDirectoryError
 from heinit_sim.experiment.inputs import Inputs
-from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.experiment.sweep_config import STREAM_VERSION, SweepConfig
 from heinit_sim.runs import journal
 from heinit_sim.sampling import data_sets
 from heinit_sim.sampling.regular_file import read_regular
 
-SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
-_LARGEST = 2**26  # bytes; means of many components may be named
 AGAIN = "run config.yaml of the directory again"
 
 
 def config_hash(config: SweepConfig) -> str:
     """SHA-256 of the resolved config, whatever its layout, comments and expectations."""
-    document = {key: value for key, value in config.document.items() if key != "expect"}
-    text = json.dumps(document, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return document_hash(config.document)
+
+
+def config_facts(config: SweepConfig) -> dict[str, object]:
+    """Entries of a manifest on the config of the run: its hash, its streams, and the whole of it.
+
+    `load_config` takes a manifest for that config.
+    """
+    return {
+        "config_sha256": config_hash(config),
+        "seed": config.seed,
+        "stream_version": STREAM_VERSION,
+        "config": dict(config.document),
+    }
+
+
+def stored_config(directory: Path) -> SweepConfig | None:
+    """The config of a run; None where it is missing, was changed, or is of another version."""
+    try:
+        return load_config(checked_file(directory, "config.yaml"), read_data=False)
+    except HeinitSimError:
+        return None
 
 
 def with_figure_of(directory: Path, config: SweepConfig) -> SweepConfig:
@@ -41,9 +57,8 @@ def with_figure_of(directory: Path, config: SweepConfig) -> SweepConfig:
     """
     if read_manifest(directory).get("config_sha256") == config_hash(config):
         return config
-    try:
-        stored = load_config(checked_file(directory, "config.yaml"), read_data=False)
-    except HeinitSimError:  # it is missing, changed, or of another version
+    stored = stored_config(directory)
+    if stored is None:
         return config
     figure = stored.document["figure"]
     return replace(config, figure=stored.figure, document={**config.document, "figure": figure})
@@ -77,10 +92,9 @@ def write_manifest(config: SweepConfig, directory: Path, run: Mapping[str, objec
         if library["user_api"] == "blas"
     ]
     manifest = {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": MANIFEST_VERSION,
         "name": config.name,
-        "config_sha256": config_hash(config),
-        "seed": config.seed,
+        **config_facts(config),
         **({"inputs": inputs} if (inputs := input_facts(config)) else {}),
         "versions": {
             "heinit-sim": version("heinit-sim"),
@@ -108,7 +122,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         raise RunDirectoryError(f"{directory}: {what}, must be one that `run` wrote")
     journal.finish(directory)
     try:
-        manifest = json.loads(read_regular(path, _LARGEST))
+        manifest = json.loads(read_regular(path, MAX_MANIFEST))
         files = manifest["files"]
     except FileNotFoundError:
         raise RunDirectoryError(f"{directory}: no {MANIFEST}, so not a run directory") from None
@@ -120,9 +134,9 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         ) from error
     versions = manifest.get("versions")
     tables = isinstance(files, dict) and isinstance(versions, dict)
-    if not tables or manifest.get("schema_version") != SCHEMA_VERSION:
+    if not tables or manifest.get("schema_version") != MANIFEST_VERSION:
         raise RunDirectoryError(
-            f"{path}: not a manifest of schema version {SCHEMA_VERSION}; give another directory"
+            f"{path}: not a manifest of schema version {MANIFEST_VERSION}; give another directory"
         )
     return dict(manifest)
 

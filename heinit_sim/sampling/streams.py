@@ -1,4 +1,7 @@
-"""The random numbers of a trial: one stream per trial and layer, the same whenever it is asked."""
+"""The random numbers of a trial: one stream per trial and layer, the same whenever it is asked.
+
+Whatever changes one of them makes `STREAM_VERSION` of `experiment.sweep_config` grow.
+"""
 
 import math
 from dataclasses import dataclass, field

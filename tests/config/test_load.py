@@ -36,7 +36,10 @@ from tests.rows import cases, slow_but
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*.yaml"))
 
 SWEPT = GOOD + "sweep:\n  init.variance: [1, 2]\n"
-KEYS = "name, network, init, inputs, loss, sweep, trials, seed, draws, record, figure, expect"
+KEYS = (
+    "name, network, init, inputs, loss, sweep, trials, seed, stream_version, draws, record, "
+    "figure, expect"
+)
 INPUT_KEYS = "distribution, mean, std, density, cosine, path, sha256, normalisation, count"
 INIT_KEYS = (
     "variance, scheme, scale, mode, gain, a, nonlinearity, "
@@ -241,6 +244,18 @@ sweep: {init.variance: []}
 > 8:24: error: sweep.init.variance: too short (a list), $LIST
 sweep: {init.varience: [1]}
 > 8:9: error: sweep.init.varience: unknown key, must be one of $PATHS; did you mean 'init.variance'?
+stream_version: 2
+> 8:17: error: stream_version: streams of version 2, this heinit-sim draws version 1; install the
+> version of heinit-sim that the manifest names
+stream_version: 0
+> 8:17: error: stream_version: streams of version 0, this heinit-sim draws version 1; install the
+> version of heinit-sim that the manifest names
+stream_version: 1.0
+> 8:17: error: stream_version: not an integer (1.0), must be 1; write 1
+stream_version: true
+> 8:17: error: stream_version: not an integer (true), must be 1
+sweep: {stream_version: [1]}
+> 8:9: error: sweep.stream_version: cannot be swept, must be one of $PATHS
 sweep: {trials: [1]}
 > 8:9: error: sweep.trials: cannot be swept, must be one of $PATHS
 sweep: {network.kind: [cnn]}
@@ -625,7 +640,7 @@ def test_problems_of_python_overrides_name_the_argument(overrides: Any, message:
 
 GOOD_ENDS = [
     "",
-    "trials: 1000000\nseed: 0\ndraws: independent\n",
+    "trials: 1000000\nseed: 0\nstream_version: 1\ndraws: independent\n",
     "inputs: {}\nloss: {target: -1}\nfigure: {}\nsweep: {}\n",
     "figure: {quantity: second_moment, decades: null, overlay: null}\n",
     "figure: {quantity: std, decades: [-1000000, 1e6], overlay: figure_7_4_published}\n",
@@ -717,7 +732,8 @@ def test_the_resolved_document_spells_out_every_default() -> None:
     ) + (
         "  bias_variance: 0.0\ninputs:\n  distribution: standard_normal\n  count: 100\n"
         "loss:\n  name: least_squares\n  target: 0.0\n"
-        "sweep: {}\ntrials: 100\nseed: 0\ndraws: common\nfigure:\n  quantity: variance\n"
+        "sweep: {}\ntrials: 100\nseed: 0\nstream_version: 1\ndraws: common\n"
+        "figure:\n  quantity: variance\n"
     )
     text = changed("width: 4", "width: 4\n  activation: leaky_relu")
     network: Any = parse_config(text).document["network"]

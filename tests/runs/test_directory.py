@@ -389,6 +389,7 @@ def test_another_figure_is_no_other_run_and_takes_its_place_whole(
         runs_directory.update_figure(figure, run, config)
         assert runs_directory.has_figure(run, config)
         assert held(run) == formats
+        assert runs_manifest.read_manifest(run)["config"] == config.document
         assert load_config(run / "config.yaml") == config
     assert runs_directory.redrawn_files(run, config)[-1] == "manifest.json"
     assert "config.yaml" not in runs_directory.redrawn_files(run, config)

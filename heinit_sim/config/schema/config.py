@@ -11,7 +11,7 @@ from heinit_sim.config.schema.inputs import Inputs, Loss
 from heinit_sim.config.schema.network import Network
 from heinit_sim.config.schema.sweep import Expect, Sweep, When
 from heinit_sim.experiment import activation_table, figure_kinds
-from heinit_sim.experiment.sweep_config import FigureConfig, FigureFormat
+from heinit_sim.experiment.sweep_config import STREAM_VERSION, FigureConfig, FigureFormat
 
 
 class Record(Section):
@@ -81,10 +81,20 @@ class Config(Section):
     sweep: Sweep = Field(default={})
     trials: fields.Trials = 100
     seed: fields.Seed = 0
+    stream_version: fields.StreamVersion = STREAM_VERSION
     draws: fields.Draws = "common"
     record: Record | None = Field(default=None, description="What else is kept.")
     figure: Figure = Field(default=Figure(), description="The figure.")
     expect: Expect = Field(default=[])
+
+    @field_validator("stream_version", mode="before")
+    @classmethod
+    def _check_streams(cls, version: object) -> object:
+        if type(version) is int and version != STREAM_VERSION:
+            ours = f"this heinit-sim draws version {STREAM_VERSION}"
+            install = "install the version of heinit-sim that the manifest names"
+            raise relation(f"streams of version {str(version)[:40]}, {ours}; {install}")
+        return version
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

@@ -27,6 +27,7 @@ from heinit_sim.experiment.inputs import InputDistribution as LawName
 from heinit_sim.experiment.inputs import Normalisation as Axes
 from heinit_sim.experiment.quantities import Bins, Growth
 from heinit_sim.experiment.sweep_config import (
+    STREAM_VERSION,
     DecimalMark,
     DrawsName,
     FigureFormat,
@@ -54,6 +55,8 @@ NAME = Limits(
 Name = Annotated[str, Setting("Name of the run directory", NAME)]
 Trials = Annotated[int, Setting("Independent networks per condition", integer(1, 1_000_000))]
 Seed = Annotated[int, Setting("Seed of all random numbers", integer(0, 2**63 - 1))]
+CURRENT = Limits(str(STREAM_VERSION), ge=STREAM_VERSION, le=STREAM_VERSION)
+StreamVersion = Annotated[int, Setting("Version of the numbers that a seed gives", CURRENT)]
 Draws = Annotated[DrawsName, Setting("Random numbers of the conditions", DrawsName)]
 
 # The network

@@ -53,6 +53,7 @@ def test_every_number_states_its_bounds_but_the_target_and_swept_values() -> Non
     assert {path for path, (kind, _) in SETTINGS.items() if numeric(kind)} == {
         *BOUNDED,
         "loss.target",
+        "stream_version",  # one number alone
         "figure.order",  # whose values are those of the sweep
     }
 
