@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from heinit_sim.cli import check, config, run, runs, theory
+from heinit_sim.cli import check, config, run, runs, shards, theory
 from heinit_sim.experiment.spelling import correction
 
 
@@ -58,7 +58,7 @@ app = typer.Typer(
 )
 
 for _command in (
-    *(run.run, runs.plot, runs.page, runs.show),
+    *(run.run, runs.plot, runs.page, runs.show, shards.shards),
     *(theory.theory, check.check, check.compare, theory.verify, theory.gains),
     *(config.validate, config.schema, config.init),
 ):

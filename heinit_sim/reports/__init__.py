@@ -4,6 +4,7 @@ from heinit_sim.reports import comparison as comparison
 from heinit_sim.reports import derivation as derivation
 from heinit_sim.reports import findings as findings
 from heinit_sim.reports import gains as gains
+from heinit_sim.reports import job_scripts as job_scripts
 from heinit_sim.reports import page as page
 from heinit_sim.reports import phase as phase
 from heinit_sim.reports import prediction as prediction
