@@ -38,14 +38,15 @@ def held_document(data: str | bytes) -> Document | None:
     if not is_braced(raw) or len(raw) > MAX_MANIFEST:
         return None
     try:
-        manifest = json.loads(raw)
+        text = raw.decode("utf-8-sig")
+        manifest = json.loads(text)
     except (ValueError, RecursionError):
         return None
     if not {"schema_version", "config_sha256"} <= manifest.keys():
         return None
     config, schema = manifest.get("config"), manifest["schema_version"]
-    key = re.search(rb'"config"\s*:', raw)
-    mark = mark_after(raw[: key.start()].decode()) if key else (1, 1)
+    key = re.search(r'"config"\s*:', text)
+    mark = mark_after(text[: key.start()]) if key else (1, 1)
     if schema != MANIFEST_VERSION:
         given = f"a manifest of schema version {shortened(str(schema), 40)}"
         wrong = f"{given}, must be of version {MANIFEST_VERSION}; give its config.yaml"

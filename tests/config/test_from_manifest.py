@@ -77,9 +77,7 @@ def test_a_manifest_is_the_config_that_it_holds(text: str) -> None:
 def test_a_manifest_that_does_not_tell_its_config_is_refused(
     fields: dict[str, object], place: str, said: str
 ) -> None:
-    whole = manifest(**fields)
-    text = json.dumps(whole, indent=2, ensure_ascii="\ud800" in str(fields))
-    (problem,) = problems(text)
+    (problem,) = problems(json.dumps(manifest(**fields), indent=2))
     assert problem.startswith(f"c.yaml:{place}: error: {said}")
     assert problem.endswith(("config.yaml", "give config.yaml, or --set"))
 
@@ -111,6 +109,9 @@ def test_other_texts_that_begin_with_a_brace_are_configs() -> None:
     assert parse_config(json.dumps(document)).document == document
     (problem,) = problems(json.dumps({**document, "config_sha256": "0"}))
     assert "config_sha256: unknown key" in problem
+    for encoded in (text_of(manifest()).encode("utf-16-le"), b'{"a": "\xed\xa0\x80",'):
+        (problem,) = problems(encoded + text_of(manifest()).encode()[1:])
+        assert "not UTF-8" in problem or "control character" in problem
     for broken in ("{", "{]", "{" * 5000, "{\udcff"):
         assert problems(broken)
 
