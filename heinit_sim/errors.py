@@ -37,6 +37,10 @@ class WriteError(HeinitSimError):
     """The results could not be written; what was there before is as it was."""
 
 
+class WorkerError(HeinitSimError):
+    """A worker of another process or machine cannot do its part; what is done is kept."""
+
+
 class CheckFailed(HeinitSimError):  # noqa: N818  # nothing went wrong: the answer is no
     """A check did not hold; a line for each thing that did not, and one for all."""
 

@@ -58,7 +58,7 @@ app = typer.Typer(
 )
 
 for _command in (
-    *(run.run, runs.plot, runs.page, runs.show, shards.shards),
+    *(run.run, runs.plot, runs.page, runs.show, shards.merge, shards.shards),
     *(theory.theory, check.check, check.compare, theory.verify, theory.gains),
     *(config.validate, config.schema, config.init),
 ):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from heinit_sim.cli import console, options
+from heinit_sim.cli.compute import compute
 from heinit_sim.errors import CheckFailed, ConfigError
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def check(
         else:
             config = options.load_config(target, replaced)
             jobs = jobs or simulation.usable_cpus()
-            result = console.simulate(config, jobs, quiet=False, quantiles=False)
+            tasks = simulation.task_list(config)
+            done = compute(config, tasks, tasks, jobs, quiet=False)
+            result = simulation.collect(config, done, quantiles=False)
         stable = require == "stable"
         findings = checks.check_all(result, alpha or options.ALPHA, stable=stable)
         if json_:

@@ -1,4 +1,4 @@
-"""Output that commands share: progress on stderr; tables, summaries, plans, JSON on stdout."""
+"""Output that commands share: messages on stderr; tables, summaries, plans, JSON on stdout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import typer
 from heinit_sim.experiment.labels import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rich.console import Console
     from rich.table import Table
@@ -58,62 +58,39 @@ def _harmless(line: str) -> str:
     return printable(line).replace("##[", "\\x23#[")
 
 
-def simulate(config: SweepConfig, jobs: int, *, quiet: bool, quantiles: bool = True) -> SweepResult:
-    """Drain the sweep, with a progress bar on a terminal; `quantiles` as `collect` takes it."""
-    from heinit_sim import simulation
-
-    if quiet or not sys.stderr.isatty() or os.environ.get("NO_COLOR"):
-        return simulation.collect(config, simulation.iter_sweep(config, jobs), quantiles=quantiles)
-
-    from rich import progress as bars
-    from rich.console import Console
-
-    columns = (
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TextColumn("{task.fields[rate]}"),
-        bars.TimeRemainingColumn(),
-    )
-    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("networks", total=config.trials, rate="")
-
-        def shown() -> Iterator[simulation.Block]:
-            for block in simulation.iter_sweep(config, jobs):
-                yield block
-                speed = progress.tasks[0].speed
-                rate = f"{speed:.3g}/s" if speed else ""
-                progress.update(task, advance=len(block.trials), rate=rate)
-
-        return simulation.collect(config, shown(), quantiles=quantiles)
-
-
 def print_summary(
+    config: SweepConfig, rows: Sequence[Row], directory: Path, *, form: TableFormat = "table"
+) -> None:
+    """Print the summary of a run, with what there is to note."""
+    from heinit_sim import reports
+
+    width = columns(piped=80) if form == "table" else 80
+    document = summary_document(config, rows, directory)
+    print_report(form, lambda: [reports.to_summary_table(config, rows, width)], rows, document)
+    if form != "json":
+        say(*_few(reports.notes(config, rows)))
+
+
+def summary_document(
     config: SweepConfig,
     rows: Sequence[Row],
     directory: Path,
-    *,
-    form: TableFormat = "table",
     findings: Sequence[Finding] | None = None,
-) -> None:
-    """Print the summary of a run, as a table or as one JSON document with what was checked."""
+) -> dict[str, object]:
+    """The summary of a run for JSON, with what was checked."""
     from heinit_sim import reports
 
-    notes = reports.notes(config, rows)
     document = {
         "directory": str(directory),
         "name": config.name,
         "seed": config.seed,
         "sweep": {path: list(values) for path, values in config.sweep.items()},
         "summary": reports.to_json_values(rows),
-        "notes": notes,
+        "notes": reports.notes(config, rows),
     }
     if findings is not None:
         document["findings"] = reports.findings.finding_values(findings)
-    width = columns(piped=80) if form == "table" else 80
-    print_report(form, lambda: [reports.to_summary_table(config, rows, width)], rows, document)
-    if form != "json":
-        say(*_few(notes))
+    return document
 
 
 def print_report(
@@ -173,65 +150,72 @@ def say_unstable(result: SweepResult) -> None:
         say(f"{result.config.name}: not stable: {names}; {hint}")
 
 
-def print_plan(
+def plan_document(
     config: SweepConfig,
     directory: Path,
     jobs: int,
     *,
-    json_: bool,
     files: Sequence[str],
     refusal: str = "",
     up_to_date: bool = False,
     alpha: float | None = None,
     junit: Path | None = None,
-) -> None:
-    """Print what `run` would do; with an `alpha` it would check, and maybe write JUnit XML.
+) -> dict[str, Any]:
+    """What `run` would do, for JSON; with an `alpha` it would check, and maybe write JUnit XML.
 
     Where the directory is up to date it would not simulate, but maybe draw; with a `refusal` it
     would do nothing. What is in the directory is described, and `files` are what would be written.
     """
     from heinit_sim import runs, simulation
-    from heinit_sim.simulation.cost import Cost
 
     present = runs.description(directory)
+    needs = None if up_to_date else simulation.estimate(config, jobs)
+    return {
+        "name": config.name,
+        "conditions": [dict(condition.swept) for condition in config.conditions],
+        "trials": config.trials,
+        "passes": needs.passes if needs else 0,
+        "jobs": jobs,
+        "estimated_seconds": needs.seconds if needs else 0.0,
+        "estimated_peak_bytes": needs.peak_bytes if needs else 0,
+        "directory": str(directory),
+        "present": present and present._asdict(),
+        "refusal": refusal or None,
+        "files": [] if refusal else list(files),
+        "up_to_date": up_to_date,
+        "check": alpha is not None,
+        "alpha": alpha,
+        "junit": None if junit is None else str(junit),
+    }
 
-    needs = Cost(0, 0.0, 0) if up_to_date else simulation.estimate(config, jobs)
-    if json_:
-        document = {
-            "name": config.name,
-            "conditions": [dict(condition.swept) for condition in config.conditions],
-            "trials": config.trials,
-            "passes": needs.passes,
-            "jobs": jobs,
-            "estimated_seconds": needs.seconds,
-            "estimated_peak_bytes": needs.peak_bytes,
-            "directory": str(directory),
-            "present": present and present._asdict(),
-            "refusal": refusal or None,
-            "files": [] if refusal else list(files),
-            "up_to_date": up_to_date,
-            "check": alpha is not None,
-            "alpha": alpha,
-            "junit": None if junit is None else str(junit),
-        }
-        print_document(document)
-        return
+
+def print_plan(config: SweepConfig, plan: Mapping[str, Any]) -> None:
+    """Print a `plan_document` in words."""
+    from heinit_sim import runs
+
+    directory, jobs = plan["directory"], plan["jobs"]
     lines = [f"{config.name}: {plan_size(config)}"]
     lines += [f"  {c.index}: {c.label or 'as configured'}" for c in config.conditions]
-    if present:
+    if plan["present"]:
+        present = runs.Description(**plan["present"])
         lines += [f"{directory} holds {text}" for text in present.lines()]
-    if up_to_date:
-        lines.append(f"{directory} is up to date" + ", but for its figure" * bool(files))
+    if plan["up_to_date"]:
+        lines.append(f"{directory} is up to date" + ", but for its figure" * bool(plan["files"]))
     else:
-        threads, mebibytes = f"{jobs} thread{'s' * (jobs != 1)}", needs.peak_bytes / 2**20
-        lines.append(f"{needs.passes} forward and backward passes on {threads}")
-        lines.append(f"about {needs.seconds:.1f} s and {mebibytes:.0f} MiB, before plots")
-    if files and not refusal:
-        lines.append(f"would write {directory}: {', '.join(files)}")
-    if alpha is not None:
-        lines.append(f"would check it (alpha {alpha:g})")
-    if junit is not None:
-        lines.append(f"would write {junit}: JUnit XML")
+        threads, mebibytes = (
+            f"{jobs} thread{'s' * (jobs != 1)}",
+            plan["estimated_peak_bytes"] / 2**20,
+        )
+        lines.append(f"{plan['passes']} forward and backward passes on {threads}")
+        lines.append(
+            f"about {plan['estimated_seconds']:.1f} s and {mebibytes:.0f} MiB, before plots"
+        )
+    if plan["files"]:
+        lines.append(f"would write {directory}: {', '.join(plan['files'])}")
+    if plan["check"]:
+        lines.append(f"would check it (alpha {plan['alpha']:g})")
+    if plan["junit"]:
+        lines.append(f"would write {plan['junit']}: JUnit XML")
     tell(*lines)
 
 

@@ -18,6 +18,7 @@ _SIGNALS = [
 ]
 _PATIENCE = 0.6  # seconds for an orderly end
 _stopped_by: list[int] = []
+_hints = [""]
 
 
 @cache
@@ -41,6 +42,11 @@ def stopped_by() -> int | None:
     return _stopped_by[0] if _stopped_by else None
 
 
+def hint(text: str) -> None:
+    """What is said when a signal stops the process from now on: what is kept, and how to go on."""
+    _hints[0] = text
+
+
 def _stop(number: int, _frame: object) -> NoReturn:
     if not _stopped_by:
         _say(number)
@@ -50,7 +56,10 @@ def _stop(number: int, _frame: object) -> NoReturn:
 def _say(number: int) -> None:
     _stopped_by.append(number)
     try:
-        sys.stderr.write(f"heinit-sim: stopped by {signal.Signals(number).name}\n")
+        text = "; ".join(
+            [f"heinit-sim: stopped by {signal.Signals(number).name}", *filter(None, _hints)]
+        )
+        sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
     except (AttributeError, OSError, RuntimeError, ValueError):
         pass  # nobody can read it: stderr is closed, or was in the middle of a line

@@ -74,6 +74,11 @@ RequireOption = Annotated[
     Literal["stable"] | None,
     typer.Option("--require", help="Exit 3 unless both passes of every condition are stable."),
 ]
+ForceOption = Annotated[
+    bool, typer.Option("-f", "--force", help="Replace the results in the run directory.")
+]
+QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")]
+PlotsOption = Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the figure.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 FormatOption = Annotated[
     Literal["table", "markdown", "latex", "csv", "json"] | None,

@@ -1,23 +1,37 @@
-"""The command `run`: a config in, its run directory out."""
+"""The command `run`: configs in, their run directories out."""
 
-import time
-from dataclasses import replace
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from heinit_sim.cli import console, interrupts, options
-from heinit_sim.cli.check import report_findings
-from heinit_sim.errors import RunDirectoryError
+from heinit_sim.cli.compute import compute, seconds_of
+from heinit_sim.cli.finish import Request, finish
+from heinit_sim.errors import ConfigError, HeinitSimError, RunDirectoryError
+from heinit_sim.experiment.shard import Shard, parse_shard
 
 if TYPE_CHECKING:
-    from heinit_sim.experiment.results import SweepResult
-    from heinit_sim.reports import TableFormat
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from heinit_sim.config import Overrides
+    from heinit_sim.experiment.sweep_config import SweepConfig
+    from heinit_sim.runs import TaskFiles
+    from heinit_sim.simulation import Simulated, Task
+
+_KEPT_FROM = 5.0
+"""Seconds from which on a run keeps its finished tasks: a shorter one is soon done again."""
 
 
 def run(
-    config: options.ConfigArgument,
+    configs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CONFIG...", help="YAML files, manifest.json of a run, or - for stdin."
+        ),
+    ],
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Run directory; default outputs/<name>."),
@@ -26,15 +40,21 @@ def run(
     seed: options.SeedOption = None,
     trials: options.TrialsOption = None,
     jobs: options.JobsOption = None,
-    force: Annotated[
-        bool, typer.Option("-f", "--force", help="Replace the results in the run directory.")
-    ] = False,
+    force: options.ForceOption = False,
     dry_run: Annotated[
         bool, typer.Option("-n", "--dry-run", help="Say what would be done and what it takes.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")] = False,
+    quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
-    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the figure.")] = True,
+    plots: options.PlotsOption = True,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N|auto",
+            help="Compute part I of N alone, for `merge`; auto asks the scheduler.",
+        ),
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Then check it; exit 3 if something does not hold.")
     ] = False,
@@ -42,104 +62,222 @@ def run(
     alpha: options.AlphaOption = None,
     junit: options.JunitOption = None,
 ) -> None:
-    """Simulate a config, print its summary and write its run.
+    """Simulate configs, print their summaries and write their runs.
 
     A directory that holds this very run is up to date: it is read, and nothing is written but a
-    figure that it lacks.
+    figure that it lacks. A run that was stopped goes on where it was.
     """
     with options.errors():
+        part = None if shard is None else parse_shard(shard, os.environ)
         if not check:
             options.refuse(junit, "--junit", "there is nothing to write without --check")
             options.refuse(alpha, "--alpha", "there is nothing to check without --check")
             options.refuse(require, "--require", "there is nothing to check without --check")
-        replaced = options.overrides(sets, seed=seed, trials=trials)
-        sweep_config = options.load_config(config, replaced, quiet=quiet)
-        if plots:
+        if part:
+            options.refuse(check, "--check", "a shard is no whole run; check what merge writes")
+        if len(configs) > 1:
+            options.refuse(out, "--out", "one directory for several configs; leave it out")
+            options.refuse(junit, "--junit", "one file for several configs; give one config")
+        overrides = options.overrides(sets, seed=seed, trials=trials)
+        sweep_configs = _loaded(configs, overrides, quiet=quiet)
+        for sweep_config in sweep_configs if plots else ():
             options.check_look(sweep_config)
-        directory = out or Path("outputs") / sweep_config.name
 
-        from heinit_sim import checks, reports, runs, simulation
+        from heinit_sim import simulation
 
-        if junit is not None:
-            runs.check_file(junit, "--junit", directory)
-        difference = "" if force else runs.difference(directory, sweep_config)
-        up_to_date = difference is None
-        draws = plots and not (up_to_date and runs.has_figure(directory, sweep_config))
-        files = runs.redrawn_files(directory, sweep_config) if up_to_date and draws else ()
-        refusal = None
-        if not up_to_date:
-            files = runs.run_files(sweep_config, plots=plots)
+        request = Request(
+            out=out,
+            jobs=jobs or simulation.usable_cpus(),
+            force=force,
+            quiet=quiet,
+            json_=json_,
+            plots=plots,
+            dry_run=dry_run,
+            shard=part,
+            check=check,
+            require=require,
+            alpha=alpha,
+            junit=junit,
+        )
+        documents: list[Mapping[str, object]] = []
+        codes = []
+        for source, sweep_config in zip(configs, sweep_configs, strict=True):
             try:
-                runs.check_target(directory, files, force=force, difference=difference or "")
-            except RunDirectoryError as error:
-                if not dry_run:
-                    raise
-                refusal = error
-        jobs = jobs or simulation.usable_cpus()
-        if dry_run:
-            console.print_plan(
-                *(sweep_config, directory, jobs),
-                json_=json_,
-                up_to_date=up_to_date,
-                files=files,
-                refusal=str(refusal or ""),
-                alpha=(alpha or options.ALPHA) if check else None,
-                junit=junit,
-            )
-            if refusal:
-                raise refusal
-            return
-        if not (up_to_date or force):
-            simulation.require_memory(sweep_config, jobs)
-        start = time.perf_counter()
-        if up_to_date:
-            result = replace(runs.read_run(directory, quantiles=draws), config=sweep_config)
+                _run_one(sweep_config, source, request, documents)
+            except HeinitSimError as error:  # the other configs run all the same
+                console.say(*error.lines)
+                codes.append(error.exit_code)
+        if json_ and len(configs) > 1:
+            console.print_document({"runs": documents})
+        elif documents:
+            console.print_document(documents[0])
+        if codes:
+            sys.stdout.flush()
+            raise typer.Exit(min(codes))  # 1 failed, 2 refused, 3 a check did not hold
+
+
+def _loaded(
+    sources: "Sequence[str]", overrides: "Overrides", *, quiet: bool
+) -> "list[SweepConfig]":
+    """The configs, of which none runs before all are known to be right.
+
+    Raises:
+        ConfigError: One is wrong, or two would write one directory; all problems of all of them.
+    """
+    configs: list[SweepConfig] = []
+    problems: list[str] = []
+    for source in sources:
+        try:
+            configs.append(options.load_config(source, overrides, quiet=quiet))
+        except ConfigError as error:
+            problems += error.problems
+    names = [config.name for config in configs]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        problems.append(f"run: error: {names.count(name)} configs are named {name}; rename one")
+    if problems:
+        raise ConfigError(problems)
+    return configs
+
+
+def _run_one(
+    config: "SweepConfig", source: str, request: Request, documents: "list[Mapping[str, object]]"
+) -> None:
+    """Simulate one config, or say what that would do.
+
+    Args:
+        config: The config.
+        source: Its path, or "-".
+        request: The options.
+        documents: Takes what `--json` prints of it.
+
+    Raises:
+        HeinitSimError: The directory holds other results or tasks, or see `finish`.
+    """
+    from heinit_sim import runs, simulation
+
+    directory = request.out or Path("outputs") / config.name
+    if request.junit is not None:
+        runs.check_file(request.junit, "--junit", directory)
+    difference = "" if request.force else runs.difference(directory, config)
+    files = runs.TaskFiles(directory, config)
+    if difference is None:
+        if request.dry_run:
+            lacks = request.plots and not runs.has_figure(directory, config)
+            redrawn = runs.redrawn_files(directory, config) if lacks else ()
+            _show_plan(config, directory, request, documents, redrawn, up_to_date=True)
+        elif request.shard:
+            _say_shard(f"{directory} is up to date", directory, 0, request, documents)
         else:
-            result = console.simulate(sweep_config, jobs, quiet=quiet)
-            facts = runs.run_facts(jobs, time.perf_counter() - start)
-            try:
-                runs.write_run(result, directory, figure=None, force=force, run=facts)
-            except RunDirectoryError:  # unless another process was quicker to write the same
-                if force or runs.difference(directory, sweep_config) is not None:
-                    raise
-                up_to_date = True
-        drawn, failure = _draw(result, directory) if draws else ((), "")
-        findings = None
-        if check:
-            stable = require == "stable"
-            findings = checks.check_all(result, alpha or options.ALPHA, stable=stable)
-        if json_ or not quiet:
-            rows = reports.summary_rows(result)
-            form: TableFormat = "json" if json_ else "table"
-            console.print_summary(sweep_config, rows, directory, form=form, findings=findings)
-        if not quiet:
-            console.print_fates(result)
-            simulated = runs.run_files(sweep_config, plots=bool(drawn))
-            files = drawn if up_to_date else simulated
-            seconds = time.perf_counter() - start
-            wrote = f"Wrote {directory} in {seconds:.1f} s: {', '.join(files)}"
-            held = f"{directory} is up to date; give --force to simulate it again"
-            console.say(wrote if files else held)
-        if failure:
-            again = f"`heinit-sim plot {directory}` tries again"
-            console.say(f"{directory}: holds all results, but no figure: {failure}; {again}")
-        if findings is not None:
-            report_findings(sweep_config, findings, config, junit, table=not (json_ or quiet))
-            if not (quiet or sweep_config.expect or require):
-                console.say_unstable(result)
-        if failure:
-            raise typer.Exit(1)
-
-
-def _draw(result: "SweepResult", directory: Path) -> tuple[tuple[str, ...], str]:
-    """Draw the figure of a run that is written: the files, and the reason if that fails."""
-    from heinit_sim import figures, runs  # loads matplotlib, which the rest does without
-
+            finish(config, None, directory, source, request, documents)
+        return
+    written = runs.run_files(config, plots=request.plots)
     try:
-        return runs.update_figure(figures.draw(result), directory, result.config), ""
-    except Exception as error:  # whatever it is, it must cost no result
-        if interrupts.stopped_by():
-            raise
-        if runs.has_figure(directory, result.config):  # another process drew it meanwhile
-            return (), ""
-        return (), " ".join(str(error).split()) or type(error).__name__
+        runs.check_target(directory, written, force=request.force, difference=difference)
+        if not request.force:
+            files.require_alone()
+    except RunDirectoryError as error:
+        if request.dry_run:
+            _show_plan(config, directory, request, documents, written, refusal=str(error))
+        raise
+    if request.dry_run:
+        _show_plan(config, directory, request, documents, written)
+        return
+    if not request.force:
+        simulation.require_memory(config, request.jobs)
+    tasks = simulation.task_list(config)
+    if request.shard:
+        _run_shard(config, directory, files, tasks, request, documents)
+        return
+    done = _tasks_done(config, directory, files, tasks, request)
+    finish(config, done, directory, source, request, documents)
+
+
+def _tasks_done(
+    config: "SweepConfig",
+    directory: Path,
+    files: "TaskFiles",
+    tasks: "Sequence[Task]",
+    request: Request,
+) -> "Iterator[Simulated]":
+    """Simulate tasks; if that takes long they are kept, and those that are kept are not done again.
+
+    Raises:
+        WriteError: They cannot be kept.
+    """
+    wanted = {task.number for task in tasks}
+    kept = files.numbers() & wanted
+
+    def computed(left: "list[Task]") -> "Iterator[Simulated]":
+        if kept and left and not request.quiet:
+            damaged = len(kept.intersection(task.number for task in left))
+            text = f"{directory}: goes on, {len(tasks) - len(left)} of {len(tasks)} tasks are done"
+            console.say(text + f"; {damaged} damaged, done again" * bool(damaged))
+        return compute(config, left, tasks, request.jobs, quiet=request.quiet)
+
+    if not (kept or request.shard) and seconds_of(config, tasks, request.jobs) < _KEPT_FROM:
+        return computed(list(tasks))
+    files.begin()
+    interrupts.hint(f"{directory} keeps the tasks that are done, and the same command goes on")
+    return files.resume(tasks, computed, request.shard.count if request.shard else 1)
+
+
+def _run_shard(
+    config: "SweepConfig",
+    directory: Path,
+    files: "TaskFiles",
+    tasks: "Sequence[Task]",
+    request: Request,
+    documents: "list[Mapping[str, object]]",
+) -> None:
+    """Simulate and keep the tasks of one shard, but those that are kept already."""
+    assert request.shard is not None
+    shard = request.shard
+    part = [task for task in tasks if Shard.of(task.number, shard.count) == shard]
+    before = len(files.numbers().intersection(task.number for task in part))
+    for _ in _tasks_done(config, directory, files, part, request):
+        pass
+    interrupts.hint("")
+    done = f"{len(part)} of {len(tasks)} tasks" + ", done before" * (before == len(part))
+    merge = f"`heinit-sim merge {directory}` puts all together"
+    _say_shard(
+        f"shard {shard} of {directory}: {done}; {merge}", directory, len(part), request, documents
+    )
+
+
+def _say_shard(
+    text: str,
+    directory: Path,
+    n_tasks: int,
+    request: Request,
+    documents: "list[Mapping[str, object]]",
+) -> None:
+    if request.json_:
+        facts = {"directory": str(directory), "shard": str(request.shard), "tasks": n_tasks}
+        documents.append(facts)
+    if not request.quiet:
+        console.say(text)
+
+
+def _show_plan(
+    config: "SweepConfig",
+    directory: Path,
+    request: Request,
+    documents: "list[Mapping[str, object]]",
+    files: "Sequence[str]",
+    *,
+    up_to_date: bool = False,
+    refusal: str = "",
+) -> None:
+    """Say what `run` would do, with the files that it would write."""
+    plan = console.plan_document(
+        *(config, directory, request.jobs),
+        up_to_date=up_to_date,
+        files=files,
+        refusal=refusal,
+        alpha=(request.alpha or options.ALPHA) if request.check else None,
+        junit=request.junit,
+    )
+    if request.json_:
+        documents.append(plan)
+    else:
+        console.print_plan(config, plan)

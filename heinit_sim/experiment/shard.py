@@ -25,6 +25,11 @@ class Shard:
     def __str__(self) -> str:
         return f"{self.index}/{self.count}"
 
+    @classmethod
+    def of(cls, number: int, count: int) -> Shard:
+        """The shard, one of `count`, that the task of a number (from 0 on) is in."""
+        return cls(number % count + 1, count)
+
 
 class _Scheduler(NamedTuple):
     """The variables in which a scheduler tells a job its place in an array; "" where it does not.

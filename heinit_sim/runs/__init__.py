@@ -1,6 +1,7 @@
 """Run directories: the only writer and reader of disk, atomic and hashed."""
 
 from heinit_sim.runs.atomic_write import put_text as put_text
+from heinit_sim.runs.directory import Description as Description
 from heinit_sim.runs.directory import add_figures as add_figures
 from heinit_sim.runs.directory import check_file as check_file
 from heinit_sim.runs.directory import check_page as check_page
@@ -9,6 +10,7 @@ from heinit_sim.runs.directory import compare as compare
 from heinit_sim.runs.directory import description as description
 from heinit_sim.runs.directory import difference as difference
 from heinit_sim.runs.directory import has_figure as has_figure
+from heinit_sim.runs.directory import is_complete as is_complete
 from heinit_sim.runs.directory import read_run as read_run
 from heinit_sim.runs.directory import read_summary as read_summary
 from heinit_sim.runs.directory import redrawn_files as redrawn_files
@@ -21,5 +23,8 @@ from heinit_sim.runs.figure_files import write_figure as write_figure
 from heinit_sim.runs.figure_files import write_gif as write_gif
 from heinit_sim.runs.figure_files import write_prediction as write_prediction
 from heinit_sim.runs.manifest import run_facts as run_facts
+from heinit_sim.runs.merge import Parts as Parts
 from heinit_sim.runs.slides import require_slides as require_slides
 from heinit_sim.runs.slides import write_slides as write_slides
+from heinit_sim.runs.task_files import TaskFiles as TaskFiles
+from heinit_sim.runs.task_files import unfinished_config as unfinished_config

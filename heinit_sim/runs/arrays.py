@@ -29,7 +29,8 @@ def to_arrays(result: SweepResult) -> dict[str, NDArray[Any]]:
                 arrays[_key(outcome.condition, quantity, f"histogram_{part}")] = array
         for quantity, means in outcome.cosines.items():
             arrays[_key(outcome.condition, quantity, "cosine")] = means
-    return arrays
+    # row by row in the file, however memory holds them: the same numbers are the same bytes
+    return {key: np.ascontiguousarray(array) for key, array in arrays.items()}
 
 
 def read_arrays(path: Path, config: SweepConfig) -> dict[str, NDArray[Any]]:

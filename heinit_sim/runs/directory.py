@@ -22,6 +22,7 @@ from heinit_sim.runs import atomic_write, journal, manifest
 from heinit_sim.runs.arrays import from_arrays, read_arrays, to_arrays
 from heinit_sim.runs.figure_files import FIGURES, OTHERS, figure_names, later_steps, write_figure
 from heinit_sim.runs.manifest import MANIFEST, checked_file
+from heinit_sim.runs.task_files import TASKS, count_tasks
 from heinit_sim.simulation import with_theory
 
 if TYPE_CHECKING:
@@ -147,6 +148,8 @@ class Description(NamedTuple):
     """Files of that run, which another one would replace with --force."""
     other_files: list[str]
     """Everything else; it stays."""
+    kept_tasks: int
+    """Finished tasks of a run that is not complete."""
 
     def lines(self) -> list[str]:
         """The content in words."""
@@ -155,7 +158,9 @@ class Description(NamedTuple):
         run = [f"run {self.run}{by}{at}: {', '.join(self.run_files)}"] if self.run else []
         few = ", ".join(self.other_files[:_NAMED])
         more = f" and {len(self.other_files) - _NAMED} more" * (len(self.other_files) > _NAMED)
-        return run + [f"files of yours, which stay: {few}{more}"] * bool(self.other_files)
+        tasks = [f"{self.kept_tasks} finished tasks of a run that was stopped"]
+        others = [f"files of yours, which stay: {few}{more}"]
+        return run + tasks * bool(self.kept_tasks) + others * bool(self.other_files)
 
 
 def description(directory: Path) -> Description | None:
@@ -174,7 +179,8 @@ def description(directory: Path) -> Description | None:
         version=saved["versions"].get("heinit-sim") if saved else None,
         finished=dict(saved.get("run") or {}).get("finished"),
         run_files=sorted(of_run),
-        other_files=sorted(present - of_run),
+        other_files=sorted(present - of_run - {TASKS}),
+        kept_tasks=count_tasks(directory),
     )
 
 
@@ -216,6 +222,11 @@ def difference(directory: Path, config: SweepConfig) -> str | None:
     if stored.expect != config.expect:
         return "with other expectations"
     return None
+
+
+def is_complete(directory: Path) -> bool:
+    """Whether a directory holds a run and no tasks of one."""
+    return (directory / MANIFEST).is_file() and not count_tasks(directory)
 
 
 def has_figure(directory: Path, config: SweepConfig) -> bool:

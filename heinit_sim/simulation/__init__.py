@@ -4,10 +4,15 @@ from heinit_sim.simulation.cosines import COSINE_QUANTITIES as COSINE_QUANTITIES
 from heinit_sim.simulation.cosines import cosine_spread as cosine_spread
 from heinit_sim.simulation.cost import estimate as estimate
 from heinit_sim.simulation.cost import require_memory as require_memory
+from heinit_sim.simulation.executors import process_pool as process_pool
+from heinit_sim.simulation.executors import usable_cpus as usable_cpus
+from heinit_sim.simulation.executors import versions as versions
 from heinit_sim.simulation.histograms import Counts as Counts
-from heinit_sim.simulation.sweep import Block as Block
+from heinit_sim.simulation.measure import PassResult as PassResult
 from heinit_sim.simulation.sweep import collect as collect
 from heinit_sim.simulation.sweep import iter_sweep as iter_sweep
 from heinit_sim.simulation.sweep import run_sweep as run_sweep
-from heinit_sim.simulation.sweep import usable_cpus as usable_cpus
 from heinit_sim.simulation.sweep import with_theory as with_theory
+from heinit_sim.simulation.tasks import Simulated as Simulated
+from heinit_sim.simulation.tasks import Task as Task
+from heinit_sim.simulation.tasks import task_list as task_list

@@ -21,13 +21,13 @@ from heinit_sim.sampling.streams import Draws, keeps_weights
 from heinit_sim.sampling.weights import WEIGHT_LAWS
 from heinit_sim.simulation.histograms import GRIDS, counted
 from heinit_sim.simulation.memory import available_bytes
-from heinit_sim.simulation.plan import NetworkPass, block_size, distinct_passes
+from heinit_sim.simulation.plan import NetworkPass, block_size, distinct_passes, families
+from heinit_sim.simulation.tasks import task_list
 from heinit_sim.theory import BESIDE_A_RUN, assumptions, n_sampled
 
 # Work, in steps that each take one number through np.maximum, and in multiplications of a product.
 _STEPS_PER_UNIT = 20  # of f_k with h_{k+1}, of weights within a branch, or of a norm, both passes
 _STEPS_PER_COSINE = 8  # of f_k with h_k
-_PER_KERNEL_PRODUCT = 2  # of multiplications with kernels: thin matrices, patches laid out
 # Seconds and bytes, seen on 64-bit Linux.
 _SECONDS_PER_CALLS = 1e-4  # of Python, for one weight layer in both passes of a block
 _SECONDS_PER_ROWS = 5e-5  # of `layers.csv`, for one layer of a condition
@@ -49,25 +49,26 @@ class Cost:
 
 
 def estimate(config: SweepConfig, jobs: int) -> Cost:
-    """Estimate a run on `jobs` threads, without simulating."""
-    passes = distinct_passes(config)
-    size, n_blocks = _blocks(config)
+    """Estimate a run on `jobs` threads or processes, without simulating."""
     n_layers = sum(condition.depth + 1 for condition in config.conditions)
-    calls = n_blocks * sum(len(network_pass.draws.shapes) for network_pass in passes)
-    simulation = config.trials * _trial_seconds(passes, size) + calls * _SECONDS_PER_CALLS
-    seconds = simulation / min(jobs, n_blocks) + n_layers * _SECONDS_PER_ROWS
+    simulation = 0.0
+    for family in families(config):
+        size = _block_size(config, family[0].draws)
+        calls = -(-config.trials // size) * sum(len(p.draws.shapes) for p in family)
+        simulation += config.trials * _trial_seconds(family, size) + calls * _SECONDS_PER_CALLS
+    seconds = simulation / _busy(config, jobs) + n_layers * _SECONDS_PER_ROWS
     seconds += sum(_sampled_layers(config)) * _SECONDS_PER_SAMPLE
-    return Cost(len(passes) * config.trials, seconds, peak_bytes(config, jobs))
+    return Cost(len(distinct_passes(config)) * config.trials, seconds, peak_bytes(config, jobs))
 
 
 def peak_bytes(config: SweepConfig, jobs: int) -> int:
     """Bytes that a run on `jobs` threads takes at most, about."""
     passes = distinct_passes(config)
-    size, n_blocks = _blocks(config)
-    busy = min(jobs, n_blocks)
+    busy = _busy(config, jobs)
     n_layers = sum(condition.depth + 1 for condition in config.conditions)
-    blocks = busy * max(_block_bytes(network_pass.draws, size) for network_pass in passes)
-    # Results of blocks, then put together; histograms of blocks under way, their sum, the records.
+    draws = dict.fromkeys(network_pass.draws for network_pass in passes)
+    blocks = busy * max(_block_bytes(d, _block_size(config, d)) for d in draws)
+    # Results of tasks, then put together; histograms of tasks under way, their sum, the records.
     results = 2 * _BYTES_PER_ELEMENT * len(MEASURES) * n_layers * config.trials
     histograms = (2 * busy + 2) * sum(map(_histogram_bytes, passes))
     samples = max(_sampled_layers(config), default=0) * _BYTES_PER_SAMPLE
@@ -88,10 +89,13 @@ def require_memory(config: SweepConfig, jobs: int) -> None:
         raise ConfigError([f"{config.name}: error: {text}"])
 
 
-def _blocks(config: SweepConfig) -> tuple[int, int]:
-    """Trials of a block, and how many blocks there are."""
-    size = min(block_size(config), config.trials)
-    return size, -(-config.trials // size)
+def _busy(config: SweepConfig, jobs: int) -> int:
+    """The threads that have something to do."""
+    return min(jobs, len(task_list(config)))
+
+
+def _block_size(config: SweepConfig, draws: Draws) -> int:
+    return min(block_size(draws), config.trials)
 
 
 def _sampled_layers(config: SweepConfig) -> list[int]:
@@ -101,32 +105,19 @@ def _sampled_layers(config: SweepConfig) -> list[int]:
     return [(c.depth + 1) * n_sampled(c, BESIDE_A_RUN) for c in laws.values()]
 
 
-def _trial_seconds(passes: Sequence[NetworkPass], size: int) -> float:
-    """Seconds of one trial in blocks of `size`: its weights drawn, all its passes taken."""
-    seconds = 0.0
-    for draws in dict.fromkeys(network_pass.draws for network_pass in passes):
-        weights = zip(draws.shapes, draws.laws, strict=True)
-        drawn = sum(math.prod(shape) * _weight_seconds(law) for shape, law in weights)
-        drawn += len(draws.shapes) * _stream_seconds()
-        seconds += drawn * (1 if keeps_weights(draws, size) else 2) + _stream_seconds()
+def _trial_seconds(family: Sequence[NetworkPass], size: int) -> float:
+    """Seconds of one trial in blocks of `size`: its weights drawn, all passes on them taken."""
+    draws = family[0].draws
+    weights = zip(draws.shapes, draws.laws, strict=True)
+    seconds = sum(math.prod(shape) * _weight_seconds(law) for shape, law in weights)
+    seconds += len(draws.shapes) * _stream_seconds()
+    seconds *= 1 if keeps_weights(draws, size) else 2
+    seconds += _stream_seconds()  # of the inputs
     per_multiplication, per_step = _probe()
-    for network_pass in passes:
-        seconds += _multiplications(network_pass) * per_multiplication
+    for network_pass in family:
+        seconds += network_pass.multiplications * per_multiplication
         seconds += _elementwise_seconds(network_pass, per_step)
     return seconds
-
-
-def _multiplications(network_pass: NetworkPass) -> int:
-    """Multiplications with the weights of one network, in those of a large matrix product."""
-    draws = network_pass.draws
-    products = 3 if network_pass.lsuv else 2  # one more pass forward finds the factors
-    of_matrices = sum(math.prod(shape) for shape in draws.shapes if len(shape) == 2)
-    if draws.convolution is None:
-        return products * of_matrices * draws.n_inputs
-    of_kernels = (draws.n_weights - of_matrices) * draws.convolution.positions
-    # Gradients of kernels are products of their own.
-    of_kernels *= (products + 1) * _PER_KERNEL_PRODUCT
-    return (products * of_matrices + of_kernels) * draws.n_inputs
 
 
 def _elementwise_seconds(network_pass: NetworkPass, per_step: float) -> float:

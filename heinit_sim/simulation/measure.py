@@ -10,6 +10,7 @@ from heinit_sim.activations import make_activation
 from heinit_sim.experiment.quantities import (
     BETWEEN_INPUTS,
     COUNTED,
+    MEASURES,
     PASS_OF,
     Measure,
     Quantity,
@@ -146,4 +147,4 @@ def _log10(
     # ∂ℓ/∂f_K = 2 (f_K − y) varies as 2 f_K does, also where f_K is lost beside y.
     output_variance = log10["preactivation"]["variance"][-1]
     log10["grad_preactivation"]["variance"][-1] = output_variance + np.log10(4.0)
-    return {(q, s): values.T for q, statistics in log10.items() for s, values in statistics.items()}
+    return {(q, s): log10[q][s].T for q, s in MEASURES}

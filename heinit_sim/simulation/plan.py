@@ -1,4 +1,4 @@
-"""The passes that a sweep needs, and the blocks of trials in which they are simulated."""
+"""The passes that a sweep needs, which of them share draws, and how many trials go side by side."""
 
 import hashlib
 import json
@@ -34,11 +34,25 @@ class NetworkPass:
         """σ_k of the weights of the layers 0 … K."""
         return [math.sqrt(layer.weight_variance) for layer in self.layers]
 
+    @property
+    def multiplications(self) -> int:
+        """Multiplications with the weights of one network, in those of a large matrix product."""
+        draws = self.draws
+        products = 3 if self.lsuv else 2  # one more pass forward finds the factors
+        of_matrices = sum(math.prod(shape) for shape in draws.shapes if len(shape) == 2)
+        if draws.convolution is None:
+            return products * of_matrices * draws.n_inputs
+        of_kernels = (draws.n_weights - of_matrices) * draws.convolution.positions
+        # Gradients of kernels are products of their own.
+        of_kernels *= (products + 1) * _PER_KERNEL_PRODUCT
+        return (products * of_matrices + of_kernels) * draws.n_inputs
+
 
 # Trials run in blocks whose arrays stay about this large: long enough calls for threads to run
 # beside each other, small enough for the cache.
 _BLOCK_BYTES = 2**18
 _LARGEST_BLOCK = 256
+_PER_KERNEL_PRODUCT = 2  # of multiplications with kernels: thin matrices, patches laid out
 
 
 def shares_pass(config: SweepConfig, condition: Condition) -> bool:
@@ -62,19 +76,22 @@ def distinct_passes(config: SweepConfig) -> list[NetworkPass]:
     return list(dict.fromkeys(plan_passes(config)))
 
 
-def block_size(config: SweepConfig) -> int:
-    """Trials per block: from the largest array of the sweep, never from the number of threads."""
-    largest = 8 * max(map(_largest_array, config.conditions))
-    return min(max(_BLOCK_BYTES // largest, 1), _LARGEST_BLOCK)
+def families(config: SweepConfig) -> list[tuple[NetworkPass, ...]]:
+    """The passes that are simulated, those of the same draws together."""
+    by_draws: dict[Draws, list[NetworkPass]] = {}
+    for network_pass in distinct_passes(config):
+        by_draws.setdefault(network_pass.draws, []).append(network_pass)
+    return [tuple(family) for family in by_draws.values()]
 
 
-def _largest_array(condition: Condition) -> int:
-    """Numbers of the largest layer of one network over its inputs, or of its weights if larger."""
-    widest = max(condition.widths)
+def block_size(draws: Draws) -> int:
+    """Trials that go side by side: by the largest array of one network, whatever else there is."""
+    widest = max(draws.widths)
     weights = widest**2  # at most; a convolution has far fewer
-    if condition.convolution is not None:
-        weights = max(map(math.prod, matrix_shapes(condition.widths, condition.convolution, None)))
-    return max(widest * condition.n_inputs, weights)
+    if draws.convolution is not None:
+        weights = max(map(math.prod, matrix_shapes(draws.widths, draws.convolution, None)))
+    largest = 8 * max(widest * draws.n_inputs, weights)
+    return min(max(_BLOCK_BYTES // largest, 1), _LARGEST_BLOCK)
 
 
 def _plan_pass(config: SweepConfig, c: Condition) -> NetworkPass:

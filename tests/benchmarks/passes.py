@@ -20,7 +20,7 @@ from heinit_sim.config import parse_config
 from heinit_sim.experiment.architecture import matrix_places, matrix_shapes
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.sampling.streams import Draws, sample_weights
-from heinit_sim.simulation.plan import block_size, plan_passes
+from heinit_sim.simulation.plan import NetworkPass, block_size, plan_passes
 from heinit_sim.simulation.sweep import iter_sweep
 from tests.benchmarks.timing import interleaved
 
@@ -75,11 +75,12 @@ def main() -> None:
     with threadpool_limits(limits=1, user_api="blas"):
         for name, text in NETWORKS.items():
             config = parse_config(f"name: a\ninit: {{scheme: he_normal}}\n{text}\n")
-            _print_line(name, replace(config, trials=min(block_size(config), MAX_TRIALS)))
+            (network_pass,) = plan_passes(config)
+            trials = min(block_size(network_pass.draws), MAX_TRIALS)
+            _print_line(name, network_pass, replace(config, trials=trials))
 
 
-def _print_line(name: str, config: SweepConfig) -> None:
-    (network_pass,) = plan_passes(config)
+def _print_line(name: str, network_pass: NetworkPass, config: SweepConfig) -> None:
     draws, condition = network_pass.draws, config.conditions[0]
     calls: dict[str, Callable[[], object]] = {
         "ours": lambda: list(iter_sweep(config, 1)),

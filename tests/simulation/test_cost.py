@@ -7,10 +7,11 @@ from heinit_sim.cli.config import gallery
 from heinit_sim.config import Override, load_config, parse_config
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.quantities import MEASURES
+from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.sampling import streams
 from heinit_sim.simulation import cost as simulation_cost
 from heinit_sim.simulation.cost import Cost, estimate
-from heinit_sim.simulation.plan import block_size
+from heinit_sim.simulation.plan import block_size, distinct_passes
 from tests.configs import SMALL
 
 
@@ -130,6 +131,11 @@ def test_lsuv_costs_one_more_pass_forward(free: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(lsuv / usual, 3 / 2, rtol=1e-6, atol=0)
 
 
+def side_by_side(config: SweepConfig) -> int:
+    (network_pass,) = distinct_passes(config)
+    return block_size(network_pass.draws)
+
+
 def test_blocks_keep_a_float_of_every_unit_beside_a_boolean() -> None:
     plain, residual = (
         parse_config(NETWORK.format(scheme="he_normal", more=more))
@@ -137,14 +143,14 @@ def test_blocks_keep_a_float_of_every_unit_beside_a_boolean() -> None:
     )
     units = 100 * (100 + 50 * 100 + 1)  # inputs, hidden layers, output of 100 inputs
     more_bytes = estimate(residual, 1).peak_bytes - estimate(plain, 1).peak_bytes
-    assert more_bytes == block_size(plain) * 8 * units
+    assert more_bytes == side_by_side(plain) * 8 * units
     deeper = parse_config(
         NETWORK.format(scheme="he_normal", more=", residual: {scale: 1}").replace("50", "51")
     )
     results = 2 * 8 * len(MEASURES) * deeper.trials + simulation_cost._BYTES_PER_ROWS
-    weights = 8 * 100**2 * block_size(deeper)
+    weights = 8 * 100**2 * side_by_side(deeper)
     layer = estimate(deeper, 1).peak_bytes - estimate(residual, 1).peak_bytes - results - weights
-    assert layer == block_size(deeper) * 9 * 100 * 100
+    assert layer == side_by_side(deeper) * 9 * 100 * 100
 
 
 def test_thousands_of_tiny_networks_cost_their_random_streams(free: pytest.MonkeyPatch) -> None:

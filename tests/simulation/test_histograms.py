@@ -21,7 +21,7 @@ from heinit_sim.network.passes import LayerName, Stack
 from heinit_sim.numerics.scaled_array import Scaled
 from heinit_sim.runs import directory
 from heinit_sim.sampling import streams
-from heinit_sim.simulation import histograms, plan, sweep
+from heinit_sim.simulation import histograms, plan, sweep, tasks
 from heinit_sim.simulation.histograms import GRIDS, counted
 from tests.conditions import unpredicted, with_layers
 from tests.rows import slow_but
@@ -141,7 +141,8 @@ def test_threads_blocks_chunks_and_redrawing_change_nothing(
         )
 
     monkeypatch.setattr(plan, "_BLOCK_BYTES", 600)  # one or two networks a block
-    assert 1 <= plan.block_size(of) <= 2
+    monkeypatch.setattr(tasks, "_SHORTEST", 0.0)
+    assert all(len(task.trials) <= 2 for task in tasks.task_list(of))
     assert same()
     monkeypatch.setattr(histograms, "_CHUNK", 11)  # cuts through layers
     assert same()
@@ -149,15 +150,15 @@ def test_threads_blocks_chunks_and_redrawing_change_nothing(
     assert same()
 
 
-def test_each_block_has_the_counts_of_its_own_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_task_has_the_counts_of_its_own_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "_BLOCK_BYTES", 600)
+    monkeypatch.setattr(tasks, "_SHORTEST", 0.0)
     of = config(SMALL, "decades")
     for jobs in (1, 2):
-        blocks = list(sweep.iter_sweep(of, jobs))
-        assert len(blocks) > 3
-        for block in blocks:
-            (result,) = block.results
-            numbers = len(block.trials) * 7 * 5  # of h_0 of each network
+        done = list(sweep.iter_sweep(of, jobs))
+        assert len(done) > 3
+        for task, (result,) in done:
+            numbers = len(task.trials) * 7 * 5  # of h_0 of each network
             assert result.tallies["activation"][0].sum() == numbers
 
 

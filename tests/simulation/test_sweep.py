@@ -2,7 +2,6 @@
 
 import math
 import threading
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,9 +15,11 @@ from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics import FloatArray
 from heinit_sim.sampling import streams
-from heinit_sim.simulation import plan, sweep
-from heinit_sim.simulation.plan import NetworkPass, plan_passes
-from heinit_sim.simulation.sweep import Block, iter_sweep, run_sweep
+from heinit_sim.simulation import executors, plan, tasks
+from heinit_sim.simulation.measure import PassResult
+from heinit_sim.simulation.plan import plan_passes
+from heinit_sim.simulation.sweep import iter_sweep, run_sweep
+from heinit_sim.simulation.tasks import Task
 from heinit_sim.theory import assumptions
 from heinit_sim.theory.assumptions import homogeneous_slope
 from tests.conditions import layer_specs, with_layers
@@ -58,9 +59,10 @@ def same_bits(a: SweepResult, b: SweepResult) -> bool:
 def test_any_number_of_threads_gives_equal_bits(
     drawn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan, "_BLOCK_BYTES", 2**13)  # two networks a block: seven blocks of work
+    monkeypatch.setattr(plan, "_BLOCK_BYTES", 2**13)  # two networks a block
+    monkeypatch.setattr(tasks, "_SHORTEST", 0.0)  # and a block a task
     many = config(trials=13, draws=drawn)
-    assert plan.block_size(many) < 4
+    assert len(tasks.task_list(many)) > 4
     alone = run_sweep(many, jobs=1)
     assert same_bits(alone, run_sweep(many, jobs=2))
     assert same_bits(alone, run_sweep(many, jobs=5))
@@ -225,31 +227,32 @@ def test_a_dead_network_is_minus_infinity_and_nothing_else() -> None:
     assert np.isneginf(networks["grad_weight", "second_moment"][dead[:, -1]]).all()
 
 
-def test_iter_sweep_yields_every_trial_once_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_iter_sweep_yields_every_task_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "_BLOCK_BYTES", 2**13)
-    blocks = list(iter_sweep(config(trials=11), jobs=2))
-    assert [trial for block in blocks for trial in block.trials] == list(range(11))
+    monkeypatch.setattr(tasks, "_SHORTEST", 0.0)
+    done = list(iter_sweep(config(trials=11), jobs=2))
+    assert sorted(trial for task, _ in done for trial in task.trials) == list(range(11))
+    assert sorted(task.number for task, _ in done) == list(range(len(done)))
 
 
 def test_a_sweep_uses_its_threads_alone_and_stops_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    simulated: list[range] = []
-    simulate = sweep.simulate_block
+    simulated: list[Task] = []
+    simulate = tasks.simulate
 
-    def noted(
-        seed: int, passes: Sequence[NetworkPass], trials: range, *, spare: list[list[FloatArray]]
-    ) -> Block:
-        simulated.append(trials)
-        return simulate(seed, passes, trials, spare=spare)
+    def noted(task: Task) -> tuple[PassResult, ...]:
+        simulated.append(task)
+        return simulate(task)
 
     monkeypatch.setattr(plan, "_BLOCK_BYTES", 2**13)
-    monkeypatch.setattr(sweep, "simulate_block", noted)
+    monkeypatch.setattr(tasks, "_SHORTEST", 0.0)
+    monkeypatch.setattr(executors, "simulate", noted)
     alone = threading.active_count()
     with threadpool_limits(limits=2, user_api="blas"):
-        blocks = iter_sweep(config(trials=2000), jobs=2)
-        next(blocks)
+        done = iter_sweep(config(trials=2000), jobs=2)
+        next(done)
         assert threading.active_count() == alone + 2
         assert blas_threads() == {1}
-        blocks.close()
+        done.close()
         assert blas_threads() == {2}
     assert threading.active_count() == alone
     assert len(simulated) < 20
@@ -329,7 +332,7 @@ def test_biases_are_drawn_only_where_they_are_random(
         calls.append(trials)
         return streams.sample_biases(seed, draws, trials)
 
-    monkeypatch.setattr(sweep, "sample_biases", counted)
+    monkeypatch.setattr(tasks, "sample_biases", counted)
     network = "{depth: 2, width: 3, input_dim: 3}"
     run_sweep(
         parse_config(f"name: x\nnetwork: {network}\ninit: {{{init}variance: 1}}\ntrials: 1\n")

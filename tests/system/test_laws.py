@@ -8,10 +8,11 @@ from heinit_sim.activations import make_activation
 from heinit_sim.experiment.quantities import BETWEEN_INPUTS, MEASURES, PASS_OF, Quantity, Statistic
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics.spread import spread
-from heinit_sim.simulation import plan, sweep
+from heinit_sim.simulation import plan
 from heinit_sim.simulation.measure import Measured
 from heinit_sim.simulation.plan import NetworkPass
 from heinit_sim.simulation.sweep import collect
+from heinit_sim.simulation.tasks import Simulated, simulate, simulate_block, task_list
 from heinit_sim.theory.finite_width.moments import exact
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 from tests.conditions import layer_specs, unpredicted, with_layers
@@ -62,7 +63,7 @@ def test_the_scale_law_holds_for_a_variance_of_its_own_in_every_layer(condition:
         target=0.0,
     )
     shifted = networks(condition)
-    (result,) = sweep.simulate_block(1, [direct], range(3), spare=[]).results
+    (result,) = simulate_block(1, [direct], range(3), spare=[])
     for measure in MEASURES:
         # Units that inputs differ in by a small part of their size lose as many digits more.
         alike = 0.0
@@ -153,11 +154,12 @@ def test_theory_obeys_the_scale_law(condition: Condition, r: float) -> None:
 
 @laws
 @given(conditions(target=st.sampled_from([0.0, 0.7])), st.integers(1, 3))
-def test_blocks_may_be_cut_anywhere(condition: Condition, size: int) -> None:
+def test_tasks_may_be_cut_anywhere_and_done_in_any_order(condition: Condition, size: int) -> None:
     whole = config(condition, trials=5)
-    passes = plan.distinct_passes(whole)
+    (task,) = task_list(whole)
     cuts = [range(start, min(start + size, 5)) for start in range(0, 5, size)]
-    blocks = [sweep.simulate_block(1, passes, trials, spare=[]) for trials in cuts]
-    (cut,) = collect(whole, blocks, quantiles=False).conditions
+    parts = [task._replace(trials=trials) for trials in reversed(cuts)]
+    done = [Simulated(part, simulate(part)) for part in parts]
+    (cut,) = collect(whole, done, quantiles=False).conditions
     (uncut,) = unpredicted(whole).conditions
     assert all(np.array_equal(cut.networks[m], uncut.networks[m], equal_nan=True) for m in MEASURES)

@@ -1,0 +1,147 @@
+"""Who does the tasks of a sweep: threads, processes, or whatever has a `submit` as they have."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import version
+
+from threadpoolctl import threadpool_limits
+
+from heinit_sim.errors import WorkerError
+from heinit_sim.simulation.measure import PassResult
+from heinit_sim.simulation.tasks import Simulated, Task, simulate
+
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+_limited = False  # whether BLAS runs on one thread here: during a sweep, or for good in a worker
+
+
+def usable_cpus() -> int:
+    """CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def versions() -> dict[str, str]:
+    """The versions that numbers depend on."""
+    return {name: version(name) for name in ("heinit-sim", "numpy")}
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Run BLAS on one thread: tasks run beside each other instead."""
+    global _limited
+    with threadpool_limits(limits=1, user_api="blas"):
+        before, _limited = _limited, True
+        try:
+            yield
+        finally:
+            _limited = before
+
+
+def work(task: Task, expected: dict[str, str]) -> tuple[PassResult, ...]:
+    """Simulate a task, maybe in another process or on another machine.
+
+    Args:
+        task: The task.
+        expected: The `versions` of the process that will put the results together.
+
+    Raises:
+        WorkerError: They are others here, where the same seed may give other numbers.
+    """
+    global _limited
+    if (here := versions()) != expected:
+        theirs, ours = (", ".join(map(" ".join, found.items())) for found in (here, expected))
+        raise WorkerError(f"a worker has {theirs}, must have {ours}; install the same there")
+    if not _limited:
+        threadpool_limits(limits=1, user_api="blas")
+        _limited = True
+    return simulate(task)
+
+
+def simulated(
+    executor: Executor, tasks: Iterable[Task], window: Callable[[], int]
+) -> Generator[Simulated, None, None]:
+    """Send tasks to an executor and yield them as they are done, in whatever order that is.
+
+    Args:
+        executor: Runs `work`.
+        tasks: What is to be done.
+        window: How many tasks may be under way, asked each time.
+
+    Raises:
+        WorkerError: A worker has other versions.
+        Exception: Whatever a task or the executor raises.
+    """
+    under_way: dict[Future[tuple[PassResult, ...]], Task] = {}
+    left, expected = iter(tasks), versions()
+    try:
+        while True:
+            while len(under_way) < max(window(), 1) and (task := next(left, None)) is not None:
+                under_way[executor.submit(work, task, expected)] = task
+            if not under_way:
+                return
+            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                task = under_way.pop(future)
+                yield Simulated(task, future.result())
+    finally:
+        for future in under_way:
+            future.cancel()
+
+
+@contextmanager
+def process_pool(jobs: int) -> Iterator[Executor]:
+    """Start processes that end with this one, however it ends, and leave signals to it.
+
+    Args:
+        jobs: How many.
+    """
+    context = multiprocessing.get_context("spawn")
+    others = multiprocessing.active_children()
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin)
+    try:
+        with _held_back():
+            pool.submit(int).result()  # starts all of them
+        yield pool
+    except BaseException:  # a signal, a full disk: wait for no task under way
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            if process not in others:
+                process.kill()
+        raise
+    pool.shutdown()
+
+
+def _begin() -> None:
+    """Begin as a worker: deaf to signals, and gone when the process is that started it."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.join,), daemon=True).start()
+
+
+def _end_with(waited: Callable[[], None]) -> None:
+    waited()
+    os._exit(1)
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Hold signals back on systems that can; a process that starts inherits that."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
