@@ -38,6 +38,21 @@ def merged(folder: Path) -> list[str]:
     return (folder / "merged").read_text("utf-8").splitlines()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ("257 --for github", "N: error: 257 is not allowed, must be 1 to 256: a matrix of GitHub"),
+        ("0 --for slurm", "N: error: 0 is not allowed, must be 1 to 1000: MaxArraySize of Slurm"),
+        ("3 - --for slurm", "CONFIG: error: '-' is not allowed, must be the path of a file"),
+    ],
+)
+def test_a_script_that_could_not_work_is_refused_in_one_line(arguments: str, problem: str) -> None:
+    ran = heinit_sim("shards", *arguments.split())
+    assert (ran.returncode, ran.stdout) == (2, "")
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith(problem)
+
+
 @pytest.mark.parametrize("config", NAMES)
 def test_slurm_starts_every_shard_and_then_the_merge(config: str, tmp_path: Path) -> None:
     environ = clusters.environment(tmp_path / "bin", STAND_IN)
