@@ -61,10 +61,12 @@ array = [option for option in options if option.startswith("--array=")][-1]
 first, _, last = array.removeprefix("--array=").partition("-")
 jobs = range(int(first), int(last or first) + 1)
 names = [f"SLURM_ARRAY_TASK_{name}" for name in ("ID", "MIN", "MAX", "STEP", "COUNT")]
-for job in jobs:
-    values = map(str, (job, jobs[0], jobs[-1], 1, len(jobs)))
-    environ = os.environ | dict(zip(names, values))
-    subprocess.run(["bash", words[-1]], env=environ, check=True, stdout=sys.stderr)
+values = [map(str, (job, jobs[0], jobs[-1], 1, len(jobs))) for job in jobs]
+environs = [os.environ | dict(zip(names, told)) for told in values]
+start = ["bash", words[-1]]
+started = [subprocess.Popen(start, env=environ, stdout=sys.stderr) for environ in environs]
+if any([process.wait() for process in started]):
+    sys.exit(f"sbatch: a job of {start} failed")
 print("36" if "--parsable" in words else "Submitted batch job 36")
 """
 

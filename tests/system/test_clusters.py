@@ -1,14 +1,16 @@
 """Job scripts, and those of configs/clusters.md, executed."""
 
+import json
 import os
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests import clusters
-from tests.clusters import ROOT, STAND_IN
+from tests.clusters import REAL, ROOT, STAND_IN
 from tests.commands import heinit_sim
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="job scripts are for bash")
@@ -165,3 +167,60 @@ def test_shards_by_hand(tmp_path: Path) -> None:
         clusters.shell(f"{run.replace('3/', f'{index}/')} --out parts/{index}", work, environ)
     clusters.shell(apart, work, environ)
     assert merged(work / "outputs" / "my") == ["1 of 16", "2 of 16"]
+
+
+SMALL = {
+    **{"trials": 10, "inputs": {"count": 10}, "figure": {"formats": ["svg"]}},
+    "sweep": {"init.variance": [0.01, 0.02]},
+}
+
+
+def contents(run: Path) -> dict[str, object]:
+    """The files of a run as bytes, but of its manifest only what is not of when and where."""
+    files: dict[str, object] = {
+        path.relative_to(run).as_posix(): path.read_bytes()
+        for path in run.rglob("*")
+        if path.is_file()
+    }
+    manifest = json.loads((run / "manifest.json").read_bytes())
+    return {**files, "manifest.json": {k: v for k, v in manifest.items() if k != "run"}}
+
+
+@pytest.fixture(scope="module")
+def one_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone with a small config, and the run of it that one process wrote."""
+    clone = tmp_path_factory.mktemp("clone")
+    document = yaml.safe_load((ROOT / "configs" / "figure_7_4.yaml").read_text("utf-8"))
+    (clone / "my.yaml").write_text(json.dumps({**document, **SMALL}), "utf-8")
+    ran = heinit_sim("run", clone / "my.yaml", "--out", clone / "one", "-q")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return clone
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheduler", ["slurm", "kubernetes", "github", "page"])
+def test_shards_of_a_script_give_the_bytes_of_one_run(
+    scheduler: str, one_run: Path, tmp_path: Path
+) -> None:
+    environ = clusters.environment(tmp_path / "bin", REAL)
+    work = tmp_path / "work"
+    if scheduler in ("github", "page"):
+        (workflow,) = blocks("yaml") if scheduler == "page" else [script("github", 3, "my.yaml")]
+        clone = tmp_path / "clone"
+        clone.mkdir()
+        shutil.copy(one_run / "my.yaml", clone)
+        artifacts = clusters.start_workflow(workflow, clone, work, environ)
+        written = artifacts["run"] / ("outputs/my" if scheduler == "page" else "")
+    else:
+        work.mkdir()
+        shutil.copy(one_run / "my.yaml", work)
+        text = script(scheduler, 3, "my.yaml")
+        written = work / "outputs" / "my"
+        if scheduler == "slurm":
+            (work / "job.sh").write_text(text, "utf-8")
+            clusters.shell("\n".join(re.findall(r"^#   (.*)", text, re.M)), work, environ)
+        else:
+            clusters.start_job(text, work, environ)
+            (command,) = re.findall(r"volume: (heinit-sim merge .*)", text)
+            clusters.shell(command, work, environ)
+    assert contents(written) == contents(one_run / "one")
