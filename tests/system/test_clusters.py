@@ -170,7 +170,9 @@ def test_shards_by_hand(tmp_path: Path) -> None:
 
 
 SMALL = {
-    **{"trials": 10, "inputs": {"count": 10}, "figure": {"formats": ["svg"]}},
+    "trials": 10,
+    "inputs": {"count": 10},
+    "figure": {"formats": ["svg"]},
     "sweep": {"init.variance": [0.01, 0.02]},
 }
 
