@@ -18,7 +18,7 @@ _SIGNALS = [
 ]
 _PATIENCE = 0.6  # seconds for an orderly end
 _stopped_by: list[int] = []
-_hints = [""]
+_hint = ""
 
 
 @cache
@@ -43,8 +43,14 @@ def stopped_by() -> int | None:
 
 
 def hint(text: str) -> None:
-    """What is said when a signal stops the process from now on: what is kept, and how to go on."""
-    _hints[0] = text
+    """What is said where the process stops from now on: what is kept, and how to go on."""
+    global _hint
+    _hint = text
+
+
+def with_hint(text: str) -> str:
+    """Why the process stops, and the hint, if there is one."""
+    return f"{text}; {_hint}" if _hint else text
 
 
 def _stop(number: int, _frame: object) -> NoReturn:
@@ -56,9 +62,7 @@ def _stop(number: int, _frame: object) -> NoReturn:
 def _say(number: int) -> None:
     _stopped_by.append(number)
     try:
-        text = "; ".join(
-            [f"heinit-sim: stopped by {signal.Signals(number).name}", *filter(None, _hints)]
-        )
+        text = with_hint(f"heinit-sim: stopped by {signal.Signals(number).name}")
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
     except (AttributeError, OSError, RuntimeError, ValueError):

@@ -94,18 +94,31 @@ def errors() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except HeinitSimError as error:
-        console.say(*error.lines)
+        say_error(error)
         raise typer.Exit(error.exit_code) from None
     except OSError as error:
-        console.say(f"heinit-sim: {error}")
+        _say_failure(f"heinit-sim: {error}")
         raise typer.Exit(1) from None
     except MemoryError:
-        console.say("heinit-sim: out of memory; --dry-run estimates what a run takes")
+        _say_failure("heinit-sim: out of memory; --dry-run estimates what a run takes")
         raise typer.Exit(1) from None
     except BaseException:
         if number := interrupts.stopped_by():  # also where a library made another exception of it
             raise SystemExit(128 + number) from None
         raise
+
+
+def say_error(error: HeinitSimError) -> None:
+    """Say what is wrong; where a run failed, also what is kept of it."""
+    if error.exit_code == 1:
+        _say_failure(*error.lines)
+    else:
+        console.say(*error.lines)
+
+
+def _say_failure(*lines: str) -> None:
+    if lines:  # else it was said before
+        console.say(*lines[:-1], interrupts.with_hint(lines[-1]))
 
 
 @contextlib.contextmanager

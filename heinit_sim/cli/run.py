@@ -1,6 +1,7 @@
 """The command `run`: configs in, their run directories out."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -105,7 +106,7 @@ def run(
             try:
                 _run_one(sweep_config, source, request, documents)
             except HeinitSimError as error:  # the other configs run all the same
-                console.say(*error.lines)
+                options.say_error(error)
                 codes.append(error.exit_code)
         if json_ and len(configs) > 1:
             console.print_document({"runs": documents})
@@ -155,6 +156,7 @@ def _run_one(
     """
     from heinit_sim import runs, simulation
 
+    interrupts.hint("")
     directory = request.out or Path("outputs") / config.name
     if request.junit is not None:
         runs.check_file(request.junit, "--junit", directory)
@@ -174,7 +176,10 @@ def _run_one(
     try:
         runs.check_target(directory, written, force=request.force, difference=difference)
         if not request.force:
-            files.require_alone()
+            files.require_alone(
+                "finish that run with the config.yaml there, or give --force to discard them, or "
+                "another --out"
+            )
     except RunDirectoryError as error:
         if request.dry_run:
             _show_plan(config, directory, request, documents, written, refusal=str(error))
@@ -208,10 +213,12 @@ def _tasks_done(
     kept = files.numbers() & wanted
 
     def computed(left: "list[Task]") -> "Iterator[Simulated]":
-        if kept and left and not request.quiet:
+        if kept and not request.quiet:
             damaged = len(kept.intersection(task.number for task in left))
-            text = f"{directory}: goes on, {len(tasks) - len(left)} of {len(tasks)} tasks are done"
-            console.say(text + f"; {damaged} damaged, done again" * bool(damaged))
+            console.say(
+                f"{directory}: goes on, {len(tasks) - len(left)} of {len(tasks)} tasks are done"
+                + f"; {damaged} damaged, done again" * bool(damaged)
+            )
         return compute(config, left, tasks, request.jobs, quiet=request.quiet)
 
     if not (kept or request.shard) and seconds_of(config, tasks, request.jobs) < _KEPT_FROM:
@@ -233,15 +240,12 @@ def _run_shard(
     assert request.shard is not None
     shard = request.shard
     part = [task for task in tasks if Shard.of(task.number, shard.count) == shard]
-    before = len(files.numbers().intersection(task.number for task in part))
     for _ in _tasks_done(config, directory, files, part, request):
         pass
     interrupts.hint("")
-    done = f"{len(part)} of {len(tasks)} tasks" + ", done before" * (before == len(part))
-    merge = f"`heinit-sim merge {directory}` puts all together"
-    _say_shard(
-        f"shard {shard} of {directory}: {done}; {merge}", directory, len(part), request, documents
-    )
+    done = f"shard {shard} of {directory}: {len(part)} of {len(tasks)} tasks"
+    merge = f"`heinit-sim merge {shlex.quote(str(directory))}` puts all together"
+    _say_shard(f"{done}; {merge}", directory, len(part), request, documents)
 
 
 def _say_shard(

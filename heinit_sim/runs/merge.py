@@ -6,7 +6,7 @@ from pathlib import Path
 
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.experiment.shard import Shard
-from heinit_sim.runs.task_files import TaskFiles, unfinished_config
+from heinit_sim.runs.task_files import TaskFiles, require_tasks, unfinished_config
 from heinit_sim.simulation import Simulated, Task, task_list
 
 _NAMED = 10
@@ -26,13 +26,12 @@ class Parts:
             RunDirectoryError: One holds no tasks, or tasks of another config or version.
             ConfigError: The config of the tasks cannot be read.
         """
-        for directory in directories[1:]:
-            unfinished_config(directory)
         self._directories = directories
         self.config = unfinished_config(directories[0])
         self._files = [TaskFiles(directory, self.config) for directory in directories]
-        for files in self._files:
-            files.require_alone()
+        for directory, files in zip(directories, self._files, strict=True):
+            require_tasks(directory)
+            files.require_alone("merge the shards of one run at a time")
 
     def tasks(self) -> Iterator[Simulated]:
         """Yield all tasks of the run.
@@ -60,8 +59,8 @@ class Parts:
         directory, files = self._directories[0], self._files[0]
         numbers = ", ".join(str(task.number) for task in missing[:_NAMED])
         more = ", …" * (len(missing) > _NAMED)
-        are = "is" if len(missing) == 1 else "are"
-        yield f"{directory}: {len(missing)} of {count} tasks {are} missing ({numbers}{more}); run"
+        state = f"{'is' if len(missing) == 1 else 'are'} missing or damaged ({numbers}{more})"
+        yield f"{directory}: {len(missing)} of {count} tasks {state}; run"
         config, out = (shlex.quote(str(path)) for path in (files.config_path, directory))
         cuts = set().union(*(f.n_shards() for f in self._files))
         n_shards = cuts.pop() if len(cuts) == 1 else 1  # else whatever makes all of them

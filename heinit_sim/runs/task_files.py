@@ -1,8 +1,8 @@
 """Finished tasks of a run that is not complete: one file each under `.tasks` of its directory.
 
-A file is written under another name, synced and renamed. Its first line says of which run it is and
-holds a checksum of the rest, arrays as `np.savez` writes them. So each file is whole, whatever ends
-a process, and the run goes on from them: where it stopped, or where `merge` brings them together.
+A file is written under another name, synced and renamed. Its first line is a checksum of the rest,
+its second says of which run it is, and the numbers follow. So each file is whole, whatever ends a
+process, and the run goes on from them: where it stopped, or where `merge` brings them together.
 Tasks of two runs never share a folder, so that one of them never takes another's away.
 """
 
@@ -10,24 +10,17 @@ import hashlib
 import json
 import os
 import re
-import tempfile
-import zlib
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
-
-import numpy as np
-from numpy.typing import NDArray
 
 from heinit_sim.config import document_hash, load_config, to_yaml
 from heinit_sim.errors import RunDirectoryError, WriteError
-from heinit_sim.experiment.quantities import COUNTED, MEASURES
 from heinit_sim.experiment.sweep_config import STREAM_VERSION, SweepConfig
 from heinit_sim.sampling.regular_file import read_regular
-from heinit_sim.simulation import COSINE_QUANTITIES, PassResult, Simulated, Task, versions
+from heinit_sim.simulation import Simulated, Task, pack, packed_size, unpack, versions
 
 TASKS = ".tasks"
 """Directory of the files, inside the run directory."""
@@ -35,8 +28,10 @@ _CONFIG = "config.yaml"
 _FOLDER = re.compile(r"[0-9a-f]{12}")
 _FILE = re.compile(r"\d{7}\.task")
 _UNFINISHED = ".unfinished-"
+_CHECKSUM = 64  # hexadecimal digits
 _LARGEST_HEADER = 2**12
-_DAMAGED = (OSError, ValueError, TypeError, RecursionError)
+_LARGEST_CONFIG = 2**21
+_ATTEMPTS = 5  # to write into a folder that processes of the same run, done with it, take away
 
 
 class TaskFiles:
@@ -59,20 +54,20 @@ class TaskFiles:
         """The file of the config that the tasks are of."""
         return self._folder / _CONFIG
 
-    def require_alone(self) -> None:
+    def require_alone(self, advice: str) -> None:
         """Refuse a directory with tasks of another run.
 
+        Args:
+            advice: What to do then, for the message.
+
         Raises:
-            RunDirectoryError: There are some; the message names one, and what it is of.
+            RunDirectoryError: There are some; the message names them, and what they are of.
         """
         for folder in task_folders(self._run_directory):
             if folder != self._folder:
-                files = _files(folder)
-                header = _header(files[0]) if files else {}
-                raise RunDirectoryError(
-                    f"{files[0] if files else folder}: a task of {self._difference(header)}; "
-                    "finish that run, or give --force to discard its tasks, or another --out"
-                )
+                headers = (header for path in _files(folder) if (header := _header(path)))
+                difference = self._difference(next(headers, {})) or "another run"
+                raise RunDirectoryError(f"{folder}: holds tasks of {difference}; {advice}")
 
     def numbers(self) -> set[int]:
         """The tasks that have a file here, whole or not."""
@@ -91,18 +86,19 @@ class TaskFiles:
         """
         path = self._path(task)
         try:
-            first_line, _, body = read_regular(path, path.stat().st_size).partition(b"\n")
-            header = json.loads(first_line)
-            if header["sha256"] != hashlib.sha256(body).hexdigest():
+            content = memoryview(read_regular(path, _LARGEST_HEADER + packed_size(task)))
+            checksum, rest = bytes(content[:_CHECKSUM]), content[_CHECKSUM + 1 :]
+            if checksum != hashlib.sha256(rest).hexdigest().encode():
                 return None
-            if difference := self._difference(header):
-                raise RunDirectoryError(f"{path}: a task of {difference}; remove it")
-            if header["task"] != task.number:
-                return None
-            with np.load(BytesIO(body), allow_pickle=False) as arrays:
-                return Simulated(task, tuple(_results(task, arrays)))
-        except (*_DAMAGED, KeyError, EOFError, BadZipFile, zlib.error):
+            line = bytes(rest[:_LARGEST_HEADER]).partition(b"\n")[0]
+            header = _parsed(line)
+            if header.get("task") == task.number and not self._difference(header):
+                return unpack(task, rest[len(line) + 1 :])
+        except (OSError, ValueError):
             return None
+        if difference := self._difference(header):
+            raise RunDirectoryError(f"{path}: a task of {difference}; remove it")
+        return None
 
     def begin(self) -> None:
         """Make the folder, with the config that its tasks are of.
@@ -110,7 +106,11 @@ class TaskFiles:
         Raises:
             WriteError: It cannot be made.
         """
-        self._put(self.config_path, to_yaml(self._config.document).encode())
+        content = to_yaml(self._config.document).encode()
+        with suppress(OSError):
+            if read_regular(self.config_path, _LARGEST_CONFIG) == content:
+                return
+        self._put(self.config_path, content)
 
     def write(self, done: Simulated, n_shards: int = 1) -> None:
         """Keep a finished task.
@@ -122,12 +122,11 @@ class TaskFiles:
         Raises:
             WriteError: The disk is full, …; tasks that were kept before stay.
         """
-        buffer = BytesIO()
-        np.savez(buffer, allow_pickle=False, **_arrays(done))
-        body = buffer.getvalue()
-        digest = hashlib.sha256(body).hexdigest()
-        header = {"task": done.task.number, "shards": n_shards, **self._facts, "sha256": digest}
-        self._put(self._path(done.task), json.dumps(header).encode() + b"\n" + body)
+        header = {"task": done.task.number, "shards": n_shards, **self._facts}
+        line, body = json.dumps(header).encode() + b"\n", pack(done)
+        checksum = hashlib.sha256(line)
+        checksum.update(body)
+        self._put(self._path(done.task), checksum.hexdigest().encode() + b"\n", line, body)
 
     def resume(
         self,
@@ -164,10 +163,11 @@ class TaskFiles:
         """
         for folder in task_folders(self._run_directory):
             if others or folder == self._folder:
+                for path in folder.iterdir():
+                    if _is_ours(path.name):
+                        with suppress(OSError):  # such as a directory, or gone by now
+                            path.unlink()
                 with suppress(OSError):
-                    for path in list(folder.iterdir()):
-                        if _is_ours(path.name):
-                            path.unlink(missing_ok=True)
                     folder.rmdir()
         with suppress(OSError):
             (self._run_directory / TASKS).rmdir()
@@ -184,28 +184,23 @@ class TaskFiles:
                 return f"{name} {found}, this is {expected}"
         return ""
 
-    def _put(self, path: Path, content: bytes) -> None:
-        """Put a file in its place, whole; make the folder, which another process may have removed.
+    def _put(self, path: Path, *pieces: bytes) -> None:
+        """Put a file in its place, whole; its folder is made where there is none.
 
         Raises:
             WriteError: It cannot be written.
         """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, unfinished = tempfile.mkstemp(prefix=_UNFINISHED, dir=path.parent)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(unfinished).replace(path)
-            except BaseException:
-                Path(unfinished).unlink(missing_ok=True)
-                raise
+            for left in reversed(range(_ATTEMPTS)):
+                try:
+                    _put_whole(path, pieces)
+                    return
+                except FileNotFoundError:  # another process of this run, done with it, cleared up
+                    if not left:
+                        raise
         except OSError as error:
             raise WriteError(
-                f"{path.parent}: could not be written ({error.strerror or error}); finished tasks "
-                "stay: make room, and the same command goes on"
+                f"{path}: could not be written ({error.strerror or error}); mend that"
             ) from error
 
 
@@ -215,7 +210,11 @@ def task_folders(directory: Path) -> list[Path]:
         folders = sorted((directory / TASKS).iterdir())
     except OSError:
         return []
-    return [path for path in folders if _FOLDER.fullmatch(path.name) and path.is_dir()]
+    return [
+        path
+        for path in folders
+        if _FOLDER.fullmatch(path.name) and ((path / _CONFIG).is_file() or _files(path))
+    ]
 
 
 def count_tasks(directory: Path) -> int:
@@ -236,18 +235,51 @@ def unfinished_config(directory: Path) -> SweepConfig:
         raise RunDirectoryError(
             f"{directory / TASKS}: holds tasks of {len(folders)} runs ({names}); remove one of them"
         )
-    if not folders or not (folders[0] / _CONFIG).is_file():
+    require_tasks(directory)
+    return load_config(folders[0] / _CONFIG)
+
+
+def require_tasks(directory: Path) -> None:
+    """Refuse a directory that holds no tasks.
+
+    Raises:
+        RunDirectoryError: It holds none.
+    """
+    if not task_folders(directory):
         raise RunDirectoryError(
             f"{directory}: holds no tasks of a run, must be a directory that `run --shard` wrote"
         )
-    return load_config(folders[0] / _CONFIG)
 
 
 def _facts(config: SweepConfig) -> dict[str, object]:
     """Facts that tasks must share to be put together; how they are drawn is none."""
     document = {key: value for key, value in config.document.items() if key != "figure"}
-    facts = {"config": document_hash(document), "stream_version": STREAM_VERSION}
-    return facts | versions()
+    # In the order of the conditions, which the hash of a config leaves out, tasks are numbered.
+    grid = [[*condition.swept.items()] for condition in config.conditions]
+    digest = hashlib.sha256(json.dumps([document_hash(document), grid]).encode()).hexdigest()
+    return {"config": digest, "stream_version": STREAM_VERSION, **versions()}
+
+
+def _put_whole(path: Path, pieces: Sequence[bytes]) -> None:
+    """Write a file under another name and rename it.
+
+    Raises:
+        OSError: It cannot be written; then nothing is left of it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{_UNFINISHED}{uuid.uuid4().hex}")
+    try:
+        with unfinished.open("xb") as file:
+            file.writelines(pieces)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            unfinished.replace(path)
+        except PermissionError:  # on Windows, while another process of the same run reads it
+            if os.name != "nt" or not path.is_file():
+                raise
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -264,43 +296,27 @@ def _is_ours(name: str) -> bool:
 
 
 def _header(path: Path) -> Mapping[str, Any]:
-    """The first line of a task's file; empty where it is damaged."""
+    """The line of a task's file that says what it is, if it does; its numbers are not read."""
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return {}
         with path.open("rb") as file:
-            header = json.loads(file.readline(_LARGEST_HEADER))
-    except _DAMAGED:
+            file.readline(_CHECKSUM + 1)
+            return _parsed(file.readline(_LARGEST_HEADER))
+    except (OSError, ValueError):
         return {}
-    return header if isinstance(header, dict) else {}
 
 
-def _arrays(done: Simulated) -> dict[str, NDArray[Any]]:
-    """The results of a task as few arrays, by the place of their pass."""
-    arrays: dict[str, NDArray[Any]] = {}
-    for place, result in enumerate(done.results):
-        arrays[f"networks_{place}"] = np.stack([result.networks[m] for m in MEASURES])
-        if result.tallies:
-            arrays[f"tallies_{place}"] = np.stack([result.tallies[q] for q in COUNTED])
-        if result.cosines:
-            arrays[f"cosines_{place}"] = np.stack([result.cosines[q] for q in COSINE_QUANTITIES])
-    return arrays
-
-
-def _results(task: Task, arrays: Mapping[str, NDArray[Any]]) -> Iterator[PassResult]:
-    """The results that `_arrays` made.
+def _parsed(line: bytes) -> Mapping[str, Any]:
+    """The header that a line holds.
 
     Raises:
-        ValueError: They are of another shape than the task's.
-        KeyError: One is missing.
+        ValueError: It holds none.
     """
-    for place, network_pass in enumerate(task.passes):
-        n_layers = len(network_pass.layers)
-        networks = arrays[f"networks_{place}"]
-        if networks.shape != (len(MEASURES), len(task.trials), n_layers):
-            raise ValueError(f"{networks.shape}: not the networks of task {task.number}")
-        tallies = arrays[f"tallies_{place}"] if network_pass.histograms else ()
-        cosines = arrays[f"cosines_{place}"] if network_pass.cosine else ()
-        yield PassResult(
-            dict(zip(MEASURES, networks, strict=True)),
-            dict(zip(COUNTED, tallies, strict=True)) if network_pass.histograms else {},
-            dict(zip(COSINE_QUANTITIES, cosines, strict=True)) if network_pass.cosine else {},
-        )
+    try:
+        header = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("no header") from error
+    if not isinstance(header, dict):
+        raise ValueError("no header")
+    return header

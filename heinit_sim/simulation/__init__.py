@@ -8,7 +8,9 @@ from heinit_sim.simulation.executors import process_pool as process_pool
 from heinit_sim.simulation.executors import usable_cpus as usable_cpus
 from heinit_sim.simulation.executors import versions as versions
 from heinit_sim.simulation.histograms import Counts as Counts
-from heinit_sim.simulation.measure import PassResult as PassResult
+from heinit_sim.simulation.packed import pack as pack
+from heinit_sim.simulation.packed import packed_size as packed_size
+from heinit_sim.simulation.packed import unpack as unpack
 from heinit_sim.simulation.sweep import collect as collect
 from heinit_sim.simulation.sweep import iter_sweep as iter_sweep
 from heinit_sim.simulation.sweep import run_sweep as run_sweep

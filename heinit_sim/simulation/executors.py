@@ -5,10 +5,18 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
+from multiprocessing.context import SpawnContext, SpawnProcess
 
 from threadpoolctl import threadpool_limits
 
@@ -19,6 +27,8 @@ from heinit_sim.simulation.tasks import Simulated, Task, simulate
 _SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
+_MOST_PROCESSES = 61
+"""As many as Windows can wait for."""
 _limited = False  # whether BLAS runs on one thread here: during a sweep, or for good in a worker
 
 
@@ -78,8 +88,8 @@ def simulated(
         window: How many tasks may be under way, asked each time.
 
     Raises:
-        WorkerError: A worker has other versions.
-        Exception: Whatever a task or the executor raises.
+        WorkerError: A worker has other versions, or was killed.
+        Exception: Whatever else a task or the executor raises.
     """
     under_way: dict[Future[tuple[PassResult, ...]], Task] = {}
     left, expected = iter(tasks), versions()
@@ -89,9 +99,13 @@ def simulated(
                 under_way[executor.submit(work, task, expected)] = task
             if not under_way:
                 return
-            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+            done = wait(under_way, return_when=FIRST_COMPLETED).done
+            for future in sorted(done, key=_failed):  # what is done is kept first
                 task = under_way.pop(future)
                 yield Simulated(task, future.result())
+    except BrokenExecutor as error:
+        text = "a worker ended in the middle of a task, as one that is killed for lack of memory"
+        raise WorkerError(f"{text}; give a smaller -j") from error
     finally:
         for future in under_way:
             future.cancel()
@@ -104,12 +118,11 @@ def process_pool(jobs: int) -> Iterator[Executor]:
     Args:
         jobs: How many.
     """
-    context = multiprocessing.get_context("spawn")
     others = multiprocessing.active_children()
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin)
+    jobs = min(jobs, _MOST_PROCESSES) if os.name == "nt" else jobs
+    with _held_back():  # from the process, too, that cleans up after the others, whatever happens
+        pool = ProcessPoolExecutor(jobs, mp_context=_Context(), initializer=_begin)
     try:
-        with _held_back():
-            pool.submit(int).result()  # starts all of them
         yield pool
     except BaseException:  # a signal, a full disk: wait for no task under way
         pool.shutdown(wait=False, cancel_futures=True)
@@ -118,6 +131,22 @@ def process_pool(jobs: int) -> Iterator[Executor]:
                 process.kill()
         raise
     pool.shutdown()
+
+
+class _Process(SpawnProcess):
+    """A process that no signal meets before it is ready."""
+
+    def start(self) -> None:
+        with _held_back():
+            super().start()
+
+
+class _Context(SpawnContext):
+    Process = _Process
+
+
+def _failed(future: Future[tuple[PassResult, ...]]) -> bool:
+    return future.exception() is not None
 
 
 def _begin() -> None:
