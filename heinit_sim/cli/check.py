@@ -2,6 +2,7 @@
 
 import math
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,8 +51,8 @@ def check(
             config = options.load_config(target, replaced)
             jobs = jobs or simulation.usable_cpus()
             tasks = simulation.task_list(config)
-            done = compute(config, tasks, tasks, jobs, quiet=False)
-            result = simulation.collect(config, done, quantiles=False)
+            with closing(compute(config, tasks, tasks, jobs, quiet=False)) as done:
+                result = simulation.collect(config, done, quantiles=False)
         stable = require == "stable"
         findings = checks.check_all(result, alpha or options.ALPHA, stable=stable)
         if json_:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from heinit_sim.cli import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
     from concurrent.futures import Executor
 
     from heinit_sim.experiment.sweep_config import SweepConfig
@@ -26,7 +26,7 @@ def compute(
     jobs: int,
     *,
     quiet: bool,
-) -> Iterator[Simulated]:
+) -> Generator[Simulated, None, None]:
     """Simulate tasks and yield them as they are done.
 
     Args:
@@ -38,9 +38,13 @@ def compute(
     """
     from heinit_sim import simulation
 
-    with _executor(config, left, jobs) as executor:
-        done = simulation.iter_sweep(config, jobs, executor=executor, tasks=left)
-        yield from progress.follow(config.name, done, left, tasks, quiet=quiet)
+    with (
+        _executor(config, left, jobs) as executor,
+        progress.shown(config.name, left, tasks, quiet=quiet) as tell,
+    ):
+        for done in simulation.iter_sweep(config, jobs, executor=executor, tasks=left):
+            yield done
+            tell(done.task)
 
 
 def seconds_of(config: SweepConfig, tasks: Sequence[Task], jobs: int) -> float:

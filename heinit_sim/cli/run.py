@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ from heinit_sim.errors import ConfigError, HeinitSimError, RunDirectoryError
 from heinit_sim.experiment.shard import Shard, parse_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from heinit_sim.config import Overrides
     from heinit_sim.experiment.sweep_config import SweepConfig
@@ -193,8 +194,8 @@ def _run_one(
     if request.shard:
         _run_shard(config, directory, files, tasks, request, documents)
         return
-    done = _tasks_done(config, directory, files, tasks, request)
-    finish(config, done, directory, source, request, documents)
+    with closing(_tasks_done(config, directory, files, tasks, request)) as done:
+        finish(config, done, directory, source, request, documents)
 
 
 def _tasks_done(
@@ -203,7 +204,7 @@ def _tasks_done(
     files: "TaskFiles",
     tasks: "Sequence[Task]",
     request: Request,
-) -> "Iterator[Simulated]":
+) -> "Generator[Simulated, None, None]":
     """Simulate tasks; if that takes long they are kept, and those that are kept are not done again.
 
     Raises:
@@ -212,7 +213,7 @@ def _tasks_done(
     wanted = {task.number for task in tasks}
     kept = files.numbers() & wanted
 
-    def computed(left: "list[Task]") -> "Iterator[Simulated]":
+    def computed(left: "list[Task]") -> "Generator[Simulated, None, None]":
         if kept and not request.quiet:
             damaged = len(kept.intersection(task.number for task in left))
             console.say(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from heinit_sim.cli import console, options
+from heinit_sim.cli import console, options, progress
 from heinit_sim.errors import CheckFailed, ConfigError
 from heinit_sim.experiment.activation_table import ALIASES, TABLE
 
@@ -51,7 +51,8 @@ def verify(
         else:
             sweep = options.load_config(config, replaced)
         with options.refusals_of("verify"):
-            result = derivation.verify(sweep.conditions[0], sweep.seed, networks)
+            shown = partial(progress.shown, "verify")
+            result = derivation.verify(sweep.conditions[0], sweep.seed, networks, shown=shown)
         document = reports.derivation.to_identity_document(result)
         if asked == "table":
             console.print_table(reports.derivation.to_identity_page(result))

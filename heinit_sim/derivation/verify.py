@@ -1,14 +1,16 @@
 """Sample and judge identities: which network they are held against, and how many of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from threadpoolctl import threadpool_limits
 
 from heinit_sim.derivation.expectation_rules import RULES
 from heinit_sim.derivation.gradients import GRADIENTS
-from heinit_sim.derivation.identity import Identity, Row, Sides, judge, largest_z
+from heinit_sim.derivation.identity import Identity, Row, judge, largest_z
 from heinit_sim.derivation.layer_rules import LAYERS
 from heinit_sim.derivation.probes import second_moment, slope_of
 from heinit_sim.derivation.xavier import XAVIER
@@ -33,6 +35,17 @@ _NETWORKS = 200, 100_000  # of a row, at least and at most
 _DEPTH, _WIDTH = 5, 300
 # σ²_Ω times either fan stays within 1e±20: gradients of six layers, squared, stay within 1e±250.
 _DECADES = 20
+
+
+class Block(NamedTuple):
+    """Some of the networks that one identity is held against."""
+
+    place: int
+    """That of the identity in the list of all."""
+    networks: int
+    """How many."""
+    work: int
+    """Random numbers that they take."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,9 @@ def verify(
     seed: int,
     n_networks: int | None = None,
     identities: Sequence[Identity[Any]] = IDENTITIES,
+    shown: Callable[
+        [Sequence[Block]], AbstractContextManager[Callable[[Block], None]]
+    ] = lambda blocks: nullcontext(lambda block: None),
 ) -> Verification:
     """Sample both sides of each identity and judge them.
 
@@ -84,6 +100,8 @@ def verify(
         n_networks: Independent networks of each sampled row, at least 100; default: as many as an
             eighth of a second draws, 200 or more.
         identities: What to verify.
+        shown: Takes all blocks while they are simulated, and each of them when it is done; by
+            default it shows nothing.
 
     Returns:
         One row per identity, in order.
@@ -104,12 +122,21 @@ def verify(
     counts = [_count(identity, probe, n_networks) for identity in identities]
     sampled = [n for n, identity in zip(counts, identities, strict=True) if identity.sampler.cost]
     bound = largest_z(len(sampled), min(sampled)) if sampled else 0.0
-    with threadpool_limits(limits=1, user_api="blas"):
-        rows = tuple(
-            judge(identity, _sides(identity, probe, seed, n), bound, _symbols(condition, slope))
-            for identity, n in zip(identities, counts, strict=True)
-        )
-    return Verification(condition, probe, slope, seed, rows, bound)
+    blocks = [
+        block
+        for place, (identity, n) in enumerate(zip(identities, counts, strict=True))
+        for block in _blocks(place, identity, probe, n)
+    ]
+    rows = []
+    with threadpool_limits(limits=1, user_api="blas"), shown(blocks) as tell:
+        for place, group in groupby(blocks, lambda block: block.place):
+            identity, sides = identities[place], []
+            rng = verification_rng(seed, identity.name)
+            for block in group:
+                sides.append(identity.sides(identity.sampler.sample(probe, rng, block.networks)))
+                tell(block)
+            rows.append(judge(identity, sides, bound, _symbols(condition, slope)))
+    return Verification(condition, probe, slope, seed, tuple(rows), bound)
 
 
 def _count(identity: Identity[Any], condition: Condition, n_networks: int | None) -> int:
@@ -119,12 +146,15 @@ def _count(identity: Identity[Any], condition: Condition, n_networks: int | None
     return n_networks or min(max(_DRAWS_PER_ROW // identity.sampler.cost(condition), fewest), most)
 
 
-def _sides(identity: Identity[Any], condition: Condition, seed: int, count: int) -> list[Sides]:
-    """Both sides of `count` networks, a block of them at a time."""
-    rng, cost = verification_rng(seed, identity.name), identity.sampler.cost
-    size = count if cost is None else _DRAWS_PER_BLOCK // cost(condition) + 1
-    blocks = (min(size, count - start) for start in range(0, count, size))
-    return [identity.sides(identity.sampler.sample(condition, rng, n)) for n in blocks]
+def _blocks(
+    place: int, identity: Identity[Any], condition: Condition, count: int
+) -> Iterator[Block]:
+    """Cut the networks of an identity into blocks that fit into memory."""
+    cost = identity.sampler.cost(condition) if identity.sampler.cost else 1
+    size = _DRAWS_PER_BLOCK // cost + 1
+    for start in range(0, count, size):
+        n = min(size, count - start)
+        yield Block(place, n, n * cost)
 
 
 def _symbols(condition: Condition, slope: float) -> dict[str, str]:

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -133,7 +133,7 @@ class TaskFiles:
         tasks: Sequence[Task],
         compute: Callable[[list[Task]], Iterable[Simulated]],
         n_shards: int = 1,
-    ) -> Iterator[Simulated]:
+    ) -> Generator[Simulated, None, None]:
         """Yield the tasks that are kept, then the others as they are done and kept.
 
         Args:

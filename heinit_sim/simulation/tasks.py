@@ -33,6 +33,11 @@ class Task(NamedTuple):
     work: float
     """Seconds of a nominal machine, about."""
 
+    @property
+    def networks(self) -> int:
+        """How many networks it simulates."""
+        return len(self.trials)
+
 
 class Simulated(NamedTuple):
     """A task that is done."""

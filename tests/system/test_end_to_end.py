@@ -1,11 +1,8 @@
 """What a user types, sees and finds on disk, from arguments to exit code."""
 
-import contextlib
 import csv
 import io
 import json
-import os
-import pty
 import re
 import signal
 import subprocess
@@ -594,29 +591,6 @@ def test_columns_hold_through_a_pipe_and_cut_nothing(command: str, small: Path) 
     if command in ("show", "theory"):
         assert len(numbers) == 1
         assert numbers != {()}
-
-
-def test_progress_on_a_terminal_counts_every_network_and_changes_no_number(small: Path) -> None:
-    arguments = ("run", "small.yaml", "--trials", "600", "--no-plots", "--out")
-    assert heinit_sim(*arguments, "piped").returncode == 0
-    terminal, end = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "heinit_sim", *arguments, "shown"],
-        stdout=subprocess.DEVNULL,
-        stderr=end,
-        env={**os.environ, "TERM": "xterm", "NO_COLOR": ""},
-    ) as watched:
-        os.close(end)
-        shown = b""
-        with contextlib.suppress(OSError):  # the terminal's other end is gone
-            while part := os.read(terminal, 65536):
-                shown += part
-    os.close(terminal)
-    assert watched.returncode == 0
-    assert b"600/600" in shown
-    runs = [files(small / out) for out in ("piped", "shown")]
-    for name in ("networks.npz", "layers.csv"):
-        assert runs[0][name] == runs[1][name]
 
 
 # A factor of 2.25 per layer: exploding, whatever the seed.
