@@ -122,6 +122,7 @@ def process_pool(jobs: int) -> Iterator[Executor]:
     jobs = min(jobs, _MOST_PROCESSES) if os.name == "nt" else jobs
     with _held_back():  # from the process, too, that cleans up after the others, whatever happens
         pool = ProcessPoolExecutor(jobs, mp_context=_Context(), initializer=_begin)
+        pool.submit(int)  # starts the threads that write to pipes which end with a worker
     try:
         yield pool
     except BaseException:  # a signal, a full disk: wait for no task under way
@@ -169,7 +170,7 @@ def _held_back() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [*_SIGNALS, signal.SIGPIPE])
     try:
         yield
     finally:

@@ -181,6 +181,33 @@ def test_a_worker_that_is_killed_is_an_error_in_one_line() -> None:
     assert line.startswith("a worker ended in the middle of a task, as one that is killed for lack")
 
 
+FEEDING = """\
+import signal, time
+from concurrent.futures import BrokenExecutor
+from multiprocessing import active_children
+from heinit_sim.simulation import process_pool
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as the command has it
+    with process_pool(1) as pool:
+        futures = [pool.submit(time.sleep, 60), *(pool.submit(len, bytes(10**7)) for _ in range(3))]
+        while not futures[0].running():
+            time.sleep(0.01)
+        for process in active_children():
+            process.kill()
+        assert all(isinstance(future.exception(), BrokenExecutor) for future in futures)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="Windows has no such signal")
+def test_a_task_on_its_way_to_a_worker_that_is_killed_ends_no_command(tmp_path: Path) -> None:
+    (tmp_path / "parent.py").write_text(FEEDING, "utf-8")
+    command = [sys.executable, "-W", "ignore", str(tmp_path / "parent.py")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 class Ended(Executor):
     """An executor that has done all but one task when it is asked, and failed on that."""
 
