@@ -37,20 +37,17 @@ class Parts:
         """Yield all tasks of the run.
 
         Raises:
-            RunDirectoryError: Some are missing or damaged; the message has the commands that make
-                them.
+            RunDirectoryError: One is of another run; or, at the end, some are missing or damaged:
+                the message has the commands that make them.
         """
-        tasks = task_list(self.config)
-        there = set().union(*(files.numbers() for files in self._files))
-        missing = [task for task in tasks if task.number not in there]
-        if not missing:
-            for task in tasks:
-                read = (files.read(task) for files in self._files)
-                found = next((done for done in read if done is not None), None)
-                if found is None:
-                    missing.append(task)
-                else:
-                    yield found
+        tasks, missing = task_list(self.config), []
+        for task in tasks:
+            read = (files.read(task) for files in self._files)
+            found = next((done for done in read if done is not None), None)
+            if found is None:
+                missing.append(task)
+            else:
+                yield found
         if missing:
             raise RunDirectoryError(*self._missing(missing, len(tasks)))
 

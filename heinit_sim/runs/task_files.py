@@ -28,9 +28,11 @@ _CONFIG = "config.yaml"
 _FOLDER = re.compile(r"[0-9a-f]{12}")
 _FILE = re.compile(r"\d{7}\.task")
 _UNFINISHED = ".unfinished-"
-_CHECKSUM = 64  # hexadecimal digits
+_CHECKSUM = 65
+"""Bytes of the first line."""
 _LARGEST_HEADER = 2**12
 _LARGEST_CONFIG = 2**21
+_IS_WINDOWS = os.name == "nt"
 _ATTEMPTS = 5  # to write into a folder that processes of the same run, done with it, take away
 
 
@@ -66,7 +68,8 @@ class TaskFiles:
         for folder in task_folders(self._run_directory):
             if folder != self._folder:
                 headers = (header for path in _files(folder) if (header := _header(path)))
-                difference = self._difference(next(headers, {})) or "another run"
+                header = next(headers, {})  # where a run has only begun there is none
+                difference = (self._difference(header) if header else "") or "another run"
                 raise RunDirectoryError(f"{folder}: holds tasks of {difference}; {advice}")
 
     def numbers(self) -> set[int]:
@@ -87,8 +90,8 @@ class TaskFiles:
         path = self._path(task)
         try:
             content = memoryview(read_regular(path, _LARGEST_HEADER + packed_size(task)))
-            checksum, rest = bytes(content[:_CHECKSUM]), content[_CHECKSUM + 1 :]
-            if checksum != hashlib.sha256(rest).hexdigest().encode():
+            checksum, rest = bytes(content[:_CHECKSUM]), content[_CHECKSUM:]
+            if checksum != _checksum(rest):
                 return None
             line = bytes(rest[:_LARGEST_HEADER]).partition(b"\n")[0]
             header = _parsed(line)
@@ -124,9 +127,7 @@ class TaskFiles:
         """
         header = {"task": done.task.number, "shards": n_shards, **self._facts}
         line, body = json.dumps(header).encode() + b"\n", pack(done)
-        checksum = hashlib.sha256(line)
-        checksum.update(body)
-        self._put(self._path(done.task), checksum.hexdigest().encode() + b"\n", line, body)
+        self._put(self._path(done.task), _checksum(line, body), line, body)
 
     def resume(
         self,
@@ -276,7 +277,7 @@ def _put_whole(path: Path, pieces: Sequence[bytes]) -> None:
         try:
             unfinished.replace(path)
         except PermissionError:  # on Windows, while another process of the same run reads it
-            if os.name != "nt" or not path.is_file():
+            if not (_IS_WINDOWS and path.is_file()):
                 raise
     finally:
         unfinished.unlink(missing_ok=True)
@@ -295,13 +296,21 @@ def _is_ours(name: str) -> bool:
     return bool(_FILE.fullmatch(name)) or name.startswith(_UNFINISHED) or name == _CONFIG
 
 
+def _checksum(*pieces: bytes | memoryview) -> bytes:
+    """The first line of a file: SHA-256 of the rest."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest().encode() + b"\n"
+
+
 def _header(path: Path) -> Mapping[str, Any]:
     """The line of a task's file that says what it is, if it does; its numbers are not read."""
     try:
         if not path.is_file():  # a pipe would be waited for
             return {}
         with path.open("rb") as file:
-            file.readline(_CHECKSUM + 1)
+            file.seek(_CHECKSUM)
             return _parsed(file.readline(_LARGEST_HEADER))
     except (OSError, ValueError):
         return {}
