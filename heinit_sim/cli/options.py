@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ALPHA = 1e-3
 """Default of `--alpha`."""
+FAILURES = (HeinitSimError, OSError, MemoryError)
+"""Errors that are told in one line each; any other is a mistake of the program."""
 
 
 def _probability(value: float | None) -> float | None:
@@ -93,32 +95,31 @@ def errors() -> Iterator[None]:
     try:
         yield
         sys.stdout.flush()
-    except HeinitSimError as error:
-        say_error(error)
-        raise typer.Exit(error.exit_code) from None
-    except OSError as error:
-        _say_failure(f"heinit-sim: {error}")
-        raise typer.Exit(1) from None
-    except MemoryError:
-        _say_failure("heinit-sim: out of memory; --dry-run estimates what a run takes")
-        raise typer.Exit(1) from None
+    except FAILURES as error:
+        raise typer.Exit(say_error(error)) from None
     except BaseException:
         if number := interrupts.stopped_by():  # also where a library made another exception of it
             raise SystemExit(128 + number) from None
         raise
 
 
-def say_error(error: HeinitSimError) -> None:
-    """Say what is wrong; where a run failed, also what is kept of it."""
-    if error.exit_code == 1:
-        _say_failure(*error.lines)
+def say_error(error: HeinitSimError | OSError | MemoryError, of: str = "") -> int:
+    """Say what is wrong, and where a run failed what is kept of it; return the exit code.
+
+    Args:
+        error: What is wrong.
+        of: Comes before each line, to tell of which of several configs it is.
+    """
+    if isinstance(error, HeinitSimError):
+        lines, code = error.lines, error.exit_code
+    elif isinstance(error, MemoryError):
+        lines, code = ("heinit-sim: out of memory; --dry-run estimates what a run takes",), 1
     else:
-        console.say(*error.lines)
-
-
-def _say_failure(*lines: str) -> None:
+        lines, code = (f"heinit-sim: {error}",), 1
     if lines:  # else it was said before
-        console.say(*lines[:-1], interrupts.with_hint(lines[-1]))
+        lines = (*lines[:-1], interrupts.with_hint(lines[-1]) if code == 1 else lines[-1])
+    console.say(*(f"{of}{line}" for line in lines))
+    return code
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import typer
 from heinit_sim.cli import console, interrupts, options
 from heinit_sim.cli.compute import compute, seconds_of
 from heinit_sim.cli.finish import Request, finish
-from heinit_sim.errors import ConfigError, HeinitSimError, RunDirectoryError
+from heinit_sim.errors import ConfigError, RunDirectoryError
 from heinit_sim.experiment.shard import Shard, parse_shard
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def run(
     configs: Annotated[
         list[str],
         typer.Argument(
-            metavar="CONFIG...", help="YAML files, manifest.json of a run, or - for stdin."
+            metavar="CONFIG", help="YAML files, manifest.json of a run, or - for stdin."
         ),
     ],
     out: Annotated[
@@ -104,11 +104,13 @@ def run(
         documents: list[Mapping[str, object]] = []
         codes = []
         for source, sweep_config in zip(configs, sweep_configs, strict=True):
+            if sweep_config is not sweep_configs[0] and not (quiet or json_ or part):
+                console.tell("")
             try:
                 _run_one(sweep_config, source, request, documents)
-            except HeinitSimError as error:  # the other configs run all the same
-                options.say_error(error)
-                codes.append(error.exit_code)
+            except options.FAILURES as error:  # the other configs run all the same
+                of = f"{sweep_config.name}: " * (len(configs) > 1)
+                codes.append(options.say_error(error, of))
         if json_ and len(configs) > 1:
             console.print_document({"runs": documents})
         elif documents:
@@ -128,6 +130,8 @@ def _loaded(
     """
     configs: list[SweepConfig] = []
     problems: list[str] = []
+    if sources.count("-") > 1:
+        raise ConfigError(["-: error: stdin is read once; give - once"])
     for source in sources:
         try:
             configs.append(options.load_config(source, overrides, quiet=quiet))
@@ -137,7 +141,7 @@ def _loaded(
     for name in sorted({name for name in names if names.count(name) > 1}):
         problems.append(f"run: error: {names.count(name)} configs are named {name}; rename one")
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(list(dict.fromkeys(problems)))  # that of --set once, not once a config
     return configs
 
 

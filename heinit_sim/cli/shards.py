@@ -35,7 +35,7 @@ def shards(
 def merge(
     directories: Annotated[
         list[Path],
-        typer.Argument(metavar="DIR...", help="Directories that `run --shard` wrote."),
+        typer.Argument(metavar="DIR", help="Directories that `run --shard` wrote."),
     ],
     out: Annotated[
         Path | None,
