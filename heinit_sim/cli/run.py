@@ -220,10 +220,10 @@ def _tasks_done(
     def computed(left: "list[Task]") -> "Generator[Simulated, None, None]":
         if kept and not request.quiet:
             damaged = len(kept.intersection(task.number for task in left))
-            console.say(
-                f"{directory}: goes on, {len(tasks) - len(left)} of {len(tasks)} tasks are done"
-                + f"; {damaged} damaged, done again" * bool(damaged)
-            )
+            done = f"goes on, {len(tasks) - len(left)} of {len(tasks)} tasks are done"
+            done += f"; {damaged} damaged, done again" * bool(damaged)
+            all_done = f"all {len(tasks)} tasks were done before"
+            console.say(f"{directory}: {done if left else all_done}")
         return compute(config, left, tasks, request.jobs, quiet=request.quiet)
 
     if not (kept or request.shard) and seconds_of(config, tasks, request.jobs) < _KEPT_FROM:

@@ -11,6 +11,8 @@ from heinit_sim.cli.finish import Request, finish
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from heinit_sim.reports import TableFormat
+
 
 def shards(
     count: Annotated[int, typer.Argument(metavar="N", help="Number of shards; each is a job.")],
@@ -48,7 +50,7 @@ def merge(
     json_: options.JsonOption = False,
     plots: options.PlotsOption = True,
 ) -> None:
-    """Put the shards of a run together; name the commands that make what is missing.
+    """Put the shards of a run together, or name the commands that make what is missing.
 
     The run is the one that a single process would have written, byte for byte on one kind of
     machine. Shards of several configs or versions are refused.
@@ -58,6 +60,10 @@ def merge(
 
         directory = directories[0] if len(directories) == 1 else None
         if directory and out in (None, directory) and runs.is_complete(directory):
+            config, rows = runs.read_summary(directory)
+            if json_ or not quiet:
+                form: TableFormat = "json" if json_ else "table"
+                console.print_summary(config, rows, directory, form=form)
             if not quiet:
                 console.say(f"{directory} is up to date: it holds no shards, but the whole run")
             return

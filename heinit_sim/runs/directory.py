@@ -158,7 +158,8 @@ class Description(NamedTuple):
         run = [f"run {self.run}{by}{at}: {', '.join(self.run_files)}"] if self.run else []
         few = ", ".join(self.other_files[:_NAMED])
         more = f" and {len(self.other_files) - _NAMED} more" * (len(self.other_files) > _NAMED)
-        tasks = [f"{self.kept_tasks} finished tasks of a run that was stopped"]
+        plural = "s" * (self.kept_tasks != 1)
+        tasks = [f"{self.kept_tasks} finished task{plural} of a run that is not complete"]
         others = [f"files of yours, which stay: {few}{more}"]
         return run + tasks * bool(self.kept_tasks) + others * bool(self.other_files)
 

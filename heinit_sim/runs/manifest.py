@@ -2,6 +2,7 @@
 
 import json
 import platform
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from heinit_sim.errors import HeinitSimError, RunDirectoryError
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.sweep_config import STREAM_VERSION, SweepConfig
 from heinit_sim.runs import journal
+from heinit_sim.runs.task_files import count_tasks
 from heinit_sim.sampling import data_sets
 from heinit_sim.sampling.regular_file import read_regular
 
@@ -125,7 +127,11 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         manifest = json.loads(read_regular(path, MAX_MANIFEST))
         files = manifest["files"]
     except FileNotFoundError:
-        raise RunDirectoryError(f"{directory}: no {MANIFEST}, so not a run directory") from None
+        text = f"no {MANIFEST}, so not a run directory"
+        if count := count_tasks(directory):
+            rest = f"`heinit-sim merge {shlex.quote(str(directory))}` says what is missing"
+            text = f"a run that is not complete, {count} of its tasks are done; {rest}"
+        raise RunDirectoryError(f"{directory}: {text}") from None
     except OSError as error:
         raise RunDirectoryError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:

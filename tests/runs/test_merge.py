@@ -63,9 +63,26 @@ def test_one_directory_becomes_the_run(work: Path) -> None:
         shard(part, "one dir")
     assert merge("one dir") == (0, [])
     assert whole("one dir") == expected()
-    assert heinit_sim("merge", "one dir").stderr == (
-        "one dir is up to date: it holds no shards, but the whole run\n"
-    )
+    again, shown = heinit_sim("merge", "one dir"), heinit_sim("show", "one dir")
+    assert (again.returncode, again.stdout) == (0, shown.stdout)
+    held = "one dir is up to date: it holds no shards, but the whole run\n"
+    assert again.stderr == shown.stderr + held
+    documents = [heinit_sim(name, "one dir", "--json").stdout for name in ("merge", "show")]
+    assert documents[0] == documents[1] != ""
+
+
+@pytest.mark.parametrize("command", ["show", "plot", "check", "page", "compare"])
+def test_a_run_that_is_not_complete_says_so_and_how_to_go_on(command: str, work: Path) -> None:
+    shard("1/3", "one dir")
+    found = heinit_sim(command, *["one dir"] * (1 + (command == "compare")))
+    assert (found.returncode, found.stdout) == (2, "")
+    state = "one dir: a run that is not complete, 2 of its tasks are done"
+    assert found.stderr == f"{state}; `heinit-sim merge 'one dir'` says what is missing\n"
+    folder = task("one dir", 0).parent
+    assert heinit_sim("merge", "one dir").stderr.splitlines()[1:] == [
+        f"  heinit-sim run '{folder}/config.yaml' --shard {part} --out 'one dir'"
+        for part in ("2/3", "3/3")
+    ]
 
 
 def test_directories_in_any_order_give_the_same_bytes(work: Path) -> None:
