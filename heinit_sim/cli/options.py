@@ -56,7 +56,7 @@ TrialsOption = Annotated[
 JobsOption = Annotated[
     int | None,
     typer.Option(
-        "-j", "--jobs", min=1, metavar="N", help="Threads; default: the CPUs that may be used."
+        "-j", "--jobs", min=1, metavar="N", help="Threads or processes; default: as many as CPUs."
     ),
 ]
 AlphaOption = Annotated[

@@ -67,7 +67,8 @@ def run(
     """Simulate configs, print their summaries and write their runs.
 
     A directory that holds this very run is up to date: it is read, and nothing is written but a
-    figure that it lacks. A run that was stopped goes on where it was.
+    figure that it lacks. A run of more than a few seconds keeps what is done of it: stopped, it
+    goes on where it was when it is given again.
     """
     with options.errors():
         part = None if shard is None else parse_shard(shard, os.environ)

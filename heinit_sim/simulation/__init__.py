@@ -1,4 +1,4 @@
-"""A `SweepConfig` becomes a `SweepResult`: plan of passes, blocks of trials, threads."""
+"""A `SweepConfig` becomes a `SweepResult`: plan of passes, list of tasks, whoever does them."""
 
 from heinit_sim.simulation.cosines import COSINE_QUANTITIES as COSINE_QUANTITIES
 from heinit_sim.simulation.cosines import cosine_spread as cosine_spread
