@@ -54,17 +54,21 @@ def seconds_of(config: SweepConfig, tasks: Sequence[Task], jobs: int) -> float:
     nominal = sum(task.work for task in tasks)
     if nominal < 1:  # of a machine that may be some times faster than this one
         return nominal
-    whole = sum(task.work for task in simulation.task_list(config))
-    return simulation.estimate(config, jobs).seconds * nominal / whole
+    return simulation.estimate(config, jobs, tasks).seconds
+
+
+def on_processes(config: SweepConfig, left: Sequence[Task], jobs: int) -> bool:
+    """Whether processes are worth their start, or threads do."""
+    jobs = min(jobs, len(left))
+    return jobs > 1 and seconds_of(config, left, jobs) > _LONG
 
 
 def _executor(
     config: SweepConfig, left: Sequence[Task], jobs: int
 ) -> AbstractContextManager[Executor | None]:
-    """Processes where they are worth their start; None leaves the choice of threads."""
+    """Start processes, or leave it to threads: None."""
     from heinit_sim import simulation
 
-    jobs = min(jobs, len(left))
-    if jobs > 1 and seconds_of(config, left, jobs) > _LONG:
-        return simulation.process_pool(jobs)
+    if on_processes(config, left, jobs):
+        return simulation.process_pool(min(jobs, len(left)))
     return nullcontext()

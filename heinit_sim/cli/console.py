@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from heinit_sim.experiment.results import Finding, SweepResult
+    from heinit_sim.experiment.shard import Shard
     from heinit_sim.experiment.sweep_config import SweepConfig
     from heinit_sim.reports import Row, TableFormat
+    from heinit_sim.simulation import Task
 
 
 SCHEMA_VERSION = 1
@@ -155,27 +157,48 @@ def plan_document(
     directory: Path,
     jobs: int,
     *,
+    tasks: Sequence[Task],
+    left: Sequence[Task],
+    workers: str,
+    keeps: bool,
+    shard: Shard | None,
     files: Sequence[str],
     refusal: str = "",
     up_to_date: bool = False,
     alpha: float | None = None,
     junit: Path | None = None,
 ) -> dict[str, Any]:
-    """What `run` would do, for JSON; with an `alpha` it would check, and maybe write JUnit XML.
+    """What `run` would do, for JSON; what is in the directory is described.
 
-    Where the directory is up to date it would not simulate, but maybe draw; with a `refusal` it
-    would do nothing. What is in the directory is described, and `files` are what would be written.
+    Args:
+        config: The config.
+        directory: The run directory.
+        jobs: How many `workers` there would be.
+        tasks: All that it would simulate.
+        left: Those of them that are not done yet.
+        workers: "threads" or "processes".
+        keeps: Whether it would keep those that are done.
+        shard: The part of the run that they are, if any.
+        files: What it would write.
+        refusal: Why it would do nothing.
+        up_to_date: Whether it would not simulate, but maybe draw.
+        alpha: At which level it would check, if it would.
+        junit: Where it would write JUnit XML.
     """
     from heinit_sim import runs, simulation
 
     present = runs.description(directory)
-    needs = None if up_to_date else simulation.estimate(config, jobs)
+    needs = None if up_to_date else simulation.estimate(config, jobs, left)
     return {
         "name": config.name,
         "conditions": [dict(condition.swept) for condition in config.conditions],
         "trials": config.trials,
         "passes": needs.passes if needs else 0,
+        "tasks": 0 if up_to_date else len(tasks),
+        "kept_tasks": len(tasks) - len(left) if keeps and not up_to_date else None,
+        "shard": None if shard is None else str(shard),
         "jobs": jobs,
+        "workers": workers,
         "estimated_seconds": needs.seconds if needs else 0.0,
         "estimated_peak_bytes": needs.peak_bytes if needs else 0,
         "directory": str(directory),
@@ -202,13 +225,17 @@ def print_plan(config: SweepConfig, plan: Mapping[str, Any]) -> None:
     if plan["up_to_date"]:
         lines.append(f"{directory} is up to date" + ", but for its figure" * bool(plan["files"]))
     else:
-        threads, mebibytes = (
-            f"{jobs} thread{'s' * (jobs != 1)}",
-            plan["estimated_peak_bytes"] / 2**20,
-        )
-        lines.append(f"{plan['passes']} forward and backward passes on {threads}")
+        if plan["kept_tasks"] is not None:
+            part = f"shard {plan['shard']}: " if plan["shard"] else ""
+            done = f", {plan['kept_tasks']} of them done" * bool(plan["kept_tasks"])
+            plural = "s" * (plan["tasks"] != 1)
+            lines.append(f"{part}{plan['tasks']} task{plural}{done}; each is kept once it is done")
+        workers = plan["workers"] if jobs != 1 else "thread"
+        mebibytes = plan["estimated_peak_bytes"] / 2**20
+        lines.append(f"{plan['passes']} forward and backward passes on {jobs} {workers}")
         lines.append(
-            f"about {plan['estimated_seconds']:.1f} s and {mebibytes:.0f} MiB, before plots"
+            f"about {plan['estimated_seconds']:.1f} s and {mebibytes:.0f} MiB"
+            + ", before plots" * (not plan["shard"])
         )
     if plan["files"]:
         lines.append(f"would write {directory}: {', '.join(plan['files'])}")

@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from functools import cache
-from typing import NoReturn
 
 _SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -53,10 +52,10 @@ def with_hint(text: str) -> str:
     return f"{text}; {_hint}" if _hint else text
 
 
-def _stop(number: int, _frame: object) -> NoReturn:
-    if not _stopped_by:
+def _stop(number: int, _frame: object) -> None:
+    if not _stopped_by:  # another one changes nothing: the end is near
         _say(number)
-    raise SystemExit(128 + number)
+        raise SystemExit(128 + number)
 
 
 def _say(number: int) -> None:

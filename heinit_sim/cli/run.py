@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from heinit_sim.cli import console, interrupts, options
-from heinit_sim.cli.compute import compute, seconds_of
+from heinit_sim.cli.compute import compute, on_processes, seconds_of
 from heinit_sim.cli.finish import Request, finish
 from heinit_sim.errors import ConfigError, RunDirectoryError
 from heinit_sim.experiment.shard import Shard, parse_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence, Set
 
     from heinit_sim.config import Overrides
     from heinit_sim.experiment.sweep_config import SweepConfig
@@ -215,8 +215,7 @@ def _tasks_done(
     Raises:
         WriteError: They cannot be kept.
     """
-    wanted = {task.number for task in tasks}
-    kept = files.numbers() & wanted
+    kept = files.numbers().intersection(task.number for task in tasks)
 
     def computed(left: "list[Task]") -> "Generator[Simulated, None, None]":
         if kept and not request.quiet:
@@ -227,11 +226,26 @@ def _tasks_done(
             console.say(f"{directory}: {done if left else all_done}")
         return compute(config, left, tasks, request.jobs, quiet=request.quiet)
 
-    if not (kept or request.shard) and seconds_of(config, tasks, request.jobs) < _KEPT_FROM:
+    if not _keeps(config, tasks, kept, request):
         return computed(list(tasks))
     files.begin()
     interrupts.hint(f"{directory} keeps the tasks that are done, and the same command goes on")
     return files.resume(tasks, computed, request.shard.count if request.shard else 1)
+
+
+def _keeps(
+    config: "SweepConfig", tasks: "Sequence[Task]", kept: "Set[int]", request: Request
+) -> bool:
+    """Whether tasks are kept that are done: of all but short runs, and where some are."""
+    long = bool(kept or request.shard)
+    return long or seconds_of(config, tasks, request.jobs) >= _KEPT_FROM
+
+
+def _part(tasks: "Sequence[Task]", shard: Shard | None) -> "Sequence[Task]":
+    """The tasks of a shard, or all."""
+    if shard is None:
+        return tasks
+    return [task for task in tasks if Shard.of(task.number, shard.count) == shard]
 
 
 def _run_shard(
@@ -243,13 +257,11 @@ def _run_shard(
     documents: "list[Mapping[str, object]]",
 ) -> None:
     """Simulate and keep the tasks of one shard, but those that are kept already."""
-    assert request.shard is not None
-    shard = request.shard
-    part = [task for task in tasks if Shard.of(task.number, shard.count) == shard]
+    part = _part(tasks, request.shard)
     for _ in _tasks_done(config, directory, files, part, request):
         pass
     interrupts.hint("")
-    done = f"shard {shard} of {directory}: {len(part)} of {len(tasks)} tasks"
+    done = f"shard {request.shard} of {directory}: {len(part)} of {len(tasks)} tasks"
     merge = f"`heinit-sim merge {shlex.quote(str(directory))}` puts all together"
     _say_shard(f"{done}; {merge}", directory, len(part), request, documents)
 
@@ -279,10 +291,20 @@ def _show_plan(
     refusal: str = "",
 ) -> None:
     """Say what `run` would do, with the files that it would write."""
+    from heinit_sim import runs, simulation
+
+    tasks = _part(simulation.task_list(config), request.shard)
+    kept = runs.TaskFiles(directory, config).numbers().intersection(t.number for t in tasks)
+    left = [task for task in tasks if task.number not in kept]
     plan = console.plan_document(
         *(config, directory, request.jobs),
+        tasks=tasks,
+        left=left,
+        workers="processes" if on_processes(config, left, request.jobs) else "threads",
+        keeps=_keeps(config, tasks, kept, request),
+        shard=request.shard,
         up_to_date=up_to_date,
-        files=files,
+        files=[runs.TASKS] if request.shard and not up_to_date else files,
         refusal=refusal,
         alpha=(request.alpha or options.ALPHA) if request.check else None,
         junit=request.junit,

@@ -26,5 +26,6 @@ from heinit_sim.runs.manifest import run_facts as run_facts
 from heinit_sim.runs.merge import Parts as Parts
 from heinit_sim.runs.slides import require_slides as require_slides
 from heinit_sim.runs.slides import write_slides as write_slides
+from heinit_sim.runs.task_files import TASKS as TASKS
 from heinit_sim.runs.task_files import TaskFiles as TaskFiles
 from heinit_sim.runs.task_files import unfinished_config as unfinished_config

@@ -22,7 +22,7 @@ from heinit_sim.sampling.weights import WEIGHT_LAWS
 from heinit_sim.simulation.histograms import GRIDS, counted
 from heinit_sim.simulation.memory import available_bytes
 from heinit_sim.simulation.plan import NetworkPass, block_size, distinct_passes, families
-from heinit_sim.simulation.tasks import task_list
+from heinit_sim.simulation.tasks import Task, task_list
 from heinit_sim.theory import BESIDE_A_RUN, assumptions, n_sampled
 
 # Work, in steps that each take one number through np.maximum, and in multiplications of a product.
@@ -48,8 +48,17 @@ class Cost:
     peak_bytes: int
 
 
-def estimate(config: SweepConfig, jobs: int) -> Cost:
-    """Estimate a run on `jobs` threads or processes, without simulating."""
+def estimate(config: SweepConfig, jobs: int, tasks: Sequence[Task] | None = None) -> Cost:
+    """Estimate a run on `jobs` threads or processes, without simulating.
+
+    Args:
+        config: What is simulated.
+        jobs: Threads or processes.
+        tasks: Those that are to be done; default: all.
+    """
+    every = task_list(config)
+    tasks = every if tasks is None else tasks
+    share = sum(task.work for task in tasks) / sum(task.work for task in every)
     n_layers = sum(condition.depth + 1 for condition in config.conditions)
     simulation = 0.0
     for family in families(config):
@@ -58,7 +67,8 @@ def estimate(config: SweepConfig, jobs: int) -> Cost:
         simulation += config.trials * _trial_seconds(family, size) + calls * _SECONDS_PER_CALLS
     seconds = simulation / _busy(config, jobs) + n_layers * _SECONDS_PER_ROWS
     seconds += sum(_sampled_layers(config)) * _SECONDS_PER_SAMPLE
-    return Cost(len(distinct_passes(config)) * config.trials, seconds, peak_bytes(config, jobs))
+    passes = sum(len(task.passes) * task.networks for task in tasks)
+    return Cost(passes, seconds * share, peak_bytes(config, jobs))
 
 
 def peak_bytes(config: SweepConfig, jobs: int) -> int:

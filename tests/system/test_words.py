@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from heinit_sim import load_config
+from heinit_sim.simulation import task_list
 from tests.commands import files, heinit_sim
 from tests.configs import SMALL
 
@@ -90,6 +92,50 @@ def test_dry_runs_describe_what_is_there(small: Path) -> None:
     assert "manifest.json" in document["present"]["run_files"]
     assert (document["refusal"][-40:], document["files"]) == (other.stderr[-41:-1], [])
     assert files(small / "out") == before
+
+
+PLANNED = ("run", "small.yaml", "-n", "--trials", 90, "-j", 2)
+
+
+def test_a_dry_run_of_a_short_run_says_that_nothing_is_kept(small: Path) -> None:
+    short = document_of(*PLANNED)
+    assert (short["tasks"], short["kept_tasks"], short["shard"]) == (1, None, None)
+    lines = heinit_sim(*PLANNED).stdout.splitlines()
+    assert lines[2] == "90 forward and backward passes on 2 threads"
+
+
+@pytest.mark.slow
+def test_a_dry_run_says_what_is_kept_and_what_that_leaves(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("heinit_sim.cli.run._KEPT_FROM", 0.0)
+    monkeypatch.setattr("heinit_sim.cli.compute._LONG", 0.0)
+    monkeypatch.setattr("heinit_sim.simulation.tasks._SHORTEST", 1e-4)
+    monkeypatch.setattr("heinit_sim.simulation.plan._LARGEST_BLOCK", 10)
+    n_tasks = len(task_list(load_config("small.yaml", {"trials": 90})))
+    assert n_tasks == 9
+    whole = document_of(*PLANNED)
+    assert (whole["tasks"], whole["kept_tasks"], whole["passes"]) == (n_tasks, 0, 90)
+    assert "90 forward and backward passes on 2 processes" in heinit_sim(*PLANNED).stdout
+    first, second = (document_of(*PLANNED, "--shard", f"{i}/2") for i in (1, 2))
+    assert first["tasks"] + second["tasks"] == n_tasks
+    assert first["passes"] + second["passes"] == 90
+    assert first["estimated_seconds"] < whole["estimated_seconds"]
+    assert (first["shard"], first["files"]) == ("1/2", [".tasks"])
+    assert not (small / "outputs").exists()
+
+    assert heinit_sim("run", "small.yaml", "--trials", 90, "--shard", "1/2").returncode == 0
+    rest = document_of(*PLANNED)
+    assert (rest["tasks"], rest["kept_tasks"]) == (n_tasks, first["tasks"])
+    assert rest["passes"] == second["passes"]
+    lines = heinit_sim(*PLANNED, "--shard", "1/2").stdout.splitlines()
+    done = f"{first['tasks']} of them done"
+    assert f"shard 1/2: {first['tasks']} tasks, {done}; each is kept once it is done" in lines
+    assert "0 forward and backward passes on 2 threads" in lines
+    assert heinit_sim("run", "small.yaml", "--trials", 90, "--no-plots", "-j", 1).returncode == 0
+    complete = document_of(*PLANNED)
+    assert complete["up_to_date"]
+    assert (complete["tasks"], complete["kept_tasks"], complete["passes"]) == (0, None, 0)
 
 
 @pytest.mark.parametrize("option", ["-q", "--json", ""])
