@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from functools import cache
+from typing import NoReturn
 
 _SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -52,10 +53,12 @@ def with_hint(text: str) -> str:
     return f"{text}; {_hint}" if _hint else text
 
 
-def _stop(number: int, _frame: object) -> None:
-    if not _stopped_by:  # another one changes nothing: the end is near
+def _stop(number: int, _frame: object) -> NoReturn:
+    for further in _SIGNALS:  # change nothing: the end is near
+        signal.signal(further, signal.SIG_IGN)
+    if not _stopped_by:
         _say(number)
-        raise SystemExit(128 + number)
+    raise SystemExit(128 + number)
 
 
 def _say(number: int) -> None:
