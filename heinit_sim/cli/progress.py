@@ -63,11 +63,12 @@ class _Meter:
         from rich.text import Text
 
         row = Table.grid(padding=(0, 1))
-        row.add_column(no_wrap=True, max_width=24)
-        row.add_column(max_width=40)  # gives way to the words
-        row.add_column(no_wrap=True)
+        row.add_column(max_width=24)
+        row.add_column(max_width=40)
+        row.add_column(no_wrap=True)  # to which the others give way
         bar = ProgressBar(self._before + self._work, self._before + self._worked)
-        row.add_row(Text(self._name), bar, Text(self._state()))
+        name = Text(self._name, no_wrap=True, overflow="ellipsis")
+        row.add_row(name, bar, Text(self._state()))
         return row
 
     def _state(self) -> str:

@@ -18,7 +18,7 @@ from heinit_sim.cli import progress
 from heinit_sim.errors import WriteError
 from heinit_sim.runs import TaskFiles
 from heinit_sim.simulation import Simulated, tasks
-from tests.commands import files, heinit_sim
+from tests.commands import files, heinit_sim, printed
 
 CONFIG = """
 name: small
@@ -95,6 +95,21 @@ def test_what_is_under_way_neither_slows_nor_ends_the_rest(clock: Clock) -> None
     for passed, left in ((0, 40), (15, 25), (100, 0)):
         clock.now = 120 + passed
         assert str(meter) == f"long: 1 of 3 networks, about {left} s left"
+
+
+@pytest.mark.parametrize("name", ["short", "a_long_name_of_a_config_that_somebody_chose"])
+def test_name_and_bar_give_way_to_the_words(name: str, clock: Clock) -> None:
+    parts = [Part(10, 1.0)] * 100
+    meter = progress._Meter(name, parts, parts)
+    clock.now += 3600
+    for part in parts[:30]:
+        meter.add(part)
+    words = " 300 of 1000 networks, about 2.3 h left"
+    for width in (42, 60, 80, 200):
+        (line,) = printed(meter, width)
+        assert line.endswith(words)
+        assert len(line) <= min(width, 24 + 1 + 40 + len(words))
+    assert line.startswith(f"{name if name == 'short' else name[:23] + '…'} ━━")
 
 
 @pytest.mark.parametrize(
