@@ -5,8 +5,11 @@ from collections.abc import Iterable
 from functools import cache
 
 import matplotlib
+import numpy as np
 from matplotlib.font_manager import FontProperties
+from matplotlib.path import Path
 from matplotlib.textpath import TextPath
+from matplotlib.transforms import Bbox
 
 LINE = 1.3  # height of a line, in font sizes
 _BETWEEN = 0.2  # between the ink of two lines, in font sizes
@@ -27,11 +30,33 @@ def line_height(texts: Iterable[str]) -> float:
 
 @cache
 def _size(text: str, weight: str, family: tuple[str, ...]) -> tuple[float, float]:
-    if not text:  # which has no outlines
+    if not text.strip():  # which has no outlines
         return 0.0, 0.0
     font = FontProperties(family=list(family), weight=weight)
-    box = TextPath((0, 0), text, size=1, prop=font).get_extents()
+    box = extents(TextPath((0, 0), text, size=1, prop=font))
     return _SLACK * float(max(box.x1, box.width)), float(box.height)
+
+
+def extents(outline: Path) -> Bbox:
+    """Return the box of an outline: what `get_extents` does, in a hundredth of its time.
+
+    Of its curves only those can reach out of the box of their ends that have a control point there.
+    """
+    points, codes = np.asarray(outline.vertices), np.asarray(outline.codes)
+    ends = np.isin(codes, [Path.MOVETO, Path.LINETO])
+    curves = []
+    for code, degree in ((Path.CURVE3, 2), (Path.CURVE4, 3)):
+        of_degree = np.flatnonzero(codes == code).reshape(-1, degree)
+        ends[of_degree[:, -1]] = True
+        curves += [slice(curve[0] - 1, curve[-1] + 1) for curve in of_degree]
+    low, high = points[ends].min(axis=0), points[ends].max(axis=0)
+    outside = ((points < low) | (points > high)).any(axis=1)
+    boxes = [
+        Path(points[curve], [Path.MOVETO, *codes[curve][1:]]).get_extents()
+        for curve in curves
+        if outside[curve].any()
+    ]
+    return Bbox.union([Bbox([low, high]), *boxes])
 
 
 def fitted(
