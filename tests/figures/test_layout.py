@@ -17,7 +17,7 @@ from heinit_sim.figures.draw import draw
 from heinit_sim.figures.look.sheet import saving
 from heinit_sim.simulation.sweep import run_sweep
 from tests.figures.helpers import named_below
-from tests.rows import slow_but
+from tests.rows import pairwise, slow_but
 
 SIZES = (None, "slide", "beamer", "column", "text", (3.3, 2.0), (3.3, 3.3), (20.0, 4.0))
 PANELS = ("both", "forward", "backward")
@@ -85,43 +85,34 @@ def faults(figure: Figure) -> list[str]:
     return found
 
 
-# Every kind at every size, every sweep at every size and every kind of every sweep: pairs of the
-# three, as all 336 triples take minutes.
-ROWS = [
-    (kind, sweep, size)
-    for i, kind in enumerate(FIGURE_KINDS)
-    for j, sweep in enumerate(SWEEPS)
-    for k, size in enumerate(SIZES)
-    if (i + j + k) % 4 == 0
+LOOKS: list[dict[str, Any]] = [
+    {},
+    {"font_size": 7.0},
+    {"font": "DejaVu Serif"},
+    {"title": "A " * 60},
 ]
-CORNERS = [
-    *((kind, "nineteen", (3.3, 2.0)) for kind in FIGURE_KINDS),
-    *(("layers", sweep, "column") for sweep in SWEEPS),
-    *(("layers", "five", size) for size in SIZES),
-]
-# every kind, every sweep and every size once
+FONTS = {"slide": 18.0, "beamer": 9.5, "column": 8.0, "text": 9.0}
 KINDS = [*FIGURE_KINDS][::-1]
-QUICK = [*zip(itertools.cycle(KINDS), itertools.cycle(SWEEPS), SIZES, strict=False)]
+# every kind, every sweep, every size and every look once
+QUICK = [
+    (*row, "both", look)
+    for *row, look in zip(
+        itertools.cycle(KINDS), itertools.cycle(SWEEPS), SIZES, itertools.cycle(LOOKS), strict=False
+    )
+]
+CORNERS: list[Any] = [(kind, "nineteen", (3.3, 2.0), "both", {}) for kind in FIGURE_KINDS]
+ROWS = pairwise([*FIGURE_KINDS], [*SWEEPS], SIZES, PANELS, LOOKS, first=[*QUICK, *CORNERS])
 
 
-@pytest.mark.parametrize(
-    ("kind", "sweep", "size"), slow_but(dict.fromkeys([*QUICK, *CORNERS, *ROWS]), *QUICK)
-)
+@pytest.mark.parametrize(("kind", "sweep", "size", "panels", "look"), slow_but(ROWS, *QUICK))
 def test_texts_stand_apart_and_whole_and_panels_keep_their_room(
-    kind: str, sweep: str, size: Any
+    kind: str, sweep: str, size: Any, panels: str, look: dict[str, Any]
 ) -> None:
-    panels = PANELS if (kind, sweep, size) not in (*QUICK, *CORNERS) else ("both",)
-    for shown in panels:
-        assert faults(drawn(sweep, kind, size=size, panels=shown)) == []
-
-
-LOOKS: list[dict[str, Any]] = [{"font": "DejaVu Serif"}, {"font_size": 9.0}, {"title": "A " * 60}]
-
-
-@pytest.mark.parametrize("look", slow_but(LOOKS, *LOOKS[1:]))
-@pytest.mark.parametrize("size", slow_but([None, "beamer", "column"], "column"))
-def test_other_fonts_and_titles_are_measured_too(look: dict[str, Any], size: Any) -> None:
-    assert faults(drawn("five", "layers", depth=50, size=size, **look)) == []
+    figure = drawn(sweep, kind, size=size, panels=panels, **look)
+    assert faults(figure) == []
+    texts = [text for text in figure.findobj(match=Text) if text.get_text()]
+    font = look.get("font_size") or FONTS.get(size, 0.0)  # of another size the font is its own
+    assert min(float(text.get_fontsize()) for text in texts) >= 0.75 * font * (1 - 1e-9)
 
 
 def test_a_text_that_is_moved_is_found() -> None:
@@ -135,29 +126,18 @@ def test_a_text_that_is_moved_is_found() -> None:
     assert any(fault.startswith("panels") for fault in faults(figure))
 
 
-FONTS = {"slide": 18.0, "beamer": 9.5, "column": 8.0, "text": 9.0}
-
-
-@pytest.mark.parametrize("size", slow_but(FONTS, "slide", "column"))
-@pytest.mark.parametrize("sweep", slow_but(SWEEPS, "six"))
-def test_no_text_is_smaller_than_three_quarters_of_the_font(sweep: str, size: str) -> None:
-    for points in (None, 7.0):
-        figure = drawn(sweep, "layers", size=size, font_size=points)
-        texts = [text for text in figure.findobj(match=Text) if text.get_text()]
-        sizes = sorted({text.get_fontsize() for text in texts})
-        font = points or FONTS[size]
-        assert float(sizes[0]) >= 0.75 * font * (1 - 1e-9)
-
-
 @pytest.mark.parametrize("sweep", slow_but(["five", "nineteen"], "nineteen"))
 @pytest.mark.parametrize(
-    "size", slow_but([[40, 3], [2, 8], [1.5, 1.5], [3, 1.5], [1.5, 6]], [40, 3], [1.5, 1.5])
+    "size", slow_but([[40, 3], [2, 8], [1.5, 1.5], [3, 1.5], [1.5, 6]], [1.5, 1.5])
 )
 def test_a_font_that_nobody_asked_for_is_as_small_as_a_figure_needs(sweep: str, size: Any) -> None:
     assert faults(drawn(sweep, "layers", size=size)) == []
 
 
-@pytest.mark.parametrize(("size", "given", "limit"), [("column", 24.0, 10), ("slide", 40.0, 27)])
+@pytest.mark.parametrize(
+    ("size", "given", "limit"),
+    slow_but([("column", 24.0, 10), ("slide", 40.0, 27)], ("slide", 40.0, 27)),
+)
 def test_a_font_too_large_for_its_figure_is_refused_with_the_largest_that_fits(
     size: str, given: float, limit: int
 ) -> None:

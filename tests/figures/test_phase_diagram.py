@@ -237,7 +237,9 @@ def test_variances_of_figure_7_4_are_all_labelled() -> None:
 
 def test_on_a_dark_ground_lines_and_texts_stand_out() -> None:
     text = CONFIG + "figure: {theme: dark}\n"
-    figure = draw_phase_diagram(config("relu", "tanh", "gelu", "erf", "elu", "sigmoid", text=text))
+    figure = draw_phase_diagram(
+        config("relu", "tanh", "selu", "softplus", "elu", "silu", text=text)
+    )
     ground = figure.get_facecolor()
     lines = [line.get_color() for line in figure.axes[0].lines if line.get_linestyle() != "None"]
     assert len(lines) >= 5

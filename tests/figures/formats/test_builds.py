@@ -18,7 +18,7 @@ from heinit_sim.figures import draw, saving
 from heinit_sim.figures.formats.builds import Step, build_steps, ordered_lines, showing, steps_of
 from heinit_sim.simulation.sweep import run_sweep
 from tests.figures.helpers import RESULTS
-from tests.rows import slow_but
+from tests.rows import pairwise, slow_but
 
 CONFIG = """
 name: x
@@ -35,12 +35,12 @@ SWEEPS = {
 }
 PANELS = ("both", "forward", "backward")
 SIZES = (None, "column", (3.3, 2.0))  # names between or beside, stacked panels, names below
-ALL = [*itertools.product(FIGURE_KINDS, SWEEPS, PANELS, SIZES)]
 QUICK = [
     *itertools.product(FIGURE_KINDS, ["three"], ["both"], [None]),
     ("end", "twelve", "both", (3.3, 2.0)),
     ("layers", "three", "backward", "column"),
 ]
+ROWS = pairwise([*FIGURE_KINDS], [*SWEEPS], PANELS, SIZES, first=QUICK)
 FRAME = re.compile(r"None|title|(forward|backward)(-(title|scale|layers|level))?")
 
 
@@ -67,7 +67,7 @@ def all_artists(figure: Figure) -> list[Artist]:
     return [child for parent in (figure, *figure.axes) for child in parent.get_children()]
 
 
-@pytest.mark.parametrize(("kind", "sweep", "panels", "size"), slow_but(ALL, *QUICK))
+@pytest.mark.parametrize(("kind", "sweep", "panels", "size"), slow_but(ROWS, *QUICK))
 def test_each_line_comes_with_all_that_is_its_own(
     kind: str, sweep: str, panels: str, size: Any
 ) -> None:

@@ -112,18 +112,18 @@ def check_numbers(figure: Figure, document: str, table: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "look"),
-    slow_but([(kind, look) for kind in FIGURE_KINDS for look in LOOKS], ("layers", {})),
+    slow_but([(kind, look) for kind in FIGURE_KINDS for look in LOOKS], ("end", {})),
 )
 def test_every_kind_is_a_document_with_the_numbers_of_its_artists(
     kind: str, look: dict[str, Any]
 ) -> None:
     figure = drawn("grid of eight", kind, **look)
-    before = saved(figure, "png")
+    before = "" if look else saved(figure, "png")  # once for every kind
     document, table = to_pgfplots(figure, "x_lines.csv")
     check_structure(document)
     check_numbers(figure, document, table)
     assert to_pgfplots(figure, "x_lines.csv") == (document, table)
-    assert saved(figure, "png") == before
+    assert look or saved(figure, "png") == before
 
 
 @pytest.mark.parametrize("name", slow_but(RESULTS, "dying", "one"))

@@ -6,12 +6,13 @@ from heinit_sim.experiment.sweep_config import FigureConfig, FigureTheme
 from heinit_sim.figures.draw import draw
 from heinit_sim.figures.look.contrast import LINE, TEXT, contrast
 from tests.figures.helpers import figure_7_4
+from tests.rows import slow_but
 
 STYLES = ["ggplot", "fivethirtyeight", "bmh", "Solarize_Light2", "dark_background"]
 
 
-@pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("style", slow_but(STYLES, "ggplot", "dark_background"))
+@pytest.mark.parametrize("theme", slow_but(["light", "dark"], "light"))
 def test_all_stands_out_from_the_ground_that_a_style_makes(style: str, theme: FigureTheme) -> None:
     figure = draw(figure_7_4(FigureConfig(style=style, theme=theme)))
     page = figure.get_facecolor()
