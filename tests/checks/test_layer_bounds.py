@@ -12,6 +12,7 @@ from heinit_sim.experiment.quantities import INPUT_0, Quantity
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics.special_functions import chi_square_rank, cumulative
+from tests.alarms import most_alarms
 from tests.checks.test_identities import BACKWARD, BATCH, Plant, planted, times
 from tests.conditions import condition, unpredicted, with_layers
 from tests.rows import slow_but
@@ -45,25 +46,38 @@ def failing(result: SweepResult, alpha: float = 1e-3) -> set[str]:
     return {f.name.split(": ")[-1] for f in check_laws(result, alpha) if not f.held}
 
 
-def most_alarms(runs: int) -> int:
-    """Smallest k with P(Binomial(runs, 0.05) > k) < 1e-4."""
-    chances = [math.comb(runs, k) * LEVEL**k * (1 - LEVEL) ** (runs - k) for k in range(runs + 1)]
-    return next(k for k in range(runs) if math.fsum(chances[k + 1 :]) < 1e-4)
-
-
-@pytest.mark.parametrize("name", slow_but(CONDITIONS, "relu, batch", "tanh, batch, target"))
-@pytest.mark.parametrize("runs", slow_but([10, 300], 10))
-def test_correct_runs_alarm_all_findings_together_no_more_often(name: str, runs: int) -> None:
+@cache
+def alarms(name: str, runs: int) -> int:
+    """How many of the runs alarm it that thirty networks at a time make up."""
     whole = simulated(name, 30 * runs)
-    alarms = 0
+    found = 0
     for start in range(0, 30 * runs, 30):
 
         def part(networks: dict, start: int = start) -> None:  # type: ignore[type-arg]  # arrays
             for measure, log10 in networks.items():
                 networks[measure] = log10[start : start + 30]
 
-        alarms += not all(f.held for f in check(planted(whole, part), LEVEL))
-    assert alarms <= most_alarms(runs)
+        found += not all(f.held for f in check(planted(whole, part), LEVEL))
+    return found
+
+
+RUNS = 100
+
+
+@pytest.mark.parametrize("name", ["relu, batch", "tanh, batch, target"])
+def test_a_few_correct_runs_alarm_all_findings_together_no_more_often(name: str) -> None:
+    assert alarms(name, 10) <= most_alarms(10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_correct_runs_alarm_all_findings_together_no_more_often(name: str) -> None:
+    assert alarms(name, RUNS) <= most_alarms(RUNS)
+
+
+@pytest.mark.slow
+def test_runs_of_all_conditions_alarm_them_no_more_often() -> None:
+    assert sum(alarms(name, RUNS) for name in CONDITIONS) <= most_alarms(RUNS * len(CONDITIONS))
 
 
 DEEP = [0, 1]
