@@ -104,6 +104,7 @@ def test_twin_with_slopes_of_other_layers_is_found() -> None:
     assert largest_z(measure(reversed_slopes), exact(condition, alpha)) > 1
 
 
+@pytest.mark.slow
 def test_twin_without_the_mask_is_found() -> None:
     condition, alpha = shape_condition("relu")
     measured = measure(condition, mask=np.ones_like)
@@ -116,6 +117,7 @@ def test_twin_with_transposed_weights_is_found() -> None:
     assert largest_z(measure(condition, transposed=True), exact(condition, 0.0)) > 1
 
 
+@pytest.mark.slow
 def test_twin_with_the_wrong_fan_is_found() -> None:
     condition, alpha = shape_condition("relu")
     laws = zip(condition.weight_variances, condition.fans, strict=True)

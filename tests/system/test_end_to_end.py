@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heinit_sim import draw, load_config, run_sweep
-from heinit_sim.config import Override
+from heinit_sim import load_config
 from heinit_sim.derivation import gradients, layer_rules, xavier
 from tests.commands import Ran, files, heinit_sim, process
 from tests.configs import SMALL
@@ -66,8 +65,8 @@ def test_a_reference_run_is_of_the_config_in_the_gallery(name: str) -> None:
     assert saved == load_config(ROOT / "configs" / f"{name}.yaml")
 
 
-# One of each kind of figure and of network; the others are drawn without files.
-WRITTEN = ("correlation_map", "depth_sweep", "glorot_2010", "hanin_rolnick", "zero_padding")
+# One with cosines and one with histograms; test_experiments draws all, without files.
+WRITTEN = ("correlation_map", "glorot_2010")
 
 
 @pytest.mark.slow
@@ -83,23 +82,6 @@ def test_configs_of_the_gallery_run_shrunk(name: str, tmp_path: Path) -> None:
     assert set(files(run)) == names
     resolved = heinit_sim("validate", run / "config.yaml")
     assert resolved.stdout.endswith("× 2 networks\n")
-
-
-DRAWN = [path.stem for path in CONFIGS if path.stem not in WRITTEN]
-
-
-@pytest.mark.parametrize("name", slow_but(DRAWN, "cnn_he", "cs231n_tanh"))
-def test_the_other_configs_of_the_gallery_are_drawn_within_their_figures(name: str) -> None:
-    path = ROOT / "configs" / f"{name}.yaml"
-    shrunk = [Override("--trials", "trials", "2"), Override("--set", "inputs.count", "4")]
-    if name in ("he_2015_std", "poole_2016"):  # a thousand units and more
-        shrunk.append(Override("--set", "network.width", "100"))
-    figure = draw(run_sweep(load_config(path, shrunk)))
-    figure.draw_without_rendering()
-    drawn, inches = figure.get_tightbbox(), figure.get_size_inches()
-    assert np.less_equal(0, drawn.min).all()
-    assert np.less_equal(drawn.max, inches).all()
-    assert all(axes.has_data() for axes in figure.axes)
 
 
 def test_a_page_is_written_whole_and_over_no_file_but_a_page(small: Path) -> None:

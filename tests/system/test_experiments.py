@@ -22,6 +22,7 @@ from heinit_sim.config import Override, load_config
 from heinit_sim.experiment.quantities import Measure
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.figures import draw
 from heinit_sim.numerics.spread import variance_of_ln
 from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.finite_width.log_norms import log_law
@@ -43,12 +44,12 @@ GRAD: Measure = ("grad_activation", "second_moment")
 TRIALS = {
     "figure_7_4": 20,
     "figure_7_4_published": 20,
-    "hanin_rolnick": 150,
+    "hanin_rolnick": 80,
     "he_2015_std": 1,
-    "width_sweep": 20,
-    "depth_sweep": 40,
+    "width_sweep": 10,
+    "depth_sweep": 25,
     "selu_gain": 20,
-    "activation_gains": 30,
+    "activation_gains": 20,
     "torch_default": 20,
     "correlation_map": 8,
     "poole_2016": 4,
@@ -57,17 +58,24 @@ TRIALS = {
     "residual_depth": 15,
     "residual_scale": 20,
     "pre_norm": 25,
-    "delta_orthogonal": 80,
+    "delta_orthogonal": 60,
+    "he_spread": 150,
+    "xavier_linear": 80,
+    "cs231n_tanh": 10,
+    "unnormalised_data": 25,
+    "fan_in_fan_out": 150,
 }
+# Inputs that are enough of a hundred, where the config is about networks.
+INPUTS = {"activation_gains": 10, "selu_gain": 10, "torch_default": 10}
 
-
-# Configs whose simulation takes a second; test_end_to_end draws every other one, shrunk.
+# Configs whose simulation takes a second.
 QUICK = ("figure_7_4",)
 
 
 def config(name: str) -> SweepConfig:
-    trials = [Override("--trials", "trials", str(TRIALS[name]))] if name in TRIALS else []
-    return load_config(CONFIGS / f"{name}.yaml", trials)
+    shorter = [("trials", TRIALS), ("inputs.count", INPUTS)]
+    given = [Override(key, key, str(of[name])) for key, of in shorter if name in of]
+    return load_config(CONFIGS / f"{name}.yaml", given)
 
 
 @cache
@@ -112,11 +120,22 @@ def test_its_networks_hold_against_theory_and_its_expectations(name: str) -> Non
     assert check_expectations(result) or name.startswith("figure_7_4")
 
 
+@pytest.mark.parametrize("name", slow_but(gallery(), *QUICK))
+def test_it_is_drawn_within_its_figure(name: str) -> None:
+    figure = draw(run(name))
+    figure.draw_without_rendering()
+    drawn, inches = figure.get_tightbbox(), figure.get_size_inches()
+    assert np.less_equal(0, drawn.min).all()
+    assert np.less_equal(drawn.max, inches).all()
+    assert all(axes.has_data() for axes in figure.axes)
+
+
 def test_figure_7_4_is_level_at_the_he_variance_alone() -> None:
     words = [trend(of, "forward").word for of in run("figure_7_4").conditions]
     assert words == ["vanishing", "vanishing", "stable", "exploding", "exploding"]
 
 
+@pytest.mark.slow
 def test_published_figure_has_half_the_slope() -> None:
     # Published, in decades per layer. They differ from half of theory's by up to 0.031 themselves,
     # at 0.001; ours by the drift of the median, 5/2D in ln, half of which is 0.005 decades.
@@ -358,6 +377,7 @@ def test_cosines_of_poole_s_tanh_networks_go_to_their_limits_from_wherever_they_
             assert np.abs(measured.mean(axis=1) - 0.0)[:, -5:].max() > allowed
 
 
+@pytest.mark.slow
 def test_convolutions_keep_their_signal_at_the_variance_of_he_with_k_squared_in_its_fan() -> None:
     he, xavier, forgotten = run("cnn_he").conditions
     assert he.condition.fans[:-1] == ((288, 288),) * 30
