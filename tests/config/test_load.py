@@ -1035,7 +1035,7 @@ def edited(text: str, changes: list[tuple[str, int, str]]) -> str:
     return "".join(tokens)
 
 
-@many
+@few
 @given(st.sampled_from(GOOD_TEXTS), edits)
 def test_any_edited_config(text: str, changes: list[tuple[str, int, str]]) -> None:
     check(edited(text, changes))
@@ -1158,7 +1158,7 @@ TOO_MANY = [
 ]
 
 
-@pytest.mark.parametrize("wrong", slow_but(TOO_MANY, *TOO_MANY[2:]))
+@pytest.mark.parametrize("wrong", slow_but(TOO_MANY, *TOO_MANY[4:]))
 def test_of_many_mistakes_the_thousand_first_are_told(wrong: str) -> None:
     *told, last = problems_of(f"{GOOD}{wrong}")
     assert len(set(told)) == ENOUGH == 1000

@@ -267,7 +267,7 @@ values = st.recursive(
 )
 
 
-@quick
+@settings(quick, max_examples=40)
 @given(st.dictionaries(st.text("abc", min_size=1), values, min_size=1))
 def test_written_yaml_reads_back_as_the_same_values(document: dict[str, object]) -> None:
     text = to_yaml(document)

@@ -135,7 +135,7 @@ def planted(identity: Identity[Any], error: Callable[[Any], Any]) -> Identity[An
     ("name", "error"),
     slow_but(
         [(name, error) for name, errors in PLANTED.items() for error in errors],
-        *((name, errors[0]) for name, errors in PLANTED.items()),
+        *[(name, errors[0]) for name, errors in PLANTED.items()][::3],
     ),
 )
 def test_a_planted_error_fails_its_row(name: str, error: str) -> None:

@@ -217,6 +217,7 @@ def test_uniform_weights_of_a_config_lie_where_papers_say(init: str, half: float
     assert kolmogorov(omega, lambda z: np.clip((z + twin) / (2 * twin), 0, 1)) > BOUND
 
 
+@pytest.mark.slow
 def test_orthogonal_weights_follow_haar() -> None:
     n, count = 3, 10_000
     found = np.array([sample("orthogonal", (n, n), seed) for seed in range(count)]) / math.sqrt(n)

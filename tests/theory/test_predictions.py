@@ -72,6 +72,7 @@ def test_slopes_of_homogeneous_activations() -> None:
     assert homogeneous_slope(replace(RELU, activation="linear")) == 1.0
 
 
+@pytest.mark.slow
 def test_a_deep_network_is_sampled_less_often() -> None:
     deep = with_layers(LEAKY, widths=(5,) * 2002, weight_variances=(1.0,) * 2001)
     direct = predicted_quantiles(deep, 0.2, 100, prediction_rng())

@@ -103,7 +103,7 @@ def test_means_over_networks_are_exact_and_wrong_norms_are_found(
     name: str, file_inputs: Inputs
 ) -> None:
     condition = condition_of(inputs_of(name, file_inputs))
-    result = simulate(condition, 20_000)
+    result = simulate(condition, 6000)
     assert set(result.exact_layers) == set(PASS_OF)
     theory = exactly(result)
     assert largest_z(result, theory) < 1
@@ -113,14 +113,14 @@ def test_means_over_networks_are_exact_and_wrong_norms_are_found(
         ddof = {m: x + math.log10(2) * (m[1] == BETWEEN_INPUTS) for m, x in theory.items()}
         assert largest_z(result, ddof) > 1
     second, fourth = norm_moments(condition.inputs, condition.widths[0])
-    for wrong in (InputNorms(1.1 * second, fourth), InputNorms(second, 1.3 * fourth)):
+    for wrong in (InputNorms(1.2 * second, fourth), InputNorms(second, 1.6 * fourth)):
         assert largest_z(result, exact(condition, 0.0, wrong)) > 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["normal", "sparse", "constant", "file"])
 def test_of_one_input_the_variances_behind_it_are_known(name: str, file_inputs: Inputs) -> None:
-    result = simulate(condition_of(inputs_of(name, file_inputs), n_inputs=1), 20_000)
+    result = simulate(condition_of(inputs_of(name, file_inputs), n_inputs=1), 6000)
     variances = {m: v for m, v in result.theory.items() if m[1] == "variance"}
     assert np.isnan(variances["activation", "variance"]).tolist() == [True, False, False]
     assert np.isfinite(variances["grad_activation", "variance"][1:]).all()
@@ -137,12 +137,12 @@ def test_zero_inputs_leave_the_target_s_gradient_to_the_lower_slope(
     options = {"negative_slope": slope} if slope else {}
     given = {"inputs": Inputs("sparse", density=0.2), "activation_options": options}
     condition = conditions.condition((2, 2, 3, 2), VARIANCES, activation, 1, 2.0, **given)
-    result = simulate(condition, 40_000)
+    result = simulate(condition, 10_000)
     assert largest_z(result, dict(result.theory)) < 1
     never = InputNorms(*norm_moments(condition.inputs, 2))  # planted: no input is zero
     assert largest_z(result, exact(condition, slope, never)) > 1
     zero = replace(condition, inputs=Inputs("constant", mean=0.0))
-    assert largest_z(simulate(zero, 4000), dict(predict([zero], 0)[0].theory)) < 1
+    assert largest_z(simulate(zero, 1000), dict(predict([zero], 0)[0].theory)) < 1
 
 
 def test_the_probability_of_an_input_that_is_all_zero_is_known(file_inputs: Inputs) -> None:
@@ -165,7 +165,7 @@ def test_variances_are_left_open_where_the_inputs_are_not_independent_normal_one
 def test_pooled_variance_of_a_pair_is_not_that_of_independent_inputs() -> None:
     # the reason for leaving it open: the error there would be found
     condition = condition_of(Inputs("pair", cosine=1.0))
-    result = simulate(condition, 20_000)
+    result = simulate(condition, 6000)
     independent = exact(condition, 0.0)["activation", "variance"][:1]
     variance = 10 ** result.networks["activation", "variance"][:, 0]
     z = (variance.mean() - 10 ** independent[0]) / variance.std() * math.sqrt(len(variance))
@@ -185,7 +185,7 @@ def test_moments_of_a_data_set_are_its_own(file_inputs: Inputs) -> None:
     np.testing.assert_allclose(input_law(file_inputs, 6), (ln.mean(), ln.var()), rtol=1e-13)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_but(NAMES, *DRAWN, "file"))  # digits take seconds to load
 def test_mean_field_starts_from_the_inputs(name: str, file_inputs: Inputs) -> None:
     inputs = inputs_of(name, file_inputs)
     condition = condition_of(inputs)
@@ -208,7 +208,7 @@ def share_error(share: float, *counts: int) -> float:
 @pytest.mark.parametrize("name", slow_but(NAMES, "normalised"))
 def test_simulated_networks_lie_in_the_predicted_band(name: str, file_inputs: Inputs) -> None:
     condition = condition_of(inputs_of(name, file_inputs))
-    trials, sampled = 4000, 40_000
+    trials, sampled = 2000, 40_000
     networks = simulate(condition, trials).networks
     (prediction,) = predict_sweep(SweepConfig("x", (condition,), {}, trials, 11)).conditions
     assert prediction.sampled == sampled
@@ -232,7 +232,7 @@ def test_simulated_networks_lie_in_the_predicted_band(name: str, file_inputs: In
 def test_sampled_norms_have_the_law_of_the_inputs(name: str, file_inputs: Inputs) -> None:
     inputs = inputs_of(name, file_inputs)
     dim = 64 if inputs.distribution == "digits" else 6
-    n = 20_000
+    n = 10_000
     x = sample_inputs(9, Draws((dim, 1), 2, (), inputs=inputs), range(n))[..., 0]
     drawn = np.sort((x**2).sum(axis=1))
     sampled = np.sort(np.exp(sample_log_norms(inputs, dim, n, prediction_rng())))

@@ -68,6 +68,7 @@ def test_variances_without_a_closed_form_are_empty() -> None:
     assert not any(any(known[q]) for q in PASS_OF if PASS_OF[q] == "backward")
 
 
+@pytest.mark.slow
 def test_deep_theory_stays_finite() -> None:
     deep = condition((10,) * 10_001 + (1,), 1.0)
     for moments in (exact(deep, 0.0), mean_field(deep, RELU)):

@@ -392,7 +392,7 @@ def farthest(measured: tuple[Array, Array], theory: dict[Quantity, Array]) -> fl
     return max(found)
 
 
-@pytest.mark.parametrize("name", slow_but(VARIANTS, *list(VARIANTS)[::3]))
+@pytest.mark.parametrize("name", slow_but(VARIANTS, next(iter(VARIANTS))))
 def test_wide_networks_have_the_predicted_cosines(name: str) -> None:
     assert farthest(simulated(*VARIANTS[name]), of_variant(name)) < 1
 
