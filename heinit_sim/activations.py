@@ -22,12 +22,12 @@ def curved(
     *kinks: float,
 ) -> Activation:
     """An activation that is not homogeneous, from its plain function and derivative."""
+    return Activation(partial(_put, a), derivative, kinks=kinks)
 
-    def value(z: FloatArray, out: FloatArray) -> FloatArray:
-        out[...] = a(z)
-        return out
 
-    return Activation(value, derivative, kinks=kinks)
+def _put(a: Callable[[FloatArray], FloatArray], z: FloatArray, out: FloatArray) -> FloatArray:
+    out[...] = a(z)
+    return out
 
 
 def _leaky_relu(negative_slope: float) -> Activation:
@@ -166,17 +166,13 @@ def own_activation(
             f"derivative({z[n]:.4g}) is {slopes[n]:.6g}, but a has the slope {quotient[n]:.6g} "
             "there; give the derivative of a, and name its kinks"
         )
-    return curved(_quiet(a), _quiet(derivative), *kinks)
+    return curved(partial(_quiet, a), partial(_quiet, derivative), *kinks)
 
 
-def _quiet(function: Callable[[FloatArray], FloatArray]) -> Callable[[FloatArray], FloatArray]:
-    """The function without warnings where it leaves float range; results tell that in words."""
-
-    def quiet(z: FloatArray) -> FloatArray:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return function(z)
-
-    return quiet
+def _quiet(function: Callable[[FloatArray], FloatArray], z: FloatArray) -> FloatArray:
+    """Call without warnings where it leaves float range; results tell that in words."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return function(z)
 
 
 def with_activation(config: SweepConfig, activation: Activation) -> SweepConfig:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from heinit_sim.cli import progress
+from heinit_sim.cli import console, progress
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
-    from concurrent.futures import Executor
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from heinit_sim.experiment.sweep_config import SweepConfig
     from heinit_sim.simulation import Simulated, Task
@@ -23,9 +22,11 @@ def compute(
     config: SweepConfig,
     left: Sequence[Task],
     tasks: Sequence[Task],
-    jobs: int,
+    jobs: int | None,
     *,
     quiet: bool,
+    dask: str | None = None,
+    begin: Callable[[], None] = lambda: None,
 ) -> Generator[Simulated, None, None]:
     """Simulate tasks and yield them as they are done.
 
@@ -33,16 +34,20 @@ def compute(
         config: The config.
         left: The tasks that are to be done.
         tasks: All of them, those that were done before too.
-        jobs: Threads or processes.
+        jobs: Threads or processes; None where those of a cluster are taken.
         quiet: Show no progress.
+        dask: Address of Dask's scheduler, or "local".
+        begin: Is called once they are there.
     """
-    from heinit_sim import simulation
-
+    if not left:
+        begin()
+        return
     with (
-        _executor(config, left, jobs) as executor,
+        _begun(config, left, jobs, dask, quiet=quiet) as results,
         progress.shown(config.name, left, tasks, quiet=quiet) as tell,
     ):
-        for done in simulation.iter_sweep(config, jobs, executor=executor, tasks=left):
+        begin()
+        for done in results:
             yield done
             tell(done.task)
 
@@ -63,12 +68,25 @@ def on_processes(config: SweepConfig, left: Sequence[Task], jobs: int) -> bool:
     return jobs > 1 and seconds_of(config, left, jobs) > _LONG
 
 
-def _executor(
-    config: SweepConfig, left: Sequence[Task], jobs: int
-) -> AbstractContextManager[Executor | None]:
-    """Start processes, or leave it to threads: None."""
+@contextmanager
+def _begun(
+    config: SweepConfig,
+    left: Sequence[Task],
+    jobs: int | None,
+    dask: str | None,
+    *,
+    quiet: bool,
+) -> Iterator[Iterable[Simulated]]:
+    """Start whoever does the tasks: Dask, processes where they are worth that, else threads."""
     from heinit_sim import simulation
 
-    if on_processes(config, left, jobs):
-        return simulation.process_pool(min(jobs, len(left)))
-    return nullcontext()
+    busy = min(jobs or 1, len(left))
+    if dask:
+        tell = (lambda text: None) if quiet else console.say
+        with simulation.dask_client(dask, busy) as client:
+            yield simulation.simulated_by_dask(client, left, tell)
+    elif on_processes(config, left, busy):
+        with simulation.process_pool(busy) as executor:
+            yield simulation.iter_sweep(config, busy, executor=executor, tasks=left)
+    else:
+        yield simulation.iter_sweep(config, busy, tasks=left)

@@ -155,7 +155,7 @@ def say_unstable(result: SweepResult) -> None:
 def plan_document(
     config: SweepConfig,
     directory: Path,
-    jobs: int,
+    jobs: int | None,
     *,
     tasks: Sequence[Task],
     left: Sequence[Task],
@@ -173,10 +173,10 @@ def plan_document(
     Args:
         config: The config.
         directory: The run directory.
-        jobs: How many `workers` there would be.
+        jobs: How many `workers` there would be; None where a cluster tells.
         tasks: All that it would simulate.
         left: Those of them that are not done yet.
-        workers: "threads" or "processes".
+        workers: "threads", "processes", or whose they are.
         keeps: Whether it would keep those that are done.
         shard: The part of the run that they are, if any.
         files: What it would write.
@@ -188,7 +188,7 @@ def plan_document(
     from heinit_sim import runs, simulation
 
     present = runs.description(directory)
-    needs = None if up_to_date else simulation.estimate(config, jobs, left)
+    needs = None if up_to_date else simulation.estimate(config, jobs or 1, left)
     return {
         "name": config.name,
         "conditions": [dict(condition.swept) for condition in config.conditions],
@@ -230,12 +230,14 @@ def print_plan(config: SweepConfig, plan: Mapping[str, Any]) -> None:
             done = f", {plan['kept_tasks']} of them done" * bool(plan["kept_tasks"])
             plural = "s" * (plan["tasks"] != 1)
             lines.append(f"{part}{plan['tasks']} task{plural}{done}; each is kept once it is done")
-        workers = plan["workers"] if jobs != 1 else "thread"
+        workers = f"{jobs or 'the'} {plan['workers']}"
+        if jobs == 1:
+            workers = workers.replace("threads", "thread").replace("workers", "worker")
+        time = f"{plan['estimated_seconds']:.1f} s" + " of one thread" * (jobs is None)
         mebibytes = plan["estimated_peak_bytes"] / 2**20
-        lines.append(f"{plan['passes']} forward and backward passes on {jobs} {workers}")
+        lines.append(f"{plan['passes']} forward and backward passes on {workers}")
         lines.append(
-            f"about {plan['estimated_seconds']:.1f} s and {mebibytes:.0f} MiB"
-            + ", before plots" * (not plan["shard"])
+            f"about {time} and {mebibytes:.0f} MiB" + ", before plots" * (not plan["shard"])
         )
     if plan["files"]:
         lines.append(f"would write {directory}: {', '.join(plan['files'])}")

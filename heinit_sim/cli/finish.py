@@ -22,13 +22,15 @@ class Request:
     """All that is asked of every config alike; the fields are options of `run` and `merge`."""
 
     out: Path | None
-    jobs: int
+    jobs: int | None
+    """None where those of a cluster do the tasks."""
     force: bool
     quiet: bool
     json_: bool
     plots: bool
     dry_run: bool = False
     shard: "Shard | None" = None
+    dask: str | None = None
     check: bool = False
     require: Literal["stable"] | None = None
     alpha: float | None = None
@@ -67,7 +69,8 @@ def finish(
         result = replace(runs.read_run(directory, quantiles=draws), config=config)
     else:
         result = simulation.collect(config, done)
-        facts = runs.run_facts(request.jobs, time.perf_counter() - start)
+        engine = "dask" if request.dask else "heinit-sim"
+        facts = runs.run_facts(engine, request.jobs, time.perf_counter() - start)
         try:
             runs.write_run(result, directory, figure=None, force=request.force, run=facts)
         except RunDirectoryError:  # unless another process was quicker to write the same

@@ -57,6 +57,14 @@ def run(
             help="Compute part I of N alone, for `merge`; auto asks the scheduler.",
         ),
     ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            "--dask",
+            metavar="ADDRESS|FILE|local",
+            help="Compute on the workers of a Dask scheduler; local starts -j of them here.",
+        ),
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Then check it; exit 3 if something does not hold.")
     ] = False,
@@ -88,15 +96,20 @@ def run(
 
         from heinit_sim import simulation
 
+        address = simulation.dask_address(dask) if dask is not None else None
+        elsewhere = address not in (None, simulation.LOCAL)
+        if elsewhere:
+            options.refuse(jobs, "--jobs", "Dask's workers are as many as there are; leave it out")
         request = Request(
             out=out,
-            jobs=jobs or simulation.usable_cpus(),
+            jobs=None if elsewhere else jobs or simulation.usable_cpus(),
             force=force,
             quiet=quiet,
             json_=json_,
             plots=plots,
             dry_run=dry_run,
             shard=part,
+            dask=address,
             check=check,
             require=require,
             alpha=alpha,
@@ -194,7 +207,7 @@ def _run_one(
         _show_plan(config, directory, request, documents, written)
         return
     if not request.force:
-        simulation.require_memory(config, request.jobs)
+        simulation.require_memory(config, request.jobs or 1)
     tasks = simulation.task_list(config)
     if request.shard:
         _run_shard(config, directory, files, tasks, request, documents)
@@ -216,6 +229,8 @@ def _tasks_done(
         WriteError: They cannot be kept.
     """
     kept = files.numbers().intersection(task.number for task in tasks)
+    keeps = _keeps(config, tasks, kept, request)
+    begin = files.begin if keeps else lambda: None
 
     def computed(left: "list[Task]") -> "Generator[Simulated, None, None]":
         if kept and not request.quiet:
@@ -224,11 +239,15 @@ def _tasks_done(
             done += f"; {damaged} damaged, done again" * bool(damaged)
             all_done = f"all {len(tasks)} tasks were done before"
             console.say(f"{directory}: {done if left else all_done}")
-        return compute(config, left, tasks, request.jobs, quiet=request.quiet)
+        return compute(
+            *(config, left, tasks, request.jobs),
+            quiet=request.quiet,
+            dask=request.dask,
+            begin=begin,
+        )
 
-    if not _keeps(config, tasks, kept, request):
+    if not keeps:
         return computed(list(tasks))
-    files.begin()
     interrupts.hint(f"{directory} keeps the tasks that are done, and the same command goes on")
     return files.resume(tasks, computed, request.shard.count if request.shard else 1)
 
@@ -236,9 +255,16 @@ def _tasks_done(
 def _keeps(
     config: "SweepConfig", tasks: "Sequence[Task]", kept: "Set[int]", request: Request
 ) -> bool:
-    """Whether tasks are kept that are done: of all but short runs, and where some are."""
-    long = bool(kept or request.shard)
-    return long or seconds_of(config, tasks, request.jobs) >= _KEPT_FROM
+    """Whether tasks are kept that are done: of all but short runs, where some are, and by Dask."""
+    always = bool(kept or request.shard or request.dask)
+    return always or seconds_of(config, tasks, request.jobs or 1) >= _KEPT_FROM
+
+
+def _workers(config: "SweepConfig", left: "Sequence[Task]", request: Request) -> str:
+    """Whoever would do the tasks, in the plural."""
+    if request.dask:
+        return "workers of Dask" + f" at {request.dask}" * (request.jobs is None)
+    return "processes" if on_processes(config, left, request.jobs or 1) else "threads"
 
 
 def _part(tasks: "Sequence[Task]", shard: Shard | None) -> "Sequence[Task]":
@@ -300,7 +326,7 @@ def _show_plan(
         *(config, directory, request.jobs),
         tasks=tasks,
         left=left,
-        workers="processes" if on_processes(config, left, request.jobs) else "threads",
+        workers=_workers(config, left, request),
         keeps=_keeps(config, tasks, kept, request),
         shard=request.shard,
         up_to_date=up_to_date,

@@ -76,11 +76,12 @@ def is_run_of(directory: Path, config: SweepConfig) -> bool:
     return bool(read_manifest(directory).get("config_sha256") == digest)
 
 
-def run_facts(jobs: int, seconds: float) -> dict[str, object]:
-    """Facts that change from run to run: when, how long, on how many threads and where."""
+def run_facts(engine: str, jobs: int | None, seconds: float) -> dict[str, object]:
+    """Facts that change from run to run: when, how long, by what, on how many threads and where."""
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "simulation_seconds": round(seconds, 3),
+        "engine": engine,
         "jobs": jobs,
         "host": platform.node(),
     }

@@ -4,6 +4,10 @@ from heinit_sim.simulation.cosines import COSINE_QUANTITIES as COSINE_QUANTITIES
 from heinit_sim.simulation.cosines import cosine_spread as cosine_spread
 from heinit_sim.simulation.cost import estimate as estimate
 from heinit_sim.simulation.cost import require_memory as require_memory
+from heinit_sim.simulation.dask_engine import LOCAL as LOCAL
+from heinit_sim.simulation.dask_engine import dask_address as dask_address
+from heinit_sim.simulation.dask_engine import dask_client as dask_client
+from heinit_sim.simulation.dask_engine import simulated_by_dask as simulated_by_dask
 from heinit_sim.simulation.executors import process_pool as process_pool
 from heinit_sim.simulation.executors import usable_cpus as usable_cpus
 from heinit_sim.simulation.executors import versions as versions

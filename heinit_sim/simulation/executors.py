@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from multiprocessing.context import SpawnContext, SpawnProcess
+from pickle import PicklingError
 
 from threadpoolctl import threadpool_limits
 
@@ -45,6 +46,25 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("heinit-sim", "numpy")}
 
 
+def require_same(
+    found: Mapping[str, str | None], expected: Mapping[str, str], where: str = "a worker"
+) -> None:
+    """Refuse a worker with other versions.
+
+    Args:
+        found: Its `versions`; None where it has no such package.
+        expected: Those of the process that will put the results together.
+        where: The worker, for the message.
+
+    Raises:
+        WorkerError: They are others, with which the same seed may give other numbers.
+    """
+    if found != expected:
+        theirs = ", ".join(f"{name} {found[name] or '(missing)'}" for name in expected)
+        ours = ", ".join(map(" ".join, expected.items()))
+        raise WorkerError(f"{where} has {theirs}, must have {ours}; install the same there")
+
+
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Run BLAS on one thread: tasks run beside each other instead."""
@@ -68,9 +88,7 @@ def work(task: Task, expected: dict[str, str]) -> tuple[PassResult, ...]:
         WorkerError: They are others here, where the same seed may give other numbers.
     """
     global _limited
-    if (here := versions()) != expected:
-        theirs, ours = (", ".join(map(" ".join, found.items())) for found in (here, expected))
-        raise WorkerError(f"a worker has {theirs}, must have {ours}; install the same there")
+    require_same(versions(), expected)
     if not _limited:
         threadpool_limits(limits=1, user_api="blas")
         _limited = True
@@ -78,7 +96,10 @@ def work(task: Task, expected: dict[str, str]) -> tuple[PassResult, ...]:
 
 
 def simulated(
-    executor: Executor, tasks: Iterable[Task], window: Callable[[], int]
+    executor: Executor,
+    tasks: Iterable[Task],
+    window: Callable[[], int],
+    patience: float | None = None,
 ) -> Generator[Simulated, None, None]:
     """Send tasks to an executor and yield them as they are done, in whatever order that is.
 
@@ -86,29 +107,49 @@ def simulated(
         executor: Runs `work`.
         tasks: What is to be done.
         window: How many tasks may be under way, asked each time.
+        patience: Seconds after which it is asked again, whether a task is done or not.
 
     Raises:
-        WorkerError: A worker has other versions, or was killed.
+        WorkerError: A worker has other versions, or was killed, or no task can be sent to it.
         Exception: Whatever else a task or the executor raises.
     """
     under_way: dict[Future[tuple[PassResult, ...]], Task] = {}
     left, expected = iter(tasks), versions()
     try:
         while True:
-            while len(under_way) < max(window(), 1) and (task := next(left, None)) is not None:
+            room = max(window(), 1)
+            while len(under_way) < room and (task := next(left, None)) is not None:
                 under_way[executor.submit(work, task, expected)] = task
             if not under_way:
                 return
-            done = wait(under_way, return_when=FIRST_COMPLETED).done
+            done = wait(under_way, patience, FIRST_COMPLETED).done
             for future in sorted(done, key=_failed):  # what is done is kept first
                 task = under_way.pop(future)
-                yield Simulated(task, future.result())
+                yield Simulated(task, _result(future))
     except BrokenExecutor as error:
         text = "a worker ended in the middle of a task, as one that is killed for lack of memory"
         raise WorkerError(f"{text}; give a smaller -j") from error
     finally:
         for future in under_way:
             future.cancel()
+
+
+def _result(future: Future[tuple[PassResult, ...]]) -> tuple[PassResult, ...]:
+    """The results of a task.
+
+    Raises:
+        WorkerError: It holds functions that cannot be sent.
+        Exception: Whatever the task or the executor raised.
+    """
+    try:
+        return future.result()
+    except (AttributeError, PicklingError, TypeError) as error:
+        if "pickle" not in str(error):
+            raise
+        raise WorkerError(
+            f"an activation of your own cannot be sent to other processes ({error}); "
+            "define its functions at the top of a module, or give an executor of threads"
+        ) from error
 
 
 @contextmanager
@@ -120,7 +161,7 @@ def process_pool(jobs: int) -> Iterator[Executor]:
     """
     others = multiprocessing.active_children()
     jobs = min(jobs, _MOST_PROCESSES) if os.name == "nt" else jobs
-    with _held_back():  # from the process, too, that cleans up after the others, whatever happens
+    with held_back():  # from the process, too, that cleans up after the others, whatever happens
         pool = ProcessPoolExecutor(jobs, mp_context=_Context(), initializer=_begin)
         pool.submit(int)  # starts the threads that write to pipes which end with a worker
     try:
@@ -138,7 +179,7 @@ class _Process(SpawnProcess):
     """A process that no signal meets before it is ready."""
 
     def start(self) -> None:
-        with _held_back():
+        with held_back():
             super().start()
 
 
@@ -147,7 +188,7 @@ class _Context(SpawnContext):
 
 
 def _failed(future: Future[tuple[PassResult, ...]]) -> bool:
-    return future.exception() is not None
+    return future.cancelled() or future.exception() is not None
 
 
 def _begin() -> None:
@@ -165,7 +206,7 @@ def _end_with(waited: Callable[[], None]) -> None:
 
 
 @contextmanager
-def _held_back() -> Iterator[None]:
+def held_back() -> Iterator[None]:
     """Hold signals back on systems that can; a process that starts inherits that."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
