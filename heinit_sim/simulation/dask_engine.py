@@ -77,7 +77,7 @@ def dask_client(address: str, jobs: int) -> Iterator[Client]:
                 with _connected(distributed, address) as client:
                     yield client
                 return
-            with held_back():  # the thread that will start workers inherits that, and they do
+            with held_back():  # as threads are that begin now, and processes that they start
                 cluster = distributed.LocalCluster(
                     n_workers=jobs,
                     threads_per_worker=1,
@@ -149,9 +149,10 @@ def _connected(distributed: Any, address: str) -> Iterator[Client]:
             (await distributed.comm.connect(address, _TO_CONNECT, **arguments)).abort()
 
     try:
-        with ThreadPoolExecutor(1) as thread:  # a client that fails lingers, so it comes after
-            thread.submit(asyncio.run, answer()).result()
-        client = distributed.Client(address, timeout=_TO_CONNECT, set_as_default=False)
+        with held_back():  # from threads that write to what may be gone
+            with ThreadPoolExecutor(1) as thread:  # a client that fails lingers: it comes after
+                thread.submit(asyncio.run, answer()).result()
+            client = distributed.Client(address, timeout=_TO_CONNECT, set_as_default=False)
     except OSError:
         text = f"--dask: no scheduler answers at {address} within {_TO_CONNECT:.0f} s"
         raise WorkerError(f"{text}; start one there, or give the address of another") from None
