@@ -21,6 +21,7 @@ sweep: {init.variance: [0.02, 0.05], network.activation: [relu, tanh]}
 trials: 800
 """
 RUN = ("run", "small.yaml", "--no-plots")
+QUIET = (*RUN, "-q")  # without lines of progress, of which a slow machine has some
 WRITTEN = ("layers.csv", "summary.csv", "networks.npz", "config.yaml")
 
 
@@ -60,9 +61,9 @@ def kept() -> int:
     return len(list(Path("outputs/small/.tasks").glob("*/*.task")))
 
 
-def begun(dask: Cluster, *options: object) -> subprocess.Popen[str]:
+def begun(dask: Cluster) -> subprocess.Popen[str]:
     """Start the run on a cluster; it is in the middle when this returns."""
-    run = started(*RUN, "--dask", dask.file, *options)
+    run = started(*QUIET, "--dask", dask.file)
     wait_until(lambda: kept() or run.poll() is not None)
     assert run.poll() is None, run.communicate()
     return run
@@ -75,9 +76,8 @@ def test_a_killed_worker_costs_no_byte(here: Path, expected: list[bytes]) -> Non
         run = begun(dask)
         first.kill()
         assert run.poll() is None
-        _, stderr = run.communicate(timeout=LONG)
-    assert (run.returncode, stderr.count("\n")) == (0, 1), stderr
-    assert stderr.startswith("Wrote outputs/small in ")
+        assert run.communicate(timeout=LONG) == ("", "")
+    assert run.returncode == 0
     assert written(Path("outputs/small")) == expected
     assert not Path("outputs/small/.tasks").exists()
     facts = json.loads(Path("outputs/small/manifest.json").read_text("utf-8"))["run"]
@@ -97,7 +97,7 @@ def test_workers_that_come_late_are_waited_for_and_used(here: Path, expected: li
         first.kill()
         dask.worker()
         _, stderr = run.communicate(timeout=LONG)
-    assert (run.returncode, stderr.count("\n")) == (0, 1), stderr
+    assert run.returncode == 0, stderr
     assert written(Path("outputs/small")) == expected
 
 
@@ -130,14 +130,14 @@ def test_a_signal_stops_a_run_and_the_same_command_goes_on(
     with cluster(here / "dask") as dask:
         dask.worker()
         options = ("--dask", "local", "-j", 2) if where == "local" else ("--dask", dask.file)
-        run = started(*RUN, *options)
+        run = started(*QUIET, *options)
         wait_until(lambda: kept() or run.poll() is not None)
         run.send_signal(signal.SIGINT)
         stdout, stderr = run.communicate(timeout=LONG)  # ends once all that hold its pipes have
         assert run.returncode == 128 + signal.SIGINT
         goes_on = "outputs/small keeps the tasks that are done, and the same command goes on"
         assert (stdout, stderr) == ("", f"heinit-sim: stopped by SIGINT; {goes_on}\n")
-        found = process(*RUN, *options)
+        found = process(*QUIET, *options)
     assert found.returncode == 0, found.stderr
     assert written(Path("outputs/small")) == expected
 
@@ -155,7 +155,7 @@ def test_workers_of_other_versions_and_without_the_package_are_refused(here: Pat
     for place, (paths, code, expected) in enumerate(rows):
         with cluster(here / f"dask{place}") as dask:
             worker = dask.worker(*paths, code=code)
-            found = process(*RUN, "-q", "--dask", dask.file)
+            found = process(*QUIET, "--dask", dask.file)
             assert (found.returncode, found.stderr.count("\n")) == (1, 1), found.stderr
             assert expected in found.stderr
             assert worker.poll() is None
@@ -166,7 +166,7 @@ def test_workers_of_other_versions_and_without_the_package_are_refused(here: Pat
 def test_local_workers_give_the_same_bytes_and_say_nothing(
     here: Path, expected: list[bytes]
 ) -> None:
-    found = process(*RUN, "-q", "--dask", "local", "-j", 2)
+    found = process(*QUIET, "--dask", "local", "-j", 2)
     assert found == found.__class__(found.args, 0, "", "")
     assert written(Path("outputs/small")) == expected
     facts = json.loads(Path("outputs/small/manifest.json").read_text("utf-8"))["run"]
@@ -204,10 +204,11 @@ def test_a_dry_run_starts_nothing(here: Path) -> None:
     Path("scheduler.json").write_text('{"address": "tcp://nowhere:1"}', "utf-8")
     found = heinit_sim(*RUN, "--dask", "scheduler.json", "--dry-run")
     assert (found.returncode, found.stderr) == (0, "")
-    assert "2400 forward and backward passes on the workers of tcp://nowhere:1\n" in found.stdout
+    assert "2400 forward and backward passes on the workers of Dask at tcp://nowhere:1\n" in found.stdout
     found = heinit_sim(*RUN, "--dask", "local", "-j", 3, "--dry-run", "--json")
     plan = json.loads(found.stdout)
-    assert (plan["dask"], plan["jobs"]) == ("local", 3)
+    assert (plan["workers"], plan["jobs"], plan["kept_tasks"]) == ("workers of Dask", 3, 0)
+    assert not Path("outputs").exists()
 
 
 def test_without_dask_the_command_says_what_brings_it(
