@@ -148,7 +148,7 @@ def _result(future: Future[tuple[PassResult, ...]]) -> tuple[PassResult, ...]:
             raise
         raise WorkerError(
             f"an activation of your own cannot be sent to other processes ({error}); "
-            "define its functions at the top of a module, or give an executor of threads"
+            "define its functions at the top of a module, or give threads"
         ) from error
 
 

@@ -1,13 +1,14 @@
 """Whoever does the tasks: the same bits, and processes that go when they should."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -15,9 +16,12 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
+from heinit_sim.activations import own_activation, with_activation
 from heinit_sim.errors import WorkerError
 from heinit_sim.experiment.quantities import MEASURES
+from heinit_sim.numerics import FloatArray
 from heinit_sim.simulation import executors
+from heinit_sim.simulation.dask_engine import dask_client
 from heinit_sim.simulation.executors import process_pool, simulated, versions, work
 from heinit_sim.simulation.sweep import iter_sweep, run_sweep
 from heinit_sim.simulation.tasks import Simulated, Task, simulate, task_list
@@ -41,9 +45,17 @@ def spawned(jobs: int) -> Executor:
     return ProcessPoolExecutor(jobs, get_context("spawn"))
 
 
+@contextmanager
+def by_dask(jobs: int) -> Iterator[Executor]:
+    with dask_client("local", jobs) as client:
+        yield client.get_executor()
+
+
 @pytest.mark.parametrize(
     "started",
-    slow_but([ThreadPoolExecutor, spawned, process_pool], ThreadPoolExecutor, process_pool),
+    slow_but(
+        [ThreadPoolExecutor, spawned, process_pool, by_dask], ThreadPoolExecutor, process_pool
+    ),
 )
 def test_every_executor_gives_the_same_bits(
     started: Callable[[int], AbstractContextManager[Executor]],
@@ -261,3 +273,67 @@ def test_a_worker_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(executors, "versions", lambda: theirs)
     with process_pool(1) as pool, pytest.raises(WorkerError, match=r"numpy 1\.0"):
         list(simulated(pool, [task], lambda: 1))
+
+
+def squared(z: FloatArray) -> FloatArray:
+    return np.maximum(z, 0) ** 2
+
+
+def doubled(z: FloatArray) -> FloatArray:
+    return 2 * np.maximum(z, 0)
+
+
+class Pickling(Executor):
+    """An executor that pickles calls, as those of other processes do."""
+
+    def submit(self, *call: object) -> Future[object]:  # type: ignore[override]  # a narrower call
+        future: Future[object] = Future()
+        try:
+            function, *arguments = pickle.loads(pickle.dumps(call))
+            future.set_result(function(*arguments))
+        except Exception as error:  # noqa: BLE001  # as executors do
+            future.set_exception(error)
+        return future
+
+
+def pickling(_: int) -> Executor:
+    return Pickling()
+
+
+ELSEWHERE = slow_but([pickling, process_pool], pickling)
+
+
+@pytest.mark.parametrize("started", ELSEWHERE)
+def test_functions_of_a_module_are_sent_to_other_processes(
+    started: Callable[[int], AbstractContextManager[Executor]],
+) -> None:
+    config = with_activation(CONFIG, own_activation(squared, doubled, [0.0]))
+    expected = run_sweep(config, 1)
+    with started(1) as executor:
+        found = run_sweep(config, executor=executor)
+    for ours, theirs in zip(found.conditions, expected.conditions, strict=True):
+        for measure in MEASURES:
+            assert np.array_equal(ours.networks[measure], theirs.networks[measure], equal_nan=True)
+
+
+@pytest.mark.parametrize("started", ELSEWHERE)
+def test_functions_that_cannot_be_sent_are_refused_in_one_line(
+    started: Callable[[int], AbstractContextManager[Executor]],
+) -> None:
+    config = with_activation(CONFIG, own_activation(lambda z: z, np.ones_like))
+    with started(1) as executor, pytest.raises(WorkerError) as caught:
+        run_sweep(config, executor=executor)
+    (line,) = caught.value.lines
+    assert line.startswith("an activation of your own cannot be sent to other processes (")
+    assert line.endswith("define its functions at the top of a module, or give threads")
+
+
+def test_an_error_of_an_activation_is_given_as_it_is() -> None:
+    def failing(z: FloatArray) -> FloatArray:
+        if z.ndim > 1:  # not in `own_activation`
+            raise TypeError("no such sum")
+        return z
+
+    config = with_activation(CONFIG, own_activation(failing, np.ones_like))
+    with ThreadPoolExecutor(1) as threads, pytest.raises(TypeError, match="no such sum"):
+        run_sweep(config, executor=threads)
