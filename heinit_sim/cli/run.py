@@ -230,7 +230,12 @@ def _tasks_done(
     """
     kept = files.numbers().intersection(task.number for task in tasks)
     keeps = _keeps(config, tasks, kept, request)
-    begin = files.begin if keeps else lambda: None
+    hint = f"{directory} keeps the tasks that are done, and the same command goes on"
+
+    def begin() -> None:
+        if keeps:
+            files.begin()
+            interrupts.hint(hint)
 
     def computed(left: "list[Task]") -> "Generator[Simulated, None, None]":
         if kept and not request.quiet:
@@ -248,7 +253,7 @@ def _tasks_done(
 
     if not keeps:
         return computed(list(tasks))
-    interrupts.hint(f"{directory} keeps the tasks that are done, and the same command goes on")
+    interrupts.hint(hint if kept else "")
     return files.resume(tasks, computed, request.shard.count if request.shard else 1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import pickle
 import re
 import warnings
@@ -26,7 +27,6 @@ LOCAL = "local"
 """In place of an address: a scheduler and workers of this machine."""
 _TO_CONNECT = 10.0  # seconds for the scheduler to answer
 _PATIENCE = 1.0  # seconds from one look at the workers to the next
-_KEPT = "finished tasks are kept, and the same command goes on"
 
 
 def dask_address(where: str) -> str:
@@ -73,19 +73,9 @@ def dask_client(address: str, jobs: int) -> Iterator[Client]:
         try:
             import distributed
 
-            if address != LOCAL:
-                with _connected(distributed, address) as client:
-                    yield client
-                return
-            with held_back():  # as threads are that begin now, and processes that they start
-                cluster = distributed.LocalCluster(
-                    n_workers=jobs,
-                    threads_per_worker=1,
-                    memory_limit=None,
-                    dashboard_address=None,
-                    silence_logs=logging.CRITICAL,
-                )
-            with cluster, distributed.Client(cluster, set_as_default=False) as client:
+            local = address == LOCAL
+            start = _started(distributed, jobs) if local else _connected(distributed, address)
+            with start as client:
                 yield client
         finally:
             logging.disable(disabled)
@@ -110,7 +100,7 @@ def simulated_by_dask(
     from distributed import KilledWorker
 
     address, told = client.scheduler.address, False
-    lost = WorkerError(f"--dask: the scheduler at {address} is gone; {_KEPT}")
+    lost = WorkerError(f"--dask: the scheduler at {address} is gone")
 
     def window() -> int:
         nonlocal told
@@ -129,9 +119,33 @@ def simulated_by_dask(
     except KilledWorker as error:
         count = error.allowed_failures + 1
         text = f"--dask: {count} workers ended at one task, maybe for want of memory"
-        raise WorkerError(f"{text}: their logs tell; {_KEPT}") from None
+        raise WorkerError(f"{text}: their logs tell") from None
     except ModuleNotFoundError as error:
-        raise WorkerError(f"--dask: a worker has no {error.name}; install it there") from None
+        package = str(error.name).partition(".")[0]
+        raise WorkerError(f"--dask: a worker has no {package}; install it there") from None
+
+
+@contextmanager
+def _started(distributed: Any, jobs: int) -> Iterator[Client]:
+    """Start a scheduler and workers of one thread each."""
+    before = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = "ignore"  # of what cleans up when a signal ends this process
+    try:
+        with held_back():  # from threads that begin now, and from the processes that they start
+            cluster = distributed.LocalCluster(
+                n_workers=jobs,
+                threads_per_worker=1,
+                memory_limit=None,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )
+        with cluster, distributed.Client(cluster, set_as_default=False) as client:
+            yield client
+    finally:
+        if before is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = before
 
 
 @contextmanager
