@@ -18,7 +18,7 @@ name: small
 network: {depth: 12, width: 40, input_dim: 40}
 init: {variance: 0.02}
 sweep: {init.variance: [0.02, 0.05], network.activation: [relu, tanh]}
-trials: 800
+trials: 480
 """
 RUN = ("run", "small.yaml", "--no-plots")
 QUIET = (*RUN, "-q")  # without lines of progress, of which a slow machine has some
