@@ -78,7 +78,7 @@ def finish(
                 raise
             up_to_date = True
         interrupts.hint("")
-    runs.TaskFiles(directory, config).discard(others=request.force)
+    runs.TaskFiles(directory, config).discard()
     drawn, failure = _draw(result, directory) if draws else ((), "")
     findings = None
     if request.check:

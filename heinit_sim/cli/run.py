@@ -206,7 +206,9 @@ def _run_one(
     if request.dry_run:
         _show_plan(config, directory, request, documents, written)
         return
-    if not request.force:
+    if request.force:
+        files.discard(others=True)
+    else:
         simulation.require_memory(config, request.jobs or 1)
     tasks = simulation.task_list(config)
     if request.shard:

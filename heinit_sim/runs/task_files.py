@@ -160,10 +160,10 @@ class TaskFiles:
         """Remove the tasks; files that are no tasks stay where they are.
 
         Args:
-            others: Those of other runs too.
+            others: Those of all other runs instead.
         """
         for folder in task_folders(self._run_directory):
-            if others or folder == self._folder:
+            if (folder != self._folder) == others:
                 for path in folder.iterdir():
                     if _is_ours(path.name):
                         with suppress(OSError):  # such as a directory, or gone by now
