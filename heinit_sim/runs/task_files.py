@@ -18,6 +18,7 @@ from typing import Any
 
 from heinit_sim.config import document_hash, load_config, to_yaml
 from heinit_sim.errors import RunDirectoryError, WriteError
+from heinit_sim.experiment.labels import shortened
 from heinit_sim.experiment.sweep_config import STREAM_VERSION, SweepConfig
 from heinit_sim.sampling.regular_file import read_regular
 from heinit_sim.simulation import Simulated, Task, pack, packed_size, unpack, versions
@@ -164,10 +165,9 @@ class TaskFiles:
         """
         for folder in task_folders(self._run_directory):
             if (folder != self._folder) == others:
-                for path in folder.iterdir():
-                    if _is_ours(path.name):
-                        with suppress(OSError):  # such as a directory, or gone by now
-                            path.unlink()
+                for path in filter(_is_ours, _entries(folder)):
+                    with suppress(OSError):  # a directory, or gone by now
+                        path.unlink()
                 with suppress(OSError):
                     folder.rmdir()
         with suppress(OSError):
@@ -182,7 +182,7 @@ class TaskFiles:
             if (found := header.get(name)) != expected:
                 if name == "config" or found is None:
                     return "another config"
-                return f"{name} {found}, this is {expected}"
+                return f"{name} {shortened(str(found), 40)}, this is {expected}"
         return ""
 
     def _put(self, path: Path, *pieces: bytes) -> None:
@@ -207,15 +207,8 @@ class TaskFiles:
 
 def task_folders(directory: Path) -> list[Path]:
     """The folders of unfinished runs under a directory, one for each run."""
-    try:
-        folders = sorted((directory / TASKS).iterdir())
-    except OSError:
-        return []
-    return [
-        path
-        for path in folders
-        if _FOLDER.fullmatch(path.name) and ((path / _CONFIG).is_file() or _files(path))
-    ]
+    folders = [path for path in _entries(directory / TASKS) if _FOLDER.fullmatch(path.name)]
+    return [path for path in folders if (path / _CONFIG).is_file() or _files(path)]
 
 
 def count_tasks(directory: Path) -> int:
@@ -285,14 +278,19 @@ def _put_whole(path: Path, pieces: Sequence[bytes]) -> None:
 
 def _files(folder: Path) -> list[Path]:
     """The files of tasks in a folder, in their order."""
+    return [path for path in _entries(folder) if _FILE.fullmatch(path.name)]
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Whatever is in a folder, in the order of names; nothing where there is none."""
     try:
-        names = sorted(path.name for path in folder.iterdir())
+        return sorted(folder.iterdir())
     except OSError:
         return []
-    return [folder / name for name in names if _FILE.fullmatch(name)]
 
 
-def _is_ours(name: str) -> bool:
+def _is_ours(path: Path) -> bool:
+    name = path.name
     return bool(_FILE.fullmatch(name)) or name.startswith(_UNFINISHED) or name == _CONFIG
 
 

@@ -130,8 +130,9 @@ def simulated(
         text = "a worker ended in the middle of a task, as one that is killed for lack of memory"
         raise WorkerError(f"{text}; give a smaller -j") from error
     finally:
-        for future in under_way:
-            future.cancel()
+        if not isinstance(executor, _Processes):
+            for future in under_way:
+                future.cancel()
 
 
 def _result(future: Future[tuple[PassResult, ...]]) -> tuple[PassResult, ...]:
@@ -162,17 +163,32 @@ def process_pool(jobs: int) -> Iterator[Executor]:
     others = multiprocessing.active_children()
     jobs = min(jobs, _MOST_PROCESSES) if os.name == "nt" else jobs
     with held_back():  # from the process, too, that cleans up after the others, whatever happens
-        pool = ProcessPoolExecutor(jobs, mp_context=_Context(), initializer=_begin)
+        pool = _Processes(jobs, mp_context=_Context(), initializer=_begin)
         pool.submit(int)  # starts the threads that write to pipes which end with a worker
     try:
         yield pool
     except BaseException:  # a signal, a full disk: wait for no task under way
-        pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
             if process not in others:
                 process.kill()
+        pool.end_results()
+        pool.shutdown()
         raise
     pool.shutdown()
+
+
+class _Processes(ProcessPoolExecutor):
+    """A pool whose processes may be killed; until then none of its futures is cancelled.
+
+    Where a process is gone, the thread that brings results fails at cancelled futures (until Python
+    3.12), and waits for ever for the rest of a result that was cut.
+    """
+
+    def end_results(self) -> None:
+        """Let that thread read no further than what dead processes wrote."""
+        results = getattr(self, "_result_queue", None)
+        if writer := getattr(results, "_writer", None):  # the last end that is open
+            writer.close()
 
 
 class _Process(SpawnProcess):

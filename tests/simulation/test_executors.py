@@ -337,3 +337,31 @@ def test_an_error_of_an_activation_is_given_as_it_is() -> None:
     config = with_activation(CONFIG, own_activation(failing, np.ones_like))
     with ThreadPoolExecutor(1) as threads, pytest.raises(TypeError, match="no such sum"):
         run_sweep(config, executor=threads)
+
+
+CUT = """\
+import os, time
+from heinit_sim.simulation import process_pool
+
+def large():
+    return os.urandom(30_000_000)
+
+if __name__ == "__main__":
+    for pause in (0.01, 0.03, 0.05):
+        try:
+            with process_pool(1) as pool:
+                futures = [pool.submit(large) for _ in range(6)]
+                futures[0].result()
+                time.sleep(pause)
+                raise ZeroDivisionError
+        except ZeroDivisionError:
+            print("ended", flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_result_that_is_cut_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "cut.py").write_text(CUT, "utf-8")
+    command = [sys.executable, str(tmp_path / "cut.py")]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "ended\n" * 3, "")

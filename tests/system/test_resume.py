@@ -347,9 +347,10 @@ def started(kind: str, *more: object, out: str = "o") -> subprocess.Popen[str]:
 
 
 def ended(running: subprocess.Popen[str]) -> Ran:
+    """What a run left, without its lines of progress, which depend on the machine."""
     with running:
         stdout, stderr = running.communicate(timeout=300)
-    return Ran(running.returncode, stdout, stderr)
+    return Ran(running.returncode, stdout, re.sub("^long: .*\n", "", stderr, flags=re.M))
 
 
 def wait_for_tasks(running: subprocess.Popen[str], number: int) -> None:
