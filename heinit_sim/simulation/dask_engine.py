@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 """In place of an address: a scheduler and workers of this machine."""
+_FAST = {  # of workers that start with the run, in Dask's words
+    "distributed.nanny.pre-spawn-environ": {},  # else they give memory back, and ask for it again
+    "distributed.worker.profile.enabled": False,
+}
 _TO_CONNECT = 10.0  # seconds for the scheduler to answer
 _PATIENCE = 1.0  # seconds from one look at the workers to the next
 
@@ -128,10 +132,13 @@ def simulated_by_dask(
 @contextmanager
 def _started(distributed: Any, jobs: int) -> Iterator[Client]:
     """Start a scheduler and workers of one thread each."""
+    import dask
+
     before = os.environ.get("PYTHONWARNINGS")
     os.environ["PYTHONWARNINGS"] = "ignore"  # of what cleans up when a signal ends this process
     try:
-        with held_back():  # from threads that begin now, and from the processes that they start
+        # Signals are held back from threads that begin now, and from processes that they start.
+        with held_back(), dask.config.set(_FAST):
             cluster = distributed.LocalCluster(
                 n_workers=jobs,
                 threads_per_worker=1,
