@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,7 +138,11 @@ def _started(distributed: Any, jobs: int) -> Iterator[Client]:
     before = os.environ.get("PYTHONWARNINGS")
     os.environ["PYTHONWARNINGS"] = "ignore"  # of what cleans up when a signal ends this process
     try:
-        # Signals are held back from threads that begin now, and from processes that they start.
+        # Signals are held back from threads that begin now, and from processes that they start: all
+        # but what cleans up after these, whose start lets them through again.
+        if os.name == "posix":
+            with held_back():
+                resource_tracker.ensure_running()
         with held_back(), dask.config.set(_FAST):
             cluster = distributed.LocalCluster(
                 n_workers=jobs,

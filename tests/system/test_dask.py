@@ -54,6 +54,7 @@ def started(*arguments: object) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
         env={**os.environ, **PLAIN},
     )
 
@@ -131,7 +132,7 @@ def test_a_signal_stops_a_run_and_the_same_command_goes_on(
         options = ("--dask", "local", "-j", 2) if where == "local" else ("--dask", dask.file)
         run = started(*QUIET, *options)
         wait_until(lambda: kept() or run.poll() is not None)
-        run.send_signal(signal.SIGINT)
+        os.killpg(run.pid, signal.SIGINT)  # as a terminal does, to workers too
         stdout, stderr = run.communicate(timeout=LONG)  # ends once all that hold its pipes have
         assert run.returncode == 128 + signal.SIGINT
         assert (stdout, stderr) == ("", f"heinit-sim: stopped by SIGINT; {GOES_ON}\n")
