@@ -19,8 +19,8 @@ from heinit_sim.simulation.sweep import iter_sweep
 from tests.benchmarks.timing import interleaved
 
 CONFIG = Path(__file__).parent.parent.parent / "configs" / "figure_7_4.yaml"
-TRIALS = {10: 16000, 100: 800, 300: 120, 1000: 14}
-"""Width -> networks of about ten seconds on one core."""
+TRIALS = {30: 1000, 100: 400, 300: 60, 1000: 6}
+"""Width -> networks of some seconds on one core."""
 
 
 def main() -> None:
