@@ -54,7 +54,7 @@ def run(
         typer.Option(
             "--shard",
             metavar="I/N|auto",
-            help="Compute part I of N alone, for `merge`; auto asks the scheduler.",
+            help="Compute part I of N alone, for `merge`; auto, or auto/N, asks the scheduler.",
         ),
     ] = None,
     dask: Annotated[
