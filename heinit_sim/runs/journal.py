@@ -127,6 +127,8 @@ def finish(directory: Path) -> None:
         journal = _read(path)
         _carry_out(directory, journal)
     except (OSError, ValueError) as error:
+        if not os.path.lexists(path):  # another process finished it meanwhile
+            return
         raise RunDirectoryError(
             f"{path}: says that files were to be replaced, and this cannot be finished "
             f"({getattr(error, 'strerror', None) or error}); mend that, or remove the journal and "

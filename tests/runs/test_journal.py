@@ -3,6 +3,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,21 @@ def test_what_was_made_and_not_filled_goes_again(tmp_path: Path) -> None:
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_another_process_may_finish_a_replacement_first(
+    *, gone: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / journal.JOURNAL).write_text(
+        '{"staging": ".heinit-sim-a", "files": {}, "obsolete": []}'
+    )
+
+    def overtaken(directory: Path, _steps: object) -> None:
+        if gone:
+            (directory / journal.JOURNAL).unlink()
+        raise FileNotFoundError
+
+    monkeypatch.setattr(journal, "_carry_out", overtaken)
+    with nullcontext() if gone else pytest.raises(RunDirectoryError, match="cannot be finished"):
+        journal.finish(tmp_path)
