@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from heinit_sim.simulation import Simulated, Task
 
 _LONG = 8.0
-"""Seconds from which on processes are worth their start; from then on they lose less to waiting
-for each other than threads do."""
+"""Seconds from which on processes, which do not wait for each other, are worth their start."""
 
 
 def compute(
