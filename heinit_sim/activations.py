@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -92,7 +92,22 @@ def _erf_slope(z: FloatArray) -> FloatArray:
 
 
 # Quadrants of a sine up to where E[g(√q z)] no longer depends on q: see `quadrature`.
-_QUADRANTS = tuple(float(n) for n in np.arange(-60, 61) * np.pi / 2)
+_QUADRANTS = np.arange(-60, 61) * np.pi / 2
+
+
+@cache
+def _sine(frequency: float = 1.0) -> Activation:
+    """A sine of frequency ω (Sitzmann et al. 2020, Implicit neural representations)."""
+
+    def value(z: FloatArray, out: FloatArray) -> FloatArray:
+        return np.sin(frequency * z, out=out)
+
+    def derivative(z: FloatArray) -> FloatArray:
+        return frequency * np.cos(frequency * z)
+
+    kinks = tuple((_QUADRANTS / frequency).tolist())
+    return Activation(value, derivative, kinks=kinks, period=2 * math.pi / frequency)
+
 
 RELU = Activation(lambda z, out: np.maximum(z, 0.0, out=out), lambda z: z > 0.0, 0.0, (0.0,))
 LINEAR = Activation(lambda z, out: np.positive(z, out=out), lambda z: np.ones_like(z, bool), 1.0)
@@ -112,12 +127,12 @@ _ACTIVATIONS: dict[str, Activation] = {
     "mish": curved(lambda z: z * np.tanh(_softplus(z)), _mish_slope),
     "softplus": curved(_softplus, _sigmoid),
     "relu6": curved(lambda z: np.clip(z, 0.0, 6.0), lambda z: (z > 0.0) & (z <= 6.0), 0.0, 6.0),
-    "sin": replace(curved(np.sin, np.cos, *_QUADRANTS), period=2 * math.pi),
 }
 ACTIVATIONS: dict[str, Callable[..., Activation]] = {
     **{name: partial(lambda activation: activation, a) for name, a in _ACTIVATIONS.items()},
     "leaky_relu": _leaky_relu,
     "prelu": _prelu,
+    "sin": _sine,
 }
 
 

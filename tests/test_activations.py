@@ -117,6 +117,19 @@ def test_small_numbers_keep_their_digits(name: str) -> None:
     np.testing.assert_allclose(value(name, z), slope(name, np.zeros(1)) * z, rtol=1e-14, atol=0)
 
 
+@pytest.mark.parametrize("frequency", [0.3, 30.0])
+def test_a_sine_has_its_frequency(frequency: float) -> None:
+    sine, z = make_activation("sin", {"frequency": frequency}), np.linspace(-8, 8, 101)
+    values = [math.sin(frequency * v) for v in z.tolist()]
+    slopes = [frequency * math.cos(frequency * v) for v in z.tolist()]
+    np.testing.assert_allclose(sine.value(z, np.empty_like(z)), values, rtol=0, atol=2e-15)
+    np.testing.assert_allclose(
+        np.asarray(sine.derivative(z), float), slopes, rtol=0, atol=frequency * 2e-15
+    )
+    assert math.isclose(sine.period, 2 * math.pi / frequency)
+    assert make_activation("sin", {}) is make_activation("sin", {})  # what is looked up by it
+
+
 def test_swish_is_another_name_of_silu() -> None:
     assert make_activation("swish", {}) is make_activation("silu", {})
 

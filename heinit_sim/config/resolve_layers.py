@@ -23,9 +23,10 @@ def layer_specs(init: Init | list[LayerInit], network: Network) -> list[LayerSpe
     fans = layer_fans(widths_of(network), convolution)
     shapes = [*((*fan, taps) for fan in fans[:-1]), (*fans[-1], 1)]  # the last is fully connected
     layers = [layer for _, layer in layers_of(init, len(fans))]
-    keys = [(id(layer), shape) for layer, shape in zip(layers, shapes, strict=True)]
+    pairs = enumerate(zip(layers, shapes, strict=True))
+    keys = [(id(layer), shape, k == 0) for k, (layer, shape) in pairs]
     alike = dict(zip(keys, layers, strict=True))  # as most layers are
-    specs = {key: _layer_spec(alike[key], key[1], network.activation) for key in alike}
+    specs = {key: _layer_spec(alike[key], *key[1:], network.activation) for key in alike}
     return [specs[key] for key in keys]
 
 
@@ -47,7 +48,9 @@ def lsuv_of(init: Init | list[LayerInit]) -> Lsuv | None:
     return Lsuv(first.tolerance or usual.tolerance, first.attempts or usual.attempts)
 
 
-def _layer_spec(init: LayerInit, shape: tuple[int, int, int], activation: Activation) -> LayerSpec:
+def _layer_spec(
+    init: LayerInit, shape: tuple[int, int, int], first: bool, activation: Activation
+) -> LayerSpec:
     fan_in, fan_out, taps = shape
     law = init.distribution or (SCHEMES[init.scheme].distribution if init.scheme else "normal")
     distribution: Distribution = "normal" if law == "untruncated_normal" else law
@@ -55,9 +58,13 @@ def _layer_spec(init: LayerInit, shape: tuple[int, int, int], activation: Activa
         variance = init.variance * initializers.kept_share(distribution)
     else:
         assert init.scheme is not None  # the model wants one of the two
-        mode = init.mode or SCHEMES[init.scheme].mode
+        scheme = SCHEMES[init.scheme]
+        mode = init.mode or scheme.mode
         fans = (fan_in, fan_out, distribution, taps)
-        variance = initializers.weight_variance(_scale(init, activation), mode, *fans)
+        if first and scheme.first is not None:
+            variance = scheme.first / fan_in**2
+        else:
+            variance = initializers.weight_variance(_scale(init, activation), mode, *fans)
     return LayerSpec(variance, distribution, init.bias_variance, init.bias or 0.0)
 
 
@@ -72,4 +79,6 @@ def _scale(init: LayerInit, activation: Activation) -> float:
         nonlinearity = init.nonlinearity or "leaky_relu"
         return initializers.pytorch_squared_gain(nonlinearity, init.a or 0.0)
     assert init.scheme is not None  # the model wants one where there is no variance
-    return init.scale or SCHEMES[init.scheme].scale
+    scheme = SCHEMES[init.scheme]
+    by = (activation.frequency or 1.0) ** 2 if scheme.by_frequency else 1.0
+    return (init.scale or scheme.scale) / by

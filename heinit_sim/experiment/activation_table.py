@@ -54,7 +54,7 @@ class GaussianMoments(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One activation; what depends on its slope below zero is a function of that."""
+    """One activation; what depends on its option is a function of that."""
 
     name: str
     """Proper name, as literature has it."""
@@ -65,6 +65,8 @@ class Entry(NamedTuple):
     """The square of `torch.nn.init.calculate_gain`; None where PyTorch knows none."""
     negative_slope: float | None = None
     """PyTorch's default of the option `negative_slope`; None where there is no such option."""
+    frequency: float | None = None
+    """Default of the option `frequency`; None where there is no such option."""
     aliases: tuple[str, ...] = ()
 
 
@@ -76,6 +78,10 @@ def rectifier_moments(negative_slope: float) -> GaussianMoments:
 
 def _centred(second: float) -> GaussianMoments:
     return GaussianMoments(second, second)
+
+
+def _sine_moments(frequency: float) -> GaussianMoments:
+    return _centred(-math.expm1(-2 * frequency**2) / 2)
 
 
 TABLE: dict[str, Entry] = {
@@ -122,7 +128,7 @@ TABLE: dict[str, Entry] = {
         "ReLU6", "z, cut at 0 and 6", GaussianMoments(0.49999999807527048, 0.34084505510812996)
     ),
     "prelu": Entry("PReLU", "z above 0, α z below", rectifier_moments, negative_slope=0.25),
-    "sin": Entry("sine", "sin z", _centred(0.43233235838169365)),
+    "sin": Entry("sine", "sin ωz, ω = 1", _sine_moments, frequency=1.0),
 }
 ALIASES = {alias: name for name, row in TABLE.items() for alias in row.aliases}
 """Second name -> first name."""
@@ -130,6 +136,10 @@ DEFAULT_SLOPES = {
     name: row.negative_slope for name, row in TABLE.items() if row.negative_slope is not None
 }
 """Activation with the option `negative_slope` -> its default."""
+DEFAULT_FREQUENCIES = {
+    name: row.frequency for name, row in TABLE.items() if row.frequency is not None
+}
+"""Activation with the option `frequency` -> its default."""
 DEFAULT_ACTIVATION = "relu"
 
 if TYPE_CHECKING:

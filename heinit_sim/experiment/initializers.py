@@ -29,6 +29,10 @@ class Scheme(NamedTuple):
     distribution: Distribution
     name: str
     """As literature calls it."""
+    first: float | None = None
+    """σ²_Ω times fan_in² of layer 0, if that follows another rule."""
+    by_frequency: bool = False
+    """Whether that of the other layers is divided by ω², the squared frequency of a sine."""
 
 
 def _both(scale: float, mode: Mode, *names: str) -> dict[str, Scheme]:
@@ -56,6 +60,8 @@ SCHEMES: dict[str, Scheme] = {
     "variance_scaling": Scheme(1.0, "fan_in", "truncated_normal", "variance scaling"),
     # Saxe et al. 2014; fan: the larger one
     "orthogonal": Scheme(1.0, "fan_in", "orthogonal", "orthogonal"),
+    # Sitzmann et al. 2020, sec. 3.2: U(±1/fan_in), then U(±√(6/fan_in)/ω)
+    "siren": Scheme(2.0, "fan_in", "uniform", "SIREN", first=1 / 3, by_frequency=True),
     # Xiao et al. 2018
     "delta_orthogonal": Scheme(1.0, "fan_in", "delta_orthogonal", "delta-orthogonal"),
 }
@@ -126,13 +132,13 @@ def squared_gain(
         The square, or None where the activation has no such gain: PyTorch's table lacks it, or
         its slope below zero is another in each layer.
     """
-    slope = (options or {}).get("negative_slope", 0.0)
-    if not isinstance(slope, float | int):
-        return None
     name = ALIASES.get(activation, activation)
+    option = next(iter((options or {}).values()), TABLE[name].frequency or 0.0)
+    if not isinstance(option, float | int):
+        return None
     if word == "pytorch":
         known = TABLE[name].torch_squared_gain is not None
-        return pytorch_squared_gain(name, slope) if known else None
+        return pytorch_squared_gain(name, option) if known else None
     moments = TABLE[name].moments
-    moments = moments(slope) if callable(moments) else moments
+    moments = moments(option) if callable(moments) else moments
     return 1 / (moments.second if word == "second_moment" else moments.variance)

@@ -67,6 +67,7 @@ PATHS = (
     "network.depth, network.width, network.input_dim, network.image, network.kernel, "
     "network.channels, network.input_channels, network.padding, network.readout, "
     "network.output_dim, network.activation, network.activation.negative_slope, "
+    "network.activation.frequency, "
     "network.residual, network.residual.scale, network.residual.branch_layers, "
     "network.residual.norm, network.residual.zero_last, "
     "init, init.variance, init.scheme, init.scale, "
@@ -275,7 +276,7 @@ sweep: {network.width: [[1, 2, 3], [4, 5]]}
 sweep: {network.activation: [leaky_relu, {name: leaky_relu, negative_slope: 0.01}]}
 > 8:42: error: network.activation: the same as value 1, must be distinct
 sweep: {network.activation: [relu, {name: leaky_relu, slope: 1}]}
-> 8:55: error: network.activation.slope: unknown key, must be one of name, negative_slope
+> 8:55: error: network.activation.slope: unknown key, must be one of name, negative_slope, frequency
 sweep: {network.activation: [relu, {}]}
 > 8:36: error: network.activation.name: required key is missing, $ACTIVATION_NAMES
 sweep: {network.activation.negative_slope: [0.1]}
@@ -324,7 +325,7 @@ expect: {forward: stable, when: {init.variance: [0.5, 0.4]}}
 > 8:55: error: expect.when.init.variance[1]: matches no condition (0.4), must be 0.5
 expect: {forward: stable, when: {network.activation: {name: relu, slope: 1}}}
 > 8:67: error: expect.when.network.activation.slope: unknown key, must be one of name,
-> negative_slope
+> negative_slope, frequency
 expect: {forward: stable, when: {init.variance: 0.4}}
 > 8:49: error: expect.when.init.variance: matches no condition (0.4), must be 0.5
 expect: {forward: stable, when: {init.gain: 2}}
@@ -868,7 +869,7 @@ def test_the_deepest_network_is_read() -> None:
 PROPERTIES = {
     "": KEYS,
     "Network": NETWORK_KEYS,
-    "Activation": "name, negative_slope",
+    "Activation": "name, negative_slope, frequency",
     "Residual": RESIDUAL_KEYS,
     "Init": f"{INIT_KEYS}, first, last",
     "LayerInit": INIT_KEYS,

@@ -7,11 +7,20 @@ import numpy as np
 import pytest
 
 from heinit_sim.activations import ACTIVATIONS, make_activation
-from heinit_sim.experiment.activation_table import ALIASES, DEFAULT_SLOPES, TABLE, Nonlinearity
+from heinit_sim.experiment.activation_table import (
+    ALIASES,
+    DEFAULT_FREQUENCIES,
+    DEFAULT_SLOPES,
+    TABLE,
+    Nonlinearity,
+)
 from heinit_sim.experiment.initializers import pytorch_squared_gain, squared_gain
 from heinit_sim.theory.infinite_width.quadrature import layer_moments
 
-SLOPED = {name: {"negative_slope": 0.3} for name in DEFAULT_SLOPES}
+SLOPED = {
+    **{name: {"negative_slope": 0.3} for name in DEFAULT_SLOPES},
+    **{name: {"frequency": 1.7} for name in DEFAULT_FREQUENCIES},
+}
 
 
 def test_every_row_has_its_formula_and_every_formula_its_row() -> None:

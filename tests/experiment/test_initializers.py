@@ -27,6 +27,7 @@ EXPECTED = {
     **dict.fromkeys(("lecun_normal", "lecun_uniform", "jax_default"), 1 / 30),
     "variance_scaling": 1 / 30,
     "torch_linear_default": 1 / (3 * 30),  # U(±1/√fan_in)
+    "siren": 2 / 30,  # behind layer 0, for a sine of frequency 1
     "lsuv": 1 / 30,  # what it starts from
     "delta_orthogonal": 1 / 30,  # with one tap the same
     "orthogonal": 1 / 30,  # ten orthonormal rows of 30: each entry squared is 1/30 on average
@@ -38,7 +39,11 @@ def test_schemes_are_those_of_papers_and_libraries(name: str) -> None:
     scheme = SCHEMES[name]
     found = weight_variance(scheme.scale, scheme.mode, 30, 10, scheme.distribution)
     assert math.isclose(found, EXPECTED[name], rel_tol=1e-15)
-    uniform = name.endswith("_uniform") or name in ("torch_linear_default", "keras_default")
+    uniform = name.endswith("_uniform") or name in (
+        "torch_linear_default",
+        "keras_default",
+        "siren",
+    )
     assert (scheme.distribution == "uniform") == uniform
 
 

@@ -17,7 +17,12 @@ from heinit_sim.config.schema.annotations import (
     number,
     written,
 )
-from heinit_sim.experiment.activation_table import DEFAULT_SLOPES, ActivationName, Nonlinearity
+from heinit_sim.experiment.activation_table import (
+    DEFAULT_FREQUENCIES,
+    DEFAULT_SLOPES,
+    ActivationName,
+    Nonlinearity,
+)
 from heinit_sim.experiment.architecture import Norm as NormName
 from heinit_sim.experiment.architecture import Padding as PaddingName
 from heinit_sim.experiment.architecture import Readout as ReadoutName
@@ -98,6 +103,9 @@ Slope = Annotated[
     OneOrList[Annotated[float, SLOPE]],
     Setting(f"Slope below zero of {SLOPED}", f"{SLOPE}, or for prelu {BY_HIDDEN_LAYER}"),
 ]
+FREQUENCY = number(ge=1e-6, le=1e6)
+SINES = " and ".join(DEFAULT_FREQUENCIES)
+Frequency = Annotated[float, Setting(f"Frequency ω of {SINES}, 1", FREQUENCY)]
 
 ScaleWord = Literal["1/sqrt(depth)"]
 """s = 1/√L of L = K − 1 blocks."""

@@ -14,7 +14,8 @@ from heinit_sim.config.schema import fields
 from heinit_sim.config.schema.annotations import ONE_OR_LIST, Section, Setting, relation
 from heinit_sim.config.schema.network import Network
 from heinit_sim.experiment import activation_table
-from heinit_sim.experiment.initializers import pytorch_squared_gain, squared_gain
+from heinit_sim.experiment.activation_table import DEFAULT_FREQUENCIES
+from heinit_sim.experiment.initializers import SCHEMES, pytorch_squared_gain, squared_gain
 
 # Defaults of a framework -> the scheme that takes options.
 _DEFAULTS = {
@@ -137,6 +138,10 @@ def check_layers(init: Init | list[LayerInit], network: Network) -> None:
             must = "second_moment or a number" if known else "a number; its slopes differ by layer"
             text = f"unknown for {activation.name} ({gain}), must be {must}"
             raise relation(text, "init", *at, "gain")
+        if _wants_frequency(layer) and activation.name not in DEFAULT_FREQUENCIES:
+            text = f"not for {activation.name} ({layer.scheme}), must be another scheme"
+            way = "or give network.activation: {name: sin, frequency: 30}"
+            raise relation(f"{text}; {way}", "init", *at, "scheme")
         if layer.scheme == "lsuv" and network.residual is not None:
             text = "not for residual networks (lsuv), must be another scheme"
             raise relation(f"{text}; or give network.residual: null", "init", *at, "scheme")
@@ -144,6 +149,10 @@ def check_layers(init: Init | list[LayerInit], network: Network) -> None:
             raise relation("of one layer only, must be scheme: lsuv in all layers", "init", *at)
         if (layer.tolerance, layer.attempts) != (first.tolerance, first.attempts):
             raise relation("another tolerance or attempts, must be those of layer 0", "init", *at)
+
+
+def _wants_frequency(layer: LayerInit) -> bool:
+    return layer.scheme is not None and SCHEMES[layer.scheme].by_frequency
 
 
 def _refused(option: str, value: Any, given: Mapping[str, Any]) -> str | None:
@@ -163,6 +172,8 @@ def _refused(option: str, value: Any, given: Mapping[str, Any]) -> str | None:
         return f"{left_out}; lsuv measures what to scale by"
     if scheme != "lsuv" and option in _LSUV:
         return f"{left_out}; it is of lsuv"
+    if SCHEMES[scheme].by_frequency:
+        return f"{left_out}; the frequency of the activation says the rest"
     if scheme in _DEFAULTS:
         return f"{left_out}; with options it is scheme: {_DEFAULTS[scheme]}"
     if scheme.endswith("orthogonal") and option in _FANS:

@@ -21,6 +21,7 @@ class Activation(Section, validate_default=True):
 
     name: fields.Function
     negative_slope: fields.Slope | None = None
+    frequency: fields.Frequency | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -43,9 +44,19 @@ class Activation(Section, validate_default=True):
                 raise relation(f"{text} in size", *at)
         return slope
 
+    @field_validator("frequency")
+    @classmethod
+    def _check_frequency(cls, frequency: float | None, info: ValidationInfo) -> float | None:
+        name = info.data.get("name", "sin")
+        if frequency is not None and name not in activation_table.DEFAULT_FREQUENCIES:
+            raise relation(f"{name} has no such option ({frequency}), must be left out")
+        return frequency
+
     @property
     def options(self) -> dict[str, float | tuple[float, ...]]:
         """Options of the function, besides its name."""
+        if self.frequency is not None:
+            return {"frequency": self.frequency}
         slope = self.negative_slope
         if slope is None:
             return {}
@@ -53,8 +64,9 @@ class Activation(Section, validate_default=True):
 
     @model_serializer
     def _plain(self) -> str | dict[str, object]:
-        slope = self.negative_slope
-        return self.name if slope is None else {"name": self.name, "negative_slope": slope}
+        given = {"negative_slope": self.negative_slope, "frequency": self.frequency}
+        options = {key: value for key, value in given.items() if value is not None}
+        return {"name": self.name, **options} if options else self.name
 
 
 _NAMES = choice(activation_table.ActivationName)

@@ -32,6 +32,7 @@ KEYS: Mapping[str, tuple[str, str]] = {
     "network.residual.scale": ("Factor of what a block adds", "$s$"),
     "network.residual.branch_layers": ("Weight layers of a block", ""),
     "network.activation.negative_slope": ("Slope below zero", r"$\alpha$"),
+    "network.activation.frequency": ("Frequency of the sine", r"$\omega$"),
     "init.variance": ("Variance of the weights", r"$\sigma^2_\Omega$"),
     "init.bias_variance": ("Variance of the biases", r"$\sigma^2_b$"),
     "init.a": ("Slope that the gain is for", "$a$"),

@@ -34,8 +34,8 @@ _LEAST_Q, _LARGEST_Q = 1e-250, 1e250
 _LARGEST_LN = 709.0
 # Gaps below are a factor of this one: what a float has room for, and where the map is linear.
 _LEAST_GAP = 1e-100
-# Gaps, times q where it is above 1, below which E[a'²] tells what is left: kinks bend the map by
-# the root of the gap, and differences of averages have lost as many digits.
+# Gaps, times q (ω² q of a sine) where it is above 1, below which E[a'²] tells what is left: kinks
+# bend the map by the root of the gap, and differences of averages have lost as many digits.
 _LINEAR = 1e-14
 # Below this angle sin θ − θ cos θ is a series: two terms fewer than float64 could tell.
 _SMALL_ANGLE = 0.01
@@ -241,7 +241,8 @@ def _quadrature_gap(activation: Activation, mean: float, q: float, gap: float) -
     second = float(moments.second)
     if not 0 < second < math.inf:
         return math.nan
-    if gap * max(q, 1.0) < _LINEAR and not _jumps(quadrature.shifted(activation, mean)):
+    turns = (2 * math.pi / activation.period) ** 2  # a sine bends as q times that
+    if gap * max(q, q * turns, 1.0) < _LINEAR and not _jumps(quadrature.shifted(activation, mean)):
         return q * gap * float(moments.slope) / second
     return quadrature.value_gap(activation, mean, q, gap) / second
 

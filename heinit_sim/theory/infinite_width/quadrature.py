@@ -41,6 +41,7 @@ def shifted(activation: Activation, mean: float) -> Activation:
     """a(mean + ·), whose averages over N(0, q) are those of a over N(mean, q)."""
     if mean == 0:
         return activation
+    mean = math.remainder(mean, activation.period)
 
     def value(z: FloatArray, out: FloatArray) -> FloatArray:
         return activation.value(z + mean, out)
@@ -56,6 +57,7 @@ def about(activation: Activation, mean: float) -> Activation:
     """a(mean + ·), with panels that end where its features are, as `layer_moments` takes it."""
     if mean == 0:
         return activation
+    mean = math.remainder(mean, activation.period)
     features = np.concatenate([activation.kinks, [0.0], POWERS, -POWERS]) - mean
     return replace(shifted(activation, mean), kinks=tuple(features.tolist()))
 

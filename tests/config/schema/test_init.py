@@ -83,6 +83,42 @@ def test_own_gains_can_be_swept_beside_the_activations() -> None:
         assert math.isclose(one, expected, rel_tol=1e-15)
 
 
+SIREN = """
+name: a
+network: {depth: 2, width: 200, input_dim: 3, activation: {name: sin, frequency: 30}}
+init: {scheme: siren}
+"""
+
+
+def test_siren_is_that_of_the_paper() -> None:
+    """U(±1/fan_in) of layer 0, U(±√(6/fan_in)/ω) of the others: a third of the squared end."""
+    (found,) = parse_config(SIREN).conditions
+    ends = [1 / 3, math.sqrt(6 / 200) / 30, math.sqrt(6 / 200) / 30]
+    for spec, end in zip(found.layers, ends, strict=True):
+        assert math.isclose(spec.weight_variance, end**2 / 3, rel_tol=1e-15)
+        assert spec.weight_distribution == "uniform"
+    listed = parse_config(SIREN, "c", {"init": [{"scheme": "siren"}] * 3}).conditions[0]
+    assert listed.layers == found.layers
+    swept = parse_config(SIREN, "c", ["network.activation.frequency=1,30"])
+    assert [c.activation_options for c in swept.conditions] == [{"frequency": 1}, {"frequency": 30}]
+    assert math.isclose(swept.conditions[0].weight_variances[1], 2 / 200, rel_tol=1e-15)
+    assert parse_config(to_yaml(swept.document)).conditions == swept.conditions
+    plain = parse_config(SIREN, "c", {"network.activation": "sin"})
+    assert plain.document["network"]["activation"] == "sin"  # type: ignore[index]  # a mapping
+    assert plain.conditions[0].weight_variances == swept.conditions[0].weight_variances
+
+
+def test_a_sines_own_gain_is_that_of_its_frequency() -> None:
+    found = condition("{scheme: lecun_normal, gain: second_moment}", "{name: sin, frequency: 0.3}")
+    expected = 2 / -math.expm1(-2 * 0.09)  # 1/E[sin² 0.3 z]
+    assert math.isclose(found.weight_variances[0], expected / 30, rel_tol=1e-15)
+
+
+def test_frequencies_are_of_sines() -> None:
+    said = "network.activation.frequency: tanh has no such option (3.0), must be left out"
+    assert message("{variance: 1}", "{name: tanh, frequency: 3}") == said
+
+
 KAIMING = "must be left out; only PyTorch's kaiming_* takes it, give init.gain"
 OWN = "must be left out; it has its own; give scheme: variance_scaling, or init.gain for its root"
 BESIDE = "must be left out; init.variance already is the variance, no fan or gain enters it"
@@ -143,6 +179,12 @@ REFUSED = cases(
 {scheme: jax_default, distribution: uniform}
 > init.distribution: not for scheme: jax_default (uniform), must be left out; with options it is
 > scheme: variance_scaling
+{scheme: siren}
+> init.scheme: not for relu (siren), must be another scheme; or give network.activation: {name: sin,
+> frequency: 30}
+{scheme: siren, gain: 2}
+> init.gain: not for scheme: siren (2.0), must be left out; the frequency of the activation says
+> the rest
 {variance: 1, mode: fan_in}
 > init.mode: given beside init.variance (fan_in), $BESIDE
 {variance: 1, gain: 2}

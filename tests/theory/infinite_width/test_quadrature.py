@@ -14,6 +14,7 @@ from heinit_sim.theory.infinite_width.quadrature import (
     even_moments,
     layer_moments,
     pair_average,
+    product_of_values,
     radial_gap,
     slope_gap,
     smooth_gap,
@@ -76,6 +77,22 @@ def test_sine_has_its_closed_forms_at_any_number_of_turns() -> None:
     closed = [(3 - 4 * e**2 + e**8) / 8, (10 - 15 * e**2 + 6 * e**8 - e**18) / 32]
     found = [fourth[12:] * second[12:] ** 2, sixth[12:] * second[12:] ** 3]
     np.testing.assert_allclose(found, closed, rtol=PROMISED, atol=0)
+
+
+@pytest.mark.parametrize("frequency", [1e-3, 0.3, 30.0, 1e4])
+def test_a_sine_of_any_frequency_has_its_closed_forms(frequency: float) -> None:
+    """sin ωz at variance q is sin z at ω² q; slopes are ω² times its."""
+    activation, w2 = make_activation("sin", {"frequency": frequency}), frequency**2
+    moments = layer_moments(activation, Q)
+    second, slope = -np.expm1(-2 * w2 * Q) / 2, w2 * (1 + np.exp(-2 * w2 * Q)) / 2
+    np.testing.assert_allclose(moments.second, second, rtol=PROMISED, atol=0)
+    np.testing.assert_allclose(moments.slope, slope, rtol=PROMISED, atol=0)
+    about_mean = layer_moments(about(activation, 12.3), Q)
+    swing = np.cos(2 * frequency * 12.3) / 2 * np.exp(-2 * w2 * Q)  # E[sin² ω(m + f)] = 1/2 − swing
+    np.testing.assert_allclose(about_mean.second, 0.5 - swing, rtol=1e-9, atol=0)
+    for q, c in itertools.product((0.3, 1.0), (-0.5, 0.3, 0.999)):
+        found = product_of_values(activation, q / w2, c)
+        np.testing.assert_allclose(found, math.exp(-q) * math.sinh(q * c), rtol=PROMISED, atol=0)
 
 
 @pytest.mark.parametrize(("name", "alpha"), [("relu", 0.0), ("leaky_relu", 0.2), ("linear", 1.0)])
