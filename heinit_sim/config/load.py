@@ -15,7 +15,7 @@ from heinit_sim.config.problem import Keys, Problem
 from heinit_sim.config.resolve import Point, ResolvedPoint, plain_sweep, put_together
 from heinit_sim.config.resolve_figure import choose_figure
 from heinit_sim.config.resolve_inputs import choose_inputs
-from heinit_sim.config.resolve_layers import below_range, layer_specs
+from heinit_sim.config.resolve_layers import layer_specs
 from heinit_sim.config.schema.annotations import located
 from heinit_sim.config.schema.config import Config
 from heinit_sim.config.selection import select
@@ -162,13 +162,13 @@ def _checked(draft: Draft, *, read_data: bool) -> Iterator[ResolvedPoint]:
                     draft.report(problem)  # `_check_file` saw all others
         else:
             n_layers += config.network.depth + 1
-            layers = layer_specs(config.init, config.network)
-            for problem in below_range(config.init, layers):
+            layers, problems = layer_specs(config.init, config.network)
+            for problem in problems:
                 draft.report(problem._replace(keys=_tried(problem.keys, point)))
             inputs = choose_inputs(config, digests, read_data=read_data)
             if isinstance(inputs, Problem):
                 draft.report(inputs._replace(keys=_tried(inputs.keys, point)))
-            else:
+            elif not problems:
                 yield ResolvedPoint(point, config, tuple(layers), inputs)
         if n_layers > MAX_LAYERS:
             text = f"too many layers, must be at most {MAX_LAYERS} in all conditions together"

@@ -15,6 +15,7 @@ from heinit_sim.config.problem import Keys, Problem
 from heinit_sim.config.schema.annotations import section_of, settings_in, takes_list
 from heinit_sim.config.schema.config import Config
 from heinit_sim.config.schema.sweep import VALUES, swept_settings
+from heinit_sim.experiment.labels import WrittenNumber
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -64,13 +65,19 @@ def validated(document: object) -> Config | list[Problem]:
         return [_problem(detail, document) for detail in details]
 
 
+def problems_of(error: ValidationError, document: object, *at: str | int) -> list[Problem]:
+    """What is wrong with a document that stands at those keys of the config."""
+    details = error.errors(include_url=False)
+    return [_problem(detail, document, at) for detail in details]
+
+
 def shown(value: object) -> str:
     """A value as quoted in a message: one line, about 40 characters at most."""
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else "a list"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    text = repr(value)
+    text = f"{value} = {value!r}" if isinstance(value, WrittenNumber) else repr(value)
     end = text[0] if isinstance(value, str) else ""
     return text if len(text) <= 40 else f"{text[:37]}...{end}"
 
@@ -151,13 +158,16 @@ def listed_only() -> frozenset[str]:
     )
 
 
-def _problem(detail: ErrorDetails, document: object) -> Problem:
+def _problem(detail: ErrorDetails, document: object, at: Keys = ()) -> Problem:
     kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
-    keys = _keys_in(document, detail)
+    keys = (*at, *_keys_in(document, detail))
     if kind == "relation":
         return Problem((*keys, *context["at"]), context["text"], "relation")
     if kind == "extra_forbidden":
         return Problem(keys, unknown_key(keys, given), "key")
+    if kind == "arithmetic":
+        must = "" if "must be" in context["text"] else f", must be {allowed(keys)}"
+        return Problem(keys, context["text"] + must)
     if kind == "missing":
         return Problem(keys, f"required key is missing, must be {allowed(keys)}", "missing")
     if kind == "literal_error":

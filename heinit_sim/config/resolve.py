@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from heinit_sim.config.draft import Tree
 from heinit_sim.config.resolve_layers import lsuv_of
-from heinit_sim.config.schema.annotations import as_written, located
+from heinit_sim.config.schema.annotations import as_text_if_written, as_written, located
 from heinit_sim.config.schema.config import Config, leave_out_defaults
 from heinit_sim.config.schema.network import convolution_of, residual_of, widths_of
 from heinit_sim.experiment import sweep_config
@@ -67,10 +67,14 @@ def put_together(
             )
             for given, conditions, line in zip(expect, selected, lines, strict=True)
         ),
-        document={
-            **_document(first, sweep, {point.inputs.path: point.inputs.sha256 for point in grid}),
-            **({"expect": as_written(expect)} if expect else {}),
-        },
+        document=as_text_if_written(
+            {
+                **_document(
+                    first, sweep, {point.inputs.path: point.inputs.sha256 for point in grid}
+                ),
+                **({"expect": as_written(expect)} if expect else {}),
+            }
+        ),
     )
 
 

@@ -2,41 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 
-from heinit_sim.config.problem import Problem
+from pydantic import ValidationError
+
+from heinit_sim.config import messages
+from heinit_sim.config.arithmetic import NotArithmeticError, value_of
+from heinit_sim.config.problem import Keys, Problem
+from heinit_sim.config.schema.annotations import Formula
 from heinit_sim.config.schema.init import Init, LayerInit, layers_of
 from heinit_sim.config.schema.network import Activation, Network, convolution_of, widths_of
 from heinit_sim.experiment import initializers
 from heinit_sim.experiment.architecture import layer_fans
 from heinit_sim.experiment.initializers import SCHEMES, Distribution
+from heinit_sim.experiment.labels import WrittenNumber
 from heinit_sim.experiment.sweep_config import LayerSpec, Lsuv
 
 
-def layer_specs(init: Init | list[LayerInit], network: Network) -> list[LayerSpec]:
-    """The laws of the layers 0 … K: a list has one entry for each.
+def layer_specs(
+    init: Init | list[LayerInit], network: Network
+) -> tuple[list[LayerSpec], list[Problem]]:
+    """The laws of the layers 0 … K, a list having one entry for each, and what is wrong with them.
 
-    A σ²_Ω below what a float can hold is 0.
+    A σ²_Ω below what a float can hold is 0, which is wrong.
     """
     convolution = convolution_of(network)
     taps = convolution.taps if convolution else 1
     fans = layer_fans(widths_of(network), convolution)
     shapes = [*((*fan, taps) for fan in fans[:-1]), (*fans[-1], 1)]  # the last is fully connected
-    layers = [layer for _, layer in layers_of(init, len(fans))]
-    pairs = enumerate(zip(layers, shapes, strict=True))
-    keys = [(id(layer), shape, k == 0) for k, (layer, shape) in pairs]
+    layers = layers_of(init, len(fans))
+    keys = [
+        (id(layer), shape, k == 0)
+        for k, ((_, layer), shape) in enumerate(zip(layers, shapes, strict=True))
+    ]
     alike = dict(zip(keys, layers, strict=True))  # as most layers are
-    specs = {key: _layer_spec(alike[key], *key[1:], network.activation) for key in alike}
-    return [specs[key] for key in keys]
+    specs, problems = {}, list[Problem]()
+    for key, (at, layer) in alike.items():
+        fan_in, fan_out, taps = key[1]
+        names = {"depth": network.depth, "width": fan_out / taps, "fan_in": fan_in}
+        found = _in_numbers(layer, names, ("init", *at))
+        if isinstance(found, LayerInit):
+            specs[key] = _layer_spec(found, *key[1:], network.activation)
+            if specs[key].weight_variance == 0:
+                option = "gain" if layer.scale is None else "scale"
+                text = f"too small ({getattr(layer, option)}), must leave a variance above 0"
+                problems.append(Problem(("init", *at, option), text))
+        else:
+            problems += found
+    return [] if problems else [specs[key] for key in keys], problems
 
 
-def below_range(init: Init | list[LayerInit], specs: Sequence[LayerSpec]) -> Iterator[Problem]:
-    """Layers whose variance is too small for a float."""
-    for (at, layer), spec in zip(layers_of(init, len(specs)), specs, strict=True):
-        if spec.weight_variance == 0:
-            key = "gain" if layer.scale is None else "scale"
-            text = f"too small ({getattr(layer, key)}), must leave a variance above 0"
-            yield Problem(("init", *at, key), text)
+def _in_numbers(
+    layer: LayerInit, names: Mapping[str, float], at: Keys
+) -> LayerInit | list[Problem]:
+    """The init of a layer with the value of all arithmetic in it, or what is wrong there."""
+    formulas = {key: text for key, text in vars(layer).items() if isinstance(text, Formula)}
+    if not formulas:
+        return layer
+    numbers, problems = dict[str, float](), list[Problem]()
+    for key, text in formulas.items():
+        try:
+            numbers[key] = WrittenNumber(value_of(text, names), text)
+        except NotArithmeticError as error:
+            must = f"must be {messages.allowed((*at, key))}"
+            problems.append(Problem((*at, key), f"{error}, {must}"))
+    if problems:
+        return problems
+    given = layer.model_dump(exclude_unset=True) | numbers
+    try:
+        return LayerInit.model_validate(given)
+    except ValidationError as error:
+        return messages.problems_of(error, given, *at)
 
 
 def lsuv_of(init: Init | list[LayerInit]) -> Lsuv | None:
@@ -65,7 +101,8 @@ def _layer_spec(
             variance = scheme.first / fan_in**2
         else:
             variance = initializers.weight_variance(_scale(init, activation), mode, *fans)
-    return LayerSpec(variance, distribution, init.bias_variance, init.bias or 0.0)
+    biases = float(init.bias_variance), float(init.bias or 0.0)
+    return LayerSpec(variance, distribution, *biases)
 
 
 def _scale(init: LayerInit, activation: Activation) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, get_args
 
+from heinit_sim.experiment.labels import is_number
 from heinit_sim.experiment.sweep_config import FigureQuantity, SweepConfig
 
 
@@ -38,7 +39,7 @@ def swept_number(sweep: Mapping[str, Sequence[object]]) -> str | None:
     A width that is given layer by layer is no number, nor is true or false.
     """
     for path, values in sweep.items():
-        if len(values) > 1 and all(type(value) in (int, float) for value in values):
+        if len(values) > 1 and all(map(is_number, values)):
             return path
     return None
 

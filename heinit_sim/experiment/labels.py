@@ -21,6 +21,29 @@ _BLOCK_KEYS: Mapping[str, tuple[object, str]] = {
 _SYMBOLS = {"1/sqrt(depth)": "1/√L"}  # of a network of L blocks
 
 
+class WrittenNumber(float):
+    """A number with the arithmetic that a config writes for it, e.g. 0.03125 as "2/64"."""
+
+    text: str
+
+    def __new__(cls, value: float, text: str) -> WrittenNumber:
+        """Take the value for that text."""
+        number = super().__new__(cls, value)
+        number.text = text
+        return number
+
+    def __getnewargs__(self) -> tuple[float, str]:  # type: ignore[override]  # for copies
+        return float(self), self.text
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def is_number(value: object) -> bool:
+    """Whether a plain value is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def to_text(value: object) -> str:
     """A value of a config on one line, e.g. "0.02", "relu" or "[4, 3, 2]"."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -104,6 +127,8 @@ def _short_text(value: object, number_text: Callable[[float], str]) -> str:
         return "none"
     if isinstance(value, bool):
         return to_text(value)
+    if isinstance(value, WrittenNumber):
+        return value.text
     return number_text(value) if isinstance(value, float) else _SYMBOLS.get(str(value), str(value))
 
 

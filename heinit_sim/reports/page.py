@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from heinit_sim.checks import ALLOWED_DECADES, trend, words_by_scale
 from heinit_sim.experiment.activation_table import TABLE
 from heinit_sim.experiment.initializers import SCHEMES
-from heinit_sim.experiment.labels import swept_text, to_text
+from heinit_sim.experiment.labels import is_number, swept_text, to_text
 from heinit_sim.experiment.quantities import Measure, Pass, Statistic
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
@@ -138,7 +138,7 @@ def _times_fan_in(condition: Condition) -> set[float]:
 
 
 def _all_numbers(values: Sequence[object]) -> bool:
-    return bool(values) and all(type(value) in (int, float) for value in values)
+    return bool(values) and all(map(is_number, values))
 
 
 def _swept_texts(config: SweepConfig) -> dict[str, list[str]]:

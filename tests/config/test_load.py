@@ -911,7 +911,9 @@ def test_the_schema_has_the_limits_of_the_models() -> None:
     assert models["Sweep"]["properties"]["network.depth"]["items"]["maximum"] == 100_000
     assert models[""]["properties"]["seed"]["maximum"] == 2**63 - 1
     variance, null = models["Init"]["properties"]["variance"]["anyOf"]
-    assert (variance["exclusiveMinimum"], null) == (0, {"type": "null"})
+    number, text = variance["anyOf"]
+    assert (number["exclusiveMinimum"], null) == (0, {"type": "null"})
+    assert text["type"] == "string"
     scheme, _ = models["Init"]["properties"]["scheme"]["anyOf"]
     assert scheme["enum"] == list(SCHEMES)
     names, _ = config_schema()["$defs"]["Activation"]["anyOf"]

@@ -6,26 +6,77 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Tag
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, core_schema
 
+from heinit_sim.config import arithmetic
+from heinit_sim.experiment.labels import WrittenNumber
 from heinit_sim.experiment.synonyms import first_names
 
 Schema = dict[str, Any]
+_ARITHMETIC = r"[-+*/(a-z]"  # is in any text that is arithmetic
 T = TypeVar("T")
 
 
-class Limits:
-    """Annotation of a type: its bounds, and the words that messages have for them."""
+class Formula(str):
+    """Arithmetic with names in it, whose value each layer has another of."""
 
-    def __init__(self, words: str, **bounds: Any) -> None:
-        """State bounds as pydantic's core schemas name them: ge, gt, le, min_length, …."""
-        self.words, self.bounds = words, bounds
+    __slots__ = ()
+
+
+class Limits:
+    """Annotation of a type: its bounds, and the words that messages have for them.
+
+    A number with a fraction may be written as arithmetic, whose value has to be within bounds.
+    """
+
+    def __init__(self, words: str, *, by_layer: bool = False, **bounds: Any) -> None:
+        """State bounds as pydantic's core schemas name them: ge, gt, le, min_length, ….
+
+        Args:
+            words: What messages say of them.
+            by_layer: Whether arithmetic may name what differs by layer, and stays a text then.
+            bounds: The bounds.
+        """
+        self.words, self.bounds, self.by_layer = words, bounds, by_layer
 
     def __str__(self) -> str:
         return self.words
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
-        return {**handler(source), **self.bounds}
+        schema = {**handler(source), **self.bounds}
+        if schema["type"] != "float":
+            return schema
+        as_text = core_schema.plain_serializer_function_ser_schema(as_text_if_written)
+        return core_schema.no_info_wrap_validator_function(
+            self._number, schema, serialization=as_text
+        )
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Callable[[Any], Schema]) -> Schema:
+        schema = handler(core)
+        if core.get("schema", {}).get("type") != "float":
+            return schema
+        return {"anyOf": [schema, {"type": "string", "pattern": _ARITHMETIC}]}
+
+    def _number(self, given: object, check: Callable[[object], Any]) -> object:
+        """The number that is given, or that arithmetic comes to; a text where layers differ."""
+        if not isinstance(given, str) or not arithmetic.is_arithmetic(given):
+            return check(given)
+        if given.isidentifier() and given not in arithmetic.NAMES:
+            return check(given)  # a word is no arithmetic
+        try:
+            names = arithmetic.names_in(given)
+            if names and self.by_layer:
+                return Formula(given)
+            if names:
+                raise arithmetic.NotArithmeticError(f"no {min(names)} here ({given!r})")
+            number = WrittenNumber(arithmetic.value_of(given, {}), given)
+        except arithmetic.NotArithmeticError as error:
+            text = str(error)
+            if not self.by_layer:
+                text, _, _ = text.partition(", must be one of")  # names, of which there are none
+            raise PydanticCustomError("arithmetic", "{text}", {"text": text}) from None
+        check(number)
+        return number
 
 
 class Setting(Limits):
@@ -39,12 +90,14 @@ class Setting(Limits):
             allowed: What may be given: limits, words, or the `Literal` of all choices.
             swept: Whether a sweep can try several values.
         """
-        bounds = allowed.bounds if isinstance(allowed, Limits) else {}
-        super().__init__(choice(allowed) if get_args(allowed) else str(allowed), **bounds)
+        limits = allowed if isinstance(allowed, Limits) else Limits("")
+        words = choice(allowed) if get_args(allowed) else str(allowed)
+        super().__init__(words, by_layer=limits.by_layer, **limits.bounds)
         self.meaning, self.swept = meaning, swept
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Callable[[Any], Schema]) -> Schema:
-        return {**handler(core), "description": f"{self.meaning}: {self}."}
+        schema = super().__get_pydantic_json_schema__(core, handler)
+        return {**schema, "description": f"{self.meaning}: {self}."}
 
 
 def integer(low: int, high: int, words: str = "an integer") -> Limits:
@@ -52,9 +105,9 @@ def integer(low: int, high: int, words: str = "an integer") -> Limits:
     return Limits(f"{words} {in_words(ge=low, le=high)}", ge=low, le=high)
 
 
-def number(but: str = "", **bounds: float) -> Limits:
+def number(but: str = "", *, by_layer: bool = False, **bounds: float) -> Limits:
     """A number within bounds; `but` says what messages add to them."""
-    return Limits(f"a number {in_words(**bounds)}{but}", **bounds)
+    return Limits(f"a number {in_words(**bounds)}{but}", by_layer=by_layer, **bounds)
 
 
 def in_words(**bounds: float) -> str:
@@ -92,6 +145,15 @@ def located(values: T | list[T]) -> list[tuple[tuple[int, ...], T]]:
     if isinstance(values, list):
         return [((index,), value) for index, value in enumerate(values)]
     return [((), values)]
+
+
+def as_text_if_written(value: object) -> Any:
+    """The plain value in which numbers that are written as arithmetic are its text."""
+    if isinstance(value, dict):
+        return {key: as_text_if_written(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [as_text_if_written(inner) for inner in value]
+    return str(value) if isinstance(value, WrittenNumber | Formula) else value
 
 
 class Section(BaseModel):

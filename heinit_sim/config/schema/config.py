@@ -121,17 +121,24 @@ def leave_out_defaults(document: dict[str, Any]) -> None:
         del document["record"]
 
 
+def _any_of(schema: Any) -> Any:
+    """A schema in which a text may be arithmetic and a word, and a list one value and several."""
+    if isinstance(schema, list):
+        return [_any_of(inner) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {"anyOf" if key == "oneOf" else key: _any_of(value) for key, value in schema.items()}
+
+
 def config_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a config file; it accepts every valid config."""
-    schema = Config.model_json_schema()
+    schema = _any_of(Config.model_json_schema())
     models = schema["$defs"]
     for model in models.values():
         for name, field in model["properties"].items():
             if "anyOf" in field and "description" in field["anyOf"][0]:  # what may be null
                 described = {"description": field["anyOf"][0]["description"], **field}
                 model["properties"][name] = dict(sorted(described.items()))
-            if "oneOf" in field:  # a list may be one value and several
-                field["anyOf"] = field.pop("oneOf")
     for model in ("Network", "Activation"):
         del models[model]["required"]  # any of these keys may come from the sweep instead
     schema["required"].remove("init")  # so may this

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Discriminator, Tag
 
+from heinit_sim.config.arithmetic import NAMES
 from heinit_sim.config.schema.annotations import (
     ONE_OR_LIST,
     Limits,
@@ -112,13 +113,13 @@ ScaleWord = Literal["1/sqrt(depth)"]
 BLOCK_SCALE = number(ge=1e-6, le=1000)
 
 
-def _is_word(scale: object) -> bool:
-    return isinstance(scale, str) and ("/" in scale or scale[:1].isalpha())
+def _is_word(given: object) -> bool:
+    return isinstance(given, str) and given.isidentifier() and given not in NAMES
 
 
 BlockScale = Annotated[
     Annotated[float, BLOCK_SCALE, Tag("<one>")] | Annotated[ScaleWord, Tag("<word>")],
-    Discriminator(lambda scale: "<word>" if _is_word(scale) else "<one>"),
+    Discriminator(lambda s: "<word>" if _is_word(s) or "depth" in str(s) else "<one>"),
     Setting("Factor of what a block adds, s", f"{BLOCK_SCALE}, or {choice(ScaleWord)}"),
 ]
 BranchLayers = Annotated[int, Setting("Weight layers of a block", integer(1, 2))]
@@ -130,17 +131,18 @@ ZeroLast = Annotated[
 # Weights and biases
 
 DistributionName = Literal[ElementLaw, "untruncated_normal", OrthogonalLaw]
-Variance = Annotated[float, Setting("Variance of all weights, σ²_Ω", number(gt=0))]
+Variance = Annotated[float, Setting("Variance of all weights, σ²_Ω", number(gt=0, by_layer=True))]
 SchemeName = Annotated[Scheme, Setting("How fans set σ²_Ω", Scheme)]
 Scale = Annotated[
-    float, Setting("Factor of the variance in variance_scaling, 1", number(gt=0, le=1e12))
+    float,
+    Setting("Factor of the variance in variance_scaling, 1", number(gt=0, le=1e12, by_layer=True)),
 ]
 ModeName = Annotated[Mode, Setting("Fan to divide by, if not the scheme's", Mode)]
-GAIN = number(gt=0, le=1_000_000)
+GAIN = number(gt=0, le=1_000_000, by_layer=True)
 GAINS = f"{GAIN}, or {choice(GainWord)}"
 Gain = Annotated[
     Annotated[float, GAIN, Tag("<one>")] | Annotated[GainWord, Tag("<word>")],
-    Discriminator(lambda gain: "<word>" if str(gain)[:1].isalpha() else "<one>"),
+    Discriminator(lambda gain: "<word>" if _is_word(gain) else "<one>"),
     Setting("Square root of the scale, if not the scheme's; or a convention for it", GAINS),
 ]
 KaimingSlope = Annotated[float, Setting("Slope below zero that kaiming_* is told", SLOPE)]
@@ -155,10 +157,11 @@ WeightDistribution = Annotated[
 ]
 Tolerance = Annotated[float, Setting("How near 1 lsuv brings each variance, 0.1", number(gt=0))]
 Attempts = Annotated[int, Setting("Divisions that lsuv tries at most, 10", integer(1, 1000))]
-Bias = Annotated[
-    float, Setting("Constant in all biases, their mean", number(ge=-1_000_000, le=1_000_000))
+BIAS = number(ge=-1_000_000, le=1_000_000, by_layer=True)
+Bias = Annotated[float, Setting("Constant in all biases, their mean", BIAS)]
+BiasVariance = Annotated[
+    float, Setting("Variance of all biases, σ²_b", number(ge=0, by_layer=True))
 ]
-BiasVariance = Annotated[float, Setting("Variance of all biases, σ²_b", number(ge=0))]
 
 # Inputs and loss
 

@@ -6,7 +6,7 @@ or nothing, is refused with what to write instead.
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
 from pydantic import Tag, ValidationError, ValidationInfo, field_validator, model_validator
 
@@ -15,7 +15,12 @@ from heinit_sim.config.schema.annotations import ONE_OR_LIST, Section, Setting, 
 from heinit_sim.config.schema.network import Network
 from heinit_sim.experiment import activation_table
 from heinit_sim.experiment.activation_table import DEFAULT_FREQUENCIES
-from heinit_sim.experiment.initializers import SCHEMES, pytorch_squared_gain, squared_gain
+from heinit_sim.experiment.initializers import (
+    SCHEMES,
+    GainWord,
+    pytorch_squared_gain,
+    squared_gain,
+)
 
 # Defaults of a framework -> the scheme that takes options.
 _DEFAULTS = {
@@ -133,7 +138,8 @@ def check_layers(init: Init | list[LayerInit], network: Network) -> None:
     first = next(iter(layers.values()))
     for at, layer in layers.items():
         gain = layer.gain
-        if isinstance(gain, str) and not squared_gain(gain, activation.name, activation.options):
+        word: Any = gain if gain in get_args(GainWord) else None
+        if word and not squared_gain(word, activation.name, activation.options):
             known = squared_gain("second_moment", activation.name, activation.options)
             must = "second_moment or a number" if known else "a number; its slopes differ by layer"
             text = f"unknown for {activation.name} ({gain}), must be {must}"

@@ -13,8 +13,10 @@ from heinit_sim.experiment.activation_table import ALIASES, TABLE
 from heinit_sim.experiment.architecture import Residual
 from heinit_sim.experiment.initializers import SCHEMES
 from heinit_sim.experiment.labels import (
+    WrittenNumber,
     digits_apart,
     flow_text,
+    is_number,
     printable,
     swept_text,
     to_text,
@@ -313,7 +315,7 @@ def _label(path: str, value: object, text: str, labels: Mapping[str, str]) -> st
     swept = [swept_text(path, value, form) for form in (to_text, "{:g}".format)]
     known = (text, to_text(value), flow_text(value), *swept)
     texts = [labels[name] for name in known if name in labels]
-    if type(value) in (int, float):
+    if is_number(value):
         texts += [label for name, label in labels.items() if _number(name) == value]
     return " ".join(next(iter(texts), "").split())
 
@@ -374,9 +376,10 @@ def _is_word(path: str, value: str) -> bool:
 def _short(value: object, spelling: _Spelling) -> str:
     if isinstance(value, list | tuple):
         return " ".join(_short(inner, spelling) for inner in value)
-    if isinstance(value, float):
+    if isinstance(value, float) and not isinstance(value, WrittenNumber):
         return with_decimal(number_text(value, spelling.digits), spelling.decimal)
-    return "none" if value is None else _plain(to_text(value)).replace("-", "−")
+    text = value.text if isinstance(value, WrittenNumber) else to_text(value)
+    return "none" if value is None else _plain(text).replace("-", "−")
 
 
 def _plain(text: str) -> str:

@@ -192,7 +192,7 @@ cnn: network.channels=[8, 8]
 cnn: network.residual=5
 > network.residual: not a mapping (5), $RESIDUAL
 cnn: network.residual.scale=1/sqrt(L)
-> network.residual.scale: unknown value ('1/sqrt(L)'), $SCALE
+> network.residual.scale: unknown name (L), $SCALE
 cnn: network.residual.branch_layers=3
 > network.residual.branch_layers: too large (3), must be an integer from 1 to 2
 cnn: network.residual.norm=inside
