@@ -52,7 +52,8 @@ def with_layers(
 ) -> Condition:
     """The condition with other laws of its layers, and with other fields; None keeps a law."""
     given = (weight_variances, weight_distributions, bias_variances, bias_means)
-    kept: list[Sequence[Any]] = list(zip(*condition.layers, strict=True))
+    columns: list[Sequence[Any]] = list(zip(*condition.layers, strict=True))
+    kept = columns[: len(given)]
     if weight_variances is not None and len(weight_variances) != len(condition.layers):
         kept[1:] = [(), (), ()]  # laws of another depth
     laws: list[Any] = [old if law is None else law for law, old in zip(given, kept, strict=True)]

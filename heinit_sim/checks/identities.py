@@ -5,6 +5,7 @@ Lipschitz inequalities hold for the roots of both. Rounding alone may break a re
 can do follows from the sums and logarithms behind the numbers (`relations`).
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
@@ -349,8 +350,9 @@ def _sizes(condition: Condition) -> FloatArray:
 
 @cache
 def _named(activation: Activation) -> tuple[float, float, float, float]:
-    z = np.array([0.0, -1e150, 1e150, *_GRID])
+    grid = _GRID * min(activation.period / (2 * math.pi), 1.0)
+    z = np.array([0.0, -1e150, 1e150, *grid])
     values = np.abs(activation.value(z, np.empty_like(z)))
-    slopes = np.abs(np.asarray(activation.derivative(_GRID), float))
+    slopes = np.abs(np.asarray(activation.derivative(grid), float))
     top = values.max() if values[1:3].max() < 1e100 else np.inf
     return 0.0, float(slopes.max()) + _GRID_MISSES, float(values[0]), float(top) + _GRID_MISSES

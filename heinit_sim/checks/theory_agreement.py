@@ -101,7 +101,7 @@ def _laws(result: ConditionResult) -> list[Law]:
         return []
     activation = make_activation(condition.activation, condition.activation_options)
     laws: list[Law] = []
-    if not (assumptions.has_fresh_layers(condition) and condition.has_normal_weights):
+    if not assumptions.has_layer_laws(condition):
         lost = assumptions.may_leave_float_range(condition)
         means = iter_mean_ratios(result, activation, may_be_lost=lost)
         laws += [Law(_batch(ratios), _measure(ratios), t_scores(ratios)) for ratios in means]

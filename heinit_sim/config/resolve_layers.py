@@ -90,19 +90,28 @@ def _layer_spec(
     fan_in, fan_out, taps = shape
     law = init.distribution or (SCHEMES[init.scheme].distribution if init.scheme else "normal")
     distribution: Distribution = "normal" if law == "untruncated_normal" else law
+    cut = init.cut or initializers.CUT
     if init.variance is not None:
-        variance = init.variance * initializers.kept_share(distribution)
+        variance = init.variance * initializers.kept_share(distribution, cut)
     else:
         assert init.scheme is not None  # the model wants one of the two
         scheme = SCHEMES[init.scheme]
         mode = init.mode or scheme.mode
-        fans = (fan_in, fan_out, distribution, taps)
+        fans = (fan_in, fan_out, distribution, taps, cut)
         if first and scheme.first is not None:
             variance = scheme.first / fan_in**2
         else:
             variance = initializers.weight_variance(_scale(init, activation), mode, *fans)
-    biases = float(init.bias_variance), float(init.bias or 0.0)
-    return LayerSpec(variance, distribution, *biases)
+    spec = LayerSpec(
+        float(variance),
+        distribution,
+        float(init.bias_variance),
+        float(init.bias or 0.0),
+        weight_option=None if cut == initializers.CUT else float(cut),
+    )
+    if init.bias_scheme is None:
+        return spec
+    return spec._replace(bias_variance=1 / (3 * fan_in), bias_distribution="uniform")
 
 
 def _scale(init: LayerInit, activation: Activation) -> float:

@@ -10,15 +10,26 @@ Mode = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
 ElementLaw = Literal["normal", "uniform", "truncated_normal", "truncated_normal_uncorrected"]
 OrthogonalLaw = Literal["orthogonal", "delta_orthogonal"]
 Distribution = Literal[ElementLaw, OrthogonalLaw]
+BiasScheme = Literal["torch"]
 
+CUT = 2.0
+"""Standard deviations at which a truncated normal is cut off, if nothing else is said."""
 TRUNCATED_STD = 0.87962566103423978
 """Standard deviation of N(0, 1) cut off at ±2, by which Keras and JAX divide; TensorFlow 1 and
 PyTorch's trunc_normal_ do not."""
 
 
-def kept_share(distribution: Distribution) -> float:
+def truncated_std(cut: float = CUT) -> float:
+    """Standard deviation of N(0, 1) cut off at ±c: √(1 − 2c φ(c)/(2Φ(c) − 1))."""
+    if cut == CUT:
+        return TRUNCATED_STD
+    density = math.exp(-(cut**2) / 2) / math.sqrt(2 * math.pi)
+    return math.sqrt(1 - 2 * cut * density / math.erf(cut / math.sqrt(2)))
+
+
+def kept_share(distribution: Distribution, cut: float = CUT) -> float:
     """Share of the variance asked for that a distribution has: an uncorrected truncation loses."""
-    return TRUNCATED_STD**2 if distribution == "truncated_normal_uncorrected" else 1.0
+    return truncated_std(cut) ** 2 if distribution == "truncated_normal_uncorrected" else 1.0
 
 
 class Scheme(NamedTuple):
@@ -74,6 +85,7 @@ def weight_variance(
     fan_out: int,
     distribution: Distribution = "normal",
     taps: int = 1,
+    cut: float = CUT,
 ) -> float:
     """σ²_Ω = scale / fan, with fan = fan_in, fan_out, or their arithmetic or geometric mean.
 
@@ -87,6 +99,7 @@ def weight_variance(
             k² c_in columns, or of c_out and c_in in the centre of the kernel alone, where σ²_Ω is
             the mean square over all of it. An uncorrected truncation loses variance.
         taps: k², weights of one kernel; 1 of a fully connected layer.
+        cut: Standard deviations at which a truncated normal is cut off.
 
     Source: He et al. 2015, eq. 10 and 14; Glorot & Bengio 2010, eq. 12; Xiao et al. 2018.
     """
@@ -100,7 +113,7 @@ def weight_variance(
         "fan_avg": (fan_in + fan_out) / 2,
         "fan_geo_avg": math.sqrt(fan_in * fan_out),
     }[mode]
-    return scale / fan * kept_share(distribution)
+    return scale / fan * kept_share(distribution, cut)
 
 
 GainWord = Literal["second_moment", "std", "pytorch"]

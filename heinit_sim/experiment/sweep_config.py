@@ -51,6 +51,10 @@ class LayerSpec(NamedTuple):
     """σ²_b."""
     bias_mean: float = 0.0
     """Mean of the biases."""
+    bias_distribution: Literal["normal", "uniform"] = "normal"
+    """Shape of the law of the biases."""
+    weight_option: float | None = None
+    """Standard deviations at which a truncated normal is cut off, if not at two."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from heinit_sim.experiment.initializers import Distribution
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.numerics import FloatArray
 from heinit_sim.sampling.inputs import fill_inputs
-from heinit_sim.sampling.weights import WEIGHT_LAWS, WeightLaw
+from heinit_sim.sampling.weights import WeightLaw, weight_law
 
 # First element of every spawn key: what the stream is for.
 _WEIGHTS, _INPUTS, _BIASES, _PREDICTION, _VERIFICATION = range(5)
@@ -38,6 +38,10 @@ class Draws:
     inputs: Inputs = field(default_factory=Inputs)
     convolution: Convolution | None = None
     residual: Residual | None = None
+    options: tuple[float | None, ...] = ()
+    """Of the distributions of the layers 0 … K; empty: as they are by default."""
+    bias_distributions: tuple[Distribution, ...] = ()
+    """Of the biases of the layers 0 … K; empty: normal."""
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -81,7 +85,9 @@ class DrawnWeights:
 
     def into(self, out: FloatArray, place: int) -> FloatArray:
         """Draw the weights of that place into an array of their shape, and return that."""
-        law = WEIGHT_LAWS[self._laws[place]]
+        options = self._draws.options
+        option = options[self._draws.layers[place]] if options else None
+        law = weight_law(self._laws[place], option)
         return _sample(out, self._seed, self._draws, self._trials, _WEIGHTS, place, law)
 
 
@@ -119,8 +125,12 @@ def sample_inputs(seed: int, draws: Draws, trials: range) -> FloatArray:
 def sample_biases(seed: int, draws: Draws, trials: range) -> list[FloatArray]:
     """Draw β/σ_b in the order of the weights, each (n_networks, rows of Ω, 1)."""
     arrays = [np.empty((len(trials), shape[0], 1)) for shape in draws.shapes]
-    normal = WEIGHT_LAWS["normal"]
-    return [_sample(b, seed, draws, trials, _BIASES, k, normal) for k, b in enumerate(arrays)]
+    given, normal = draws.bias_distributions, weight_law("normal")
+    laws = [weight_law(given[k]) for k in draws.layers] if given else [normal] * len(arrays)
+    return [
+        _sample(b, seed, draws, trials, _BIASES, k, law)
+        for k, (b, law) in enumerate(zip(arrays, laws, strict=True))
+    ]
 
 
 def prediction_rng() -> Generator:

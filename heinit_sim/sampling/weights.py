@@ -1,11 +1,12 @@
 """Weights of variance 1 in each of the distributions that schemes name."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.random import Generator
 
-from heinit_sim.experiment.initializers import TRUNCATED_STD, Distribution
+from heinit_sim.experiment.initializers import CUT, Distribution, truncated_std
 from heinit_sim.numerics import FloatArray
 
 
@@ -20,12 +21,12 @@ def _uniform(out: FloatArray, rng: Generator) -> None:
     out *= np.sqrt(12.0)
 
 
-def _truncated_normal(out: FloatArray, rng: Generator) -> None:
-    """A normal number that is drawn again beyond two standard deviations, then widened."""
+def _truncated_normal(out: FloatArray, rng: Generator, cut: float = CUT) -> None:
+    """A normal number that is drawn again beyond the cut, then widened."""
     rng.standard_normal(out=out)
-    while (beyond := np.abs(out) > 2).any():
+    while (beyond := np.abs(out) > cut).any():
         out[beyond] = rng.standard_normal(np.count_nonzero(beyond))
-    out /= TRUNCATED_STD
+    out /= truncated_std(cut)
 
 
 def _orthogonal(out: FloatArray, rng: Generator) -> None:
@@ -58,7 +59,7 @@ def _delta_orthogonal(out: FloatArray, rng: Generator) -> None:
 
 
 WeightLaw = Callable[[FloatArray, Generator], None]
-WEIGHT_LAWS: dict[Distribution, WeightLaw] = {
+WEIGHT_LAWS: dict[Distribution, Callable[..., None]] = {
     "normal": _normal,
     "uniform": _uniform,
     "truncated_normal": _truncated_normal,
@@ -70,3 +71,9 @@ WEIGHT_LAWS: dict[Distribution, WeightLaw] = {
 
 (fan_out, fan_in) of a fully connected layer, (c_out, taps, c_in) of a convolution.
 """
+
+
+def weight_law(distribution: Distribution, option: float | None = None) -> WeightLaw:
+    """The law of that distribution, with its option if there is one: where it is cut off."""
+    law = WEIGHT_LAWS[distribution]
+    return law if option is None else partial(law, cut=option)

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from heinit_sim.experiment.activation_table import Activation, Slope
 from heinit_sim.experiment.architecture import matrix_shapes
@@ -13,6 +15,8 @@ from heinit_sim.experiment.synonyms import first_names
 from heinit_sim.sampling.streams import Draws
 from heinit_sim.theory import assumptions
 from heinit_sim.theory.finite_width import unit_layers
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,10 @@ def block_size(draws: Draws) -> int:
     return min(max(_BLOCK_BYTES // largest, 1), _LARGEST_BLOCK)
 
 
+def _unless_all(usual: T, values: Sequence[T]) -> tuple[T, ...]:
+    return () if all(value == usual for value in values) else tuple(values)
+
+
 def _plan_pass(config: SweepConfig, c: Condition) -> NetworkPass:
     salt: tuple[int, ...] = ()
     if config.draws == "independent":
@@ -102,8 +110,10 @@ def _plan_pass(config: SweepConfig, c: Condition) -> NetworkPass:
         salt = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
     layers = unit_layers(c) if shares_pass(config, c) else c.layers
     draws = Draws(
-        c.widths, c.n_inputs, salt, c.weight_distributions, c.inputs, c.convolution, c.residual
-    )
+        c.widths, c.n_inputs, salt, c.weight_distributions, c.inputs, c.convolution, c.residual,
+        _unless_all(None, [layer.weight_option for layer in c.layers]),
+        _unless_all("normal", [layer.bias_distribution for layer in c.layers]),
+    )  # fmt: skip
     options = tuple(sorted(c.activation_options.items()))
     return NetworkPass(
         draws, c.activation, options, layers, c.target, c.lsuv, config.histograms, config.cosine

@@ -2,7 +2,7 @@
 
 from heinit_sim.activations import make_activation
 from heinit_sim.experiment.activation_table import Slope
-from heinit_sim.experiment.quantities import Quantity
+from heinit_sim.experiment.quantities import Measure, Quantity
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.sampling.data_sets import is_data_set
 
@@ -42,9 +42,31 @@ def has_mean_phase(condition: Condition) -> bool:
     return activation.common_slope is not None and not any(condition.bias_variances)
 
 
+def has_normal_biases(condition: Condition) -> bool:
+    """Whether all biases that differ are normal."""
+    return all(not s.bias_variance or s.bias_distribution == "normal" for s in condition.layers)
+
+
 def has_layer_laws(condition: Condition) -> bool:
-    """Whether weights are Gaussian and know no inputs, as the laws of single layers have it."""
-    return condition.has_normal_weights and not condition.lsuv
+    """Whether each layer is normal given the one before, as the laws of single layers have it."""
+    normal = condition.has_normal_weights and has_normal_biases(condition)
+    return has_fresh_layers(condition) and normal
+
+
+def is_known_at_infinite_width(condition: Condition, measure: Measure) -> bool:
+    """Whether the infinite-width recursion gives a measure: it takes f_k to be normal.
+
+    Uniform biases leave each f_k symmetric about 0. By that alone the recursion gives E[f_k²] and,
+    of a homogeneous activation, E[h_k²]; nothing else.
+    """
+    if has_normal_biases(condition):
+        return True
+    symmetric = has_scaled_activations(condition) and not condition.lsuv
+    return symmetric and measure in (
+        ("preactivation", "second_moment"),
+        ("preactivation", "variance"),
+        ("activation", "second_moment"),
+    )
 
 
 def may_leave_float_range(condition: Condition) -> bool:
@@ -124,6 +146,8 @@ def has_cosines(condition: Condition) -> bool:
     All positions of an image are alike for it, and blocks have no biases and fixed weights.
     """
     convolution, homogeneous = condition.convolution, homogeneous_slope(condition) is not None
+    if not has_normal_biases(condition):
+        return False
     if condition.residual and (condition.has_biases or condition.lsuv):
         return False
     alike = convolution is None or convolution.padding == "circular"
@@ -133,7 +157,7 @@ def has_cosines(condition: Condition) -> bool:
 def has_lsuv_variances(condition: Condition) -> bool:
     """Whether the variances at which LSUV ends are known, by the fans of the layers alone."""
     convolution = condition.convolution
-    if condition.residual:
+    if condition.residual or not has_normal_biases(condition):
         return False
     return convolution is None or (
         convolution.padding == "circular" and convolution.readout == "flatten"
@@ -145,7 +169,7 @@ def may_misfit(condition: Condition) -> bool:
 
     Without constant biases the mean of a homogeneous activation is that of infinite width.
     """
-    if not has_fresh_layers(condition) or condition.lsuv:
+    if not has_fresh_layers(condition) or condition.lsuv or not has_normal_biases(condition):
         return False
     activation = make_activation(condition.activation, condition.activation_options)
     return activation.negative_slope is None or any(condition.bias_means)
@@ -161,6 +185,8 @@ def why_no_phase(condition: Condition) -> str | None:
         return "an edge of zeros has no one phase, must be padding: circular"
     if activation.by_layer:
         return "a slope for each layer has no one phase, must be one slope"
+    if not has_normal_biases(condition):
+        return "uniform biases have no phase, must be bias_variance without bias_scheme"
     if any(condition.bias_means):
         return "a constant bias has no phase, must be bias_variance alone"
     return None

@@ -16,7 +16,12 @@ from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import variance_of_ln
 from heinit_sim.sampling.inputs import is_standard, norm_moments, zero_probability
 from heinit_sim.sampling.streams import prediction_rng
-from heinit_sim.theory.assumptions import chain_slope, exact_layers, may_misfit
+from heinit_sim.theory.assumptions import (
+    chain_slope,
+    exact_layers,
+    is_known_at_infinite_width,
+    may_misfit,
+)
 from heinit_sim.theory.finite_width.log_norms import log_law
 from heinit_sim.theory.finite_width.moments import InputNorms, exact, log_norm_spread
 from heinit_sim.theory.finite_width.norm_chain import predicted_quantiles, sample_norms
@@ -60,6 +65,11 @@ def predict(
         slope = chain_slope(condition)
         # beside the exact law, the recursion is what textbooks have
         wide = mean_field(condition, activation, independent=slope is not None)
+        unknown = np.full(condition.depth + 1, np.nan)
+        wide = {
+            measure: log10 if is_known_at_infinite_width(condition, measure) else unknown
+            for measure, log10 in wide.items()
+        }
         misfit = None
         if may_misfit(condition):
             wide, misfit = _where_it_fits(condition, activation, wide)

@@ -43,7 +43,7 @@ KEYS = (
 INPUT_KEYS = "distribution, mean, std, density, cosine, path, sha256, normalisation, count"
 INIT_KEYS = (
     "variance, scheme, scale, mode, gain, a, nonlinearity, "
-    "distribution, tolerance, attempts, bias, bias_variance"
+    "distribution, cut, tolerance, attempts, bias, bias_variance, bias_scheme"
 )
 ENDS = "".join(
     f"init.{end}{key}, "
@@ -71,8 +71,9 @@ PATHS = (
     "network.residual, network.residual.scale, network.residual.branch_layers, "
     "network.residual.norm, network.residual.zero_last, "
     "init, init.variance, init.scheme, init.scale, "
-    "init.mode, init.gain, init.a, init.nonlinearity, init.distribution, init.tolerance, "
-    f"init.attempts, init.bias, init.bias_variance, {ENDS}"
+    "init.mode, init.gain, init.a, init.nonlinearity, init.distribution, init.cut, "
+    "init.tolerance, init.attempts, init.bias, init.bias_variance, init.bias_scheme, "
+    f"{ENDS}"
     "inputs.distribution, inputs.mean, inputs.std, "
     "inputs.density, inputs.cosine, inputs.path, inputs.normalisation, inputs.count, loss.name, "
     "loss.target"

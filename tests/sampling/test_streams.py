@@ -98,3 +98,13 @@ def test_identities_have_streams_of_their_own_by_name_and_seed() -> None:
     assert len(np.unique(values)) == len(values)
     again = verification_rng(1, "rule 2").standard_normal(100)
     assert (again == drawn[-1]).all()
+
+
+def test_biases_have_the_law_of_their_layer() -> None:
+    draws = Draws(WIDTHS, 5, (), bias_distributions=("normal", "uniform", "normal"))
+    drawn, normal = (sample_biases(7, d, range(500)) for d in (draws, Draws(WIDTHS, 5, ())))
+    assert np.array_equal(drawn[0], normal[0])
+    assert np.array_equal(drawn[2], normal[2])
+    assert np.abs(drawn[1]).max() <= np.sqrt(3) < np.abs(normal[1]).max()
+    n = drawn[1].size  # Var z² = 4/5 of uniform numbers of variance 1
+    assert abs((drawn[1] ** 2).mean() - 1) < 4 * np.sqrt(0.8 / n)

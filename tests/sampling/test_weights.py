@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 
 from heinit_sim.config import parse_config
-from heinit_sim.experiment.initializers import TRUNCATED_STD, Distribution, weight_variance
+from heinit_sim.experiment.initializers import (
+    TRUNCATED_STD,
+    Distribution,
+    truncated_std,
+    weight_variance,
+)
 from heinit_sim.numerics.special_functions import cumulative
 from heinit_sim.sampling.streams import DrawnWeights, Draws
-from heinit_sim.sampling.weights import WEIGHT_LAWS
+from heinit_sim.sampling.weights import WEIGHT_LAWS, weight_law
 
 Array = np.ndarray
 EPS = np.finfo(float).eps
@@ -32,6 +37,30 @@ FOURTH = {
     "uniform": 9 / 5,
     "truncated_normal": (3 * (1 - KEPT) - 4 * KEPT) / (1 - KEPT) ** 2,  # by parts, twice
 }
+
+
+@pytest.mark.parametrize("cut", [0.5, 1.0, 3.0, 100.0])
+def test_a_truncated_normal_may_be_cut_elsewhere(cut: float) -> None:
+    z = (np.arange(200_000) + 0.5) / 200_000 * min(cut, 40.0)  # the midpoint rule on one half
+    density = np.exp(-(z**2) / 2)
+    std = math.sqrt(float((z**2 @ density) / density.sum()))
+    assert math.isclose(truncated_std(cut), std, rel_tol=1e-8)
+    out = np.empty((400, 500))
+    weight_law("truncated_normal", cut)(out, np.random.Generator(np.random.SFC64(3)))
+    assert np.abs(out).max() <= cut / std * (1 + 1e-8)
+    assert np.abs(out).max() > 0.99 * min(cut, 4.0) / std
+    error = math.sqrt(float((out**4).mean()) - 1) / math.sqrt(out.size)
+    assert abs((out**2).mean() - 1) < 4 * error
+    other = truncated_std(1.1 * cut) / std
+    assert cut > 3 or abs((out / other**2).var() - 1) > 4 * error  # a wrong width is seen
+
+
+def test_the_usual_cut_changes_no_draw() -> None:
+    drawn = np.empty((30, 40))
+    weight_law("truncated_normal", 2.0)(drawn, np.random.Generator(np.random.SFC64(0)))
+    assert np.array_equal(drawn, sample("truncated_normal", (30, 40)))
+    density, mass = math.exp(-2) / math.sqrt(2 * math.pi), math.erf(math.sqrt(2))
+    assert math.isclose(truncated_std(2.0), math.sqrt(1 - 4 * density / mass), rel_tol=1e-15)
 
 
 def sample(name: Distribution, shape: tuple[int, ...] = (400, 500), seed: int = 0) -> Array:

@@ -28,7 +28,14 @@ from heinit_sim.experiment.architecture import Norm as NormName
 from heinit_sim.experiment.architecture import Padding as PaddingName
 from heinit_sim.experiment.architecture import Readout as ReadoutName
 from heinit_sim.experiment.figure_kinds import FIGURE_KINDS
-from heinit_sim.experiment.initializers import SCHEMES, ElementLaw, GainWord, Mode, OrthogonalLaw
+from heinit_sim.experiment.initializers import (
+    SCHEMES,
+    BiasScheme,
+    ElementLaw,
+    GainWord,
+    Mode,
+    OrthogonalLaw,
+)
 from heinit_sim.experiment.inputs import InputDistribution as LawName
 from heinit_sim.experiment.inputs import Normalisation as Axes
 from heinit_sim.experiment.quantities import Bins, Growth
@@ -155,12 +162,19 @@ WeightDistribution = Annotated[
     DistributionName,
     Setting("How weights are drawn, if not as the scheme says", DistributionName),
 ]
+Cut = Annotated[
+    float,
+    Setting("Standard deviations at which truncated_normal is cut off, 2", number(ge=0.5, le=1000)),
+]
 Tolerance = Annotated[float, Setting("How near 1 lsuv brings each variance, 0.1", number(gt=0))]
 Attempts = Annotated[int, Setting("Divisions that lsuv tries at most, 10", integer(1, 1000))]
 BIAS = number(ge=-1_000_000, le=1_000_000, by_layer=True)
 Bias = Annotated[float, Setting("Constant in all biases, their mean", BIAS)]
 BiasVariance = Annotated[
     float, Setting("Variance of all biases, σ²_b", number(ge=0, by_layer=True))
+]
+BiasSchemeName = Annotated[
+    BiasScheme, Setting("How fan_in sets the ends of uniform biases: ±1/√fan_in", BiasScheme)
 ]
 
 # Inputs and loss

@@ -30,7 +30,8 @@ _DEFAULTS = {
 }
 _FANS = ("mode", "distribution")
 _LSUV = ("tolerance", "attempts")
-_APART = ("variance", "bias", "bias_variance", "first", "last")
+_BIASES = ("bias", "bias_variance", "bias_scheme")
+_APART = ("variance", *_BIASES, "first", "last")
 _KAIMING = ("a", "nonlinearity")
 
 
@@ -45,16 +46,37 @@ class LayerOptions(Section):
     a: fields.KaimingSlope | None = None
     nonlinearity: fields.KaimingNonlinearity | None = None
     distribution: fields.WeightDistribution | None = None
+    cut: fields.Cut | None = None
     tolerance: fields.Tolerance | None = None
     attempts: fields.Attempts | None = None
     bias: fields.Bias | None = None
     bias_variance: fields.BiasVariance | None = None
+    bias_scheme: fields.BiasSchemeName | None = None
 
 
 class LayerInit(LayerOptions):
     """How weights are drawn: their variance itself, or a scheme that takes it from the fans."""
 
     bias_variance: fields.BiasVariance = 0.0
+
+    @field_validator("bias_scheme")
+    @classmethod
+    def _check_alone(cls, scheme: str | None, info: ValidationInfo) -> str | None:
+        for key in _BIASES[:-1]:
+            if scheme is not None and (given := info.data.get(key)):
+                text = f"given beside init.{key} ({given}), must be the one or the other"
+                raise relation(f"{text}; null takes one back, or 0 in first and last")
+        return scheme
+
+    @field_validator("cut")
+    @classmethod
+    def _check_cut(cls, cut: float | None, info: ValidationInfo) -> float | None:
+        scheme, law = info.data.get("scheme"), info.data.get("distribution")
+        law = law or (SCHEMES[scheme].distribution if scheme else "normal")
+        if cut is not None and not law.startswith("truncated"):
+            text = f"not for distribution: {law} ({cut}), must be left out"
+            raise relation(f"{text}; or give distribution: truncated_normal")
+        return cut
 
     @field_validator("*")  # in the order of the fields: an option sees those before it
     @classmethod
@@ -104,7 +126,7 @@ class Init(LayerInit):
         if given.get("bias_variance", 0.0) is None:
             del given["bias_variance"]  # null takes it back
         alone = given.get("variance") is not None or given.get("scheme") is not None
-        names = ("bias", "bias_variance") if alone else LayerOptions.model_fields
+        names = _BIASES if alone else LayerOptions.model_fields
         return {name: getattr(self, name) for name in names} | given
 
 
@@ -166,7 +188,7 @@ def _refused(option: str, value: Any, given: Mapping[str, Any]) -> str | None:
     if value is None or option in _APART:
         return None
     variance, scheme = given.get("variance"), given.get("scheme")
-    if variance is not None and option != "distribution":
+    if variance is not None and option not in ("distribution", "cut"):
         way = "must be left out; init.variance already is the variance, no fan or gain enters it"
         if option == "scheme":
             way = "must be the one or the other; null takes one back"

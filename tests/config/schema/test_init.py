@@ -119,6 +119,36 @@ def test_frequencies_are_of_sines() -> None:
     assert message("{variance: 1}", "{name: tanh, frequency: 3}") == said
 
 
+DEFAULT = "{scheme: torch_linear_default, bias_scheme: torch}"
+
+
+def test_pytorchs_default_is_one_line() -> None:
+    """Weights and biases U(±1/√fan_in) (torch.nn.Linear.reset_parameters)."""
+    (found,) = parse_config(SIREN, "c", [f"init={DEFAULT}"]).conditions
+    for spec, fan_in in zip(found.layers, (3, 200, 200), strict=True):
+        assert (spec.weight_distribution, spec.bias_distribution) == ("uniform", "uniform")
+        for variance in (spec.weight_variance, spec.bias_variance):
+            assert math.isclose(variance, 1 / (3 * fan_in), rel_tol=1e-15)
+    last = "init={variance: 1, bias_variance: 2, last: {bias_scheme: torch, bias_variance: 0}}"
+    (found,) = parse_config(SIREN, "c", [last]).conditions
+    assert [spec.bias_distribution for spec in found.layers] == ["normal", "normal", "uniform"]
+
+
+def test_a_cut_is_that_of_a_truncated_normal() -> None:
+    corrected, uncorrected = (
+        condition(f"{{variance: 0.01, distribution: truncated_normal{law}, cut: 3}}").layers[0]
+        for law in ("", "_uncorrected")
+    )
+    assert corrected.weight_variance == 0.01
+    kept = 1 - 6 * math.exp(-4.5) / math.sqrt(2 * math.pi) / math.erf(3 / math.sqrt(2))
+    assert math.isclose(uncorrected.weight_variance, 0.01 * kept, rel_tol=1e-14)
+    assert corrected.weight_option == uncorrected.weight_option == 3
+    scheme = condition("{scheme: variance_scaling, scale: 2, cut: 3}").layers[0]
+    assert math.isclose(scheme.weight_variance, 2 / 30, rel_tol=1e-15)
+    usual = condition("{variance: 1, distribution: truncated_normal, cut: 2}")
+    assert usual.layers == condition("{variance: 1, distribution: truncated_normal}").layers
+
+
 KAIMING = "must be left out; only PyTorch's kaiming_* takes it, give init.gain"
 OWN = "must be left out; it has its own; give scheme: variance_scaling, or init.gain for its root"
 BESIDE = "must be left out; init.variance already is the variance, no fan or gain enters it"
@@ -185,6 +215,20 @@ REFUSED = cases(
 {scheme: siren, gain: 2}
 > init.gain: not for scheme: siren (2.0), must be left out; the frequency of the activation says
 > the rest
+{variance: 1, bias: 2, bias_scheme: torch}
+> init.bias_scheme: given beside init.bias (2.0), must be the one or the other; null takes one back,
+> or 0 in first and last
+{variance: 1, bias_variance: 2, bias_scheme: torch}
+> init.bias_scheme: given beside init.bias_variance (2.0), must be the one or the other; null takes
+> one back, or 0 in first and last
+{variance: 1, cut: 3}
+> init.cut: not for distribution: normal (3.0), must be left out; or give distribution:
+> truncated_normal
+{scheme: jax_default, cut: 3}
+> init.cut: not for scheme: jax_default (3.0), must be left out; with options it is scheme:
+> variance_scaling
+{variance: 1, distribution: truncated_normal, cut: 0.1}
+> init.cut: too small (0.1), must be a number from 0.5 to 1000
 {variance: 1, mode: fan_in}
 > init.mode: given beside init.variance (fan_in), $BESIDE
 {variance: 1, gain: 2}
