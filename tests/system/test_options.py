@@ -146,6 +146,6 @@ def test_every_option_changes_a_number_or_is_refused(
 
 
 def test_an_option_without_effect_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("heinit_sim.experiment.initializers.kept_share", lambda distribution: 1.0)
+    monkeypatch.setattr("heinit_sim.experiment.initializers.kept_share", lambda *_: 1.0)
     said = "init.distribution: truncated_normal is truncated_normal_uncorrected beside None"
     assert list(without_effect("dense", {"init.distribution": TRUNCATED})) == [said]
