@@ -25,7 +25,7 @@ KNOWN: list[Measure] = [
 
 
 def test_second_moments_of_the_forward_pass_are_known() -> None:
-    """q' = (q/2 + 1/D)/3, to the error of a mean over networks; three times the weights is seen."""
+    """q' = (q/2 + 1/D)/3, to the error of a mean over networks; 10 % more is seen."""
     config = parse_config(NETWORK)
     (found,), (prediction,) = run_sweep(config).conditions, predict_sweep(config).conditions
     q = [1 / 3 + 1 / 300]
