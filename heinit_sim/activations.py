@@ -3,12 +3,13 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 import numpy as np
 
 from heinit_sim.experiment.activation_table import ALIASES, Activation, Slope
-from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.experiment.steps import Activate, Gate, Row, Step, activates_in, by_layer, changed
+from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.numerics.special_functions import cumulative, density, erf
 
@@ -20,9 +21,10 @@ def curved(
     a: Callable[[FloatArray], FloatArray],
     derivative: Callable[[FloatArray], FloatArray | Mask],
     *kinks: float,
+    together: Callable[[FloatArray, FloatArray], FloatArray] | None = None,
 ) -> Activation:
     """An activation that is not homogeneous, from its plain function and derivative."""
-    return Activation(partial(_put, a), derivative, kinks=kinks)
+    return Activation(partial(_put, a), derivative, kinks=kinks, together=together)
 
 
 def _put(a: Callable[[FloatArray], FloatArray], z: FloatArray, out: FloatArray) -> FloatArray:
@@ -49,8 +51,33 @@ def _prelu(negative_slope: Slope) -> Activation:
 
 
 def _sigmoid(z: FloatArray) -> FloatArray:
-    e = np.exp(-np.abs(z))
-    return np.where(z < 0, e, 1.0) / (1.0 + e)
+    """exp(min(z, 0))/(1 + exp(−|z|)): nothing overflows, and no number is chosen by its sign."""
+    total = np.abs(z, out=np.empty_like(z))
+    np.exp(np.negative(total, out=total), out=total)
+    total += 1.0
+    s = np.minimum(z, 0.0, out=np.empty_like(z))
+    return np.divide(np.exp(s, out=s), total, out=s)
+
+
+def _silu(z: FloatArray, out: FloatArray) -> FloatArray:
+    """SiLU z σ(z), and its slope σ(z) (1 + z σ(−z))."""
+    s, slope = np.exp(np.minimum(z, 0.0)), np.exp(-np.maximum(z, 0.0))  # one of them is 1
+    total = s + slope
+    s /= total
+    slope /= total
+    np.multiply(z, s, out=out)
+    slope *= z
+    slope += 1.0
+    slope *= s
+    return slope
+
+
+def _gelu(z: FloatArray, out: FloatArray) -> FloatArray:
+    """GELU z Φ(z), and its slope Φ(z) + z φ(z)."""
+    below = cumulative(z)
+    np.multiply(z, below, out=out)
+    below += z * density(z)
+    return below
 
 
 def _sech2(z: FloatArray) -> FloatArray:
@@ -71,12 +98,17 @@ def _gelu_tanh_argument(z: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The argument of tanh, and its derivative; both are flat long before |z| = 50."""
     z = np.clip(z, -50.0, 50.0)
     scale = np.sqrt(2 / np.pi)
-    return scale * (z + 0.044715 * z**3), scale * (1 + 3 * 0.044715 * z**2)
+    part = 0.044715 * z**2
+    return scale * z * (1 + part), scale * (1 + 3 * part)
 
 
-def _gelu_tanh_slope(z: FloatArray) -> FloatArray:
+def _gelu_tanh(z: FloatArray, out: FloatArray) -> FloatArray:
+    """GELU with tanh, z σ(2u), and its slope."""
     u, du = _gelu_tanh_argument(z)
-    return _sigmoid(2.0 * u) + 0.5 * z * _sech2(u) * du
+    slope = _sigmoid(2.0 * u)
+    np.multiply(z, slope, out=out)
+    slope += 0.5 * z * _sech2(u) * du
+    return slope
 
 
 def _elu(z: FloatArray, alpha: float = 1.0) -> FloatArray:
@@ -121,9 +153,21 @@ _ACTIVATIONS: dict[str, Activation] = {
     "softsign": curved(lambda z: z / (1 + np.abs(z)), lambda z: (1 / (1 + np.abs(z))) ** 2, 0.0),
     "elu": curved(_elu, lambda z: np.exp(np.minimum(z, 0.0)), 0.0),
     "selu": curved(lambda z: SELU_SCALE * _elu(z, SELU_ALPHA), _selu_slope, 0.0),
-    "gelu": curved(lambda z: z * cumulative(z), lambda z: cumulative(z) + z * density(z)),
-    "gelu_tanh": curved(lambda z: z * _sigmoid(2.0 * _gelu_tanh_argument(z)[0]), _gelu_tanh_slope),
-    "silu": curved(lambda z: z * _sigmoid(z), lambda z: _sigmoid(z) * (1.0 + z * _sigmoid(-z))),
+    "gelu": curved(
+        lambda z: z * cumulative(z),
+        lambda z: cumulative(z) + z * density(z),
+        together=_gelu,
+    ),
+    "gelu_tanh": curved(
+        lambda z: z * _sigmoid(2.0 * _gelu_tanh_argument(z)[0]),
+        lambda z: _gelu_tanh(z, np.empty_like(z)),
+        together=_gelu_tanh,
+    ),
+    "silu": curved(
+        lambda z: z * _sigmoid(z),
+        lambda z: _sigmoid(z) * (1.0 + z * _sigmoid(-z)),
+        together=_silu,
+    ),
     "mish": curved(lambda z: z * np.tanh(_softplus(z)), _mish_slope),
     "softplus": curved(_softplus, _sigmoid),
     "relu6": curved(lambda z: np.clip(z, 0.0, 6.0), lambda z: (z > 0.0) & (z <= 6.0), 0.0, 6.0),
@@ -148,6 +192,31 @@ def make_activation(name: str | Activation, options: Mapping[str, Slope]) -> Act
     if isinstance(name, Activation):
         return name
     return ACTIVATIONS[ALIASES.get(name, name)](**options)
+
+
+@lru_cache(1024)
+def activation_of(step: Activate) -> Activation:
+    """The activation of a step; the same object for steps that are equal."""
+    return make_activation(step.function, dict(step.options))
+
+
+def network_activation(condition: Condition) -> Activation:
+    """The activation of a network of plain layers, each of its own where they differ.
+
+    That of layer k is `.layer(k)`; of blocks with several, or with none, it is the first of them.
+    """
+    layers = tuple(by_layer(condition.layers[:-1], _first_activation))
+    if len(set(map(id, layers))) == 1:
+        return layers[0]
+    slopes = [layer.common_slope for layer in layers]
+    homogeneous = tuple(slope for slope in slopes if slope is not None)
+    slope = homogeneous if len(homogeneous) == len(layers) else None
+    return replace(layers[0], negative_slope=slope, by_layer=layers)
+
+
+def _first_activation(row: Row) -> Activation:
+    activates = (activate for step in row for activate in activates_in(step))
+    return activation_of(next(activates, Activate("linear")))
 
 
 _STEP = 2.0**-16
@@ -195,5 +264,15 @@ def with_activation(config: SweepConfig, activation: Activation) -> SweepConfig:
 
     Its run cannot be written, for no `config.yaml` could say what was simulated.
     """
-    given = partial(replace, activation=activation, activation_options={})
-    return replace(config, conditions=tuple(map(given, config.conditions)))
+    given = Activate(activation)
+    conditions = (
+        replace(condition, layers=changed(condition.layers, partial(_with_activation, given)))
+        for condition in config.conditions
+    )
+    return replace(config, conditions=tuple(conditions))
+
+
+def _with_activation(given: Activate, step: Step) -> Step:
+    if isinstance(step, Gate):
+        return step._replace(activation=given)
+    return given if isinstance(step, Activate) else step

@@ -1,12 +1,10 @@
 """Both passes of many networks at once; the way back may be made a wrong one."""
 
-import math
 from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 
-from heinit_sim.activations import make_activation
 from heinit_sim.experiment.quantities import PASS_OF, Measure, Quantity
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.network.layers import Trace, make_layers
@@ -47,17 +45,13 @@ def simulated_passes(
     x = rng.standard_normal((n_networks, widths[0], condition.n_inputs))
     if fixed_input is not None:
         x[:] = fixed_input[:, np.newaxis]
-    stds = [math.sqrt(v) for v in condition.weight_variances]
-    activation = make_activation(condition.activation, condition.activation_options)
     traces: list[Trace] = []
-    named = layers_by_name(iter_forward(make_layers(widths, weights, stds, activation), x, traces))
-    traces = [
-        t if t.derivative is None else t._replace(derivative=mask(t.derivative)) for t in traces
-    ]
+    named = layers_by_name(iter_forward(make_layers(condition.layers, weights), x, traces))
+    traces = [(None, *(mask(derivative) for derivative in trace[1:])) for trace in traces]
     if transposed:
         weights = [w.swapaxes(-1, -2) if w.shape[-1] == w.shape[-2] else w for w in weights]
     gradient = loss_gradient(named["preactivation", condition.depth], condition.target)
-    layers = make_layers(widths, weights, stds, activation)
+    layers = make_layers(condition.layers, weights)
     named |= layers_by_name(iter_backward(layers, gradient, traces))
     units: dict[Quantity, UnitMoments] = {
         q: along_layers([unit_moments(named[q, k]) for k in range(condition.depth + 1)])

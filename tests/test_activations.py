@@ -77,6 +77,15 @@ def test_no_other_activation_is_called_homogeneous() -> None:
 
 
 @pytest.mark.parametrize("name", PLAIN)
+def test_both_together_are_the_same_bits(name: str) -> None:
+    z = np.concatenate([np.linspace(-9, 9, 20_001), [-800.0, -0.0, 0.0, 800.0]])
+    out = np.empty_like(z)
+    slopes = make_activation(name, options(name)).both(z, out)
+    np.testing.assert_array_equal(out, value(name, z))
+    np.testing.assert_array_equal(slopes, slope(name, z))
+
+
+@pytest.mark.parametrize("name", PLAIN)
 def test_derivative_is_the_difference_quotient_away_from_kinks(name: str) -> None:
     z = np.linspace(-7.9, 7.95, 301)  # no kink of any within a step
     step = 2.0**-14

@@ -52,7 +52,7 @@ def test_an_activation_of_ones_own_has_theory_and_is_checked() -> None:
     squared_relu = own_activation(squared, lambda z: 2 * np.maximum(z, 0.0), kinks=(0.0,))
     config = with_activation(CONFIG, squared_relu)
     of = config.conditions[0]
-    limit = mean_field(of, squared_relu)["activation", "second_moment"]
+    limit = mean_field(of)["activation", "second_moment"]
     predicted = predict_sweep(config).conditions[0].theory["activation", "second_moment"]
     # E[a(√q z)²] = 3 q²/2 for the squared ReLU, whose fourth powers 40 units average badly.
     q = 30 * 0.05

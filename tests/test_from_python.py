@@ -49,7 +49,7 @@ def test_overrides_may_be_a_mapping_or_texts_of_any_plain_kind(config: Path) -> 
     given: dict[str, Any] = {"trials": np.int64(3), "init.variance": np.float64(0.25)}
     for overrides in (given, ["trials=3", "init.variance=0.25"], ("trials=3", "init.variance=.25")):
         loaded = load_config(str(config), overrides)
-        assert (loaded.trials, loaded.conditions[0].layers[0].weight_variance) == (3, 0.25)
+        assert (loaded.trials, loaded.conditions[0].weight_variances[0]) == (3, 0.25)
     assert load_config(config, "trials=3").trials == 3
     assert load_config(config, {"sweep": {"network.width": [3, 4]}}).conditions[1].widths[1] == 4
     assert load_config(config, {"network.width": np.array([3, 4, 5])}).conditions[0].depth == 3

@@ -52,7 +52,8 @@ def fates(result: ConditionResult) -> list[Fate]:
     for network_h, network_f in zip(h, f, strict=True):
         if np.isnan(network_f).any():
             k = int(np.isnan(network_f).argmax())
-            log10_q = network_h[k] + math.log10(condition.weight_scales[k])
+            of_mean = (condition.fans[k][0] * condition.specs[k].weight_mean) ** 2
+            log10_q = network_h[k] + math.log10(condition.weight_scales[k] + of_mean)
             # Activations that are lost before their layer is are too large.
             first_layers.setdefault("underflow" if log10_q <= 0 else "overflow", []).append(k)
         elif (off := np.isneginf(network_h[1:])).any():

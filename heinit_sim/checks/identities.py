@@ -5,15 +5,14 @@ Lipschitz inequalities hold for the roots of both. Rounding alone may break a re
 can do follows from the sums and logarithms behind the numbers (`relations`).
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 
 import numpy as np
 
-from heinit_sim.activations import make_activation
+from heinit_sim.checks.layer_ends import activation_relations, gradient_relations
 from heinit_sim.checks.naming import finding_name
 from heinit_sim.checks.relations import (
+    ALIKE_DECADES,
     RELATIVE,
     SHARE,
     SHARED_DECADES,
@@ -27,9 +26,9 @@ from heinit_sim.checks.relations import (
     is_small,
     log_sum,
     relation_finding,
+    tells_inputs_apart,
 )
 from heinit_sim.checks.shared_draws import distinct_findings
-from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.quantities import (
     BETWEEN_INPUTS,
     INPUT_0,
@@ -39,17 +38,10 @@ from heinit_sim.experiment.quantities import (
     Statistic,
 )
 from heinit_sim.experiment.results import ConditionResult, Finding
+from heinit_sim.experiment.steps import behind_f, is_plain
 from heinit_sim.experiment.sweep_config import Condition
-from heinit_sim.numerics import FloatArray, Mask
+from heinit_sim.numerics import FloatArray
 from heinit_sim.theory import assumptions
-
-# A variance between inputs this far below the second moment rounds by more than `DECADES`:
-# relative to it, 2^-53 of the numbers are 2^-52 √(second moment/variance).
-_ALIKE_DECADES = 12
-# Where the sizes of a and a' are looked up, and what a grid of this step may miss of their maxima:
-# a third derivative below 10 times step²/8.
-_GRID = np.arange(-60.0, 60.0, 2.0**-10)
-_GRID_MISSES = 2e-6
 
 
 def identity_findings(result: ConditionResult) -> Iterator[Finding]:
@@ -62,15 +54,15 @@ def identity_findings(result: ConditionResult) -> Iterator[Finding]:
         "input 0 and the batch": _first_inputs(condition, networks),
         "∂ℓ/∂f_K = 2 (f_K − y)": _loss_gradients(condition, networks),
         "∂ℓ/∂Ω_k = ∂ℓ/∂f_k h_kᵀ": _outer_products(condition, networks),
-        "h_k from f": _activations(condition, networks),
-        "∂ℓ/∂f_k from ∂ℓ/∂h": _slopes(condition, networks),
+        "h_k from f": activation_relations(condition, networks),
+        "∂ℓ/∂f_k from ∂ℓ/∂h": gradient_relations(condition, networks),
     }
     for name, relations in named.items():
         with np.errstate(all="ignore"):  # zeros, overflows, what is no number
             listed = list(relations)
         if listed:
             yield relation_finding(finding_name(condition, name), listed)
-    if condition.n_inputs > 1 and not _tells_inputs_apart(networks):
+    if condition.n_inputs > 1 and not tells_inputs_apart(networks):
         reason = "not in the run of an earlier version; give --force to run it again"
         yield Finding(finding_name(condition, BETWEEN_INPUTS), True, reason, tested=False)
     yield from distinct_findings(condition, networks)
@@ -113,18 +105,12 @@ def _variances(condition: Condition, networks: Networks) -> Iterator[Relation]:
         yield Relation(quantity, "variance", layers, excess, allowed_decades(second, variance))
 
 
-def _tells_inputs_apart(networks: Networks) -> bool:
-    """Whether variances between inputs were measured, of more than one."""
-    between = networks.get(("activation", BETWEEN_INPUTS))
-    return between is not None and not np.isnan(between[:, 0]).all()
-
-
 def _between_inputs(networks: Networks) -> Iterator[Relation]:
     """The share of the inputs is no more than the variance, where it is not rounding."""
     quantities: tuple[Quantity, ...] = ("preactivation", "activation")
-    for quantity in quantities if _tells_inputs_apart(networks) else ():
+    for quantity in quantities if tells_inputs_apart(networks) else ():
         measure: Measure = (quantity, BETWEEN_INPUTS)
-        least = networks[quantity, "second_moment"] - _ALIKE_DECADES
+        least = networks[quantity, "second_moment"] - ALIKE_DECADES
         bound = np.maximum(networks[quantity, "variance"], least)
         yield at_most(measure, range(bound.shape[1]), networks[measure], bound)
 
@@ -157,15 +143,19 @@ def _first_inputs(condition: Condition, networks: Networks) -> Iterator[Relation
 
 
 def _is_dense_at_the_end(condition: Condition) -> bool:
-    return not (condition.convolution and condition.convolution.readout == "mean")
+    """Whether f_K is β + Ω h_K, and the output itself."""
+    return is_plain(condition.layers[-1]) and not behind_f(condition.layers[-1])
 
 
 def _loss_gradients(condition: Condition, networks: Networks) -> Iterator[Relation]:
     """The loss Σ (f_K − y)² has the gradient 2 (f_K − y); it varies as 2 f_K does.
 
     E[(f − y)²] = V + (m − y)² with m² = E[f²] − V: two values, for m above and below 0. The
-    variance over the units of input 0 alone is not known, but between 0 and E[f²].
+    variance over the units of input 0 alone is not known, but between 0 and E[f²]. Of an output
+    behind an activation nothing is said.
     """
+    if behind_f(condition.layers[-1]):
+        return
     last = condition.depth
     df, f = (
         {s: networks[q, s][:, last:] for s in ("second_moment", "variance", INPUT_0)}
@@ -266,93 +256,3 @@ def _outer_variances(layers: Sequence[int], *of: Mapping[Statistic, FloatArray])
     allowed = SHARE + RELATIVE * np.abs(np.nan_to_num(of[0]["second_moment"], neginf=0.0))
     excess = np.where(gap > 10 * allowed, np.inf, 0.0)
     return Relation("grad_weight", "variance", layers, excess, np.zeros_like(excess))
-
-
-def _activations(condition: Condition, networks: Networks) -> Iterator[Relation]:
-    """Roots of h_{k+1} lie within the triangle of h_k and s f_k, or what slopes make of f_k."""
-    statistics: list[Statistic] = ["second_moment", "variance", INPUT_0]
-    if _tells_inputs_apart(networks):
-        statistics.append(BETWEEN_INPUTS)
-    residual, depth = condition.residual, condition.depth
-    seconds = networks["activation", "second_moment"]
-    for statistic in statistics:
-        measure: Measure = ("activation", statistic)
-        least_most = np.full_like(seconds[:, 1:], -np.inf)
-        if statistic == BETWEEN_INPUTS:
-            least_most = np.maximum(seconds[:, 1:], seconds[:, :-1]) - _ALIKE_DECADES
-        after = networks[measure][:, 1:]
-        f = networks["preactivation", statistic][:, :depth]
-        layers = range(1, depth + 1)
-        small: Mask = np.zeros(1, bool)
-        if statistic == INPUT_0:
-            small = is_small(networks, "activation")[:, 1:]
-            small = small | is_small(networks, "preactivation")[:, :depth]
-        if residual is not None:
-            yield equal(measure, layers[:1], after[:, :1], f[:, :1])
-            before = networks[measure][:, 1:depth]
-            added = f[:, 1:] + np.log10(residual.scale**2)
-            most = np.maximum(2 * log_sum(before / 2, added / 2), least_most[:, 1:])
-            yield at_most(measure, layers[1:], after[:, 1:], most)
-            for one, other in ((before, added), (added, before)):
-                most = np.maximum(2 * log_sum(after[:, 1:] / 2, other / 2), least_most[:, 1:])
-                yield at_most(measure, layers[1:], one, most)
-            continue
-        low, high, zero, top = _sizes(condition).T
-        most = f + 2 * np.log10(high)
-        least = f + 2 * np.log10(low)
-        about_mean = statistic in ("variance", BETWEEN_INPUTS)
-        if not about_mean:
-            most = 2 * log_sum(most / 2, np.broadcast_to(np.log10(zero), most.shape))
-        most = np.maximum(np.minimum(most, 2 * np.log10(top)), least_most)
-        yield at_most(measure, layers, after, most)
-        if not about_mean:
-            least = np.where(small | (after == -np.inf) & (low == 0), -np.inf, least)
-            yield at_most(measure, layers, least, after)
-
-
-def _slopes(condition: Condition, networks: Networks) -> Iterator[Relation]:
-    """Gradients of f_k are those of h_{k+1} times slopes of the activation, or s in a block."""
-    statistics: tuple[Statistic, ...] = ("second_moment", INPUT_0)
-    residual, depth = condition.residual, condition.depth
-    for statistic in statistics if residual is None else (*statistics, "variance"):
-        measure: Measure = ("grad_preactivation", statistic)
-        df = networks[measure][:, :depth]
-        dh = networks["grad_activation", measure[1]][:, 1:]
-        layers = range(depth)
-        if residual is not None:
-            factors = np.log10([1.0] + [residual.scale**2] * (depth - 1))
-            yield equal(measure, layers, df, dh + factors)
-            continue
-        low, high = _sizes(condition).T[:2]
-        small: Mask = np.zeros(1, bool)
-        if statistic == INPUT_0:
-            small = is_small(networks, "grad_activation")[:, 1:]
-            small = small | is_small(networks, "grad_preactivation")[:, :depth]
-        most, least = (dh + 2 * np.log10(size) for size in (high, low))
-        yield at_most(measure, layers, df, most)
-        yield at_most(measure, layers, np.where(small, -np.inf, least), df)
-
-
-def _sizes(condition: Condition) -> FloatArray:
-    """Least and largest |a'|, |a(0)| and largest |a| of each hidden layer, (K, 4).
-
-    Nothing is known of a user's own activation; of others that are not homogeneous no least |a'|.
-    """
-    activation = make_activation(condition.activation, condition.activation_options)
-    slope = activation.negative_slope
-    if slope is not None:
-        alpha = np.abs(np.broadcast_to(np.array(slope, float), condition.depth))
-        ends = np.minimum(alpha, 1.0), np.maximum(alpha, 1.0)
-        return np.stack([*ends, np.zeros_like(alpha), np.full_like(alpha, np.inf)], axis=-1)
-    row = (0.0, np.inf, 0.0, np.inf) if condition.activation is activation else _named(activation)
-    return np.broadcast_to(np.array(row), (condition.depth, 4))
-
-
-@cache
-def _named(activation: Activation) -> tuple[float, float, float, float]:
-    grid = _GRID * min(activation.period / (2 * math.pi), 1.0)
-    z = np.array([0.0, -1e150, 1e150, *grid])
-    values = np.abs(activation.value(z, np.empty_like(z)))
-    slopes = np.abs(np.asarray(activation.derivative(grid), float))
-    top = values.max() if values[1:3].max() < 1e100 else np.inf
-    return 0.0, float(slopes.max()) + _GRID_MISSES, float(values[0]), float(top) + _GRID_MISSES

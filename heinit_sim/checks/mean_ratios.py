@@ -1,4 +1,4 @@
-"""Ratios of norms across one layer of a convolutional or residual network, whose mean is 1.
+"""Ratios of norms across one layer of convolutions or blocks, whose mean is 1.
 
 Positions share weights, and branches add to what they see, so that the law of a layer does not
 follow from the norm of the one before. The mean of that law does, whatever came before, for one
@@ -6,7 +6,7 @@ input as for the average over a batch, at any width:
 
     E[f_k²] / (fan_in σ² E[h_k²] + σ²_b + c²)     circular convolutions; layers fully connected
     E[h_{k+1}²] / (p2 E[f_k²])                    slopes 1 and α, p2 = (1 + α²)/2; given |f_k|
-    E[h_{k+1}²] / (E[h_k²] + s² E[f_k²])          residual blocks; given h_k and |f_k|
+    E[h_{k+1}²] / (α² E[h_k²] + s² E[f_k²])       blocks α h_k + s f_k; given h_k and |f_k|
 
 The last two take biases of mean 0. With zeros beyond the edge the mean of the first depends on
 where in the image h_k is, and averaged over positions the output layer's on their signs: no more
@@ -23,14 +23,23 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from heinit_sim.activations import activation_of
 from heinit_sim.checks.scores import Score, Scores
-from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.quantities import INPUT_0, Quantity, Statistic
 from heinit_sim.experiment.results import ConditionResult
+from heinit_sim.experiment.steps import (
+    Activate,
+    Add,
+    Pool,
+    Row,
+    Weights,
+    behind_f,
+    matrices,
+    place_of_f,
+)
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import LN10
-from heinit_sim.theory import assumptions
 
 # From so many channels in all on, averages of squares, χ²_1 at their most skewed, go beyond what
 # Student's t allows less than twice as often: 1.8 times at 1e-4 for 50 networks of 20 channels.
@@ -69,68 +78,87 @@ def t_scores(ratios: MeanRatios) -> Scores:
     return {k: score for k, score in scores.items() if score is not None}
 
 
-def iter_mean_ratios(
-    result: ConditionResult, activation: Activation, *, may_be_lost: bool
-) -> Iterator[MeanRatios]:
+def iter_mean_ratios(result: ConditionResult, *, may_be_lost: bool) -> Iterator[MeanRatios]:
     """Yield what can be tested of a condition; nothing where nothing is known.
 
     Args:
-        result: What the networks of a convolutional or residual condition showed.
-        activation: Its activation.
+        result: What the networks of a condition with convolutions or blocks showed.
         may_be_lost: Whether NaN is a network that left float range; else it is an error.
     """
     condition = result.condition
-    units = np.array(condition.widths[1:], float)
-    if condition.convolution is not None:
-        units[:-1] = condition.convolution.channels[1:]
+    channels = np.array([weights.channels[1] for weights in condition.weights], float)
     statistics: tuple[Statistic, ...] = (INPUT_0,)
     if condition.n_inputs > 1:
         statistics = (INPUT_0, "second_moment")
+    weighed = np.flatnonzero([_makes_f_of_h(row) for row in condition.layers])
+    least = np.array([_least_after_weights(condition.layers[k]) for k in weighed])
     for statistic in statistics:
         h, f = (LN10 * result.networks[q, statistic] for q in ("activation", "preactivation"))
-        layers = np.array(assumptions.layers_outside_blocks(condition), np.int64)
-        expected, least = _ln_after_weights(condition, h), _least_after_weights(condition)[layers]
-        excess = _excess(f, expected, may_be_lost)[:, layers]
-        yield MeanRatios("preactivation", statistic, layers, excess, units[layers], least)
-        layers = np.array(assumptions.layers_of_activation_ratios(condition), np.int64)
-        if len(layers):
-            expected = _ln_after_activation(condition, activation, h, f)
-            excess = _excess(h[:, 1:], expected, may_be_lost)[:, layers]
-            least = np.ones(len(layers))
-            yield MeanRatios("activation", statistic, layers + 1, excess, units[layers], least)
+        excess = _excess(f, _ln_after_weights(condition, h), may_be_lost)[:, weighed]
+        yield MeanRatios("preactivation", statistic, weighed, excess, channels[weighed], least)
+        expected, known = _ln_after_f(condition, h, f)
+        if len(known):
+            excess = _excess(h[:, known + 1], expected, may_be_lost)
+            ones = np.ones(len(known))
+            yield MeanRatios("activation", statistic, known + 1, excess, channels[known], ones)
 
 
-def _least_after_weights(condition: Condition) -> FloatArray:
-    """Smallest share of fan_in σ² E[h_k²] that E[f_k²] may be, of the layers 0 … K."""
-    least, convolution = np.ones(condition.depth + 1), condition.convolution
-    if convolution is not None and convolution.padding == "zero":
-        seen = (convolution.kernel // 2 + 1) ** len(convolution.image)  # images are as large
-        least[:-1] = seen / convolution.taps
-    if convolution is not None and convolution.readout == "mean" and convolution.positions > 1:
-        least[-1] = 0.0
-    return least
+def _makes_f_of_h(row: Row) -> bool:
+    """Whether f_k is β + Ω h_k, or that of an average over positions, and every position counts."""
+    before = row[: place_of_f(row)]
+    last = row[len(before)]
+    if not isinstance(last, Weights) or (last.window and last.window.stride > 1):
+        return False
+    return all(isinstance(step, Pool) for step in before)
+
+
+def _least_after_weights(row: Row) -> float:
+    """Smallest share of fan_in σ² E[h_k²] that E[f_k²] may be: what a kernel sees from a corner."""
+    if isinstance(row[0], Pool):
+        return 1.0 if row[0].positions == 1 else 0.0
+    window = row[0].window if isinstance(row[0], Weights) else None
+    if window is None:
+        return 1.0
+    if window.padding == "circular":
+        return 1.0
+    seen = ((window.kernel + 1) // 2) ** len(window.image)  # images are as large
+    return float(seen / window.taps)
 
 
 def _ln_after_weights(condition: Condition, h: FloatArray) -> FloatArray:
     fan_in = np.array([fans[0] for fans in condition.fans], float)
     with np.errstate(divide="ignore"):  # no biases
         ln_b = np.log(np.array(condition.bias_variances) + np.square(condition.bias_means))
-    ln_f = np.log(fan_in) + np.log(condition.weight_variances) + h
+        ln_f = np.log(fan_in) + np.log(condition.weight_variances) + h
     return np.array(np.logaddexp(ln_f, ln_b))
 
 
-def _ln_after_activation(
-    condition: Condition, activation: Activation, h: FloatArray, f: FloatArray
-) -> FloatArray:
-    f = f[:, :-1]
-    if condition.residual is None:
-        alpha = np.broadcast_to(np.array(activation.negative_slope, float), condition.depth)
-        return f + np.log((1 + alpha**2) / 2)
-    with np.errstate(divide="ignore", invalid="ignore"):  # a branch of no weight; lost numbers
-        added = f + np.log(condition.residual.scale**2)
-    expected: FloatArray = np.logaddexp(h[:, :-1], added)
-    expected[:, 0] = f[:, 0]
-    return expected
+def _ln_after_f(
+    condition: Condition, h: FloatArray, f: FloatArray
+) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Ln of the mean of E[h_{k+1}²], (n_networks, known layers), and these layers k."""
+    known, columns = list[int](), list[FloatArray]()
+    for k, row in enumerate(condition.layers[:-1]):
+        behind = behind_f(row)
+        if matrices(row)[-1].spec.bias_mean:
+            continue
+        match behind:
+            case ():
+                columns.append(f[:, k])
+            case (Activate() as activate,):
+                slope = activation_of(activate).common_slope
+                if slope is None:
+                    continue
+                columns.append(f[:, k] + math.log((1 + slope**2) / 2))
+            case (Add(scale, skip),) if not any(isinstance(step, Add) for step in row[:-1]):
+                with np.errstate(divide="ignore", invalid="ignore"):  # of no weight; lost numbers
+                    sides = (h[:, k] + np.log(skip**2), f[:, k] + np.log(scale**2))
+                    columns.append(np.logaddexp(*sides))
+            case _:
+                continue
+        known.append(k)
+    expected = np.array(columns).T.reshape(len(f), -1)
+    return expected, np.array(known, np.int64)
 
 
 def _excess(ln: FloatArray, ln_expected: FloatArray, may_be_lost: bool) -> FloatArray:

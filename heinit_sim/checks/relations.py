@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from heinit_sim.experiment.quantities import INPUT_0, Measure, Quantity, Statistic
+from heinit_sim.experiment.quantities import BETWEEN_INPUTS, INPUT_0, Measure, Quantity, Statistic
 from heinit_sim.experiment.results import Finding
 from heinit_sim.numerics import FloatArray, Mask
 
@@ -15,6 +15,9 @@ DECADES, RELATIVE = 1e-9, 1e-14
 SHARE = 10**DECADES - 1
 # Inputs of a batch share an exponent; the squares of one so much smaller than another lose digits.
 SHARED_DECADES = 250
+# A variance between inputs this far below the second moment rounds by more than `DECADES`:
+# relative to it, 2^-53 of the numbers are 2^-52 √(second moment/variance).
+ALIKE_DECADES = 12
 
 Networks = Mapping[Measure, FloatArray]
 
@@ -96,3 +99,9 @@ def log_sum(a: FloatArray, b: FloatArray) -> FloatArray:
     """log10 (10^a + 10^b)."""
     total: FloatArray = np.logaddexp(np.log(10) * a, np.log(10) * b) / np.log(10)
     return total
+
+
+def tells_inputs_apart(networks: Networks) -> bool:
+    """Whether variances between inputs were measured, of more than one."""
+    between = networks.get(("activation", BETWEEN_INPUTS))
+    return between is not None and not np.isnan(between[:, 0]).all()

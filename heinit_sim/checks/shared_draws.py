@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from heinit_sim.activations import make_activation
+from heinit_sim.activations import network_activation
 from heinit_sim.checks.naming import finding_name
 from heinit_sim.checks.relations import (
     Networks,
@@ -77,8 +77,7 @@ def tie_findings(result: SweepResult) -> Iterator[Finding]:
 
 def _without_scale(condition: Condition) -> tuple[object, ...]:
     """All that fixes the networks of a condition but for the variance of their weights."""
-    c, options = condition, tuple(sorted(condition.activation_options.items()))
-    return c.widths, c.activation, options, c.n_inputs, c.inputs, c.convolution, unit_layers(c)
+    return condition.n_inputs, condition.inputs, unit_layers(condition)
 
 
 def distinct_findings(condition: Condition, networks: Networks) -> Iterator[Finding]:
@@ -87,11 +86,14 @@ def distinct_findings(condition: Condition, networks: Networks) -> Iterator[Find
     Orthogonal weights of single units are signs, which norms do not show, and what a saturated
     activation returns may be the same number twice.
     """
-    signs = all("orthogonal" in d for d in condition.weight_distributions)
+    specs = condition.every_spec
+    if all(s.weight_variance == 0 or s.weight_distribution == "identity" for s in specs):
+        return
+    signs = all("orthogonal" in spec.weight_distribution for spec in specs)
     if signs and min(condition.widths[:-1]) == 1:
         return
     compared, copied = 0, []
-    activation = make_activation(condition.activation, condition.activation_options)
+    activation = network_activation(condition)
     for quantity in PASS_OF:
         if quantity == "activation" and activation.negative_slope is None:
             continue

@@ -2,7 +2,7 @@
 
 Identities come first (`identities`). The mean of a deep layer, which rare networks carry, tells
 nothing: what single layers do is tested, whose law is known exactly (`layer_ratios`) or has a bound
-(`layer_bounds`), pooled over layers and networks, and layer by layer. Of convolutions, residual
+(`layer_bounds`), pooled over layers and networks, and layer by layer. Of convolutions,
 blocks and weights that are not normal only the mean is known (`mean_ratios`).
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from heinit_sim.activations import make_activation
+from heinit_sim.activations import network_activation
 from heinit_sim.checks.identities import identity_findings
 from heinit_sim.checks.layer_bounds import Law, iter_laws, rank_scores
 from heinit_sim.checks.layer_ratios import LayerRatios, chi_square_scores, iter_layer_ratios
@@ -95,15 +95,15 @@ def _without_law(lawful: Sequence[set[Measure]]) -> Iterator[Finding]:
 
 
 def _laws(result: ConditionResult) -> list[Law]:
-    """Whatever of a condition can be held against a law; nothing where weights know the inputs."""
+    """Whatever can be held against a law; nothing where weights know the inputs, or are fixed."""
     condition = result.condition
-    if condition.lsuv:
+    if condition.lsuv or not assumptions.has_centred_weights(condition):
         return []
-    activation = make_activation(condition.activation, condition.activation_options)
+    activation = network_activation(condition)
     laws: list[Law] = []
     if not assumptions.has_layer_laws(condition):
         lost = assumptions.may_leave_float_range(condition)
-        means = iter_mean_ratios(result, activation, may_be_lost=lost)
+        means = iter_mean_ratios(result, may_be_lost=lost)
         laws += [Law(_batch(ratios), _measure(ratios), t_scores(ratios)) for ratios in means]
     else:
         slope = assumptions.homogeneous_slope(condition)

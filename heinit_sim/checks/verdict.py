@@ -193,7 +193,7 @@ def _trend(result: ConditionResult, measure: Measure, sign: int, allowed_decades
     "Stable" is a slope that changes the variance by less than the allowed decades over the network,
     beyond the drift of the median that a finite width brings (half of `log_norm_spread`, in the
     logarithm: −5/2n per ReLU layer of n units). The drift of convolutions, whose units at other
-    positions share weights, and of residual networks may be anything from none to half of the
+    positions share weights, and of blocks may be anything from none to half of the
     variance over networks of ln ‖h_K‖²/‖h_0‖², which takes the median of a log-normal law back to
     its mean. A slope is vanishing or exploding where it is outside by three standard errors, the
     measured one or, where that is larger, the one that the spread implies.

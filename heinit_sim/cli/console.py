@@ -201,6 +201,7 @@ def plan_document(
         "workers": workers,
         "estimated_seconds": needs.seconds if needs else 0.0,
         "estimated_peak_bytes": needs.peak_bytes if needs else 0,
+        "kept_bytes": dict(needs.kept) if needs else {},
         "directory": str(directory),
         "present": present and present._asdict(),
         "refusal": refusal or None,
@@ -239,6 +240,8 @@ def print_plan(config: SweepConfig, plan: Mapping[str, Any]) -> None:
         lines.append(
             f"about {time} and {mebibytes:.0f} MiB" + ", before plots" * (not plan["shard"])
         )
+        kept = ", ".join(f"{word} {size / 2**20:.1f}" for word, size in plan["kept_bytes"].items())
+        lines.append(f"MiB that steps keep for the way back: {kept or 'none'}")
     if plan["files"]:
         lines.append(f"would write {directory}: {', '.join(plan['files'])}")
     if plan["check"]:

@@ -68,7 +68,11 @@ def verify(
 def theory(
     config: options.ConfigArgument,
     phase: Annotated[
-        bool, typer.Option("--phase", help="The edge of chaos of infinitely wide networks instead.")
+        bool,
+        typer.Option(
+            "--phase",
+            help="The edge of chaos of infinitely wide networks, or growth where blocks add.",
+        ),
     ] = False,
     sets: options.SetOption = None,
     out: Annotated[
@@ -86,17 +90,17 @@ def theory(
             options.refuse(force, "--force", "there is nothing to replace without --out")
         sweep = options.load_config(config, options.overrides(sets))
         from heinit_sim import reports
+        from heinit_sim.theory import predict_sweep
 
         if phase:
-            if out is not None and "tex" in sweep.figure.formats:
+            grows = reports.phase.shows_growth(sweep)
+            if out is not None and "tex" in sweep.figure.formats and not grows:
                 must = "must be png, svg or pdf"
                 raise ConfigError([f"theory --phase: error: no diagram in LaTeX (tex), {must}"])
             with options.refusals_of("theory --phase: error"):
                 rows = reports.phase.phase_rows(sweep)
             table = reports.phase.to_phase_table(sweep, rows)
         else:
-            from heinit_sim.theory import predict_sweep
-
             prediction = predict_sweep(sweep)
             rows = reports.prediction.prediction_rows(prediction)
             table = reports.prediction.to_prediction_table(sweep, rows)
@@ -105,7 +109,9 @@ def theory(
             from heinit_sim import figures, runs
 
             if phase:
-                file_rows, figure = rows, figures.draw_phase_diagram(sweep)
+                file_rows = rows
+                draw_phases = figures.draw_phase_diagram
+                figure = figures.draw(predict_sweep(sweep)) if grows else draw_phases(sweep)
             else:
                 file_rows = list(reports.prediction.prediction_layer_rows(prediction))
                 figure = figures.draw(prediction)

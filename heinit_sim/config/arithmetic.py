@@ -14,7 +14,6 @@ from heinit_sim.experiment.spelling import correction
 
 NAMES = ("depth", "width", "fan_in")
 """Numbers of the network that arithmetic may name: K, D_{k+1} or its channels, and the fan_in."""
-IN_WORDS = f"arithmetic of numbers, {', '.join(NAMES)} and sqrt like 1/sqrt(2*depth)"
 _MAX_LENGTH = 200
 _TOKENS = re.compile(r"(?:[\s+*/()-]|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[^\W\d]\w*)*")
 _BINARY: Mapping[type[ast.operator], Callable[[float, float], float]] = {
@@ -96,7 +95,9 @@ def _value(node: ast.expr, numbers: Mapping[str, float]) -> float:
 def _parsed(text: str) -> ast.expr:
     """The tree of arithmetic, of nothing but what `_value` knows."""
     if len(text) > _MAX_LENGTH:
-        raise NotArithmeticError(f"too long ({_quoted(text)}), must be {_MAX_LENGTH} characters")
+        raise NotArithmeticError(
+            f"too long ({_quoted(text)}), must be at most {_MAX_LENGTH} characters"
+        )
     end = _TOKENS.match(text)
     assert end is not None  # an empty text matches
     if end.end() < len(text):

@@ -11,14 +11,13 @@ from typing import Any, NamedTuple
 from heinit_sim.config import messages, yaml_document
 from heinit_sim.config.completion import words_of
 from heinit_sim.config.from_manifest import held_document
-from heinit_sim.config.problem import Keys, Problem
-from heinit_sim.config.schema.sweep import swept_settings
+from heinit_sim.config.problem import Keys, Problem, keys_of
+from heinit_sim.config.schema.sweep import swept_setting, swept_settings
+from heinit_sim.config.tree import Tree, holds, unreachable, with_value
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment import labels
-from heinit_sim.experiment.activation_table import DEFAULT_ACTIVATION
 from heinit_sim.experiment.labels import shortened
 
-Tree = dict[str, object]
 Place = tuple[int, int, int]
 """Which source (0: the file, then the overrides), its line and column."""
 
@@ -99,40 +98,6 @@ def _json_text(key: str, value: object, flag: str) -> str:
         raise ConfigError([f"{flag}: error: {key}: {text}"]) from None
 
 
-def holds(path: str, other: str) -> bool:
-    """Whether the dotted path is the other one or leads to it."""
-    return f"{other}.".startswith(f"{path}.")
-
-
-def listed(tree: Tree, path: str) -> str | None:
-    """The dotted path of the list that the path leads into, if any."""
-    value: object = tree
-    *parents, _ = path.split(".")
-    for n, key in enumerate(parents, 1):
-        value = value.get(key) if isinstance(value, dict) else None
-        if isinstance(value, list):
-            return ".".join(parents[:n])
-    return None
-
-
-def with_value(tree: Tree, keys: Keys, value: object) -> Tree:
-    """A copy with that value; the tree as it is where a mapping is wanted and something else is.
-
-    What is null or left out is an empty mapping.
-    """
-    key, *rest = (str(key) for key in keys)
-    if rest:
-        inner = tree.get(key)
-        if inner is None:
-            inner = DEFAULT_ACTIVATION if key == "activation" else {}
-        if key == "activation" and isinstance(inner, str):
-            inner = {"name": inner}
-        if not isinstance(inner, dict):
-            return tree
-        value = with_value(inner, tuple(rest), value)
-    return {**tree, key: value}
-
-
 class Draft:
     """The text of a config, or of a manifest for the config it holds, with overrides laid over it.
 
@@ -162,13 +127,13 @@ class Draft:
         """The paths under `sweep` that can be swept, with their values."""
         sweep = self.tree.get("sweep")
         items = sweep.items() if isinstance(sweep, dict) else ()
-        return {p: v for p, v in items if p in swept_settings() and isinstance(v, list) and v}
+        return {p: v for p, v in items if isinstance(v, list) and v and swept_setting(str(p))}
 
     def override(self, override: Override) -> None:
         """Set the one value of an override, or sweep its several values."""
         self._sources.append(override)
         place = (len(self._sources) - 1, 1, 1)
-        keys: Keys = tuple(override.key.split("."))
+        keys = keys_of(override.key)
         values, wrong = self._read(override)
         for text in wrong:
             self._note(place, (override.key,), text)
@@ -211,8 +176,8 @@ class Draft:
         return [*lines[: messages.ENOUGH], f"{self._sources[0]}: error: {more}"]
 
     def _read(self, override: Override) -> tuple[list[object], list[str]]:
-        keys = tuple(override.key.split("."))
-        if override.key not in messages.settable():
+        keys = keys_of(override.key)
+        if not messages.is_settable(override.key):
             return [], [messages.unknown_path(override.key, override.text)]
         document = yaml_document.parse(f"[{override.text}]")
         if document.problems and override.text in words_of(override.key):  # as "," is no YAML
@@ -222,13 +187,13 @@ class Draft:
         inside = [path for path in self.swept if path != override.key and holds(path, override.key)]
         if inside:
             return [], [f"inside {inside[0]}, which is swept, must be set there"]
-        if outer := listed(self.tree, override.key):
-            return [], [f"inside {outer}, which is a list, must be set there as a whole"]
+        if reason := unreachable(self.tree, override.key):
+            return [], [reason.format("set")]
         if len(document.value) > 1 and override.key in messages.listed_only():
             return [document.value], []
         if not document.value:
             return [], [f"no value is given, must be {messages.allowed(keys)}"]
-        if len(document.value) > 1 and override.key not in swept_settings():
+        if len(document.value) > 1 and not swept_setting(override.key):
             given, allowed = messages.shown(override.text), messages.allowed(keys)
             above = [path for path in swept_settings() if holds(path, override.key)]
             hint = f"; sweep {above[0]}" if above else ""

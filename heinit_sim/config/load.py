@@ -10,15 +10,16 @@ from dataclasses import replace
 from typing import Any
 
 from heinit_sim.config import messages, yaml_document
-from heinit_sim.config.draft import Draft, Overrides, as_overrides, holds, listed, with_value
-from heinit_sim.config.problem import Keys, Problem
+from heinit_sim.config.draft import Draft, Overrides, as_overrides
+from heinit_sim.config.problem import Keys, Problem, keys_of
 from heinit_sim.config.resolve import Point, ResolvedPoint, plain_sweep, put_together
 from heinit_sim.config.resolve_figure import choose_figure
 from heinit_sim.config.resolve_inputs import choose_inputs
-from heinit_sim.config.resolve_layers import layer_specs
+from heinit_sim.config.resolve_layers import layer_rows
 from heinit_sim.config.schema.annotations import located
 from heinit_sim.config.schema.config import Config
 from heinit_sim.config.selection import select
+from heinit_sim.config.tree import holds, unreachable, with_value
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment import figure_kinds, labels
 from heinit_sim.experiment.sweep_config import SweepConfig
@@ -106,9 +107,8 @@ def _check_file(draft: Draft) -> None:
     What the sweep supplies may be missing; whether values go together is seen at the points.
     """
     for path in draft.swept:
-        if outer := listed(draft.tree, path):
-            text = f"inside {outer}, a list, must be swept as {outer}"
-            draft.report(Problem(("sweep", path), text))
+        if reason := unreachable(draft.tree, path):
+            draft.report(Problem(("sweep", path), reason.format("swept")))
     checked = messages.validated(draft.value)
     for problem in checked if isinstance(checked, list) else ():
         path = ".".join(map(str, problem.keys))
@@ -133,7 +133,7 @@ def _points(draft: Draft) -> Iterator[Point]:
 def _tried(keys: Keys, point: Point) -> Keys:
     """Where the value stands in the file: a swept one stands in the sweep."""
     for path, index in point.items():
-        way = tuple(path.split("."))
+        way = keys_of(path)
         if keys[: len(way)] == way:
             return ("sweep", path, index, *keys[len(way) :])
     return keys
@@ -150,7 +150,7 @@ def _checked(draft: Draft, *, read_data: bool) -> Iterator[ResolvedPoint]:
     for point in _points(draft):
         at_point = tree
         for path, index in point.items():
-            at_point = with_value(at_point, tuple(path.split(".")), swept[path][index])
+            at_point = with_value(at_point, keys_of(path), swept[path][index])
         config = messages.validated(at_point)
         tree = {
             key: value for key, value in tree.items() if key not in ("sweep", "figure", "expect")
@@ -161,15 +161,15 @@ def _checked(draft: Draft, *, read_data: bool) -> Iterator[ResolvedPoint]:
                 if problem.keys[0] != "sweep" or problem.kind == "relation":
                     draft.report(problem)  # `_check_file` saw all others
         else:
-            n_layers += config.network.depth + 1
-            layers, problems = layer_specs(config.init, config.network)
-            for problem in problems:
+            layers = layer_rows(config)
+            n_layers += config.network.n_hidden + 1
+            for problem in layers if isinstance(layers, list) else ():
                 draft.report(problem._replace(keys=_tried(problem.keys, point)))
             inputs = choose_inputs(config, digests, read_data=read_data)
             if isinstance(inputs, Problem):
                 draft.report(inputs._replace(keys=_tried(inputs.keys, point)))
-            elif not problems:
-                yield ResolvedPoint(point, config, tuple(layers), inputs)
+            elif isinstance(layers, tuple):
+                yield ResolvedPoint(point, config, layers, inputs)
         if n_layers > MAX_LAYERS:
             text = f"too many layers, must be at most {MAX_LAYERS} in all conditions together"
             draft.report(Problem(("sweep",), text))

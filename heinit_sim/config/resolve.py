@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from heinit_sim.config.draft import Tree
-from heinit_sim.config.resolve_layers import lsuv_of
+from heinit_sim.config.problem import Keys, keys_of
+from heinit_sim.config.resolve_weights import lsuv_of
 from heinit_sim.config.schema.annotations import as_text_if_written, as_written, located
 from heinit_sim.config.schema.config import Config, leave_out_defaults
-from heinit_sim.config.schema.network import convolution_of, residual_of, widths_of
+from heinit_sim.config.tree import Tree
 from heinit_sim.experiment import sweep_config
 from heinit_sim.experiment.inputs import Inputs
+from heinit_sim.experiment.steps import Row
 
 Point = Mapping[str, int]
 """Swept path -> which of its values is tried."""
@@ -23,8 +24,8 @@ class ResolvedPoint(NamedTuple):
     place: Point
     config: Config
     """The validated config at that point."""
-    layers: tuple[sweep_config.LayerSpec, ...]
-    """Laws of the weights and biases of the layers 0 … K."""
+    layers: tuple[Row, ...]
+    """The rows of steps of the layers 0 … K."""
     inputs: Inputs
 
 
@@ -87,20 +88,14 @@ def _condition(
     index: int, point: ResolvedPoint, sweep: Mapping[str, tuple[object, ...]]
 ) -> sweep_config.Condition:
     config = point.config
-    activation = config.network.activation
     return sweep_config.Condition(
         index=index,
         swept={path: sweep[path][place] for path, place in point.place.items()},
-        widths=widths_of(config.network),
-        activation=activation.name,
-        activation_options=activation.options,
         layers=point.layers,
         lsuv=lsuv_of(config.init),
         inputs=point.inputs,
-        n_inputs=config.inputs.count,
+        n_inputs=config.inputs.n_inputs,
         target=config.loss.target,
-        convolution=convolution_of(config.network),
-        residual=residual_of(config.network),
     )
 
 
@@ -114,12 +109,24 @@ def _document(config: Config, sweep: Mapping[str, object], digests: Mapping[str,
     if files := {path: digest for path, digest in digests.items() if digest}:
         document["inputs"]["sha256"] = files
     for path in sweep:
-        *parents, key = path.split(".")
-        inner: Any = document
-        for parent in parents:
-            inner = inner[parent]
-        inner.pop(key, None)  # defaults are left out of some
+        _leave_out(document, keys_of(path))
     return {**document, "sweep": dict(sweep)}
+
+
+def _leave_out(document: Any, keys: Keys) -> None:
+    """Take a value out of a document, if it is there; of a step all its options."""
+    *parents, key = keys
+    for parent in parents[:-1]:
+        known = isinstance(parent, int) or (isinstance(document, dict) and parent in document)
+        if not known:
+            return  # defaults are left out of some
+        document = document[parent]
+    if isinstance(parents[-1] if parents else "", int):
+        document[parents[-1]] = key
+        return
+    inner = document.get(parents[-1]) if parents and isinstance(document, dict) else document
+    if isinstance(inner, dict):
+        inner.pop(key, None)
 
 
 def _frozen(value: object) -> object:

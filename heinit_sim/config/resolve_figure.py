@@ -72,7 +72,15 @@ def _labels(
     values = [(path, value) for path, values in sweep.items() for value in values]
     labels: dict[str, str] = {}
     problems = []
-    for key, label in (figure.labels or {}).items():
+    given = figure.labels or {}
+    if isinstance(given, list):
+        path, first = next(iter(sweep.items()), ("", []))
+        if len(given) != len(first):
+            text = f"wrong length ({len(given)}), must be one for each of the {len(first)} values"
+            return {}, [Problem(("labels",), f"{text} of {path or 'a swept key'}")]
+        texts = (swept_text(path, value, to_text) for value in first)
+        return dict(zip(texts, given, strict=True)), []
+    for key, label in given.items():
         meant = set(_meant(key, values))
         problem = _unlabelled(key, values) if not meant else ""
         if meant & labels.keys():

@@ -7,7 +7,6 @@ from typing import Any
 
 from heinit_sim.config.problem import Keys, Problem
 from heinit_sim.config.schema.config import Config
-from heinit_sim.config.schema.network import widths_of
 from heinit_sim.errors import DataError
 from heinit_sim.experiment.inputs import DIGITS_SHAPE, INPUT_OPTIONS, Inputs
 
@@ -39,7 +38,7 @@ def choose_inputs(
 
 def _size(config: Config) -> tuple[int, Keys, str]:
     """Components of one input, the setting to blame for them, and the product that they are."""
-    dim = widths_of(config.network)[0]
+    dim = config.network.input_units
     if config.network.kind == "dense":
         return dim, ("network", "input_dim"), ""
     return dim, ("network", "image"), "positions · input_channels"
@@ -88,7 +87,7 @@ def _file(
 
 def _counted(config: Config, inputs: Inputs, n_examples: int) -> Inputs | Problem:
     """The inputs, if there are as many examples as a batch takes, and they vary."""
-    if (count := config.inputs.count) > n_examples:
+    if (count := config.inputs.n_inputs) > n_examples:
         text = f"more than there are examples ({count}), must be at most {n_examples}"
         return Problem(("inputs", "count"), text)
     if inputs.distribution == "file" and inputs.normalisation != "none":

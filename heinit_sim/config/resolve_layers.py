@@ -1,130 +1,132 @@
-"""The `init` of a config and the fans of its network -> what weights and biases of a layer are."""
+"""The `network` and `init` of a config -> the rows of steps of the layers 0 … K."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from pydantic import ValidationError
-
-from heinit_sim.config import messages
-from heinit_sim.config.arithmetic import NotArithmeticError, value_of
-from heinit_sim.config.problem import Keys, Problem
-from heinit_sim.config.schema.annotations import Formula
-from heinit_sim.config.schema.init import Init, LayerInit, layers_of
-from heinit_sim.config.schema.network import Activation, Network, convolution_of, widths_of
-from heinit_sim.experiment import initializers
-from heinit_sim.experiment.architecture import layer_fans
-from heinit_sim.experiment.initializers import SCHEMES, Distribution
-from heinit_sim.experiment.labels import WrittenNumber
-from heinit_sim.experiment.sweep_config import LayerSpec, Lsuv
+from heinit_sim.config.problem import Keys, Problem, WrongError
+from heinit_sim.config.resolve_steps import Layer, Signal, check_units, row_of, steps_text
+from heinit_sim.config.resolve_weights import wrong_inits, wrong_lsuv
+from heinit_sim.config.schema.config import Config
+from heinit_sim.config.schema.init import layers_of
+from heinit_sim.config.schema.network import Network, Part
+from heinit_sim.config.schema.steps import Step
+from heinit_sim.experiment.steps import Row
 
 
-def layer_specs(
-    init: Init | list[LayerInit], network: Network
-) -> tuple[list[LayerSpec], list[Problem]]:
-    """The laws of the layers 0 … K, a list having one entry for each, and what is wrong with them.
-
-    A σ²_Ω below what a float can hold is 0, which is wrong.
-    """
-    convolution = convolution_of(network)
-    taps = convolution.taps if convolution else 1
-    fans = layer_fans(widths_of(network), convolution)
-    shapes = [*((*fan, taps) for fan in fans[:-1]), (*fans[-1], 1)]  # the last is fully connected
-    layers = layers_of(init, len(fans))
-    keys = [
-        (id(layer), shape, k == 0)
-        for k, ((_, layer), shape) in enumerate(zip(layers, shapes, strict=True))
-    ]
-    alike = dict(zip(keys, layers, strict=True))  # as most layers are
-    specs, problems = {}, list[Problem]()
-    for key, (at, layer) in alike.items():
-        fan_in, fan_out, taps = key[1]
-        names = {"depth": network.depth, "width": fan_out / taps, "fan_in": fan_in}
-        found = _in_numbers(layer, names, ("init", *at))
-        if isinstance(found, LayerInit):
-            specs[key] = _layer_spec(found, *key[1:], network.activation)
-            if specs[key].weight_variance == 0:
-                option = "gain" if layer.scale is None else "scale"
-                text = f"too small ({getattr(layer, option)}), must leave a variance above 0"
-                problems.append(Problem(("init", *at, option), text))
-        else:
-            problems += found
-    return [] if problems else [specs[key] for key in keys], problems
-
-
-def _in_numbers(
-    layer: LayerInit, names: Mapping[str, float], at: Keys
-) -> LayerInit | list[Problem]:
-    """The init of a layer with the value of all arithmetic in it, or what is wrong there."""
-    formulas = {key: text for key, text in vars(layer).items() if isinstance(text, Formula)}
-    if not formulas:
-        return layer
-    numbers, problems = dict[str, float](), list[Problem]()
-    for key, text in formulas.items():
-        try:
-            numbers[key] = WrittenNumber(value_of(text, names), text)
-        except NotArithmeticError as error:
-            must = f"must be {messages.allowed((*at, key))}"
-            problems.append(Problem((*at, key), f"{error}, {must}"))
+def layer_rows(config: Config) -> tuple[Row, ...] | list[Problem]:
+    """The rows of the layers 0 … K, equal ones one object; or what is wrong with them."""
+    depth = config.network.n_hidden
+    problems = [*_wrong_lists(config.network, depth), *wrong_inits(config, depth)]
+    if config.network.kind == "cnn" and config.inputs.tokens is not None:
+        text = f"images are no sequences ({config.inputs.tokens}), must be left out"
+        problems.append(Problem(("inputs", "tokens"), f"{text}; they are of kind: dense"))
     if problems:
         return problems
-    given = layer.model_dump(exclude_unset=True) | numbers
+    signal = _input(config)
     try:
-        return LayerInit.model_validate(given)
-    except ValidationError as error:
-        return messages.problems_of(error, given, *at)
+        check_units(signal, ("network", "input_channels"))
+    except WrongError as error:
+        problems.append(error.problem)
+    rows: list[Row] = []
+    alike: dict[Row, Row] = {}
+    known: dict[object, tuple[Signal, Row]] = {}
+    for layer, told_apart_by in _layers(config):
+        key = signal, told_apart_by
+        if key not in known:
+            try:
+                after, row = row_of(layer, signal)
+                known[key] = after, alike.setdefault(row, row)
+            except WrongError as error:
+                problems.append(error.problem)
+                known[key] = Signal(layer.width, signal.image), ()
+        signal, row = known[key]
+        rows.append(row)
+    return problems or [*wrong_lsuv(config, rows)] or tuple(rows)
 
 
-def lsuv_of(init: Init | list[LayerInit]) -> Lsuv | None:
-    """How weights are brought to unit variance, if they are; the same in all layers."""
-    first = init[0] if isinstance(init, list) else init
-    if first.scheme != "lsuv":
-        return None
-    usual = Lsuv()
-    return Lsuv(first.tolerance or usual.tolerance, first.attempts or usual.attempts)
+def _input(config: Config) -> Signal:
+    network: Any = config.network  # the model has all that is of its kind
+    if network.kind == "cnn":
+        return Signal(network.input_channels, tuple(network.image))
+    return Signal(network.input_dim)
 
 
-def _layer_spec(
-    init: LayerInit, shape: tuple[int, int, int], first: bool, activation: Activation
-) -> LayerSpec:
-    fan_in, fan_out, taps = shape
-    law = init.distribution or (SCHEMES[init.scheme].distribution if init.scheme else "normal")
-    distribution: Distribution = "normal" if law == "untruncated_normal" else law
-    cut = init.cut or initializers.CUT
-    if init.variance is not None:
-        variance = init.variance * initializers.kept_share(distribution, cut)
+def _layers(config: Config) -> Iterator[tuple[Layer, object]]:
+    """The layers 0 … K, each with a key: equal ones have equal rows where the same enters."""
+    network: Any = config.network  # the model has all that is of its kind
+    parts, depth = [*network.hidden_parts], network.n_hidden
+    key = "channels" if network.kind == "cnn" else "width"
+    widths = _for_layers(getattr(network, key), parts, depth)
+    activations = _for_layers(network.activation, parts, depth)
+    has_slopes = any(isinstance(given.negative_slope, list) for _, given in activations[:1])
+    inits = layers_of(config.init, depth + 1)
+    k = 0
+    for part in parts:
+        by_block = _is_by_block(part)
+        for block in range(part.repeat):
+            (at, width), (_, activation), (init_at, init) = widths[k], activations[k], inits[k]
+            at, places = ("network", key, *at), (k, depth, block)
+            layer = Layer(config, part, *places, width, at, width, activation, init, init_at)
+            place = k if has_slopes else 0, block if by_block else 0
+            yield layer, (part.keys, id(init), id(activation), width, place)
+            k += 1
+    head = Part(network.head_steps, ("head",), 1)
+    (_, width), (_, activation), (init_at, init) = widths[-1], activations[-1], inits[k]
+    ends = network.output_dim, ("network", "output_dim"), width
+    yield Layer(config, head, k, depth, 0, *ends, activation, init, init_at), head.keys
+
+
+def _is_by_block(part: Part) -> bool:
+    """Whether any step of a part has a number for each block."""
+    adds = (step.options for step in part.steps if step.word == "add")
+    return any(isinstance(factor, list) for add in adds for factor in (add.scale, add.skip))
+
+
+def _for_layers(given: Any, parts: Sequence[Part], depth: int) -> list[tuple[Keys, Any]]:
+    """The value of each layer 0 … K − 1 and its way, given one for all, each layer or stage."""
+    if not isinstance(given, list):
+        return [((), given)] * depth
+    if len(given) == depth:
+        return [((k,), value) for k, value in enumerate(given)]
+    places = [part.stage for part in parts for _ in range(part.repeat)]
+    return [((place,), given[place]) for place in places]
+
+
+def _wrong_lists(network: Network, depth: int) -> Iterator[Problem]:
+    """Lists of one for each layer that are of another length."""
+    given: Any = network
+    key = "channels" if network.kind == "cnn" else "width"
+    stages = len(network.stages) if network.has_stages else depth
+    if isinstance(units := getattr(given, key), list) and len(units) not in (depth, stages):
+        text = f"wrong length ({len(units)}), must be one for each of the {depth} layers"
+        or_stages = f" or {stages} stages" if network.has_stages else ""
+        yield Problem(("network", key), f"{text}{or_stages}")
+    values: Any = network.activation
+    at: Keys = ("network", "activation")
+    if not isinstance(values, list):
+        values, at = values.negative_slope, (*at, "negative_slope")
     else:
-        assert init.scheme is not None  # the model wants one of the two
-        scheme = SCHEMES[init.scheme]
-        mode = init.mode or scheme.mode
-        fans = (fan_in, fan_out, distribution, taps, cut)
-        if first and scheme.first is not None:
-            variance = scheme.first / fan_in**2
-        else:
-            variance = initializers.weight_variance(_scale(init, activation), mode, *fans)
-    spec = LayerSpec(
-        float(variance),
-        distribution,
-        float(init.bias_variance),
-        float(init.bias or 0.0),
-        weight_option=None if cut == initializers.CUT else float(cut),
-    )
-    if init.bias_scheme is None:
-        return spec
-    return spec._replace(bias_variance=1 / (3 * fan_in), bias_distribution="uniform")
+        for n, one in enumerate(values):
+            if isinstance(one.negative_slope, list):
+                text = "an activation of one layer has one slope, must be a number"
+                yield Problem((*at, n, "negative_slope"), text)
+    if not isinstance(values, list):
+        return
+    if len(values) != depth:
+        text = f"wrong length ({len(values)}), must be one for each of the {depth} layers"
+        yield Problem(at, text)
+    for part in network.hidden_parts:
+        if not any(map(_takes_activation, part.steps)):
+            text = f"no such activation is in network.{'.'.join(map(str, part.keys))}"
+            must = "must be one for all layers; or give the step activation there"
+            yield Problem(at, f"{text} ({steps_text(part.steps)}), {must}")
+            return
 
 
-def _scale(init: LayerInit, activation: Activation) -> float:
-    if isinstance(init.gain, str):
-        square = initializers.squared_gain(init.gain, activation.name, activation.options)
-        assert square is not None  # the model wants a gain that there is
-        return square
-    if init.gain is not None:
-        return init.gain**2
-    if init.nonlinearity is not None or init.a is not None:
-        nonlinearity = init.nonlinearity or "leaky_relu"
-        return initializers.pytorch_squared_gain(nonlinearity, init.a or 0.0)
-    assert init.scheme is not None  # the model wants one where there is no variance
-    scheme = SCHEMES[init.scheme]
-    by = (activation.frequency or 1.0) ** 2 if scheme.by_frequency else 1.0
-    return (init.scale or scheme.scale) / by
+def _takes_activation(step: Step) -> bool:
+    """Whether a step has no activation of its own but that of the network."""
+    if step.word == "activation":
+        return step.options is None
+    return step.word == "gate" and step.options.activation is None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from heinit_sim.config.messages import shown
-from heinit_sim.config.problem import Problem
+from heinit_sim.config.problem import Problem, keys_of
 from heinit_sim.config.schema.annotations import as_written, hashable, located
 from heinit_sim.config.schema.config import Config
+from heinit_sim.config.schema.steps import DEFAULTS, Step, default_steps, is_row
 from heinit_sim.experiment.labels import flow_text, shortened
 
 _LISTED = 6  # values that would match are quoted at most
@@ -29,7 +30,7 @@ def select(
         matches = []
         for path, given in when.items():
             whole = hashable(given, path) in places[path]  # a list may be one value
-            values = [((), given)] if whole else located(given)
+            values = [((), given)] if whole or is_row(given) else located(given)
             matches.append(set[int]())
             for at, value in values:
                 found = places[path].get(hashable(value, path), set())
@@ -48,15 +49,22 @@ def _places(points: Sequence[Config], path: str) -> dict[object, set[int]]:
     places: dict[object, set[int]] = {}
     for place, config in enumerate(points):
         value = _at(config, path)
-        if value is not None or path == "network.residual":  # where null is a value
+        if value is not None:
             places.setdefault(hashable(value, path), set()).add(place)
     return places
 
 
 def _at(config: Config, path: str) -> object:
     value: object = config
-    for key in path.split("."):
-        value = getattr(value, key, None)  # a list, one for each layer, has none
+    for key in keys_of(path):
+        if isinstance(value, Step):
+            value = value.options if key == value.word else None
+        elif isinstance(key, int):
+            value = value[key] if isinstance(value, list) and key < len(value) else None
+        elif value is config.network and key in DEFAULTS and getattr(value, key) is None:
+            value = default_steps(*DEFAULTS[key])
+        else:
+            value = getattr(value, key, None)  # a list, one for each layer, has none
     return value
 
 

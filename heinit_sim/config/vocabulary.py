@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 from heinit_sim.config.schema.annotations import written
+from heinit_sim.experiment.activation_table import ALIASES, TABLE
 from heinit_sim.experiment.spelling import correction
 
 _TRUNCATED = "distribution: truncated_normal beside variance"
@@ -25,7 +27,34 @@ _VALUES: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("keras", "tensorflow"), "keras_default"),
         **dict.fromkeys(("jax", "flax"), "jax_default"),
     },
+    "kind": {
+        **dict.fromkeys(("batchnorm", "batch_norm", "bn"), "batch"),
+        **dict.fromkeys(("layernorm", "layer_norm", "ln"), "layer"),
+        **dict.fromkeys(("rmsnorm", "rms_norm"), "rms"),
+    },
     "distribution": {"trunc_normal": "truncated_normal", "gaussian": "normal"},
+}
+# Word of a block elsewhere -> what to write.
+_STEPS: Mapping[str, str] = {
+    **dict.fromkeys(("layernorm", "ln", "normalization", "layernormalization"), "norm"),
+    **dict.fromkeys(("batchnorm", "bn", "batchnorm1d", "batchnorm2d"), "{norm: {kind: batch}}"),
+    "batchnormalization": "{norm: {kind: batch}}",
+    **dict.fromkeys(("rmsnorm", "rms"), "{norm: {kind: rms}}"),
+    **dict.fromkeys(("linear", "dense", "fc", "weight", "proj", "projection"), "weights"),
+    **dict.fromkeys(
+        ("conv", "conv1d", "conv2d", "convolution"), "weights, of a network of kind: cnn"
+    ),
+    **dict.fromkeys(("mlp", "ffn", "feedforward"), "[{weights: {expand: 4}}, activation, weights]"),
+    **dict.fromkeys(("swiglu", "glu", "gated"), "{gate: {activation: silu}}, then weights"),
+    "geglu": "{gate: {activation: gelu}}, then weights",
+    "reglu": "{gate: {activation: relu}}, then weights",
+    **dict.fromkeys(
+        ("residual", "skip", "shortcut", "plus", "identity"), "add at the end of the branch"
+    ),
+    **dict.fromkeys(("attn", "mha", "selfattention", "multiheadattention"), "attention"),
+    **dict.fromkeys(("act", "nonlinearity"), "activation"),
+    **dict.fromkeys(("drop", "dropout1d", "dropout2d"), "dropout"),
+    "rezero": "{add: {scale: 0}}",
 }
 _VALUES = {**_VALUES, "name": _VALUES["activation"]}
 # Key that is none -> the dotted path of the setting that it is called here.
@@ -65,6 +94,18 @@ def hint_on_value(word: object, key: str, choices: Iterable[str]) -> str:
     if known is not None:
         return f"; write {known}" if known else ""
     return _meant(correction(word, choices))
+
+
+def hint_on_step(word: object, words: Iterable[str]) -> str:
+    """Say what to write in place of a word that is no step, as the end of a message; or nothing."""
+    if not isinstance(word, str):
+        return ""
+    plain = re.sub(r"[-_ ]", "", word.casefold())
+    if plain in _STEPS:
+        return f"; write {_STEPS[plain]}"
+    if plain in TABLE or plain in ALIASES:
+        return f"; write {{activation: {plain}}}"
+    return _meant(correction(word, words))
 
 
 def hint_on_path(path: str, given: object, paths: Iterable[str]) -> str:

@@ -7,10 +7,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.random import Generator
 
-from heinit_sim.activations import make_activation
+from heinit_sim.activations import network_activation
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.quantities import Quantity
+from heinit_sim.experiment.steps import Activate, dense_layers
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.network.layers import Layer, Trace, make_layers
 from heinit_sim.network.passes import LayerName, iter_backward, iter_forward, layers_by_name
@@ -54,14 +55,15 @@ class Networks:
     ) -> tuple[list[FloatArray], list[FloatArray]]:
         """∂ℓ/∂h_k and ∂ℓ/∂f_k of the layers k = 0 … L−1, from ∂ℓ/∂f_{L−1}; see `forward`."""
         derivatives = [self.activation.derivative(f_k)[..., np.newaxis] for f_k in f[:-1]]
-        traces = [Trace((None,), derivative) for derivative in (*derivatives, None)]
+        traces: list[Trace] = [*((None, derivative) for derivative in derivatives), (None,)]
         last = scaled(dl_df[..., np.newaxis])
         layers = layers_by_name(iter_backward(self._layers(), last, traces))
         return _in_order(layers, "grad_activation"), _in_order(layers, "grad_preactivation")
 
     def _layers(self) -> list[Layer]:
         widths = [self.x.shape[-1], *(omega.shape[-2] for omega in self.weights)]
-        return make_layers(widths, self.weights, self.stds, self.activation)
+        variances = [std**2 for std in self.stds]
+        return make_layers(dense_layers(widths, variances, Activate(self.activation)), self.weights)
 
 
 def second_moment(slope: float) -> float:
@@ -75,11 +77,11 @@ def slope_of(condition: Condition) -> float:
     Raises:
         ConfigError: The activation has none: the identities do not hold for it.
     """
-    activation = make_activation(condition.activation, condition.activation_options)
-    slope = activation.common_slope
+    slope = network_activation(condition).common_slope
     if slope is None:
         known = "identities are derived for relu, linear, leaky_relu and prelu of one slope"
-        raise ConfigError([f"activation {condition.activation}: {known}; choose one of them"])
+        names = ", ".join(str(activate.function) for activate in condition.activates)
+        raise ConfigError([f"activation {names}: {known}; choose one of them"])
     return slope
 
 
@@ -91,7 +93,7 @@ def sample_networks(
     condition: Condition,
 ) -> Networks:
     """Draw networks of these widths and variances, with the condition's activation."""
-    activation = make_activation(condition.activation, condition.activation_options)
+    activation = network_activation(condition)
     return Networks(
         [rng.standard_normal((n_networks, *fans[::-1])) for fans in pairwise(widths)],
         tuple(variances),

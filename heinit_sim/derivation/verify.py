@@ -15,7 +15,8 @@ from heinit_sim.derivation.layer_rules import LAYERS
 from heinit_sim.derivation.probes import second_moment, slope_of
 from heinit_sim.derivation.xavier import XAVIER
 from heinit_sim.errors import ConfigError
-from heinit_sim.experiment.sweep_config import Condition, LayerSpec
+from heinit_sim.experiment.steps import Activate, dense_layers
+from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.sampling.inputs import is_standard
 from heinit_sim.sampling.streams import verification_rng
 from heinit_sim.theory import assumptions
@@ -72,15 +73,15 @@ def probe_condition(condition: Condition) -> Condition:
     """
     depth = min(condition.depth, _DEPTH)
     widths = *condition.widths[: depth + 1], condition.widths[-1]
-    layers = *condition.layers[:depth], condition.layers[-1]
+    variances = *condition.weight_variances[:depth], condition.weight_variances[-1]
     widths = tuple(min(width, _WIDTH) for width in widths)
-    for layer, *fans in zip(layers, widths, widths[1:], strict=False):
-        variance = layer.weight_variance
+    for variance, *fans in zip(variances, widths, widths[1:], strict=False):
         if not all(10.0**-_DECADES <= variance * fan <= 10.0**_DECADES for fan in fans):
             allowed = f"σ²_Ω times a fan must lie between 1e-{_DECADES} and 1e{_DECADES}"
             raise ConfigError([f"init: σ²_Ω = {variance:g} is out of range, {allowed}"])
-    plain = tuple(LayerSpec(layer.weight_variance) for layer in layers)  # as identities draw them
-    return replace(condition, widths=widths, layers=plain, lsuv=None)
+    activate = next(iter(condition.activates), Activate("linear"))
+    layers = dense_layers(widths, variances, activate)  # as identities draw them
+    return replace(condition, layers=layers, lsuv=None)
 
 
 def verify(
@@ -111,7 +112,7 @@ def verify(
             of range, or its inputs are not standard normal.
     """
     if not assumptions.has_fresh_layers(condition):
-        given = "residual" if condition.residual else "kind: cnn"
+        given = "kind: cnn" if condition.is_convolutional else "other blocks"
         text = f"network: identities are held for plain dense networks only ({given})"
         raise ConfigError([f"{text}; give a config of one"])
     if not is_standard(condition.inputs):
@@ -159,7 +160,7 @@ def _blocks(
 
 def _symbols(condition: Condition, slope: float) -> dict[str, str]:
     """Words for {a}, {p2} and so on: the lectures' own if the activation is ReLU."""
-    if condition.activation == "relu":
+    if condition.activates and condition.activates[0].function == "relu":
         return {
             "a": "ReLU",
             "p2": "½",

@@ -33,6 +33,15 @@ class Activation:
     """Number that can be added to z and leaves a(z) as it is."""
     by_layer: tuple[Activation, ...] = ()
     """The activations of the hidden layers, where they differ."""
+    together: Callable[[FloatArray, FloatArray], FloatArray] | None = None
+    """`both`, where one takes most of what the other does."""
+
+    def both(self, z: FloatArray, out: FloatArray) -> FloatArray | Mask:
+        """a(z) into the second array; a'(z) is returned."""
+        if self.together:
+            return self.together(z, out)
+        self.value(z, out)
+        return self.derivative(z)
 
     @property
     def common_slope(self) -> float | None:

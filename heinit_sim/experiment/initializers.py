@@ -9,7 +9,7 @@ from heinit_sim.experiment.activation_table import ALIASES, TABLE
 Mode = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
 ElementLaw = Literal["normal", "uniform", "truncated_normal", "truncated_normal_uncorrected"]
 OrthogonalLaw = Literal["orthogonal", "delta_orthogonal"]
-Distribution = Literal[ElementLaw, OrthogonalLaw]
+Distribution = Literal[ElementLaw, OrthogonalLaw, "sparse", "identity"]
 BiasScheme = Literal["torch"]
 
 CUT = 2.0
@@ -30,6 +30,11 @@ def truncated_std(cut: float = CUT) -> float:
 def kept_share(distribution: Distribution, cut: float = CUT) -> float:
     """Share of the variance asked for that a distribution has: an uncorrected truncation loses."""
     return truncated_std(cut) ** 2 if distribution == "truncated_normal_uncorrected" else 1.0
+
+
+def zeros_in_column(sparsity: float, rows: int) -> int:
+    """Zeros among the weights that leave one unit, as `torch.nn.init.sparse_` rounds them."""
+    return math.ceil(sparsity * rows)
 
 
 class Scheme(NamedTuple):
@@ -73,6 +78,11 @@ SCHEMES: dict[str, Scheme] = {
     "orthogonal": Scheme(1.0, "fan_in", "orthogonal", "orthogonal"),
     # Sitzmann et al. 2020, sec. 3.2: U(±1/fan_in), then U(±√(6/fan_in)/ω)
     "siren": Scheme(2.0, "fan_in", "uniform", "SIREN", first=1 / 3, by_frequency=True),
+    # what torch.nn.init calls so; of sparse the usual std, of constant a mean is given
+    "zeros": Scheme(0.0, "fan_in", "normal", "zeros"),
+    "constant": Scheme(0.0, "fan_in", "normal", "constant"),
+    "identity": Scheme(1.0, "fan_in", "identity", "identity"),
+    "sparse": Scheme(1e-4, "fan_in", "sparse", "sparse"),
     # Xiao et al. 2018
     "delta_orthogonal": Scheme(1.0, "fan_in", "delta_orthogonal", "delta-orthogonal"),
 }
@@ -86,6 +96,7 @@ def weight_variance(
     distribution: Distribution = "normal",
     taps: int = 1,
     cut: float = CUT,
+    sparsity: float = 0.0,
 ) -> float:
     """σ²_Ω = scale / fan, with fan = fan_in, fan_out, or their arithmetic or geometric mean.
 
@@ -100,12 +111,17 @@ def weight_variance(
             the mean square over all of it. An uncorrected truncation loses variance.
         taps: k², weights of one kernel; 1 of a fully connected layer.
         cut: Standard deviations at which a truncated normal is cut off.
+        sparsity: Share of zeros in each column of sparse weights, whose scale is the variance of
+            the others. Identity has the variance that delta-orthogonal weights have.
 
     Source: He et al. 2015, eq. 10 and 14; Glorot & Bengio 2010, eq. 12; Xiao et al. 2018.
     """
     if distribution == "orthogonal":
         return scale / max(fan_in, fan_out // taps)
-    if distribution == "delta_orthogonal":  # 1/max(c_in, c_out) in one of the taps
+    if distribution == "sparse":
+        rows = fan_out // taps
+        return scale * (1 - zeros_in_column(sparsity, rows) / rows)
+    if distribution in ("delta_orthogonal", "identity"):  # 1/max(c_in, c_out) in one of the taps
         return scale / max(fan_in, fan_out)
     fan = {
         "fan_in": fan_in,

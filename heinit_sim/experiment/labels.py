@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
-SELF_EXPLAINING = ("init", "network.residual")
+ROWS = ("network.block", "network.stem", "network.head")
+"""The dotted paths whose values are steps of a layer."""
+SELF_EXPLAINING = ("init", "network.block")
 """The dotted paths whose values, as `swept_text` writes them, need no name before them."""
 
 # Keys of a mapping that are not named before their value: it says itself what it is.
 _UNNAMED_KEYS = ("name", "negative_slope", "scheme", "mode", "distribution")
-# Key of residual blocks -> its default, which is not written, and how other values are.
-_BLOCK_KEYS: Mapping[str, tuple[object, str]] = {
-    "scale": (1, "s={}"),
-    "branch_layers": (1, "{} layers"),
-    "norm": ("none", "norm {}"),
-    "zero_last": (False, "zero last"),
+# Options of steps that are named before their value in another way, or not at all.
+_OPTION_NAMES = {
+    "expand": "×",
+    "scale": "s=",
+    "skip": "α=",
+    "rate": "",
+    "init": "",
+    "activation": "",
 }
-_SYMBOLS = {"1/sqrt(depth)": "1/√L"}  # of a network of L blocks
+_FORMULAS = (
+    (r"sqrt\((\w+)\)", r"√\1"),
+    ("sqrt", "√"),
+    ("depth", "K"),
+    (r"\*\*", "^"),
+    (r"\*", "·"),
+)
 
 
 class WrittenNumber(float):
@@ -37,6 +48,17 @@ class WrittenNumber(float):
 
     def __str__(self) -> str:
         return self.text
+
+
+def ends_apart(paths: Iterable[str]) -> dict[str, str]:
+    """The last key of each dotted path, or as many more as no other of them ends with."""
+    given, ends = list(paths), {}
+    for path in given:
+        keys = path.split(".")
+        tails = (".".join(keys[-n:]) for n in range(1, len(keys) + 1))
+        alone = (t for t in tails if sum(f".{other}".endswith(f".{t}") for other in given) == 1)
+        ends[path] = next(alone, path)
+    return ends
 
 
 def is_number(value: object) -> bool:
@@ -68,16 +90,16 @@ def swept_text(
 ) -> str:
     """A swept value, short, e.g. "0.02", "4 3 2", "he_normal gain=2" or "50×lecun_normal, …".
 
-    Images are e.g. "8×8", residual blocks e.g. "s=1/√L 2 layers", or "plain" if there are none.
-    What would break a line or a terminal is escaped.
+    Images are e.g. "8×8", blocks e.g. "norm weights(×4) activation weights add", or "plain" if
+    they are as by default. What would break a line or a terminal is escaped.
 
     Args:
         path: Dotted path of the swept key.
         value: Plain.
         number_text: How a float is written.
     """
-    if path == "network.residual":
-        return _blocks_text(value, number_text) if isinstance(value, Mapping) else "plain"
+    if path in ROWS and isinstance(value, list | tuple):
+        return printable(_row_text(value, number_text))
     if path == "network.image" and isinstance(value, list | tuple):
         return "×".join(map(str, value))
     return printable(_short_text(value, number_text))
@@ -103,14 +125,51 @@ def _floats(value: object) -> Iterator[float]:
             yield from _floats(part)
 
 
-def _blocks_text(blocks: Mapping[str, object], number_text: Callable[[float], str]) -> str:
-    """Residual blocks by what is not the default; by their scale s = 1 where all is."""
-    parts = []
-    for key, value in blocks.items():
-        default, form = _BLOCK_KEYS[key]
-        if value != default:
-            parts.append(form.format(_short_text(value, number_text)))
-    return " ".join(parts) or f"s={number_text(1.0)}"
+def formula_text(text: str) -> str:
+    """Arithmetic in symbols, e.g. "1/√(2·K)" of "1/sqrt(2*depth)"."""
+    for pattern, symbol in _FORMULAS:
+        text = re.sub(pattern, symbol, text)
+    return text
+
+
+def is_plain(block: object) -> bool:
+    """Whether a block is as by default."""
+    return isinstance(block, list | tuple) and list(block) == ["weights", "activation"]
+
+
+def _row_text(row: Sequence[object], number_text: Callable[[float], str]) -> str:
+    """Steps of a layer one after the other, or stages with the number of their blocks."""
+    if is_plain(row):
+        return "plain"
+    stages = [stage for stage in row if isinstance(stage, Mapping) and "block" in stage]
+    if stages:
+        texts = (
+            f"{stage.get('repeat', 1)}×({_row_text(stage['block'], number_text)})"
+            for stage in stages
+        )
+        return " ".join(texts)
+    return " ".join(_step_text(step, number_text) for step in row)
+
+
+def _step_text(step: object, number_text: Callable[[float], str]) -> str:
+    """A step and its options, e.g. "weights(×4)", "gelu" or "rms norm"."""
+    if not isinstance(step, Mapping) or len(step) != 1:
+        return str(step)
+    ((word, options),) = step.items()
+    if not isinstance(options, Mapping):
+        return str(options) if word == "activation" else str(word)
+    if word == "activation":
+        return "(" + _short_text(options, number_text) + ")"
+    if word == "norm":
+        return f"{options['kind']} norm" if "kind" in options else "norm"
+    texts = []
+    for key, value in options.items():
+        if isinstance(value, bool):
+            texts += [str(key)] * value
+        else:
+            name = _OPTION_NAMES.get(str(key), f"{key}=")
+            texts.append(name + _short_text(value, number_text))
+    return f"{word}({' '.join(texts)})" if texts else str(word)
 
 
 def _short_text(value: object, number_text: Callable[[float], str]) -> str:
@@ -129,7 +188,7 @@ def _short_text(value: object, number_text: Callable[[float], str]) -> str:
         return to_text(value)
     if isinstance(value, WrittenNumber):
         return value.text
-    return number_text(value) if isinstance(value, float) else _SYMBOLS.get(str(value), str(value))
+    return number_text(value) if isinstance(value, float) else str(value)
 
 
 def printable(text: str) -> str:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from functools import cached_property
+from typing import Literal, NamedTuple
 
-from heinit_sim.experiment.architecture import Convolution, Residual, layer_fans
-from heinit_sim.experiment.initializers import Distribution
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.labels import SELF_EXPLAINING, shortened, swept_text, to_text
 from heinit_sim.experiment.quantities import Bins
-
-if TYPE_CHECKING:
-    from heinit_sim.experiment.activation_table import Activation, Slope
+from heinit_sim.experiment.steps import (
+    Activate,
+    Row,
+    Weights,
+    WeightSpec,
+    activates_in,
+    distinct,
+    matrices,
+    units_in,
+)
 
 STREAM_VERSION = 1
 """Version of the numbers that a seed gives: weights, biases and inputs, and the samples of
@@ -38,23 +44,8 @@ class Lsuv(NamedTuple):
     """|Var f_k − 1| below which a layer is left as it is."""
     attempts: int = 10
     """How often a layer's weights are divided at most."""
-
-
-class LayerSpec(NamedTuple):
-    """The laws that the weights and biases of one layer are drawn from."""
-
-    weight_variance: float
-    """σ²_Ω; what LSUV starts from."""
-    weight_distribution: Distribution = "normal"
-    """Shape of the law of the weights."""
-    bias_variance: float = 0.0
-    """σ²_b."""
-    bias_mean: float = 0.0
-    """Mean of the biases."""
-    bias_distribution: Literal["normal", "uniform"] = "normal"
-    """Shape of the law of the biases."""
-    weight_option: float | None = None
-    """Standard deviations at which a truncated normal is cut off, if not at two."""
+    centre: bool = False
+    """Whether biases bring the mean of each unit over the batch to 0."""
 
 
 @dataclass(frozen=True)
@@ -65,75 +56,95 @@ class Condition:
     """Place in the grid, 0-based."""
     swept: Mapping[str, object]
     """Dotted path of each swept key -> its value at this point, in the order of the sweep."""
-    widths: tuple[int, ...]
-    """D_0 … D_{K+1}: input, the K hidden layers, output."""
-    activation: str | Activation
-    """Name of a in `activations.py`, or a user's own."""
-    activation_options: Mapping[str, Slope]
-    """Options of a, e.g. {"negative_slope": 0.2}; a tuple has one for each layer."""
-    layers: tuple[LayerSpec, ...]
-    """Laws of the weights and biases of the layers 0 … K."""
+    layers: tuple[Row, ...]
+    """The steps of the layers 0 … K."""
     n_inputs: int
-    """Inputs in the batch."""
+    """Inputs in the batch, tokens of sequences one by one."""
     target: float
     """y of the least-squares loss Σ_o (f_K,o − y)²."""
     lsuv: Lsuv | None = None
     """How weights are fitted to the batch, if they are."""
     inputs: Inputs = field(default_factory=Inputs)
     """Law of the inputs, x ~ N(0, I) by default."""
-    convolution: Convolution | None = None
-    """Shape of the hidden layers as convolutions; None where they are fully connected."""
-    residual: Residual | None = None
-    """How blocks add to what enters them, if they do."""
 
     def __repr__(self) -> str:
         return f"Condition {self.index}: {shortened(self.label, 100) or 'as configured'}"
 
+    @cached_property
+    def weights(self) -> tuple[Weights, ...]:
+        """The last weights of each of the layers 0 … K, which make f_k."""
+        return tuple(matrices(row)[-1] for row in self.layers)
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """D_0 … D_{K+1}: units of what enters each layer, and of f_K."""
+        return (*(units_in(row) for row in self.layers), self.weights[-1].outputs)
+
     @property
     def fans(self) -> tuple[tuple[int, int], ...]:
-        """(fan_in, fan_out) of the layers 0 … K."""
-        return layer_fans(self.widths, self.convolution)
+        """(fan_in, fan_out) of the last weights of the layers 0 … K."""
+        return tuple(weights.fans for weights in self.weights)
+
+    @property
+    def specs(self) -> tuple[WeightSpec, ...]:
+        """The laws of the last weights of the layers 0 … K."""
+        return tuple(weights.spec for weights in self.weights)
 
     @property
     def weight_variances(self) -> tuple[float, ...]:
-        """σ²_Ω of the layers 0 … K."""
-        return tuple(layer.weight_variance for layer in self.layers)
+        """σ²_Ω of the last weights of the layers 0 … K."""
+        return tuple(spec.weight_variance for spec in self.specs)
 
     @property
     def weight_scales(self) -> tuple[float, ...]:
-        """σ²_w = fan_in σ²_Ω of the layers 0 … K."""
-        pairs = zip(self.fans, self.weight_variances, strict=True)
-        return tuple(fan_in * variance for (fan_in, _), variance in pairs)
-
-    @property
-    def weight_distributions(self) -> tuple[Distribution, ...]:
-        """Shapes of the laws of the weights of the layers 0 … K."""
-        return tuple(layer.weight_distribution for layer in self.layers)
+        """σ²_w = fan_in σ²_Ω of the last weights of the layers 0 … K."""
+        return tuple(weights.fans[0] * weights.spec.weight_variance for weights in self.weights)
 
     @property
     def bias_variances(self) -> tuple[float, ...]:
-        """σ²_b of the layers 0 … K."""
-        return tuple(layer.bias_variance for layer in self.layers)
+        """σ²_b beside the last weights of the layers 0 … K."""
+        return tuple(spec.bias_variance for spec in self.specs)
 
     @property
     def bias_means(self) -> tuple[float, ...]:
-        """Means of the biases of the layers 0 … K."""
-        return tuple(layer.bias_mean for layer in self.layers)
+        """Means of the biases beside the last weights of the layers 0 … K."""
+        return tuple(spec.bias_mean for spec in self.specs)
 
     @property
     def has_normal_weights(self) -> bool:
-        """Whether the weights of every layer are drawn from a normal law."""
-        return all(layer.weight_distribution == "normal" for layer in self.layers)
+        """Whether all weights are drawn from a normal law."""
+        return all(spec.weight_distribution == "normal" for spec in self.every_spec)
 
     @property
     def has_biases(self) -> bool:
         """Whether any bias is random or other than 0."""
-        return any(layer.bias_variance or layer.bias_mean for layer in self.layers)
+        return any(spec.bias_variance or spec.bias_mean for spec in self.every_spec)
+
+    @cached_property
+    def activates(self) -> tuple[Activate, ...]:
+        """The activations of all layers, each once, in the order in which they come."""
+        steps = (
+            activate
+            for row in distinct(self.layers)
+            for step in row
+            for activate in activates_in(step)
+        )
+        return tuple(dict.fromkeys(steps))
+
+    @cached_property
+    def is_convolutional(self) -> bool:
+        """Whether any layer is a convolution."""
+        return any(weights.window for row in distinct(self.layers) for weights in matrices(row))
+
+    @cached_property
+    def every_spec(self) -> frozenset[WeightSpec]:
+        """The laws of all weights of all layers, each once."""
+        return frozenset(weights.spec for row in distinct(self.layers) for weights in matrices(row))
 
     @property
     def depth(self) -> int:
         """K, the number of hidden layers."""
-        return len(self.widths) - 2
+        return len(self.layers) - 1
 
     @property
     def label(self) -> str:

@@ -14,19 +14,22 @@ from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from heinit_sim.activations import make_activation
-from heinit_sim.experiment.activation_table import Activation, Slope
+from heinit_sim.experiment.activation_table import Activation
+from heinit_sim.experiment.steps import Activate
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.figures.look.contrast import LINE, TEXT, legible
 from heinit_sim.figures.look.drawn_figure import DrawnFigure
 from heinit_sim.figures.look.sheet import Sheet, drawing
 from heinit_sim.figures.words import label_placement
-from heinit_sim.figures.words.condition_names import key_text, named, spelled
+from heinit_sim.figures.words.condition_names import named
+from heinit_sim.figures.words.keys import key_text
 from heinit_sim.figures.words.label_placement import Pixels, beside, pixels_along, write_labels
+from heinit_sim.figures.words.values import spelled
 from heinit_sim.numerics import FloatArray
 from heinit_sim.theory import infinite_width
 from heinit_sim.theory.infinite_width import Edge, edge_of_chaos, length_fixed_point
 
-_Key = tuple[str, tuple[tuple[str, Slope], ...]]  # an activation and its options
+_Key = tuple[str, tuple[tuple[str, float], ...]]  # an activation and its options
 _Places = dict[tuple[float, float], list[Condition]]  # (σ²_w, σ²_b) -> the conditions there
 
 WIDTH, HEIGHT = 7.2, 5.4  # inches
@@ -67,7 +70,7 @@ def draw_phase_diagram(config: SweepConfig) -> Figure:
         points = np.array([*places, *(point for e in edges.values() for point in e.points)])
         ax.tick_params(labelsize=13)
         _scale(ax, points[:, 0], top)
-        if any(condition.convolution for condition in config.conditions):
+        if any(condition.is_convolutional for condition in config.conditions):
             ax.set_xlabel(ax.get_xlabel().replace("D_h", r"\mathrm{fan\ in}"))
         lines = [_draw_edge(ax, edges[key], _name(key), n, sheet) for n, key in enumerate(keys)]
         taken = np.concatenate([pixels_along(ax, edge.points) for edge in edges.values()])
@@ -106,7 +109,8 @@ def _readable(color: str, sheet: Sheet) -> str:
 
 
 def _key(condition: Condition) -> _Key:
-    return str(condition.activation), tuple(condition.activation_options.items())
+    first = next(iter(condition.activates), Activate("linear"))
+    return str(first.function), first.options
 
 
 def _name(key: _Key) -> str:

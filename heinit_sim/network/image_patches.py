@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from heinit_sim.experiment.architecture import Convolution
+from heinit_sim.experiment.steps import Window
 from heinit_sim.numerics import FloatArray
 
 BLOCK = 2**18
@@ -26,23 +26,38 @@ class Plane(NamedTuple):
     kernel_height: int
     kernel_width: int
     circular: bool
+    stride: int = 1
+    turned: bool = False
+    """Whether kernels are turned by 180°, which moves the centre of even ones."""
+
+    @property
+    def shape_out(self) -> tuple[int, int]:
+        """Height and width of what leaves."""
+        return -(-self.height // self.stride), -(-self.width // self.stride)
+
+    @property
+    def centre(self) -> tuple[int, int]:
+        """The tap that sees the position itself, down and across."""
+        down, across = self.kernel_height - 1, self.kernel_width - 1
+        return ((down + self.turned) // 2, (across + self.turned) // 2)
 
 
-def plane_of(convolution: Convolution, *, upright: bool = False) -> Plane:
+def plane_of(window: Window, *, upright: bool = False) -> Plane:
     """Images of one dimension are one line high, or one column wide if `upright`."""
-    circular, kernel = convolution.padding == "circular", convolution.kernel
-    if len(convolution.image) == 2:
-        return Plane(*convolution.image, kernel, kernel, circular)
-    (length,) = convolution.image
+    circular, kernel, stride = window.padding == "circular", window.kernel, window.stride
+    if len(window.image) == 2:
+        return Plane(*window.image, kernel, kernel, circular, stride)
+    (length,) = window.image
     if upright:
-        return Plane(length, 1, kernel, 1, circular)
-    return Plane(1, length, 1, kernel, circular)
+        return Plane(length, 1, kernel, 1, circular, stride)
+    return Plane(1, length, 1, kernel, circular, stride)
 
 
 def pad(out: FloatArray, images: FloatArray, plane: Plane, line: int = 0, column: int = 0) -> None:
     """Copy images, (count, height, width, ...), from a line and column of the padded ones on."""
-    lines = _runs(line - plane.kernel_height // 2, out.shape[1], plane.height)
-    columns = _runs(column - plane.kernel_width // 2, out.shape[2], plane.width)
+    above, beside = plane.centre
+    lines = _runs(line - above, out.shape[1], plane.height)
+    columns = _runs(column - beside, out.shape[2], plane.width)
     for (down, y, over_top), (right, x, over_side) in product(lines, columns):
         outside = (over_top or over_side) and not plane.circular
         out[:, down, right] = 0.0 if outside else images[:, y, x]
@@ -77,11 +92,12 @@ def borrowed(*shapes: tuple[int, ...]) -> Iterator[list[FloatArray]]:
 
 
 def _runs(start: int, count: int, size: int) -> list[tuple[slice, slice, bool]]:
-    """Cut `count` places from `start` on at the edges 0 and `size`.
+    """Cut `count` places from `start` on at the multiples of `size`, of which 0 and it are edges.
 
     Each piece has its slice of them, its slice modulo the size, and whether it is beyond an edge.
     """
-    cuts = [start, *(e for e in (0, size) if start < e < start + count), start + count]
+    first = start - start % size + size
+    cuts = [start, *range(first, start + count, size), start + count]
     pieces = []
     for low, high in pairwise(cuts):
         inside = low % size

@@ -1,82 +1,126 @@
-"""The layers of a network, made from its weights: from h_k to f_k and h_{k+1}, and back."""
+"""The layers of a network, made from its rows of steps: from h_k to f_k and h_{k+1}, and back."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
 
-from heinit_sim.activations import make_activation
-from heinit_sim.experiment.activation_table import Activation
-from heinit_sim.experiment.architecture import Convolution, Norm, Residual, matrix_places
-from heinit_sim.network import operations
+from heinit_sim.activations import activation_of
+from heinit_sim.experiment.steps import (
+    Activate,
+    Add,
+    Attention,
+    Dropout,
+    Gate,
+    Norm,
+    Pool,
+    Row,
+    Step,
+    Weights,
+    activates_in,
+    distinct,
+    is_plain,
+    place_of_f,
+    units_in,
+    weights_in,
+)
 from heinit_sim.network.moments import UnitMoments, pooled_moments
-from heinit_sim.network.operations import Arithmetic, Kept, Operation, Weighted, WeightsByPlace
-from heinit_sim.numerics import FloatArray, Mask
-from heinit_sim.numerics.scaled_array import Exponents, Scaled, plus, times
+from heinit_sim.network.steps.activation import Activated
+from heinit_sim.network.steps.add import Added
+from heinit_sim.network.steps.attention import Attended
+from heinit_sim.network.steps.dropout import Dropped, MasksByPlace
+from heinit_sim.network.steps.gate import Gated
+from heinit_sim.network.steps.norm import Normalised
+from heinit_sim.network.steps.operation import (
+    LARGEST,
+    Arithmetic,
+    Kept,
+    Operation,
+    WeightMoments,
+    largest,
+    lost_networks,
+)
+from heinit_sim.network.steps.pool import Pooled
+from heinit_sim.network.steps.weights import Convolved, Dense, Weighted, WeightsByPlace
+from heinit_sim.numerics import FloatArray
+from heinit_sim.numerics.scaled_array import Scaled, plus
 
 # Layers between two looks at the range of the mantissas; a look costs as much as an activation.
 # Slopes of activations are 0 or between 1e-6 and 1e3 in size: four layers of them change a norm by
 # at most 2^±80, and its square stays within 2^±416.
 SETTLE_EVERY = 4
-# Plain floats end here: their squares must leave room for the sum of a layer.
-_LARGEST = 2.0**500
 
-
-class Trace(NamedTuple):
-    """Whatever a layer keeps of the forward pass for the way back."""
-
-    kept: tuple[Kept, ...]
-    """Operation by operation of its branch."""
-    derivative: FloatArray | Mask | None
-    """a'[f_k]; None where no activation follows."""
+Trace = tuple[Kept, ...]
+"""Whatever a layer keeps of the forward pass for the way back, step by step."""
 
 
 class Layer(NamedTuple):
-    """f_k = branch(h_k), then h_{k+1} = a[f_k] or h_k + s f_k; the output layer ends at f_K."""
+    """A row of operations: the last one with weights makes f_k, and the row ends with h_{k+1}."""
 
-    steps: tuple[Operation, ...]
-    """Operations of the branch before its last weights."""
-    last: Weighted
-    """The weights that make f_k."""
+    operations: tuple[Operation | Added, ...]
+    """All steps, in the order of the forward pass."""
+    place: int
+    """Which of them makes f_k."""
     width_in: int
     """D_k, units of h_k."""
     width_out: int
-    """D_{k+1}, units of f_k."""
-    activation: Activation | None = None
-    """a."""
-    scale: float | None = None
-    """s."""
-
-    @property
-    def branch(self) -> tuple[Operation, ...]:
-        """The operations that lead from h_k to f_k."""
-        return (*self.steps, self.last)
-
-    @property
-    def holds_floats(self) -> bool:
-        """Whether layers are held as plain floats; networks out of their range become NaN."""
-        return self.last.arithmetic == "plain"
+    """D_{k+1}, units of f_k and h_{k+1}."""
+    holds_floats: bool
+    """Whether layers are held as plain floats; networks out of their range become NaN."""
+    is_last: bool
+    """Whether the loss sees what the row ends with; f_k stands for both where it is the end."""
 
     def forward(self, h: Scaled) -> tuple[Scaled, Trace]:
-        """f_k and h_{k+1}, or f_K alone, stacked along a new first axis; and their trace."""
-        is_output = self.activation is None and self.scale is None
-        stack = empty_layers(1 if is_output else 2, h, self.width_out)
-        z, kept = h, list[Kept]()
-        for operation in self.branch:
-            z, memory = operation.forward(z, stack[0] if operation is self.last else None)
-            kept.append(memory)
-        if not self.holds_floats:
-            exponent, derivative = self._follow(h, z, stack)
-        else:
-            lost = self._lost(stack[0], h.mantissa)
-            stack[0, lost] = 0.0  # no warning on the way to NaN
-            exponent, derivative = self._follow(h, z, stack)
-            stack[-1, ~(np.abs(stack[-1]).max(axis=(-1, -2)) < _LARGEST)] = np.nan
+        """f_k and h_{k+1}, stacked along a new first axis, and their trace.
+
+        The last layer has f_K alone where nothing follows it.
+        """
+        end = len(self.operations) - 1
+        stack = empty_layers(1 if self.is_last and self.place == end else 2, h, self.width_out)
+        entered = z = f = h
+        kept, lost = list[Kept](), np.zeros(h.mantissa.shape[:-2], bool)
+        for place, operation in enumerate(self.operations):
+            out = stack[0] if place == self.place else stack[-1] if place == end else None
+            if isinstance(operation, Added):
+                entered = z = operation.forward(entered, z, out)
+                kept.append(None)
+            else:
+                z, memory = operation.forward(z, out)
+                kept.append(memory)
+            if place == self.place:
+                f = z
+            if self.holds_floats and place < end:
+                left = lost_networks(z.mantissa)
+                if left.any():
+                    lost |= left
+                    z.mantissa[left] = 0.0  # no warning on the way to NaN
+        if self.place == end and not self.is_last:
+            stack[1] = stack[0]
+        if self.holds_floats:
+            stack[-1, ~(largest(stack[-1]) < LARGEST)] = np.nan
             stack[:, lost] = np.nan
-        return Scaled(stack, exponent), Trace(tuple(kept), derivative)
+        return Scaled(stack, np.array([f.exponent, z.exponent][: len(stack)])), tuple(kept)
+
+    def through(
+        self, dl_dend: Scaled, trace: Trace, out: FloatArray | None
+    ) -> tuple[Scaled, Scaled | None]:
+        """∂ℓ/∂f_k from ∂ℓ/∂h_{k+1}, and the gradient that skips f_k, for `adjoint`.
+
+        Args:
+            dl_dend: ∂ℓ/∂h_{k+1}; in the last layer that of what the loss sees.
+            trace: From `forward`.
+            out: Where ∂ℓ/∂f_k goes, (..., D_{k+1}, n_inputs).
+        """
+        behind = range(len(self.operations) - 1, self.place, -1)
+        if not behind and out is not None:
+            out[...] = dl_dend.mantissa
+            return Scaled(out, dl_dend.exponent), None
+        return self._back(behind, dl_dend, None, trace, out, [])
 
     def adjoint(
-        self, dl_df: Scaled, dl_dnext: Scaled | None, trace: Trace, out: FloatArray
+        self, dl_df: Scaled, skipping: Scaled | None, trace: Trace, out: FloatArray
     ) -> tuple[Scaled, UnitMoments | None]:
         """∂ℓ/∂h_k, in `out`, and the moments of ∂ℓ/∂Ω over all weights of the layer, by input.
 
@@ -85,56 +129,36 @@ class Layer(NamedTuple):
 
         Args:
             dl_df: ∂ℓ/∂f_k, from `through`.
-            dl_dnext: ∂ℓ/∂h_{k+1}, which passes to h_k where f_k is added to it.
+            skipping: The gradient that passes f_k by, from there too.
             trace: From `forward`.
             out: Where ∂ℓ/∂h_k goes, (..., D_k, n_inputs).
         """
-        gradient, moments = dl_df, list[UnitMoments]()
-        for n, operation in reversed(list(enumerate(self.branch))):
-            if isinstance(operation, Weighted) and operation.measured:
-                moments.append(operation.weight_moments(gradient, trace.kept[n]))
-            gradient = operation.adjoint(gradient, trace.kept[n], None if n else out)
-        if self.scale is not None:
-            assert dl_dnext is not None
-            gradient = plus(dl_dnext, gradient, out)
-        return gradient, pooled_moments(moments) if moments else None
+        found: WeightMoments = []
+        before = range(self.place, -1, -1)
+        gradient, skipping = self._back(before, dl_df, skipping, trace, out, found)
+        if skipping is not None:
+            gradient = plus(skipping, gradient, out)
+        return gradient, pooled_moments(found) if found else None
 
-    def through(self, dl_dnext: Scaled, trace: Trace, out: FloatArray) -> Scaled:
-        """∂ℓ/∂f_k from ∂ℓ/∂h_{k+1}: a'[f_k] ⊙ ∂ℓ/∂h_{k+1}, or s ∂ℓ/∂h_{k+1}."""
-        if self.scale is not None:
-            return times(self.scale, dl_dnext, out, settle=False)
-        assert trace.derivative is not None
-        return Scaled(np.multiply(trace.derivative, dl_dnext.mantissa, out), dl_dnext.exponent)
-
-    def linear_part(self, h: FloatArray) -> FloatArray:
-        """f_k in plain floats, of a layer without biases."""
-        f = Scaled(h, np.zeros(h.shape[:-2], np.int64))
-        for operation in self.branch:
-            f, _ = operation.forward(f, None)
-        return np.ldexp(f.mantissa, f.exponent[..., np.newaxis, np.newaxis])
-
-    def _follow(
-        self, h: Scaled, f: Scaled, stack: FloatArray
-    ) -> tuple[Exponents, FloatArray | Mask | None]:
-        """Put h_{k+1}, if there is one, after f_k in the stack; their exponents, and a'[f_k]."""
-        derivative, exponents = None, [f.exponent] * len(stack)
-        if self.activation is not None:
-            self.activation.value(stack[0], stack[1])
-            derivative = self.activation.derivative(stack[0])
-        elif self.scale is not None and self.holds_floats:
-            np.multiply(stack[0], self.scale, out=stack[1])
-            stack[1] += h.mantissa
-        elif self.scale is not None:
-            exponents[1] = plus(h, f, stack[1], self.scale).exponent
-        return np.array(exponents), derivative
-
-    def _lost(self, f: FloatArray, h: FloatArray) -> Mask:
-        """Networks whose f_k float range, not the network, makes infinite or zero; (...)."""
-        size = np.abs(f).max(axis=(-1, -2))
-        inside: Mask = size < _LARGEST
-        if self.scale is None:  # a branch that is added to h_k may well be 0
-            inside &= (size > 1 / _LARGEST) | ~np.any(h, (-1, -2))
-        return ~inside
+    def _back(
+        self,
+        places: range,
+        gradient: Scaled,
+        skipping: Scaled | None,
+        trace: Trace,
+        out: FloatArray | None,
+        found: WeightMoments,
+    ) -> tuple[Scaled, Scaled | None]:
+        """Take a gradient, and what of it skips the branch that it is in, back through steps."""
+        for place in places:
+            operation, into = self.operations[place], out if place == places[-1] else None
+            if not isinstance(operation, Added):
+                gradient = operation.adjoint(gradient, trace[place], into, found)
+                continue
+            if skipping is not None:
+                gradient = plus(skipping, gradient, np.empty_like(gradient.mantissa))
+            gradient, skipping = operation.adjoint(gradient, into)
+        return gradient, skipping
 
 
 def empty_layers(count: int, like: Scaled, n_units: int) -> FloatArray:
@@ -144,64 +168,88 @@ def empty_layers(count: int, like: Scaled, n_units: int) -> FloatArray:
 
 
 def make_layers(
-    widths: Sequence[int],
+    rows: Sequence[Row],
     weights: WeightsByPlace,
-    stds: Sequence[float],
-    activation: Activation,
     biases: Sequence[FloatArray] | None = None,
-    convolution: Convolution | None = None,
-    residual: Residual | None = None,
+    masks: MasksByPlace | None = None,
 ) -> list[Layer]:
     """The layers 0 … K of a network.
 
-    Layers are held as plain floats where there are biases, or a[·] is not positively homogeneous;
-    then a network is NaN from the layer on at which it leaves their range.
+    Layers are held as plain floats where there are biases, or any step is not positively
+    homogeneous; then a network is NaN from the layer on at which it leaves their range.
 
     Args:
-        widths: D_0 … D_{K+1}.
-        weights: Ω/σ in the order of `architecture.matrix_shapes`, with leading axes for networks.
-        stds: σ_k of the layers 0 … K.
-        activation: a.
+        rows: The steps of the layers 0 … K.
+        weights: Ω/σ in the order of the rows, with leading axes for networks.
         biases: β in the order of the weights, (..., rows of Ω, 1).
-        convolution: How units of hidden layers are connected, if not each with every other.
-        residual: How blocks add to what enters them, if they do.
+        masks: Uniform numbers in [0, 1) of each dropout, (..., units, n_inputs).
     """
-    depth = len(widths) - 2
-    plain = biases is not None or activation.negative_slope is None
+    every = [step for row in distinct(rows) for step in row]
+    holds_floats = biases is not None or not all(map(_is_homogeneous, every))
+    n_weights, n_dropouts = count(), count()
     layers = []
-    for k, places in enumerate(matrix_places(depth, residual)):
-        linear: operations.Dense | operations.Convolved = operations.Dense()
-        if convolution is not None and k < depth:
-            linear = operations.Convolved(convolution)
-        settled = convolution is not None or k % SETTLE_EVERY == 0 or k == depth
-        arithmetic: Arithmetic = "plain" if plain else "settled" if settled else "scaled"
-        *inner, last = (
-            Weighted(linear, weights, p, stds[k], None if biases is None else biases[p], arithmetic)
-            for p in places
-        )
-        ends = widths[k], widths[k + 1]
-        if residual is not None and 0 < k < depth:
-            steps = _steps(activation.layer(k), inner, residual.norm)
-            last = last._replace(std=0.0) if residual.zero_last else last
-            layers.append(Layer(steps, last, *ends, scale=residual.scale))
-        elif k == depth and convolution is not None and convolution.readout == "mean":
-            layers.append(Layer((operations.Pooled(convolution),), last, *ends))
-        else:
-            last = last._replace(measured=isinstance(linear, operations.Convolved))
-            follows = activation.layer(k) if k < depth else None
-            if residual is not None and k == 0:
-                follows = make_activation("linear", {})  # h_1 = f_0
-            layers.append(Layer((), last, *ends, follows))
+    for k, row in enumerate(rows):
+        arithmetic: Arithmetic = "plain" if holds_floats else "settled"
+        is_last, place = k == len(rows) - 1, place_of_f(row)
+        dense = is_plain(row) and len(row) <= 2 and weights_in(row[0])[0].window is None
+        if arithmetic == "settled" and dense and k % SETTLE_EVERY and not is_last:
+            arithmetic = "scaled"
+        adds = any(isinstance(step, Add) for step in row)
+        operations = []
+        for step in row:
+            weighted = []
+            for matrix in weights_in(step):
+                index = next(n_weights)
+                weighted.append(
+                    Weighted(
+                        Dense() if matrix.window is None else Convolved(matrix.window),
+                        weights,
+                        index,
+                        matrix.spec.weight_std,
+                        math.prod(matrix.shape),
+                        None if biases is None else biases[index],
+                        arithmetic,
+                        measured=matrix.window is not None or not is_plain(row),
+                        may_vanish=adds,
+                    )
+                )
+            operations.append(_operation(step, weighted, arithmetic, masks, n_dropouts))
+        units = units_in(row), weights_in(row[place])[-1].outputs
+        layers.append(Layer(tuple(operations), place, *units, holds_floats, is_last))
     return layers
 
 
-def _steps(activation: Activation, inner: list[Weighted], norm: Norm) -> tuple[Operation, ...]:
-    """The operations of a branch before its last weights: a[·], or a[Ω a[·]]."""
-    steps: list[Operation] = [operations.Normalised()] if norm == "before" else []
-    steps.append(operations.Activated(activation))
-    if inner:
-        steps += inner
-        if norm == "inside":
-            steps.append(operations.Normalised())
-        steps.append(operations.Activated(activation))
-    return tuple(steps)
+def _operation(
+    step: Step,
+    weighted: Sequence[Weighted],
+    arithmetic: Arithmetic,
+    masks: MasksByPlace | None,
+    n_dropouts: Iterator[int],
+) -> Operation | Added:
+    """The operation of a step, given its weights, in the arithmetic of its layer."""
+    match step:
+        case Weights():
+            return weighted[0]
+        case Activate():
+            return Activated(activation_of(step))
+        case Norm(kind, positions):
+            return Normalised(kind, positions, arithmetic)
+        case Gate():
+            gate, value = weighted
+            return Gated(gate, value, activation_of(step.activation))
+        case Dropout(rate):
+            assert masks is not None, "dropout needs masks"
+            return Dropped(masks, next(n_dropouts), rate)
+        case Attention():
+            query, key, value = weighted
+            return Attended(query, key, value, step.heads, step.causal, step.tokens)
+        case Pool(positions):
+            return Pooled(positions)
+        case Add(scale, skip):
+            return Added(scale, skip, arithmetic)
+
+
+def _is_homogeneous(step: Step) -> bool:
+    """Whether a factor of what enters is one of what leaves, or its square."""
+    slopes = [activation_of(activate).negative_slope for activate in activates_in(step)]
+    return None not in slopes and not isinstance(step, Attention)

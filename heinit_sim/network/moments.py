@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from heinit_sim.experiment.architecture import Convolution
 from heinit_sim.experiment.quantities import INPUT_0, Statistic
+from heinit_sim.experiment.steps import Window
 from heinit_sim.network.convolution import iter_weight_gradients
 from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.numerics.scaled_array import Exponents, Scaled
@@ -47,25 +47,29 @@ def unit_moments(z: Scaled) -> UnitMoments:
     return UnitMoments(mean, variance, z.exponent)
 
 
-def kernel_moments(dl_df: Scaled, h: Scaled, convolution: Convolution) -> UnitMoments:
+def kernel_moments(dl_df: Scaled, h: Scaled, window: Window) -> UnitMoments:
     """Mean and variance of ∂ℓ/∂Ω over all weights of one convolution, for each input.
 
     Args:
-        dl_df: ∂ℓ/∂f, (..., c_out · positions, n_inputs).
+        dl_df: ∂ℓ/∂f, (..., c_out · positions that come out, n_inputs).
         h: What enters the layer, (..., c_in · positions, n_inputs).
-        convolution: Its image, kernel and padding.
+        window: The convolution's image, kernel, padding, stride and groups.
     """
     *leading, _, n_inputs = h.mantissa.shape
-    mean, variance = np.empty((2, math.prod(leading), n_inputs))
-    for networks, inputs, dl_dw in iter_weight_gradients(dl_df.mantissa, h.mantissa, convolution):
+    mean, variance = np.empty((2, math.prod(leading) * window.groups, n_inputs))
+    for networks, inputs, dl_dw in iter_weight_gradients(dl_df.mantissa, h.mantissa, window):
         row = np.full(dl_dw.shape[-1], 1.0 / dl_dw.shape[-1])
         weights = dl_dw.reshape(*dl_dw.shape[:2], -1)
         average = (dl_dw @ row).mean(axis=-1)
         spread = np.vecdot(weights, weights) / weights.shape[-1] - average**2
         _recentre(average, spread, weights, spread < _CANCELS * average**2)
         mean[networks, inputs], variance[networks, inputs] = average, spread
-    shape = (*leading, n_inputs)
-    return UnitMoments(mean.reshape(shape), variance.reshape(shape), dl_df.exponent + h.exponent)
+    shape = (*leading, window.groups, n_inputs)
+    mean, variance = mean.reshape(shape), variance.reshape(shape)
+    if window.groups > 1:
+        variance = variance.mean(axis=-2, keepdims=True) + mean.var(axis=-2, keepdims=True)
+        mean = mean.mean(axis=-2, keepdims=True)
+    return UnitMoments(mean[..., 0, :], variance[..., 0, :], dl_df.exponent + h.exponent)
 
 
 def along_layers(layers: Sequence[UnitMoments]) -> UnitMoments:
@@ -85,15 +89,19 @@ def outer_moments(a: UnitMoments, b: UnitMoments) -> UnitMoments:
     )
 
 
-def pooled_moments(parts: Sequence[UnitMoments]) -> UnitMoments:
-    """Moments over the elements of several arrays of one size together."""
+def pooled_moments(parts: Sequence[tuple[UnitMoments, int]]) -> UnitMoments:
+    """Moments over the elements of several arrays together, each given with their number."""
     if len(parts) == 1:
-        return parts[0]
-    exponent = np.max([part.exponent for part in parts], axis=0)
-    shifts = [(part.exponent - exponent)[..., np.newaxis] for part in parts]
-    means = np.array([np.ldexp(z.mean, e) for z, e in zip(parts, shifts, strict=True)])
-    within = np.array([np.ldexp(z.variance, 2 * e) for z, e in zip(parts, shifts, strict=True)])
-    return UnitMoments(means.mean(axis=0), within.mean(axis=0) + means.var(axis=0), exponent)
+        return parts[0][0]
+    each, counts = zip(*parts, strict=True)
+    exponent = np.max([part.exponent for part in each], axis=0)
+    shifts = [(part.exponent - exponent)[..., np.newaxis] for part in each]
+    means = np.array([np.ldexp(z.mean, e) for z, e in zip(each, shifts, strict=True)])
+    within = np.array([np.ldexp(z.variance, 2 * e) for z, e in zip(each, shifts, strict=True)])
+    shares = (np.array(counts) / sum(counts)).reshape(-1, *(1,) * (means.ndim - 1))
+    mean = (shares * means).sum(axis=0)
+    variance = (shares * within).sum(axis=0) + (shares * (means - mean) ** 2).sum(axis=0)
+    return UnitMoments(mean, variance, exponent)
 
 
 def log10_moments(layers: UnitMoments) -> dict[Statistic, FloatArray]:

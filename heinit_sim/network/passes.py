@@ -1,8 +1,9 @@
 """Forward and backward passes of a network, batched: pure functions of arrays.
 
-    f_k = branch(h_k),   h_{k+1} = a[f_k] or h_k + s f_k,   ℓ = Σ_o (f_K,o − y)²
+    h_k → f_k → h_{k+1},   ℓ = Σ_o (f_K,o − y)²
 
-`layers` says what a layer does; in the plainest network f_k = β_k + Ω_k h_k.
+`layers` says what a layer does; in the plainest network f_k = β_k + Ω_k h_k, h_{k+1} = a[f_k]. The
+loss sees what the last row of steps ends with: f_K, but for an activation of the output.
 Activations and gradients have one row per unit and one column per input; leading axes, if any, run
 over independent networks. Both passes yield layer by layer and keep no more than the way back
 needs. Gradients are rescaled on the way at any depth; activations where that commutes with a[·],
@@ -34,6 +35,8 @@ class Stack(NamedTuple):
     """All their numbers in one array, (layers, ..., units, n_inputs), in the order of the names."""
     weight_moments: UnitMoments | None = None
     """The moments of ∂ℓ/∂Ω_k, beside ∂ℓ/∂h_k, unless those of ∂ℓ/∂f_k and h_k tell them."""
+    end: Scaled | None = None
+    """What the loss sees, beside f_K: that itself, unless other steps follow it."""
 
     def layers(self) -> list[tuple[LayerName, Scaled]]:
         """Each layer with its name."""
@@ -54,27 +57,30 @@ def iter_forward(layers: Sequence[Layer], x: FloatArray, traces: list[Trace]) ->
         numbers, trace = layer.forward(h)
         traces.append(trace)
         h = Scaled(numbers.mantissa[-1], numbers.exponent[-1])
-        names: tuple[LayerName, ...] = (("preactivation", k), ("activation", k + 1))
-        yield Stack(names[: len(numbers.mantissa)], numbers)
+        if layer.is_last:
+            f = Scaled(numbers.mantissa[0], numbers.exponent[0])
+            yield _alone(("preactivation", k), f)._replace(end=h)
+        else:
+            yield Stack((("preactivation", k), ("activation", k + 1)), numbers)
 
 
-def iter_backward(layers: Sequence[Layer], dl_df: Scaled, traces: list[Trace]) -> Iterator[Stack]:
+def iter_backward(layers: Sequence[Layer], dl_dend: Scaled, traces: list[Trace]) -> Iterator[Stack]:
     """Yield ∂ℓ/∂f_K, then ∂ℓ/∂h_k with ∂ℓ/∂f_{k−1} for k = K … 1, then ∂ℓ/∂h_0 (eq. 7.13).
 
     Args:
         layers: The network, from `make_layers`.
-        dl_df: ∂ℓ/∂f_K of each input, (..., D_o, n_inputs).
+        dl_dend: The gradient of what the loss sees, input by input, (..., D_o, n_inputs).
         traces: Those that `iter_forward` left; each is taken off once the gradient has passed.
     """
+    dl_df, skipping = layers[-1].through(dl_dend, traces[-1], None)
     yield _alone(("grad_preactivation", len(layers) - 1), dl_df)
-    dl_dh: Scaled | None = None
     for k in reversed(range(len(layers))):
         mantissa = empty_layers(2 if k else 1, dl_df, layers[k].width_in)
-        dl_dh, moments = layers[k].adjoint(dl_df, dl_dh, traces.pop(), mantissa[0])
+        dl_dh, moments = layers[k].adjoint(dl_df, skipping, traces.pop(), mantissa[0])
         names: tuple[LayerName, ...] = (("grad_activation", k),)
         exponents = [dl_dh.exponent]
         if k:
-            dl_df = layers[k - 1].through(dl_dh, traces[k - 1], mantissa[1])
+            dl_df, skipping = layers[k - 1].through(dl_dh, traces[k - 1], mantissa[1])
             names = (*names, ("grad_preactivation", k - 1))
             exponents.append(dl_df.exponent)
         yield Stack(names, Scaled(mantissa, np.array(exponents)), moments)
@@ -86,7 +92,7 @@ def layers_by_name(stacks: Iterable[Stack]) -> dict[LayerName, Scaled]:
 
 
 def loss_gradient(output: Scaled, target: float) -> Scaled:
-    """∂ℓ/∂f_K = 2 (f_K − y) of the least-squares loss, at any magnitude of f_K."""
+    """The gradient 2 (f − y) of the least-squares loss, at any magnitude of what it sees."""
     difference = minus(output, target)
     return Scaled(difference.mantissa, difference.exponent + 1)
 

@@ -64,7 +64,7 @@ def to_identity_document(verification: Verification) -> dict[str, Any]:
     return {
         "network": {
             "widths": list(probe.widths),
-            "activation": probe.activation,
+            "activation": str(probe.activates[0].function),
             "negative_slope": verification.slope,
             "weight_variances": list(probe.weight_variances),
         },
@@ -110,8 +110,8 @@ def _page_title(verification: Verification) -> str:
     layers = f"{probe.depth} hidden layers" if depth > 1 else "1 hidden layer"
     layers += f" (of {depth})" if depth > probe.depth else ""
     widths = f"{hidden[0]}" if len(hidden) == 1 else f"{hidden[0]} … {hidden[-1]}"
-    alpha = f", α = {verification.slope:g}" if probe.activation == "leaky_relu" else ""
-    return f"Identities: {layers}, D_h = {widths}, {probe.activation}{alpha}"
+    alpha = f", α = {verification.slope:g}" if probe.activates[0].function == "leaky_relu" else ""
+    return f"Identities: {layers}, D_h = {widths}, {probe.activates[0].function}{alpha}"
 
 
 def _legend(verification: Verification) -> str:

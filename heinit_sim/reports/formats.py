@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from heinit_sim.experiment.labels import printable
+from heinit_sim.experiment.labels import ends_apart, printable
 from heinit_sim.experiment.latex import MACROS, escaped
 
 if TYPE_CHECKING:
@@ -29,12 +29,15 @@ SYMBOLS = {
     "network.width": "D_h",
     "network.depth": "K",
     "network.kernel": "k",
-    "network.residual.scale": "s",
-    "network.residual.branch_layers": "layers",
     "loss.target": "y",
     "inputs.distribution": "inputs",
     "inputs.normalisation": "normed",
 }
+
+
+def swept_heads(paths: Iterable[str]) -> list[str]:
+    """Heads of the columns of swept keys, no two alike."""
+    return [SYMBOLS.get(path, end) for path, end in ends_apart(paths).items()]
 
 
 def plain_table(**style: Any) -> "Table":

@@ -24,7 +24,7 @@ from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import spread
-from heinit_sim.reports.formats import SYMBOLS, Row, power_text, slopes_text
+from heinit_sim.reports.formats import SYMBOLS, Row, power_text, slopes_text, swept_heads
 from heinit_sim.reports.run import summary_rows, swept_cells
 from heinit_sim.sampling.inputs import component_variance, norm_moments
 from heinit_sim.theory import assumptions
@@ -102,17 +102,17 @@ def page_data(result: SweepResult) -> dict[str, Any]:
         "decimal": config.figure.decimal,
         "trials": config.trials,
         "scale": scale,
-        "unit": "fan_in" if any(c.convolution for c in config.conditions) else "D",
+        "unit": "fan_in" if any(c.is_convolutional for c in config.conditions) else "D",
         "range": [low - _MARGIN, high + _MARGIN] if scale != "factor" else [-2.0, 2.0],
         "zoom": len(outcomes) == 1,
         "allowed_decades": ALLOWED_DECADES,
         "controls": [
             {
-                "name": SYMBOLS.get(path, path.rpartition(".")[2].replace("_", " ")),
+                "name": head if path in SYMBOLS else head.replace("_", " "),
                 "texts": _texts_of_values(config, path, texts[path]),
                 "numeric": _all_numbers(config.sweep[path]),
             }
-            for path in keys
+            for path, head in zip(keys, swept_heads(keys), strict=True)
         ],
         "networks": networks,
         "start": _start(outcomes, list(groups.values())),
@@ -183,7 +183,7 @@ def _network(
     layers = np.linspace(0, first.depth, steps + 1).round().astype(int)
     kept = outcomes[:1] if law and config.draws == "common" else outcomes
     fans = {fan_in for fan_in, _ in first.fans[1:]}
-    plain = first.convolution is None and len(set(first.widths[1:-1])) == 1
+    plain = not first.is_convolutional and len(set(first.widths[1:-1])) == 1
     return {
         "width": first.widths[1] if plain else None,
         "depth": first.depth,
@@ -285,7 +285,7 @@ def _number(value: float) -> float | str | None:
 
 def _summary_table(config: SweepConfig, rows: Sequence[Row]) -> str:
     """The summary of the run as an HTML table."""
-    heads = [SYMBOLS.get(path, path.rpartition(".")[2]) for path in config.sweep]
+    heads = swept_heads(config.sweep)
     heads += ["networks", "Var h₁", "Var h_K", "forward (theory)", "backward (theory)", "verdict"]
     lines = [_table_row("th", heads, ' scope="col"')]
     for row, texts in zip(rows, swept_cells(config, rows), strict=True):

@@ -4,11 +4,18 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from heinit_sim.activations import make_activation
-from heinit_sim.experiment.sweep_config import SweepConfig
-from heinit_sim.reports.formats import SYMBOLS, Row, plain_table, ten_digits
+from heinit_sim.activations import network_activation
+from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.reports.formats import (
+    Row,
+    plain_table,
+    power_text,
+    rounded,
+    swept_heads,
+    ten_digits,
+)
 from heinit_sim.reports.run import swept_cells
-from heinit_sim.theory import infinite_width
+from heinit_sim.theory import assumptions, infinite_width
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,24 +31,43 @@ _HEADERS = {
     "xi_c": "ξ_c",
     "c": "c*",
 }
+_GROWTH = {
+    "blocks": "blocks",
+    "forward_log10_first": "h² first",
+    "forward_log10_last": "h² last",
+    "forward_log10_all": "h² all",
+    "backward_log10_first": "∂h² first",
+    "backward_log10_last": "∂h² last",
+    "backward_log10_all": "∂h² all",
+}
 _WIDTH = 80
 _STYLES = {"ordered": "blue", "critical": "green", "chaotic": "red"}
+
+
+def shows_growth(config: SweepConfig) -> bool:
+    """Whether blocks add in any condition: all are then shown by their growth, not their phase."""
+    return any(map(assumptions.has_growth, config.conditions))
 
 
 def phase_rows(config: SweepConfig) -> list[Row]:
     """One row per condition: swept values, σ²_w, σ²_b and what `phase.Phase` holds of them.
 
+    Where blocks add, the swept values and what `phase.Growth` holds instead.
+
     `critical_weight_scale` is the σ²_w of the edge of chaos, `critical_weight_variance` the σ²_Ω
     that gives it, where the hidden layers are equally wide. NaN where there is none, and in all
     columns but σ²_b where the condition has no phase.
     """
-    rows = []
+    rows, growth = [], shows_growth(config)
     for condition in config.conditions:
-        activation = make_activation(condition.activation, condition.activation_options)
+        if growth:
+            rows.append({"condition": condition.index, **condition.swept, **_growth(condition)})
+            continue
+        activation = network_activation(condition)
         phase = infinite_width.condition_phase(condition, activation)
         known = vars(phase) if phase else {}
         # The layers after the first, without the output layer where it is the only dense one.
-        without_output = condition.convolution is not None and condition.depth > 1
+        without_output = condition.is_convolutional and condition.depth > 1
         fans = condition.fans[1:-1] if without_output else condition.fans[1:]
         fan_ins = {fan_in for fan_in, _ in fans}
         width = fan_ins.pop() if len(fan_ins) == 1 else math.nan
@@ -61,27 +87,37 @@ def phase_rows(config: SweepConfig) -> list[Row]:
     return rows
 
 
+def _growth(condition: Condition) -> Row:
+    blocks, *passes = infinite_width.condition_growth(condition)
+    factors = (rounded(log10) for factors in passes for log10 in factors)
+    return dict(zip(_GROWTH, (blocks, *factors), strict=True))
+
+
 def to_phase_table(config: SweepConfig, rows: Sequence[Row]) -> "Table":
     """The table of `phase_rows`, 80 columns wide for one swept key."""
-    headers = [SYMBOLS.get(path, path.rpartition(".")[2]) for path in config.sweep]
-    shown = [c for c in _HEADERS if f"init.{c}" not in config.sweep]  # σ²_b may be swept
-    headers += [_HEADERS[column] for column in shown]
+    growth = shows_growth(config)
+    names, text = (_GROWTH, _factor) if growth else (_HEADERS, _text)
+    headers = swept_heads(config.sweep)
+    shown = [c for c in names if f"init.{c}" not in config.sweep]  # σ²_b may be swept
+    headers += [names[column] for column in shown]
     lines = [
-        [*texts, *(_text(row[c]) for c in shown)]
+        [*texts, *(text(row[c]) for c in shown)]
         for texts, row in zip(swept_cells(config, rows), rows, strict=True)
     ]
     needed = sum(max(map(len, column)) for column in zip(headers, *lines, strict=True))
     padding = (0, int(needed + 2 * len(headers) < _WIDTH), 0, 0)  # room between columns, if any
-    title = f"{config.name}: phases at infinite width"
+    title = f"{config.name}: {'growth' if growth else 'phases'} at infinite width"
     table = plain_table(padding=padding, title_style="bold", title=title)
-    for header in headers:
+    for place, header in enumerate(headers):
         justify: Literal["left", "right"] = "left" if header == _HEADERS["phase"] else "right"
-        table.add_column(header, justify=justify, no_wrap=True)
+        table.add_column(header, justify=justify, no_wrap=place >= len(config.sweep))
     for row, line in zip(rows, lines, strict=True):
-        calm = row["phase"] != "critical" or row["q"] < math.inf  # no green where signals diverge
-        table.add_row(*line, style=_STYLES.get(row["phase"]) if calm else None)
-    convolutions = any(condition.convolution for condition in config.conditions)
-    table.caption = "\n".join(_notes(rows, "fan_in" if convolutions else "D_h"))
+        word = row.get("phase", "")
+        calm = word != "critical" or row["q"] < math.inf  # no green where signals diverge
+        table.add_row(*line, style=_STYLES.get(word) if calm else None)
+    convolutions = any(condition.is_convolutional for condition in config.conditions)
+    notes = _growth_notes(rows) if growth else _notes(rows, "fan_in" if convolutions else "D_h")
+    table.caption = "\n".join(notes)
     table.caption_justify = "left"
     return table
 
@@ -109,6 +145,23 @@ def _notes(rows: Sequence[Row], fan: str) -> list[str]:
     if len(known) < len(rows):
         notes.append("phase —: layers have no common finite σ²_w, or σ²_b")
     return notes
+
+
+def _growth_notes(rows: Sequence[Row]) -> list[str]:
+    notes = [
+        "factors of E[h²] forward, of E[(∂ℓ/∂h)²] backward,",
+        "in the first block, in the last, and over all",
+    ]
+    if any(math.isnan(row[column]) for row in rows for column in _GROWTH):
+        notes.append("—: not known at infinite width")
+    return notes
+
+
+def _factor(value: float) -> str:
+    """Blocks as they are; a factor, given as log10, in powers of ten where it is far from 1."""
+    if isinstance(value, int):
+        return str(value)
+    return f"{10**value:.5g}" if -2 <= value < 5 else power_text(value)
 
 
 def _text(value: object) -> str:

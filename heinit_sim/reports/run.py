@@ -13,6 +13,7 @@ from heinit_sim.experiment import results
 from heinit_sim.experiment.labels import digits_apart, swept_text
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.results import SweepResult
+from heinit_sim.experiment.steps import Add, distinct, matrices
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.reports import formats
 from heinit_sim.reports.formats import Row, rounded
@@ -191,7 +192,7 @@ def notes(config: SweepConfig, rows: Sequence[Row]) -> list[str]:
             text = "which every layer's variance and the loss carry on; normalise the inputs"
             lines.append(f"{about}the variance of the inputs is {size}, {text}")
         scales = condition.weight_scales
-        if scales[-1] > 10 * scales[-2] or 10 * scales[-1] < scales[-2]:
+        if scales[-1] > 10 * scales[-2] > 0 or 10 * scales[-1] < scales[-2]:
             size = formats.power_text(row[_OUTPUT])
             text = f"the last layer's σ² is {scales[-1]:.3g} times 1/fan_in"
             lines.append(f"{about}the output's second moment is {size}: {text}")
@@ -202,11 +203,11 @@ def notes(config: SweepConfig, rows: Sequence[Row]) -> list[str]:
 
 def swept_table(config: SweepConfig, title: str) -> "Table":
     """A table without rows, with a column for each swept key."""
-    roomy = "init" in config.sweep or "network.residual" in config.sweep  # their values take room
+    roomy = "init" in config.sweep or "network.block" in config.sweep  # their values take room
     padding = (0, 1, 0, 0) if roomy else (0, 1)
     table = formats.plain_table(padding=padding, title_style="bold", title=title)
-    for path in config.sweep:
-        table.add_column(formats.SYMBOLS.get(path, path.rpartition(".")[2]), justify="right")
+    for head in formats.swept_heads(config.sweep):
+        table.add_column(head, justify="right")
     return table
 
 
@@ -226,15 +227,19 @@ def _title(config: SweepConfig) -> str:
 
 def _layer_facts(conditions: Sequence[Condition]) -> Iterator[str]:
     """Yield each fact that all hidden layers of all conditions share, e.g. "D_h = 100"."""
-    units = {width for c in conditions if not c.convolution for width in c.widths[1:-1]}
-    convolutions = [c.convolution for c in conditions if c.convolution]
-    channels = {count for c in convolutions for count in c.channels[1:]}
-    kernels = {f"k = {c.kernel}" for c in convolutions if len(c.image) == 1}
-    kernels |= {f"{c.kernel}×{c.kernel}" for c in convolutions if len(c.image) == 2}
-    images = {"×".join(map(str, c.image)) + f" {c.padding}" for c in convolutions}
-    scales = {c.residual.scale for c in conditions if c.residual}
-    if not all(c.residual for c in conditions):
-        scales = set()
+    dense = (c for c in conditions if not c.is_convolutional)
+    units = {width for c in dense for width in c.widths[1:-1]}
+    rows = [distinct(c.layers[:-1]) for c in conditions]
+    convolutions = [
+        weights for each in rows for row in each for weights in matrices(row) if weights.window
+    ]
+    channels = {weights.channels[1] for weights in convolutions}
+    windows = [weights.window for weights in convolutions if weights.window]
+    kernels = {f"k = {w.kernel}" for w in windows if len(w.image) == 1}
+    kernels |= {f"{w.kernel}×{w.kernel}" for w in windows if len(w.image) == 2}
+    images = {"×".join(map(str, w.image)) + f" {w.padding}" for w in windows}
+    adds = [[step for row in each for step in row if isinstance(step, Add)] for each in rows]
+    scales = {add.scale for each in adds for add in each} if all(adds) else set()
     facts = (
         {f"D_h = {width}" for width in units},
         {f"{count} channel{'s' * (count > 1)}" for count in channels},

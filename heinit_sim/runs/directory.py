@@ -261,7 +261,8 @@ def write_run(
     directory = Path(directory).resolve()
     names = run_files(result.config, plots=figure is not None)
     check_target(directory, names, force=force)
-    if not all(isinstance(c.activation, str) for c in result.config.conditions):
+    activates = (activate for c in result.config.conditions for activate in c.activates)
+    if not all(isinstance(activate.function, str) for activate in activates):
         raise RunDirectoryError(
             f"{directory}: no config.yaml could name an activation that was given from Python; "
             "save the arrays of result.conditions"

@@ -11,7 +11,6 @@ from zlib import crc32
 import numpy as np
 from numpy.random import SFC64, Generator, SeedSequence
 
-from heinit_sim.experiment.architecture import Convolution, Residual, matrix_places, matrix_shapes
 from heinit_sim.experiment.initializers import Distribution
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.numerics import FloatArray
@@ -19,7 +18,7 @@ from heinit_sim.sampling.inputs import fill_inputs
 from heinit_sim.sampling.weights import WeightLaw, weight_law
 
 # First element of every spawn key: what the stream is for.
-_WEIGHTS, _INPUTS, _BIASES, _PREDICTION, _VERIFICATION = range(5)
+_WEIGHTS, _INPUTS, _BIASES, _PREDICTION, _VERIFICATION, _DROPOUT = range(6)
 # Weights of a block larger than this are drawn again in the backward pass, not kept.
 _KEPT_BYTES = 2**28
 
@@ -28,38 +27,22 @@ _KEPT_BYTES = 2**28
 class Draws:
     """All that fixes the random numbers of a trial, beside the seed and the trial's number."""
 
-    widths: tuple[int, ...]
-    """D_0 … D_{K+1}."""
+    shapes: tuple[tuple[int, ...], ...]
+    """Shape of each matrix or kernel of one network, in the order in which they are used."""
+    laws: tuple[Distribution, ...]
+    """The distribution that each of them is drawn from."""
+    input_dim: int
+    """D_0."""
     n_inputs: int
-    salt: tuple[int, ...]
+    salt: tuple[int, ...] = ()
     """Empty for common draws; four words of a condition's digest for independent ones."""
-    distributions: Distribution | tuple[Distribution, ...] = "normal"
-    """Distribution of the weights of all layers, or of each of the layers 0 … K."""
     inputs: Inputs = field(default_factory=Inputs)
-    convolution: Convolution | None = None
-    residual: Residual | None = None
+    dropped: tuple[int, ...] = ()
+    """Units of what enters each dropout, in the order in which they come."""
     options: tuple[float | None, ...] = ()
-    """Of the distributions of the layers 0 … K; empty: as they are by default."""
+    """Of the distributions of the matrices; empty: as they are by default."""
     bias_distributions: tuple[Distribution, ...] = ()
-    """Of the biases of the layers 0 … K; empty: normal."""
-
-    @property
-    def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Shape of each weight matrix or kernel of one network, in the order of the layers."""
-        return matrix_shapes(self.widths, self.convolution, self.residual)
-
-    @property
-    def layers(self) -> tuple[int, ...]:
-        """The layer k that each of them is in."""
-        places = matrix_places(len(self.widths) - 2, self.residual)
-        return tuple(k for k, in_layer in enumerate(places) for _ in in_layer)
-
-    @property
-    def laws(self) -> tuple[Distribution, ...]:
-        """The distribution that each of them is drawn from."""
-        if isinstance(self.distributions, str):
-            return (self.distributions,) * len(self.layers)
-        return tuple(self.distributions[k] for k in self.layers)
+    """Of the biases beside the matrices; empty: normal."""
 
     @property
     def n_weights(self) -> int:
@@ -70,6 +53,19 @@ class Draws:
 def keeps_weights(draws: Draws, n_networks: int) -> bool:
     """Whether the weights of so many networks are kept for the backward pass, or drawn again."""
     return 8 * n_networks * draws.n_weights <= _KEPT_BYTES
+
+
+class DrawnMasks:
+    """Uniform numbers of dropouts by place, (n_networks, units, n_inputs), drawn at each look."""
+
+    def __init__(self, seed: int, draws: Draws, trials: range) -> None:
+        self._given = seed, draws, trials
+
+    def __getitem__(self, place: int) -> FloatArray:
+        _, draws, trials = self._given
+        out = np.empty((len(trials), draws.n_inputs, draws.dropped[place]))
+        numbers = _sample(out, *self._given, _DROPOUT, place, _fill_uniform)
+        return np.ascontiguousarray(numbers.swapaxes(-1, -2))
 
 
 class DrawnWeights:
@@ -86,7 +82,7 @@ class DrawnWeights:
     def into(self, out: FloatArray, place: int) -> FloatArray:
         """Draw the weights of that place into an array of their shape, and return that."""
         options = self._draws.options
-        option = options[self._draws.layers[place]] if options else None
+        option = options[place] if options else None
         law = weight_law(self._laws[place], option)
         return _sample(out, self._seed, self._draws, self._trials, _WEIGHTS, place, law)
 
@@ -117,7 +113,7 @@ def sample_weights(
 
 def sample_inputs(seed: int, draws: Draws, trials: range) -> FloatArray:
     """Draw x, (n_networks, D_0, n_inputs), input by input: more of them begin with the fewer."""
-    x = np.empty((len(trials), draws.n_inputs, draws.widths[0]))
+    x = np.empty((len(trials), draws.n_inputs, draws.input_dim))
     _sample(x, seed, draws, trials, _INPUTS, 0, partial(fill_inputs, inputs=draws.inputs))
     return np.ascontiguousarray(x.swapaxes(-1, -2))
 
@@ -126,11 +122,16 @@ def sample_biases(seed: int, draws: Draws, trials: range) -> list[FloatArray]:
     """Draw β/σ_b in the order of the weights, each (n_networks, rows of Ω, 1)."""
     arrays = [np.empty((len(trials), shape[0], 1)) for shape in draws.shapes]
     given, normal = draws.bias_distributions, weight_law("normal")
-    laws = [weight_law(given[k]) for k in draws.layers] if given else [normal] * len(arrays)
+    laws = [weight_law(law) for law in given] if given else [normal] * len(arrays)
     return [
         _sample(b, seed, draws, trials, _BIASES, k, law)
         for k, (b, law) in enumerate(zip(arrays, laws, strict=True))
     ]
+
+
+def _fill_uniform(out: FloatArray, rng: Generator) -> None:
+    """Uniform between 0 and 1."""
+    rng.random(out=out)
 
 
 def prediction_rng() -> Generator:

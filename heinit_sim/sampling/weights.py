@@ -1,12 +1,11 @@
 """Weights of variance 1 in each of the distributions that schemes name."""
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 from numpy.random import Generator
 
-from heinit_sim.experiment.initializers import CUT, Distribution, truncated_std
+from heinit_sim.experiment.initializers import CUT, Distribution, truncated_std, zeros_in_column
 from heinit_sim.numerics import FloatArray
 
 
@@ -58,6 +57,32 @@ def _delta_orthogonal(out: FloatArray, rng: Generator) -> None:
     out[:, taps // 2] = np.sqrt(taps) * centre  # mean square 1 over all taps
 
 
+def _sparse(out: FloatArray, rng: Generator, sparsity: float = 0.5) -> None:
+    """Normal but for zeros, as many in each column, in random rows.
+
+    Source: torch.nn.init.sparse_, after Martens 2010, Deep learning via Hessian-free optimization.
+    """
+    rng.standard_normal(out=out)
+    rows = len(out)
+    zeros = zeros_in_column(sparsity, rows)
+    if zeros == 0:
+        return
+    order = rng.random(out.shape)  # the zeros are where its smallest numbers are
+    out[order <= np.partition(order, zeros - 1, axis=0)[zeros - 1]] = 0.0
+    if zeros < rows:
+        out /= np.sqrt(1 - zeros / rows)
+
+
+def _identity(out: FloatArray, rng: Generator) -> None:
+    """Ones on the diagonal, of a convolution in the centre of every kernel; none is random.
+
+    Source: torch.nn.init.eye_ and dirac_.
+    """
+    out[...] = 0.0
+    matrix = out if out.ndim == 2 else out[:, out.shape[1] // 2]
+    np.fill_diagonal(matrix, np.sqrt(out.size / min(matrix.shape)))
+
+
 WeightLaw = Callable[[FloatArray, Generator], None]
 WEIGHT_LAWS: dict[Distribution, Callable[..., None]] = {
     "normal": _normal,
@@ -66,14 +91,16 @@ WEIGHT_LAWS: dict[Distribution, Callable[..., None]] = {
     "truncated_normal_uncorrected": _truncated_normal,
     "orthogonal": _orthogonal,
     "delta_orthogonal": _delta_orthogonal,
+    "sparse": _sparse,
+    "identity": _identity,
 }
-"""Distribution -> what fills Ω_k/σ_k with numbers of mean 0 and mean square 1.
+"""Distribution -> what fills Ω_k/σ_k with numbers of mean square 1, random ones of mean 0.
 
 (fan_out, fan_in) of a fully connected layer, (c_out, taps, c_in) of a convolution.
 """
 
 
 def weight_law(distribution: Distribution, option: float | None = None) -> WeightLaw:
-    """The law of that distribution, with its option if there is one: where it is cut off."""
+    """The law of that distribution with its option, the cut or the sparsity, if there is one."""
     law = WEIGHT_LAWS[distribution]
-    return law if option is None else partial(law, cut=option)
+    return law if option is None else lambda out, rng: law(out, rng, option)

@@ -2,26 +2,42 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from heinit_sim.activations import make_activation
+from heinit_sim.activations import activation_of
 from heinit_sim.errors import ConfigError
-from heinit_sim.experiment.activation_table import Activation, Slope
 from heinit_sim.experiment.initializers import Distribution
 from heinit_sim.experiment.quantities import COUNTED, MEASURES, Bins
+from heinit_sim.experiment.steps import (
+    WORDS,
+    Activate,
+    Attention,
+    Dropout,
+    Gate,
+    Norm,
+    Weights,
+    activates_in,
+    weights_in,
+)
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.network.passes import LayerName, Stack
+from heinit_sim.network.steps.activation import value_and_slope
 from heinit_sim.numerics.scaled_array import Scaled
-from heinit_sim.sampling.streams import Draws, keeps_weights
+from heinit_sim.sampling.streams import keeps_weights
 from heinit_sim.sampling.weights import WEIGHT_LAWS
 from heinit_sim.simulation.histograms import GRIDS, counted
 from heinit_sim.simulation.memory import available_bytes
-from heinit_sim.simulation.plan import NetworkPass, block_size, distinct_passes, families
+from heinit_sim.simulation.plan import (
+    CountedStep,
+    NetworkPass,
+    block_size,
+)
 from heinit_sim.simulation.tasks import Task, task_list
 from heinit_sim.theory import BESIDE_A_RUN, assumptions, n_sampled
 
@@ -38,6 +54,9 @@ _BASE_BYTES = 130 * 2**20  # an interpreter with NumPy and matplotlib loaded and
 _BYTES_PER_ELEMENT = 8
 
 
+Family = tuple[NetworkPass, ...]
+
+
 @dataclass(frozen=True)
 class Cost:
     """An estimate, good to about a factor of two."""
@@ -46,6 +65,9 @@ class Cost:
     """Forward and backward passes: one per trial and group of conditions that share it."""
     seconds: float
     peak_bytes: int
+    kept: Mapping[str, int]
+    """Word of a step -> bytes that all steps of that kind keep for the way back, of the networks
+    that go side by side."""
 
 
 def estimate(config: SweepConfig, jobs: int, tasks: Sequence[Task] | None = None) -> Cost:
@@ -60,27 +82,31 @@ def estimate(config: SweepConfig, jobs: int, tasks: Sequence[Task] | None = None
     tasks = every if tasks is None else tasks
     share = sum(task.work for task in tasks) / sum(task.work for task in every)
     n_layers = sum(condition.depth + 1 for condition in config.conditions)
-    simulation = 0.0
-    for family in families(config):
-        size = _block_size(config, family[0].draws)
+    simulation, found, busy = 0.0, _families(every), min(jobs, len(every))
+    for family in found:
+        size = _block_size(config, family)
         calls = -(-config.trials // size) * sum(len(p.draws.shapes) for p in family)
         simulation += config.trials * _trial_seconds(family, size) + calls * _SECONDS_PER_CALLS
-    seconds = simulation / _busy(config, jobs) + n_layers * _SECONDS_PER_ROWS
+    seconds = simulation / busy + n_layers * _SECONDS_PER_ROWS
     seconds += sum(_sampled_layers(config)) * _SECONDS_PER_SAMPLE
     passes = sum(len(task.passes) * task.networks for task in tasks)
-    return Cost(passes, seconds * share, peak_bytes(config, jobs))
+    kept = max((_kept(f, _block_size(config, f)) for f in found), key=_total)
+    return Cost(passes, seconds * share, _peak_bytes(config, busy, found), kept)
 
 
 def peak_bytes(config: SweepConfig, jobs: int) -> int:
     """Bytes that a run on `jobs` threads takes at most, about."""
-    passes = distinct_passes(config)
-    busy = _busy(config, jobs)
+    every = task_list(config)
+    return _peak_bytes(config, min(jobs, len(every)), _families(every))
+
+
+def _peak_bytes(config: SweepConfig, busy: int, found: Sequence[Family]) -> int:
+    """The same of the families of all tasks, on as many threads as have something to do."""
     n_layers = sum(condition.depth + 1 for condition in config.conditions)
-    draws = dict.fromkeys(network_pass.draws for network_pass in passes)
-    blocks = busy * max(_block_bytes(d, _block_size(config, d)) for d in draws)
+    blocks = busy * max(_block_bytes(f, _block_size(config, f)) for f in found)
     # Results of tasks, then put together; histograms of tasks under way, their sum, the records.
     results = 2 * _BYTES_PER_ELEMENT * len(MEASURES) * n_layers * config.trials
-    histograms = (2 * busy + 2) * sum(map(_histogram_bytes, passes))
+    histograms = (2 * busy + 2) * sum(_histogram_bytes(p) for family in found for p in family)
     samples = max(_sampled_layers(config), default=0) * _BYTES_PER_SAMPLE
     return _BASE_BYTES + blocks + results + histograms + n_layers * _BYTES_PER_ROWS + samples
 
@@ -99,13 +125,13 @@ def require_memory(config: SweepConfig, jobs: int) -> None:
         raise ConfigError([f"{config.name}: error: {text}"])
 
 
-def _busy(config: SweepConfig, jobs: int) -> int:
-    """The threads that have something to do."""
-    return min(jobs, len(task_list(config)))
+def _families(every: Sequence[Task]) -> list[Family]:
+    """The passes of the same draws: to plan them anew takes seconds for very deep networks."""
+    return list({id(task.passes): task.passes for task in every}.values())
 
 
-def _block_size(config: SweepConfig, draws: Draws) -> int:
-    return min(block_size(draws), config.trials)
+def _block_size(config: SweepConfig, family: Family) -> int:
+    return min(block_size(family), config.trials)
 
 
 def _sampled_layers(config: SweepConfig) -> list[int]:
@@ -115,7 +141,7 @@ def _sampled_layers(config: SweepConfig) -> list[int]:
     return [(c.depth + 1) * n_sampled(c, BESIDE_A_RUN) for c in laws.values()]
 
 
-def _trial_seconds(family: Sequence[NetworkPass], size: int) -> float:
+def _trial_seconds(family: Family, size: int) -> float:
     """Seconds of one trial in blocks of `size`: its weights drawn, all passes on them taken."""
     draws = family[0].draws
     weights = zip(draws.shapes, draws.laws, strict=True)
@@ -133,30 +159,81 @@ def _trial_seconds(family: Sequence[NetworkPass], size: int) -> float:
 def _elementwise_seconds(network_pass: NetworkPass, per_step: float) -> float:
     """Seconds that one network's activations, moments, norms, cosines and histograms take."""
     draws = network_pass.draws
-    units = sum(draws.widths) * draws.n_inputs
-    branch_units = normalised_units = 0
-    if draws.residual is not None:
-        block_units = sum(draws.widths[1:-2]) * draws.n_inputs
-        branch_units = draws.residual.branch_layers * block_units
-        normalised_units = block_units * (draws.residual.norm != "none")
-    steps = (units + branch_units + normalised_units) * _STEPS_PER_UNIT
-    steps += units * _STEPS_PER_COSINE * network_pass.cosine
-    per_activation = _activation_seconds(network_pass.activation, network_pass.activation_options)
-    seconds = steps * per_step + max(units, branch_units) * per_activation
+    units = network_pass.units * draws.n_inputs
+    steps = units * (_STEPS_PER_UNIT + _STEPS_PER_COSINE * network_pass.cosine)
+    seconds = steps * per_step
+    for given in network_pass.steps:
+        for activate in activates_in(given.step):
+            numbers = given.layers * given.units_after * draws.n_inputs
+            seconds += numbers * _activation_seconds(activate)
+        if isinstance(given.step, Attention):
+            scores = given.layers * given.step.heads * given.step.tokens * draws.n_inputs
+            seconds += scores * _STEPS_PER_UNIT * per_step
     if network_pass.histograms:
         seconds += len(COUNTED) * units * _count_seconds(network_pass.histograms)
     return seconds
 
 
-def _block_bytes(draws: Draws, size: int) -> int:
-    """Bytes of one thread: weights, a few layers of floats and a boolean for every unit."""
+def _block_bytes(family: Family, size: int) -> int:
+    """Bytes of one thread: weights, a few arrays of floats, and what steps keep for the way back.
+
+    The passes of a family go one after the other.
+    """
+    draws = family[0].draws
     largest = max(map(math.prod, draws.shapes))
     weights = draws.n_weights if keeps_weights(draws, size) else largest
-    layer = max(draws.widths) * draws.n_inputs
-    # floats too, or booleans alone
-    kept = _BYTES_PER_ELEMENT + 1 if draws.convolution or draws.residual else 1
-    floats = _BYTES_PER_ELEMENT * (weights + 6 * layer)
-    return size * (floats + kept * sum(draws.widths) * draws.n_inputs)
+    layer = max(network_pass.widest for network_pass in family) * draws.n_inputs
+    return size * _BYTES_PER_ELEMENT * (weights + 6 * layer) + _total(_kept(family, size))
+
+
+def _kept(family: Family, size: int) -> dict[str, int]:
+    """Bytes by the words of steps, of the pass that keeps most."""
+    found = []
+    for network_pass in family:
+        by_word = Counter[str]()
+        for given in network_pass.steps:
+            numbers = given.layers * network_pass.draws.n_inputs * size
+            by_word[WORDS[type(given.step)]] += numbers * _kept_bytes(given)
+        found.append({word: size for word, size in by_word.items() if size})
+    return max(found, key=_total)
+
+
+def _total(kept: Mapping[str, int]) -> int:
+    return sum(kept.values())
+
+
+def _kept_bytes(given: CountedStep) -> int:
+    """Bytes that a step keeps of its way forward for the way back, for one input.
+
+    h_k lies in one array with f_{k−1}: whoever keeps it keeps both. A convolution keeps what enters
+    it, which a norm before it keeps already; other weights keep a few numbers of each input.
+    """
+    row, place, after = given.row, given.place, given.units_after
+    entered = 0
+    if any(w.window for w in weights_in(given.step)) and not isinstance(row[place - 1], Norm):
+        entered = _BYTES_PER_ELEMENT * given.units * (1 if place else 2)
+    match given.step:
+        case Weights():
+            return entered
+        case Activate() as activate:
+            return after * _slope_bytes(activate)
+        case Norm():
+            return _BYTES_PER_ELEMENT * after * (2 if place == len(row) - 1 else 1)
+        case Dropout():
+            return after
+        case Gate():
+            return entered + after * 2 * _BYTES_PER_ELEMENT
+        case Attention(heads=heads, tokens=tokens):
+            return _BYTES_PER_ELEMENT * (3 * after + heads * tokens)
+        case _:
+            return 0
+
+
+@cache
+def _slope_bytes(activate: Activate) -> int:
+    """Bytes of one number a'(f): of those that are 0 or 1 booleans are enough."""
+    activation = activation_of(activate)
+    return activation.derivative(np.zeros((1, 1))).itemsize
 
 
 def _histogram_bytes(network_pass: NetworkPass) -> int:
@@ -198,12 +275,12 @@ def _count_seconds(bins: Bins) -> float:
 
 
 @cache
-def _activation_seconds(name: str | Activation, options: tuple[tuple[str, Slope], ...]) -> float:
+def _activation_seconds(activate: Activate) -> float:
     """Seconds per unit and input of a(f) and a'(f)."""
-    activation = make_activation(name, dict(options))
+    activation = activation_of(activate)
     f = np.random.Generator(np.random.SFC64(0)).standard_normal((100, 100))
     out = np.empty_like(f)
-    return _best_seconds(lambda: (activation.value(f, out), activation.derivative(f))) / f.size
+    return _best_seconds(lambda: value_and_slope(activation, f, out)) / f.size
 
 
 def _best_seconds(call: Callable[[], object]) -> float:

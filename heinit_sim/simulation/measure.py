@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from heinit_sim.activations import make_activation
 from heinit_sim.experiment.quantities import (
     BETWEEN_INPUTS,
     COUNTED,
@@ -15,12 +14,14 @@ from heinit_sim.experiment.quantities import (
     Measure,
     Quantity,
 )
+from heinit_sim.experiment.steps import WeightSpec, matrices, place_of_f
 from heinit_sim.network import moments
 from heinit_sim.network.layers import Trace, make_layers
-from heinit_sim.network.lsuv import ScaledWeights, unit_variance_factors
+from heinit_sim.network.lsuv import ScaledWeights, fitted_to_batch
 from heinit_sim.network.moments import UnitMoments
-from heinit_sim.network.operations import WeightsByPlace
 from heinit_sim.network.passes import LayerName, Stack, iter_backward, iter_forward, loss_gradient
+from heinit_sim.network.steps.dropout import MasksByPlace
+from heinit_sim.network.steps.weights import WeightsByPlace
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.scaled_array import Scaled, rescaled
 from heinit_sim.simulation.cosines import COSINE_QUANTITIES, Cosines, mean_cosines
@@ -43,15 +44,30 @@ class PassResult(NamedTuple):
 
 def biases_of(network_pass: NetworkPass, betas: Sequence[FloatArray]) -> list[FloatArray] | None:
     """β in the order of the weights, from standard-normal numbers; None for a network without."""
-    draws = network_pass.draws
-    layers = [network_pass.layers[k] for k in draws.layers]
-    means = [layer.bias_mean for layer in layers]
-    if any(layer.bias_variance for layer in layers):
-        stds = (math.sqrt(layer.bias_variance) for layer in layers)
+    all_weights = [weights for row in network_pass.layers for weights in matrices(row)]
+    specs = [weights.spec for weights in all_weights]
+    means = [spec.bias_mean for spec in specs]
+    if any(spec.bias_variance for spec in specs):
+        stds = (math.sqrt(spec.bias_variance) for spec in specs)
         return [std * beta + mean for std, beta, mean in zip(stds, betas, means, strict=True)]
     if not any(means):
         return None
-    return [np.full((1, shape[0], 1), m) for m, shape in zip(means, draws.shapes, strict=True)]
+    rows = [weights.shape[0] for weights in all_weights]
+    return [np.full((1, n, 1), mean) for mean, n in zip(means, rows, strict=True)]
+
+
+class WeightsAboutMean:
+    """Weights by place, those of each matrix σ ω + m over what multiplies them."""
+
+    def __init__(self, weights: WeightsByPlace, specs: Sequence[WeightSpec]) -> None:
+        self._weights, self._specs = weights, specs
+
+    def __getitem__(self, place: int) -> FloatArray:
+        spec, weights = self._specs[place], self._weights[place]
+        if spec.weight_mean == 0:
+            return weights
+        drawn = weights if spec.weight_variance else np.zeros_like(weights)
+        return drawn + spec.weight_mean / spec.weight_std
 
 
 def measure(
@@ -59,6 +75,7 @@ def measure(
     weights: WeightsByPlace,
     x: FloatArray,
     biases: Sequence[FloatArray] | None,
+    masks: MasksByPlace | None = None,
 ) -> PassResult:
     """Go forward, to the loss and backward; take moments, histograms and cosines on the way.
 
@@ -67,16 +84,17 @@ def measure(
         weights: Ω/σ by place, each (n_networks, *shape).
         x: h_0, (n_networks, D_0, n_inputs).
         biases: β in the order of the weights, from `biases_of`.
+        masks: Uniform numbers of dropouts by place, each (n_networks, units, n_inputs).
     """
-    draws, stds = network_pass.draws, network_pass.stds
-    activation = make_activation(network_pass.activation, dict(network_pass.activation_options))
-    connections = draws.convolution, draws.residual
+    rows = network_pass.layers
+    if any(spec.weight_mean for spec in network_pass.specs):
+        weights = WeightsAboutMean(weights, network_pass.specs)
     if network_pass.lsuv:
-        bare = make_layers(draws.widths, weights, stds, activation, None, *connections)
-        factors = unit_variance_factors(bare, x, biases, network_pass.lsuv)
+        bare = make_layers(rows, weights)
+        factors, biases = fitted_to_batch(bare, x, biases, network_pass.lsuv)
         weights = ScaledWeights(weights, factors)
-    layers = make_layers(draws.widths, weights, stds, activation, biases, *connections)
-    plain, paired = layers[0].holds_floats, draws.inputs.distribution == "pair"
+    layers = make_layers(rows, weights, biases, masks)
+    plain, paired = layers[0].holds_floats, network_pass.draws.inputs.distribution == "pair"
 
     traces = list[Trace]()
     by_layer: dict[LayerName, UnitMoments] = {}
@@ -92,8 +110,8 @@ def measure(
             means = mean_cosines(stack.numbers.mantissa, paired=paired)
             cosines |= zip(stack.names, means, strict=True)
 
-    ((_, output),) = stack.layers()
-    backward = iter_backward(layers, loss_gradient(output, network_pass.target), traces)
+    assert stack.end is not None
+    backward = iter_backward(layers, loss_gradient(stack.end, network_pass.target), traces)
     for stack in counted(backward, network_pass.histograms, counts):
         by_layer |= _by_name(stack, moments.unit_moments(_squarable(stack, plain=plain)))
         if stack.weight_moments is not None:
@@ -101,7 +119,7 @@ def measure(
             by_layer["grad_weight", k] = stack.weight_moments
     every_layer = range(len(layers))
     return PassResult(
-        _log10(by_layer, between, len(layers)),
+        _log10(by_layer, between, len(layers), seen=place_of_f(rows[-1]) == len(rows[-1]) - 1),
         {q: np.stack([counts[q, k] for k in every_layer]) for q in COUNTED if counts},
         {q: np.stack([cosines[q, k] for k in every_layer]).T for q in COSINE_QUANTITIES if cosines},
     )
@@ -121,6 +139,8 @@ def _log10(
     by_layer: Mapping[LayerName, UnitMoments],
     between: Mapping[LayerName, FloatArray],
     n_layers: int,
+    *,
+    seen: bool,
 ) -> Measured:
     """Put the moments of the layers 0 … K together, quantity by quantity, as log10.
 
@@ -129,6 +149,7 @@ def _log10(
             and h_k.
         between: Variances between inputs, of the forward pass.
         n_layers: K + 1.
+        seen: Whether the loss sees f_K itself.
     """
     layers: dict[Quantity, UnitMoments] = {
         q: moments.along_layers([by_layer[q, k] for k in range(n_layers)])
@@ -144,7 +165,8 @@ def _log10(
     for q in {quantity: None for quantity, _ in between}:
         variances = np.array([between[q, k] for k in range(n_layers)])
         log10[q][BETWEEN_INPUTS] = moments.log10(variances, layers[q].exponent)
-    # ∂ℓ/∂f_K = 2 (f_K − y) varies as 2 f_K does, also where f_K is lost beside y.
-    output_variance = log10["preactivation"]["variance"][-1]
-    log10["grad_preactivation"]["variance"][-1] = output_variance + np.log10(4.0)
+    # There ∂ℓ/∂f_K = 2 (f_K − y) varies as 2 f_K does, also where f_K is lost beside y.
+    if seen:
+        output_variance = log10["preactivation"]["variance"][-1]
+        log10["grad_preactivation"]["variance"][-1] = output_variance + np.log10(4.0)
     return {(q, s): log10[q][s].T for q, s in MEASURES}

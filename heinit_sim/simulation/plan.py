@@ -3,14 +3,28 @@
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import cached_property
+from typing import NamedTuple, TypeVar
 
-from heinit_sim.experiment.activation_table import Activation, Slope
-from heinit_sim.experiment.architecture import matrix_shapes
 from heinit_sim.experiment.quantities import Bins
-from heinit_sim.experiment.sweep_config import Condition, LayerSpec, Lsuv, SweepConfig
+from heinit_sim.experiment.steps import (
+    Attention,
+    Dropout,
+    Norm,
+    Row,
+    Step,
+    WeightSpec,
+    by_layer,
+    distinct,
+    matrices,
+    units_after,
+    units_in,
+    weights_in,
+)
+from heinit_sim.experiment.sweep_config import Condition, Lsuv, SweepConfig
 from heinit_sim.experiment.synonyms import first_names
 from heinit_sim.sampling.streams import Draws
 from heinit_sim.theory import assumptions
@@ -19,37 +33,92 @@ from heinit_sim.theory.finite_width import unit_layers
 T = TypeVar("T")
 
 
+class CountedStep(NamedTuple):
+    """A step of a kind of layer."""
+
+    layers: int
+    """Layers of that kind."""
+    row: Row
+    place: int
+    """Of the step in the row."""
+    units: int
+    """Units of what enters the step."""
+    units_after: int
+    """Units of what it makes."""
+
+    @property
+    def step(self) -> Step:
+        """The step itself."""
+        return self.row[self.place]
+
+
 @dataclass(frozen=True)
 class NetworkPass:
     """One forward and backward pass per trial; one serves all conditions the scale law joins."""
 
     draws: Draws
-    activation: str | Activation
-    activation_options: tuple[tuple[str, Slope], ...]
-    layers: tuple[LayerSpec, ...]
-    """Variances and means of the layers 0 … K."""
+    layers: tuple[Row, ...]
+    """Steps of the layers 0 … K."""
     target: float
     lsuv: Lsuv | None = None
     histograms: Bins | None = None
     cosine: bool = False
 
+    @cached_property
+    def specs(self) -> list[WeightSpec]:
+        """The laws of all matrices, in the order in which they are used."""
+        return [w.spec for weights in by_layer(self.layers, matrices) for w in weights]
+
+    @cached_property
+    def steps(self) -> list[CountedStep]:
+        """The steps of each kind of layer."""
+        counts = Counter(map(id, self.layers))
+        steps = []
+        for row in distinct(self.layers):
+            units = units_in(row)
+            for at, step in enumerate(row):
+                after = units_after(step, units)
+                steps.append(CountedStep(counts[id(row)], row, at, units, after))
+                units = after
+        return steps
+
     @property
-    def stds(self) -> list[float]:
-        """σ_k of the weights of the layers 0 … K."""
-        return [math.sqrt(layer.weight_variance) for layer in self.layers]
+    def units(self) -> int:
+        """Numbers of one network for one input: those that matrices, norms and dropouts make."""
+        made = (given.layers * _units_made(given.step, given.units_after) for given in self.steps)
+        return self.draws.input_dim + sum(made)
+
+    @property
+    def widest(self) -> int:
+        """Units of the largest array of one network for one input."""
+        return max(max(step.units, step.units_after) for step in self.steps)
 
     @property
     def multiplications(self) -> int:
         """Multiplications with the weights of one network, in those of a large matrix product."""
-        draws = self.draws
         products = 3 if self.lsuv else 2  # one more pass forward finds the factors
-        of_matrices = sum(math.prod(shape) for shape in draws.shapes if len(shape) == 2)
-        if draws.convolution is None:
-            return products * of_matrices * draws.n_inputs
-        of_kernels = (draws.n_weights - of_matrices) * draws.convolution.positions
-        # Gradients of kernels are products of their own.
-        of_kernels *= (products + 1) * _PER_KERNEL_PRODUCT
-        return (products * of_matrices + of_kernels) * draws.n_inputs
+        each = (given.layers * _multiplications(given.step, products) for given in self.steps)
+        return sum(each) * self.draws.n_inputs
+
+
+def _units_made(step: Step, after: int) -> int:
+    matrices = len(weights_in(step))
+    return after * (matrices or isinstance(step, Norm | Dropout))
+
+
+def _multiplications(step: Step, products: int) -> int:
+    """Multiplications of one step for one input."""
+    total = 0
+    for weights in weights_in(step):
+        size = math.prod(weights.shape)
+        if weights.window is None:
+            total += products * size
+        else:  # gradients of kernels are products of their own
+            size *= weights.window.positions_out
+            total += (products + 1) * _PER_KERNEL_PRODUCT * size
+    if isinstance(step, Attention):  # scores and averages, and four products on the way back
+        total += 6 * step.tokens * step.query.outputs
+    return total
 
 
 # Trials run in blocks whose arrays stay about this large: long enough calls for threads to run
@@ -88,12 +157,12 @@ def families(config: SweepConfig) -> list[tuple[NetworkPass, ...]]:
     return [tuple(family) for family in by_draws.values()]
 
 
-def block_size(draws: Draws) -> int:
+def block_size(family: Sequence[NetworkPass]) -> int:
     """Trials that go side by side: by the largest array of one network, whatever else there is."""
-    widest = max(draws.widths)
+    draws, widest = family[0].draws, max(network_pass.widest for network_pass in family)
     weights = widest**2  # at most; a convolution has far fewer
-    if draws.convolution is not None:
-        weights = max(map(math.prod, matrix_shapes(draws.widths, draws.convolution, None)))
+    if any(len(shape) > 2 for shape in draws.shapes):
+        weights = max(map(math.prod, draws.shapes))
     largest = 8 * max(widest * draws.n_inputs, weights)
     return min(max(_BLOCK_BYTES // largest, 1), _LARGEST_BLOCK)
 
@@ -109,12 +178,34 @@ def _plan_pass(config: SweepConfig, c: Condition) -> NetworkPass:
         digest = hashlib.sha256(text.encode()).digest()
         salt = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
     layers = unit_layers(c) if shares_pass(config, c) else c.layers
-    draws = Draws(
-        c.widths, c.n_inputs, salt, c.weight_distributions, c.inputs, c.convolution, c.residual,
-        _unless_all(None, [layer.weight_option for layer in c.layers]),
-        _unless_all("normal", [layer.bias_distribution for layer in c.layers]),
-    )  # fmt: skip
-    options = tuple(sorted(c.activation_options.items()))
     return NetworkPass(
-        draws, c.activation, options, layers, c.target, c.lsuv, config.histograms, config.cosine
+        draws_of(c, salt), layers, c.target, c.lsuv, config.histograms, config.cosine
     )
+
+
+def draws_of(condition: Condition, salt: tuple[int, ...] = ()) -> Draws:
+    """All that fixes the random numbers of a condition's networks."""
+    c = condition
+    laws = by_layer(c.layers, lambda row: [(w.shape, w.spec) for w in matrices(row)])
+    shapes, every = zip(*(law for of_layer in laws for law in of_layer), strict=True)
+    return Draws(
+        shapes,
+        tuple(spec.weight_distribution for spec in every),
+        c.widths[0],
+        c.n_inputs,
+        salt,
+        c.inputs,
+        tuple(units for of_layer in by_layer(c.layers, _dropped) for units in of_layer),
+        _unless_all(None, [spec.weight_option for spec in every]),
+        _unless_all("normal", [spec.bias_distribution for spec in every]),
+    )
+
+
+def _dropped(row: Row) -> list[int]:
+    """Units of what enters each dropout of a layer."""
+    dropped, units = list[int](), units_in(row)
+    for step in row:
+        if isinstance(step, Dropout):
+            dropped.append(units)
+        units = units_after(step, units)
+    return dropped

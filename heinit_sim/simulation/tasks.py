@@ -7,7 +7,7 @@ import numpy as np
 
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.numerics import FloatArray
-from heinit_sim.sampling.streams import sample_biases, sample_inputs, sample_weights
+from heinit_sim.sampling.streams import DrawnMasks, sample_biases, sample_inputs, sample_weights
 from heinit_sim.simulation.measure import PassResult, biases_of, measure
 from heinit_sim.simulation.plan import NetworkPass, block_size, families
 
@@ -53,7 +53,7 @@ def task_list(config: SweepConfig) -> list[Task]:
     most = min(max(sum(works.values()) * config.trials * _SHARE, _SHORTEST), _LONGEST)
     tasks: list[Task] = []
     for family, work in works.items():
-        block = block_size(family[0].draws)
+        block = block_size(family)
         size = max(int(most / work / block), 1) * block
         for start in range(0, config.trials, size):
             trials = range(start, min(start + size, config.trials))
@@ -67,7 +67,7 @@ def simulate(task: Task) -> tuple[PassResult, ...]:
     Returns:
         One result for each pass; the bits of a network depend on its trial alone.
     """
-    size = block_size(task.passes[0].draws)
+    size = block_size(task.passes)
     spare: list[list[FloatArray]] = []
     blocks = [
         simulate_block(task.seed, task.passes, task.trials[start : start + size], spare=spare)
@@ -90,9 +90,10 @@ def simulate_block(
     draws = family[0].draws
     x = sample_inputs(seed, draws, trials)
     weights = sample_weights(seed, draws, trials, spare)
-    biased = any(layer.bias_variance for p in family for layer in p.layers)
+    masks = DrawnMasks(seed, draws, trials)
+    biased = any(spec.bias_variance for p in family for spec in p.specs)
     betas = sample_biases(seed, draws, trials) if biased else []
-    results = [measure(p, weights, x, biases_of(p, betas)) for p in family]
+    results = [measure(p, weights, x, biases_of(p, betas), masks) for p in family]
     if isinstance(weights, list):
         spare.append(weights)
     return results
@@ -111,9 +112,8 @@ def joined(parts: Sequence[PassResult]) -> PassResult:
 def _trial_seconds(family: Sequence[NetworkPass]) -> float:
     """Nominal seconds of one trial."""
     draws = family[0].draws
-    units = sum(draws.widths) * draws.n_inputs
     seconds = draws.n_weights * _SECONDS_PER_WEIGHT + len(draws.shapes) * _SECONDS_PER_MATRIX
     for network_pass in family:
         seconds += network_pass.multiplications * _SECONDS_PER_MULTIPLICATION
-        seconds += units * _SECONDS_PER_UNIT
+        seconds += network_pass.units * draws.n_inputs * _SECONDS_PER_UNIT
     return seconds

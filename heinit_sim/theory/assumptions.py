@@ -1,36 +1,60 @@
 """Which theory holds for a condition: the one place that decides it."""
 
-from heinit_sim.activations import make_activation
+from heinit_sim.activations import activation_of
 from heinit_sim.experiment.activation_table import Slope
 from heinit_sim.experiment.quantities import Measure, Quantity
+from heinit_sim.experiment.steps import (
+    Activate,
+    Add,
+    Dropout,
+    Pool,
+    Row,
+    Step,
+    Weights,
+    Window,
+    by_layer,
+    distinct,
+    is_plain,
+    matrices,
+)
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.sampling.data_sets import is_data_set
 
 
 def homogeneous_slope(condition: Condition) -> Slope | None:
-    """α where the activation is positively homogeneous, a[rz] = r a[z], without biases; or None.
+    """α where a factor of the inputs is one of every layer: a[rz] = r a[z], no biases; or None.
 
-    A factor of the inputs is one of every layer then, of convolutions and of blocks that do not
-    normalise as well.
+    Weights, pools, dropout and `add` keep such a factor; norms lose it, and of gates it is the
+    square. A tuple has one α for each hidden layer, where they differ; None as well where one
+    layer has several.
     """
-    if condition.has_biases:
+    kinds = (Weights, Activate, Pool, Add, Dropout)
+    if condition.has_biases or not _has_only(condition, *kinds):
         return None
-    return make_activation(condition.activation, condition.activation_options).negative_slope
+    of_layers = by_layer(condition.layers, _slopes)
+    every = {slope for slopes in of_layers for slope in slopes}
+    if None in every:
+        return None
+    if len(every) < 2:
+        return next((slope for slope in every if slope is not None), 1.0)
+    if any(len(set(slopes)) > 1 for slopes in of_layers[:-1]) or of_layers[-1]:
+        return None
+    slopes = [slopes[0] if slopes else 1.0 for slopes in of_layers[:-1]]
+    return tuple(slope for slope in slopes if slope is not None)
 
 
 def has_fresh_layers(condition: Condition) -> bool:
     """Whether each layer has weights of its own for each of its units, given the layer before.
 
     Then the law of a layer follows from the norm of the one before. Positions of convolutions share
-    weights, and residual blocks add to what they see.
+    weights, and other blocks do more than to weigh and activate.
     """
-    return condition.convolution is None and condition.residual is None
+    return all(_is_dense(row) for row in distinct(condition.layers))
 
 
 def has_scaled_activations(condition: Condition) -> bool:
     """Whether E[a[f_k]²] is a factor times E[f_k²]: a is homogeneous, f_k has mean 0."""
-    activation = make_activation(condition.activation, condition.activation_options)
-    return activation.negative_slope is not None and not any(condition.bias_means)
+    return _are_homogeneous(condition) and not any(condition.bias_means)
 
 
 def has_mean_phase(condition: Condition) -> bool:
@@ -38,13 +62,27 @@ def has_mean_phase(condition: Condition) -> bool:
 
     Second moments are multiplied by σ²_w then, by that of a homogeneous activation without biases.
     """
-    activation = make_activation(condition.activation, condition.activation_options)
-    return activation.common_slope is not None and not any(condition.bias_variances)
+    alike = len(condition.activates) < 2
+    return alike and _are_homogeneous(condition) and not any(condition.bias_variances)
+
+
+def has_centred_weights(condition: Condition) -> bool:
+    """Whether all weights are random and of mean 0; of variance 0 only where something is added.
+
+    All theory rests on that.
+    """
+    adds = has_growth(condition)
+    return all(
+        spec.weight_mean == 0
+        and spec.weight_distribution != "identity"
+        and (adds or spec.weight_variance > 0)
+        for spec in condition.every_spec
+    )
 
 
 def has_normal_biases(condition: Condition) -> bool:
     """Whether all biases that differ are normal."""
-    return all(not s.bias_variance or s.bias_distribution == "normal" for s in condition.layers)
+    return all(not s.bias_variance or s.bias_distribution == "normal" for s in condition.every_spec)
 
 
 def has_layer_laws(condition: Condition) -> bool:
@@ -71,28 +109,35 @@ def is_known_at_infinite_width(condition: Condition, measure: Measure) -> bool:
 
 def may_leave_float_range(condition: Condition) -> bool:
     """Whether a layer's numbers are kept as plain floats: no factor can be taken out of them."""
-    return homogeneous_slope(condition) is None or condition.residual is not None
+    if not _has_only(condition, Weights, Activate, Pool):
+        return True
+    return is_centred(condition) or homogeneous_slope(condition) is None
 
 
 def chain_slope(condition: Condition) -> Slope | None:
     """α where the law of the norms is known step by step (`norm_chain`); else None.
 
-    That takes a homogeneous activation, normal weights and layers that are fully connected, each
-    with the next one alone.
+    That takes a homogeneous activation behind each hidden layer alone, normal weights and layers
+    that are fully connected, each with the next one.
     """
-    if not (has_fresh_layers(condition) and condition.has_normal_weights):
+    if not (has_layer_laws(condition) and has_centred_weights(condition)):
         return None
-    return homogeneous_slope(condition)
+    last = condition.layers[-1]
+    single = all(len(row) == 2 for row in distinct(condition.layers) if row is not last)
+    return homogeneous_slope(condition) if single and len(last) == 1 else None
 
 
 def obeys_scale_law(condition: Condition) -> bool:
     """Whether the condition's moments follow from the unit-variance network's by `scale_law`.
 
     That takes a positively homogeneous activation, zero biases and y = 0; weights that do not
-    depend on the inputs; and that nothing is added to what they make.
+    depend on the inputs, one matrix for each layer; and that nothing is added to what they make.
     """
-    given = condition.target == 0.0 and condition.lsuv is None and condition.residual is None
-    return given and homogeneous_slope(condition) is not None
+    given = condition.target == 0.0 and condition.lsuv is None
+    given = given and has_centred_weights(condition)
+    single = all(len(matrices(row)) == 1 for row in distinct(condition.layers))
+    straight = _has_only(condition, Weights, Activate, Pool, Dropout)
+    return given and single and straight and homogeneous_slope(condition) is not None
 
 
 def layers_of_outer_products(condition: Condition) -> list[int]:
@@ -100,25 +145,7 @@ def layers_of_outer_products(condition: Condition) -> list[int]:
 
     Weights that positions share have no such gradients, nor have those inside blocks.
     """
-    if condition.convolution:
-        return [condition.depth] if condition.convolution.readout == "flatten" else []
-    return layers_outside_blocks(condition)
-
-
-def layers_outside_blocks(condition: Condition) -> list[int]:
-    """Layers with f_k = β + Ω h_k, where E[h_k²] tells E[f_k²], or a range that it lies in."""
-    return [0, condition.depth] if condition.residual else list(range(condition.depth + 1))
-
-
-def layers_of_activation_ratios(condition: Condition) -> list[int]:
-    """Layers k in which E[h_{k+1}²] follows from E[f_k²] and E[h_k²], for biases of mean 0.
-
-    A block adds to what enters it, whatever its activation is; others must be homogeneous.
-    """
-    activation = make_activation(condition.activation, condition.activation_options)
-    if condition.residual is None and activation.negative_slope is None:
-        return []
-    return [k for k in range(condition.depth) if condition.layers[k].bias_mean == 0]
+    return [k for k, dense in enumerate(by_layer(condition.layers, _is_dense)) if dense]
 
 
 def exact_layers(condition: Condition) -> dict[Quantity, int]:
@@ -128,40 +155,37 @@ def exact_layers(condition: Condition) -> dict[Quantity, int]:
     each position, with E[f_k²] = σ² Σ h_k² over the window, and of E[a[f_k]²] it leaves p2. So are
     the second moments of a forward pass, which begins with components that are alike, or sums over
     all positions; not those of an average over positions, nor of a backward pass, whose gradients
-    know the activations.
+    know the activations. Positions that a stride leaves out make no difference to an average.
     """
-    convolution = condition.convolution
-    given = condition.has_normal_weights and not (condition.residual or condition.lsuv)
-    if convolution is None or not given or homogeneous_slope(condition) is None:
+    given = condition.has_normal_weights and has_centred_weights(condition)
+    given = given and not condition.lsuv
+    straight = _has_only(condition, Weights, Activate, Pool) and all(
+        len(matrices(row)) == 1 for row in distinct(condition.layers)
+    )
+    windows = _windows(condition)
+    if not windows or not given or not straight or homogeneous_slope(condition) is None:
         return {}
-    if convolution.padding == "zero" and is_data_set(condition.inputs):
+    if is_data_set(condition.inputs) and not all(map(_sees_all_alike, windows)):
         return {}
-    averaged = convolution.readout == "mean" and convolution.positions > 1
-    return {"preactivation": condition.depth + (not averaged), "activation": condition.depth + 1}
+    averaged = [_averages(row) for row in condition.layers]
+    layers = averaged.index(True) if True in averaged else condition.depth + 1
+    return {"preactivation": layers, "activation": min(layers, condition.depth) + 1}
 
 
-def has_cosines(condition: Condition) -> bool:
-    """Whether the cosine of two inputs in one infinitely wide layer decides that in the next.
-
-    All positions of an image are alike for it, and blocks have no biases and fixed weights.
-    """
-    convolution, homogeneous = condition.convolution, homogeneous_slope(condition) is not None
-    if not has_normal_biases(condition):
-        return False
-    if condition.residual and (condition.has_biases or condition.lsuv):
-        return False
-    alike = convolution is None or convolution.padding == "circular"
-    return alike or (homogeneous and not condition.residual)
+def is_centred(condition: Condition) -> bool:
+    """Whether biases are fitted to the batch."""
+    return condition.lsuv is not None and condition.lsuv.centre
 
 
 def has_lsuv_variances(condition: Condition) -> bool:
     """Whether the variances at which LSUV ends are known, by the fans of the layers alone."""
-    convolution = condition.convolution
-    if condition.residual or not has_normal_biases(condition):
+    if is_centred(condition):
         return False
-    return convolution is None or (
-        convolution.padding == "circular" and convolution.readout == "flatten"
-    )
+    rows = distinct(condition.layers)
+    circular = all(w.padding == "circular" and w.groups == 1 for w in _windows(condition))
+    hidden = [row for row in rows if row is not condition.layers[-1]]
+    ends = len(condition.layers[-1]) == 1 and all(len(row) < 3 for row in hidden)
+    return circular and ends and all(is_plain(row) for row in rows)
 
 
 def may_misfit(condition: Condition) -> bool:
@@ -169,24 +193,75 @@ def may_misfit(condition: Condition) -> bool:
 
     Without constant biases the mean of a homogeneous activation is that of infinite width.
     """
-    if not has_fresh_layers(condition) or condition.lsuv or not has_normal_biases(condition):
+    if not (has_fresh_layers(condition) and has_normal_biases(condition)):
         return False
-    activation = make_activation(condition.activation, condition.activation_options)
-    return activation.negative_slope is None or any(condition.bias_means)
+    if condition.lsuv or not has_centred_weights(condition):
+        return False
+    return not _are_homogeneous(condition) or any(condition.bias_means)
+
+
+def has_growth(condition: Condition) -> bool:
+    """Whether layers add to what enters them, so that signals grow instead of settling."""
+    return any(isinstance(step, Add) for row in distinct(condition.layers) for step in row)
+
+
+def why_no_growth(condition: Condition) -> str | None:
+    """Why infinitely wide networks of this kind have no theory, and what to do; or None."""
+    if not has_centred_weights(condition):
+        return "weights of a mean or of no variance have no theory, must be random ones of mean 0"
+    if not has_normal_biases(condition):
+        return "uniform biases have no theory, must be bias_variance without bias_scheme"
+    return None
 
 
 def why_no_phase(condition: Condition) -> str | None:
     """Why infinitely wide networks of this kind have no one phase, and what to do; or None."""
-    convolution = condition.convolution
-    activation = make_activation(condition.activation, condition.activation_options)
-    if condition.residual:
-        return "residual blocks have no phase, must be network.residual: null"
-    if convolution and convolution.padding == "zero" and convolution.kernel > 1:
+    if any(w.padding == "zero" and w.kernel > 1 for w in _windows(condition)):
         return "an edge of zeros has no one phase, must be padding: circular"
-    if activation.by_layer:
+    hidden = distinct(condition.layers[:-1])
+    if not all(is_plain(row) and len(row) == 2 for row in hidden):
+        return (
+            "network.block has no phase, must be [weights, activation], or add for growth; "
+            "a network of stages has one row of steps for each layer"
+        )
+    if len({row[1] for row in hidden}) > 1:
         return "a slope for each layer has no one phase, must be one slope"
-    if not has_normal_biases(condition):
-        return "uniform biases have no phase, must be bias_variance without bias_scheme"
     if any(condition.bias_means):
         return "a constant bias has no phase, must be bias_variance alone"
-    return None
+    return why_no_growth(condition)
+
+
+def _has_only(condition: Condition, *kinds: type[Step]) -> bool:
+    return all(isinstance(step, kinds) for row in distinct(condition.layers) for step in row)
+
+
+def _slopes(row: Row) -> tuple[float | None, ...]:
+    """α of each activation of a row, None of those that are not homogeneous."""
+    return tuple(activation_of(step).common_slope for step in row if isinstance(step, Activate))
+
+
+def _are_homogeneous(condition: Condition) -> bool:
+    return all(activation_of(step).common_slope is not None for step in condition.activates)
+
+
+def _is_dense(row: Row) -> bool:
+    """Whether a layer is fully connected, and at most activated."""
+    return is_plain(row) and matrices(row)[0].window is None
+
+
+def _averages(row: Row) -> bool:
+    return any(isinstance(step, Pool) and step.positions > 1 for step in row)
+
+
+def _windows(condition: Condition) -> list[Window]:
+    return [
+        w.window
+        for row in distinct(condition.layers)
+        for w in matrices(row)
+        if w.window is not None
+    ]
+
+
+def _sees_all_alike(window: Window) -> bool:
+    """Whether as many outputs see each input."""
+    return window.padding == "circular" and window.stride == 1

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from heinit_sim.activations import make_activation
-from heinit_sim.experiment.activation_table import Activation, Slope
+from heinit_sim.experiment.activation_table import Slope
 from heinit_sim.experiment.inputs import Inputs
-from heinit_sim.experiment.quantities import PASS_OF, Measure, Pass, Quantity
+from heinit_sim.experiment.quantities import INPUT_0, MEASURES, PASS_OF, Measure, Pass, Quantity
 from heinit_sim.experiment.results import Prediction, SweepPrediction
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics import FloatArray
@@ -19,6 +18,7 @@ from heinit_sim.sampling.streams import prediction_rng
 from heinit_sim.theory.assumptions import (
     chain_slope,
     exact_layers,
+    has_centred_weights,
     is_known_at_infinite_width,
     may_misfit,
 )
@@ -61,19 +61,21 @@ def predict(
     laws: dict[tuple[tuple[int, ...], Slope, Inputs], Quantiles] = {}
     predictions = []
     for condition in conditions:
-        activation = make_activation(condition.activation, condition.activation_options)
         slope = chain_slope(condition)
-        # beside the exact law, the recursion is what textbooks have
-        wide = mean_field(condition, activation, independent=slope is not None)
         unknown = np.full(condition.depth + 1, np.nan)
-        wide = {
-            measure: log10 if is_known_at_infinite_width(condition, measure) else unknown
-            for measure, log10 in wide.items()
-        }
+        wide: dict[Measure, FloatArray] = {m: unknown for m in MEASURES if m[1] != INPUT_0}
+        between: dict[Measure, FloatArray] = {}
         misfit = None
-        if may_misfit(condition):
-            wide, misfit = _where_it_fits(condition, activation, wide)
-        between = variances_between_inputs(condition, activation, wide)
+        if has_centred_weights(condition):
+            # beside the exact law, the recursion is what textbooks have
+            field = mean_field(condition, independent=slope is not None)
+            wide = {
+                measure: log10 if is_known_at_infinite_width(condition, measure) else unknown
+                for measure, log10 in field.items()
+            }
+            if may_misfit(condition):
+                wide, misfit = _where_it_fits(condition, wide)
+            between = variances_between_inputs(condition, wide)
         if slope is None:
             known = exact_layers(condition)
             theory = _without_variances(wide, known) | between
@@ -97,7 +99,7 @@ def predict(
                 condition, known, finite, wide | between, quantiles, sampled, spread
             )
         if cosine:
-            cosines = layer_cosines(condition, activation, wide)
+            cosines = layer_cosines(condition, wide)
             prediction = replace(prediction, theory_cosines=cosines)
         predictions.append(replace(prediction, misfit=misfit))
     return predictions
@@ -136,14 +138,14 @@ def predicted_variance_of_ln(prediction: Prediction, direction: Pass) -> FloatAr
 
 
 def _where_it_fits(
-    condition: Condition, activation: Activation, wide: dict[Measure, FloatArray]
+    condition: Condition, wide: dict[Measure, FloatArray]
 ) -> tuple[dict[Measure, FloatArray], int | None]:
     """The recursion without the layers that are too narrow for it, and the first of them if any.
 
     Gradients have come through all layers: none of theirs is left.
     """
     ln_q = math.log(10) * wide["preactivation", "variance"][:-1]
-    biases = relative_biases(condition, activation, ln_q)
+    biases = relative_biases(condition, ln_q)
     unknown = np.append(~np.isfinite(ln_q), False)  # beyond float range, or all zero
     misfits = np.flatnonzero(~(np.abs(biases) <= LARGEST_BIAS) & ~unknown)
     if not misfits.size:

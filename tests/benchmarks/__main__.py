@@ -22,10 +22,10 @@ from threadpoolctl import threadpool_limits
 
 from heinit_sim import load_config
 from heinit_sim.experiment.sweep_config import SweepConfig
-from heinit_sim.sampling.streams import Draws, sample_weights
+from heinit_sim.sampling.streams import sample_weights
 from heinit_sim.simulation.sweep import iter_sweep
 from tests.benchmarks.timing import interleaved
-from tests.conditions import with_layers
+from tests.conditions import dense_draws, with_layers
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = ROOT / "configs" / "figure_7_4.yaml"
@@ -116,7 +116,7 @@ def _drain(config: SweepConfig, jobs: int) -> None:
 
 def _floor(n_trials: int) -> None:
     """Draw the weights once, one forward and one backward chain of products; nothing measured."""
-    draws = Draws((WIDTH,) * (DEPTH + 1) + (1,), N_INPUTS, ())
+    draws = dense_draws((WIDTH,) * (DEPTH + 1) + (1,), N_INPUTS)
     spare: list[list[Array]] = []
     x = np.random.default_rng(0).standard_normal((1, WIDTH, N_INPUTS))
     for trial in range(n_trials):

@@ -1,4 +1,4 @@
-"""One convolution, side by side in one run: `python -m tests.benchmarks.convolutions`.
+"""One window, side by side in one run: `python -m tests.benchmarks.convolutions`.
 
 Forward, adjoint and the weight gradients' moments on one core, over the time of nothing but their
 matrix products with patches that are there already: the package, the same by FFT (padding is
@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from heinit_sim.experiment.architecture import Convolution
+from heinit_sim.experiment.steps import Window
 from heinit_sim.network.convolution import convolve, convolve_adjoint
 from heinit_sim.network.moments import kernel_moments
 from heinit_sim.numerics.scaled_array import Scaled
@@ -57,10 +57,10 @@ def main() -> None:
             header = f"{'image':9}{'kernel':>6}{'c':>5}{'networks':>9}{'inputs':>7}{'bare':>9}"
             print(header + "".join(f"{name:>8}" for name in names))
             for image, kernel, channels, networks, inputs in SIZES:
-                convolution = Convolution(image, kernel, (channels, channels))
-                calls = _contenders(convolution, networks, inputs)
+                window = Window(image, kernel)
+                calls = _contenders(window, channels, networks, inputs)
                 if torch:
-                    calls = {**calls, **_torch(convolution, networks, inputs)}
+                    calls = {**calls, **_torch(window, channels, networks, inputs)}
                 of = {name: calls[f"{title}, {name}"] for name in ("bare", *names)}
                 seconds = interleaved(of, seconds=SECONDS, clock=time.thread_time)
                 bare = seconds["bare"]
@@ -70,8 +70,8 @@ def main() -> None:
             print()
 
 
-def _contenders(convolution: Convolution, networks: int, inputs: int) -> Calls:
-    c, taps, positions = convolution.channels[0], convolution.taps, convolution.positions
+def _contenders(window: Window, c: int, networks: int, inputs: int) -> Calls:
+    taps, positions = window.taps, window.positions
     rng = np.random.default_rng(0)
     weights = rng.standard_normal((networks, c, taps, c))
     h, dl_df = rng.standard_normal((2, networks, c * positions, inputs))
@@ -95,94 +95,91 @@ def _contenders(convolution: Convolution, networks: int, inputs: int) -> Calls:
 
     calls: Calls = {
         "forward, bare": bare,
-        "forward, ours": lambda: convolve(weights, h, convolution, out),
-        "forward, FFT": lambda: _fft_convolve(weights, h, convolution),
+        "forward, ours": lambda: convolve(weights, h, window, out),
+        "forward, FFT": lambda: _fft_convolve(weights, h, window),
         "adjoint, bare": bare,
-        "adjoint, ours": lambda: convolve_adjoint(weights, dl_df, convolution, out),
-        "adjoint, FFT": lambda: _fft_adjoint(weights, dl_df, convolution),
+        "adjoint, ours": lambda: convolve_adjoint(weights, dl_df, window, out),
+        "adjoint, FFT": lambda: _fft_adjoint(weights, dl_df, window),
         "weight gradients, bare": bare_gradients,
-        "weight gradients, ours": lambda: kernel_moments(layers[0], layers[1], convolution),
-        "weight gradients, FFT": lambda: _fft_gradients(dl_df, h, convolution),
+        "weight gradients, ours": lambda: kernel_moments(layers[0], layers[1], window),
+        "weight gradients, FFT": lambda: _fft_gradients(dl_df, h, window),
     }
     # The contenders do the same.
-    f, dl_dh = convolve(weights, h, convolution), convolve_adjoint(weights, dl_df, convolution)
-    np.testing.assert_allclose(_fft_convolve(weights, h, convolution), f, rtol=0, atol=1e-9)
-    np.testing.assert_allclose(_fft_adjoint(weights, dl_df, convolution), dl_dh, rtol=0, atol=1e-9)
-    variance = kernel_moments(layers[0], layers[1], convolution).variance
-    np.testing.assert_allclose(_fft_gradients(dl_df, h, convolution)[1], variance, rtol=1e-9)
+    f, dl_dh = convolve(weights, h, window), convolve_adjoint(weights, dl_df, window)
+    np.testing.assert_allclose(_fft_convolve(weights, h, window), f, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(_fft_adjoint(weights, dl_df, window), dl_dh, rtol=0, atol=1e-9)
+    variance = kernel_moments(layers[0], layers[1], window).variance
+    np.testing.assert_allclose(_fft_gradients(dl_df, h, window)[1], variance, rtol=1e-9)
     return calls
 
 
-def _spectrum(layer: Array, convolution: Convolution) -> Array:
+def _spectrum(layer: Array, window: Window) -> Array:
     """(networks, units, n) -> (networks, frequencies, c, n)."""
     networks, _, n = layer.shape
-    image = convolution.image
+    image = window.image
     spectrum = np.fft.rfftn(layer.reshape(networks, -1, *image, n), axes=range(2, 2 + len(image)))
     flat = spectrum.reshape(*spectrum.shape[:2], -1, n)
     return np.ascontiguousarray(flat.swapaxes(1, 2))
 
 
-def _kernel_spectrum(weights: Array, convolution: Convolution) -> Array:
+def _kernel_spectrum(weights: Array, window: Window) -> Array:
     """(networks, c_out, taps, c_in) -> (networks, frequencies, c_out, c_in), conjugate."""
     networks, c_out, _, c_in = weights.shape
-    image = convolution.image
+    image = window.image
     padded = np.zeros((networks, *image, c_out * c_in))
-    for tap, place in enumerate(np.ndindex(*(convolution.kernel for _ in image))):
-        at = [(t - convolution.kernel // 2) % size for t, size in zip(place, image, strict=True)]
+    for tap, place in enumerate(np.ndindex(*(window.kernel for _ in image))):
+        at = [(t - window.kernel // 2) % size for t, size in zip(place, image, strict=True)]
         padded[(slice(None), *at)] += weights[:, :, tap].reshape(networks, -1)
     spectrum = np.fft.rfftn(padded, axes=range(1, 1 + len(image)))
     return np.conj(spectrum.reshape(networks, -1, c_out, c_in))
 
 
-def _images(spectrum: Array, convolution: Convolution) -> Array:
+def _images(spectrum: Array, window: Window) -> Array:
     """(networks, frequencies, c, n) -> (networks, c · positions, n)."""
     networks, _, c, n = spectrum.shape
-    *rest, last = convolution.image
+    *rest, last = window.image
     full = spectrum.swapaxes(1, 2).reshape(networks, c, *rest, last // 2 + 1, n)
-    axes = range(2, 2 + len(convolution.image))
-    return np.fft.irfftn(full, s=convolution.image, axes=axes).reshape(networks, -1, n)
+    axes = range(2, 2 + len(window.image))
+    return np.fft.irfftn(full, s=window.image, axes=axes).reshape(networks, -1, n)
 
 
-def _fft_convolve(weights: Array, h: Array, convolution: Convolution) -> Array:
-    kernels = _kernel_spectrum(weights, convolution)
-    return _images(kernels @ _spectrum(h, convolution), convolution)
+def _fft_convolve(weights: Array, h: Array, window: Window) -> Array:
+    kernels = _kernel_spectrum(weights, window)
+    return _images(kernels @ _spectrum(h, window), window)
 
 
-def _fft_adjoint(weights: Array, dl_df: Array, convolution: Convolution) -> Array:
-    kernels = np.conj(_kernel_spectrum(weights, convolution)).swapaxes(-1, -2)
-    return _images(kernels @ _spectrum(dl_df, convolution), convolution)
+def _fft_adjoint(weights: Array, dl_df: Array, window: Window) -> Array:
+    kernels = np.conj(_kernel_spectrum(weights, window)).swapaxes(-1, -2)
+    return _images(kernels @ _spectrum(dl_df, window), window)
 
 
-def _fft_gradients(dl_df: Array, h: Array, convolution: Convolution) -> tuple[Array, Array]:
+def _fft_gradients(dl_df: Array, h: Array, window: Window) -> tuple[Array, Array]:
     """Mean and variance of the weight gradients, input by input."""
-    errors, images = np.conj(_spectrum(dl_df, convolution)), _spectrum(h, convolution)
+    errors, images = np.conj(_spectrum(dl_df, window)), _spectrum(h, window)
     networks, _, c_out, n = errors.shape
     c_in = images.shape[2]
     mean, variance = np.empty((2, networks, n))
-    axes = [
-        (np.arange(convolution.kernel) - convolution.kernel // 2) % size
-        for size in convolution.image
-    ]
+    axes = [(np.arange(window.kernel) - window.kernel // 2) % size for size in window.image]
     for i in range(n):
         outer = errors[:, :, :, np.newaxis, i] * images[:, :, np.newaxis, :, i]
         pairs = outer.reshape(networks, -1, c_out * c_in, 1)
-        found = _images(pairs, convolution).reshape(networks, -1, *convolution.image)
+        found = _images(pairs, window).reshape(networks, -1, *window.image)
         every = [np.arange(size) for size in found.shape[:2]]
         taps = found[np.ix_(*every, *axes)].reshape(networks, -1)
         mean[:, i], variance[:, i] = taps.mean(axis=1), taps.var(axis=1)
     return mean, variance
 
 
-def _torch(convolution: Convolution, networks: int, inputs: int) -> Calls:
+def _torch(window: Window, c: int, networks: int, inputs: int) -> Calls:
     """Each network a group of channels; weight gradients of single inputs as groups likewise."""
     import torch  # type: ignore[import-not-found,unused-ignore]  # only where it is installed
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    c, image = convolution.channels[0], convolution.image
-    kernel = (convolution.kernel,) * len(image)
+    image = window.image
+    kernel = (window.kernel,) * len(image)
     apply = torch.nn.functional.conv1d if len(image) == 1 else torch.nn.functional.conv2d
-    around = [convolution.kernel // 2] * (2 * len(image))
+    around = [window.kernel // 2] * (2 * len(image))
     weights = torch.randn(networks * c, c, *kernel, dtype=torch.float64)
     h = torch.randn(inputs, networks * c, *image, dtype=torch.float64)
 

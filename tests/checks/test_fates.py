@@ -28,7 +28,7 @@ def only(result: SweepResult) -> ConditionResult:
 
 
 def test_networks_that_come_through_have_no_fate() -> None:
-    assert fates(only(networks_of(replace(GELU, activation="tanh")))) == []
+    assert fates(only(networks_of(with_layers(GELU, activation="tanh")))) == []
 
 
 UNDERFLOW = (0.002, "underflow", "vanishing")

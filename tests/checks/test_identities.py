@@ -12,11 +12,10 @@ import pytest
 from heinit_sim.checks.identities import identity_findings
 from heinit_sim.checks.theory_agreement import check
 from heinit_sim.config import parse_config
-from heinit_sim.experiment.architecture import Residual
 from heinit_sim.experiment.quantities import BETWEEN_INPUTS, INPUT_0, MEASURES, Measure, Quantity
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
-from tests.conditions import condition, unpredicted
+from tests.conditions import Blocks, condition, unpredicted, with_layers
 
 Array = np.ndarray
 Networks = dict[Measure, Array]
@@ -47,7 +46,7 @@ NETWORKS = {
     "tanh, batch": ("activation: tanh", "{count: 10}", "0.5"),
     "gelu": ("activation: gelu", "{count: 2}", "0"),
     "one unit": ("activation: tanh, width: 1, input_dim: 1", "{count: 1}", "0"),
-    "blocks": (RELU + ", residual: {scale: 0.7}", "{count: 3}", "0"),
+    "blocks": (RELU + ", block: [activation, weights, {add: {scale: 0.7}}]", "{count: 3}", "0"),
     "images": (
         RELU + ", kind: cnn, image: [4, 4], kernel: 3, channels: 3, input_channels: 2",
         "{count: 2}",
@@ -242,7 +241,7 @@ WIDE = condition((50,) * 11 + (1,), 2 / 50, n_inputs=5)
 def test_identities_hold_within_rounding_and_no_farther(df: float, gap: float, held: bool) -> None:
     product = constant(WIDE, grad_preactivation=df, grad_weight=df + gap)
     assert (OUTER not in unkept(product)) == held
-    blocks = replace(WIDE, residual=Residual())
+    blocks = with_layers(WIDE, blocks=Blocks())
     handed = constant(blocks, grad_preactivation=df, grad_activation=df + gap, grad_weight=df)
     assert (SLOPES not in unkept(handed)) == held
 
@@ -252,7 +251,7 @@ def test_products_that_shared_digits_with_larger_ones_are_not_held_to_theirs(
     below: float, held: bool
 ) -> None:
     of: dict[str, Any] = {"grad_preactivation": -below, "grad_weight": 0.0}
-    result = constant(replace(WIDE, activation="tanh"), **of)
+    result = constant(with_layers(WIDE, activation="tanh"), **of)
     lost = {**result.networks, ("grad_weight", INPUT_0): np.full((2, 11), 1.0)}
     for measure in (("grad_preactivation", "second_moment"), ("grad_preactivation", "variance")):
         lost[measure] = np.zeros((2, 11))

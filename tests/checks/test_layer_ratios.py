@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from heinit_sim.activations import make_activation
+from heinit_sim.activations import network_activation
 from heinit_sim.checks.layer_ratios import (
     LayerRatios,
     _leaky_cumulants,
@@ -20,14 +20,14 @@ from heinit_sim.experiment.quantities import INPUT_0, MEASURES, Quantity
 from heinit_sim.experiment.results import ConditionResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.theory.assumptions import homogeneous_slope
-from tests.conditions import layer_specs, unpredicted, with_layers
+from tests.conditions import condition, unpredicted, with_layers
 from tests.rows import slow_but
 
 Array = np.ndarray
 N_NETWORKS = 3000
 SHIFT = 7 / math.sqrt(N_NETWORKS)  # of a mean, in standard deviations: above any bound here
 LEVEL = 1e-4
-RELU = Condition(0, {}, (7, 8, 6, 5, 3), "relu", {}, layer_specs((0.3, 0.2, 0.5, 0.4)), 1, 0.0)
+RELU = condition((7, 8, 6, 5, 3), (0.3, 0.2, 0.5, 0.4))
 BIASED = with_layers(RELU, bias_variances=(0.3,) * 4)
 MEANS = (0.6, -0.4, 1.5, 0.8)
 CONSTANT = {
@@ -38,23 +38,23 @@ CONSTANT = {
 
 
 def leaky(alpha: Slope) -> Condition:
-    return replace(RELU, activation="prelu", activation_options={"negative_slope": alpha})
+    return with_layers(RELU, activation="prelu", options={"negative_slope": alpha})
 
 
 CONDITIONS = {
     "relu": RELU,
     "narrow relu": with_layers(RELU, widths=(3, 2, 3, 2, 1), weight_variances=(0.9, 0.5, 0.8, 0.7)),
     "leaky": leaky(0.2),
-    "leaky, narrow": replace(leaky(0.3), widths=(3, 2, 1, 2, 1)),
+    "leaky, narrow": with_layers(leaky(0.3), widths=(3, 2, 1, 2, 1)),
     "leaky, negative": leaky(-0.5),
     "leaky, steep": leaky(30.0),
     "absolute value": leaky(-1.0),
-    "linear": replace(RELU, activation="linear"),
+    "linear": with_layers(RELU, activation="linear"),
     "slopes by layer": leaky(tuple([0.0, 0.3, 1.0, -0.5][k % 4] for k in range(RELU.depth))),
-    "sine": replace(RELU, activation="sin"),
-    "tanh": replace(RELU, activation="tanh"),
-    "tanh, biases": replace(BIASED, activation="tanh"),
-    "softplus, biases": replace(BIASED, activation="softplus"),
+    "sine": with_layers(RELU, activation="sin"),
+    "tanh": with_layers(RELU, activation="tanh"),
+    "tanh, biases": with_layers(BIASED, activation="tanh"),
+    "softplus, biases": with_layers(BIASED, activation="softplus"),
     "relu, biases": BIASED,
     "target": replace(RELU, target=0.7),
     **CONSTANT,
@@ -67,7 +67,7 @@ def simulate(condition: Condition, trials: int = N_NETWORKS) -> ConditionResult:
 
 def ratios_of(result: ConditionResult) -> list[LayerRatios]:
     condition = result.condition
-    activation = make_activation(condition.activation, condition.activation_options)
+    activation = network_activation(condition)
     return list(iter_layer_ratios(result, activation, homogeneous_slope(condition)))
 
 
@@ -142,7 +142,11 @@ def test_deviations_of_layers_are_uncorrelated() -> None:
 def test_averages_over_a_batch_keep_the_mean_and_spread_less(condition: Condition) -> None:
     batch = simulate(replace(condition, n_inputs=4))
     found = [s for s in ratios_of(batch) if s.statistic == "second_moment"]
-    known = ["preactivation", "activation"] if condition.activation == "relu" else ["preactivation"]
+    known = (
+        ["preactivation", "activation"]
+        if condition.activates[0].function == "relu"
+        else ["preactivation"]
+    )
     assert [s.quantity for s in found] == known
     for ratios in found:
         assert scores(ratios)[0].max() < 4.5  # 14 · P(|z| > 4.5) < 1e-4
@@ -224,8 +228,8 @@ BACKWARD = [("grad_activation", INPUT_0), ("grad_preactivation", INPUT_0)]
         (replace(RELU, n_inputs=2), FORWARD + BACKWARD + BATCH),
         (replace(RELU, target=0.1), FORWARD),
         (BIASED, FORWARD),
-        (replace(RELU, activation="tanh"), FORWARD),
-        (replace(RELU, activation="tanh", n_inputs=2), FORWARD + BATCH[:1]),
+        (with_layers(RELU, activation="tanh"), FORWARD),
+        (with_layers(RELU, activation="tanh", n_inputs=2), FORWARD + BATCH[:1]),
         (replace(BIASED, n_inputs=2), FORWARD + BATCH),
     ],
 )
@@ -234,7 +238,7 @@ def test_what_is_yielded(condition: Condition, expected: list[tuple[str, str]]) 
 
 
 def test_dead_networks_have_no_ratios_behind_and_none_backward() -> None:
-    result = simulate(replace(RELU, widths=(3, 2, 2, 2, 1)), 200)
+    result = simulate(with_layers(RELU, widths=(3, 2, 2, 2, 1)), 200)
     dead = np.isneginf(result.networks["activation", INPUT_0])
     assert 0 < dead[:, -1].mean() < 1
     forward, activation, *backward = ratios_of(result)
@@ -246,7 +250,7 @@ def test_dead_networks_have_no_ratios_behind_and_none_backward() -> None:
 
 
 def test_dead_networks_that_are_not_homogeneous_have_none_either() -> None:
-    result = simulate(replace(RELU, activation="relu6", widths=(3, 1, 1, 1, 1)), 50)
+    result = simulate(with_layers(RELU, activation="relu6", widths=(3, 1, 1, 1, 1)), 50)
     dead = np.isneginf(result.networks["activation", INPUT_0])
     _, activation = ratios_of(result)
     assert np.array_equal(np.isnan(activation.ratio), dead[:, :-1])

@@ -2,22 +2,19 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 
-from heinit_sim.activations import make_activation
 from heinit_sim.checks.mean_ratios import MeanRatios, iter_mean_ratios, t_scores
 from heinit_sim.checks.theory_agreement import check_laws
-from heinit_sim.experiment.architecture import Convolution, Residual
 from heinit_sim.experiment.quantities import INPUT_0, MEASURES, Measure
 from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, Lsuv, SweepConfig
 from heinit_sim.reports.findings import finding_values, summary, to_junit, to_table
-from tests.conditions import condition, with_layers
+from tests.conditions import Blocks, Images, condition, description, with_layers
 from tests.rows import slow_but
 
 Array = np.ndarray
@@ -25,21 +22,22 @@ LEVEL = 0.05
 
 
 def images(padding: str = "circular", readout: str = "flatten", **changes: object) -> Condition:
-    convolution = Convolution((4,), 3, (2, 4, 4, 4), padding, readout)  # type: ignore[arg-type]  # their names
-    of = condition((8, 16, 16, 16, 3), 1.0, convolution=convolution)
+    kernels = Images((4,), 3, (2, 4, 4, 4), padding, readout)  # type: ignore[arg-type]  # their names
+    of = condition((8, 16, 16, 16, 3), 1.0, images=kernels)
     of = with_layers(of, weight_variances=tuple(2 / fan_in for fan_in, _ in of.fans))
     return with_layers(of, **changes)  # type: ignore[arg-type]  # fields of the dataclass
 
 
 def blocks(**changes: object) -> Condition:
-    laws: dict[str, Any] = {"residual": Residual(0.8), **changes}
+    laws: dict[str, Any] = {"blocks": Blocks(0.8), **changes}
     return condition((5, 6, 6, 6, 6, 3), (2 / 5, *(2 / 6,) * 4), **laws)
 
 
 def forward(of: Condition, n: int, seed: int) -> dict[Measure, Array]:
     """log10 of what n networks show, all at once: signals are (n, channels, positions)."""
     rng = np.random.default_rng(seed)
-    convolution, residual = of.convolution, of.residual
+    given = description(of)
+    convolution, residual = given["images"], given["blocks"]
     positions = convolution.positions if convolution else 1
     h = [rng.standard_normal((n, of.widths[0] // positions, positions))]
     f: list[Array] = []
@@ -101,7 +99,7 @@ KINDS = {
     ),
     "zeros": images("zero"),
     "blocks": blocks(),
-    "circular blocks": images(residual=Residual(-0.5)),
+    "circular blocks": images(blocks=Blocks(-0.5)),
 }
 
 
@@ -130,7 +128,7 @@ def test_means_of_thirty_thousand_networks_are_one(kind: str) -> None:
     one = ConditionResult(KINDS[kind], {}, {}, {}, {}, 0, None, simulated(kind))
     scores = [
         score
-        for ratios in iter_mean_ratios(one, make_activation("relu", {}), may_be_lost=False)
+        for ratios in iter_mean_ratios(one, may_be_lost=False)
         for score in t_scores(ratios).values()
     ]
     assert max(abs(score.z) for score in scores) < 4.5  # at most 12 scores: 1e-4
@@ -151,16 +149,20 @@ def some(kind: str) -> dict[Measure, Array]:
     ("kind", "twin", "what"),
     [
         ("circular", lambda of: with_layers(of, weight_variances=(0.2,) * 4), "preactivation"),
-        ("circular", lambda of: replace(of, activation="linear"), "activation"),
-        ("circular, averaged", lambda of: replace(of, activation="linear"), "activation"),
+        ("circular", lambda of: with_layers(of, activation="linear"), "activation"),
+        ("circular, averaged", lambda of: with_layers(of, activation="linear"), "activation"),
         ("circular, biased", lambda of: with_layers(of, bias_means=()), "preactivation"),
         ("circular, biased", lambda of: with_layers(of, bias_variances=()), "preactivation"),
-        ("zeros", lambda of: replace(of, convolution=images().convolution), "preactivation"),
+        (
+            "zeros",
+            lambda of: with_layers(of, images=description(images())["images"]),
+            "preactivation",
+        ),
         ("zeros", lambda of: scaled(of, 1 / 3), "preactivation"),  # the taps forgotten
         ("zeros", lambda of: scaled(of, 3.0), "preactivation"),
         ("circular, averaged", lambda of: scaled(of, 1 / 3, 3), "preactivation"),
-        ("blocks", lambda of: replace(of, residual=Residual(1.0)), "activation"),
-        ("circular blocks", lambda of: replace(of, residual=Residual(-1.0)), "activation"),
+        ("blocks", lambda of: with_layers(of, blocks=Blocks(1.0)), "activation"),
+        ("circular blocks", lambda of: with_layers(of, blocks=Blocks(-1.0)), "activation"),
     ],
 )
 def test_errors_are_found(kind: str, twin: Callable[[Condition], Condition], what: str) -> None:
@@ -189,7 +191,7 @@ def test_a_number_that_is_none_is_an_error_unless_networks_may_be_lost() -> None
 
 
 def test_blocks_that_add_nothing_hand_on_the_same_number() -> None:
-    idle = blocks(residual=Residual(1.0, zero_last=True))
+    idle = blocks(blocks=Blocks(1.0, zero_last=True))
     networks = forward(idle, 200, 1)
     assert np.isneginf(networks["preactivation", INPUT_0][:, 1:-1]).all()
     assert failing(idle, networks) == []
@@ -212,9 +214,9 @@ def test_a_mean_within_its_range_is_no_alarm_and_one_beyond_it_is() -> None:
 
 
 def test_ratios_count_as_much_as_channels_of_their_layer() -> None:
-    of = replace(images(), convolution=Convolution((4,), 3, (2, 3, 4, 5)))
+    of = with_layers(images(), widths=(8, 12, 16, 20, 3), images=Images((4,), 3, (2, 3, 4, 5)))
     one = ConditionResult(of, {}, {}, {}, {}, 0, None, dict.fromkeys(MEASURES, np.zeros((2, 4))))
-    f, h = iter_mean_ratios(one, make_activation("relu", {}), may_be_lost=False)
+    f, h = iter_mean_ratios(one, may_be_lost=False)
     assert (f.layers.tolist(), f.channels.tolist()) == ([0, 1, 2, 3], [3, 4, 5, 3])
     assert (h.layers.tolist(), h.channels.tolist()) == ([1, 2, 3], [3, 4, 5])
 

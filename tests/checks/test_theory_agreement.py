@@ -19,23 +19,24 @@ from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.theory.finite_width.norm_chain import sample_norms
 from tests.alarms import most_alarms
-from tests.conditions import layer_specs, unpredicted, with_layers
+from tests.conditions import condition, unpredicted, with_layers
 from tests.passes import simulated_passes
 from tests.rows import slow_but
 
 Array = np.ndarray
-WIDE = Condition(0, {}, (50,) * 11 + (1,), "relu", {}, layer_specs((2 / 50,) * 11), 5, 0.0)
+WIDE = condition((50,) * 11 + (1,), 2 / 50, n_inputs=5)
 BIASES = (0.5,) * 11
 LEVEL = 0.05
 
 
 def narrowed(widths: tuple[int, ...], **changes: object) -> Condition:
     variances = tuple(2 / fan_in for fan_in in widths[:-1])
-    return with_layers(WIDE, widths=widths, weight_variances=variances, **changes)  # type: ignore[arg-type]  # fields of the dataclass
+    laws = {"weight_variances": variances} | changes
+    return with_layers(WIDE, widths=widths, **laws)  # type: ignore[arg-type]  # fields of the dataclass
 
 
 def leaky(alpha: float) -> dict[str, object]:
-    return {"activation": "leaky_relu", "activation_options": {"negative_slope": alpha}}
+    return {"activation": "leaky_relu", "options": {"negative_slope": alpha}}
 
 
 SEEN: dict[str, SweepResult] = {}
@@ -43,7 +44,8 @@ SEEN: dict[str, SweepResult] = {}
 
 def simulate(*conditions: Condition, trials: int = 150, seed: int = 0) -> SweepResult:
     """What networks of the conditions show, simulated once; nobody changes it."""
-    key = repr([[vars(condition) for condition in conditions], trials, seed])
+    fields = [(c.layers, c.n_inputs, c.target, c.lsuv, c.inputs, c.swept) for c in conditions]
+    key = repr([fields, trials, seed])
     if key not in SEEN:
         SEEN[key] = unpredicted(SweepConfig("x", conditions, {}, trials, seed))
     return SEEN[key]
@@ -199,7 +201,7 @@ def test_a_weight_variance_five_percent_off_is_found(factor: float) -> None:
 
 @pytest.mark.slow
 def test_a_wrong_variance_of_leaky_and_of_biased_networks_is_found() -> None:
-    for right in (replace(WIDE, **leaky(0.2)), with_layers(WIDE, bias_variances=BIASES)):  # type: ignore[arg-type]  # fields
+    for right in (with_layers(WIDE, **leaky(0.2)), with_layers(WIDE, bias_variances=BIASES)):  # type: ignore[arg-type]  # fields
         wrong = with_layers(right, weight_variances=tuple(0.95 * v for v in right.weight_variances))
         assert failing(simulate(right)) == []
         assert "preactivation" in failing(under(simulate(wrong), right))
@@ -212,7 +214,7 @@ def test_biases_that_are_left_out_are_found() -> None:
 
 def test_another_constant_bias_is_found() -> None:
     biases: dict[str, Any] = {"bias_means": (0.5,) * 11, "bias_variances": (0.1,) * 11}
-    right = with_layers(replace(WIDE, activation="tanh"), **biases)
+    right = with_layers(with_layers(WIDE, activation="tanh"), **biases)
     result = simulate(right, trials=50)
     assert failing(result) == []
     assert "preactivation" in failing(under(result, with_layers(right, bias_means=(0.8,) * 11)))
@@ -230,7 +232,7 @@ def test_a_wrong_fan_is_found() -> None:
 
 @pytest.mark.slow
 def test_a_wrong_activation_is_found_by_what_it_does_alone() -> None:
-    gelu, silu = (replace(WIDE, activation=name) for name in ("gelu", "silu"))
+    gelu, silu = (with_layers(WIDE, activation=name) for name in ("gelu", "silu"))
     assert failing(simulate(gelu)) == []
     found = failing(under(simulate(silu), gelu))
     assert "activation" in found
@@ -239,8 +241,8 @@ def test_a_wrong_activation_is_found_by_what_it_does_alone() -> None:
 
 @pytest.mark.parametrize("slope", [0.0, 0.35])
 def test_a_wrong_slope_is_found(slope: float) -> None:
-    right = replace(WIDE, **leaky(0.2))  # type: ignore[arg-type]  # fields
-    assert "activation" in failing(under(simulate(replace(right, **leaky(slope))), right))  # type: ignore[arg-type]  # fields
+    right = with_layers(WIDE, **leaky(0.2))  # type: ignore[arg-type]  # fields
+    assert "activation" in failing(under(simulate(with_layers(right, **leaky(slope))), right))  # type: ignore[arg-type]  # fields
 
 
 @pytest.mark.parametrize("layer", [0, 3, 10])
@@ -274,7 +276,7 @@ def by_hand(condition: Condition, **wrong: Any) -> dict[Measure, Array]:
     ],
 )
 def test_backward_passes_gone_wrong_are_found(changes: dict[str, object]) -> None:
-    condition = replace(WIDE, **changes)  # type: ignore[arg-type]  # fields
+    condition = with_layers(WIDE, **changes)  # type: ignore[arg-type]  # fields
     result = simulate(condition)
     right = with_networks(result, by_hand(condition))
     assert failing(right) == []
@@ -401,8 +403,8 @@ def test_units_all_on_or_all_off_are_no_mistake(activation: str, bias: str, init
 
 @pytest.mark.parametrize("depth", slow_but([1000, 10_000], 1000))
 def test_thousands_of_layers_at_the_end_of_range_are_checked(depth: int) -> None:
-    deep = replace(WIDE, widths=(4,) * (depth + 1) + (1,), n_inputs=1, **leaky(0.3))  # type: ignore[arg-type]  # fields
-    deep = with_layers(deep, weight_variances=(1e-300,) * (depth + 1))  # gradients of 10^(−600 K)
+    widths, variances = (4,) * (depth + 1) + (1,), (1e-300,) * (depth + 1)
+    deep = narrowed(widths, weight_variances=variances, n_inputs=1, **leaky(0.3))
     assert failing(simulate(deep, trials=2)) == []
 
 

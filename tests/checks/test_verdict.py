@@ -13,11 +13,10 @@ from heinit_sim.checks.verdict import (
     words_by_scale,
 )
 from heinit_sim.config import parse_config
-from heinit_sim.experiment.architecture import Convolution
 from heinit_sim.experiment.quantities import MEASURES, Measure, Pass, Quantity
 from heinit_sim.experiment.results import ConditionResult
 from tests.checks.test_fates import networks_of, only
-from tests.conditions import condition, unpredicted, with_layers
+from tests.conditions import Images, condition, unpredicted, with_layers
 from tests.rows import slow_but
 
 CONFIG = """
@@ -128,7 +127,8 @@ SETUPS = {
     "relu, 3 × 20": "{depth: 3, width: 20, input_dim: 20}",
     "dying relu, 6 × 5": "{depth: 6, width: 5, input_dim: 5}",
     "gelu, 6 × 20": "{depth: 6, width: 20, input_dim: 20, activation: gelu}",
-    "residual relu, 6 × 20": "{depth: 6, width: 20, input_dim: 20, residual: {scale: 0.5}}",
+    "blocks of relu, 6 × 20": "{depth: 6, width: 20, input_dim: 20, "
+    "block: [activation, weights, {add: {scale: 0.5}}]}",
 }
 BY_QUANTITY: dict[Quantity, Pass] = {"activation": "forward", "grad_activation": "backward"}
 
@@ -208,8 +208,8 @@ def test_drifts_of_convolutions_up_to_the_measured_one_are_allowed(
     spread: float, slope: float, word: str
 ) -> None:
     depth = 10
-    convolution = Convolution((4,), 3, (1,) * (depth + 1))
-    of = condition((4,) * (depth + 1) + (1,), 1.0, convolution=convolution)
+    images = Images((4,), 3, (1,) * (depth + 1))
+    of = condition((4,) * (depth + 1) + (1,), 1.0, images=images)
     std = math.sqrt(2 * spread * depth * math.log(10)) / math.log(10)
     off = np.tile([-1.0, 0.0, 1.0], 2000)
     off *= std / off.std(ddof=1)

@@ -27,6 +27,7 @@ from heinit_sim.config.yaml_document import parse, to_yaml
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.activation_table import ActivationName
 from heinit_sim.experiment.initializers import SCHEMES
+from heinit_sim.experiment.steps import Activate
 from heinit_sim.experiment.sweep_config import Expectation, FigureConfig, SweepConfig
 from tests.configs import CNN, parsed
 from tests.configs import DENSE as GOOD
@@ -40,10 +41,11 @@ KEYS = (
     "name, network, init, inputs, loss, sweep, trials, seed, stream_version, draws, record, "
     "figure, expect"
 )
-INPUT_KEYS = "distribution, mean, std, density, cosine, path, sha256, normalisation, count"
+INPUT_KEYS = "distribution, mean, std, density, cosine, path, sha256, normalisation, count, tokens"
 INIT_KEYS = (
     "variance, scheme, scale, mode, gain, a, nonlinearity, "
-    "distribution, cut, tolerance, attempts, bias, bias_variance, bias_scheme"
+    "distribution, cut, sparsity, mean, tolerance, attempts, centre, bias, "
+    "bias_variance, bias_scheme"
 )
 ENDS = "".join(
     f"init.{end}{key}, "
@@ -55,28 +57,26 @@ INIT = (
     "or a list of one for each layer 0 … K"
 )
 NETWORK_KEYS = (
-    "kind, depth, width, input_dim, image, kernel, channels, input_channels, padding, readout, "
-    "output_dim, activation, residual"
+    "kind, block, depth, width, input_dim, image, kernel, channels, input_channels, padding, "
+    "readout, output_dim, activation, stem, head"
 )
-RESIDUAL_KEYS = "scale, branch_layers, norm, zero_last"
 FIGURE_KEYS = (
     "kind, quantity, decades, overlay, theme, size, font, font_size, panels, only, labels, order, "
     "title, colors, decimal, style, formats, dpi, svg_text"
 )
 PATHS = (
-    "network.depth, network.width, network.input_dim, network.image, network.kernel, "
-    "network.channels, network.input_channels, network.padding, network.readout, "
+    "network.block, network.depth, network.width, network.input_dim, network.image, "
+    "network.kernel, network.channels, network.input_channels, network.padding, network.readout, "
     "network.output_dim, network.activation, network.activation.negative_slope, "
     "network.activation.frequency, "
-    "network.residual, network.residual.scale, network.residual.branch_layers, "
-    "network.residual.norm, network.residual.zero_last, "
-    "init, init.variance, init.scheme, init.scale, "
+    "network.stem, network.head, init, init.variance, init.scheme, init.scale, "
     "init.mode, init.gain, init.a, init.nonlinearity, init.distribution, init.cut, "
-    "init.tolerance, init.attempts, init.bias, init.bias_variance, init.bias_scheme, "
+    "init.sparsity, init.mean, init.tolerance, init.attempts, init.centre, "
+    "init.bias, init.bias_variance, init.bias_scheme, "
     f"{ENDS}"
     "inputs.distribution, inputs.mean, inputs.std, "
-    "inputs.density, inputs.cosine, inputs.path, inputs.normalisation, inputs.count, loss.name, "
-    "loss.target"
+    "inputs.density, inputs.cosine, inputs.path, inputs.normalisation, inputs.count, "
+    "inputs.tokens, loss.name, loss.target"
 )
 SWEPT_KEY = f"must be one of {PATHS}"
 NAME = "must be 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
@@ -85,14 +85,17 @@ EXPECT = (
     "must be a mapping like {forward: stable, when: {init.variance: 0.02}}, "
     "or a list of at most 1000"
 )
-WIDTH = "must be an integer from 1 to 65536, or a list of one for each hidden layer"
+WIDTH = "must be an integer from 1 to 65536, or a list of one for each hidden layer or stage"
 DIM = "must be an integer from 1 to 65536"
 COUNT = "must be an integer from 1 to 1000000"
 SEED = "must be an integer from 0 to 9223372036854775807"
 VARIANCE = "must be a number above 0"
 RANGE = "must be null or a list of two numbers from -1000000 to 1000000, the lower first"
 ACTIVATION_NAMES = f"must be one of {', '.join(get_args(ActivationName))}"
-ACTIVATION = f"{ACTIVATION_NAMES}, or a mapping like {{name: leaky_relu, negative_slope: 0.2}}"
+ACTIVATION = (
+    f"{ACTIVATION_NAMES}, or a mapping like {{name: leaky_relu, negative_slope: 0.2}}, "
+    "or a list of one for each hidden layer"
+)
 FILE = "must be a .npy file of shape (examples, components) or a .csv file"
 SCHEME = f"must be one of {', '.join(SCHEMES)}"
 TRY = "values to try go under sweep"
@@ -299,7 +302,7 @@ batch_size: 3
 > 8:1: error: batch_size: unknown key, must be one of $KEYS; did you mean 'inputs.count'?
 inputs: {variance: 4}
 > 8:10: error: inputs.variance: unknown key, must be one of distribution, mean, std, density,
-> cosine, path, sha256, normalisation, count; write inputs.std: 2, its square root
+> cosine, path, sha256, normalisation, count, tokens; write inputs.std: 2, its square root
 sweep: {variance: [1]}
 > 8:9: error: sweep.variance: unknown key, must be one of $PATHS; did you mean 'init.variance'?
 sweep: {init.std: [1]}
@@ -595,8 +598,8 @@ def test_overrides_set_and_sweep(texts: list[str], document: dict[str, object]) 
             "network.width=[4,3,2] init.variance=1e-7",
         ),
         (
-            {"network.residual": {"scale": "1/sqrt(depth)"}},
-            "network.residual={scale: 1/sqrt(depth)}",
+            {"network.block": ["activation", "weights", {"add": {"scale": "1/sqrt(depth)"}}]},
+            "network.block=[activation, weights, {add: {scale: 1/sqrt(depth)}}]",
         ),
     ],
 )
@@ -686,6 +689,7 @@ GOOD_ENDS = [
         "expect: {forward: stable, when: {network.activation: {name: leaky_relu}}}\n"
     ),
 ]
+BLOCK = "[activation, weights, {add: {scale: 1/sqrt(depth)}}]"
 GOOD_TEXTS = [
     *(GOOD + end for end in GOOD_ENDS),
     SWEPT,
@@ -703,14 +707,17 @@ GOOD_TEXTS = [
     CNN + "sweep: {network.image: [[4, 6], [9]], network.kernel: [1, 3]}\n",
     CNN + "sweep: {network.padding: [zero, circular], network.readout: [flatten, mean]}\n",
     CNN + "sweep: {network.channels: [8, [8, 8, 8]], network.input_channels: [1, 3]}\n",
-    CNN.replace("channels: 8", "channels: [8, 4, 2]\n  residual:"),
-    CNN + "sweep: {network.residual: [null, {}, {scale: 1/sqrt(depth), branch_layers: 2}]}\n"
-    "expect: [{forward: stable, when: {network.residual: null}}, "
-    "{backward: stable, when: {network.residual: {}, network.image: [4, 6]}}]\n",
-    GOOD + "sweep: {network.residual.scale: [0.5, 1/sqrt(depth)]}\n"
-    "expect: {forward: stable, when: {network.residual.scale: 1/sqrt(depth)}}\n",
-    GOOD.replace("  width: 4", "  width: 4\n  residual: {branch_layers: 2}")
-    + "sweep: {network.residual.norm: [none, inside], network.residual.zero_last: [true]}\n",
+    CNN.replace("channels: 8", "channels: [8, 4, 2]\n  block:\n  stem: null"),
+    CNN + f"sweep: {{network.block: [[weights, activation], {BLOCK}]}}\n"
+    "expect: [{forward: stable, when: {network.block: [weights, activation]}}, "
+    f"{{backward: stable, when: {{network.block: {BLOCK}, network.image: [4, 6]}}}}]\n",
+    GOOD + "sweep: {network.head: [[weights], [norm, weights]], network.stem: [[weights, norm]]}\n",
+    GOOD.replace("  width: 4", f"  width: 4\n  block: {BLOCK}")
+    + "sweep: {network.block.2.add.scale: [0.5, 1/sqrt(depth), [0, 1]]}\n"
+    "expect: {forward: stable, when: {network.block.2.add.scale: 1/sqrt(depth)}}\n",
+    GOOD.replace("  width: 4", f"  width: 4\n  block: {BLOCK}")
+    + "sweep: {network.block.0.activation: [gelu, {name: prelu}], network.block.2.add.skip: [2]}\n"
+    "figure: {only: {network.block.0.activation: gelu}}\n",
     "\ufeff%YAML 1.2\n---\n" + GOOD + "...\n",
     GOOD.replace("\n", "\r\n"),
 ]
@@ -752,7 +759,7 @@ def test_figure_7_4_is_what_the_book_says() -> None:
         assert condition.swept == {"init.variance": variance}
         assert condition.widths == (*[100] * 51, 1)
         assert condition.weight_variances == (variance,) * 51
-        assert (condition.activation, condition.activation_options) == ("relu", {})
+        assert {row[1:] for row in condition.layers} == {(Activate("relu"),), ()}
         assert (condition.n_inputs, condition.target) == (100, 0.0)
 
 
@@ -784,7 +791,7 @@ def test_swept_values_are_the_validated_ones() -> None:
     assert config.sweep == {"network.activation": ("relu", leaky), "network.width": ((1, 2, 3), 4)}
     last = config.conditions[-1]
     assert last.swept == {"network.activation": leaky, "network.width": 4}
-    assert (last.activation, last.activation_options) == ("leaky_relu", {"negative_slope": 0.01})
+    assert last.layers[0][1] == Activate("leaky_relu", (("negative_slope", 0.01),))
 
 
 def test_an_expectation_knows_its_conditions() -> None:
@@ -871,7 +878,13 @@ PROPERTIES = {
     "": KEYS,
     "Network": NETWORK_KEYS,
     "Activation": "name, negative_slope, frequency",
-    "Residual": RESIDUAL_KEYS,
+    "Add": "scale, skip",
+    "Attention": "heads, causal",
+    "Dropout": "rate",
+    "Gate": "activation, expand",
+    "Norm": "kind",
+    "Stage": "repeat, block",
+    "Weights": "expand, init, kernel, stride, groups",
     "Init": f"{INIT_KEYS}, first, last",
     "LayerInit": INIT_KEYS,
     "LayerOptions": INIT_KEYS,
@@ -900,14 +913,14 @@ def test_the_schema_is_closed_and_names_every_key() -> None:
     for name, model in objects(schema).items():
         assert model["additionalProperties"] is False
         assert ", ".join(model["properties"]) == PROPERTIES[name]
-        assert name == "" or "required" not in model  # these may come from the sweep
+        assert name in ("", "Stage") or "required" not in model  # these may come from the sweep
         for field in model["properties"].values():
             assert "description" in field
 
 
 def test_the_schema_has_the_limits_of_the_models() -> None:
     models = objects(config_schema())
-    depth = models["Network"]["properties"]["depth"]
+    depth, _ = models["Network"]["properties"]["depth"]["anyOf"]
     assert (depth["type"], depth["minimum"], depth["maximum"]) == ("integer", 1, 100_000)
     assert models["Sweep"]["properties"]["network.depth"]["items"]["maximum"] == 100_000
     assert models[""]["properties"]["seed"]["maximum"] == 2**63 - 1
@@ -945,6 +958,8 @@ def accepts(schema: Mapping[str, Any], value: object, models: Mapping[str, Any])
         return False
     if isinstance(value, dict):
         known, other = schema.get("properties", {}), schema["additionalProperties"]
+        for pattern in schema.get("patternProperties", ()):
+            value = {key: v for key, v in value.items() if not re.search(pattern, key)}
         closed = set(schema.get("required", [])) <= value.keys()
         closed &= bool(other) or value.keys() <= known.keys()
         return closed and all(accepts(known.get(k, other), v, models) for k, v in value.items())
@@ -961,7 +976,8 @@ def accepts(schema: Mapping[str, Any], value: object, models: Mapping[str, Any])
     assert isinstance(value, int | float)
     low, high = schema.get("minimum", value), schema.get("maximum", value)
     above: float = schema.get("exclusiveMinimum", -math.inf)
-    return bool(low <= value <= high and value > above)
+    below: float = schema.get("exclusiveMaximum", math.inf)
+    return bool(low <= value <= high and above < value < below)
 
 
 @pytest.mark.parametrize("text", [*GOOD_TEXTS, *(path.read_text() for path in CONFIGS)])
@@ -1127,16 +1143,20 @@ def test_slopes_are_of_all_layers_or_one_for_each_layer_of_prelu() -> None:
         "{name: leaky_relu, negative_slope: 1e-6}": 1e-6,
     }.items():
         found = parsed(GOOD, f"network.activation={activation}").conditions[0]
-        assert str(found.activation) in activation
-        assert found.activation_options == {"negative_slope": slope}
+        slopes = slope if isinstance(slope, tuple) else (slope,) * 3
+        for row, number in zip(found.layers[:-1], slopes, strict=True):
+            assert isinstance(step := row[1], Activate)
+            assert str(step.function) in activation
+            assert step.options == (("negative_slope", number),)
 
 
 def test_slopes_by_layer_can_be_swept_and_selected() -> None:
     swept = "sweep: {network.activation.negative_slope: [0.5, [0, 1, 2]]}\n"
     when = "expect: {forward: stable, when: {network.activation.negative_slope: [0, 1, 2]}}\n"
     found = parsed(changed("width: 4", "width: 4\n  activation: prelu") + swept + when)
-    slopes = [c.activation_options["negative_slope"] for c in found.conditions]
-    assert slopes == [0.5, (0.0, 1.0, 2.0)]
+    steps = [[row[1] for row in c.layers[:-1]] for c in found.conditions]
+    slopes = [[s.options[0][1] for s in row if isinstance(s, Activate)] for row in steps]
+    assert slopes == [[0.5] * 3, [0.0, 1.0, 2.0]]
     assert found.expect[0].conditions == (1,)
 
 
@@ -1149,7 +1169,7 @@ def test_a_distribution_may_be_given_beside_a_variance_or_in_place_of_the_scheme
     }
     for init, expected in given.items():
         config = parse_config(changed("init:\n  variance: 0.5\n", f"init: {init}\n"))
-        assert config.conditions[0].weight_distributions == (expected,) * 4
+        assert {s.weight_distribution for s in config.conditions[0].every_spec} == {expected}
 
 
 TOO_MANY = [

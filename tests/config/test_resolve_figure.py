@@ -71,11 +71,14 @@ figure.only={init.variance: [0.02, 0.03]}
 > figure.only.init.variance[1]: matches no condition (0.03), must be one of 0.001, 0.02, 1e-05;
 > null takes it back
 figure.labels=[He]
-> figure.labels: not a mapping (a list), must be a mapping from swept values to labels, each a text
-> of 1 to 200 characters
+> figure.labels: wrong length (1), must be one for each of the 3 values of init.variance; null takes
+> it back
+figure.labels=3
+> figure.labels: not a mapping (3), must be a mapping from swept values to labels, or a list of
+> labels for the first swept key, each a text of 1 to 200 characters
 figure.labels={0.02: 3}
-> figure.labels.0.02: not a string (3), must be a mapping from swept values to labels, each a text
-> of 1 to 200 characters; write it in quotes
+> figure.labels.0.02: not a string (3), must be a mapping from swept values to labels, or a list of
+> labels for the first swept key, each a text of 1 to 200 characters; write it in quotes
 figure.labels={tahn: T}
 > figure.labels.tahn: no swept value ('tahn'), must be one of 0.001, 0.02, 1e-05, relu, tanh;
 > did you mean 'tanh'?; null takes it back
@@ -140,6 +143,8 @@ def test_a_label_is_of_one_number_alone() -> None:
     sweep = "sweep: {loss.target: [-0.5, 0.5], network.width: [[1, 2, 34], [12, 3, 4], 1234]}\n"
     text = DENSE + sweep + "figure: {labels: {0.5: a, 1 2 34: b, 1234: c}}\n"
     assert parse_config(text).figure.labels == {"0.5": "a", "1 2 34": "b", "1234": "c"}
+    listed = text.split("figure:")[0] + "figure: {labels: [a, b]}\n"
+    assert list(parse_config(listed).figure.labels.values()) == ["a", "b"]
 
 
 @pytest.mark.parametrize(

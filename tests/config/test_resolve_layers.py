@@ -35,8 +35,14 @@ def parsed(*lines: str, sets: tuple[str, ...] = ()) -> SweepConfig:
 def test_a_list_has_one_entry_for_each_layer() -> None:
     (condition,) = parsed(LISTED).conditions
     np.testing.assert_allclose(condition.weight_variances, (0.5, 2 / 6, 9 / 4), rtol=1e-15, atol=0)
-    assert condition.weight_distributions == ("normal", "uniform", "orthogonal")
+    assert [s.weight_distribution for s in condition.specs] == ["normal", "uniform", "orthogonal"]
     assert condition.bias_variances == (0.0, 2.0, 0.0)
+
+
+def test_gates_take_the_activation_of_their_layer() -> None:
+    text = NETWORK.replace("input", "activation: [silu, tanh], block: [gate], input")
+    (condition,) = configs.parsed(text + "init: {scheme: he_normal}").conditions
+    assert [a.function for a in condition.activates] == ["silu", "tanh"]
 
 
 def test_a_stated_variance_is_that_before_an_uncorrected_truncation() -> None:
@@ -52,7 +58,7 @@ def test_layers_of_equal_fans_have_entries_of_their_own() -> None:
     text = f"name: a\nnetwork: {{depth: 2, width: 4, input_dim: 4, output_dim: 4}}\n{init}\n"
     (condition,) = parse_config(text).conditions
     assert condition.weight_variances == (3.0, 2.0, 0.25)
-    assert condition.weight_distributions == ("normal", "normal", "uniform")
+    assert [s.weight_distribution for s in condition.specs] == ["normal", "normal", "uniform"]
 
 
 def test_a_list_of_equal_entries_is_the_entry_itself() -> None:
@@ -63,10 +69,11 @@ def test_a_list_of_equal_entries_is_the_entry_itself() -> None:
 
 def test_each_layer_draws_from_its_own_distribution() -> None:
     (condition,) = parsed(LISTED).conditions
-    draws = Draws(condition.widths, 1, (), condition.weight_distributions)
-    mixed = DrawnWeights(7, draws, range(3))
-    for k, name in enumerate(condition.weight_distributions):
-        alone = DrawnWeights(7, Draws(condition.widths, 1, (), (name,) * 3), range(3))
+    shapes = tuple(weights.shape for weights in condition.weights)
+    names = tuple(spec.weight_distribution for spec in condition.specs)
+    mixed = DrawnWeights(7, Draws(shapes, names, 5, 1), range(3))
+    for k, name in enumerate(names):
+        alone = DrawnWeights(7, Draws(shapes, (name,) * 3, 5, 1), range(3))
         assert np.array_equal(mixed[k], alone[k])
     assert np.abs(mixed[1]).max() <= np.sqrt(3)
 
@@ -75,7 +82,8 @@ def test_numbers_of_a_listed_network_are_those_of_its_laws() -> None:
     config = parsed(LISTED, "inputs: {count: 2}")
     (found,) = run_sweep(config).conditions
     c = found.condition
-    draws = Draws(c.widths, 2, (), c.weight_distributions)
+    laws = tuple(spec.weight_distribution for spec in c.specs)
+    draws = Draws(tuple(weights.shape for weights in c.weights), laws, 5, 2)
     weights = DrawnWeights(config.seed, draws, range(3))
     h, biases = sample_inputs(0, draws, range(3)), sample_biases(0, draws, range(3))
     for k, (variance, bias_variance) in enumerate(
@@ -130,7 +138,7 @@ def test_entries_that_do_not_fit_are_named_by_layer(lines: str, message: str) ->
 
 
 def test_a_path_into_a_list_is_refused() -> None:
-    said = "inside init, which is a list, must be set there as a whole"
+    said = "inside init, a list, must be set as init"
     assert configs.problems(NETWORK + LISTED, "init.variance=3") == [
         f"--set init.variance=3: error: init.variance: {said}"
     ]
@@ -188,5 +196,4 @@ def test_independent_draws_of_a_swept_init_differ() -> None:
 def test_null_takes_the_biases_of_one_end_back() -> None:
     network = "name: x\nnetwork: {depth: 2, width: 3, input_dim: 4}\n"
     init = "init: {variance: 0.5, bias_variance: 0.1, first: {bias_variance: null}}\n"
-    layers = parse_config(network + init).conditions[0].layers
-    assert [layer.bias_variance for layer in layers] == [0.1] * 3
+    assert parse_config(network + init).conditions[0].bias_variances == (0.1,) * 3

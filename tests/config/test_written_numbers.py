@@ -10,6 +10,7 @@ import pytest
 from heinit_sim.config import to_yaml
 from heinit_sim.experiment.figure_kinds import swept_number
 from heinit_sim.experiment.labels import WrittenNumber, swept_text
+from heinit_sim.experiment.steps import Activate
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.figures.words.condition_names import named
 from tests.configs import CNN, DENSE, parsed, problems, unplaced_problems
@@ -46,7 +47,8 @@ def test_numbers_of_all_sections_may_be_arithmetic() -> None:
     (found,) = config.conditions
     assert [found.inputs.std, found.inputs.mean] == [math.sqrt(2), 0.25]
     assert found.target == -1 / 3
-    assert found.activation_options == {"negative_slope": (0.25, 0)}
+    ends = [row[1] for row in found.layers[:-1]]
+    assert ends == [Activate("prelu", (("negative_slope", slope),)) for slope in (0.25, 0)]
     assert str(config.figure.size) == "(6.0, 4.0)"
     assert config.expect[0].max_decades_per_layer == 0.125
     again = parsed(to_yaml(config.document))
@@ -74,7 +76,7 @@ def test_it_stays_as_written() -> None:
         *values[:3],
         "0.07",
     ]
-    assert named(config.conditions).short == ["1/50", "2/fan_in", "0.5/(depth*width)", "0.07"]
+    assert named(config.conditions).short == ["1/50", "2/fan_in", "0.5/(K·width)", "0.07"]
     only_numbers = parsed(WIDE, "init.variance=1/50,2/50")
     assert swept_number(only_numbers.sweep) == "init.variance"  # an axis can have it
 

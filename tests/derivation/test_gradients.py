@@ -12,6 +12,7 @@ from heinit_sim.derivation.identity import Identity, Sides
 from heinit_sim.derivation.probes import Networks, sample_networks
 from heinit_sim.derivation.verify import verify
 from heinit_sim.experiment.sweep_config import Condition
+from tests.conditions import with_layers
 
 Array = np.ndarray
 
@@ -28,7 +29,7 @@ def test_transposed_weights_turn_the_exact_rows_red(identity: Identity[Networks]
         right = identity.sides(networks)
         return Sides(identity.sides(other).left, right.right, right.rounding)
 
-    square = replace(condition(), widths=(10,) * 7)
+    square = with_layers(condition(), widths=(10,) * 7)
     assert verify(square, 0, identities=[identity]).rows[0].held
     assert not verify(square, 0, identities=[replace(identity, sides=transposed)]).rows[0].held
 

@@ -27,6 +27,9 @@ EXPECTED = {
     **dict.fromkeys(("lecun_normal", "lecun_uniform", "jax_default"), 1 / 30),
     "variance_scaling": 1 / 30,
     "torch_linear_default": 1 / (3 * 30),  # U(±1/√fan_in)
+    **dict.fromkeys(("zeros", "constant"), 0.0),
+    "identity": 1 / 30,  # ten ones of 300 entries
+    "sparse": 1e-4,  # 0.01², of weights that are not 0
     "siren": 2 / 30,  # behind layer 0, for a sine of frequency 1
     "lsuv": 1 / 30,  # what it starts from
     "delta_orthogonal": 1 / 30,  # with one tap the same

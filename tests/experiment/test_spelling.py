@@ -31,7 +31,7 @@ def test_another_activation_is_no_misspelling(word: str) -> None:
 
 
 def test_schemes_are_told_apart() -> None:
-    for word in ("truncated_normal", "xavier", "normal", "uniform", "zeros", "lecun", "he"):
+    for word in ("truncated_normal", "xavier", "normal", "uniform", "ones", "lecun", "he"):
         assert correction(word, SCHEMES) is None
     assert correction("he_norml", SCHEMES) == "he_normal"
     assert correction("xaiver_uniform", SCHEMES) == "xavier_uniform"

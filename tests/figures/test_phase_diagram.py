@@ -19,6 +19,7 @@ from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.figures.look.contrast import LINE, TEXT, contrast
 from heinit_sim.figures.phase_diagram import draw_phase_diagram
 from heinit_sim.theory.infinite_width.edge_of_chaos import critical_weight_variance
+from tests.conditions import with_layers
 from tests.figures.helpers import saved
 from tests.rows import slow_but
 
@@ -32,10 +33,13 @@ sweep: {init.variance: [0.01, 0.02, 0.03]}
 
 def config(*activations: str, text: str = CONFIG) -> SweepConfig:
     base = parse_config(text)
-    conditions = [replace(c, activation=name) for name in activations for c in base.conditions]
+    options = {"leaky_relu": {"negative_slope": 0.2}}
+    conditions = [
+        with_layers(c, activation=name, options=options.get(name, {}))
+        for name in activations
+        for c in base.conditions
+    ]
     numbered = [replace(c, index=n) for n, c in enumerate(conditions)]
-    if "leaky_relu" in activations:
-        numbered = [replace(c, activation_options={"negative_slope": 0.2}) for c in numbered]
     return replace(base, conditions=tuple(numbered))
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from heinit_sim.experiment.architecture import Convolution
+from heinit_sim.experiment.steps import Window
 from heinit_sim.network.image_patches import Plane, borrowed, pad, parts, plane_of, share
 
 
@@ -28,10 +28,10 @@ def test_any_window_of_the_padded_images_is_that_of_numpy_pad(
 
 
 def test_an_image_of_one_dimension_is_a_line_or_a_column() -> None:
-    line = Convolution((7,), 3, (1, 1), "zero")
+    line = Window((7,), 3, "zero")
     assert plane_of(line) == Plane(1, 7, 1, 3, circular=False)
     assert plane_of(line, upright=True) == Plane(7, 1, 3, 1, circular=False)
-    square = Convolution((7, 5), 3, (1, 1))
+    square = Window((7, 5), 3)
     assert plane_of(square) == plane_of(square, upright=True) == Plane(7, 5, 3, 3, circular=True)
 
 

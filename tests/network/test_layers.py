@@ -2,168 +2,66 @@
 
 import itertools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from heinit_sim.activations import make_activation
-from heinit_sim.experiment.architecture import Convolution, Residual, matrix_places, matrix_shapes
 from heinit_sim.experiment.quantities import Quantity
-from heinit_sim.experiment.sweep_config import LayerSpec
-from heinit_sim.network.layers import Trace, make_layers
+from heinit_sim.experiment.steps import (
+    Activate,
+    Dropout,
+    Gate,
+    Norm,
+    Row,
+    Step,
+    Weights,
+    WeightSpec,
+    dense_layers,
+)
+from heinit_sim.network.layers import Layer, Trace, make_layers
 from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name, loss_gradient
 from heinit_sim.numerics.scaled_array import Scaled
-from heinit_sim.sampling.streams import Draws, sample_biases, sample_inputs, sample_weights
+from heinit_sim.sampling.streams import sample_biases, sample_inputs, sample_weights
 from heinit_sim.simulation.measure import biases_of, measure
 from heinit_sim.simulation.plan import NetworkPass
+from tests.conditions import Blocks, Images
+from tests.conditions import rows as rows_of
+from tests.network.slow_network import ANALYTIC, SlowNetwork, draws_of
 from tests.rows import slow_but
 
 Array = np.ndarray
-STEP = 1e-40  # of the complex step: no difference is taken, so no digit is lost
-SQUARE = Convolution((3, 2), 3, (2, 3, 3, 3))
-LINE = Convolution((5,), 3, (2, 3, 3, 3), "zero")
-RESIDUALS = {
-    "one layer": Residual(0.7),
-    "two layers": Residual(1.0, 2),
-    "pre-norm": Residual(0.5, 1, "before"),
-    "two layers, pre-norm": Residual(1.0, 2, "before"),
-    "norm inside": Residual(1.0, 2, "inside"),
-    "zero last": Residual(1.0, 2, "none", zero_last=True),
+SQUARE = Images((3, 2), 3, (2, 3, 3, 3))
+LINE = Images((5,), 3, (2, 3, 3, 3), "zero")
+BLOCKS = {
+    "one layer": Blocks(0.7),
+    "two layers": Blocks(1.0, 2),
+    "pre-norm": Blocks(0.5, 1, "before"),
+    "two layers, pre-norm": Blocks(1.0, 2, "before"),
+    "norm inside": Blocks(1.0, 2, "inside"),
+    "zero last": Blocks(1.0, 2, "none", zero_last=True),
 }
-NETWORKS: dict[str, tuple[Convolution | None, Residual | None]] = {
+NETWORKS: dict[str, tuple[Images | None, Blocks | None]] = {
     "dense": (None, None),
-    **{name: (None, residual) for name, residual in RESIDUALS.items()},
+    **{name: (None, blocks) for name, blocks in BLOCKS.items()},
     "convolution": (SQUARE, None),
     "zero padding": (SQUARE._replace(padding="zero"), None),
     "one dimension": (LINE, None),
     "mean readout": (SQUARE._replace(readout="mean"), None),
     "mean readout, zero padding": (LINE._replace(readout="mean"), None),
-    "residual convolution": (LINE, RESIDUALS["two layers, pre-norm"]),
-    "residual convolution, mean readout": (SQUARE._replace(readout="mean"), RESIDUALS["one layer"]),
+    "residual convolution": (LINE, BLOCKS["two layers, pre-norm"]),
+    "residual convolution, mean readout": (SQUARE._replace(readout="mean"), BLOCKS["one layer"]),
 }
 WIDTHS = (4, 8, 8, 8, 2)
 STDS = (0.6, 0.5, 0.9, 0.7)
-LAYERS = tuple(LayerSpec(std**2) for std in STDS)
+SPECS = tuple(WeightSpec(std**2) for std in STDS)
 
 
-def widths_of(convolution: Convolution | None) -> tuple[int, ...]:
-    if convolution is None:
-        return WIDTHS
-    return (*(convolution.positions * c for c in convolution.channels), WIDTHS[-1])
-
-
-def matrix(kernels: Array, convolution: Convolution) -> Array:
-    """A convolution as the matrix it is, entry by entry; units are channels, then positions."""
-    c_out, _, c_in = kernels.shape
-    size, reach = convolution.image, convolution.kernel // 2
-    offsets = list(itertools.product(range(-reach, reach + 1), repeat=len(size)))
-    positions = list(itertools.product(*map(range, size)))
-    full = np.zeros((c_out, len(positions), c_in, len(positions)), complex)
-    for p, position in enumerate(positions):
-        for tap, offset in enumerate(offsets):
-            source = [a + b for a, b in zip(position, offset, strict=True)]
-            if convolution.padding == "circular":
-                source = [a % n for a, n in zip(source, size, strict=True)]
-            if tuple(source) in positions:
-                full[:, p, :, positions.index(tuple(source))] += kernels[:, tap, :]
-    return full.reshape(c_out * len(positions), c_in * len(positions))
-
-
-# of complex numbers close to the real line
-ANALYTIC: dict[str, Callable[[Array], Array]] = {
-    "relu": lambda z: np.where(z.real > 0, z, 0.0),
-    "leaky_relu": lambda z: np.where(z.real > 0, z, 0.2 * z),
-    "linear": lambda z: z,
-    "tanh": np.tanh,
-    "hard_tanh": lambda z: np.where(abs(z.real) < 1, z, np.sign(z.real)),
-    "selu": lambda z: (
-        1.0507009873554805 * np.where(z.real > 0, z, 1.6732632423543772 * (np.exp(z) - 1))
-    ),
-    "softplus": lambda z: np.log(1 + np.exp(z)),
-    "gelu_tanh": lambda z: z / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))),
-}
-
-
-@dataclass
-class Slow:
-    """A network of one input, in complex numbers."""
-
-    convolution: Convolution | None
-    residual: Residual | None
-    name: str
-    omegas: list[Array]
-    biases: list[Array]
-    bumps: dict[tuple[str, int], Array] = field(default_factory=dict)
-    matrices: dict[bytes, Array] = field(default_factory=dict)
-
-    def activate(self, z: Array) -> Array:
-        return np.asarray(ANALYTIC[self.name](z))
-
-    def weigh(self, place: int, z: Array) -> Array:
-        omega, beta = self.omegas[place], self.biases[place]
-        if omega.ndim == 3:
-            assert self.convolution is not None
-            kernels = omega.tobytes()
-            if kernels not in self.matrices:
-                self.matrices[kernels] = matrix(omega, self.convolution)
-            omega = self.matrices[kernels]
-            beta = np.repeat(beta, self.convolution.positions)
-        return np.asarray(omega @ z + beta)
-
-    def branch(self, places: tuple[int, ...], h: Array) -> Array:
-        assert self.residual is not None
-        z = normalised(h) if self.residual.norm == "before" else h
-        z = self.weigh(places[0], self.activate(z))
-        if len(places) == 2:
-            z = normalised(z) if self.residual.norm == "inside" else z
-            z = self.weigh(places[1], self.activate(z))
-        return z
-
-    def run(self, x: Array) -> tuple[dict[str, list[Array]], complex]:
-        """All h_k and f_k, and the loss for y = 0.3."""
-        depth, layers = len(WIDTHS) - 2, {"h": list[Array](), "f": list[Array]()}
-        h = x.astype(complex)
-        for k, places in enumerate(matrix_places(depth, self.residual)):
-            h = h + self.bumps.get(("h", k), 0)
-            inner = self.residual is not None and 0 < k < depth
-            read = h
-            if k == depth and self.convolution and self.convolution.readout == "mean":
-                read = h.reshape(-1, self.convolution.positions).mean(axis=1)
-            f = self.branch(places, h) if inner else self.weigh(places[0], read)
-            f = f + self.bumps.get(("f", k), 0)
-            layers["h"].append(h)
-            layers["f"].append(f)
-            if inner:
-                assert self.residual is not None
-                h = h + self.residual.scale * f
-            else:
-                h = f if self.residual is not None else self.activate(f)
-        return layers, complex(((f - 0.3) ** 2).sum())
-
-    def derivative(self, what: tuple[str, int], size: int, x: Array) -> Array:
-        """∂ℓ/∂h_k or ∂ℓ/∂f_k."""
-        found = []
-        for unit in range(size):
-            self.bumps = {what: 1j * STEP * np.eye(size)[unit]}
-            found.append(self.run(x)[1].imag / STEP)
-        self.bumps = {}
-        return np.array(found)
-
-    def weight_derivatives(self, place: int, x: Array) -> Array:
-        omega, found = self.omegas[place], []
-        for entry in np.ndindex(omega.shape):
-            self.omegas[place] = omega.copy()
-            self.omegas[place][entry] += 1j * STEP
-            found.append(self.run(x)[1].imag / STEP)
-        self.omegas[place] = omega
-        return np.array(found)
-
-
-def normalised(z: Array) -> Array:
-    centred = z - z.mean()
-    return np.asarray(centred / np.sqrt((centred**2).mean()))
+def rows_named(name: str, activation: str) -> tuple[Row, ...]:
+    images, blocks = NETWORKS[name]
+    widths = WIDTHS if images is None else images.widths(WIDTHS[-1])
+    options = {"negative_slope": 0.2} if activation == "leaky_relu" else {}
+    return rows_of(widths, SPECS, activation, options, images, blocks)
 
 
 @dataclass
@@ -175,33 +73,21 @@ class Case:
     x: Array
     betas: list[Array] | None
 
-    def slow(self, trial: int) -> Slow:
-        draws = self.network_pass.draws
-        places = matrix_places(len(STDS) - 1, draws.residual)
-        stds = {}
-        for k, own in enumerate(places):
-            for n, place in enumerate(own):
-                last = n == len(own) - 1 and 0 < k < len(STDS) - 1
-                zero = last and draws.residual is not None and draws.residual.zero_last
-                stds[place] = 0.0 if zero else STDS[k]
-        omegas = [stds[p] * w[trial].astype(complex) for p, w in enumerate(self.weights)]
-        betas = [np.zeros(shape[0]) for shape in draws.shapes]
-        if self.betas is not None:
-            betas = [b[trial, :, 0] for b in self.betas]
-        name = str(self.network_pass.activation)
-        return Slow(draws.convolution, draws.residual, name, omegas, betas)
+    def slow(self, trial: int) -> SlowNetwork:
+        betas = None if self.betas is None else [b[trial, :, 0] for b in self.betas]
+        return SlowNetwork(self.network_pass.layers, [w[trial] for w in self.weights], betas)
+
+    def layers(self) -> list[Layer]:
+        return make_layers(self.network_pass.layers, self.weights, self.betas)
 
 
 def case(name: str, activation: str, *, biased: bool = False) -> Case:
-    convolution, residual = NETWORKS[name]
-    draws = Draws(widths_of(convolution), 2, (), convolution=convolution, residual=residual)
-    options = (("negative_slope", 0.2),) if activation == "leaky_relu" else ()
-    network_pass = NetworkPass(draws, activation, options, LAYERS, 0.3)
-    trials = range(2)
+    rows = rows_named(name, activation)
+    draws, trials = draws_of(rows), range(2)
     weights = sample_weights(3, draws, trials, [])
     assert isinstance(weights, list)
     betas = [0.4 * b for b in sample_biases(3, draws, trials)] if biased else None
-    return Case(network_pass, weights, sample_inputs(3, draws, trials), betas)
+    return Case(NetworkPass(draws, rows, 0.3), weights, sample_inputs(3, draws, trials), betas)
 
 
 KINDS = [
@@ -210,55 +96,37 @@ KINDS = [
     *(("dense", a, True) for a in ANALYTIC if a != "leaky_relu"),
     ("dense", "linear", False),
 ]
-
-
-@pytest.mark.parametrize(
-    ("name", "activation", "biased"),
-    slow_but(KINDS, *(kind for kind in KINDS if kind[2]), ("dense", "relu", False)),
+SYMBOLS: tuple[tuple[str, Quantity, Quantity], ...] = (
+    ("h", "activation", "grad_activation"),
+    ("f", "preactivation", "grad_preactivation"),
 )
+
+
+@pytest.mark.parametrize(("name", "activation", "biased"), KINDS)
 def test_layers_of_both_passes_are_slow_ones(name: str, activation: str, biased: bool) -> None:
     given = case(name, activation, biased=biased)
-    network_pass, draws = given.network_pass, given.network_pass.draws
-    made = make_activation(activation, dict(network_pass.activation_options))
-    layers = make_layers(
-        draws.widths, given.weights, STDS, made, given.betas, draws.convolution, draws.residual
-    )
-    traces: list[Trace] = []
+    layers, traces = given.layers(), list[Trace]()
     named = layers_by_name(iter_forward(layers, given.x, traces))
     gradient = loss_gradient(named["preactivation", len(STDS) - 1], 0.3)
     named |= layers_by_name(iter_backward(layers, gradient, traces))
-    for trial, n in itertools.product(range(2), range(2)):
-        slow, x = given.slow(trial), given.x[trial, :, n]
+    for trial, k in itertools.product(range(2), range(len(STDS))):
+        slow, x = given.slow(trial), given.x[trial]
         expected, _ = slow.run(x)
-        for k in range(len(STDS)):
-            pairs: dict[Quantity, Array] = {
-                "activation": expected["h"][k].real,
-                "preactivation": expected["f"][k].real,
-                "grad_activation": slow.derivative(("h", k), len(expected["h"][k]), x),
-                "grad_preactivation": slow.derivative(("f", k), len(expected["f"][k]), x),
-            }
-            for quantity, wanted in pairs.items():
-                one = plain(named[quantity, k])[trial, :, n]
+        for symbol, quantity, by_it in SYMBOLS:
+            layer = expected[symbol, k][0].real
+            derivative = slow.derivative((symbol, k), (len(layer), x.shape[1]), x)
+            for name_of_layer, wanted in ((quantity, layer), (by_it, derivative)):
+                found = plain(named[name_of_layer, k])[trial]
                 # Sums of a few dozen terms of about 1, a handful of layers deep.
-                assert np.abs(one - wanted).max() <= 1e-13 * max(np.abs(wanted).max(), 1.0)
+                assert np.abs(found - wanted).max() <= 1e-13 * max(np.abs(wanted).max(), 1.0)
 
 
-@pytest.mark.parametrize(
-    ("name", "activation", "biased"),
-    slow_but(KINDS, *[(name, "leaky_relu", True) for name in NETWORKS][::3]),
-)
+@pytest.mark.parametrize(("name", "activation", "biased"), KINDS)
 def test_moments_of_weight_gradients_are_of_all(name: str, activation: str, biased: bool) -> None:
     given = case(name, activation, biased=biased)
     measured = measure(given.network_pass, given.weights, given.x, given.betas).networks
-    places = matrix_places(len(STDS) - 1, given.network_pass.draws.residual)
-    for trial, (k, own) in itertools.product(range(2), enumerate(places)):
-        slow = given.slow(trial)
-        gradients = np.array(
-            [
-                np.concatenate([slow.weight_derivatives(p, given.x[trial, :, n]) for p in own])
-                for n in range(2)
-            ]
-        )
+    for trial, k in itertools.product(range(2), range(len(STDS))):
+        gradients = given.slow(trial).weight_gradients(k, given.x[trial])
         wanted = {
             "second_moment": np.mean(gradients**2),
             "variance": np.var(gradients),
@@ -270,21 +138,15 @@ def test_moments_of_weight_gradients_are_of_all(name: str, activation: str, bias
 
 
 def is_homogeneous(name: str) -> bool:
-    residual = NETWORKS[name][1]
-    return residual is None or residual.norm == "none"
+    blocks = NETWORKS[name][1]
+    return blocks is None or blocks.norm == "none"
 
 
 @pytest.mark.parametrize("name", [name for name in NETWORKS if is_homogeneous(name)])
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "linear"])
 def test_eulers_identity_holds_at_every_layer(name: str, activation: str) -> None:
     given = case(name, activation)
-    draws = given.network_pass.draws
-    options = {"negative_slope": 0.2} if activation == "leaky_relu" else {}
-    made = make_activation(activation, options)
-    layers = make_layers(
-        draws.widths, given.weights, STDS, made, None, draws.convolution, draws.residual
-    )
-    traces: list[Trace] = []
+    layers, traces = given.layers(), list[Trace]()
     named = layers_by_name(iter_forward(layers, given.x, traces))
     output = named["preactivation", len(STDS) - 1]
     named |= layers_by_name(iter_backward(layers, loss_gradient(output, 0.0), traces))
@@ -296,16 +158,12 @@ def test_eulers_identity_holds_at_every_layer(name: str, activation: str) -> Non
 
 @pytest.mark.parametrize("branch_layers", slow_but([1, 2], 2))
 def test_blocks_past_any_float_range_obey_eulers_identity(branch_layers: int) -> None:
-    depth, residual = 1200, Residual(9.0, branch_layers)
+    depth, blocks = 1200, Blocks(9.0, branch_layers)
     widths = (12,) * (depth + 1) + (1,)
-    shapes = matrix_shapes(widths, None, residual)
+    rows = rows_of(widths, (WeightSpec(2 / 12),) * (depth + 1), blocks=blocks)
     rng = np.random.default_rng(5)
-    weights = [rng.standard_normal((1, *shape)) for shape in shapes]
-    std = math.sqrt(2 / 12)
-    layers = make_layers(
-        widths, weights, (std,) * (depth + 1), make_activation("relu", {}), None, None, residual
-    )
-    traces: list[Trace] = []
+    weights = [rng.standard_normal((1, *shape)) for shape in draws_of(rows).shapes]
+    layers, traces = make_layers(rows, weights), list[Trace]()
     named = layers_by_name(iter_forward(layers, rng.standard_normal((1, 12, 3)), traces))
     output = named["preactivation", depth]
     assert int(output.exponent[0]) > 1024
@@ -320,10 +178,8 @@ def test_blocks_past_any_float_range_obey_eulers_identity(branch_layers: int) ->
 
 def test_gradients_pass_saturated_layers_that_shrink_them_past_float_range() -> None:
     depth = 60
-    widths = (1,) * (depth + 2)
-    weights = [np.ones((1, 1, 1))] * (depth + 1)
-    layers = make_layers(widths, weights, (140.0,) * (depth + 1), make_activation("tanh", {}))
-    traces: list[Trace] = []
+    rows = dense_layers((1,) * (depth + 2), (140.0**2,) * (depth + 1), Activate("tanh"))
+    layers, traces = make_layers(rows, [np.ones((1, 1, 1))] * (depth + 1)), list[Trace]()
     named = layers_by_name(iter_forward(layers, np.ones((1, 1, 1)), traces))
     named |= layers_by_name(iter_backward(layers, named["preactivation", depth], traces))
     dl_dh = [named["grad_activation", k] for k in range(depth, -1, -1)]
@@ -336,12 +192,11 @@ def test_gradients_pass_saturated_layers_that_shrink_them_past_float_range() -> 
 
 def test_what_a_block_adds_up_beyond_the_range_of_plain_floats_is_not_known() -> None:
     depth, rng = 200, np.random.default_rng(7)
-    widths, residual = (9,) * (depth + 1) + (1,), Residual(1000.0)
+    widths = (9,) * (depth + 1) + (1,)
+    rows = rows_of(widths, (WeightSpec(1.0),) * (depth + 1), blocks=Blocks(1000.0))
     weights = [rng.standard_normal((1, b, a)) for a, b in itertools.pairwise(widths)]
     biases = [np.zeros((1, 1, 1))] * len(weights)
-    layers = make_layers(
-        widths, weights, (1.0,) * len(weights), make_activation("relu", {}), biases, None, residual
-    )
+    layers = make_layers(rows, weights, biases)
     named = layers_by_name(iter_forward(layers, rng.standard_normal((1, 9, 3)), []))
     known = [z.mantissa for z in named.values() if np.isfinite(z.mantissa).all()]
     assert np.abs(known[-1]).max() > 1e100
@@ -349,16 +204,68 @@ def test_what_a_block_adds_up_beyond_the_range_of_plain_floats_is_not_known() ->
     assert np.isnan(named["preactivation", depth].mantissa).all()
 
 
-def test_both_weights_of_a_block_have_biases_of_their_layer() -> None:
-    draws = Draws(WIDTHS, 2, (), residual=RESIDUALS["two layers"])
+OUTPUTS = (Activate("sigmoid"), Activate("relu"), Norm("rms"), Dropout(0.5))
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_the_loss_sees_what_follows_the_last_weights(output: Step) -> None:
+    rows = dense_layers((4, 6, 5), (0.5, 0.5), Activate("relu"))
+    rows = (*rows[:-1], (*rows[-1], output))
+    rng = np.random.default_rng(3)
+    weights = [rng.standard_normal((2, 6, 4)), rng.standard_normal((2, 5, 6))]
+    masks, x = [rng.random((2, 5, 3))], rng.standard_normal((2, 4, 3))
+    layers, traces = make_layers(rows, weights, None, masks), list[Trace]()
+    stacks = list(iter_forward(layers, x, traces))
+    end = stacks[-1].end
+    assert end is not None
+    named = layers_by_name([*stacks, *iter_backward(layers, loss_gradient(end, 0.3), traces)])
+    given = Case(NetworkPass(draws_of(rows), rows, 0.3), weights, x, None)
+    measured = measure(given.network_pass, weights, x, None, masks).networks
+    for trial in range(2):
+        slow = given.slow(trial)
+        slow.masks = [mask[trial] for mask in masks]
+        for symbol, quantity, by_it in SYMBOLS:
+            layer = slow.run(x[trial])[0][symbol, 1][0].real
+            derivative = slow.derivative((symbol, 1), (len(layer), 3), x[trial])
+            for name, wanted in ((quantity, layer), (by_it, derivative)):
+                assert np.abs(plain(named[name, 1])[trial] - wanted).max() <= 1e-13
+        variance = np.var(derivative)
+        found = measured["grad_preactivation", "variance"][trial, 1]
+        assert abs(found - math.log10(variance)) < 1e-11
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("images", [None, SQUARE])
+def test_weights_of_variance_0_make_zeros_and_lose_no_network(
+    activation: str, images: Images | None
+) -> None:
+    widths = WIDTHS if images is None else images.widths(2)
+    specs = [WeightSpec(0.0), *SPECS[1:]]
+    rows = rows_of(widths, specs, activation, images=images)
+    rng = np.random.default_rng(2)
+    weights = [rng.standard_normal((2, *shape)) for shape in draws_of(rows).shapes]
+    layers, traces = make_layers(rows, weights), list[Trace]()
+    named = layers_by_name(iter_forward(layers, rng.standard_normal((2, widths[0], 3)), traces))
+    assert not any(named["preactivation", k].mantissa.any() for k in range(4))
+    gradient = loss_gradient(named["preactivation", 3], 0.3)
+    back = layers_by_name(iter_backward(layers, gradient, traces))
+    assert all(np.isfinite(z.mantissa).all() for z in back.values())
+    assert back["grad_activation", 3].mantissa.any()
+    assert not back["grad_activation", 0].mantissa.any()
+
+
+def test_all_weights_have_biases_of_their_own_law() -> None:
     means = (0.1, 0.2, 0.3, 0.4)
-    layers = tuple(LayerSpec(1.0, bias_mean=mean) for mean in means)
-    constant = biases_of(NetworkPass(draws, "relu", (), layers, 0.0), [])
+    specs = [WeightSpec(1.0, bias_mean=mean) for mean in means]
+    rows = rows_of(WIDTHS, specs, blocks=BLOCKS["two layers"])
+    draws = draws_of(rows)
+    constant = biases_of(NetworkPass(draws, rows, 0.0), [])
     assert constant is not None
     assert [float(b[0, 0, 0]) for b in constant] == [0.1, 0.2, 0.2, 0.3, 0.3, 0.4]
     betas = sample_biases(1, draws, range(2))
-    layers = tuple(layer._replace(bias_variance=k**2) for k, layer in enumerate(layers, 1))
-    drawn = biases_of(NetworkPass(draws, "relu", (), layers, 0.0), betas)
+    specs = [spec._replace(bias_variance=k**2) for k, spec in enumerate(specs, 1)]
+    rows = rows_of(WIDTHS, specs, blocks=BLOCKS["two layers"])
+    drawn = biases_of(NetworkPass(draws, rows, 0.0), betas)
     assert drawn is not None
     scales = [1.0, 2.0, 2.0, 3.0, 3.0, 4.0]
     for b, beta, scale, mean in zip(
@@ -371,14 +278,24 @@ def test_both_weights_of_a_block_have_biases_of_their_layer() -> None:
 @pytest.mark.parametrize("name", [name for name in NETWORKS if is_homogeneous(name)])
 def test_a_power_of_two_of_the_inputs_is_one_of_every_layer_to_the_last_bit(name: str) -> None:
     given = case(name, "relu")
-    draws, relu = given.network_pass.draws, make_activation("relu", {})
-    layers = make_layers(
-        draws.widths, given.weights, STDS, relu, None, draws.convolution, draws.residual
-    )
-    once = layers_by_name(iter_forward(layers, given.x, []))
-    far = layers_by_name(iter_forward(layers, np.ldexp(given.x, 300), []))
+    once = layers_by_name(iter_forward(given.layers(), given.x, []))
+    far = layers_by_name(iter_forward(given.layers(), np.ldexp(given.x, 300), []))
     assert set(once) == set(far)
     assert all(np.array_equal(np.ldexp(plain(z), 300), plain(far[n])) for n, z in once.items())
+
+
+def test_gates_square_until_no_exponent_holds_it() -> None:
+    weights = Weights(WeightSpec(4.0), 3, 3)
+    row: Row = (Gate(weights, weights, Activate("relu")),)
+    omega = np.abs(np.random.default_rng(0).standard_normal((2, 3, 3)))
+    omega[1] = -omega[1]  # a gate that is shut
+    layers = make_layers((row,) * 60, [omega] * 120)
+    named = layers_by_name(iter_forward(layers, np.ones((2, 3, 2)), []))
+    known = [np.isfinite(named["preactivation", k].mantissa[0]).all() for k in range(60)]
+    assert known == sorted(known, reverse=True)
+    assert set(known) == {True, False}
+    assert max(int(named["preactivation", k].exponent[0]) for k in range(60)) > 2**40
+    assert not any(named["preactivation", k].mantissa[1].any() for k in range(60))
 
 
 def plain(layer: Scaled) -> Array:

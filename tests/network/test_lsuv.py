@@ -2,22 +2,27 @@
 
 import itertools
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from heinit_sim.activations import make_activation
+from heinit_sim.checks.theory_agreement import check
 from heinit_sim.config import parse_config
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.quantities import MEASURES, Measure
+from heinit_sim.experiment.steps import Activate, dense_layers
 from heinit_sim.experiment.sweep_config import Lsuv, SweepConfig
 from heinit_sim.network.layers import make_layers
-from heinit_sim.network.lsuv import unit_variance_factors
+from heinit_sim.network.lsuv import fitted_to_batch
 from heinit_sim.sampling import streams
 from heinit_sim.sampling.streams import DrawnWeights, Draws, sample_biases, sample_inputs
 from heinit_sim.simulation import plan
 from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.infinite_width.lsuv import lsuv_variances
+from heinit_sim.theory.predictions import predict_sweep
+from tests.conditions import dense_draws
 from tests.rows import slow_but
 
 Array = np.ndarray
@@ -50,23 +55,32 @@ def slow_forward(weights: list[Array], x: Array, biases: list[Array], name: str)
 
 
 def slow_lsuv(
-    weights: list[Array], x: Array, biases: list[Array], name: str, tolerance: float, most: int
-) -> list[Array]:
-    """Algorithm 1 of Mishkin & Matas: the whole network again after each division."""
-    weights = [omega.copy() for omega in weights]
+    weights: list[Array], x: Array, biases: list[Array], name: str, lsuv: Lsuv
+) -> tuple[list[Array], list[Array]]:
+    """Algorithm 1 of Mishkin & Matas: the whole network again after each division.
+
+    Units are centred before each look at their variance, and after it.
+    """
+    weights, biases = ([numbers.copy() for numbers in given] for given in (weights, biases))
+    tolerance, most, centre = lsuv
     for k in range(len(weights)):
-        for _ in range(most):
+        for attempt in range(most + 1):
+            f = slow_forward(weights, x, biases, name)[k]
+            for i in range(len(f) if centre else 0):
+                biases[k][i] -= sum(f[i]) / len(f[i])
+            if attempt == most:
+                break
             f = slow_forward(weights, x, biases, name)[k]
             mean = sum(f.ravel()) / f.size
             variance = sum((z - mean) ** 2 for z in f.ravel()) / f.size
             if abs(variance - 1) < tolerance or variance == 0:
                 break
             weights[k] /= math.sqrt(variance)
-    return weights
+    return weights, biases
 
 
 def orthonormal(seed: int = 0, trials: int = 4) -> tuple[DrawnWeights, list[float]]:
-    drawn = DrawnWeights(seed, Draws(WIDTHS, 8, (), ("orthogonal",) * 4), range(trials))
+    drawn = DrawnWeights(seed, dense_draws(WIDTHS, 8, law="orthogonal"), range(trials))
     return drawn, [1 / math.sqrt(max(fans)) for fans in itertools.pairwise(WIDTHS)]
 
 
@@ -78,29 +92,83 @@ def factors_of(
     biases: list[np.ndarray] | None = None,
     lsuv: Lsuv | None = None,
 ) -> list[np.ndarray]:
+    return fitted(weights, stds, x, name, biases, lsuv)[0]
+
+
+def fitted(
+    weights: DrawnWeights,
+    stds: list[float],
+    x: np.ndarray,
+    name: str,
+    biases: list[np.ndarray] | None = None,
+    lsuv: Lsuv | None = None,
+) -> tuple[list[np.ndarray], Sequence[np.ndarray] | None]:
     widths = [x.shape[1], *(shape[1] for shape in weights.shapes)]
-    layers = make_layers(widths, weights, stds, make_activation(name, {}))
-    return unit_variance_factors(layers, x, biases, lsuv or Lsuv())
+    rows = dense_layers(widths, [std**2 for std in stds], Activate(name))
+    return fitted_to_batch(make_layers(rows, weights), x, biases, lsuv or Lsuv())
 
 
 @pytest.mark.parametrize("name", slow_but(["tanh", "relu", "linear"], "tanh"))
 @pytest.mark.parametrize("biased", [False, True])
-@pytest.mark.parametrize("lsuv", [Lsuv(), Lsuv(1e-9), Lsuv(1e-9, 1), Lsuv(0.5, 2)])
+@pytest.mark.parametrize(
+    "lsuv",
+    [Lsuv(), Lsuv(1e-9), Lsuv(1e-9, 1), Lsuv(0.5, 2), Lsuv(1e-9, 3, True), Lsuv(0.5, 1, True)],
+)
 def test_factors_are_those_of_slow_loops(name: str, biased: bool, lsuv: Lsuv) -> None:
     weights, stds = orthonormal()
-    plain = Draws(WIDTHS, 8, ())
+    plain = dense_draws(WIDTHS, 8)
     x = sample_inputs(0, plain, range(4))
     biases = [0.7 * b + 0.2 for b in sample_biases(0, plain, range(4))] if biased else None
-    factors = factors_of(weights, stds, x, name, biases, lsuv)
+    factors, moved = fitted(weights, stds, x, name, biases, lsuv)
     for t in range(4):
         omegas = [std * weights[k][t] for k, std in enumerate(stds)]
         betas = [np.zeros(width) for width in WIDTHS[1:]]
         if biases is not None:
             betas = [b[t, :, 0] for b in biases]
-        expected = slow_lsuv(omegas, x[t], betas, name, *lsuv)
+        expected, shifts = slow_lsuv(omegas, x[t], betas, name, lsuv)
         for k, factor in enumerate(factors):
             found = factor[t] * omegas[k]
             np.testing.assert_allclose(found, expected[k], rtol=1e-10, atol=0)
+            found = np.zeros(len(betas[k])) if moved is None else moved[k][t, :, 0]
+            # Means of numbers of about 1, over 8 inputs.
+            np.testing.assert_allclose(found, shifts[k], rtol=0, atol=1e-12)
+
+
+CENTRED = "{scheme: lsuv, tolerance: 1e-9, centre: true}"
+
+
+@pytest.mark.parametrize("network", ["dense", "cnn, flatten", "cnn, mean"])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+def test_centred_units_vary_between_inputs_alone(network: str, activation: str) -> None:
+    """Var f_k = 1; of a fully connected layer all of it is between inputs. Theory is empty."""
+    config = parsed(CENTRED, activation)
+    if network != "dense":
+        config = parse_config(
+            "name: a\ntrials: 6\nnetwork: {kind: cnn, depth: 3, image: [4, 5], kernel: 3, "
+            f"channels: 6, output_dim: 3, readout: {network[5:]}, activation: {activation}}}\n"
+            f"init: {CENTRED}\ninputs: {{count: 8}}\n"
+        )
+    assert unit_everywhere(config, 1e-9)
+    result = run_sweep(config)
+    (found,) = result.conditions
+    second = 10 ** found.networks["preactivation", "second_moment"]
+    np.testing.assert_allclose(second, 1.0, rtol=2e-9, atol=0)
+    between = 10 ** found.networks["preactivation", "variance_between_inputs"]
+    dense = slice(None) if network == "dense" else slice(-1, None)
+    np.testing.assert_allclose(between[:, dense], 1.0, rtol=2e-9, atol=0)
+    beside = run_sweep(uncentred(config)).conditions[0].networks
+    plain = 10 ** beside["preactivation", "variance_between_inputs"]
+    assert (np.abs(plain[:, dense] - 1) > 1e-6).all()
+    assert (10 ** beside["preactivation", "second_moment"] > 1 + 1e-6).all()
+    assert all(finding.held for finding in check(result))
+    (prediction,) = predict_sweep(config).conditions
+    known = [m for m, log10 in prediction.theory.items() if np.isfinite(log10[..., 1:]).any()]
+    assert known == []
+
+
+def uncentred(config: SweepConfig) -> SweepConfig:
+    (condition,) = config.conditions
+    return replace(config, conditions=(replace(condition, lsuv=Lsuv(1e-9)),))
 
 
 def test_it_starts_from_orthonormal_weights() -> None:
@@ -135,7 +203,7 @@ def test_layers_with_slopes_of_their_own_are_followed_by_these() -> None:
 
 def test_a_network_past_float_range_keeps_its_weights_and_leaves_others_alone() -> None:
     weights, stds = orthonormal()
-    x = sample_inputs(0, Draws(WIDTHS, 8, ()), range(4))
+    x = sample_inputs(0, dense_draws(WIDTHS, 8), range(4))
     expected = factors_of(weights, stds, x, "tanh")
     x[2] *= 1e200  # whose square is infinite
     found = factors_of(weights, stds, x, "tanh")
@@ -165,7 +233,7 @@ def test_a_layer_without_variance_keeps_its_weights() -> None:
 
 def config_draws(config: SweepConfig) -> Draws:
     (condition,) = config.conditions
-    return Draws(condition.widths, condition.n_inputs, (), condition.weight_distributions)
+    return dense_draws(condition.widths, condition.n_inputs, law="orthogonal")
 
 
 def test_blocks_and_weights_drawn_again_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,18 +290,17 @@ def test_theory_knows_the_slope_of_each_layer() -> None:
     # A linear layer keeps independent inputs apart; ReLU gives them E[h h'] = 1/2π of E[h²] = 1/2.
     prelu = "{name: prelu, negative_slope: [1, 1, 0]}"
     (condition,) = parsed(activation=prelu).conditions
-    activation = make_activation("prelu", condition.activation_options)
     common = (1 + 7 / math.pi) / 8 / 3
     expected = (1 / 7, 1 / 12, 1 / 5, 1 / (9 / 2 * (1 - common)))
-    found = lsuv_variances(condition, activation)
+    found = lsuv_variances(condition)
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=0)
 
 
 def test_theory_has_none_where_biases_alone_exceed_unit_variance() -> None:
     (condition,) = parsed("{scheme: lsuv, bias_variance: 1.5}").conditions
-    assert all(map(math.isnan, lsuv_variances(condition, make_activation("tanh", {}))))
+    assert all(map(math.isnan, lsuv_variances(condition)))
     (condition,) = parsed("{scheme: lsuv, bias_variance: 0.2}").conditions
-    first = lsuv_variances(condition, make_activation("tanh", {}))[0]
+    first = lsuv_variances(condition)[0]
     assert math.isclose(first, 0.8 / 7, rel_tol=1e-15)
 
 
@@ -248,10 +315,20 @@ REFUSED = {
         "init[1]: of one layer only, must be scheme: lsuv in all layers"
     ),
     "[{scheme: lsuv}, {scheme: lsuv, attempts: 3}, {scheme: lsuv}, {scheme: lsuv}]": (
-        "init[1]: another tolerance or attempts, must be those of layer 0"
+        "init[1]: another tolerance, attempts or centre, must be those of layer 0"
     ),
     "{scheme: lsuv, attempts: 0}": (
         "init.attempts: too small (0), must be an integer from 1 to 1000"
+    ),
+    "{scheme: he_normal, centre: true}": (
+        "init.centre: not for scheme: he_normal (True), must be left out; it is of lsuv"
+    ),
+    "{scheme: lsuv, centre: true, bias: 1}": (
+        "init.bias: given beside init.centre (1.0), must be left out; centring sets all biases"
+    ),
+    "{scheme: lsuv, centre: true, bias_scheme: torch}": (
+        "init.bias_scheme: given beside init.centre (torch), must be left out; "
+        "centring sets all biases"
     ),
     "{scheme: lsuv, tolerance: 0}": "init.tolerance: too small (0), must be a number above 0",
 }
@@ -263,6 +340,12 @@ def test_options_that_do_not_go_with_it_are_refused(init: str) -> None:
         parsed(init)
     (problem,) = caught.value.problems
     assert problem.partition("error: ")[2] == REFUSED[init]
+
+
+def test_one_input_cannot_be_centred() -> None:
+    with pytest.raises(ConfigError, match="one input has no spread"):
+        parsed(CENTRED, count=1)
+    assert parsed("{scheme: lsuv, centre: false}", count=1).conditions[0].lsuv == Lsuv()
 
 
 @pytest.mark.parametrize("padding", ["circular", "zero"])

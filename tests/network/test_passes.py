@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from heinit_sim.activations import make_activation
-from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.quantities import Quantity
+from heinit_sim.experiment.steps import Activate, dense_layers
 from heinit_sim.network.layers import Layer, Trace, make_layers
 from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name, loss_gradient
 from heinit_sim.numerics.scaled_array import Scaled
@@ -38,7 +37,7 @@ def passes(
     weights: list[Array], stds: tuple[float, ...], x: Array, alpha: float, target: float
 ) -> dict[str, list[Scaled]]:
     """All layers of both passes, as the package computes them."""
-    activation = make_activation("leaky_relu", {"negative_slope": alpha})
+    activation = Activate("leaky_relu", (("negative_slope", alpha),))
     layers, traces = dense(weights, stds, activation), list[Trace]()
     named = layers_by_name(iter_forward(layers, x, traces))
     gradient = loss_gradient(named["preactivation", len(weights) - 1], target)
@@ -67,11 +66,12 @@ def assert_rounded_alike(found: Array, expected: Array, n_roundings: int) -> Non
 def dense(
     weights: list[Array],
     stds: Sequence[float],
-    activation: Activation,
+    activation: Activate,
     biases: list[Array] | None = None,
 ) -> list[Layer]:
     widths = [weights[0].shape[-1], *(omega.shape[-2] for omega in weights)]
-    return make_layers(widths, weights, stds, activation, biases)
+    rows = dense_layers(widths, [std**2 for std in stds], activation)
+    return make_layers(rows, weights, biases)
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
@@ -191,7 +191,7 @@ def test_loss_gradient_outside_float_range(exponent: int) -> None:
 def test_without_biases_the_plain_pass_is_the_rescaled_one() -> None:
     weights, x = draw()
     zeros = [np.zeros((len(omega), 1)) for omega in weights]
-    relu = make_activation("relu", {})
+    relu = Activate("relu")
     rescaled = layers_by_name(iter_forward(dense(weights, STDS, relu), x, []))
     direct = layers_by_name(iter_forward(dense(weights, STDS, relu, zeros), x, []))
     assert set(rescaled) == set(direct)
@@ -207,7 +207,7 @@ def test_a_network_that_leaves_float_range_is_not_known_from_there_on(std: float
     for omega in weights:
         omega[1] /= std  # the second network stays where it is
     x, stds = rng.standard_normal((2, 9, 3)), (std,) * 40
-    gelu = make_activation("gelu", {})
+    gelu = Activate("gelu")
     together = list(layers_by_name(iter_forward(dense(weights, stds, gelu), x, [])).values())
     second = dense([w[1:] for w in weights], stds, gelu)
     alone = list(layers_by_name(iter_forward(second, x[1:], [])).values())
@@ -222,14 +222,14 @@ def test_a_network_that_leaves_float_range_is_not_known_from_there_on(std: float
 
 def test_a_dead_layer_is_no_underflow() -> None:
     weights = [-np.ones((3, 3)), np.ones((2, 3))]
-    layers = dense(weights, (1.0, 1.0), make_activation("relu6", {}))
+    layers = dense(weights, (1.0, 1.0), Activate("relu6"))
     found = layers_by_name(iter_forward(layers, np.ones((3, 1)), []))
     assert not found["preactivation", 1].mantissa.any()
 
 
 def test_both_passes_name_their_layers_in_the_order_they_come_to_them() -> None:
     weights, x = draw()
-    layers, traces = dense(weights, STDS, make_activation("relu", {})), list[Trace]()
+    layers, traces = dense(weights, STDS, Activate("relu")), list[Trace]()
     forward = list(iter_forward(layers, x, traces))
     assert [stack.names for stack in forward] == [
         (("activation", 0),),

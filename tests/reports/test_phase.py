@@ -5,6 +5,7 @@ import pytest
 
 from heinit_sim.activations import make_activation
 from heinit_sim.config import parse_config
+from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.reports.formats import ten_digits, to_csv, to_json_values
 from heinit_sim.reports.phase import phase_rows, to_phase_table
@@ -128,3 +129,121 @@ def test_a_fixed_point_that_repels_is_told() -> None:
     assert "q = 1 repels: signals stay on\nneither side, whatever the phase" in text(config)
     assert phase_rows(config)[0]["repels"] == 1.0
     assert "repels" not in text(with_activation("tanh"))
+
+
+MLP = """
+name: mlp
+network:
+  depth: 25
+  width: 768
+  input_dim: 768
+  activation: gelu_tanh
+  block: [norm, {weights: {expand: 4}}, activation, weights, add]
+init: {variance: 0.0004, first: {scheme: lecun_normal}}
+inputs: {count: 2}
+"""
+POST_NORM = "[{weights: {expand: 4}}, activation, weights, add, norm]"
+
+
+def growth(block: str = "", text: str = MLP) -> dict[str, float]:
+    """The row of a network of 24 blocks, of factors and no logarithms."""
+    given = text.replace("[norm, {weights: {expand: 4}}, activation, weights, add]", block)
+    (row,) = phase_rows(parse_config(given if block else text))
+    assert row.pop("blocks") == 24
+    return {key.replace("log10_", ""): 10**x for key, x in row.items() if key != "condition"}
+
+
+def shares(q: float) -> tuple[float, float]:
+    """E[a²] and E[a'²] of GELU in its tanh form by a plain sum, a' by differences."""
+    z, step = np.arange(-12, 12, 1e-3) * math.sqrt(q), 1e-5
+    weight = np.exp(-(z**2) / (2 * q)) / math.sqrt(2 * math.pi) * 1e-3
+
+    def a(z: np.ndarray) -> np.ndarray:
+        return np.asarray(z / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))))
+
+    slope = (a(z + step) - a(z - step)) / (2 * step)
+    return float(weight @ a(z) ** 2), float(weight @ slope**2)
+
+
+def test_mlp_blocks_grow_as_the_numbers_of_theory_say() -> None:
+    found, scale = growth(), 768 * 0.0004
+    assert (round(found["forward_all"], 4), round(found["forward_first"] - 1, 4)) == (
+        4.1397,
+        0.1308,
+    )
+    second, slope = shares(scale)
+    added, back = 4 * scale * second, 4 * scale**2 * slope
+    q = 1 + added * np.arange(24)
+    # differences of a' leave 1e-10, and log10 is rounded to 1e-8
+    expected = [1 + back, 1 + back / q[-1], float(np.prod(1 + back / q))]
+    backward = [found[f"backward_{k}"] for k in ("first", "last", "all")]
+    np.testing.assert_allclose(backward, expected, rtol=1e-7, atol=0)
+    np.testing.assert_allclose(found["forward_last"], 1 + added / q[-1], rtol=1e-7, atol=0)
+    # planted: a branch that does not divide by the size of what enters
+    assert abs(math.log(backward[2] / (1 + back) ** 24)) > 0.5
+
+
+def test_gpt2_s_smaller_weights_and_a_norm_at_the_end_of_branches_grow_as_said() -> None:
+    smaller = "{weights: {init: {variance: 0.0004/48}}}"
+    found = growth(f"[norm, {{weights: {{expand: 4}}}}, activation, {smaller}, add]")
+    assert round(found["forward_all"], 4) == 1.0654
+    found = growth("[{weights: {expand: 4}}, activation, weights, norm, add]")
+    np.testing.assert_allclose(found["forward_all"], 25, rtol=1e-7, atol=0)
+
+
+def test_post_norm_keeps_signals_and_divides_gradients_by_what_blocks_add() -> None:
+    found, scale = growth(POST_NORM), 768 * 0.0004
+    second, slope = shares(scale)
+    factor = (1 + 4 * scale**2 * slope) / (1 + 4 * scale * second)
+    assert found["forward_all"] == found["forward_last"] == 1
+    np.testing.assert_allclose(found["backward_last"], factor, rtol=1e-7, atol=0)
+    np.testing.assert_allclose(found["backward_all"], factor**24, rtol=1e-6, atol=0)
+    assert abs(factor - 1) > 1e-3
+
+
+def test_branches_of_zeros_grow_by_nothing_at_all() -> None:
+    zeros = "{weights: {init: {scheme: zeros}}}"
+    found = growth(f"[norm, {{weights: {{expand: 4}}}}, activation, {zeros}, add]")
+    assert set(found.values()) == {1.0}
+
+
+def test_growth_of_a_sweep_of_blocks_fits_80_columns_and_says_what_is_not_known() -> None:
+    blocks = f"[[weights, activation], {POST_NORM}, [norm, attention, weights, add]]"
+    config = parse_config(
+        MLP.replace(
+            "inputs: {count: 2}", f"inputs: {{tokens: 3}}\nsweep: {{network.block: {blocks}}}"
+        )
+        .replace("  block: [norm, {weights: {expand: 4}}, activation, weights, add]\n", "")
+        .replace("variance: 0.0004", "variance: 0.4")
+    )
+    lines = text(config).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in text(config)
+    assert "growth at infinite width" in lines[0]
+    assert "—: not known at infinite width" in text(config)
+    rows = phase_rows(config)
+    assert [math.isnan(row["backward_log10_all"]) for row in rows] == [False, False, True]
+    # plain layers from layer 1 on, each 307.2 E[a²]: beyond five digits it is a power of ten
+    assert rows[0]["forward_log10_all"] > 24
+    assert "e+" in text(config)
+    head = "condition,network.block,blocks,forward_log10_first,forward_log10_last,forward_log10_all"
+    assert to_csv(rows).startswith(head)
+    assert to_json_values(rows)[2]["backward_log10_all"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            MLP.replace("{variance: 0.0004, first: {scheme: lecun_normal}}", "{scheme: identity}"),
+            "weights of a mean or of no variance have no theory",
+        ),
+        (MLP.replace(", weights, add]", ", weights]"), "or add for growth"),
+        (MLP.replace("variance: 0.0004,", "variance: 0.0004, bias_scheme: torch,"), "uniform"),
+    ],
+)
+def test_what_has_neither_phase_nor_growth_is_refused(text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        phase_rows(parse_config(text))
+    (problem,) = caught.value.problems
+    assert said in problem

@@ -12,7 +12,8 @@ from heinit_sim.config import parse_config
 from heinit_sim.errors import ConfigError, DataError
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.sampling import data_sets
-from heinit_sim.sampling.streams import Draws, sample_inputs
+from heinit_sim.sampling.streams import sample_inputs
+from tests.conditions import dense_draws
 from tests.configs import problems
 
 Array = np.ndarray
@@ -225,7 +226,7 @@ def test_statistics_are_those_of_the_whole_data_set(tmp_path: Path) -> None:
 def test_a_trial_draws_without_replacement_and_more_begin_with_the_fewer(tmp_path: Path) -> None:
     inputs = of_rows(tmp_path, ROWS)
     more, fewer = (
-        sample_inputs(0, Draws((3, 1), n, (), inputs=inputs), range(4000)) for n in (4, 2)
+        sample_inputs(0, dense_draws((3, 1), n, inputs=inputs), range(4000)) for n in (4, 2)
     )
     assert np.array_equal(more[..., :2], fewer)
     assert (np.sort(more[:, 0], axis=-1) == np.sort(ROWS[:, 0])).all()

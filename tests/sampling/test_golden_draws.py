@@ -28,7 +28,6 @@ import numpy as np
 import pytest
 
 from heinit_sim.config import parse_config
-from heinit_sim.experiment.architecture import Convolution
 from heinit_sim.experiment.initializers import Distribution
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.sweep_config import STREAM_VERSION
@@ -45,6 +44,7 @@ from heinit_sim.sampling.streams import (
 )
 from heinit_sim.sampling.weights import WEIGHT_LAWS
 from heinit_sim.simulation.plan import plan_passes
+from tests.conditions import dense_draws
 from tests.configs import DENSE
 
 Array = np.ndarray
@@ -61,13 +61,18 @@ INDEPENDENT = "draws: independent\nsweep: {init.variance: [0.5, 1e-3], network.w
 
 def weights(law: Distribution, salt: tuple[int, ...] = ()) -> Array:
     """10,000 weights: 50 × 100 of each of two trials."""
-    return DrawnWeights(SEED, Draws(WIDTHS, 1, salt, law), TRIALS)[PLACE]
+    return DrawnWeights(SEED, dense_draws(WIDTHS, 1, salt, law), TRIALS)[PLACE]
 
 
 def inputs(n_trials: int = 1, n_inputs: int = 100, dim: int = 100, **law: Any) -> Array:
     """10,000 numbers of a batch, component by component."""
-    draws = Draws((dim, 1), n_inputs, (), inputs=Inputs(**law))
+    draws = dense_draws((dim, 1), n_inputs, inputs=Inputs(**law))
     return sample_inputs(SEED, draws, range(3, 3 + n_trials))
+
+
+def uniform_biases() -> Array:
+    draws = dense_draws(WIDTHS, 1, bias_distributions=("uniform",) * 3)
+    return sample_biases(SEED, draws, range(9, 209))[PLACE]
 
 
 def salt_of(place: int) -> tuple[int, ...]:
@@ -102,8 +107,11 @@ DRAWN: dict[str, Callable[[], Golden]] = {
     "uniform": lambda: golden_of(weights("uniform")),
     "truncated_normal": lambda: golden_of(weights("truncated_normal")),
     "truncated_normal_uncorrected": lambda: golden_of(weights("truncated_normal_uncorrected")),
+    "sparse": lambda: golden_of(weights("sparse"), 0.0, 2**0.5),
+    "identity": lambda: golden_of(weights("identity"), 0.0, 10.0),
+    "biases, uniform": lambda: golden_of(uniform_biases()),
     "normal, independent draws": lambda: golden_of(weights("normal", salt_of(3))),
-    "biases": lambda: golden_of(sample_biases(SEED, Draws(WIDTHS, 1, ()), range(9, 209))[PLACE]),
+    "biases": lambda: golden_of(sample_biases(SEED, dense_draws(WIDTHS, 1), range(9, 209))[PLACE]),
     "x standard_normal": lambda: golden_of(inputs()),
     "x normal": lambda: golden_of(inputs(distribution="normal", mean=0.5, std=2.0), 0.5, 2.0),
     "x uniform": lambda: golden_of(inputs(distribution="uniform", mean=0.5, std=2.0), 0.5, 2.0),
@@ -115,6 +123,21 @@ DRAWN: dict[str, Callable[[], Golden]] = {
 }
 
 GOLDEN: dict[str, Golden] = {
+    "sparse": Golden(
+        "0x0.0p+0",
+        "0x0.0p+0",
+        "f4cfdcaf8c0d4298b7551552993ab0c3847057d87e2152b30e2c42da29b725c3",
+    ),
+    "identity": Golden(
+        "0x1.4000000000000p+3",
+        "0x0.0p+0",
+        "3010cded595baeb556d7884364c94df36befd74c1828a8479d3993dd68f2e1f7",
+    ),
+    "biases, uniform": Golden(
+        "0x1.978ebb064008ap-1",
+        "-0x1.16df9832ca6adp+0",
+        "c3d445532fdb637cd3292a6b9261fa822a0f7cf14d63c87728bdd7c9df05da91",
+    ),
     "normal": Golden(
         "-0x1.b95614b6f2268p-1",
         "0x1.6ffbba5d39fa9p-5",
@@ -231,13 +254,13 @@ def test_every_law_is_there() -> None:
 
 OF_TAGS = {
     "_WEIGHTS": {"normal", "uniform", "truncated_normal", "truncated_normal_uncorrected"}
-    | {"normal, independent draws"},
+    | {"sparse", "normal, independent draws"},
     "_INPUTS": {"x standard_normal", "x normal", "x uniform", "x sparse"},
-    "_BIASES": {"biases"},
+    "_BIASES": {"biases", "biases, uniform"},
     "_PREDICTION": {"prediction"},
     "_VERIFICATION": {"verification"},
 }
-WITHOUT_KEY = {"x constant", "resampling"}
+WITHOUT_KEY = {"x constant", "identity", "resampling"}
 
 
 @pytest.mark.parametrize("tag", OF_TAGS)
@@ -305,10 +328,9 @@ CENTRES = [
 @pytest.mark.parametrize("law", ["orthogonal", "delta_orthogonal"])
 def test_orthogonal_weights_are_as_they_were_to_rounding(law: Distribution) -> None:
     if law == "orthogonal":
-        draws, golden, place = Draws((3, 3, 4), 1, (), law), np.array(ORTHOGONAL), PLACE
+        draws, golden, place = dense_draws((3, 3, 4), 1, law=law), np.array(ORTHOGONAL), PLACE
     else:  # two positions, three taps, three channels to four
-        cnn = Convolution((2,), 3, (3, 4))
-        draws, golden, place = Draws((6, 8, 2), 1, (), law, convolution=cnn), np.array(CENTRES), 0
+        draws, golden, place = Draws(((4, 3, 3), (2, 8)), (law, law), 6, 1), np.array(CENTRES), 0
     found = DrawnWeights(SEED, draws, TRIALS[:1])[place][0]
     if law == "delta_orthogonal":
         assert not found[:, [0, 2]].any()

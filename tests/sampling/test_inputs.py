@@ -9,7 +9,8 @@ import pytest
 
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.sampling.inputs import component_variance, norm_moments
-from heinit_sim.sampling.streams import Draws, sample_inputs
+from heinit_sim.sampling.streams import sample_inputs
+from tests.conditions import dense_draws
 from tests.rows import slow_but
 
 Array = np.ndarray
@@ -38,7 +39,7 @@ MOMENTS = {
 @cache
 def sample(inputs: Inputs, n_inputs: int = COUNT, dim: int = DIM, n: int = N_NETWORKS) -> Array:
     """The batches of n trials, (n, dim, n_inputs)."""
-    x = sample_inputs(3, Draws((dim, 2, 1), n_inputs, (), inputs=inputs), range(n))
+    x = sample_inputs(3, dense_draws((dim, 2, 1), n_inputs, inputs=inputs), range(n))
     x.flags.writeable = False  # tests share it
     return x
 
@@ -145,7 +146,7 @@ def test_normalised_inputs_are_of_mean_0_and_variance_1(name: str, normalisation
 
 
 def test_standard_normal_inputs_have_the_bytes_they_always_had() -> None:
-    draws = Draws((4, 2, 1), 3, ())
+    draws = dense_draws((4, 2, 1), 3)
     stream = np.random.SeedSequence(3, spawn_key=(1, 5, 0))
     expected = np.random.Generator(np.random.SFC64(stream)).standard_normal((3, 4)).T
     assert np.array_equal(sample_inputs(3, draws, range(5, 6))[0], expected)

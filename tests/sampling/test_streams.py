@@ -4,7 +4,6 @@ import pytest
 from heinit_sim.sampling import streams
 from heinit_sim.sampling.streams import (
     DrawnWeights,
-    Draws,
     keeps_weights,
     prediction_rng,
     sample_biases,
@@ -12,12 +11,13 @@ from heinit_sim.sampling.streams import (
     sample_weights,
     verification_rng,
 )
+from tests.conditions import dense_draws
 
 WIDTHS = (3, 4, 4, 2)
 
 
 def numbers(seed: int, salt: tuple[int, ...], trials: range) -> np.ndarray:
-    draws = Draws(WIDTHS, 5, salt)
+    draws = dense_draws(WIDTHS, 5, salt)
     weights = sample_weights(seed, draws, trials, [])
     parts = [
         sample_inputs(seed, draws, trials),
@@ -43,18 +43,18 @@ def test_draws_are_standard_normal() -> None:
 
 
 def test_a_trial_is_the_same_wherever_its_block_begins() -> None:
-    whole, part = (DrawnWeights(7, Draws(WIDTHS, 5, ()), t) for t in (range(6), range(4, 6)))
+    whole, part = (DrawnWeights(7, dense_draws(WIDTHS, 5), t) for t in (range(6), range(4, 6)))
     assert np.array_equal(whole[1][4:], part[1])
 
 
 def test_biases_have_a_number_per_unit_of_every_layer() -> None:
-    biases = sample_biases(7, Draws(WIDTHS, 5, ()), range(6))
+    biases = sample_biases(7, dense_draws(WIDTHS, 5), range(6))
     assert [b.shape for b in biases] == [(6, 4, 1), (6, 4, 1), (6, 2, 1)]
 
 
 def test_biases_of_a_trial_are_the_same_in_any_block_and_for_any_number_of_inputs() -> None:
-    whole = sample_biases(7, Draws(WIDTHS, 5, ()), range(6))
-    part = sample_biases(7, Draws(WIDTHS, 1, ()), range(4, 6))
+    whole = sample_biases(7, dense_draws(WIDTHS, 5), range(6))
+    part = sample_biases(7, dense_draws(WIDTHS, 1), range(4, 6))
     assert all(np.array_equal(a[4:], b) for a, b in zip(whole, part, strict=True))
 
 
@@ -66,7 +66,7 @@ def test_predictions_have_the_same_numbers_at_each_look_and_share_none() -> None
 
 
 def test_spare_arrays_are_used_again_if_they_fit() -> None:
-    draws = Draws(WIDTHS, 5, ())
+    draws = dense_draws(WIDTHS, 5)
     first = sample_weights(0, draws, range(2), [])
     assert isinstance(first, list)
     expected = [layer.copy() for layer in first]
@@ -80,7 +80,7 @@ def test_spare_arrays_are_used_again_if_they_fit() -> None:
 
 
 def test_weights_are_kept_up_to_the_limit_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    draws = Draws(WIDTHS, 5, ())
+    draws = dense_draws(WIDTHS, 5)
     assert draws.n_weights == 3 * 4 + 4 * 4 + 4 * 2
     monkeypatch.setattr(streams, "_KEPT_BYTES", 2 * 8 * draws.n_weights)
     assert keeps_weights(draws, 2)
@@ -101,8 +101,8 @@ def test_identities_have_streams_of_their_own_by_name_and_seed() -> None:
 
 
 def test_biases_have_the_law_of_their_layer() -> None:
-    draws = Draws(WIDTHS, 5, (), bias_distributions=("normal", "uniform", "normal"))
-    drawn, normal = (sample_biases(7, d, range(500)) for d in (draws, Draws(WIDTHS, 5, ())))
+    draws = dense_draws(WIDTHS, 5, bias_distributions=("normal", "uniform", "normal"))
+    drawn, normal = (sample_biases(7, d, range(500)) for d in (draws, dense_draws(WIDTHS, 5)))
     assert np.array_equal(drawn[0], normal[0])
     assert np.array_equal(drawn[2], normal[2])
     assert np.abs(drawn[1]).max() <= np.sqrt(3) < np.abs(normal[1]).max()

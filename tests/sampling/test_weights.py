@@ -15,8 +15,9 @@ from heinit_sim.experiment.initializers import (
     weight_variance,
 )
 from heinit_sim.numerics.special_functions import cumulative
-from heinit_sim.sampling.streams import DrawnWeights, Draws
+from heinit_sim.sampling.streams import DrawnWeights
 from heinit_sim.sampling.weights import WEIGHT_LAWS, weight_law
+from heinit_sim.simulation.plan import draws_of
 
 Array = np.ndarray
 EPS = np.finfo(float).eps
@@ -239,7 +240,7 @@ def test_a_fully_connected_layer_has_one_tap_and_is_plainly_orthogonal() -> None
 def test_uniform_weights_of_a_config_lie_where_papers_say(init: str, half: float) -> None:
     network = "network: {depth: 1, width: 30, input_dim: 50}"
     (condition,) = parse_config(f"name: a\n{network}\ninit: {init}\n").conditions
-    draws = Draws(condition.widths, 1, (), condition.weight_distributions)
+    draws = draws_of(condition)
     omega = math.sqrt(condition.weight_variances[0]) * DrawnWeights(0, draws, range(100))[0]
     assert kolmogorov(omega, lambda z: np.clip((z + half) / (2 * half), 0, 1)) < BOUND
     twin = 1.03 * half

@@ -7,7 +7,8 @@ import numpy as np
 
 from heinit_sim.experiment.quantities import Quantity
 from heinit_sim.experiment.sweep_config import Condition
-from heinit_sim.sampling.streams import Draws, sample_biases, sample_inputs, sample_weights
+from heinit_sim.sampling.streams import sample_biases, sample_inputs, sample_weights
+from heinit_sim.simulation.plan import draws_of
 
 Array = np.ndarray
 # a and a'
@@ -19,8 +20,7 @@ ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]
 
 def plain_layers(seed: int, condition: Condition, trial: int) -> dict[Quantity, list[Array]]:
     """f_k, h_k and ∂ℓ/∂f_k of one fully connected network, (units, inputs) each."""
-    widths, laws = condition.widths, condition.weight_distributions
-    draws = Draws(widths, condition.n_inputs, (), laws, condition.inputs)
+    draws = draws_of(condition)
     trials = range(trial, trial + 1)
     weights = sample_weights(seed, draws, trials, [])
     stds = [math.sqrt(variance) for variance in condition.weight_variances]
@@ -28,7 +28,7 @@ def plain_layers(seed: int, condition: Condition, trial: int) -> dict[Quantity, 
     biases = sample_biases(seed, draws, trials)
     spreads = condition.bias_variances
     betas = [math.sqrt(b) * beta[0] for b, beta in zip(spreads, biases, strict=True)]
-    value, slope = ACTIVATIONS[str(condition.activation)]
+    value, slope = ACTIVATIONS[str(condition.activates[0].function)]
     h, f = [sample_inputs(seed, draws, trials)[0]], []
     for k, (omega, beta) in enumerate(zip(omegas, betas, strict=True)):
         f.append(omega @ h[k] + beta)

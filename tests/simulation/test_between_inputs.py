@@ -53,11 +53,12 @@ def test_networks_show_the_variances_of_a_plain_pass(
             np.testing.assert_allclose(10**found, expected, rtol=1e-10, atol=0)
 
 
+RESIDUAL = "{{depth: 4, width: 6, input_dim: 6, activation: {}, block: [activation, weights, {}]}}"
 NETWORKS = {
     "convolution": "{kind: cnn, depth: 3, image: [4], kernel: 3, channels: 3, output_dim: 2}",
     "average": "{kind: cnn, depth: 2, image: [2, 2], kernel: 3, channels: 3, readout: mean}",
-    "blocks": "{depth: 4, width: 6, input_dim: 6, residual: {norm: inside, branch_layers: 2}}",
-    "biased blocks": "{depth: 4, width: 6, input_dim: 6, activation: tanh, residual: {scale: 2}}",
+    "blocks": RESIDUAL.format("relu", "norm, activation, weights, add"),
+    "biased blocks": RESIDUAL.format("tanh", "{add: {scale: 2}}"),
 }
 
 

@@ -1,3 +1,7 @@
+import gc
+import tracemalloc
+from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -6,10 +10,12 @@ import pytest
 from heinit_sim.cli.config import gallery
 from heinit_sim.config import Override, load_config, parse_config
 from heinit_sim.errors import ConfigError
-from heinit_sim.experiment.quantities import MEASURES
 from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.network.layers import Trace, make_layers
+from heinit_sim.network.passes import iter_forward
 from heinit_sim.sampling import streams
 from heinit_sim.simulation import cost as simulation_cost
+from heinit_sim.simulation import plan as plan_module
 from heinit_sim.simulation.cost import Cost, estimate
 from heinit_sim.simulation.plan import block_size, distinct_passes
 from tests.configs import SMALL
@@ -131,26 +137,72 @@ def test_lsuv_costs_one_more_pass_forward(free: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(lsuv / usual, 3 / 2, rtol=1e-6, atol=0)
 
 
-def side_by_side(config: SweepConfig) -> int:
+DENSE = """
+name: a
+network: {depth: 6, width: 256, input_dim: 256, block: [BLOCK]}
+init: {scheme: he_normal}
+inputs: {count: 60, INPUTS}
+trials: 2
+"""
+IMAGES = DENSE.replace(
+    "width: 256, input_dim: 256", "kind: cnn, image: [8, 8], kernel: 3, channels: 8"
+)
+BATCH = "{norm: {kind: batch}}"
+WIDER = "norm, {weights: {expand: 4}}, activation, weights, add"
+# Text, block, and what of the forward pass its steps keep, in bytes of a unit that it ends with.
+KEPT: dict[str, tuple[str, str, dict[str, float]]] = {
+    "plain": (DENSE, "weights, activation", {"activation": 1}),
+    "tanh": (DENSE, "weights, {activation: tanh}", {"activation": 8}),
+    "add": (DENSE, "activation, weights, add", {"activation": 1}),
+    "expand": (DENSE, WIDER, {"norm": 8, "activation": 4}),
+    "rms": (DENSE, "weights, {norm: {kind: rms}}, activation", {"norm": 8, "activation": 1}),
+    "norm at the end": (DENSE, f"activation, weights, add, {BATCH}", {"activation": 1, "norm": 16}),
+    "dropout": (DENSE, "{dropout: {rate: 0.5}}, weights, add", {"dropout": 1}),
+    "gate": (DENSE, "{gate: {activation: silu, expand: 3}}, weights, add", {"gate": 48}),
+    "gate of slopes 0 and 1": (DENSE, "{gate: {activation: relu}}, weights", {"gate": 16}),
+    "attention": (
+        DENSE,
+        "{attention: {heads: 4}}, weights, add",
+        {"attention": 24 + 8 * 4 * 20 / 256},
+    ),
+    "convolution": (IMAGES, "weights, activation", {"weights": 16, "activation": 1}),
+    "inner convolution": (IMAGES, "activation, weights, add", {"activation": 1, "weights": 8}),
+    "batch norm of images": (IMAGES, f"{BATCH}, weights, activation", {"norm": 8, "activation": 1}),
+    "gate of images": (IMAGES, "{gate: {activation: silu}}", {"gate": 16 + 16}),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_steps_keep_what_is_said_of_them(name: str) -> None:
+    text, block, expected = KEPT[name]
+    inputs = "tokens: 20" if "attention" in block else "distribution: normal"
+    two = [text.replace("BLOCK", block).replace("INPUTS", inputs)]
+    two.append(two[0].replace("depth: 6", "depth: 5"))
+    (said, traced, size), (said_less, traced_less, _) = map(kept_bytes, map(parse_config, two))
+    n_inputs = 60 * (20 if "attention" in block else 1)
+    block_units = n_inputs * (256 if text is DENSE else 512) * size
+    found = {word: (n - said_less.get(word, 0)) / block_units for word, n in said.items()}
+    assert {word: n for word, n in found.items() if n} == expected
+    # Beside it are objects and some numbers of each input; a step forgotten is a boolean at least.
+    beside = traced - traced_less - sum(expected.values()) * block_units
+    assert 0 <= beside < block_units
+
+
+def kept_bytes(config: SweepConfig) -> tuple[Mapping[str, int], int, int]:
+    """What steps keep as it is said and as it is traced, and the networks side by side."""
     (network_pass,) = distinct_passes(config)
-    return block_size(network_pass.draws)
-
-
-def test_blocks_keep_a_float_of_every_unit_beside_a_boolean() -> None:
-    plain, residual = (
-        parse_config(NETWORK.format(scheme="he_normal", more=more))
-        for more in ("", ", residual: {scale: 1}")
-    )
-    units = 100 * (100 + 50 * 100 + 1)  # inputs, hidden layers, output of 100 inputs
-    more_bytes = estimate(residual, 1).peak_bytes - estimate(plain, 1).peak_bytes
-    assert more_bytes == side_by_side(plain) * 8 * units
-    deeper = parse_config(
-        NETWORK.format(scheme="he_normal", more=", residual: {scale: 1}").replace("50", "51")
-    )
-    results = 2 * 8 * len(MEASURES) * deeper.trials + simulation_cost._BYTES_PER_ROWS
-    weights = 8 * 100**2 * side_by_side(deeper)
-    layer = estimate(deeper, 1).peak_bytes - estimate(residual, 1).peak_bytes - results - weights
-    assert layer == side_by_side(deeper) * 9 * 100 * 100
+    size = min(block_size((network_pass,)), config.trials)
+    given = 0, network_pass.draws, range(size)
+    x, weights = streams.sample_inputs(*given), streams.sample_weights(*given, [])
+    layers = make_layers(network_pass.layers, weights, None, streams.DrawnMasks(*given))
+    traces: list[Trace] = []
+    deque(iter_forward(layers, x, []), maxlen=0)  # what is kept for other passes too is there
+    tracemalloc.start()
+    deque(iter_forward(layers, x, traces), maxlen=0)
+    gc.collect()
+    traced, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return estimate(config, 1).kept, traced, size
 
 
 def test_thousands_of_tiny_networks_cost_their_random_streams(free: pytest.MonkeyPatch) -> None:
@@ -159,6 +211,19 @@ def test_thousands_of_tiny_networks_cost_their_random_streams(free: pytest.Monke
     after = cost(network__depth="2", network__width="3", trials="5000").seconds
     # three layers of weights and the inputs
     np.testing.assert_allclose(after - before, 4 * 5000, rtol=1e-6, atol=0)
+
+
+def test_passes_are_planned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    config, calls = parse_config(SMALL), []
+    wanted, plan = estimate(config, 2).peak_bytes, plan_module.plan_passes
+
+    def counted(of: SweepConfig) -> list[plan_module.NetworkPass]:
+        calls.append(of)
+        return plan(of)
+
+    monkeypatch.setattr(plan_module, "plan_passes", counted)
+    assert estimate(config, 2).peak_bytes == wanted
+    assert calls == [config]
 
 
 def test_a_run_beyond_the_memory_that_is_left_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,9 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from heinit_sim.config import parse_config
-from heinit_sim.experiment.architecture import Convolution, Padding, Readout, Residual
 from heinit_sim.experiment.quantities import BETWEEN_INPUTS, MEASURES, Measure, Quantity
 from heinit_sim.experiment.results import ConditionResult, SweepResult
+from heinit_sim.experiment.steps import Padding, Readout
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics import FloatArray
 from heinit_sim.sampling import streams
@@ -22,7 +22,8 @@ from heinit_sim.simulation.sweep import iter_sweep, run_sweep
 from heinit_sim.simulation.tasks import Task
 from heinit_sim.theory import assumptions
 from heinit_sim.theory.assumptions import homogeneous_slope
-from tests.conditions import layer_specs, with_layers
+from tests.conditions import Blocks, Images, with_layers
+from tests.conditions import condition as network
 from tests.rows import slow_but
 
 VARIANCES = (0.001, 0.02, 0.1, 1.0)
@@ -36,9 +37,8 @@ def condition(
     target: float = 0.0,
     n_inputs: int = 5,
 ) -> Condition:
-    variances = (variance,) * (len(widths) - 1)
     swept = {"init.variance": variance}
-    return Condition(index, swept, widths, "relu", {}, layer_specs(variances), n_inputs, target)
+    return network(widths, variance, n_inputs=n_inputs, target=target, index=index, swept=swept)
 
 
 def config(*conditions: Condition, trials: int = 7, **changes: object) -> SweepConfig:
@@ -165,13 +165,12 @@ def test_one_pass_for_all_variances_is_one_each(
 def test_convolutions_share_a_pass_and_blocks_do_not(
     padding: Padding, readout: Readout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    convolution = Convolution((3, 4), 3, (2, 5, 5, 5), padding, readout)
+    images = Images((3, 4), 3, (2, 5, 5, 5), padding, readout)
     widths = (24, 60, 60, 60, 3)
     plain = [
-        replace(condition(i, v, widths=widths), convolution=convolution)
-        for i, v in enumerate(VARIANCES)
+        with_layers(condition(i, v, widths=widths), images=images) for i, v in enumerate(VARIANCES)
     ]
-    blocks = [replace(c, residual=Residual(0.5)) for c in plain]
+    blocks = [with_layers(c, blocks=Blocks(0.5)) for c in plain]
     assert len(set(plan_passes(config(*plain)))) == 1
     assert len(set(plan_passes(config(*blocks)))) == len(VARIANCES)
     shared = run_sweep(config(*plain))
@@ -202,7 +201,7 @@ def test_ten_thousand_layers_stay_finite_and_right(variance: float, target: floa
     deep = condition(
         variance=variance, widths=(width,) * (depth + 1) + (1,), target=target, n_inputs=2
     )
-    linear = replace(deep, activation="linear")
+    linear = with_layers(deep, activation="linear")
     found = run_sweep(config(linear, trials=2)).conditions[0]
     for measure in MEASURES:
         values = found.networks[measure]
@@ -358,12 +357,14 @@ def test_constant_biases_are_added_to_every_unit() -> None:
             np.testing.assert_allclose(found[1:], np.log10([h**2] * 2), rtol=0, atol=1e-8)
 
 
-@pytest.mark.parametrize("residual", ["null", "{branch_layers: 2}"])
+@pytest.mark.parametrize(
+    "block", ["[weights, activation]", "[activation, weights, activation, weights, add]"]
+)
 @pytest.mark.parametrize("readout", ["flatten", "mean"])
-def test_constant_biases_are_added_at_all_positions(readout: str, residual: str) -> None:
+def test_constant_biases_are_added_at_all_positions(readout: str, block: str) -> None:
     text = (
         f"name: a\ntrials: 3\nnetwork: {{kind: cnn, depth: 3, image: [3, 2], kernel: 3, "
-        f"channels: 4, readout: {readout}, residual: {residual}, output_dim: 2}}\n"
+        f"channels: 4, readout: {readout}, block: {block}, output_dim: 2}}\n"
         "init: {scheme: he_normal, bias: 0.5, bias_variance: %s}\ninputs: {count: 2}\n"
     )
     constant, all_but = (run_sweep(parse_config(text % b)).conditions[0] for b in (0, 1e-30))
@@ -378,7 +379,10 @@ def test_biases_may_differ_by_layer_and_be_swept() -> None:
     assert (layered.bias_means, layered.bias_variances) == ((2.0, 0.0, 0.0), (0.0, 0.0, 3.0))
     swept = parse_config(CONSTANT + "init: {variance: 1}\nsweep: {init.bias: [0, -1]}\n")
     assert [c.bias_means for c in swept.conditions] == [(0.0,) * 3, (-1.0,) * 3]
-    assert [homogeneous_slope(replace(c, activation="relu")) for c in swept.conditions] == [0, None]
+    assert [homogeneous_slope(with_layers(c, activation="relu")) for c in swept.conditions] == [
+        0,
+        None,
+    ]
     one, other = run_sweep(replace(swept, trials=2)).conditions
     measure: Measure = ("preactivation", "second_moment")
     assert not np.array_equal(one.networks[measure], other.networks[measure])

@@ -58,7 +58,7 @@ def test_every_trial_of_every_family_is_in_one_task(config: SweepConfig) -> None
 
 def test_tasks_are_of_whole_blocks(config: SweepConfig) -> None:
     for family, of_family in by_family(task_list(config)).items():
-        block = block_size(family[0].draws)
+        block = block_size(family)
         assert all(task.trials.start % block == 0 for task in of_family)
         *others, last = of_family
         assert all(len(task.trials) % block == 0 for task in others)
@@ -71,7 +71,7 @@ def test_tasks_are_neither_long_nor_many(config: SweepConfig) -> None:
     longest = min(max(total / 256, 0.02), 30)
     for family, of_family in by_family(listed).items():
         work = of_family[0].work / len(of_family[0].trials)
-        block = block_size(family[0].draws)
+        block = block_size(family)
         assert all(task.work <= max(longest, block * work) * (1 + 1e-12) for task in of_family)
         # as long as they may be: another block would be too much
         assert all(task.work + block * work > longest for task in of_family[:-1])

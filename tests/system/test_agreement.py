@@ -5,7 +5,6 @@ the Bonferroni bound of one false alarm in 10,000. The numbers of neighbouring l
 correlated, which makes the bound conservative.
 """
 
-from dataclasses import replace
 from statistics import NormalDist
 from typing import Any
 
@@ -61,7 +60,7 @@ def shape_condition(name: str) -> tuple[Condition, Slope]:
     plain: dict[Slope, str] = {0.0: "relu", 1.0: "linear"}  # whose derivatives are booleans
     options = {} if alpha in plain else {"negative_slope": alpha}
     activation = plain.get(alpha, "prelu")
-    given: dict[str, Any] = {"activation_options": options}
+    given: dict[str, Any] = {"options": options}
     return conditions.condition(widths, variances, activation, n_inputs, target, **given), alpha
 
 
@@ -100,7 +99,7 @@ def test_twin_with_a_weight_variance_twenty_percent_off_is_found(name: str, laye
 def test_twin_with_slopes_of_other_layers_is_found() -> None:
     condition, alpha = shape_condition("a slope for each layer")
     assert isinstance(alpha, tuple)
-    reversed_slopes = replace(condition, activation_options={"negative_slope": alpha[::-1]})
+    reversed_slopes = with_layers(condition, options={"negative_slope": alpha[::-1]})
     assert largest_z(measure(reversed_slopes), exact(condition, alpha)) > 1
 
 

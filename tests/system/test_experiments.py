@@ -21,6 +21,7 @@ from heinit_sim.cli.config import gallery
 from heinit_sim.config import Override, load_config
 from heinit_sim.experiment.quantities import Measure
 from heinit_sim.experiment.results import ConditionResult, SweepResult
+from heinit_sim.experiment.steps import Add
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.figures import draw
 from heinit_sim.numerics.spread import variance_of_ln
@@ -85,8 +86,7 @@ def run(name: str) -> SweepResult:
 
 def textbook(of: ConditionResult) -> Array:
     """Mean field of ∂ℓ/∂h_k, (K+1,), with ∂ℓ/∂f_K taken for independent of the network."""
-    activation = make_activation(str(of.condition.activation), of.condition.activation_options)
-    return mean_field(of.condition, activation, independent=True)[GRAD]
+    return mean_field(of.condition, independent=True)[GRAD]
 
 
 def stds(of: ConditionResult) -> Array:
@@ -440,8 +440,9 @@ def test_zeros_beyond_the_edge_take_what_an_eigenvalue_leaves(
     place: int, n: int, kept: float
 ) -> None:
     circular, zero = (run("zero_padding").conditions[k] for k in (place - 2, place))
-    assert zero.condition.convolution is not None
-    assert zero.condition.convolution.image == (n, n)
+    window = zero.condition.weights[0].window
+    assert window is not None
+    assert window.image == (n, n)
     signal, decades = np.ones((n, n)), [0.0]
     for _ in range(50):
         signal = windows(n, circular=False) @ signal @ windows(n, circular=False).T / 9
@@ -506,8 +507,9 @@ def test_plain_layers_lose_156_decades_where_blocks_of_scale_one_over_root_l_hol
 def test_a_block_multiplies_by_one_more_than_the_square_of_its_scale() -> None:
     totals = []
     for of in run("residual_scale").conditions:
-        assert of.condition.residual is not None
-        factor = 1 + of.condition.residual.scale**2
+        add = of.condition.layers[1][-1]
+        assert isinstance(add, Add)
+        factor = 1 + add.scale**2
         expected = math.log10(2) + np.arange(201) * math.log10(factor)
         assert_allclose(of.theory[H][1:], expected, rtol=1e-9, atol=1e-9)
         back = textbook(of)[1] - textbook(of)[-1]

@@ -1,10 +1,11 @@
 """Identities that hold for every network, whatever its shape: Hypothesis picks the networks."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heinit_sim.activations import make_activation
 from heinit_sim.experiment.quantities import BETWEEN_INPUTS, MEASURES, PASS_OF, Quantity, Statistic
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics.spread import spread
@@ -15,7 +16,8 @@ from heinit_sim.simulation.sweep import collect
 from heinit_sim.simulation.tasks import Simulated, simulate, simulate_block, task_list
 from heinit_sim.theory.finite_width.moments import exact
 from heinit_sim.theory.infinite_width.mean_field import mean_field
-from tests.conditions import layer_specs, unpredicted, with_layers
+from tests.conditions import condition as network
+from tests.conditions import unpredicted, with_layers
 
 # Reproducible, and without a clock: a busy machine must not fail a law.
 laws = settings(derandomize=True, deadline=None, database=None, max_examples=25)
@@ -29,11 +31,11 @@ FORWARD: tuple[Quantity, ...] = ("preactivation", "activation")
 @st.composite
 def conditions(draw: st.DrawFn, target: st.SearchStrategy[float] = ZERO) -> Condition:
     widths = draw(st.lists(st.integers(1, 9), min_size=3, max_size=8))
-    layers = layer_specs([draw(st.floats(1e-6, 1e6)) for _ in widths[1:]])
+    variances = [draw(st.floats(1e-6, 1e6)) for _ in widths[1:]]
     slope = draw(st.sampled_from([-0.5, 0.01, 0.2, 1.0]))  # not 0: a dead network has no logarithm
     n_inputs, y = draw(st.integers(1, 4)), draw(target)
     options = {"negative_slope": slope}
-    return Condition(0, {}, tuple(widths), "leaky_relu", options, layers, n_inputs, y)
+    return network(widths, variances, "leaky_relu", n_inputs, y, options=options)
 
 
 def config(condition: Condition, trials: int = 3) -> SweepConfig:
@@ -54,11 +56,9 @@ def differ(a: np.ndarray, b: np.ndarray) -> float:
 @given(conditions())
 def test_the_scale_law_holds_for_a_variance_of_its_own_in_every_layer(condition: Condition) -> None:
     passes = plan.plan_passes(config(condition))
-    assert set(passes[0].stds) == {1.0}
+    assert {spec.weight_variance for spec in passes[0].specs} == {1.0}
     direct = NetworkPass(
         passes[0].draws,
-        passes[0].activation,
-        passes[0].activation_options,
         condition.layers,
         target=0.0,
     )
@@ -108,7 +108,7 @@ def test_the_loss_gradient_is_twice_the_output(condition: Condition) -> None:
 @laws
 @given(conditions(target=st.sampled_from([0.0, 0.7])))
 def test_weight_gradients_of_one_input_are_products_of_norms(condition: Condition) -> None:
-    alone = Condition(**{**vars(condition), "n_inputs": 1})
+    alone = replace(condition, n_inputs=1)
     found = networks(alone)
     product = found["grad_preactivation", "second_moment"] + found["activation", "second_moment"]
     assert differ(found["grad_weight", "second_moment"], product) < TOLERANCE
@@ -131,7 +131,7 @@ def test_quantiles_and_the_mean_lie_within_the_networks(condition: Condition) ->
 @laws
 @given(conditions(), st.floats(1e-3, 1e3))
 def test_theory_obeys_the_scale_law(condition: Condition, r: float) -> None:
-    slope = condition.activation_options["negative_slope"]
+    slope = dict(condition.activates[0].options)["negative_slope"]
     scaled = with_layers(condition, weight_variances=[r * v for v in condition.weight_variances])
     k, depth = np.arange(condition.depth + 1), condition.depth
     powers = {
@@ -141,10 +141,9 @@ def test_theory_obeys_the_scale_law(condition: Condition, r: float) -> None:
         "grad_activation": 2 * depth + 2 - k,
         "grad_weight": 2 * depth + 1 + 0 * k,
     }
-    leaky = make_activation(condition.activation, condition.activation_options)
     predictions = (
         (exact(condition, slope), exact(scaled, slope)),
-        (mean_field(condition, leaky), mean_field(scaled, leaky)),
+        (mean_field(condition), mean_field(scaled)),
     )
     for before, after in predictions:
         for measure in before:

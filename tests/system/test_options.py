@@ -34,13 +34,25 @@ DENSE = INIT | {
     "network.input_dim": [4],
     "network.output_dim": [3],
     "network.activation": ["relu", "leaky_relu", {"name": "leaky_relu", "negative_slope": 0.3}],
-    "network.residual": [
-        {"scale": 1.0},
-        {"scale": 0.5},
-        {"scale": 1.0, "norm": "before"},
-        {"scale": 1.0, "branch_layers": 2, "norm": "inside"},
-        {"scale": 1.0, "zero_last": True},
+    "network.block": [
+        ["activation", "weights", "add"],
+        ["activation", "weights", {"add": {"scale": 0.5}}],
+        ["activation", "weights", {"add": {"skip": 0.5}}],
+        ["norm", "activation", "weights", "add"],
+        [{"norm": {"kind": "rms"}}, "activation", "weights", "add"],
+        [{"norm": {"kind": "batch"}}, "activation", "weights", "add"],
+        ["activation", "weights", "norm", "activation", "weights", "add"],
+        [{"weights": {"expand": 2}}, "activation", "weights", "add"],
+        ["activation", {"weights": {"init": {"scheme": "zeros"}}}, "add"],
+        ["activation", {"dropout": {"rate": 0.5}}, "weights", "add"],
+        ["gate", "weights", "add"],
+        [{"gate": {"activation": "tanh"}}, "activation", "weights", "add"],
+        [{"attention": {"heads": 2}}, "weights", "add"],
+        [{"attention": {"heads": 2, "causal": True}}, "weights", "add"],
     ],
+    "network.stem": [["weights", "activation", "norm"]],
+    "network.head": [["norm", "weights"]],
+    "inputs.tokens": [2],
     "inputs.distribution": ["uniform", "constant", "sparse", "pair"],
     "inputs.mean": [0.4],
     "inputs.std": [2.0],
@@ -63,6 +75,13 @@ CNN = INIT | {
     "network.input_channels": [2],
     "network.padding": ["circular"],
     "network.readout": ["mean"],
+    "network.block": [
+        ["activation", "weights", "add"],
+        ["weights", {"weights": {"kernel": 2}}, "activation"],
+        [{"weights": {"stride": 2}}, "activation"],
+        [{"weights": {"groups": 3}}, "activation"],
+        ["weights", {"norm": {"kind": "batch"}}, "activation"],
+    ],
     "init.distribution": [*INIT["init.distribution"], "delta_orthogonal"],
 }
 BASES = {
@@ -80,6 +99,7 @@ BASES = {
 ALIKE = {
     "init.distribution: nothing is truncated_normal beside ('init.scheme', 'variance_scaling')",
     "inputs.count: nothing is 2 beside ('inputs.distribution', 'constant')",
+    "inputs.tokens: nothing is 2 beside ('inputs.distribution', 'constant')",
     "network.padding: nothing is circular beside ('network.kernel', 1)",  # which sees no edge
     "init.distribution: orthogonal is delta_orthogonal beside ('network.kernel', 1)",
 }

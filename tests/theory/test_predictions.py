@@ -12,11 +12,12 @@ from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.assumptions import homogeneous_slope
 from heinit_sim.theory.finite_width.norm_chain import predicted_quantiles
 from heinit_sim.theory.predictions import predict
-from tests.conditions import layer_specs, with_layers
+from tests.conditions import condition as network
+from tests.conditions import with_layers
 from tests.rows import slow_but
 
-RELU = Condition(0, {}, (7, 8, 6, 5, 3), "relu", {}, layer_specs((0.3, 0.2, 0.5, 0.4)), 1, 0.0)
-LEAKY = replace(RELU, activation="leaky_relu", activation_options={"negative_slope": 0.2})
+RELU = network((7, 8, 6, 5, 3), (0.3, 0.2, 0.5, 0.4))
+LEAKY = with_layers(RELU, activation="leaky_relu", options={"negative_slope": 0.2})
 
 
 def predicted(condition: Condition) -> Prediction:
@@ -57,7 +58,7 @@ def test_with_a_target_only_the_forward_pass_has_quantiles() -> None:
     "condition",
     [
         with_layers(RELU, bias_variances=(0.1,) * len(RELU.weight_variances)),
-        replace(RELU, activation="tanh"),
+        with_layers(RELU, activation="tanh"),
     ],
 )
 def test_biased_and_not_homogeneous_networks_have_no_quantiles(condition: Condition) -> None:
@@ -69,7 +70,7 @@ def test_biased_and_not_homogeneous_networks_have_no_quantiles(condition: Condit
 def test_slopes_of_homogeneous_activations() -> None:
     assert homogeneous_slope(RELU) == 0.0
     assert homogeneous_slope(LEAKY) == 0.2
-    assert homogeneous_slope(replace(RELU, activation="linear")) == 1.0
+    assert homogeneous_slope(with_layers(RELU, activation="linear")) == 1.0
 
 
 @pytest.mark.slow
@@ -91,7 +92,7 @@ def outside(log10: np.ndarray, band: np.ndarray) -> float:
 
 @pytest.mark.parametrize("condition", slow_but([RELU, LEAKY], RELU))
 def test_measured_networks_lie_in_the_band_as_often_as_it_says(condition: Condition) -> None:
-    alive = replace(condition, widths=(7, 20, 16, 25, 3))  # 1 in 65,000 networks is dead
+    alive = with_layers(condition, widths=(7, 20, 16, 25, 3))  # 1 in 65,000 networks is dead
     result = run_sweep(SweepConfig("x", (alive,), {}, 4000, 1), 1).conditions[0]
 
     def largest_z(predicted_of: Condition) -> float:
@@ -114,9 +115,9 @@ def test_measured_networks_lie_in_the_band_as_often_as_it_says(condition: Condit
 @pytest.mark.parametrize(
     "other",
     [
-        replace(RELU, widths=(7, 80, 60, 50, 3)),
+        with_layers(RELU, widths=(7, 80, 60, 50, 3)),
         with_layers(RELU, widths=(7, 8, 6, 5, 5, 3), weight_variances=(0.3, 0.2, 0.5, 0.4, 0.4)),
-        replace(RELU, widths=(7, 8, 6, 5, 2)),
+        with_layers(RELU, widths=(7, 8, 6, 5, 2)),
         LEAKY,
     ],
     ids=["wider", "deeper", "fewer outputs", "another slope"],

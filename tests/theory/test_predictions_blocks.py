@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,10 +10,10 @@ import pytest
 from heinit_sim.checks.fates import fates
 from heinit_sim.checks.verdict import trend
 from heinit_sim.cli.console import print_table
-from heinit_sim.experiment.architecture import Convolution, Padding, Readout, Residual
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.quantities import MEASURES, PASS_OF
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
+from heinit_sim.experiment.steps import Padding, Readout
 from heinit_sim.experiment.sweep_config import Condition, Lsuv, SweepConfig
 from heinit_sim.figures.draw import draw
 from heinit_sim.reports.prediction import (
@@ -23,15 +24,15 @@ from heinit_sim.reports.prediction import (
 from heinit_sim.reports.run import layer_rows, summary_rows, to_summary_table
 from heinit_sim.theory.assumptions import chain_slope, exact_layers
 from heinit_sim.theory.predictions import predict, predicted_variance_of_ln
-from tests.conditions import layer_specs, with_layers
+from tests.conditions import Blocks, Images, condition, description, with_layers
 
 Array = np.ndarray
-DENSE = Condition(0, {}, (12, 9, 9, 9, 2), "relu", {}, layer_specs((0.2, 0.2, 0.3, 0.4)), 1, 0.0)
+DENSE = condition((12, 9, 9, 9, 2), (0.2, 0.2, 0.3, 0.4))
 
 
 def images(padding: Padding = "circular", readout: Readout = "flatten") -> Condition:
-    convolution = Convolution((2, 3), 3, (2, 3, 2, 3), padding, readout)
-    return replace(DENSE, widths=(12, 18, 12, 18, 2), convolution=convolution)
+    shape = Images((2, 3), 3, (2, 3, 2, 3), padding, readout)
+    return with_layers(DENSE, widths=(12, 18, 12, 18, 2), images=shape)
 
 
 CONDITIONS = {
@@ -39,8 +40,8 @@ CONDITIONS = {
     "zeros": images("zero"),
     "circular, averaged": images("circular", "mean"),
     "zeros, averaged": images("zero", "mean"),
-    "blocks": replace(DENSE, residual=Residual(0.5, 2, "inside")),
-    "blocks of zeros": replace(DENSE, residual=Residual(zero_last=True)),
+    "blocks": with_layers(DENSE, blocks=Blocks(0.5, 2, "inside")),
+    "blocks of zeros": with_layers(DENSE, blocks=Blocks(zero_last=True)),
 }
 
 
@@ -54,22 +55,21 @@ def predicted(of: Condition) -> Prediction:
 
 def second_moments(of: Condition, slope: float, n: int) -> dict[str, Array]:
     """E[f_k²] and E[h_k²] of each of n networks, (n, K+1), their images (n, 2, 3, channels)."""
-    rng, convolution = np.random.default_rng(5), of.convolution
-    assert convolution
-    h = rng.standard_normal((n, 2, 3, convolution.channels[0]))
+    rng, shape = np.random.default_rng(5), description(of)["images"]
+    h = rng.standard_normal((n, 2, 3, shape.channels[0]))
     if of.inputs.distribution == "sparse":
         h *= (rng.random(h.shape) < of.inputs.density) / math.sqrt(of.inputs.density)
     seen: dict[str, list[Array]] = {"activation": [], "preactivation": []}
     for k, variance in enumerate(of.weight_variances):
         seen["activation"].append((h**2).mean(axis=(1, 2, 3)))
         if k < of.depth:
-            mode = "wrap" if convolution.padding == "circular" else "constant"
+            mode = "wrap" if shape.padding == "circular" else "constant"
             padded = np.pad(h, [(0, 0), (1, 1), (1, 1), (0, 0)], mode)  # type: ignore[call-overload]  # one of its modes
             windows = [padded[:, i : i + 2, j : j + 3] for i in range(3) for j in range(3)]
             h = np.concatenate(windows, axis=-1)
         else:
             h = h.reshape(n, 1, 1, -1)
-        fan_out = convolution.channels[k + 1] if k < of.depth else of.widths[-1]
+        fan_out = shape.channels[k + 1] if k < of.depth else of.widths[-1]
         omega = rng.standard_normal((n, 1, h.shape[-1], fan_out)) * math.sqrt(variance)
         f = h @ omega
         seen["preactivation"].append((f**2).mean(axis=(1, 2, 3)))
@@ -93,16 +93,15 @@ def largest(networks: dict[str, Array], of: Condition) -> float:
 def test_the_forward_pass_of_two_or_three_channels_is_exact(padding: Padding, slope: float) -> None:
     of = images(padding)
     if slope:
-        of = replace(of, activation="leaky_relu", activation_options={"negative_slope": slope})
+        of = with_layers(of, activation="leaky_relu", options={"negative_slope": slope})
         of = replace(of, inputs=Inputs(distribution="sparse", density=0.4))
     networks = second_moments(of, slope, 100_000)
     assert predicted(of).exact_layers == {"preactivation": 4, "activation": 4}
     # 8 means in each of four: 32 · P(|z| > 4.8) < 1e-4
     assert largest(networks, of) < 4.8
-    assert of.convolution
     other: Padding = "zero" if padding == "circular" else "circular"
     assert largest(networks, images(other)) > 4.8
-    assert largest(networks, replace(of, activation="linear", activation_options={})) > 4.8
+    assert largest(networks, with_layers(of, activation="linear")) > 4.8
     variances = (*of.weight_variances[:2], 1.05 * 0.3, 0.4)
     assert largest(networks, with_layers(of, weight_variances=variances)) > 4.8
 
@@ -111,10 +110,10 @@ def test_the_forward_pass_of_two_or_three_channels_is_exact(padding: Padding, sl
     ("of", "layers"),
     [
         (images("circular", "mean"), {"preactivation": 3, "activation": 4}),
-        (replace(images(), activation="tanh"), {}),
+        (with_layers(images(), activation="tanh"), {}),
         (with_layers(images(), bias_variances=(0.1,) * 4), {}),
         (with_layers(images(), weight_distributions=("uniform",) * 4), {}),
-        (replace(images(), residual=Residual()), {}),
+        (with_layers(images(), blocks=Blocks()), {}),
         (CONDITIONS["blocks"], {}),
     ],
 )
@@ -137,8 +136,8 @@ def test_what_is_exact_goes_by_inputs_positions_and_lsuv_too() -> None:
     digits = Inputs("digits")  # whose pixels are not alike, as a window at the edge sees
     assert exact_layers(replace(images("circular"), inputs=digits)) == whole
     assert exact_layers(replace(images("zero"), inputs=digits)) == {}
-    point = Convolution((1,), 1, (2, 3, 2, 3), readout="mean")  # which is its own average
-    assert exact_layers(replace(DENSE, widths=(2, 3, 2, 3, 2), convolution=point)) == whole
+    point = Images((1,), 1, (2, 3, 2, 3), readout="mean")  # which is its own average
+    assert exact_layers(with_layers(DENSE, widths=(2, 3, 2, 3, 2), images=point)) == whole
     assert exact_layers(replace(images(), lsuv=Lsuv())) == {}
 
 
@@ -168,14 +167,11 @@ def walks(depth: int, n_networks: int, spread: float) -> Array:
     return np.pad(np.cumsum(steps, axis=1), [(0, 0), (1, 0)]) / math.log(10)
 
 
-def deep(**changes: object) -> Condition:
-    of = Condition(0, {}, (8,) * 41 + (2,), "relu", {}, layer_specs((0.25,) * 41), 1, 0.0)
-    return replace(of, **changes)  # type: ignore[arg-type]  # fields of the dataclass
+def deep(**changes: Any) -> Condition:
+    return with_layers(condition((8,) * 41 + (2,), 0.25), **changes)
 
 
-@pytest.mark.parametrize(
-    "of", [deep(convolution=Convolution((2,), 1, (4,) * 41)), deep(residual=Residual())]
-)
+@pytest.mark.parametrize("of", [deep(images=Images((2,), 1, (4,) * 41)), deep(blocks=Blocks())])
 def test_the_drift_of_the_median_is_no_more_than_networks_show(of: Condition) -> None:
     h = walks(40, 400, 0.1)  # the median falls by 2 nats, 0.022 decades per layer
     found = trend(shown(of, h), "forward")

@@ -3,11 +3,11 @@
 import math
 from dataclasses import replace
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pytest
 
-from heinit_sim.activations import RELU
 from heinit_sim.checks.theory_agreement import check
 from heinit_sim.experiment.activation_table import Slope
 from heinit_sim.experiment.inputs import Inputs
@@ -22,14 +22,14 @@ from heinit_sim.sampling.inputs import (
     sample_log_norms,
     zero_probability,
 )
-from heinit_sim.sampling.streams import Draws, prediction_rng, sample_inputs
+from heinit_sim.sampling.streams import prediction_rng, sample_inputs
 from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.finite_width.log_norms import input_law
 from heinit_sim.theory.finite_width.moments import InputNorms, exact
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 from heinit_sim.theory.predictions import predict, predict_sweep
 from tests import conditions
-from tests.conditions import unpredicted
+from tests.conditions import dense_draws, unpredicted
 from tests.rows import slow_but
 
 Array = np.ndarray
@@ -135,7 +135,7 @@ def test_zero_inputs_leave_the_target_s_gradient_to_the_lower_slope(
     activation: str, slope: Slope
 ) -> None:
     options = {"negative_slope": slope} if slope else {}
-    given = {"inputs": Inputs("sparse", density=0.2), "activation_options": options}
+    given: dict[str, Any] = {"inputs": Inputs("sparse", density=0.2), "options": options}
     condition = conditions.condition((2, 2, 3, 2), VARIANCES, activation, 1, 2.0, **given)
     result = simulate(condition, 10_000)
     assert largest_z(result, dict(result.theory)) < 1
@@ -190,7 +190,7 @@ def test_mean_field_starts_from_the_inputs(name: str, file_inputs: Inputs) -> No
     inputs = inputs_of(name, file_inputs)
     condition = condition_of(inputs)
     dim = condition.widths[0]
-    field = mean_field(condition, RELU)
+    field = mean_field(condition)
     q_0 = 0.4 * norm_moments(inputs, dim)[0]
     found = 10 ** np.array([field[q, "second_moment"][0] for q in ("preactivation", "activation")])
     np.testing.assert_allclose(found, [q_0, q_0 / 0.4 / dim], rtol=1e-13, atol=0)
@@ -233,7 +233,7 @@ def test_sampled_norms_have_the_law_of_the_inputs(name: str, file_inputs: Inputs
     inputs = inputs_of(name, file_inputs)
     dim = 64 if inputs.distribution == "digits" else 6
     n = 10_000
-    x = sample_inputs(9, Draws((dim, 1), 2, (), inputs=inputs), range(n))[..., 0]
+    x = sample_inputs(9, dense_draws((dim, 1), 2, inputs=inputs), range(n))[..., 0]
     drawn = np.sort((x**2).sum(axis=1))
     sampled = np.sort(np.exp(sample_log_norms(inputs, dim, n, prediction_rng())))
     at = np.unique(np.round(np.concatenate([drawn, sampled]), 9)) + 1e-8  # rounding is no jump

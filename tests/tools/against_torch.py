@@ -1,10 +1,8 @@
-"""Initialisations and convolutions against PyTorch itself: `python -m tests.tools.against_torch`.
+"""Initialisations against PyTorch itself: `python -m tests.tools.against_torch`.
 
 Not part of the suite, for PyTorch is large; run it where torch is installed. A line per call of
 `torch.nn.init`: the variance of what it draws over ours, with its error, and the distance from our
-law. Each is held against a twin as well, 3 % off in scale, which must be found. A line per kind of
-convolution: how far its output and its gradients are from autograd's, in units of rounding; the
-twins have the other padding, or a kernel turned by 180°. Whole networks:
+law. Each is held against a twin as well, 3 % off in scale, which must be found. Networks:
 `tests.tools.torch_networks`.
 """
 
@@ -17,9 +15,7 @@ from typing import Any
 import numpy as np
 
 from heinit_sim.config import parse_config
-from heinit_sim.experiment.architecture import Convolution, Padding
 from heinit_sim.experiment.initializers import TRUNCATED_STD, squared_gain
-from heinit_sim.network.convolution import convolve, convolve_adjoint, iter_weight_gradients
 from heinit_sim.numerics.special_functions import cumulative
 
 Array = np.ndarray
@@ -84,7 +80,7 @@ def main() -> int:
         print("torch is not installed")
         return 1
     failed = [name for name in CALLS if not (_line(name, ()) and _line(name, (3, 3)))]
-    failed += _gains() + _convolutions()
+    failed += _gains()
     print(f"not held: {', '.join(failed)}" if failed else "all held, and no twin did")
     return int(bool(failed))
 
@@ -108,7 +104,7 @@ def _line(name: str, kernel: tuple[int, ...]) -> bool:
         getattr(torch.nn.init, function)(weights, **arguments)
     text = f"name: a\nnetwork: {{depth: 1, {network}}}\ninit: {init}\n"
     (condition,) = parse_config(text).conditions
-    law = (condition.weight_distributions or ("normal",))[0]
+    law = condition.specs[0].weight_distribution
     z = weights.double().numpy().reshape(fan_out, -1) / math.sqrt(condition.weight_variances[0])
     test = _is_orthogonal if law == "orthogonal" else _is_drawn_from
     text, held = test(z, law)
@@ -152,89 +148,6 @@ def _gains() -> list[str]:
         if not math.isclose(found, expected, rel_tol=1e-15):
             failed.append(f"calculate_gain({name})")
     return failed
-
-
-def _convolutions() -> list[str]:
-    """The convolutions whose output or gradients are not those of autograd."""
-    paddings: tuple[Padding, Padding] = ("circular", "zero")
-    failed = []
-    for image, kernel in (((9,), 1), ((9,), 5), ((8, 6), 3), ((7, 8), 5), ((5, 5), 9)):
-        for padding, other in (paddings, paddings[::-1]):
-            name = f"conv{len(image)}d {image}, kernel {kernel}, {padding}"
-            convolution = Convolution(image, kernel, (5, 4), padding)
-            rng = np.random.default_rng(0)
-            weights = rng.standard_normal((4, convolution.taps, 5))
-            h = rng.standard_normal((5 * convolution.positions, 3))
-            dl_df = rng.standard_normal((4 * convolution.positions, 3))
-            expected = _torch_convolution(weights, h, dl_df, convolution)
-            found = _convolution(weights, h, dl_df, convolution)
-            off = [
-                float(np.abs(f - e).max() / np.sqrt((e**2).mean())) / 2.0**-53
-                for f, e in zip(found, expected, strict=True)
-            ]
-            turned = _convolution(weights[:, ::-1], h, dl_df, convolution)
-            twins = [
-                _convolution(weights, h, dl_df, convolution._replace(padding=other)),
-                (*turned[:2], found[2][:, :, ::-1]),
-            ]
-            # One tap has nothing to pad and nothing to turn.
-            missed = kernel > 1 and any(
-                _agree(f, e) for twin in twins for f, e in zip(twin, expected, strict=True)
-            )
-            held = all(_agree(f, e) for f, e in zip(found, expected, strict=True)) and not missed
-            texts = zip(("f", "∂h", "∂Ω"), off, strict=True)
-            text = ", ".join(f"{symbol} off by {size:.0f} × 2^-53" for symbol, size in texts)
-            print(f"{name:40}{text}{'' if held else '  <-'}")
-            if not held:
-                failed.append(name)
-    return failed
-
-
-def _agree(found: Array, expected: Array) -> bool:
-    """Equal but for rounding: n ≤ 405 products of size 1 make n² × 2^-53 beside √n."""
-    rounding = 405**1.5 * 2.0**-53
-    return bool(np.abs(found - expected).max() < rounding * np.sqrt((expected**2).mean()))
-
-
-def _convolution(
-    weights: Array, h: Array, dl_df: Array, convolution: Convolution
-) -> tuple[Array, Array, Array]:
-    """Output, ∂ℓ/∂h and ∂ℓ/∂Ω of each input, (n_inputs, c_out, taps, c_in)."""
-    blocks = iter_weight_gradients(dl_df, h, convolution)
-    gradients = np.concatenate([gradient[0].copy() for _, _, gradient in blocks])
-    return (
-        convolve(weights, h, convolution),
-        convolve_adjoint(weights, dl_df, convolution),
-        gradients.reshape(-1, *weights.shape),
-    )
-
-
-def _torch_convolution(
-    weights: Array, h: Array, dl_df: Array, convolution: Convolution
-) -> tuple[Array, Array, Array]:
-    """The same by PyTorch: its layer, padded as it pads, and autograd input by input."""
-    import torch
-
-    c_out, taps, c_in = weights.shape
-    image, kernel = convolution.image, (convolution.kernel,) * len(convolution.image)
-    kind = torch.nn.Conv1d if len(image) == 1 else torch.nn.Conv2d
-    mode = "circular" if convolution.padding == "circular" else "zeros"
-    around = convolution.kernel // 2
-    layer = kind(
-        c_in, c_out, kernel, padding=around, padding_mode=mode, bias=False, dtype=torch.float64
-    )
-    with torch.no_grad():
-        layer.weight.copy_(torch.tensor(weights.swapaxes(1, 2).reshape(c_out, c_in, *kernel)))
-    outputs, by_unit, by_weight = [], [], []
-    for n in range(h.shape[1]):
-        x = torch.tensor(h[:, n].reshape(1, c_in, *image), requires_grad=True)
-        f = layer(x)
-        dl_dout = torch.tensor(dl_df[:, n].reshape(f.shape))
-        dl_dx, dl_dw = torch.autograd.grad(f, [x, layer.weight], dl_dout)
-        outputs.append(f.detach().numpy().ravel())
-        by_unit.append(dl_dx.numpy().ravel())
-        by_weight.append(dl_dw.numpy().reshape(c_out, c_in, taps).swapaxes(1, 2))
-    return np.stack(outputs, 1), np.stack(by_unit, 1), np.stack(by_weight)
 
 
 if __name__ == "__main__":

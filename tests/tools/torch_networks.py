@@ -1,129 +1,288 @@
-"""Whole networks against PyTorch autograd: `python -m tests.tools.torch_networks`, where torch is.
+"""Random networks of rows of steps against PyTorch: `python -m tests.tools.torch_networks [count]`.
 
-The weights, biases and inputs of a few networks go to PyTorch, which takes the loss of one input at
-a time in float64 and its gradients by f_k, h_k and all weights. Second moments and variances of all
-five quantities, network by network, must be ours to rounding; twins are networks that differ in one
-thing, and must be found.
+A config is made at random and read twice: by the program, and word by word by a few lines of
+PyTorch, with the same random numbers, which takes the loss in float64 and its gradients by f_k, h_k
+and all weights, input by input. Second moments and variances of all five quantities, network by
+network, must agree to 1e-12, or to ten times what the last digits of x move; twins are networks
+that differ in one thing, and must be found. Every step, and every option of it, must be in ten
+networks or more. Run it where torch is installed.
 """
 
 import importlib.util
+import itertools
+import json
 import math
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from heinit_sim.config import parse_config
-from heinit_sim.experiment.architecture import Convolution, Residual, matrix_places
 from heinit_sim.experiment.quantities import PASS_OF, Measure, Quantity
-from heinit_sim.experiment.sweep_config import LayerSpec
-from heinit_sim.sampling.streams import sample_biases, sample_inputs, sample_weights
+from heinit_sim.experiment.steps import (
+    Activate,
+    Add,
+    Attention,
+    Dropout,
+    Gate,
+    Norm,
+    Step,
+    Weights,
+    changed,
+    with_spec,
+)
+from heinit_sim.sampling.streams import DrawnMasks, sample_biases, sample_inputs, sample_weights
 from heinit_sim.simulation.measure import Measured, biases_of, measure
 from heinit_sim.simulation.plan import NetworkPass, plan_passes
 
 Array = np.ndarray
-Planted = Callable[[NetworkPass], NetworkPass]
-DEPTH, N_NETWORKS, N_INPUTS, TARGET = 4, 2, 3, 0.3
-# A number of a layer is a sum of n ≤ 64 products, which rounding leaves n^1.5 × 2^-53 off beside
-# its size; forth and back there are 2 (2 K + 1) such layers, and a moment doubles what they leave.
-ROUNDING = 2 * 2 * (2 * DEPTH + 1) * 64**1.5 * 2.0**-53
-CNN = "kind: cnn, kernel: 3, channels: 4, input_channels: 2"
-NETWORKS = {
-    **{
-        f"{len(image)}-D, {padding}, {readout}": f"{CNN}, image: {image}, padding: {padding}, "
-        f"readout: {readout}"
-        for image in ([5], [4, 3])
-        for padding in ("circular", "zero")
-        for readout in ("flatten", "mean")
-    },
-    **{
-        f"residual, {layers} layers, norm {norm}": "width: 12, input_dim: 6, "
-        f"residual: {{scale: 0.7, branch_layers: {layers}, norm: {norm}}}"
-        for layers, norm in ((1, "none"), (2, "none"), (1, "before"), (2, "before"), (2, "inside"))
-    },
-    "residual, zero last": "width: 12, input_dim: 6, residual: {branch_layers: 2, zero_last: true}",
-    "residual 2-D, zero, mean, norm before": f"{CNN}, image: [4, 3], padding: zero, readout: mean, "
-    "residual: {scale: 1/sqrt(depth), branch_layers: 2, norm: before}",
-}
-LAWS = {
-    "relu": "relu}\ninit: {scheme: he_normal}",
-    "tanh, biases": "tanh}\ninit: {scheme: xavier_normal, bias: 0.1, bias_variance: 0.2}",
-}
+Given = dict[str, Any]
+SEED, N_NETWORKS, TOLERANCE, LEAST = 0, 2, 1e-12, 10
+EPS = 2.0**-52
+WEIGHTED = "weights", "gate", "attention"
+ACTIVATIONS = "relu", "tanh", "silu", "sigmoid", "gelu", "selu"
+LEAKY = {"name": "leaky_relu", "negative_slope": 0.2}
+SINE = {"name": "sin", "frequency": 0.7}
+LOSS = {"target": 0.3}
+INITS: list[Given] = [
+    {"scheme": "he_normal"},
+    {"scheme": "xavier_uniform", "bias": 0.1, "bias_variance": 0.2},
+    {"variance": "1.5/fan_in", "mean": "0.2/fan_in"},
+]
+OWN_INITS: list[Given] = [
+    {"scheme": "zeros"},
+    {"scheme": "lecun_normal"},
+    {"variance": "1/(depth*fan_in)", "distribution": "uniform"},
+]
 
 
-def main() -> int:
+def main(count: int = 100) -> int:
     """Print a line per network; 1 if its moments are not autograd's, or a twin is not found."""
     if not importlib.util.find_spec("torch"):
         print("torch is not installed")
         return 1
-    failed = []
-    for name, network in NETWORKS.items():
-        for law, rest in LAWS.items():
-            text = f"name: a\nnetwork: {{depth: {DEPTH}, output_dim: 2, {network}, activation: "
-            given = f"inputs: {{count: {N_INPUTS}}}\nloss: {{target: {TARGET}}}\n"
-            (network_pass,) = plan_passes(parse_config(f"{text}{rest}\n{given}"))
-            expected = _torch(network_pass)
-            off = _distance(_ours(network_pass), expected)
-            missed = [
-                planted
-                for planted, plant in TWINS.items()
-                if (twin := plant(network_pass)) != network_pass
-                and not _distance(_ours(network_pass, twin), expected) > ROUNDING
-            ]
-            held = off < ROUNDING and not missed
-            text = f"off by {off / 2.0**-53:.0f} × 2^-53{f', missed {missed}' if missed else ''}"
-            print(f"{f'{name}, {law}':52}{text}{'' if held else '  <-'}")
-            if not held:
-                failed.append(f"{name}, {law}")
+    failed, seen, worst, chaotic = list[str](), Counter[str](), 0.0, 0
+    for seed in range(count):
+        config = random_config(np.random.default_rng(seed))
+        (network_pass,) = plan_passes(parse_config(json.dumps(config)))
+        expected, ours = _torch(network_pass, config), _ours(network_pass)
+        off, moved = _distance(ours, expected), _distance(_ours(network_pass, nudge=EPS), ours)
+        tolerance = max(TOLERANCE, 10 * moved)  # of networks that the last digit of x moves far
+        twins = {
+            name: replace(network_pass, layers=changed(network_pass.layers, change))
+            for name, change in TWINS.items()
+        }
+        twins["target"] = replace(network_pass, target=(1 + 1e-9) * network_pass.target)
+        planted = {name: twin for name, twin in twins.items() if twin != network_pass}
+        missed = [
+            name
+            for name, twin in planted.items()
+            if not _distance(_ours(network_pass, twin), expected) > tolerance
+        ]
+        held = off < tolerance and not missed
+        seen.update({*words_of(config), *(f"twin: {name}" for name in planted)})
+        worst, chaotic = max(worst, off), chaotic + (tolerance > TOLERANCE)
+        text = f"off by {off:.1e}, {len(planted)} twins{f', missed {missed}' if missed else ''}"
+        print(f"{seed:4} {text}{'' if held else f'  <- {json.dumps(config)}'}")
+        if not held:
+            failed.append(str(seed))
+    for word in sorted({*seen, *WORDS}):
+        few = word in WORDS and seen[word] < LEAST
+        failed += [f"{word} in {seen[word]}"] * few
+        print(f"{seen[word]:5} networks have {word}{'  <-' if few else ''}")
+    print(f"largest relative difference of a moment: {worst:.1e}; {chaotic} allowed more")
     print(f"not held: {'; '.join(failed)}" if failed else "all held, and no twin did")
     return int(bool(failed))
 
 
-def _with_convolution(change: Callable[[Convolution], Convolution]) -> Planted:
-    def plant(of: NetworkPass) -> NetworkPass:
-        kept = of.draws.convolution
-        return replace(of, draws=replace(of.draws, convolution=kept and change(kept)))
+# Random configs -----------------------------------------------------------------------------------
 
-    return plant
-
-
-def _with_residual(change: Callable[[Residual], Residual]) -> Planted:
-    def plant(of: NetworkPass) -> NetworkPass:
-        kept = of.draws.residual
-        return replace(of, draws=replace(of.draws, residual=kept and change(kept)))
-
-    return plant
+WORDS = (
+    *("kind cnn", "kind dense", "weights", "activation", "dropout", "gate", "gate expand", "add"),
+    *("activation of the step", "norm layer", "norm rms", "norm batch", "attention, causal"),
+    *("attention", "add scale", "add skip", "add of each block", "weights expand", "weights init"),
+    *("weights kernel, even", "weights stride", "weights groups", "padding circular", "stages"),
+    *("padding zero", "readout mean", "readout flatten", "activation of the output", "biases"),
+)
+"""Whatever is to be in networks, as `words_of` names it."""
 
 
-def _widened(layer: LayerSpec) -> LayerSpec:
-    return layer._replace(weight_variance=(1 + 2e-9) * layer.weight_variance)
+def random_config(rng: np.random.Generator) -> Given:
+    """A network of some steps."""
+    cnn, staged = rng.random() < 0.45, rng.random() < 0.35
+    network: Given = {"kind": "cnn" if cnn else "dense", "output_dim": 2}
+    network["activation"] = _one(rng, *ACTIVATIONS, "relu", LEAKY, SINE)
+    inputs: Given = {"count": 6} if cnn else {"count": 2, "tokens": 3}
+    least = 5
+    if cnn:
+        network |= {"image": _one(rng, [5], [6, 5]), "kernel": 3, "channels": 4}
+        network |= {"input_channels": 4, "padding": _one(rng, "zero", "circular")}
+        network["readout"] = _one(rng, "flatten", "mean")
+    else:
+        network |= {"width": 12, "input_dim": 6}
+    stem: list[Any] = [_weights(rng, cnn=cnn, least=least, groups=(1, 2))]
+    if cnn and rng.random() < 0.5:
+        stem, least = [{"weights": {"kernel": _one(rng, 2, 3, 4), "stride": 2}}], 3
+    stem += _some(rng, "activation", _norm(rng), {"dropout": {"rate": 0.3}})
+    network |= {"stem": stem} if rng.random() < 0.6 or least < 5 else {}
+    if staged:
+        stages = list[Given]()
+        for _ in range(rng.integers(2, 4)):
+            repeat = int(rng.integers(1, 3))
+            stages.append({"repeat": repeat, "block": _block(rng, repeat, cnn=cnn, least=least)})
+        if cnn and "stem" in network:
+            down = [*_some(rng, _norm(rng)), {"weights": {"stride": 2, "kernel": 2}}, "activation"]
+            stages.insert(1, {"block": down})
+            for stage in stages[2:]:
+                stage["block"] = _block(rng, int(stage.get("repeat", 1)), cnn=True, least=2)
+            network["channels"] = [4] + [8] * (len(stages) - 1)
+        network["block"] = stages
+    else:
+        n_blocks = int(rng.integers(1, 4))
+        block = _block(rng, n_blocks, cnn=cnn, least=least)
+        stem_too = "stem" in network or any("add" in word for word in map(_word, block))
+        network |= {"depth": n_blocks + stem_too, "block": block}
+    head: list[Any] = [*_some(rng, _norm(rng), "activation"), "weights"]
+    network["head"] = head + _some(rng, {"activation": _one(rng, "selu", "silu", SINE)})
+    init = INITS[rng.integers(len(INITS))]
+    return {"name": "a", "network": network, "init": init, "inputs": inputs, "loss": LOSS}
 
 
-def _shifted(layer: LayerSpec) -> LayerSpec:
-    return layer._replace(bias_mean=(1 + 1e-9) * layer.bias_mean)
+def _one(rng: np.random.Generator, *values: Any) -> Any:
+    return values[rng.integers(len(values))]
 
 
-TWINS: dict[str, Planted] = {
-    "other padding": _with_convolution(
-        lambda c: c._replace(padding="zero" if c.padding == "circular" else "circular")
-    ),
-    "scale": _with_residual(lambda r: r._replace(scale=(1 + 1e-9) * r.scale)),
-    "norm": _with_residual(lambda r: r._replace(norm="none" if r.norm != "none" else "before")),
-    "σ of one layer": lambda of: replace(of, layers=(_widened(of.layers[0]), *of.layers[1:])),
-    "biases": lambda of: replace(of, layers=tuple(map(_shifted, of.layers))),
-    "target": lambda of: replace(of, target=(1 + 1e-9) * of.target),
+def _some(rng: np.random.Generator, *steps: Any) -> list[Any]:
+    return [step for step in steps if rng.random() < 0.35]
+
+
+def _norm(rng: np.random.Generator) -> Given:
+    return {"norm": {"kind": _one(rng, "layer", "rms", "batch")}}
+
+
+def _word(step: str | Given) -> str:
+    return step if isinstance(step, str) else next(iter(step))
+
+
+def _weights(rng: np.random.Generator, *, cnn: bool, least: int, groups: Sequence[int]) -> Given:
+    given: Given = {}
+    if cnn:
+        given["kernel"] = int(rng.integers(1, min(4, 2 * least - 1) + 1))
+        given["groups"] = int(_one(rng, *groups))
+    if rng.random() < 0.3:
+        given["init"] = OWN_INITS[rng.integers(1, len(OWN_INITS))]
+    return {"weights": given}
+
+
+def _block(rng: np.random.Generator, repeat: int, *, cnn: bool, least: int) -> list[Any]:
+    """One or two branches, maybe added to what enters them."""
+    steps: list[Any] = []
+    for _ in range(rng.integers(1, 3)):
+        activation = _one(rng, "activation", "activation", {"activation": _one(rng, LEAKY, "silu")})
+        single = _weights(rng, cnn=cnn, least=least, groups=(1, 2, 4))
+        wide = {"weights": {"expand": _one(rng, *([2, 3] if cnn else [0.5, 2]))}}
+        gate = {"gate": {"expand": 2} | ({} if rng.random() < 0.5 else {"activation": "tanh"})}
+        branches = [[wide, activation, single], [gate, single], [activation, single]]
+        branches += [["gate", activation, single]]
+        if not cnn:
+            attention: Given = {"heads": _one(rng, 1, 2, 3), "causal": bool(rng.random() < 0.5)}
+            branches += [[{"attention": attention}, single]] * 3
+        branch = [
+            *_some(rng, _norm(rng), {"dropout": {"rate": 0.3}}),
+            *_one(rng, *branches),
+            *_some(rng, _norm(rng), {"dropout": {"rate": 0.2}}, activation),
+        ]
+        if rng.random() < 0.65:
+            if branch[-1] is single and rng.random() < 0.25:  # else nothing shows what is before
+                single["weights"]["init"] = OWN_INITS[0]
+            add: Given = {}
+            if rng.random() < 0.6:
+                each = [round(float(x), 3) for x in rng.uniform(-1, 1, repeat)]
+                add["scale"] = _one(rng, 0.5, "1/sqrt(2*depth)", "2/sqrt(width)", each, each)
+            if rng.random() < 0.4:
+                add["skip"] = _one(rng, 0.7, -1.5, "(2*depth)**(1/4)")
+            branch.append({"add": add} if add else "add")
+        steps += branch
+    return steps
+
+
+def words_of(config: Given) -> Iterator[str]:
+    """All that is in a network, by the words of `WORDS`."""
+    network = config["network"]
+    for key in ("kind", "padding", "readout"):
+        if key in network:
+            yield f"{key} {network[key]}"
+    if "bias" in config["init"]:
+        yield "biases"
+    if isinstance(network["head"][-1], dict) and "activation" in network["head"][-1]:
+        yield "activation of the output"
+    rows = [network.get("stem", []), network["head"]]
+    staged = "block" in network["block"][0]
+    if staged:
+        yield "stages"
+    rows += [stage["block"] for stage in network["block"]] if staged else [network["block"]]
+    for step in itertools.chain(*rows):
+        word, given = _word(step), {} if isinstance(step, str) else step[_word(step)]
+        match word:
+            case "norm":
+                yield f"norm {given['kind']}"
+            case "attention":
+                yield "attention, causal" if given["causal"] else "attention"
+            case "activation":
+                yield "activation of the step" if given else word
+            case _:
+                yield word
+        if word == "add" and any(isinstance(factor, list) for factor in given.values()):
+            yield "add of each block"
+        if word in ("add", "gate", "weights"):
+            yield from (f"{word} {option}" for option in given if option != "kernel")
+        if word == "weights" and given.get("kernel", 1) % 2 == 0:
+            yield "weights kernel, even"
+
+
+# Twins --------------------------------------------------------------------------------------------
+
+
+def _other_padding(step: Step) -> Step:
+    if not isinstance(step, Weights) or step.window is None or step.window.kernel == 1:
+        return step
+    other: Any = "zero" if step.window.padding == "circular" else "circular"
+    return step._replace(window=step.window._replace(padding=other))
+
+
+def _wider(step: Step) -> Step:
+    return with_spec(step, lambda s: s._replace(weight_variance=(1 + 2e-9) * s.weight_variance))
+
+
+def _of_kind(kind: type[Any], change: Callable[[Any], Step]) -> Callable[[Step], Step]:
+    return lambda step: change(step) if isinstance(step, kind) else step
+
+
+TWINS: dict[str, Callable[[Step], Step]] = {
+    "other padding": _other_padding,
+    "σ": _wider,
+    "slopes": _of_kind(Activate, lambda s: Activate("tanh" if s.function != "tanh" else "selu")),
+    "norm": _of_kind(Norm, lambda s: s._replace(kind="rms" if s.kind != "rms" else "layer")),
+    "gate": _of_kind(Gate, lambda s: s._replace(activation=Activate("linear"))),
+    "rate": _of_kind(Dropout, lambda s: Dropout(s.rate / 2)),
+    "causal": _of_kind(Attention, lambda s: s._replace(causal=not s.causal)),
+    "heads": _of_kind(Attention, lambda s: s._replace(heads=4 if s.heads != 4 else 2)),
+    "scale": _of_kind(Add, lambda s: s._replace(scale=(1 + 1e-9) * s.scale)),
+    "skip": _of_kind(Add, lambda s: s._replace(skip=(1 + 1e-9) * s.skip)),
 }
 
 
-def _ours(network_pass: NetworkPass, twin: NetworkPass | None = None) -> Measured:
-    """What the twin measures on the weights of the network."""
-    draws, trials = network_pass.draws, range(N_NETWORKS)
-    weights, x = sample_weights(0, draws, trials, []), sample_inputs(0, draws, trials)
-    twin = twin or network_pass
-    biases = biases_of(twin, sample_biases(0, draws, trials))
-    return measure(twin, weights, x, biases).networks
+def _ours(of: NetworkPass, twin: NetworkPass | None = None, nudge: float = 0.0) -> Measured:
+    """What the twin measures on the weights of the network, on inputs that are nudged."""
+    draws, trials = of.draws, range(N_NETWORKS)
+    weights, x = sample_weights(SEED, draws, trials, []), sample_inputs(SEED, draws, trials)
+    x *= 1 + nudge * np.random.default_rng(SEED).choice([-1, 1], x.shape)
+    twin = twin or of
+    biases = biases_of(twin, sample_biases(SEED, draws, trials))
+    return measure(twin, weights, x, biases, DrawnMasks(SEED, draws, trials)).networks
 
 
 def _distance(found: Measured, expected: Measured) -> float:
@@ -133,88 +292,207 @@ def _distance(found: Measured, expected: Measured) -> float:
     return float(np.max(gaps)) * math.log(10)
 
 
-def _torch(of: NetworkPass) -> Measured:
+# PyTorch ------------------------------------------------------------------------------------------
+
+
+def _torch(of: NetworkPass, config: Given) -> Measured:
     """log10 of second moments and variances by autograd, each (n_networks, K+1)."""
     draws, trials = of.draws, range(N_NETWORKS)
-    weights, x = sample_weights(0, draws, trials, []), sample_inputs(0, draws, trials)
-    betas = biases_of(of, sample_biases(0, draws, trials))
+    weights, x = sample_weights(SEED, draws, trials, []), sample_inputs(SEED, draws, trials)
+    betas, masks = sample_biases(SEED, draws, trials), DrawnMasks(SEED, draws, trials)
     moments: dict[Measure, list[list[float]]] = {}
     for trial in trials:
-        omegas = [weights[place][trial] for place in range(len(draws.shapes))]
-        biases = [beta[trial] for beta in betas] if betas else [np.zeros((1, 1))] * len(omegas)
-        inputs = [_one_input(of, omegas, biases, x[trial, :, n]) for n in range(N_INPUTS)]
-        for quantity in PASS_OF:
-            layers = [
-                np.stack(numbers) for numbers in zip(*(i[quantity] for i in inputs), strict=True)
-            ]
+        network = _Network(
+            config,
+            iter([weights[place][trial] for place in range(len(draws.shapes))]),
+            iter([beta[trial] for beta in betas]),
+            iter([masks[place][trial] for place in range(len(draws.dropped))]),
+        )
+        for quantity, layers in network.layers(x[trial]).items():
             squares = [float(np.mean(layer**2)) for layer in layers]
             moments.setdefault((quantity, "second_moment"), []).append(squares)
             variances = [float(np.var(layer)) for layer in layers]
             moments.setdefault((quantity, "variance"), []).append(variances)
+    assert {quantity for quantity, _ in moments} == set(PASS_OF)
     with np.errstate(divide="ignore"):
         return {measure: np.log10(found) for measure, found in moments.items()}
 
 
-def _one_input(
-    of: NetworkPass, weights: list[Array], biases: list[Array], x: Array
-) -> dict[Quantity, list[Array]]:
-    """All five quantities of the layers 0 … K, each layer flat."""
-    import torch  # type: ignore[import-not-found,unused-ignore]  # only where it is installed
+class _Network:
+    """A config word by word; signals are (inputs, units) or (inputs, channels, *image)."""
 
-    functional, convolution, residual = torch.nn.functional, of.draws.convolution, of.draws.residual
-    depth = len(of.stds) - 1
-    a = {"relu": torch.relu, "tanh": torch.tanh}[str(of.activation)]
-    h, f = [torch.tensor(x, requires_grad=True)], []
-    omegas: list[list[Any]] = []
+    def __init__(
+        self,
+        config: Given,
+        weights: Iterator[Array],
+        betas: Iterator[Array],
+        masks: Iterator[Array],
+    ) -> None:
+        import torch  # type: ignore[import-not-found,unused-ignore]  # only where it is installed
 
-    def weighted(place: int, std: float, z: Any) -> Any:
-        omega = std * weights[place]
-        beta = torch.tensor(biases[place][:, 0])
-        if omega.ndim == 2:
-            omegas[-1].append(torch.tensor(omega, requires_grad=True))
-            return omegas[-1][-1] @ z + beta
-        assert convolution is not None
-        dimensions, (c_out, _, c_in) = len(convolution.image), omega.shape
-        kernel = (convolution.kernel,) * dimensions
-        frameworks = omega.swapaxes(1, 2).reshape(c_out, c_in, *kernel)
-        omegas[-1].append(torch.tensor(frameworks, requires_grad=True))
-        mode = "circular" if convolution.padding == "circular" else "constant"
-        images = z.reshape(1, c_in, *convolution.image)
-        padded = functional.pad(images, [convolution.kernel // 2] * (2 * dimensions), mode=mode)
-        apply = functional.conv1d if dimensions == 1 else functional.conv2d
-        return apply(padded, omegas[-1][-1], beta.expand(c_out)).flatten()
+        self.torch: Any = torch
+        self.network, self.init, self.inputs = config["network"], config["init"], config["inputs"]
+        self.cnn = self.network["kind"] == "cnn"
+        self.weights, self.betas, self.masks = weights, betas, masks
+        self.omegas: list[list[Any]] = []
 
-    for k, places in enumerate(matrix_places(depth, residual)):
-        omegas.append([])
-        z = h[k]
-        if residual is None or k in (0, depth):
-            if k == depth and convolution is not None and convolution.readout == "mean":
-                z = z.reshape(-1, convolution.positions).mean(dim=1)
-            f.append(weighted(places[0], of.stds[k], z))
-            if k < depth:
-                h.append(a(f[k]) if residual is None else f[k] + 0.0)
-            continue
-        if residual.norm == "before":
-            z = functional.layer_norm(z, z.shape, eps=0.0)
-        for n, place in enumerate(places):
-            if n and residual.norm == "inside":
-                z = functional.layer_norm(z, z.shape, eps=0.0)
-            last = residual.zero_last and n == len(places) - 1
-            z = weighted(place, 0.0 if last else of.stds[k], a(z))
-        f.append(z)
-        h.append(h[k] + residual.scale * z)
+    def rows(self) -> list[tuple[list[Any], int, int, int]]:
+        """Steps, units, and place among the blocks of their kind, with D_{K+1} last."""
+        network = self.network
+        units = network["channels" if self.cnn else "width"]
+        stages = network["block"]
+        if "block" not in stages[0]:
+            stages = [{"block": stages}]
+        adds = any(_word(step) == "add" for stage in stages for step in stage["block"])
+        each = units if isinstance(units, list) else [units] * len(stages)
+        stem = network.get("stem", ["weights"] if adds else None)
+        rows = [] if stem is None else [(stem, each[0], each[0], 0)]
+        for stage, width in zip(stages, each, strict=True):
+            repeat = (
+                stage.get("repeat", 1) if "depth" not in network else network["depth"] - len(rows)
+            )
+            rows += [(stage["block"], width, width, block) for block in range(repeat)]
+        return [*rows, (network["head"], network["output_dim"], each[-1], 0)]
 
-    loss = ((f[-1] - of.target) ** 2).sum()
-    flat = [omega for own in omegas for omega in own]
-    gradients = iter(g.numpy().ravel() for g in torch.autograd.grad(loss, [*f, *h, *flat]))
-    return {
-        "preactivation": [layer.detach().numpy() for layer in f],
-        "activation": [layer.detach().numpy() for layer in h],
-        "grad_preactivation": [next(gradients) for _ in f],
-        "grad_activation": [next(gradients) for _ in h],
-        "grad_weight": [np.concatenate([next(gradients) for _ in own]) for own in omegas],
-    }
+    def layers(self, x: Array) -> Mapping[Quantity, list[Array]]:
+        """All five quantities of the layers 0 … K of one network, (inputs, …)."""
+        torch, rows = self.torch, self.rows()
+        self.depth = len(rows) - 1
+        shape = (self.network.get("input_channels"), *self.network["image"]) if self.cnn else (-1,)
+        z = torch.tensor(x.T.reshape(x.shape[1], *shape), requires_grad=True)
+        fs, hs = [], []
+        for k, (steps, width, base, block) in enumerate(rows):
+            hs.append(z)
+            self.omegas.append([])
+            self.width, self.base, self.block = width, base, block
+            f, z = self.row(steps, z, is_head=k == self.depth)
+            fs.append(f)
+        loss = ((z - LOSS["target"]) ** 2).sum()
+        flat = [omega for own in self.omegas for omega in own]
+        wanted = [*fs, *hs, *flat]
+        gradients = iter(g.numpy() for g in torch.autograd.grad(loss, wanted))
+        return {
+            "preactivation": [layer.detach().numpy() for layer in fs],
+            "activation": [layer.detach().numpy() for layer in hs],
+            "grad_preactivation": [next(gradients) for _ in fs],
+            "grad_activation": [next(gradients) for _ in hs],
+            "grad_weight": [
+                np.concatenate([next(gradients).ravel() for _ in own]) for own in self.omegas
+            ],
+        }
+
+    def row(self, steps: list[Any], h: Any, *, is_head: bool) -> tuple[Any, Any]:
+        """f_k and h_{k+1}."""
+        places = [place for place, step in enumerate(steps) if _word(step) in WEIGHTED]
+        entered = z = f = h
+        for place, step in enumerate(steps):
+            word, given = _word(step), {} if isinstance(step, str) else step[_word(step)]
+            if is_head and place == places[0] and self.cnn:
+                pooled = self.network["readout"] == "mean"
+                entered = z = z.flatten(2).mean(dim=2) if pooled else z.flatten(1)
+            if word == "add":
+                skip, scale = (self.factor(given.get(name, 1.0)) for name in ("skip", "scale"))
+                entered = z = skip * entered + scale * z
+                continue
+            count = self.width if place == places[-1] else self.base
+            z = self.step(word, given, z, round(count * self.expand(given)))
+            f = z if place == places[-1] else f
+        return f, z
+
+    def expand(self, given: Any) -> float:
+        return float(given.get("expand", 1)) if isinstance(given, dict) else 1.0
+
+    def factor(self, given: Any) -> float:
+        """A number, arithmetic, or the one of the block."""
+        number = given[self.block] if isinstance(given, list) else given
+        return float(eval(str(number), {"sqrt": math.sqrt}, self.names()))
+
+    def names(self) -> dict[str, float]:
+        return {"depth": self.depth, "width": self.width}
+
+    def step(self, word: str, given: Any, z: Any, count: int) -> Any:
+        functional, n = self.torch.nn.functional, len(z)
+        match word:
+            case "weights":
+                return self.weigh(z, count, given, given.get("init"))
+            case "activation":
+                return self.activate(given or self.network["activation"], z)
+            case "gate":
+                u, v = self.weigh(z, count, {}, None), self.weigh(z, count, {}, None)
+                return self.activate(given.get("activation", self.network["activation"]), u) * v
+            case "attention":
+                heads, tokens = given["heads"], self.inputs["tokens"]
+                parts = [
+                    self.weigh(z, self.base, {}, None)
+                    .reshape(n // tokens, tokens, heads, self.base // heads)
+                    .transpose(1, 2)
+                    for _ in range(3)
+                ]
+                attended = functional.scaled_dot_product_attention(
+                    *parts, is_causal=given["causal"]
+                )
+                return attended.transpose(1, 2).reshape(n, self.base)
+            case "dropout":
+                mask = self.torch.tensor(next(self.masks).T).reshape(z.shape)
+                return z * (mask >= given["rate"]) / (1 - given["rate"])
+        kind, found = given["kind"], self.torch.zeros_like(z)
+        if kind == "batch":  # PyTorch makes NaN of what has no spread
+            alive = z.detach().transpose(0, 1).flatten(1).std(dim=1) > 0
+            found[:, alive] = functional.batch_norm(
+                z[:, alive], None, None, training=True, eps=1e-300
+            )
+        else:
+            apply = functional.layer_norm if kind == "layer" else functional.rms_norm
+            alive = (z.detach() != 0).flatten(1).any(dim=1)
+            found[alive] = apply(z[alive], z.shape[1:], eps=0.0)
+        return found
+
+    def activate(self, given: Any, z: Any) -> Any:
+        torch, functional = self.torch, self.torch.nn.functional
+        name = given if isinstance(given, str) else given["name"]
+        if name == "leaky_relu":
+            return functional.leaky_relu(z, given["negative_slope"])
+        if name == "sin":
+            return torch.sin(given["frequency"] * z)
+        return getattr(torch if hasattr(torch, name) else functional, name)(z)
+
+    def weigh(self, z: Any, count: int, given: Given, own: Given | None) -> Any:
+        """β + Ω z, with weights of its own for each input, which are all the same."""
+        torch, functional = self.torch, self.torch.nn.functional
+        n, c_in, *image = z.shape
+        drawn, beta = next(self.weights), next(self.betas)
+        groups, kernel = given.get("groups", 1), given.get("kernel", self.network.get("kernel"))
+        taps = kernel ** len(image) if image else 1
+        fans = taps * c_in // groups, taps * count // groups
+        bias, std = self.init.get("bias", 0.0), math.sqrt(self.init.get("bias_variance", 0.0))
+        beta = torch.tensor(bias + std * beta[:, 0]).reshape(-1, *[1] * len(image))
+        omega = self.law(self.init if own is None else own, fans, drawn)
+        if image:
+            omega = np.moveaxis(omega.reshape(count, *[kernel] * len(image), -1), -1, 1)
+        copies = torch.tensor(np.stack([omega] * n), requires_grad=True)
+        self.omegas[-1].append(copies)
+        if not image:
+            return torch.einsum("noi,ni->no", copies, z) + beta
+        mode = "circular" if self.network["padding"] == "circular" else "constant"
+        padded = functional.pad(z, [(kernel - 1) // 2, kernel // 2] * len(image), mode=mode)
+        convolve = functional.conv1d if len(image) == 1 else functional.conv2d
+        stride = given.get("stride", 1)
+        pairs = zip(padded.split(1), copies, strict=True)
+        made = [convolve(one, omega, stride=stride, groups=groups) for one, omega in pairs]
+        return torch.cat(made) + beta
+
+    def law(self, init: Given, fans: tuple[int, int], drawn: Array) -> Array:
+        """Weights of an init from numbers of variance 1."""
+        names = self.names() | {"fan_in": fans[0]}
+        variances = {"he_normal": 2 / fans[0], "lecun_normal": 1 / fans[0], "zeros": 0.0}
+        variances["xavier_uniform"] = 2 / sum(fans)
+        if "variance" in init:
+            variance = eval(init["variance"], {}, names)
+        else:
+            variance = variances[init["scheme"]]
+        mean = float(eval(init.get("mean", "0"), {}, names))
+        return np.asarray(math.sqrt(variance) * drawn + mean)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*map(int, sys.argv[1:])))

@@ -113,6 +113,8 @@ def number(but: str = "", *, by_layer: bool = False, **bounds: float) -> Limits:
 def in_words(**bounds: float) -> str:
     """Bounds as messages state them, e.g. "from 1e-6 to 1e6" or "above 0"."""
     match {key: written(bound) for key, bound in bounds.items()}:
+        case {"ge": low, "lt": high}:
+            return f"from {low} to below {high}"
         case {"ge": low, "le": high}:
             return f"from {low} to {high}"
         case {"gt": low, "le": high}:
@@ -207,7 +209,8 @@ def hashable(value: object, path: str) -> object:
     Names of one thing are equal, too.
     """
     if isinstance(value, Section):
-        return tuple(hashable(inner, key) for key, inner in vars(value).items())
+        inner = tuple(hashable(inner, key) for key, inner in vars(value).items())
+        return type(value).__name__, *inner
     if isinstance(value, list):
         return tuple(hashable(inner, path) for inner in value)
     return first_names(value, path)

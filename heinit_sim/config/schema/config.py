@@ -6,9 +6,10 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from heinit_sim.config.schema import fields
 from heinit_sim.config.schema.annotations import Section, relation
-from heinit_sim.config.schema.init import InitField, check_layers
+from heinit_sim.config.schema.init import InitField
 from heinit_sim.config.schema.inputs import Inputs, Loss
 from heinit_sim.config.schema.network import Network
+from heinit_sim.config.schema.steps import DEFAULT_BLOCK, DEFAULT_ENDS
 from heinit_sim.config.schema.sweep import Expect, Sweep, When
 from heinit_sim.experiment import activation_table, figure_kinds
 from heinit_sim.experiment.sweep_config import STREAM_VERSION, FigureConfig, FigureFormat
@@ -98,8 +99,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        check_layers(self.init, self.network)
-        if self.record and self.record.cosine and self.inputs.count == 1:
+        if self.record and self.record.cosine and self.inputs.n_inputs == 1:
             text = "one input has no cosine with another (1), must be 2 or more for record.cosine"
             raise relation(text, "inputs", "count")
         return self
@@ -110,6 +110,8 @@ def leave_out_defaults(document: dict[str, Any]) -> None:
     figure = Figure.model_fields
     for section, key, default in (
         ("network", "kind", "dense"),
+        ("network", "block", DEFAULT_BLOCK),
+        ("network", "head", DEFAULT_ENDS),
         ("inputs", "normalisation", "none"),
         ("record", "cosine", False),
         *(("figure", key, figure[key].default) for key in figure if key != "quantity"),
@@ -140,7 +142,7 @@ def config_schema() -> dict[str, Any]:
                 described = {"description": field["anyOf"][0]["description"], **field}
                 model["properties"][name] = dict(sorted(described.items()))
     for model in ("Network", "Activation"):
-        del models[model]["required"]  # any of these keys may come from the sweep instead
+        models[model].pop("required", None)  # any of these keys may come from the sweep instead
     schema["required"].remove("init")  # so may this
     names = {"type": "string", "enum": list(get_args(activation_table.ActivationName))}
     models["Activation"] = {"anyOf": [names, models["Activation"]]}

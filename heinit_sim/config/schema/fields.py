@@ -24,9 +24,6 @@ from heinit_sim.experiment.activation_table import (
     ActivationName,
     Nonlinearity,
 )
-from heinit_sim.experiment.architecture import Norm as NormName
-from heinit_sim.experiment.architecture import Padding as PaddingName
-from heinit_sim.experiment.architecture import Readout as ReadoutName
 from heinit_sim.experiment.figure_kinds import FIGURE_KINDS
 from heinit_sim.experiment.initializers import (
     SCHEMES,
@@ -39,6 +36,9 @@ from heinit_sim.experiment.initializers import (
 from heinit_sim.experiment.inputs import InputDistribution as LawName
 from heinit_sim.experiment.inputs import Normalisation as Axes
 from heinit_sim.experiment.quantities import Bins, Growth
+from heinit_sim.experiment.steps import NormKind
+from heinit_sim.experiment.steps import Padding as PaddingName
+from heinit_sim.experiment.steps import Readout as ReadoutName
 from heinit_sim.experiment.sweep_config import (
     STREAM_VERSION,
     DecimalMark,
@@ -80,9 +80,10 @@ Kind = Annotated[
     Setting("What hidden layers are, fully connected or convolutions", NetworkKind, swept=False),
 ]
 UNITS = integer(1, 65_536)
-LAYER_UNITS = f"{UNITS}, or {BY_HIDDEN_LAYER}"
+LAYER_UNITS = f"{UNITS}, or {BY_HIDDEN_LAYER} or stage"
 Units = Annotated[int, UNITS]
-Depth = Annotated[int, Setting("Hidden layers, K", integer(1, 100_000))]
+DEPTH = integer(1, 100_000)
+Depth = Annotated[int, Setting("Hidden layers, K", DEPTH)]
 Width = Annotated[OneOrList[Units], Setting("Units of every hidden layer, D_h", LAYER_UNITS)]
 InputDim = Annotated[int, Setting("Inputs of the network, D_i", UNITS)]
 OutputDim = Annotated[int, Setting("Outputs of the network, D_o", UNITS)]
@@ -95,7 +96,7 @@ Image = Annotated[
     list[Annotated[int, SIDE]],
     Setting("Positions along each dimension", Limits(SIDES, min_length=1, max_length=2)),
 ]
-KERNEL = integer(1, 8191, "an odd integer")
+KERNEL = integer(1, 8191)
 Kernel = Annotated[int, Setting("Positions that a kernel spans, k", KERNEL)]
 Channels = Annotated[OneOrList[Units], Setting("Channels of every hidden layer", LAYER_UNITS)]
 InputChannels = Annotated[int, Setting("Channels of the image, 1", UNITS)]
@@ -115,25 +116,28 @@ FREQUENCY = number(ge=1e-6, le=1e6)
 SINES = " and ".join(DEFAULT_FREQUENCIES)
 Frequency = Annotated[float, Setting(f"Frequency ω of {SINES}, 1", FREQUENCY)]
 
-ScaleWord = Literal["1/sqrt(depth)"]
-"""s = 1/√L of L = K − 1 blocks."""
-BLOCK_SCALE = number(ge=1e-6, le=1000)
+# Steps of a layer
 
-
-def _is_word(given: object) -> bool:
-    return isinstance(given, str) and given.isidentifier() and given not in NAMES
-
-
-BlockScale = Annotated[
-    Annotated[float, BLOCK_SCALE, Tag("<one>")] | Annotated[ScaleWord, Tag("<word>")],
-    Discriminator(lambda s: "<word>" if _is_word(s) or "depth" in str(s) else "<one>"),
-    Setting("Factor of what a block adds, s", f"{BLOCK_SCALE}, or {choice(ScaleWord)}"),
+EXPAND = number(gt=0, le=1000, by_layer=True)
+Expand = Annotated[float, Setting("Units as a multiple of the width; not of the last", EXPAND)]
+StepKernel = Annotated[int, Setting("Positions that a kernel spans, if not the network's", KERNEL)]
+Stride = Annotated[int, Setting("Positions from one output to the next, 1", SIDE)]
+Groups = Annotated[int, Setting("Parts of the channels, each connected with its own, 1", UNITS)]
+Norm = Annotated[NormKind, Setting("What numbers are normalised together", NormKind)]
+Rate = Annotated[float, Setting("Probability of 0", number(ge=0, lt=1))]
+Heads = Annotated[int, Setting("Heads, equal parts of the width", UNITS)]
+Causal = Annotated[
+    bool, Setting("Whether a token sees itself and those before it alone", "true or false")
 ]
-BranchLayers = Annotated[int, Setting("Weight layers of a block", integer(1, 2))]
-Norm = Annotated[NormName, Setting("Where a block has layer normalisation", NormName)]
-ZeroLast = Annotated[
-    bool, Setting("Whether the last weights of every block are 0", "true or false")
-]
+SMALLEST_FACTOR = 1e-6
+FACTOR = number(
+    f", 0 or at least {written(SMALLEST_FACTOR)} in size", by_layer=True, ge=-1000, le=1000
+)
+FACTORS = f"{FACTOR}, or a list of one for each block"
+_Factor = OneOrList[Annotated[float, FACTOR]]
+AddScale = Annotated[_Factor, Setting("Factor of what the branch adds, s", FACTORS)]
+AddSkip = Annotated[_Factor, Setting("Factor of what entered, α", FACTORS)]
+Repeat = Annotated[int, Setting("Blocks of the stage", integer(1, 100_000))]
 
 # Weights and biases
 
@@ -146,6 +150,12 @@ Scale = Annotated[
 ]
 ModeName = Annotated[Mode, Setting("Fan to divide by, if not the scheme's", Mode)]
 GAIN = number(gt=0, le=1_000_000, by_layer=True)
+
+
+def _is_word(given: object) -> bool:
+    return isinstance(given, str) and given.isidentifier() and given not in NAMES
+
+
 GAINS = f"{GAIN}, or {choice(GainWord)}"
 Gain = Annotated[
     Annotated[float, GAIN, Tag("<one>")] | Annotated[GainWord, Tag("<word>")],
@@ -166,9 +176,16 @@ Cut = Annotated[
     float,
     Setting("Standard deviations at which truncated_normal is cut off, 2", number(ge=0.5, le=1000)),
 ]
+BIAS = number(ge=-1_000_000, le=1_000_000, by_layer=True)
+WeightMean = Annotated[float, Setting("Mean of all weights, 0", BIAS)]
+Sparsity = Annotated[
+    float, Setting("Share of zeros in each column of sparse weights", number(ge=0, le=1))
+]
 Tolerance = Annotated[float, Setting("How near 1 lsuv brings each variance, 0.1", number(gt=0))]
 Attempts = Annotated[int, Setting("Divisions that lsuv tries at most, 10", integer(1, 1000))]
-BIAS = number(ge=-1_000_000, le=1_000_000, by_layer=True)
+Centre = Annotated[
+    bool, Setting("Whether lsuv moves biases until each unit's mean is 0, false", "true or false")
+]
 Bias = Annotated[float, Setting("Constant in all biases, their mean", BIAS)]
 BiasVariance = Annotated[
     float, Setting("Variance of all biases, σ²_b", number(ge=0, by_layer=True))
@@ -197,6 +214,9 @@ Normalisation = Annotated[
     Axes, Setting("What their mean and std are taken of, to be 0 and 1", Axes)
 ]
 Count = Annotated[int, Setting("Inputs in the batch", integer(1, 1_000_000))]
+Tokens = Annotated[
+    int, Setting("Tokens of each input, which is a sequence of them", integer(1, 65_536))
+]
 LossKind = Literal["least_squares"]
 LossName = Annotated[LossKind, Setting("Name of the loss", LossKind)]
 Target = Annotated[float, Setting("Target of every output, y", "a finite number")]
@@ -233,9 +253,12 @@ Size = Annotated[
 Font = Annotated[str, Setting("Family of the font, one that matplotlib finds", TEXT)]
 FontSize = Annotated[float, Setting("Points of the text as printed", number(ge=4, le=72))]
 Panels = Annotated[FigurePanels, Setting("Passes that are drawn", FigurePanels)]
+LABELS = "a mapping from swept values to labels, or a list of labels for the first swept key"
 Labels = Annotated[
-    dict[str, Annotated[str, TEXT]],
-    Setting("Labels of swept values", f"a mapping from swept values to labels, each {TEXT}"),
+    Annotated[list[Annotated[str, TEXT]], Tag("<list>")]
+    | Annotated[dict[str, Annotated[str, TEXT]], Tag("<one>")],
+    ONE_OR_LIST,
+    Setting("Labels of swept values", f"{LABELS}, each {TEXT}"),
 ]
 _SweptValue = Annotated[
     Annotated[float, Tag("<number>")] | Annotated[str, Tag("<word>")],

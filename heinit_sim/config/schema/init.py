@@ -6,21 +6,14 @@ or nothing, is refused with what to write instead.
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Self
 
 from pydantic import Tag, ValidationError, ValidationInfo, field_validator, model_validator
 
 from heinit_sim.config.schema import fields
 from heinit_sim.config.schema.annotations import ONE_OR_LIST, Section, Setting, relation
-from heinit_sim.config.schema.network import Network
 from heinit_sim.experiment import activation_table
-from heinit_sim.experiment.activation_table import DEFAULT_FREQUENCIES
-from heinit_sim.experiment.initializers import (
-    SCHEMES,
-    GainWord,
-    pytorch_squared_gain,
-    squared_gain,
-)
+from heinit_sim.experiment.initializers import SCHEMES, pytorch_squared_gain
 
 # Defaults of a framework -> the scheme that takes options.
 _DEFAULTS = {
@@ -29,10 +22,17 @@ _DEFAULTS = {
     "jax_default": "variance_scaling",
 }
 _FANS = ("mode", "distribution")
-_LSUV = ("tolerance", "attempts")
+_LSUV = ("tolerance", "attempts", "centre")
 _BIASES = ("bias", "bias_variance", "bias_scheme")
 _APART = ("variance", *_BIASES, "first", "last")
 _KAIMING = ("a", "nonlinearity")
+# Schemes of fixed or sparse weights -> the options that they take.
+_OWN: Mapping[str, tuple[str, ...]] = {
+    "zeros": (),
+    "constant": ("mean",),
+    "identity": ("gain", "mean"),
+    "sparse": ("sparsity", "gain", "mean"),
+}
 
 
 class LayerOptions(Section):
@@ -47,8 +47,11 @@ class LayerOptions(Section):
     nonlinearity: fields.KaimingNonlinearity | None = None
     distribution: fields.WeightDistribution | None = None
     cut: fields.Cut | None = None
+    sparsity: fields.Sparsity | None = None
+    mean: fields.WeightMean | None = None
     tolerance: fields.Tolerance | None = None
     attempts: fields.Attempts | None = None
+    centre: fields.Centre | None = None
     bias: fields.Bias | None = None
     bias_variance: fields.BiasVariance | None = None
     bias_scheme: fields.BiasSchemeName | None = None
@@ -89,11 +92,14 @@ class LayerInit(LayerOptions):
     def _check_one(self) -> Self:
         if self.variance is None and self.scheme is None:
             raise relation("no variance is given, must have either variance or scheme")
+        for scheme, option in (("constant", "mean"), ("sparse", "sparsity")):
+            if self.scheme == scheme and getattr(self, option) is None:
+                raise relation(f"no {option} is given, must have it for scheme: {scheme}")
         return self
 
 
-_KEYS = ", ".join(LayerOptions.model_fields)
-_END = f"a mapping with the keys {_KEYS}; without variance and scheme it takes those of init"
+KEYS = ", ".join(LayerOptions.model_fields)
+_END = f"a mapping with the keys {KEYS}; without variance and scheme it takes those of init"
 
 
 First = Annotated[LayerOptions, Setting("Init of layer 0, whose input is the data", _END)]
@@ -117,20 +123,24 @@ class Init(LayerInit):
         return self
 
     def options_of(self, end: str) -> dict[str, object]:
-        """The options of layer 0 or K: its own, and of the others those that go with them.
-
-        A variance or scheme of its own stands alone, but for the biases.
-        """
-        entry: LayerOptions | None = getattr(self, end)
-        given = {} if entry is None else entry.model_dump(exclude_unset=True)
-        if given.get("bias_variance", 0.0) is None:
-            del given["bias_variance"]  # null takes it back
-        alone = given.get("variance") is not None or given.get("scheme") is not None
-        names = _BIASES if alone else LayerOptions.model_fields
-        return {name: getattr(self, name) for name in names} | given
+        """The options of layer 0 or K: its own, and of the others those that go with them."""
+        return overridden(self, getattr(self, end))
 
 
-INIT = f"a mapping with the keys {_KEYS}, first, last, or a list of one for each layer 0 … K"
+def overridden(init: LayerInit, entry: LayerOptions | None) -> dict[str, object]:
+    """The options of an entry, and of the others those that go with them.
+
+    A variance or scheme of its own stands alone, but for the biases.
+    """
+    given = {} if entry is None else entry.model_dump(exclude_unset=True)
+    if given.get("bias_variance", 0.0) is None:
+        del given["bias_variance"]  # null takes it back
+    alone = given.get("variance") is not None or given.get("scheme") is not None
+    names = _BIASES if alone else LayerOptions.model_fields
+    return {name: getattr(init, name) for name in names} | given
+
+
+INIT = f"a mapping with the keys {KEYS}, first, last, or a list of one for each layer 0 … K"
 InitField = Annotated[
     Annotated[Init, Tag("<one>")] | Annotated[list[LayerInit], Tag("<list>")],
     ONE_OR_LIST,
@@ -151,44 +161,16 @@ def layers_of(
     return layers
 
 
-def check_layers(init: Init | list[LayerInit], network: Network) -> None:
-    """Refuse what does not go with the network: the number of layers, its activation, blocks."""
-    if isinstance(init, list) and len(init) != network.depth + 1:
-        text = f"wrong length ({len(init)}), must be one for each of the {network.depth + 1}"
-        raise relation(f"{text} layers 0 … K", "init")
-    activation, layers = network.activation, dict(layers_of(init, network.depth + 1))
-    first = next(iter(layers.values()))
-    for at, layer in layers.items():
-        gain = layer.gain
-        word: Any = gain if gain in get_args(GainWord) else None
-        if word and not squared_gain(word, activation.name, activation.options):
-            known = squared_gain("second_moment", activation.name, activation.options)
-            must = "second_moment or a number" if known else "a number; its slopes differ by layer"
-            text = f"unknown for {activation.name} ({gain}), must be {must}"
-            raise relation(text, "init", *at, "gain")
-        if _wants_frequency(layer) and activation.name not in DEFAULT_FREQUENCIES:
-            text = f"not for {activation.name} ({layer.scheme}), must be another scheme"
-            way = "or give network.activation: {name: sin, frequency: 30}"
-            raise relation(f"{text}; {way}", "init", *at, "scheme")
-        if layer.scheme == "lsuv" and network.residual is not None:
-            text = "not for residual networks (lsuv), must be another scheme"
-            raise relation(f"{text}; or give network.residual: null", "init", *at, "scheme")
-        if (layer.scheme == "lsuv") != (first.scheme == "lsuv"):
-            raise relation("of one layer only, must be scheme: lsuv in all layers", "init", *at)
-        if (layer.tolerance, layer.attempts) != (first.tolerance, first.attempts):
-            raise relation("another tolerance or attempts, must be those of layer 0", "init", *at)
-
-
-def _wants_frequency(layer: LayerInit) -> bool:
-    return layer.scheme is not None and SCHEMES[layer.scheme].by_frequency
-
-
 def _refused(option: str, value: Any, given: Mapping[str, Any]) -> str | None:
     """Why an option does not go with the variance or the scheme, or the options before it."""
+    if option in _BIASES and value and given.get("centre"):
+        return f"given beside init.centre ({value}), must be left out; centring sets all biases"
     if value is None or option in _APART:
         return None
     variance, scheme = given.get("variance"), given.get("scheme")
-    if variance is not None and option not in ("distribution", "cut"):
+    if option == "sparsity" and scheme != "sparse":
+        return f"of scheme: sparse alone ({value}), must be left out"
+    if variance is not None and option not in ("distribution", "cut", "mean"):
         way = "must be left out; init.variance already is the variance, no fan or gain enters it"
         if option == "scheme":
             way = "must be the one or the other; null takes one back"
@@ -196,10 +178,15 @@ def _refused(option: str, value: Any, given: Mapping[str, Any]) -> str | None:
     if variance is not None or scheme is None or option == "scheme":
         return None
     left_out = f"not for scheme: {scheme} ({value}), must be left out"
+    if scheme in _OWN:
+        way = "; give scheme: constant" if option == "mean" else ""
+        return None if option in _OWN[scheme] else left_out + way
     if scheme == "lsuv" and option not in _LSUV:
         return f"{left_out}; lsuv measures what to scale by"
     if scheme != "lsuv" and option in _LSUV:
         return f"{left_out}; it is of lsuv"
+    if option == "mean":
+        return None
     if SCHEMES[scheme].by_frequency:
         return f"{left_out}; the frequency of the activation says the rest"
     if scheme in _DEFAULTS:

@@ -22,6 +22,7 @@ class Inputs(Section):
     sha256: fields.Digests | None = None
     normalisation: fields.Normalisation = "none"
     count: fields.Count = 100
+    tokens: fields.Tokens | None = None
 
     @field_validator("sha256", mode="before")
     @classmethod
@@ -55,6 +56,11 @@ class Inputs(Section):
         if self.distribution == "file" and self.path is None:
             raise relation("no path is given, must have one for distribution: file")
         return self
+
+    @property
+    def n_inputs(self) -> int:
+        """Inputs in the batch, tokens of sequences one by one."""
+        return self.count * (self.tokens or 1)
 
 
 class Loss(Section):

@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
+from heinit_sim.config.problem import general
 from heinit_sim.config.schema import fields
 from heinit_sim.config.schema.annotations import (
     ONE_OR_LIST,
@@ -33,6 +34,7 @@ from heinit_sim.config.schema.annotations import (
 from heinit_sim.config.schema.init import InitField
 from heinit_sim.config.schema.inputs import Inputs, Loss
 from heinit_sim.config.schema.network import Network
+from heinit_sim.config.schema.steps import step_settings
 
 
 class _Conditions(Section, defer_build=True):
@@ -49,6 +51,18 @@ def swept_settings() -> Mapping[str, tuple[Any, Setting]]:
     """Dotted path of every setting that can be swept -> its annotated type and annotation."""
     known = settings_in(_Conditions)
     return {path: (kind, setting) for path, kind, setting in known if setting and setting.swept}
+
+
+@functools.cache
+def swept_steps() -> Mapping[str, tuple[Any, Setting]]:
+    """Dotted path of every option of a step, # for a place in a list -> as `swept_settings`."""
+    return {path: (kind, setting) for path, kind, setting in step_settings()}
+
+
+def swept_setting(path: str) -> tuple[Any, Setting] | None:
+    """The annotated type and annotation of the setting at a dotted path, if it can be swept."""
+    found = swept_settings().get(path)
+    return swept_steps().get(general(path)) if found is None else found
 
 
 class _Values(Section):
@@ -87,7 +101,9 @@ def _model(base: type[Section], paths: tuple[str, ...]) -> type[Section]:
     """The base with those paths: lists of values to try, or one or more values to select by."""
     types: dict[str, Any] = {}
     for path in paths:
-        kind, setting = swept_settings()[path]
+        known = swept_setting(path)
+        assert known is not None  # `ByPath.check` asks
+        kind, setting = known
         if base is _Values:
             kind, setting = GenericAlias(list, (kind,)), Setting(f"Values of {path} to try", VALUES)
         else:
@@ -103,6 +119,9 @@ def _model(base: type[Section], paths: tuple[str, ...]) -> type[Section]:
     return create_model(name, __base__=base, __doc__=base.__doc__, **types)
 
 
+_STEP_PATH = r"^network\.(block|stem|head)\.[0-9]+\."
+
+
 class ByPath(NamedTuple):
     """Annotation of a mapping by dotted path: each value must fit the setting there.
 
@@ -113,15 +132,20 @@ class ByPath(NamedTuple):
 
     def check(self, given: Any) -> dict[str, object]:
         """The validated values in the order of the settings; pydantic places the errors inside."""
-        known = given if isinstance(given, dict) else ()
-        model = _model(self.base, tuple(path for path in swept_settings() if path in known))
+        known = given if isinstance(given, dict) else {}
+        paths = [path for path in swept_settings() if path in known]
+        paths += [path for path in known if path not in paths and swept_setting(str(path))]
+        model = _model(self.base, tuple(paths))
         return dict(vars(model.model_validate(given)))
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
         return core_schema.no_info_plain_validator_function(self.check)
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Callable[[Any], Schema]) -> Schema:
-        return handler(_model(self.base, tuple(swept_settings())).__pydantic_core_schema__)
+        schema = handler(_model(self.base, tuple(swept_settings())).__pydantic_core_schema__)
+        properties = handler.resolve_ref_schema(schema)  # type: ignore[attr-defined]  # pydantic's own
+        properties["patternProperties"] = {_STEP_PATH: {}}
+        return schema
 
 
 Sweep = Annotated[

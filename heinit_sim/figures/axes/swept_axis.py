@@ -15,8 +15,10 @@ from heinit_sim.figures.axes.axis_scales import Scale
 from heinit_sim.figures.look.painting import Paint, painted
 from heinit_sim.figures.look.sheet import Sheet
 from heinit_sim.figures.words import numbers
-from heinit_sim.figures.words.condition_names import Name, Names, axis_text, named, spelled
+from heinit_sim.figures.words.condition_names import Name, Names, named
+from heinit_sim.figures.words.keys import axis_text
 from heinit_sim.figures.words.shown import Group, groups_of_hues
+from heinit_sim.figures.words.values import spelled
 from heinit_sim.numerics import FloatArray
 
 WIDE = 10  # ratio of the values from which the axis is logarithmic

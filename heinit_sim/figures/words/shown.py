@@ -9,7 +9,9 @@ from heinit_sim.experiment.results import Prediction, SweepPrediction, SweepResu
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.figures.look.painting import Paint, Palette, painted, palette_of
 from heinit_sim.figures.look.sheet import Sheet
-from heinit_sim.figures.words.condition_names import Name, Names, key_text, named, spelled
+from heinit_sim.figures.words.condition_names import Name, Names, named
+from heinit_sim.figures.words.keys import key_text, keys_of_twins
+from heinit_sim.figures.words.values import spelled
 
 Result = TypeVar("Result", bound=SweepResult | SweepPrediction)
 
@@ -43,6 +45,7 @@ def groups_of(
         decimal: The decimal mark.
     """
     groups = []
+    twins = keys_of_twins(palette.swatches)
     for path, swatches in palette.swatches.items():
         lines = [
             tuple(each.index for each in shown if each.swept.get(path) == swatch.value)
@@ -53,6 +56,7 @@ def groups_of(
             values = [swatch.value for swatch in swatches]
             parts = spelled(path, values, labels=labels, decimal=decimal)
             heading = key_text(path) if all(part.key for part in parts) else ""
+            heading = twins.get(path, heading)
             texts = [part.value if heading else part.text for part in parts]
             paints = [swatch.paint for swatch in swatches]
             entries = tuple(zip(texts, paints, strict=True))

@@ -76,7 +76,8 @@ def log_law(condition: Condition, negative_slope: Slope) -> tuple[FloatArray, Fl
     widths = condition.widths
     alpha = np.broadcast_to(negative_slope, condition.depth).tolist()
     steps = [_law(slope, n) for slope, n in zip(alpha, widths[1:-1], strict=True)]
-    means = np.log(condition.weight_variances[:-1]) + [step.mean for step in steps]
+    with np.errstate(divide="ignore"):  # weights of 0
+        means = np.log(condition.weight_variances[:-1]) + [step.mean for step in steps]
     first = input_law(condition.inputs, widths[0])
     mean = np.cumsum([first.mean, *means]) - np.log(widths[:-1])
     return mean, np.cumsum([first.variance, *(step.variance for step in steps)])

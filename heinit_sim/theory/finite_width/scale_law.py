@@ -6,13 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.experiment.quantities import Quantity
-from heinit_sim.experiment.sweep_config import Condition, LayerSpec
+from heinit_sim.experiment.steps import Row, Step, WeightSpec, changed, with_spec
+from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray
 
 
-def unit_layers(condition: Condition) -> tuple[LayerSpec, ...]:
+def unit_layers(condition: Condition) -> tuple[Row, ...]:
     """The layers at σ²_k = 1, from whose moments `scale_law` leads to those of the condition."""
-    return tuple(layer._replace(weight_variance=1.0) for layer in condition.layers)
+    return changed(condition.layers, _unit_step)
+
+
+def _unit_step(step: Step) -> Step:
+    return with_spec(step, _unit_spec)
+
+
+def _unit_spec(spec: WeightSpec) -> WeightSpec:
+    return spec._replace(weight_variance=1.0)
 
 
 def scale_law(weight_variances: Sequence[float]) -> dict[Quantity, FloatArray]:

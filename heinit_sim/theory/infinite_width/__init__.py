@@ -6,6 +6,7 @@ from heinit_sim.theory.infinite_width.edge_of_chaos import edge_of_chaos as edge
 from heinit_sim.theory.infinite_width.phase import (
     condition_bias_variance as condition_bias_variance,
 )
+from heinit_sim.theory.infinite_width.phase import condition_growth as condition_growth
 from heinit_sim.theory.infinite_width.phase import condition_phase as condition_phase
 from heinit_sim.theory.infinite_width.phase import condition_weight_scale as condition_weight_scale
 from heinit_sim.theory.infinite_width.phase import length_fixed_point as length_fixed_point

@@ -14,7 +14,7 @@ but turns off.
 
 import numpy as np
 
-from heinit_sim.experiment.activation_table import Activation
+from heinit_sim.activations import network_activation
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray
 from heinit_sim.theory.infinite_width import quadrature
@@ -25,19 +25,20 @@ _POINTS, _WEIGHTS = np.sqrt(3) * np.array([-1.0, 0.0, 1.0]), np.array([1.0, 4.0,
 
 
 @np.errstate(all="ignore")  # of layers that are all off, or beyond float range
-def relative_biases(condition: Condition, activation: Activation, ln_q: FloatArray) -> FloatArray:
+def relative_biases(condition: Condition, ln_q: FloatArray) -> FloatArray:
     """B_k of the layers 0 … K of a fully connected network; NaN where it has no digits.
 
     Args:
         condition: The network.
-        activation: Its activation a.
         ln_q: ln of the variances of f_0 … f_{K−1} about the means of the biases.
     """
-    variance = bias = np.float64(0.0)
+    activation, specs = network_activation(condition), condition.specs
+    bias = np.float64(0.0)
+    variance = bias + 3 * (1 / _kept(condition, 0) - 1) / condition.widths[0]
     biases = [bias]
     for k, width in enumerate(condition.widths[1:-1]):
-        following = condition.layers[k + 1]
-        about = quadrature.about(activation.layer(k), condition.layers[k].bias_mean)
+        following = specs[k + 1]
+        about = quadrature.about(activation.layer(k), specs[k].bias_mean)
         y = np.exp(_POINTS * np.sqrt(variance))
         y /= _WEIGHTS @ y
         q = np.exp(ln_q[k]) * np.concatenate([np.exp([-_STEP, 0.0, _STEP]), y])
@@ -46,6 +47,13 @@ def relative_biases(condition: Condition, activation: Activation, ln_q: FloatArr
         slope = np.log(image[2] / image[0]) / (2 * _STEP)
         share = 1 - following.bias_variance / image[1]
         bias = slope * bias + _WEIGHTS @ image[3:] / image[1] - 1
-        variance = slope**2 * variance + share**2 * (fourth[1] - 1) / width
+        seen = fourth[1] / _kept(condition, k + 1)
+        variance = slope**2 * variance + share**2 * (seen - 1) / width
         biases.append(bias)
     return np.array(biases)
+
+
+def _kept(condition: Condition, k: int) -> float:
+    """Share of the weights of layer k that are not 0: so many less of h_k does a unit see."""
+    spec = condition.specs[k]
+    return 1 - (spec.weight_option or 0.0) if spec.weight_distribution == "sparse" else 1.0

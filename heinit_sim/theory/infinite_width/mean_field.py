@@ -27,8 +27,7 @@ multiply them by (1 + 1/L)^L → e over all L blocks with s² = 1/L. Normalised 
 at every block.
 
 An output layer that averages over P positions gets E[h²] (1 + (P−1) ρ)/P of each channel, ρ the
-cosine of two positions; the gradients of all positions are the same where it hands them back, and
-taken to be independent of the activations.
+cosine of two positions; the gradients of all positions are the same where it hands them back.
 
 Source: Prince (2023), eq. 7.10 and 7.21; He et al. 2015, eq. 9, 10, 13 and 14; for any activation
 Poole et al. 2016, eq. 3, and Schoenholz et al. 2017, eq. 8; Xiao et al. 2018 for positions and
@@ -36,293 +35,186 @@ their correlation; Yang & Schoenholz 2017 for residual networks.
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
+from heinit_sim.activations import activation_of
 from heinit_sim.experiment.activation_table import Activation
-from heinit_sim.experiment.architecture import Convolution, Residual
 from heinit_sim.experiment.quantities import Measure, Quantity
-from heinit_sim.experiment.sweep_config import Condition, LayerSpec
+from heinit_sim.experiment.steps import Activate, Norm, by_layer, distinct, matrices
+from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray
 from heinit_sim.sampling.inputs import component_variance, norm_moments
-from heinit_sim.theory.infinite_width import layer, quadrature
-from heinit_sim.theory.infinite_width.layer import (
-    Activations,
-    Gradient,
-    LayerWeights,
-    Preactivations,
-    WeightGradient,
-)
+from heinit_sim.theory.infinite_width import quadrature, rows
+from heinit_sim.theory.infinite_width.gaps import input_gap
 from heinit_sim.theory.infinite_width.lsuv import lsuv_variances
 from heinit_sim.theory.infinite_width.positions import (
     mean_over_positions,
     position_shape,
     variance_over_units,
 )
+from heinit_sim.theory.infinite_width.rows import Passed
+from heinit_sim.theory.infinite_width.signals import Gradient, Signal, ln_of, mean_of
+from heinit_sim.theory.infinite_width.steps import activation
+from heinit_sim.theory.infinite_width.steps.norm import Batch
 
 _LN10 = math.log(10.0)
-_Branch = tuple[tuple[Activations, LayerWeights, Preactivations], ...]
-"""The way from h_k to f_k: one layer of weights, or two, each with what it is given and gives."""
 
 
 @np.errstate(divide="ignore", invalid="ignore")  # −inf is ln 0, NaN what is not known
-def mean_field(
-    condition: Condition, activation: Activation, *, independent: bool = False
-) -> dict[Measure, FloatArray]:
+def mean_field(condition: Condition, *, independent: bool = False) -> dict[Measure, FloatArray]:
     """Second moments and variances of infinitely wide layers, as log10, each of shape (K+1,).
 
     Variances over units are those of the second moment where the mean is zero. NaN where there is
     none, or it is not known: variances of the output layer, which is not wide; for an activation
     that is not homogeneous, layers beyond the range of a float; with zero padding, what depends on
-    the average over positions of an output layer that sees no more.
+    the average over positions of an output layer that sees no more; an activation of what is
+    neither Gaussian nor of evenly spread signs; attention, and what follows but for norms.
 
     Args:
         condition: The network, its inputs and its loss.
-        activation: Its activation a.
         independent: Take ∂ℓ/∂f_K for independent of the network, as textbooks do.
     """
-    weights = _weights(condition, activation)
-    branches, streams, h = _forward(condition, activation, weights)
-    f = [branch[-1][-1] for branch in branches]
-    ln_read = _read(h[-1], condition.convolution)
-    ln_output = float(np.logaddexp(weights[-1].ln_forward + ln_read, weights[-1].ln_bias_variance))
-    loss = _least_squares(ln_output, weights[-1].bias_mean - condition.target)
-    if independent:
-        loss = layer.from_loss(float(loss.ln_second), 0.0)
-    output = Preactivations(np.array(ln_output), math.nan)
-    last = _read_back(loss, output, weights[-1], h[-1], condition.convolution)
-    df, dh, squares = _backward(condition, branches, streams, h, loss, last)
-
-    h_second = _by_layer(h_k.ln_second for h_k in h)
-    h_variance = _by_layer(h_k.ln_variance for h_k in h)
-    mean_share = _by_layer(h_k.mean_share for h_k in h)
-    dh_second, df_hidden = (_by_layer(g.ln_second for g in gs) for gs in (dh, df[:-1]))
-    dh_means, df_means = (_by_layer(g.mean_share for g in gs) for gs in (dh, df[:-1]))
-    f_hidden = mean_over_positions(_by_layer(f_k.ln_variance for f_k in f))
-    ln_f = np.append(f_hidden, ln_output)
-    with np.errstate(divide="ignore"):  # means of 0
-        ln_offsets = 2 * np.log(np.abs(condition.bias_means))
-    second: dict[Quantity, FloatArray] = {
-        "preactivation": np.logaddexp(ln_f, ln_offsets),
-        "activation": mean_over_positions(h_second),
-        "grad_preactivation": np.append(mean_over_positions(df_hidden), loss.ln_second),
-        "grad_activation": mean_over_positions(dh_second),
-        "grad_weight": np.append([ln for ln, _ in squares], loss.ln_second + ln_read),
-    }
-    wide = np.append(np.zeros(condition.depth), np.nan)  # f_K and ∂ℓ/∂f_K are not
-    df_variance = variance_over_units(_less(df_hidden, df_means), df_hidden, df_means)
-    weight_means = np.array([mean_share for _, mean_share in squares])
-    variance = {
-        "preactivation": ln_f + wide,
-        "activation": variance_over_units(h_variance, h_second, mean_share),
-        "grad_preactivation": np.append(df_variance, np.nan),
-        "grad_activation": variance_over_units(_less(dh_second, dh_means), dh_second, dh_means),
-        "grad_weight": np.append(_less(second["grad_weight"][:-1], weight_means), np.nan),
+    passed = forward(condition, _first_ln_gap(condition))
+    batch = batch_of(condition)
+    passed[-1], gradient = _loss(passed[-1], condition.target, independent=independent)
+    dh, df, squares = list[Gradient](), list[Gradient](), []
+    for layer in reversed(passed):
+        returned = rows.back(layer, gradient, batch)
+        gradient = returned.gradients[0]
+        dh.append(gradient)
+        df.append(returned.gradients[layer.way.place_of_f])
+        squares.append(returned.weights)
+    f = [layer.signals[layer.way.place_of_f] for layer in passed]
+    moments: dict[Quantity, tuple[FloatArray, FloatArray]] = {
+        "preactivation": _over_units(f),
+        "activation": _over_units(layer.signals[0] for layer in passed),
+        "grad_preactivation": _over_units(map(_as_signal, reversed(df))),
+        "grad_activation": _over_units(map(_as_signal, reversed(dh))),
+        "grad_weight": (
+            np.array([square.ln_second for square in reversed(squares)]),
+            np.array([_less(s.ln_second, s.mean_share) for s in reversed(squares)]),
+        ),
     }
     measures: dict[Measure, FloatArray] = {}
-    for quantity, moment in second.items():
-        measures[quantity, "second_moment"] = moment / _LN10
-        measures[quantity, "variance"] = variance[quantity] / _LN10
+    for quantity, (second, variance) in moments.items():
+        if quantity not in ("activation", "grad_activation"):
+            variance[-1] = np.nan  # f_K and ∂ℓ/∂f_K are not wide
+        measures[quantity, "second_moment"] = second / _LN10
+        measures[quantity, "variance"] = variance / _LN10
     return measures
 
 
-def _least_squares(ln_variance: float, off_target: float) -> Gradient:
-    """∂ℓ/∂f_K = 2 (f_K − y) of an output of that variance and E f_K − y: the only place of a loss.
+def forward(condition: Condition, ln_gap: float = math.nan) -> list[Passed]:
+    """The signals of all layers; with those of two inputs, of which ln(1 − cosine) is given."""
+    z, batch = _inputs(condition)._replace(ln_gap=ln_gap), batch_of(condition)
+    if condition.lsuv:
+        fitted = zip(condition.layers, lsuv_variances(condition), strict=True)
+        ways = [rows.way_of(row, variance) for row, variance in fitted]
+    else:
+        ways = by_layer(condition.layers, rows.way_of)
+    passed = []
+    for way in ways:
+        passed.append(rows.forward(way, z, batch))
+        z = passed[-1].signals[-1]
+    return passed
 
-    E[(∂ℓ/∂f_K)²] = 4 (q_K + (E f_K − y)²) and e_K = 2 q_K.
-    """
-    ln_second = float(np.logaddexp(ln_variance, 2 * layer.ln_of(abs(off_target))))
-    share = math.exp((ln_variance - ln_second) / 2) if math.isfinite(ln_second) else 0.0
-    return layer.from_loss(math.log(4.0) + ln_second, share)
+
+def batch_of(condition: Condition) -> Batch:
+    """The number of inputs, and whether they are alike, for batch norm."""
+    return Batch(condition.n_inputs, alike=condition.inputs.distribution != "pair")
 
 
-def _less(ln_second: FloatArray, mean_share: FloatArray) -> FloatArray:
+def _over_units(signals: Iterable[Signal]) -> tuple[FloatArray, FloatArray]:
+    """E[z²] and Var z over all units of each layer, as logarithms."""
+    seconds, variances = [], []
+    for z in signals:
+        if np.ndim(z.ln_second):
+            second = mean_over_positions(z.ln_second)
+            variance = variance_over_units(z.ln_variance, z.ln_second, z.mean_share)
+            seconds.append(float(second))
+            variances.append(float(variance))
+        else:
+            seconds.append(float(z.ln_second))
+            variances.append(float(z.ln_variance))
+    return np.array(seconds), np.array(variances)
+
+
+def _as_signal(g: Gradient) -> Signal:
+    return Signal(g.ln_second, _less(g.ln_second, g.mean_share), g.mean_share, g.cosine)
+
+
+def _less(ln_second: FloatArray | float, mean_share: FloatArray | float) -> FloatArray:
     """Variance, as a logarithm, of what has that second moment and E[g]/√E[g²]."""
     variance: FloatArray = ln_second + np.log1p(-np.square(mean_share))
     return variance
 
 
-def _weights(condition: Condition, activation: Activation) -> list[LayerWeights]:
-    """The weights and biases of the layers 0 … K; of a block each layer has the same."""
-    variances: Sequence[float] = condition.weight_variances
-    if condition.lsuv:
-        variances = lsuv_variances(condition, activation)
-    images = [condition.convolution] * condition.depth + [None]
-    return list(map(_layer_weights, condition.fans, condition.layers, variances, images))
+def _loss(last: Passed, target: float, *, independent: bool) -> tuple[Passed, Gradient]:
+    """∂ℓ/∂ of what the last row ends with, ℓ = Σ (f_K − y)²: the only place of a loss.
 
-
-@lru_cache(256)
-def _layer_weights(
-    fans: tuple[int, int], spec: LayerSpec, variance: float, windows: Convolution | None
-) -> LayerWeights:
-    if windows and spec.weight_distribution == "delta_orthogonal":
-        windows = windows._replace(kernel=1)  # all but the centre is 0: no edge is seen
-    ln_forward, ln_backward = (math.log(fan) + math.log(variance) for fan in fans)
-    ln_bias, rows = layer.ln_of(spec.bias_variance), 0.0
-    if spec.weight_distribution.endswith("orthogonal"):
-        rows = min(1 / (windows.taps if windows else 1), fans[0] / fans[1])
-    return LayerWeights(ln_forward, ln_backward, ln_bias, spec.bias_mean, windows, rows)
-
-
-def _by_layer(moments: Iterable[FloatArray]) -> FloatArray:
-    """Moments of each layer as rows, (layers, positions)."""
-    rows = np.array(list(moments))
-    return rows.reshape(len(rows), -1)
-
-
-def _forward(
-    condition: Condition, activation: Activation, weights: list[LayerWeights]
-) -> tuple[list[_Branch], list[Preactivations], list[Activations]]:
-    """The ways to f_0 … f_{K−1}; h_1 … h_K of blocks, as sums of these; and h_0 … h_K."""
-    residual = condition.residual
-    h, branches, streams = [_inputs(condition)], list[_Branch](), list[Preactivations]()
-    for k in range(condition.depth):
-        if streams and residual:
-            branches.append(_branch(residual, activation.layer(k), streams[-1], weights[k]))
-        else:
-            branches.append(((h[k], weights[k], layer.weigh(h[k], weights[k])),))
-        f = branches[k][-1][-1]
-        if residual:
-            streams.append(_add(streams[-1], f, residual.scale) if streams else f)
-            h.append(_stream_activations(streams[-1]))
-        else:
-            h.append(layer.activate(activation.layer(k), f))
-    return branches, streams, h
-
-
-def _backward(
-    condition: Condition,
-    branches: list[_Branch],
-    streams: list[Preactivations],
-    h: list[Activations],
-    loss: Gradient,
-    last: Gradient,
-) -> tuple[list[Gradient], list[Gradient], list[WeightGradient]]:
-    """∂ℓ/∂f_k and ∂ℓ/∂h_k of the layers 0 … K, and ∂ℓ/∂Ω_k of all but the last."""
-    residual, convolution, depth = condition.residual, condition.convolution, condition.depth
-    df, dh = [loss] * (depth + 1), [last] * (depth + 1)
-    squares = [WeightGradient(math.nan, math.nan)] * depth
-    if residual:
-        dh[-1] = layer.activate_back(dh[-1], h[-1], streams[-1])
-    for k in reversed(range(depth)):
-        f = branches[k][-1][-1]
-        if residual is None:
-            df[k] = layer.activate_back(dh[k + 1], h[k + 1], f)
-        elif k > 0:
-            ln_share = layer.ln_of(residual.scale**2) + f.ln_variance - streams[k].ln_variance
-            df[k] = layer.of_branch(dh[k + 1], np.exp(ln_share), residual.scale)
-        else:
-            df[0] = dh[1]  # f_0 begins the stream
-        dh[k], squares[k] = _branch_back(df[k], branches[k], convolution)
-        if residual and k > 0:
-            added = layer.activate_back(dh[k], branches[k][0][0], streams[k - 1])
-            kept = np.exp((streams[k - 1].ln_variance - streams[k].ln_variance) / 2)
-            dh[k] = layer.add(dh[k + 1], streams[k - 1], added, kept)
-    return df, dh, squares
-
-
-def _branch(
-    residual: Residual, activation: Activation, stream: Preactivations, weights: LayerWeights
-) -> _Branch:
-    """The branch of a block: Ω a[z], or Ω″ a[Ω′ a[z]]."""
-    last = weights
-    if residual.zero_last:
-        last = weights._replace(ln_forward=-math.inf, ln_backward=-math.inf)
-    first = _given(activation, stream, norm=residual.norm == "before")
-    if residual.branch_layers == 1:
-        return ((first, last, layer.weigh(first, last)),)
-    inner = layer.weigh(first, weights)
-    second = _given(activation, inner, norm=residual.norm == "inside")
-    return ((first, weights, inner), (second, last, layer.weigh(second, last)))
-
-
-def _branch_back(
-    df: Gradient, branch: _Branch, convolution: Convolution | None
-) -> tuple[Gradient, WeightGradient]:
-    """From ∂ℓ/∂f_k to what the first weights are given, and the gradient of all weights."""
-    given, weights, f = branch[-1]
-    square = layer.weight_gradient(df, given, convolution)
-    gradient = layer.weigh_back(df, f, given, weights)
-    if len(branch) == 1:
-        return gradient, square
-    first, inner_weights, inner = branch[0]
-    df_inner = layer.activate_back(gradient, given, inner)
-    both = layer.mean_of(square, layer.weight_gradient(df_inner, first, convolution))
-    return layer.weigh_back(df_inner, inner, first, inner_weights), both
-
-
-def _given(activation: Activation, f: Preactivations, *, norm: bool) -> Activations:
-    """a[f]; or a of f less its mean and over its standard deviation, by which gradients go too.
-
-    Both are over all units of the layer, those of all positions together.
+    E[(∂ℓ/∂f_K)²] = 4 (q_K + (E f_K − y)²) and E[(f_K − E f_K) ∂ℓ/∂f_K] = 2 q_K. An activation of
+    the output is taken less y, and its gradient is all along it.
     """
-    if not norm:
-        return layer.activate(activation, f)
-    ln_total = mean_over_positions(f.ln_variance)
-    unit = Preactivations(f.ln_variance - ln_total, f.correlation)
-    activations = layer.activate_normalised(activation, unit)
-    return activations._replace(ln_slope=activations.ln_slope - ln_total)
+    f, off_target = last.signals[-1], -target
+    step = last.way.steps[-1].step
+    if isinstance(step, Activate):
+        made = activation.forward(_less_target(activation_of(step), target), last.signals[-2])
+        f, off_target = made.after, 0.0
+        last = last._replace(signals=(*last.signals[:-1], f), made=(*last.made[:-1], made))
+        ln_second, share = float(f.ln_second), 1.0
+    else:
+        off_target += mean_of(f)
+        ln_second = float(np.logaddexp(f.ln_variance, 2 * ln_of(abs(off_target))))
+        finite = math.isfinite(ln_second)
+        share = math.exp((float(f.ln_variance) - ln_second) / 2) if finite else 0.0
+    share = 0.0 if independent else share
+    along: FloatArray = np.array(share)
+    if f.law == "gaussian":
+        along = np.zeros(quadrature.ORDERS)
+        along[1] = share
+    between = -math.expm1(f.ln_gap + float(f.ln_second) - ln_second)
+    zero = np.zeros(())[()]
+    ln = np.array(math.log(4.0) + ln_second)
+    return last, Gradient(ln, 0.0, along, zero, np.array(share**2), between)
 
 
-def _add(stream: Preactivations, f: Preactivations, scale: float) -> Preactivations:
-    """The stream h + s f, f of a branch that is independent of it."""
-    added = layer.ln_of(scale**2) + f.ln_variance
-    total = np.logaddexp(stream.ln_variance, added)
-    share = float(np.exp(added - total).max())
-    across = share * f.correlation if share > 0 else 0.0  # a branch of zeros has no correlation
-    correlation = (1 - share) * stream.correlation + across
-    return Preactivations(total, correlation, stream.mean + scale * f.mean)
+def _less_target(a: Activation, target: float) -> Activation:
+    """a(z) − y."""
+    if target == 0:
+        return a
+
+    def value(z: FloatArray, out: FloatArray) -> FloatArray:
+        result = a.value(z, out)
+        result -= target
+        return result
+
+    return replace(a, value=value, negative_slope=None)
 
 
-def _stream_activations(stream: Preactivations) -> Activations:
-    """The stream itself, h_k = f_0 + s f_1 + …, as the output layer sees it."""
-    zero = np.zeros_like(stream.ln_variance)
-    ln_second = stream.ln_second
-    mean_share = np.sign(stream.mean) * np.exp((layer.ln_of(stream.mean**2) - ln_second) / 2)
-    squared = float(mean_share.max()) ** 2 if stream.mean else 0.0
-    cosine = stream.correlation * (1 - squared) + squared
-    along = np.zeros((quadrature.ORDERS, *zero.shape))
-    along[0], along[1] = mean_share, np.sqrt(1 - mean_share**2)
-    return Activations(
-        ln_second, cosine, stream.ln_variance, mean_share, zero, 1.0, zero + 1.0, along
-    )
+def _first_ln_gap(condition: Condition) -> float:
+    """ln(1 − cosine) of two inputs where batch norm asks for it; else NaN, which costs nothing."""
+    steps = (step for row in distinct(condition.layers) for step in row)
+    if not any(isinstance(step, Norm) and step.kind == "batch" for step in steps):
+        return math.nan
+    return ln_of(input_gap(condition.inputs, condition.widths[0]))
 
 
-def _inputs(condition: Condition) -> Activations:
+def _inputs(condition: Condition) -> Signal:
     """h_0: all positions alike, and independent but for the mean that all components have."""
-    second = norm_moments(condition.inputs, condition.widths[0])[0] / condition.widths[0]
-    variance, convolution = component_variance(condition.inputs), condition.convolution
-    shape = position_shape(convolution)
-    alike = convolution is not None and convolution.positions > 1 and not shape
+    dim, inputs = condition.widths[0], condition.inputs
+    window = next((w.window for row in condition.layers for w in matrices(row)), None)
+    second, variance = norm_moments(inputs, dim)[0] / dim, component_variance(inputs)
+    shape = position_shape(window)
+    alike = window is not None and window.positions > 1 and not shape
     cosine = (second - variance) / second if alike and second > 0 else math.nan
-    zero = np.zeros(shape)
+    zero = np.zeros(shape)[()]
     mean_share = math.sqrt(max(1 - variance / second, 0.0)) if second > 0 else 0.0
-    ln_second, ln_variance = (zero + layer.ln_of(moment) for moment in (second, variance))
-    unknown = np.full((quadrature.ORDERS, *shape), math.nan)  # they are no activations
-    return Activations(ln_second, cosine, ln_variance, zero + mean_share, zero, 1.0, zero, unknown)
-
-
-def _read(last: Activations, convolution: Convolution | None) -> float:
-    """Mean square of what the output layer's weights are given, as a logarithm."""
-    ln_mean = float(mean_over_positions(last.ln_second))
-    if convolution is None or convolution.readout == "flatten" or convolution.positions == 1:
-        return ln_mean
-    positions = convolution.positions
-    return ln_mean + layer.ln_of((1 + (positions - 1) * last.cosine) / positions)
-
-
-def _read_back(
-    loss: Gradient,
-    output: Preactivations,
-    weights: LayerWeights,
-    last: Activations,
-    convolution: Convolution | None,
-) -> Gradient:
-    """∂ℓ/∂h_K: each of P averaged positions is handed 1/P of the gradient of their average."""
-    if convolution is None or convolution.readout == "flatten" or convolution.positions == 1:
-        return layer.weigh_back(loss, output, last, weights)
-    zero = np.zeros_like(last.ln_second)[()]
-    ln = loss.ln_second + weights.ln_backward - 2 * math.log(convolution.positions)
-    return Gradient(zero + ln, 1.0, zero, zero)
+    ln_second, ln_variance = (zero + ln_of(moment) for moment in (second, variance))
+    normal = inputs.distribution in ("standard_normal", "normal", "pair")
+    share = math.copysign(mean_share, inputs.mean)
+    return Signal(
+        ln_second, ln_variance, zero + share, cosine, law="gaussian" if normal else "other"
+    )

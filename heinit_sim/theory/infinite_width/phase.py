@@ -12,16 +12,17 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.activation_table import Activation
+from heinit_sim.experiment.steps import Add
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray
 from heinit_sim.sampling.inputs import norm_moments
-from heinit_sim.theory.assumptions import has_mean_phase, why_no_phase
+from heinit_sim.theory.assumptions import has_mean_phase, why_no_growth, why_no_phase
 from heinit_sim.theory.infinite_width import quadrature
 from heinit_sim.theory.infinite_width.edge_of_chaos import (
     ALMOST_INFINITE,
@@ -31,6 +32,7 @@ from heinit_sim.theory.infinite_width.edge_of_chaos import (
     crossing,
     length_slopes,
 )
+from heinit_sim.theory.infinite_width.mean_field import mean_field
 
 Word = Literal["ordered", "critical", "chaotic"]
 
@@ -96,6 +98,46 @@ def phase(activation: Activation, weight_scale: float, bias_variance: float, q0:
     )
 
 
+class Growth(NamedTuple):
+    """How blocks that add make signals grow, as log10 of factors of a mean square per unit."""
+
+    blocks: int
+    """Hidden layers from the first that adds on, or from layer 1 on where none does."""
+    forward: tuple[float, float, float]
+    """E[h²] in the first block, in the last, and over all of them; NaN where it is not known."""
+    backward: tuple[float, float, float]
+    """E[(∂ℓ/∂h)²] on its way back through the same, ∂ℓ/∂f_K independent of the network."""
+
+
+def condition_growth(condition: Condition) -> Growth:
+    """Growth over the blocks of a condition's network, whatever these are made of.
+
+    Raises:
+        ConfigError: Weights have a mean, or biases are uniform.
+    """
+    reason = why_no_growth(condition)
+    if reason:
+        raise ConfigError([reason])
+    hidden = condition.layers[:-1]
+    adds = (k for k, row in enumerate(hidden) if any(isinstance(step, Add) for step in row))
+    blocks = condition.depth - next(adds, 1)
+    moments = mean_field(condition, independent=True)
+    forward, backward = (
+        moments[quantity, "second_moment"][condition.depth - blocks :]
+        for quantity in ("activation", "grad_activation")
+    )
+    return Growth(blocks, _grown(forward), _grown(-backward))
+
+
+def _grown(log10: FloatArray) -> tuple[float, float, float]:
+    """Decades that the first step adds, the last, and all together."""
+    if len(log10) < 2:
+        return math.nan, math.nan, math.nan
+    with np.errstate(invalid="ignore"):  # from zeros to zeros
+        first, last, whole = log10[[1, -1, -1]] - log10[[0, -2, 0]]
+    return float(first), float(last), float(whole)
+
+
 def condition_phase(condition: Condition, activation: Activation) -> Phase | None:
     """Phase of a condition's network, or None where it has no one σ²_w or σ²_b."""
     weight_scale = condition_weight_scale(condition, activation)
@@ -103,9 +145,9 @@ def condition_phase(condition: Condition, activation: Activation) -> Phase | Non
     if weight_scale is None or bias_variance is None:
         return None
     x_squared, _ = norm_moments(condition.inputs, condition.widths[0])
-    q0 = condition.layers[0].weight_variance * x_squared
+    q0 = condition.specs[0].weight_variance * x_squared
     q0 *= condition.fans[0][0] / condition.widths[0]  # a kernel sees a part of the image
-    q0 += condition.layers[0].bias_variance
+    q0 += condition.specs[0].bias_variance
     return phase(activation, weight_scale, bias_variance, q0)
 
 

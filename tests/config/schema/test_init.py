@@ -7,6 +7,7 @@ import pytest
 
 from heinit_sim.config import parse_config, to_yaml
 from heinit_sim.errors import ConfigError
+from heinit_sim.experiment.steps import Activate
 from heinit_sim.experiment.sweep_config import Condition
 from tests.configs import unplaced_problems
 from tests.rows import cases
@@ -58,7 +59,7 @@ def test_a_line_of_a_framework_carries_over(init: str) -> None:
     variance, distribution = CARRIED[init]
     found = condition(init)
     assert math.isclose(found.weight_variances[0], variance, rel_tol=1e-15)
-    assert (found.weight_distributions or ("normal",))[0] == distribution
+    assert found.specs[0].weight_distribution == distribution
 
 
 @pytest.mark.parametrize(
@@ -94,13 +95,14 @@ def test_siren_is_that_of_the_paper() -> None:
     """U(±1/fan_in) of layer 0, U(±√(6/fan_in)/ω) of the others: a third of the squared end."""
     (found,) = parse_config(SIREN).conditions
     ends = [1 / 3, math.sqrt(6 / 200) / 30, math.sqrt(6 / 200) / 30]
-    for spec, end in zip(found.layers, ends, strict=True):
+    for spec, end in zip(found.specs, ends, strict=True):
         assert math.isclose(spec.weight_variance, end**2 / 3, rel_tol=1e-15)
         assert spec.weight_distribution == "uniform"
     listed = parse_config(SIREN, "c", {"init": [{"scheme": "siren"}] * 3}).conditions[0]
     assert listed.layers == found.layers
     swept = parse_config(SIREN, "c", ["network.activation.frequency=1,30"])
-    assert [c.activation_options for c in swept.conditions] == [{"frequency": 1}, {"frequency": 30}]
+    steps = [c.layers[0][1] for c in swept.conditions]
+    assert steps == [Activate("sin", (("frequency", frequency),)) for frequency in (1, 30)]
     assert math.isclose(swept.conditions[0].weight_variances[1], 2 / 200, rel_tol=1e-15)
     assert parse_config(to_yaml(swept.document)).conditions == swept.conditions
     plain = parse_config(SIREN, "c", {"network.activation": "sin"})
@@ -125,25 +127,25 @@ DEFAULT = "{scheme: torch_linear_default, bias_scheme: torch}"
 def test_pytorchs_default_is_one_line() -> None:
     """Weights and biases U(±1/√fan_in) (torch.nn.Linear.reset_parameters)."""
     (found,) = parse_config(SIREN, "c", [f"init={DEFAULT}"]).conditions
-    for spec, fan_in in zip(found.layers, (3, 200, 200), strict=True):
+    for spec, fan_in in zip(found.specs, (3, 200, 200), strict=True):
         assert (spec.weight_distribution, spec.bias_distribution) == ("uniform", "uniform")
         for variance in (spec.weight_variance, spec.bias_variance):
             assert math.isclose(variance, 1 / (3 * fan_in), rel_tol=1e-15)
     last = "init={variance: 1, bias_variance: 2, last: {bias_scheme: torch, bias_variance: 0}}"
     (found,) = parse_config(SIREN, "c", [last]).conditions
-    assert [spec.bias_distribution for spec in found.layers] == ["normal", "normal", "uniform"]
+    assert [spec.bias_distribution for spec in found.specs] == ["normal", "normal", "uniform"]
 
 
 def test_a_cut_is_that_of_a_truncated_normal() -> None:
     corrected, uncorrected = (
-        condition(f"{{variance: 0.01, distribution: truncated_normal{law}, cut: 3}}").layers[0]
+        condition(f"{{variance: 0.01, distribution: truncated_normal{law}, cut: 3}}").specs[0]
         for law in ("", "_uncorrected")
     )
     assert corrected.weight_variance == 0.01
     kept = 1 - 6 * math.exp(-4.5) / math.sqrt(2 * math.pi) / math.erf(3 / math.sqrt(2))
     assert math.isclose(uncorrected.weight_variance, 0.01 * kept, rel_tol=1e-14)
     assert corrected.weight_option == uncorrected.weight_option == 3
-    scheme = condition("{scheme: variance_scaling, scale: 2, cut: 3}").layers[0]
+    scheme = condition("{scheme: variance_scaling, scale: 2, cut: 3}").specs[0]
     assert math.isclose(scheme.weight_variance, 2 / 30, rel_tol=1e-15)
     usual = condition("{variance: 1, distribution: truncated_normal, cut: 2}")
     assert usual.layers == condition("{variance: 1, distribution: truncated_normal}").layers

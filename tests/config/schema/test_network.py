@@ -11,9 +11,8 @@ import pytest
 
 from heinit_sim.derivation.verify import verify
 from heinit_sim.errors import ConfigError
-from heinit_sim.experiment.architecture import Convolution, Residual
 from heinit_sim.experiment.figure_kinds import swept_number
-from heinit_sim.experiment.labels import swept_text
+from heinit_sim.experiment.steps import Pool, Weights, WeightSpec, Window, matrices
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.figures.words.condition_names import named
 from heinit_sim.reports.formats import to_csv
@@ -25,9 +24,8 @@ from tests.rows import cases
 
 DENSE = configs.DENSE.replace("variance: 0.5", "scheme: he_normal")
 IMAGE = "must be a list of one or two integers from 1 to 4096, [length] or [height, width]"
-KERNEL = "must be an odd integer from 1 to 8191"
-SCALE = "must be a number from 1e-6 to 1000, or 1/sqrt(depth)"
-RESIDUAL = "must be null or a mapping with the keys scale, branch_layers, norm, zero_last"
+KERNEL = "must be an integer from 1 to 8191"
+BLOCK = "[activation, weights, {add: {scale: 0.5}}]"
 
 
 def condition(text: str, *sets: str) -> Condition:
@@ -38,10 +36,12 @@ def condition(text: str, *sets: str) -> Condition:
 def test_layers_of_a_cnn_are_channels_times_positions() -> None:
     found = condition(CNN, "network.channels=[8, 16, 2]", "network.input_channels=3")
     assert found.widths == (24 * 3, 24 * 8, 24 * 16, 24 * 2, 1)
-    assert found.convolution == Convolution((4, 6), 3, (3, 8, 16, 2), "zero", "flatten")
-    assert found.residual is None
+    window = Window((4, 6), 3, "zero")
+    assert [w.window for w in found.weights] == [window, window, window, None]
+    assert [w.channels for w in found.weights] == [(3, 8), (8, 16), (16, 2), (48, 1)]
     line = condition(CNN, "network.image=[9]", "network.padding=circular", "network.readout=mean")
-    assert line.convolution == Convolution((9,), 3, (1, 8, 8, 8), "circular", "mean")
+    assert line.weights[1].window == Window((9,), 3, "circular")
+    assert line.layers[-1] == (Pool(9), Weights(WeightSpec(2 / 8), 8, 1))
     assert line.widths == (9, 72, 72, 72, 1)
 
 
@@ -49,13 +49,14 @@ def test_a_dense_network_has_no_convolution_and_its_document_no_kind() -> None:
     plain, named = parsed(DENSE), parsed(DENSE.replace("depth", "kind: dense\n  depth"))
     assert named == plain
     assert "kind" not in str(named.document["network"])
-    assert plain.conditions[0].convolution is None
+    assert {weights.window for weights in plain.conditions[0].weights} == {None}
     assert plain.conditions[0].widths == (5, 4, 4, 4, 1)
 
 
 def test_the_document_of_a_cnn_spells_out_every_default() -> None:
-    assert parsed(CNN, "network.residual={}").document["network"] == {
+    assert parsed(CNN, f"network.block={BLOCK}").document["network"] == {
         "kind": "cnn",
+        "block": ["activation", "weights", {"add": {"scale": 0.5}}],
         "depth": 3,
         "image": [4, 6],
         "kernel": 3,
@@ -65,7 +66,6 @@ def test_the_document_of_a_cnn_spells_out_every_default() -> None:
         "readout": "flatten",
         "output_dim": 1,
         "activation": "relu",
-        "residual": {"scale": 1.0, "branch_layers": 1, "norm": "none", "zero_last": False},
     }
 
 
@@ -108,58 +108,11 @@ def test_layers_of_equal_fans_but_other_taps_have_laws_of_their_own() -> None:
 
 def test_a_list_of_inits_has_one_for_each_convolution_and_the_output() -> None:
     init = "[{variance: 1}, {variance: 2}, {variance: 3}, {variance: 4}]"
-    found = condition(CNN, f"init={init}", "network.residual={branch_layers: 2}")
+    block = "network.block=[activation, weights, activation, weights, add]"
+    found = condition(CNN, f"init={init}", block)
     assert found.weight_variances == (1.0, 2.0, 3.0, 4.0)
-
-
-def test_blocks_have_a_scale_by_number_or_by_depth() -> None:
-    assert condition(DENSE, "network.residual={}").residual == Residual()
-    found = condition(
-        DENSE, "network.residual={branch_layers: 2, norm: inside, zero_last: true, scale: 0.5}"
-    )
-    assert found.residual == Residual(0.5, 2, "inside", True)
-    deep = parsed(
-        DENSE, "network.residual.scale=1/sqrt(depth)", "network.depth=2,5,17", "network.width=4"
-    )
-    scales = [c.residual.scale for c in deep.conditions if c.residual]
-    assert scales == [1.0, 0.5, 0.25]  # of 1, 4 and 16 blocks
-
-
-def test_blocks_are_swept_as_a_whole_with_null_for_none() -> None:
-    config = parsed(CNN, "network.residual=null,{},{scale: 1/sqrt(depth), norm: before}")
-    blocks = [c.residual for c in config.conditions]
-    assert blocks == [None, Residual(), Residual(1 / math.sqrt(2), norm="before")]
-    values = [None, {"scale": 1.0}, {"scale": "1/sqrt(depth)", "norm": "before"}]
-    assert config.document["sweep"] == {"network.residual": values}
-    assert [c.label for c in config.conditions] == ["plain", "s=1.0", "s=1/√L norm before"]
-    assert named(config.conditions).full == ["plain", "$s$ = 1", "$s$ = 1/√L, pre-norm"]
-
-
-def test_blocks_are_taken_back_and_their_parts_set_and_swept() -> None:
-    blocks = DENSE.replace("width: 4", "width: 4\n  residual: {scale: 2}")
-    assert condition(blocks, "network.residual=null").residual is None
-    assert condition(blocks, "network.residual.scale=0.5").residual == Residual(0.5)
-    for text in (DENSE, DENSE.replace("width: 4", "width: 4\n  residual: null")):
-        assert condition(text, "network.residual.scale=0.5").residual == Residual(0.5)
-        swept = parsed(text, "network.residual.zero_last=false,true")
-        assert [c.residual for c in swept.conditions] == [Residual(), Residual(zero_last=True)]
-
-
-def test_expectations_select_blocks_and_plain_networks() -> None:
-    text = CNN + "sweep: {network.residual: [null, {}, {scale: 0.5}]}\nexpect:\n"
-    for when, places in {
-        "{network.residual: null}": (0,),
-        "{network.residual: {scale: 1}}": (1,),
-        "{network.residual.scale: 0.5}": (2,),
-        "{network.residual.norm: none}": (1, 2),
-        "{network.image: [4, 6], network.residual: null, network.padding: zero}": (0,),
-    }.items():
-        config = parsed(f"{text}  - {{forward: stable, when: {when}}}\n")
-        assert config.expect[0].conditions == places
-    document = parsed(text + "  {forward: stable, backward: null, when: {network.residual: null}}")
-    assert document.document["expect"] == [
-        {"forward": "stable", "when": {"network.residual": None}}
-    ]
+    variances = [{w.spec.weight_variance for w in matrices(row)} for row in found.layers]
+    assert variances == [{1.0}, {2.0}, {3.0}, {4.0}]
 
 
 # the kind of network, an override, and what is said of it
@@ -173,8 +126,6 @@ cnn: network.kernel=null
 > network.kernel: required key is missing, $KERNEL
 cnn: network.kind=dense,cnn
 > network.kind: cannot be swept ('dense,cnn'), must be one of dense, cnn
-cnn: network.kernel=2
-> network.kernel: not odd (2), $KERNEL
 cnn: network.kernel=9
 > network.kernel: too large (9), must be at most 7, twice the image's least size less 1
 cnn: network.image=8
@@ -189,22 +140,6 @@ cnn: network.image=[4096, 4096]
 > network.channels: too many units (8 channels), must be at most 1 channels of 4096×4096 positions
 cnn: network.channels=[8, 8]
 > network.channels: wrong length (2), must be one for each of the 3 layers
-cnn: network.residual=5
-> network.residual: not a mapping (5), $RESIDUAL
-cnn: network.residual.scale=1/sqrt(L)
-> network.residual.scale: unknown name (L), $SCALE
-cnn: network.residual.branch_layers=3
-> network.residual.branch_layers: too large (3), must be an integer from 1 to 2
-cnn: network.residual.norm=inside
-> network.residual.norm: one layer has no inside (inside), must be none or before; or give
-> branch_layers: 2
-cnn: network.residual.zero_last=1
-> network.residual.zero_last: not true or false (1), must be true or false
-cnn: network.residual={scal: 3}
-> network.residual.scal: unknown key, must be one of scale, branch_layers, norm, zero_last; did you
-> mean 'network.residual.scale'?
-cnn: network.residual={},{scale: 1}
-> network.residual: the same as value 1, must be distinct
 cnn: inputs.distribution=digits
 > network.image: not that of digits (24), must be 64 = positions · input_channels
 dense: network.image=[8, 8]
@@ -213,7 +148,7 @@ dense: network.padding=zero
 > network.padding: not for kind: dense (zero), must be left out; it is of kind: cnn
 dense: network.width=null
 > network.width: required key is missing, must be an integer from 1 to 65536, or a list of one for
-> each hidden layer
+> each hidden layer or stage
 """,
     globals(),
 )
@@ -233,37 +168,6 @@ def test_a_kind_that_lacks_all_its_keys_has_every_one_named() -> None:
     ]
 
 
-NO_BLOCKS = {
-    ("network.depth=1", "network.width=4"): (
-        "one hidden layer has no block, must be null; or give depth: 2 or more"
-    ),
-    ("network.width=[4, 4, 5]",): (
-        "what a block adds is as wide as what enters it, must be null; "
-        "or give one width for all layers"
-    ),
-    ("network.activation={name: prelu, negative_slope: [0, 0, 1]}",): (
-        "its blocks have one slope, must be null; or give negative_slope as a number"
-    ),
-}
-
-
-@pytest.mark.parametrize("sets", NO_BLOCKS)
-def test_networks_without_room_for_blocks_are_refused(sets: tuple[str, ...]) -> None:
-    assert problems(DENSE, *sets, "network.residual={}") == [f"network.residual: {NO_BLOCKS[sets]}"]
-    assert len(parsed(DENSE, *sets).conditions) == 1
-    swept = problems(DENSE, *sets, "network.residual=null,{}")  # null is no mistake
-    assert swept == [f"network.residual: {NO_BLOCKS[sets]}"]
-
-
-def test_lsuv_does_not_know_blocks() -> None:
-    blocks, other = "network.residual={}", "must be another scheme; or give network.residual: null"
-    said = f"not for residual networks (lsuv), {other}"
-    assert problems(DENSE, blocks, "init={scheme: lsuv}") == [f"init.scheme: {said}"]
-    listed = f"init=[{', '.join(['{scheme: lsuv}'] * 4)}]"
-    assert problems(DENSE, blocks, listed)[0] == f"init[0].scheme: {said}"
-    assert condition(CNN, "init={scheme: lsuv}").lsuv
-
-
 def test_a_file_has_a_column_for_each_component_of_the_image(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("\n".join(",".join(map(str, range(n, n + 24))) for n in range(4)), "utf-8")
@@ -272,26 +176,6 @@ def test_a_file_has_a_column_for_each_component_of_the_image(tmp_path: Path) -> 
     assert problems(CNN, inputs, "network.input_channels=2") == [
         "inputs.path: wrong number of columns (24), must be positions · input_channels, 48"
     ]
-
-
-def test_swept_blocks_are_short_texts() -> None:
-    expected = {
-        "plain": None,
-        "s=1": {"scale": 1.0},
-        "s=0.5 2 layers": {"scale": 0.5, "branch_layers": 2, "zero_last": False},
-        "norm inside": {"scale": 1.0, "norm": "inside"},
-        "s=1/√L norm before zero last": {
-            "scale": "1/sqrt(depth)",
-            "branch_layers": 1,
-            "norm": "before",
-            "zero_last": True,
-        },
-    }
-    path = "network.residual"
-    assert {swept_text(path, value): value for value in expected.values()} == expected
-    assert swept_text(path, Residual()._asdict()) == "s=1"  # defaults go without saying
-    assert swept_text(f"{path}.norm", None) == "none"
-    assert swept_text(f"{path}.zero_last", True) == "true"
 
 
 def test_images_are_said_by_their_sizes() -> None:
@@ -309,30 +193,25 @@ def test_csv_has_null_and_true_as_json_has_them() -> None:
 
 
 def test_true_and_false_are_no_numbers_of_an_axis() -> None:
-    sweep = {"network.residual.zero_last": (False, True), "network.channels": (8, 16)}
+    sweep = {"network.block.0.attention.causal": (False, True), "network.channels": (8, 16)}
     assert swept_number(sweep) == "network.channels"
 
 
 TITLES = {
     (CNN,): "K = 3, 8 channels, 3×3, 4×6 zero",
     (CNN, "network.image=[9]", "network.padding=circular"): "K = 3, 8 channels, k = 3, 9 circular",
-    (CNN, "network.residual={scale: 1/sqrt(depth)}"): (
-        "K = 3, 8 channels, 3×3, 4×6 zero, s = 0.7071"
-    ),
-    (CNN, "network.residual=null,{}", "network.padding=zero,circular"): "K = 3, 8 channels, 3×3",
-    (DENSE, "network.residual={scale: 0.5}"): "K = 3, D_h = 4, s = 0.5",
 }
 
 
 @pytest.mark.parametrize("given", TITLES)
-def test_titles_tell_the_channels_of_a_cnn_and_the_scale_of_blocks(given: tuple[str, ...]) -> None:
+def test_titles_tell_the_channels_of_a_cnn(given: tuple[str, ...]) -> None:
     title = to_summary_table(parsed(*given), []).title
     assert title == f"small: 100 networks per condition, {TITLES[given]}"
 
 
-@pytest.mark.parametrize(("text", "given"), [(CNN, "kind: cnn"), (DENSE, "residual")])
+@pytest.mark.parametrize(("text", "given"), [(CNN, "kind: cnn"), (DENSE, "other blocks")])
 def test_verify_refuses_what_its_identities_are_not_of(text: str, given: str) -> None:
-    found = condition(text, *(["network.residual={}"] if given == "residual" else []))
+    found = condition(text, *([f"network.block={BLOCK}"] if given == "other blocks" else []))
     said = f"network: identities are held for plain dense networks only ({given})"
     with pytest.raises(ConfigError) as caught:
         verify(found, 0)

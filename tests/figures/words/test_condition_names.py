@@ -6,11 +6,14 @@ import pytest
 
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.activation_table import ALIASES, ActivationName
-from heinit_sim.experiment.architecture import Norm, Padding, Readout
 from heinit_sim.experiment.initializers import GainWord, Mode
 from heinit_sim.experiment.inputs import Normalisation
+from heinit_sim.experiment.steps import NormKind, Padding, Readout
 from heinit_sim.experiment.sweep_config import Condition
-from heinit_sim.figures.words.condition_names import WORDS, axis_text, key_text, named, spelled
+from heinit_sim.figures.words.condition_names import named
+from heinit_sim.figures.words.keys import WORDS, axis_text, key_text
+from heinit_sim.figures.words.values import spelled
+from heinit_sim.reports.formats import swept_heads
 from tests.conditions import condition, with_layers
 
 VARIANCE = r"$\sigma^2_\Omega$"
@@ -67,14 +70,38 @@ sweep: {{{sweep}}}
         ({"init.last.distribution": "truncated_normal"}, "last layer truncated normal"),
         ({"init.nonlinearity": "leaky_relu"}, "gain of leaky ReLU"),
         ({"init.gain": "second_moment"}, "own gain"),
-        ({"init.gain": "sqrt(2)"}, "gain = sqrt(2)"),
-        ({"network.residual": None}, "plain"),
-        ({"network.residual": {}}, "$s$ = 1"),
+        ({"init.gain": "sqrt(2)"}, "gain = √2"),
+        ({"network.block": ["weights", "activation"]}, "plain"),
+        ({"network.block": ["norm", "activation", "weights", "add"]}, "norm a Ω +"),
         (
-            {"network.residual": {"scale": "1/sqrt(depth)", "norm": "before", "zero_last": True}},
-            "$s$ = 1/√L, pre-norm, zero last",
+            {
+                "network.block": [
+                    {"weights": {"expand": 4.0}},
+                    {"activation": "gelu"},
+                    {"add": {"scale": "1/sqrt(depth)"}},
+                ]
+            },
+            "Ω(×4) GELU +(s=1/√K)",
         ),
-        ({"network.residual.zero_last": False}, "random last"),
+        (
+            {"network.block": [{"repeat": 3, "block": ["weights", {"norm": {"kind": "rms"}}]}]},
+            "3×(Ω rms norm)",
+        ),
+        (
+            {"network.block": [{"gate": {"activation": "silu", "expand": "8/3"}}, "weights"]},
+            "gate(silu ×8/3) Ω",
+        ),
+        (
+            {"network.stem": ["norm", "weights"], "network.head": ["weights"]},
+            "stem = norm Ω, head = Ω",
+        ),
+        ({"network.block.3.add.scale": "1/sqrt(2*depth)"}, "$s$ = 1/√(2·K)"),
+        ({"network.block.0.block.1.norm.kind": "batch"}, "batch norm"),
+        ({"network.block.1.activation": "gelu"}, "GELU"),
+        ({"network.block.1.activation": {"name": "prelu", "negative_slope": 0.5}}, "PReLU 0.5"),
+        ({"network.stem.0.weights.init.scheme": "he_normal"}, "He normal"),
+        ({"network.head.0.dropout.rate": 0.5}, "dropout = 0.5"),
+        ({"network.activation": ["relu", "relu", "tanh"]}, "2× ReLU, tanh"),
         ({"network.image": [8, 8], "network.padding": "zero"}, "8×8, zero padding"),
         ({"inputs.path": "data/cost_$5.npy"}, r"cost_\$5.npy"),
         ({"inputs.path": "a\nb"}, r"a\nb"),
@@ -115,10 +142,33 @@ def test_grids_are_named_as_a_user_says_them() -> None:
     assert paths == [["network.activation", "init.gain"]] * 4
 
 
+def test_the_same_option_of_two_steps_is_told_apart() -> None:
+    block = ["norm", "weights", "add", "norm", "weights", "add"]
+    swept = {"network.block.2.add.scale": [1.0, 0.5], "network.block.5.add.scale": [0.1]}
+    kinds = {"network.block.0.norm.kind": ["rms"], "network.block.3.norm.kind": ["batch"]}
+    sweep = {**swept, **kinds}
+    text = f"""\
+name: t
+init: {{scheme: he_normal}}
+network: {{depth: 3, width: 4, input_dim: 3, block: {block}}}
+sweep: {sweep}
+"""
+    names = named(parse_config(text).conditions)
+    shared = "5.add.scale = 0.1, 0.norm.kind = RMS norm, 3.norm.kind = batch norm"
+    assert names.full == [f"2.add.scale = {s}" for s in ("1", "0.5")]
+    assert names.common == shared
+    heads = ["2.add.scale", "5.add.scale", "0.norm.kind", "3.norm.kind"]
+    assert swept_heads(sweep) == heads
+    mixed = ["init.scheme", "init.first.scheme", "network.depth"]
+    assert swept_heads(mixed) == ["init.scheme", "first.scheme", "K"]
+
+
 def test_what_all_share_is_said_once() -> None:
     swept = grid("network.activation: [relu, tanh], init.variance: [0.1, 0.2]")
     names = named([one for one in swept if one.swept["network.activation"] == "tanh"])
     assert (names.common, names.heading, names.short) == ("tanh", VARIANCE, ["0.1", "0.2"])
+    rows = grid("network.head: [[weights], [norm, weights]], network.activation: [relu, tanh]")
+    assert named(rows[:2]).common == "head = Ω"
     single = named(swept[:1])
     assert (single.common, single.full) == ("", [f"ReLU, {VARIANCE} = 0.1"])
 
@@ -127,15 +177,20 @@ def test_what_all_share_is_said_once() -> None:
     ("path", "values", "common", "texts"),
     [
         (
-            "network.residual",
+            "network.block",
             [
-                {"branch_layers": 2},
-                {"branch_layers": 2, "norm": "before"},
-                {"branch_layers": 2, "norm": "inside"},
-                {"branch_layers": 2, "zero_last": True},
+                ["activation", "weights", "add"],
+                ["norm", "activation", "weights", "add"],
+                ["activation", {"weights": {"init": {"gain": 2.0}}}, "add"],
             ],
-            "layers per block = 2",
-            ["no norm", "pre-norm", "norm inside", "zero last"],
+            "",
+            ["a Ω +", "norm a Ω +", "a Ω(gain=2) +"],
+        ),
+        (  # the same steps: what differs
+            "network.block",
+            [["norm", "weights", {"add": {"scale": s}}, "norm"] for s in (0.5, 0.25)],
+            "",
+            ["+(s=0.5)", "+(s=0.25)"],
         ),
         (
             "init",
@@ -149,13 +204,6 @@ def test_what_all_share_is_said_once() -> None:
             "",
             ["He normal", "He normal, fan-out"],
         ),
-        (
-            "network.residual",
-            [None, {"scale": 2.0, "norm": "before"}, {"scale": 2.0, "norm": "inside"}],
-            "",
-            ["plain", "$s$ = 2, pre-norm", "$s$ = 2, norm inside"],
-        ),
-        ("network.residual", [{"scale": 1.0}, {"zero_last": True}], "", ["$s$ = 1", "zero last"]),
         (
             "network.activation",
             [{"name": "leaky_relu", "negative_slope": slope} for slope in (0.1, 0.2)],
@@ -277,7 +325,7 @@ def test_numbers_have_a_symbol_and_an_axis() -> None:
         ("network.activation", ActivationName),
         ("network.padding", Padding),
         ("network.readout", Readout),
-        ("network.residual.norm", Norm),
+        ("norm.kind", NormKind),
         ("init.mode", Mode),
         ("init.gain", GainWord),
         ("inputs.normalisation", Normalisation),

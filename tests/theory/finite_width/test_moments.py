@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from heinit_sim.activations import RELU
 from heinit_sim.experiment.quantities import PASS_OF
 from heinit_sim.theory.finite_width.moments import exact, log_norm_spread, slope_moments
 from heinit_sim.theory.infinite_width.mean_field import mean_field
@@ -18,7 +17,7 @@ def test_gradients_of_the_he_network_of_figure_7_4_are_the_checked_numbers() -> 
     found = 10 ** exact(FIGURE_7_4, 0.0)["grad_activation", "second_moment"]
     expected = [0.1632, 0.2658, 0.4330, 0.7053, 1.1489, 1.8715]
     assert [round(float(found[k]), 4) for k in (50, 40, 30, 20, 10, 0)] == expected
-    field = mean_field(FIGURE_7_4, RELU, independent=True)
+    field = mean_field(FIGURE_7_4, independent=True)
     textbook = 10 ** field["grad_activation", "second_moment"]
     np.testing.assert_allclose(textbook, 0.16, rtol=1e-13, atol=0)
     assert round(float(found[0] / textbook[0]), 1) == 11.7
@@ -27,7 +26,7 @@ def test_gradients_of_the_he_network_of_figure_7_4_are_the_checked_numbers() -> 
 def test_he_keeps_the_forward_second_moment_and_its_hidden_weight_gradients_the_layer() -> None:
     moments = exact(FIGURE_7_4, 0.0)
     np.testing.assert_allclose(moments["activation", "second_moment"], 0.0, atol=1e-13)
-    field = mean_field(FIGURE_7_4, RELU, independent=True)["grad_weight", "second_moment"]
+    field = mean_field(FIGURE_7_4, independent=True)["grad_weight", "second_moment"]
     np.testing.assert_allclose(field[:-1], field[0], rtol=1e-13, atol=0)
 
 
@@ -42,7 +41,7 @@ def test_relu_variance_of_one_input_is_the_lectures_formula() -> None:
 
 def test_wide_networks_reach_the_infinite_width_limit() -> None:
     wide = condition((10**7,) * 4 + (1,), 2e-7, target=0.5)
-    finite, limit = exact(wide, 0.0), mean_field(wide, RELU)
+    finite, limit = exact(wide, 0.0), mean_field(wide)
     for measure, expected in limit.items():
         known = ~np.isnan(expected)
         assert np.count_nonzero(known) >= 3
@@ -71,7 +70,7 @@ def test_variances_without_a_closed_form_are_empty() -> None:
 @pytest.mark.slow
 def test_deep_theory_stays_finite() -> None:
     deep = condition((10,) * 10_001 + (1,), 1.0)
-    for moments in (exact(deep, 0.0), mean_field(deep, RELU)):
+    for moments in (exact(deep, 0.0), mean_field(deep)):
         assert max(map(np.nanmax, moments.values())) > 10_000
         assert not any(np.isnan(values[:-1]).any() for values in moments.values())
         # f_K is one number: no variance over units, hence log10 0

@@ -11,14 +11,14 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from heinit_sim.activations import make_activation
 from heinit_sim.experiment.activation_table import Slope
 from heinit_sim.experiment.quantities import INPUT_0, PASS_OF, Measure, Quantity
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.theory.finite_width.moments import exact
 from heinit_sim.theory.finite_width.norm_chain import predicted_quantiles, sample_norms
 from heinit_sim.theory.infinite_width.mean_field import mean_field
-from tests.conditions import layer_specs, unpredicted
+from tests import conditions
+from tests.conditions import unpredicted
 from tests.rows import slow_but
 
 Array = np.ndarray
@@ -35,7 +35,7 @@ def condition(
     plain: dict[Slope, str] = {0.0: "relu", 1.0: "linear"}
     name = plain.get(alpha, "prelu")
     options = {} if name != "prelu" else {"negative_slope": alpha}
-    return Condition(0, {}, widths, name, options, layer_specs(variances), 1, 0.0)
+    return conditions.condition(widths, variances, name, options=options)
 
 
 def sample(of: Condition, alpha: Slope, n: int = N_NETWORKS, seed: int = 1) -> Norms:
@@ -71,10 +71,7 @@ def test_twin_with_a_weight_variance_five_percent_off_is_found(alpha: Slope, lay
 @pytest.mark.slow
 def test_gradients_are_not_those_of_a_textbook_that_takes_them_for_independent() -> None:
     of = condition(0.2)
-    norms, textbook = (
-        sample(of, 0.2),
-        mean_field(of, make_activation("leaky_relu", {"negative_slope": 0.2})),
-    )
+    norms, textbook = sample(of, 0.2), mean_field(of)
     right = exact(of, 0.2)
     forward = {
         m: right[m] if PASS_OF[m[0]] == "backward" else log10 for m, log10 in textbook.items()

@@ -12,21 +12,21 @@ import pytest
 
 from heinit_sim.activations import make_activation
 from heinit_sim.config import parse_config
-from heinit_sim.experiment.architecture import Convolution, Residual
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.quantities import BETWEEN_INPUTS, Measure, Quantity
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.sampling.inputs import norm_moments
 from heinit_sim.theory.infinite_width import quadrature
 from heinit_sim.theory.infinite_width.correlation_map import (
-    activated_gap,
-    input_gap,
     layer_cosines,
     variances_between_inputs,
 )
-from heinit_sim.theory.infinite_width.layer import Preactivations, activate
+from heinit_sim.theory.infinite_width.gaps import activated_gap, input_gap
 from heinit_sim.theory.infinite_width.mean_field import mean_field
-from tests.conditions import layer_specs, with_layers
+from heinit_sim.theory.infinite_width.signals import Signal
+from heinit_sim.theory.infinite_width.steps import activation
+from tests import conditions
+from tests.conditions import Blocks, Images, with_layers
 from tests.rows import slow_but
 
 Array = np.ndarray
@@ -45,8 +45,7 @@ def condition(network: str, init: str, inputs: str = "{count: 5}") -> Condition:
 
 
 def predicted(of: Condition) -> dict[Quantity, Array]:
-    activation = make_activation(of.activation, of.activation_options)
-    return layer_cosines(of, activation, mean_field(of, activation))
+    return layer_cosines(of, mean_field(of))
 
 
 def plain_recursion(
@@ -258,28 +257,28 @@ def test_zero_inputs_have_no_cosine_and_meet_in_the_biases() -> None:
     )
     assert np.isnan(found["activation"]).all()
     blocks = condition(RELU, "{variance: 0.02}", "{distribution: constant, mean: 0, count: 2}")
-    found = predicted(replace(blocks, residual=Residual()))
+    found = predicted(with_layers(blocks, blocks=Blocks()))
     assert np.isnan(found["activation"]).all()
 
 
 def convolutional(padding: str, activation: str) -> Condition:
     of = condition(RELU.replace("50,", f"3, activation: {activation},"), "{variance: 0.02}", HALF)
-    image = Convolution((10,), 3, (10,) * 4, padding)  # type: ignore[arg-type]  # one of the two
-    return replace(of, convolution=image)
+    image = Images((10,), 3, (10,) * 4, padding)  # type: ignore[arg-type]  # one of the two
+    return with_layers(of, images=image)
 
 
 def test_images_are_alike_everywhere_unless_zeros_beyond_the_edge_are_seen() -> None:
-    dense = predicted(replace(convolutional("zero", "relu"), convolution=None))["activation"]
+    dense = predicted(with_layers(convolutional("zero", "relu"), images=None))["activation"]
     for padding in ("circular", "zero"):
         found = predicted(convolutional(padding, "relu"))["activation"]
         # a few roundings of numbers up to 1 in each of three layers
         np.testing.assert_allclose(found, dense, rtol=0, atol=3 * 8 * EPS)
     assert np.isfinite(predicted(convolutional("circular", "tanh"))["activation"]).all()
-    assert np.isnan(predicted(convolutional("zero", "tanh"))["activation"]).all()
-    blocks = replace(convolutional("zero", "relu"), residual=Residual())
-    assert np.isnan(predicted(blocks)["activation"]).all()
+    assert np.isnan(predicted(convolutional("zero", "tanh"))["activation"][1:]).all()
+    blocks = with_layers(convolutional("zero", "relu"), blocks=Blocks())
+    assert np.isnan(predicted(blocks)["activation"]).tolist() == [False, False, True, True]
     biased = with_layers(convolutional("zero", "relu"), bias_variances=(0.1,) * 4)
-    assert np.isnan(predicted(biased)["activation"]).all()
+    assert np.isnan(predicted(biased)["activation"][1:]).all()
 
 
 def next_layer(rng: np.random.Generator, h: Array, variance: float) -> Array:
@@ -293,22 +292,22 @@ def normalised(z: Array) -> Array:
     return np.asarray(z / z.std(axis=-2, keepdims=True))
 
 
-VARIANTS: dict[str, tuple[str, Residual | None]] = {
+VARIANTS: dict[str, tuple[str, Blocks | None]] = {
     "plain": ("tanh", None),
     "plain relu": ("relu", None),
-    "one layer": ("tanh", Residual(0.8)),
-    "one layer of relu": ("relu", Residual(0.8)),
-    "two layers": ("tanh", Residual(1.0, 2)),
-    "normalised before": ("tanh", Residual(0.7, 1, "before")),
-    "two layers, normalised before": ("tanh", Residual(0.7, 2, "before")),
-    "normalised inside": ("tanh", Residual(0.7, 2, "inside")),
-    "zero at first": ("tanh", Residual(1.0, 2, "none", zero_last=True)),
+    "one layer": ("tanh", Blocks(0.8)),
+    "one layer of relu": ("relu", Blocks(0.8)),
+    "two layers": ("tanh", Blocks(1.0, 2)),
+    "normalised before": ("tanh", Blocks(0.7, 1, "before")),
+    "two layers, normalised before": ("tanh", Blocks(0.7, 2, "before")),
+    "normalised inside": ("tanh", Blocks(0.7, 2, "inside")),
+    "zero at first": ("tanh", Blocks(1.0, 2, "none", zero_last=True)),
 }
 WIDTH, DEPTH, NETWORKS, SCALE = 10_000, 5, 60, 2.5
 
 
 @cache
-def simulated(activation: str, residual: Residual | None) -> tuple[Array, Array]:
+def simulated(activation: str, blocks: Blocks | None) -> tuple[Array, Array]:
     """Cosines of f_k and h_k of two inputs of cosine 0.5, (NETWORKS, DEPTH + 1) each."""
     rng = np.random.default_rng(77)
     a = np.tanh if activation == "tanh" else lambda z: np.maximum(z, 0)
@@ -319,16 +318,16 @@ def simulated(activation: str, residual: Residual | None) -> tuple[Array, Array]
         x[:, 1] = 0.5 * x[:, 0] + math.sqrt(0.75) * x[:, 1]
     of_f, of_h = [], [cosine(h)]
     for k in range(DEPTH):
-        if residual is None or k == 0:
+        if blocks is None or k == 0:
             f = next_layer(rng, h, SCALE / WIDTH)
-            h = a(f) if residual is None else f
+            h = a(f) if blocks is None else f
         else:
-            z = a(normalised(h) if residual.norm == "before" else h)
-            if residual.branch_layers == 2:
+            z = a(normalised(h) if blocks.norm == "before" else h)
+            if blocks.branch_layers == 2:
                 z = next_layer(rng, z, SCALE / WIDTH)
-                z = a(normalised(z) if residual.norm == "inside" else z)
-            f = 0.0 * z if residual.zero_last else next_layer(rng, z, SCALE / WIDTH)
-            h = h + residual.scale * f
+                z = a(normalised(z) if blocks.norm == "inside" else z)
+            f = 0.0 * z if blocks.zero_last else next_layer(rng, z, SCALE / WIDTH)
+            h = h + blocks.scale * f
         of_f.append(cosine(f))
         of_h.append(cosine(h))
     return np.stack(of_f, axis=1), np.stack(of_h, axis=1)
@@ -340,39 +339,12 @@ def cosine(z: Array) -> Array:
         return np.asarray((z[..., 0] * z[..., 1]).sum(axis=1) / norms[:, 0] / norms[:, 1])
 
 
-def plain_moments(activation: str, residual: Residual | None) -> dict[Measure, Array]:
-    """What the mean-field recursion says of these networks, plainly."""
-
-    def second(q: float) -> float:
-        return gauss_hermite(np.tanh, 0.0, q, 1.0) if activation == "tanh" else q / 2
-
-    h, f = [1.0], []
-    for k in range(DEPTH + 1):
-        if residual is None or k in (0, DEPTH):
-            f.append(SCALE * h[k])
-            h.append(second(f[k]) if residual is None else f[k])
-        else:
-            z = second(1.0 if residual.norm == "before" else h[k])
-            if residual.branch_layers == 2:
-                z = second(1.0 if residual.norm == "inside" else SCALE * z)
-            f.append(0.0 if residual.zero_last else SCALE * z)
-            h.append(h[k] + residual.scale**2 * f[k])
-    with np.errstate(divide="ignore"):
-        log10_f, log10_h = np.log10(f), np.log10(h[:-1])
-    return {
-        ("preactivation", "second_moment"): log10_f,
-        ("preactivation", "variance"): log10_f,
-        ("activation", "second_moment"): log10_h,
-    }
-
-
 def of_variant(name: str) -> dict[Quantity, Array]:
-    activation, residual = VARIANTS[name]
-    widths, layers = (WIDTH,) * (DEPTH + 1) + (1,), layer_specs((SCALE / WIDTH,) * (DEPTH + 1))
-    of = Condition(0, {}, widths, activation, {}, layers, 2, 0.0, inputs=Inputs("pair", cosine=0.5))
-    of = replace(of, residual=residual)
-    moments = plain_moments(activation, residual)
-    return layer_cosines(of, make_activation(activation, {}), moments)
+    activation, blocks = VARIANTS[name]
+    widths, inputs = (WIDTH,) * (DEPTH + 1) + (1,), Inputs("pair", cosine=0.5)
+    return predicted(
+        conditions.condition(widths, SCALE / WIDTH, activation, 2, blocks=blocks, inputs=inputs)
+    )
 
 
 def farthest(measured: tuple[Array, Array], theory: dict[Quantity, Array]) -> float:
@@ -414,9 +386,9 @@ def test_twin_that_is_connected_otherwise_is_found(name: str, other: str) -> Non
 
 @pytest.mark.parametrize("name", slow_but(["one layer", "two layers"], "one layer"))
 def test_twin_with_a_scale_ten_percent_off_is_found(name: str) -> None:
-    activation, residual = VARIANTS[name]
-    assert residual is not None
-    wrong = residual._replace(scale=1.1 * residual.scale)
+    activation, blocks = VARIANTS[name]
+    assert blocks is not None
+    wrong = blocks._replace(scale=1.1 * blocks.scale)
     assert farthest(simulated(activation, wrong), of_variant(name)) > 1
 
 
@@ -437,10 +409,13 @@ def test_weights_far_below_a_constant_bias_leave_no_angle() -> None:
 
 @pytest.mark.parametrize("mean", [0.6, -0.6])
 def test_rectifiers_with_constant_biases_have_the_cosine_of_a_layer(mean: float) -> None:
-    """`test_layer.py` holds that cosine to an average whose inner part is closed."""
+    """`steps/test_activation.py` holds that cosine to an average whose inner part is closed."""
     q, c = 0.8, 0.35
     relu = make_activation("relu", {})
-    cosine = activate(relu, Preactivations(np.array([math.log(q)]), c, mean)).cosine
+    ln_second, ln_variance = (np.array(math.log(moment)) for moment in (q + mean**2, q))
+    share = np.array(mean / math.sqrt(q + mean**2))
+    z = Signal(ln_second, ln_variance, share, (q * c + mean**2) / (q + mean**2), law="gaussian")
+    cosine = activation.forward(relu, z).after.cosine
     # both are quadratures, good to 1e-10
     assert math.isclose(activated_gap(relu, mean, q, 1 - c), 1 - cosine, rel_tol=1e-9)
 
@@ -452,8 +427,7 @@ def test_layers_of_other_slopes_or_biases_are_not_taken_for_one_another() -> Non
 
 
 def between(of: Condition) -> dict[Measure, Array]:
-    activation = make_activation(of.activation, of.activation_options)
-    return variances_between_inputs(of, activation, mean_field(of, activation))
+    return variances_between_inputs(of, mean_field(of))
 
 
 F_BETWEEN: Measure = ("preactivation", BETWEEN_INPUTS)
@@ -574,7 +548,7 @@ def test_what_is_known_between_inputs_where_cosines_are_not() -> None:
     for padding, known in (("zero", [True, False, False]), ("circular", [True] * 3)):
         found = between(condition(f"{network}{padding}}}", given))
         assert np.isfinite(found[H_BETWEEN]).tolist() == known
-        assert np.isfinite(found[F_BETWEEN]).tolist() == known
+        assert np.isfinite(found[F_BETWEEN]).tolist() == [padding == "circular"] * 3
     averaged = between(condition(f"{network}circular, readout: mean}}", given))
     assert np.isfinite(averaged[F_BETWEEN]).tolist() == [True, True, False]
     zero = condition(TANH, given, "{distribution: constant, mean: 0, count: 2}")

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from heinit_sim.activations import make_activation
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import PASS_OF
 from heinit_sim.experiment.results import SweepResult
@@ -26,9 +25,8 @@ Array = np.ndarray
 
 
 def biases_of(of: Condition) -> Array:
-    activation = make_activation(of.activation, of.activation_options)
-    log10 = mean_field(of, activation)["preactivation", "variance"][:-1]
-    return relative_biases(of, activation, math.log(10) * log10)
+    log10 = mean_field(of)["preactivation", "variance"][:-1]
+    return relative_biases(of, math.log(10) * log10)
 
 
 def network(name: str, width: int, depth: int, scale: float, mean: float = 0.0) -> Condition:
@@ -40,7 +38,7 @@ def measured(of: Condition, n_networks: int) -> tuple[Array, Array]:
     """Bias of E[h_k²] relative to infinite width, from layer 1 on, and its standard error."""
     config = SweepConfig("x", (of,), {}, n_networks, 1)
     networks = unpredicted(config).conditions[0].networks["activation", "second_moment"]
-    wide = mean_field(of, make_activation(of.activation, {}))["activation", "second_moment"]
+    wide = mean_field(of)["activation", "second_moment"]
     ratio = 10 ** (networks - wide)[:, 1:]
     return ratio.mean(axis=0) - 1, ratio.std(axis=0, ddof=1) / math.sqrt(n_networks)
 

@@ -5,11 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from heinit_sim.activations import make_activation
-from heinit_sim.experiment.sweep_config import Condition, Lsuv
+from heinit_sim.experiment.sweep_config import Lsuv
 from heinit_sim.theory.infinite_width.lsuv import lsuv_variances
 from heinit_sim.theory.infinite_width.mean_field import mean_field
-from tests.conditions import layer_specs
+from tests.conditions import condition, layer_specs
 
 WIDTHS, N_INPUTS = (9, 20, 30, 25), 5
 BIAS_VARIANCES = (0.1, 0.3, 0.2, 0.4)
@@ -21,10 +20,8 @@ def test_linear_layers_with_biases_have_unit_variance_over_units_and_inputs(
     outputs: int, bias_variances: tuple[float, ...]
 ) -> None:
     layers = layer_specs((1.0,) * 4, bias_variances=bias_variances)
-    condition = Condition(
-        0, {}, (*WIDTHS, outputs), "linear", {}, layers, N_INPUTS, 0.0, lsuv=Lsuv()
-    )
-    *hidden, last = lsuv_variances(condition, make_activation("linear", {}))
+    of = condition((*WIDTHS, outputs), layers, "linear", N_INPUTS, lsuv=Lsuv())
+    *hidden, last = lsuv_variances(of)
     second, across = 1.0, 0.0  # E[h²] of one input, E[h h'] of two independent ones
     for variance, fan_in, b in zip(hidden, WIDTHS[:-1], bias_variances[:-1], strict=True):
         second, across = fan_in * variance * second + b, fan_in * variance * across + b
@@ -42,14 +39,11 @@ def test_linear_layers_with_biases_have_unit_variance_over_units_and_inputs(
 def test_few_numbers_have_no_mean_over_their_own_variance(
     outputs: int, n_inputs: int, *, known: bool
 ) -> None:
-    condition = Condition(
-        *(0, {}, (*WIDTHS, outputs), "tanh", {}, layer_specs((1.0,) * 4), n_inputs, 0.0),
-        lsuv=Lsuv(),
-    )
-    *hidden, last = lsuv_variances(condition, make_activation("tanh", {}))
+    of = condition((*WIDTHS, outputs), 1.0, "tanh", n_inputs, lsuv=Lsuv())
+    *hidden, last = lsuv_variances(of)
     assert np.isfinite(hidden).all()
     assert math.isfinite(last) == known
-    second = mean_field(condition, make_activation("tanh", {}))["preactivation", "second_moment"]
+    second = mean_field(of)["preactivation", "second_moment"]
     assert np.isfinite(second).tolist() == [True] * 3 + [known]
 
 

@@ -4,7 +4,6 @@ Fully connected layers first, then convolutions and blocks.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -12,25 +11,32 @@ from typing import Any
 import numpy as np
 import pytest
 
-from heinit_sim.activations import RELU, make_activation
+from heinit_sim.activations import make_activation
 from heinit_sim.config import parse_config
-from heinit_sim.experiment.architecture import Convolution, Padding, Readout, Residual
 from heinit_sim.experiment.initializers import Distribution
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.quantities import PASS_OF, Measure, Quantity
 from heinit_sim.experiment.results import ConditionResult
+from heinit_sim.experiment.steps import Padding, Readout, Weights, matrices
 from heinit_sim.experiment.sweep_config import Condition, Lsuv, SweepConfig
 from heinit_sim.theory.infinite_width.lsuv import lsuv_variances
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 from heinit_sim.theory.infinite_width.quadrature import about, layer_moments
-from tests.conditions import condition, unpredicted, with_layers
+from tests.conditions import (
+    Blocks,
+    Images,
+    condition,
+    layer_specs,
+    unpredicted,
+    with_layers,
+)
 from tests.rows import slow_but
 
 Array = np.ndarray
 
 
 def theory_of(of: Condition) -> dict[Measure, Array]:
-    return mean_field(of, make_activation(of.activation, of.activation_options))
+    return mean_field(of)
 
 
 # ----- fully connected layers
@@ -44,7 +50,7 @@ def test_the_recursion_is_the_plain_loop(name: str, mean: float, *, independent:
     biases: dict[str, Any] = {"bias_variances": (b,) * 4, "bias_means": (mean,) * 4}
     activation = make_activation(name, {})
     of = condition(widths, v, name, target=y, **biases)
-    theory = mean_field(of, activation, independent=independent)
+    theory = mean_field(of, independent=independent)
     shifted = about(activation, mean)
     q, h = [], [1.0]
     for k in range(4):
@@ -90,9 +96,7 @@ def on_a_grid(name: str, mean: float, q: float) -> tuple[Array, Array, Array, Ar
 
 def test_gradients_along_the_activations_are_those_of_checked_networks() -> None:
     def log10(widths: tuple[int, ...], v: float, name: str, *, independent: bool = False) -> Array:
-        theory = mean_field(
-            condition(widths, v, name), make_activation(name, {}), independent=independent
-        )
+        theory = mean_field(condition(widths, v, name), independent=independent)
         return theory["grad_activation", "second_moment"]
 
     tanh = (200,) * 52, 1 / 200, "tanh"
@@ -121,7 +125,7 @@ def test_tanh_settles_at_the_fixed_point_of_poole_et_al() -> None:
     for sigma_w, q_star, chi1 in ((1.3, 0.607, 0.940), (2.5, 4.079, 1.585), (4.0, 12.604, 2.367)):
         deep = condition((1000,) * 200 + (1,), sigma_w**2 / 1000, "tanh")
         deep = with_layers(deep, bias_variances=(0.09,) * 200)
-        found = mean_field(deep, make_activation("tanh", {}))
+        found = mean_field(deep)
         assert round(10 ** float(found["preactivation", "second_moment"][150]), 3) == q_star
         gradients = found["grad_activation", "second_moment"]
         assert round(10 ** float(gradients[100] - gradients[101]), 3) == chi1
@@ -130,7 +134,6 @@ def test_tanh_settles_at_the_fixed_point_of_poole_et_al() -> None:
 def test_variances_are_second_moments_less_the_squared_mean() -> None:
     found = mean_field(
         condition((50, 60, 70, 2), 0.02, "softplus", bias_variances=(0.1,) * 3),
-        make_activation("softplus", {}),
         independent=True,
     )
     q = 10 ** found["preactivation", "second_moment"]
@@ -145,18 +148,18 @@ def test_variances_are_second_moments_less_the_squared_mean() -> None:
 
 
 def test_relu_variance_is_the_lectures_share_of_the_second_moment() -> None:
-    found = mean_field(condition((100,) * 4 + (1,), 0.02), RELU)
+    found = mean_field(condition((100,) * 4 + (1,), 0.02))
     gap = found["activation", "variance"] - found["activation", "second_moment"]
     np.testing.assert_allclose(gap[1:], math.log10(1 - 1 / math.pi), rtol=1e-13, atol=0)
 
 
 def test_no_number_is_given_where_a_float_could_not_hold_it() -> None:
-    found = mean_field(condition((100,) * 300 + (1,), 100.0, "gelu"), make_activation("gelu", {}))
+    found = mean_field(condition((100,) * 300 + (1,), 100.0, "gelu"))
     log10 = found["activation", "second_moment"]
     assert np.isfinite(log10[:50]).all()
     assert np.isnan(log10[-50:]).all()
     tanh = condition((100,) * 300 + (1,), 100.0, "tanh")
-    bounded = mean_field(tanh, make_activation("tanh", {}))
+    bounded = mean_field(tanh)
     assert np.isfinite(bounded["grad_activation", "second_moment"]).all()
 
 
@@ -219,8 +222,8 @@ def test_twins_of_wide_networks_are_found(name: str, biases: str, twin: dict[str
 
 def test_layers_at_the_same_variance_keep_slopes_of_their_own() -> None:
     options = {"negative_slope": (1.0, 0.0)}
-    of = condition((4, 4, 4, 1), 0.25, "prelu", activation_options=options)
-    found = mean_field(of, make_activation("prelu", options))["activation", "second_moment"]
+    of = condition((4, 4, 4, 1), 0.25, "prelu", options=options)
+    found = mean_field(of)["activation", "second_moment"]
     np.testing.assert_allclose(10**found, [1.0, 1.0, 0.5], rtol=1e-14, atol=0)
 
 
@@ -230,10 +233,12 @@ def test_layers_at_the_same_variance_keep_slopes_of_their_own() -> None:
 # Conditions have He's variances; a large target makes ∂ℓ/∂f_K all but independent of f_K.
 
 
-def dense(residual: Residual | None = None, name: str = "relu", **changes: object) -> Condition:
+def dense(
+    blocks: Blocks | None = None, name: str = "relu", n_blocks: int = 3, **laws: Any
+) -> Condition:
     options = {"negative_slope": 0.3} if name == "leaky_relu" else {}
-    laws: dict[str, Any] = {"activation_options": options, "residual": residual, **changes}
-    return condition((200,) * 5 + (4,), 2 / 200, name, 1, 20.0, **laws)
+    widths = (200,) * (n_blocks + 2) + (4,)
+    return condition(widths, 2 / 200, name, 1, 20.0, options=options, blocks=blocks, **laws)
 
 
 def images(
@@ -243,13 +248,20 @@ def images(
     image: tuple[int, ...] = (6,),
     kernel: int = 3,
     channels: tuple[int, ...] = (100,) * 4,
-    **changes: object,
+    outputs: int = 4,
+    **changes: Any,
 ) -> Condition:
-    convolution = Convolution(image, kernel, channels, padding, readout)
-    widths = *(c * convolution.positions for c in channels), 4
-    of = replace(dense(), widths=widths, convolution=convolution)
-    of = with_layers(of, weight_variances=tuple(2 / fan_in for fan_in, _ in of.fans))
-    return with_layers(of, **changes)  # type: ignore[arg-type]  # fields of the dataclass
+    shape = Images(image, kernel, channels, padding, readout)
+    name = changes.pop("activation", "relu")
+    options = {"negative_slope": 0.3} if name == "leaky_relu" else {}
+    kinds: dict[str, Any] = {k: changes.pop(k) for k in ("blocks", "inputs") if k in changes}
+    widths = shape.widths(outputs)
+    given: dict[str, Any] = {"options": options, "images": shape, **kinds}
+    fans = condition(widths, 1.0, name, 1, 20.0, **given).fans
+    he = tuple(2 / fan_in for fan_in, _ in fans)
+    laws = {"weight_variances": he} | changes
+    n_inputs = laws.pop("n_inputs", 1)
+    return condition(widths, layer_specs(**laws), name, n_inputs, 20.0, **given)
 
 
 BIASES: dict[str, Any] = {
@@ -257,7 +269,7 @@ BIASES: dict[str, Any] = {
     "bias_means": (0.3, -0.2, 0.4, 0.1, 0.2),
 }
 SOME_BIASES: dict[str, Any] = {name: values[:4] for name, values in BIASES.items()}
-LEAKY: dict[str, Any] = {"activation": "leaky_relu", "activation_options": {"negative_slope": 0.3}}
+LEAKY = "leaky_relu"
 OFF_CENTRE = Inputs(distribution="normal", mean=0.7, std=0.5)
 
 CONDITIONS = {
@@ -267,67 +279,59 @@ CONDITIONS = {
         "circular", "mean", activation="tanh", **SOME_BIASES
     ),
     "circular, averaged, two dimensions": images(
-        "circular", "mean", image=(3, 3), inputs=OFF_CENTRE, **LEAKY
+        "circular", "mean", image=(3, 3), inputs=OFF_CENTRE, activation=LEAKY
     ),
     "zeros": images("zero"),
     "zeros, tanh with biases": images("zero", activation="tanh", **SOME_BIASES),
-    "zeros, two dimensions": images("zero", image=(3, 4), **LEAKY),
+    "zeros, two dimensions": images("zero", image=(3, 4), activation=LEAKY),
     "zeros, wide kernel": images("zero", image=(4,), kernel=5),
     "zeros, delta-orthogonal": images(
         "zero", image=(3, 4), weight_distributions=("normal", *("delta_orthogonal",) * 2, "normal")
     ),
-    "one layer": dense(Residual(0.7)),
-    "one layer, tanh with biases": dense(Residual(0.7), "tanh", **BIASES),
-    "one layer, norm": dense(Residual(0.7, norm="before")),
+    "one layer": dense(Blocks(0.7)),
+    "one layer, tanh with biases": dense(Blocks(0.7), "tanh", **BIASES),
+    "one layer, norm": dense(Blocks(0.7, norm="before")),
     # at He's variance a layer more would not be seen
-    "two layers": dense(Residual(0.7, 2), weight_variances=(2.6 / 200,) * 5),
-    "two layers, norm before": dense(Residual(0.7, 2, "before"), **BIASES),
-    "two layers, norm inside": dense(Residual(-0.7, 2, "inside"), **BIASES),
-    "two layers, norm inside, tanh": dense(Residual(0.7, 2, "inside"), "tanh", **BIASES),
-    "two layers, the last of zeros": dense(Residual(1.0, 2, "none", zero_last=True)),
-    "circular blocks": images(residual=Residual(0.7, 2, "inside")),
-    "circular blocks, averaged": images("circular", "mean", residual=Residual(0.7, 2)),
+    "two layers": dense(Blocks(0.7, 2), weight_variances=(2.6 / 200,) * 5),
+    "two layers, norm before": dense(Blocks(0.7, 2, "before"), **BIASES),
+    "two layers, norm inside": dense(Blocks(-0.7, 2, "inside"), **BIASES),
+    "two layers, norm inside, tanh": dense(Blocks(0.7, 2, "inside"), "tanh", **BIASES),
+    "two layers, the last of zeros": dense(Blocks(1.0, 2, "none", zero_last=True)),
+    "circular blocks": images(blocks=Blocks(0.7, 2, "inside")),
+    "circular blocks, averaged": images("circular", "mean", blocks=Blocks(0.7, 2)),
     "circular blocks, averaged, norm": images(
-        "circular", "mean", residual=Residual(0.7, norm="before"), activation="tanh", **SOME_BIASES
+        "circular", "mean", blocks=Blocks(0.7, norm="before"), activation="tanh", **SOME_BIASES
     ),
-    "zeros and blocks, norm before": images(
-        "zero", residual=Residual(0.7, 2, "before"), **SOME_BIASES
-    ),
-    "zeros and blocks, norm inside": images(
-        "zero", residual=Residual(0.7, 2, "inside"), **SOME_BIASES
-    ),
+    "zeros and blocks, norm before": images("zero", blocks=Blocks(0.7, 2, "before"), **SOME_BIASES),
+    "zeros and blocks, norm inside": images("zero", blocks=Blocks(0.7, 2, "inside"), **SOME_BIASES),
 }
 # 22 conditions of 10 measures and at most 5 layers: two-sided 1e-4 in all is 6.1 of Student's t
 # with 79 degrees of freedom. Finite width shifts means by 1/100 at most, less than an error.
 BOUND = 6.1
 
 
-def convolved(of: Condition, **changes: object) -> Condition:
-    assert of.convolution
-    return replace(of, convolution=of.convolution._replace(**changes))  # type: ignore[arg-type]  # its fields
-
-
-def blocks(of: Condition, **changes: object) -> Condition:
-    assert of.residual
-    return replace(of, residual=of.residual._replace(**changes))  # type: ignore[arg-type]  # its fields
-
-
-TWINS: list[tuple[str, Callable[[Condition], Condition]]] = [
-    ("circular", lambda of: convolved(of, kernel=1)),
-    ("circular", lambda of: convolved(of, padding="zero")),
-    ("zeros", lambda of: convolved(of, padding="circular")),
-    ("zeros, two dimensions", lambda of: convolved(of, image=(2, 6))),
-    ("zeros, delta-orthogonal", lambda of: with_layers(of, weight_distributions=())),
-    ("circular, averaged", lambda of: convolved(of, readout="flatten")),
-    ("circular, averaged, two dimensions", lambda of: replace(of, inputs=Inputs())),
-    ("one layer", lambda of: blocks(of, scale=0.8)),
-    ("one layer, norm", lambda of: blocks(of, norm="none")),
-    ("one layer, tanh with biases", lambda of: with_layers(of, bias_means=(0.0,) * 5)),
-    ("two layers", lambda of: blocks(of, branch_layers=1)),
-    ("two layers, norm inside", lambda of: blocks(of, norm="none")),
-    ("two layers, norm before", lambda of: blocks(of, norm="inside")),
-    ("two layers, the last of zeros", lambda of: blocks(of, zero_last=False)),
-    ("circular blocks, averaged", lambda of: blocks(of, branch_layers=1)),
+TWINS: list[tuple[str, Condition]] = [
+    ("circular", images(kernel=1, weight_variances=(*(2 / 300,) * 3, 2 / 600))),
+    ("circular", images("zero")),
+    ("zeros", images()),
+    ("zeros, two dimensions", images("zero", image=(2, 6), activation=LEAKY)),
+    ("zeros, delta-orthogonal", images("zero", image=(3, 4))),
+    ("circular, averaged", images(weight_variances=(*(2 / 300,) * 3, 2 / 100))),
+    (
+        "circular, averaged, two dimensions",
+        images("circular", "mean", image=(3, 3), activation=LEAKY),
+    ),
+    ("one layer", dense(Blocks(0.8))),
+    ("one layer, norm", dense(Blocks(0.7))),
+    (
+        "one layer, tanh with biases",
+        dense(Blocks(0.7), "tanh", **BIASES | {"bias_means": (0.0,) * 5}),
+    ),
+    ("two layers", dense(Blocks(0.7), weight_variances=(2.6 / 200,) * 5)),
+    ("two layers, norm inside", dense(Blocks(-0.7, 2), **BIASES)),
+    ("two layers, norm before", dense(Blocks(0.7, 2, "inside"), **BIASES)),
+    ("two layers, the last of zeros", dense(Blocks(1.0, 2))),
+    ("circular blocks, averaged", images("circular", "mean", blocks=Blocks(0.7))),
 ]
 
 
@@ -363,8 +367,8 @@ def test_simulated_networks_agree_with_the_recursion(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "twin"), slow_but(TWINS, *(t for t in TWINS if t[0] in QUICK)))
-def test_twins_of_another_kind_are_found(name: str, twin: Callable[[Condition], Condition]) -> None:
-    assert largest(simulated(name), theory_of(twin(CONDITIONS[name]))) > BOUND
+def test_twins_of_another_kind_are_found(name: str, twin: Condition) -> None:
+    assert largest(simulated(name), theory_of(twin)) > BOUND
 
 
 # ----- many outputs, whose gradients follow the activations
@@ -372,8 +376,16 @@ def test_twins_of_another_kind_are_found(name: str, twin: Callable[[Condition], 
 
 def followed(name: str) -> Condition:
     """As many outputs as half of a layer, and no target beside them."""
-    of = CONDITIONS[name]
-    return replace(of, widths=(*of.widths[:-1], of.widths[1] // 2), target=0.0)
+    return with_outputs(CONDITIONS[name], CONDITIONS[name].widths[1] // 2)
+
+
+def with_outputs(of: Condition, outputs: int) -> Condition:
+    """As many outputs, of the same law, and no target."""
+    last = tuple(
+        step._replace(outputs=outputs) if isinstance(step, Weights) else step
+        for step in of.layers[-1]
+    )
+    return replace(of, layers=(*of.layers[:-1], last), target=0.0)
 
 
 def excess(of: Condition, *, independent: bool) -> Array:
@@ -384,10 +396,9 @@ def excess(of: Condition, *, independent: bool) -> Array:
     freedom, of some 10 a condition.
     """
     networks = unpredicted(SweepConfig("x", (of,), {}, 40, 1)).conditions[0].networks
-    activation = make_activation(of.activation, of.activation_options)
-    theory = mean_field(of, activation, independent=independent)
-    units = of.convolution.channels[-1] if of.convolution else of.widths[1]
-    layers = of.depth * (of.residual.branch_layers if of.residual else 1)
+    theory = mean_field(of, independent=independent)
+    units = of.weights[1].channels[1]
+    layers = sum(len(matrices(row)) for row in of.layers[:-1])
     beyond = []
     quantities: tuple[Quantity, ...] = ("grad_activation", "grad_preactivation")
     for quantity in quantities:
@@ -423,7 +434,7 @@ ORTHOGONAL: dict[str, Condition] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ORTHOGONAL)
 def test_orthogonal_weights_keep_the_length_of_gradients(name: str) -> None:
-    of = replace(ORTHOGONAL[name], widths=(*ORTHOGONAL[name].widths[:-1], 100), target=0.0)
+    of = with_outputs(ORTHOGONAL[name], 100)
     assert (excess(of, independent=False) < 0).all()
     if name != "narrower and wider":
         laws: list[Distribution] = ["normal"] * len(of.layers)
@@ -453,7 +464,7 @@ def test_deep_tanh_networks_are_within_a_tenth_of_a_decade(
     networks = unpredicted(SweepConfig("x", (of,), {}, n_networks, 1)).conditions[0].networks
 
     def largest_gap(*, independent: bool) -> float:
-        theory = mean_field(of, make_activation("tanh", {}), independent=independent)
+        theory = mean_field(of, independent=independent)
 
         def gap(quantity: Quantity) -> Array:
             mean = np.log10((10 ** networks[quantity, "second_moment"]).mean(axis=0))
@@ -469,12 +480,11 @@ def test_deep_tanh_networks_are_within_a_tenth_of_a_decade(
 
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "tanh"])
 def test_one_position_is_a_fully_connected_layer(name: str) -> None:
-    options = {"negative_slope": 0.3} if name == "leaky_relu" else {}
     plain = dense(None, name)
     readouts: tuple[Readout, ...] = ("flatten", "mean")
     for readout in readouts:
-        one = Convolution((1,), 1, (200,) * 5, "circular", readout)
-        of = replace(plain, convolution=one, activation_options=options)
+        laws: dict[str, Any] = {"activation": name, "weight_variances": (2 / 200,) * 5}
+        of = images("circular", readout, image=(1,), kernel=1, channels=(200,) * 5, **laws)
         for measure, log10 in theory_of(of).items():
             np.testing.assert_allclose(log10, theory_of(plain)[measure], rtol=0, atol=1e-12)
 
@@ -484,26 +494,24 @@ def test_one_position_is_a_fully_connected_layer(name: str) -> None:
 
 def second(of: Condition, quantity: Quantity) -> Array:
     """Of gradients without the part along the activations, which has closed forms."""
-    activation = make_activation(of.activation, of.activation_options)
-    return 10 ** mean_field(of, activation, independent=True)[quantity, "second_moment"]
+    return 10 ** mean_field(of, independent=True)[quantity, "second_moment"]
 
 
 def test_he_blocks_double_both_ways() -> None:
-    of = dense(Residual(1.0))
+    of = dense(Blocks(1.0))
     forward, backward = second(of, "activation"), second(of, "grad_activation")
     np.testing.assert_allclose(forward[1:] / forward[1], [1, 2, 4, 8], rtol=1e-13, atol=0)
     np.testing.assert_allclose(backward[1:] / backward[-1], [8, 4, 2, 1], rtol=1e-13, atol=0)
 
 
-def deep(residual: Residual, n_blocks: int) -> Condition:
+def deep(blocks: Blocks, n_blocks: int, scale: float = 2.0) -> Condition:
     widths = (100,) * (n_blocks + 2) + (1,)
-    of = replace(dense(residual), widths=widths)
-    return with_layers(of, weight_variances=(2 / 100,) * (n_blocks + 2))
+    return condition(widths, scale / 100, "relu", 1, 20.0, blocks=blocks)
 
 
 @pytest.mark.parametrize("n_blocks", [1, 4, 50])
 def test_he_blocks_of_scale_one_over_root_l_grow_by_e_at_most(n_blocks: int) -> None:
-    of = deep(Residual(1 / math.sqrt(n_blocks)), n_blocks)
+    of = deep(Blocks(1 / math.sqrt(n_blocks)), n_blocks)
     growth = (1 + 1 / n_blocks) ** n_blocks
     assert growth < math.e
     forward, backward = second(of, "activation"), second(of, "grad_activation")
@@ -512,7 +520,7 @@ def test_he_blocks_of_scale_one_over_root_l_grow_by_e_at_most(n_blocks: int) -> 
 
 
 def test_normalised_blocks_grow_linearly_and_their_gradients_telescope() -> None:
-    of = deep(Residual(0.5, norm="before"), 40)
+    of = deep(Blocks(0.5, norm="before"), 40)
     q1, blocks_before = 2.0, np.arange(41)
     forward, backward = second(of, "activation"), second(of, "grad_activation")
     # each adds s² fan_in σ² E[relu(z)²] = 0.25 and multiplies by 1 + s² fan_out σ² E[relu'²]/q_k
@@ -522,7 +530,7 @@ def test_normalised_blocks_grow_linearly_and_their_gradients_telescope() -> None
 
 
 def test_blocks_whose_last_weights_are_zero_hand_everything_on() -> None:
-    of = dense(Residual(1.0, 2, zero_last=True))
+    of = dense(Blocks(1.0, 2, zero_last=True))
     f, h, dh = (second(of, q) for q in ("preactivation", "activation", "grad_activation"))
     assert f[1:-1].tolist() == [0.0] * 3
     assert len(set(h[1:].tolist())) == len(set(dh[1:].tolist())) == 1
@@ -537,29 +545,36 @@ def test_with_zero_padding_and_an_average_over_positions_only_the_forward_pass_i
     assert np.isnan(theory["grad_activation", "second_moment"]).all()
 
 
+def test_at_an_edge_of_zeros_an_average_of_normal_numbers_is_taken_as_one_of_any_others() -> None:
+    of = images("zero", "mean")
+    linear = replace(of, layers=(*of.layers[:-2], of.layers[-2][:1], of.layers[-1]))
+    theory = theory_of(linear)
+    assert np.isfinite(theory["activation", "second_moment"]).all()
+    assert np.isnan(theory["grad_activation", "second_moment"]).all()
+
+
 def test_lsuv_of_images_is_that_of_layers_of_their_fans() -> None:
     of = images(activation="tanh", n_inputs=8)
-    assert of.convolution
-    found = lsuv_variances(of, make_activation("tanh", {}))
+    found = lsuv_variances(of)
     fans = [fan_in for fan_in, _ in of.fans]
-    plain = replace(of, convolution=None, widths=(*fans, 4))
-    assert found == lsuv_variances(plain, make_activation("tanh", {}))
+    assert found == lsuv_variances(condition((*fans, 4), 1.0, "tanh", 8))
     unknown: list[tuple[Padding, Readout]] = [("zero", "flatten"), ("circular", "mean")]
-    for other in (dense(Residual()), *(images(*one) for one in unknown)):
-        assert np.isnan(lsuv_variances(other, make_activation("relu", {}))).all()
+    for other in (dense(Blocks()), *(images(*one) for one in unknown)):
+        assert np.isnan(lsuv_variances(other)).all()
         theory = theory_of(replace(other, lsuv=Lsuv()))
         assert np.isnan(theory["grad_activation", "second_moment"]).all()
 
 
 def test_a_target_beyond_the_root_of_the_float_range_is_known() -> None:
-    for of in (dense(Residual()), images()):
+    for of in (dense(Blocks()), images()):
         last = theory_of(replace(of, target=1e300))["grad_preactivation", "second_moment"][-1]
         np.testing.assert_allclose(last, 600 + math.log10(4.0), rtol=1e-14, atol=0)
 
 
 def test_no_number_leaves_the_range_of_a_float_where_the_activation_is_homogeneous() -> None:
-    for of in (deep(Residual(3.0), 800), images("zero", channels=(9,) * 800)):
-        of = with_layers(of, weight_variances=tuple(40 * v for v in of.weight_variances))
+    wide = images("zero", channels=(9,) * 800)
+    wide = with_layers(wide, weight_variances=tuple(40 * v for v in wide.weight_variances))
+    for of in (deep(Blocks(3.0), 800, 80.0), wide):
         log10 = theory_of(of)
         assert all(np.isfinite(values[:-1]).all() for values in log10.values())
         assert log10["activation", "second_moment"][-1] > 1000
@@ -567,9 +582,9 @@ def test_no_number_leaves_the_range_of_a_float_where_the_activation_is_homogeneo
 
 def test_identity_blocks_hand_everything_on_whatever_their_activation() -> None:
     # of sines as fast as these the correlation of two positions is not known
-    residual = Residual(1.0, 1, zero_last=True)
-    relu = images(readout="mean", residual=residual, weight_variances=(1e3,) * 4)
-    sines = replace(relu, activation="sin")
+    blocks = Blocks(1.0, 1, zero_last=True)
+    relu = images(readout="mean", blocks=blocks, weight_variances=(1e3,) * 4)
+    sines = with_layers(relu, activation="sin")
     wanted: list[tuple[Quantity, int]] = [("preactivation", 3), ("grad_weight", 0)]
     for quantity, k in wanted:
         found, expected = second(sines, quantity)[k], second(relu, quantity)[k]

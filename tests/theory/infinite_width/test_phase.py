@@ -9,7 +9,6 @@ import pytest
 from heinit_sim.activations import ACTIVATIONS, make_activation
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.activation_table import Activation
-from heinit_sim.experiment.architecture import Convolution, Residual
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.theory.infinite_width.edge_of_chaos import (
     critical_weight_variance,
@@ -27,7 +26,7 @@ from heinit_sim.theory.infinite_width.quadrature import (
     product_of_values,
     slope_gap,
 )
-from tests.conditions import condition, with_layers
+from tests.conditions import Blocks, Images, condition, with_layers
 from tests.rows import slow_but
 
 RELU, TANH = make_activation("relu", {}), make_activation("tanh", {})
@@ -368,7 +367,7 @@ def test_unequal_layers_have_a_phase_only_where_a_mean_tells_it() -> None:
     scale = condition_weight_scale(uneven, RELU)
     assert scale
     np.testing.assert_allclose(scale, math.sqrt(2.0 * 8.0), rtol=1e-12, atol=0)
-    curved = replace(uneven, activation="tanh")
+    curved = with_layers(uneven, activation="tanh")
     assert condition_weight_scale(curved, TANH) is None
     assert condition_phase(curved, TANH) is None
 
@@ -397,8 +396,8 @@ def test_any_variance_has_a_phase_or_none_without_a_warning(variance: float, nam
 
 
 def test_a_circular_convolution_has_the_phase_of_its_fans() -> None:
-    kernels = Convolution((4, 4), 3, (2, 8, 8, 8), "circular")
-    cnn = replace(condition((32, 128, 128, 128, 1), 0.02), convolution=kernels)
+    kernels = Images((4, 4), 3, (2, 8, 8, 8), "circular")
+    cnn = condition((32, 128, 128, 128, 1), 0.02, images=kernels)
     assert condition_weight_scale(cnn, TANH) == 0.02 * 9 * 8
     critical = condition_phase(with_layers(cnn, weight_variances=(0.3, 2 / 72, 2 / 72, 1.0)), RELU)
     assert critical
@@ -409,9 +408,15 @@ def test_a_circular_convolution_has_the_phase_of_its_fans() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"residual": Residual()}, "residual blocks have no phase, must be network.residual: null"),
         (
-            {"convolution": Convolution((4, 4), 3, (2, 8, 8, 8), "zero")},
+            {"blocks": Blocks()},
+            (
+                "network.block has no phase, must be [weights, activation], or add for growth; "
+                "a network of stages has one row of steps for each layer"
+            ),
+        ),
+        (
+            {"images": Images((4, 4), 3, (2, 8, 8, 8), "zero")},
             "an edge of zeros has no one phase, must be padding: circular",
         ),
         ({"bias_means": (0.5,) * 4}, "a constant bias has no phase, must be bias_variance alone"),

@@ -1,0 +1,1 @@
+"""One file for each step of a layer: its forward pass and the adjoint that mirrors it."""
