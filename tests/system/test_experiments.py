@@ -65,6 +65,19 @@ TRIALS = {
     "cs231n_tanh": 10,
     "unnormalised_data": 25,
     "fan_in_fan_out": 150,
+    "batch_norm_explodes": 10,
+    "dropout_gain": 50,
+    "rezero": 20,
+    "fixup": 20,
+    "post_norm": 8,
+    "deepnorm": 8,
+    "siren": 10,
+    "dcgan": 5,
+    "depthwise": 50,
+    "olmo2": 5,
+    "llama": 5,
+    "gpt2": 2,
+    "resnet": 5,
 }
 # Inputs that are enough of a hundred, where the config is about networks.
 INPUTS = {"activation_gains": 10, "selu_gain": 10, "torch_default": 10}
