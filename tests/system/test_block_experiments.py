@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from tests.system.test_experiments import ERRORS, GRAD, H, mean_and_error, run
+from tests.system.test_experiments import (
+    ERRORS,
+    GRAD,
+    OF_BLOCKS,
+    H,
+    assert_drawn_within_its_figure,
+    assert_networks_hold,
+    mean_and_error,
+    run,
+)
 
 pytestmark = pytest.mark.slow
 X, WEIGHTS = np.polynomial.hermite_e.hermegauss(100)
@@ -16,6 +25,16 @@ DENSITY = np.exp(-(X**2) / 2) / math.sqrt(2 * math.pi)
 GELU_SECOND, GELU_SLOPE = (
     float(WEIGHTS @ values**2 / WEIGHTS.sum()) for values in (X * PHI, PHI + X * DENSITY)
 )
+
+
+@pytest.mark.parametrize("name", OF_BLOCKS)
+def test_its_networks_hold_against_theory_and_its_expectations(name: str) -> None:
+    assert_networks_hold(name)
+
+
+@pytest.mark.parametrize("name", OF_BLOCKS)
+def test_it_is_drawn_within_its_figure(name: str) -> None:
+    assert_drawn_within_its_figure(name)
 
 
 def test_batch_norm_multiplies_the_gradient_by_pi_over_pi_minus_one_in_every_layer() -> None:

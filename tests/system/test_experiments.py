@@ -84,6 +84,22 @@ INPUTS = {"activation_gains": 10, "selu_gain": 10, "torch_default": 10}
 
 # Configs whose simulation takes a second.
 QUICK = ("figure_7_4",)
+# Configs that are held in test_block_experiments, so that one process runs each once.
+OF_BLOCKS = (
+    "batch_norm_explodes",
+    "dropout_gain",
+    "rezero",
+    "fixup",
+    "post_norm",
+    "deepnorm",
+    "siren",
+    "dcgan",
+    "depthwise",
+    "olmo2",
+    "llama",
+    "gpt2",
+    "resnet",
+)
 
 
 def config(name: str) -> SweepConfig:
@@ -124,8 +140,10 @@ def test_every_config_of_the_gallery_is_held_here() -> None:
     assert all(f'"{name}"' in here for name in gallery())
 
 
-@pytest.mark.parametrize("name", slow_but(gallery(), *QUICK))
-def test_its_networks_hold_against_theory_and_its_expectations(name: str) -> None:
+HERE = [name for name in gallery() if name not in OF_BLOCKS]
+
+
+def assert_networks_hold(name: str) -> None:
     result = run(name)
     findings = [*check(result), *check_expectations(result)]
     assert [finding for finding in findings if not finding.held] == []
@@ -133,14 +151,23 @@ def test_its_networks_hold_against_theory_and_its_expectations(name: str) -> Non
     assert check_expectations(result) or name.startswith("figure_7_4")
 
 
-@pytest.mark.parametrize("name", slow_but(gallery(), *QUICK))
-def test_it_is_drawn_within_its_figure(name: str) -> None:
+def assert_drawn_within_its_figure(name: str) -> None:
     figure = draw(run(name))
     figure.draw_without_rendering()
     drawn, inches = figure.get_tightbbox(), figure.get_size_inches()
     assert np.less_equal(0, drawn.min).all()
     assert np.less_equal(drawn.max, inches).all()
     assert all(axes.has_data() for axes in figure.axes)
+
+
+@pytest.mark.parametrize("name", slow_but(HERE, *QUICK))
+def test_its_networks_hold_against_theory_and_its_expectations(name: str) -> None:
+    assert_networks_hold(name)
+
+
+@pytest.mark.parametrize("name", slow_but(HERE, *QUICK))
+def test_it_is_drawn_within_its_figure(name: str) -> None:
+    assert_drawn_within_its_figure(name)
 
 
 def test_figure_7_4_is_level_at_the_he_variance_alone() -> None:
