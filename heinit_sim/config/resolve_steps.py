@@ -64,7 +64,7 @@ class Layer(NamedTuple):
     base: int
     """Units or channels that `expand` multiplies."""
     activation: Activation
-    """That of a step that names none."""
+    """Activation of a step that names none."""
     init: LayerInit
     init_keys: Keys
     """Way to the init."""
@@ -102,7 +102,7 @@ class _Site(NamedTuple):
 
 
 Made = tuple[Signal, steps.Step]
-"""What leaves a step, and the step."""
+"""A step, behind the shape of its result."""
 
 
 def row_of(layer: Layer, signal: Signal) -> tuple[Signal, Row]:

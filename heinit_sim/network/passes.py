@@ -36,7 +36,7 @@ class Stack(NamedTuple):
     weight_moments: UnitMoments | None = None
     """The moments of ∂ℓ/∂Ω_k, beside ∂ℓ/∂h_k, unless those of ∂ℓ/∂f_k and h_k tell them."""
     end: Scaled | None = None
-    """What the loss sees, beside f_K: that itself, unless other steps follow it."""
+    """Numbers that the loss sees, beside f_K: f_K itself, unless other steps follow it."""
 
     def layers(self) -> list[tuple[LayerName, Scaled]]:
         """Each layer with its name."""

@@ -40,9 +40,9 @@ class Draws:
     dropped: tuple[int, ...] = ()
     """Units of what enters each dropout, in the order in which they come."""
     options: tuple[float | None, ...] = ()
-    """Of the distributions of the matrices; empty: as they are by default."""
+    """Options of the distributions of the matrices; empty: as they are by default."""
     bias_distributions: tuple[Distribution, ...] = ()
-    """Of the biases beside the matrices; empty: normal."""
+    """Distributions of the biases beside the matrices; empty: normal."""
 
     @property
     def n_weights(self) -> int:

@@ -40,7 +40,7 @@ class CountedStep(NamedTuple):
     """Layers of that kind."""
     row: Row
     place: int
-    """Of the step in the row."""
+    """Place of the step in the row."""
     units: int
     """Units of what enters the step."""
     units_after: int

@@ -25,6 +25,7 @@ from heinit_sim.experiment.steps import (
     Dropout,
     Gate,
     Norm,
+    Pool,
     Weights,
     matrices,
     place_of_f,
@@ -220,8 +221,8 @@ def _torch(condition: Condition) -> list[float]:
                     z = functional.dropout(z, rate)
                 case Add(scale, skip):
                     entered = z = skip * entered + scale * z
-                case _:
-                    raise NotImplementedError(step)
+                case Pool():
+                    raise TypeError(step)  # no network here has a mean over positions
             if place == place_of_f(row):
                 f.append(z)
         h.append(z + 0.0)

@@ -32,7 +32,7 @@ VALUES = {
 
 @pytest.mark.parametrize(("text", "value"), VALUES.items())
 def test_the_value_is_that_of_the_formula(text: str, value: float) -> None:
-    assert value_of(text, NUMBERS) == pytest.approx(value, rel=1e-15)
+    assert value_of(text, NUMBERS) == pytest.approx(value, rel=1e-15, abs=0)
     assert is_arithmetic(text)
 
 

@@ -73,7 +73,7 @@ def test_both_passes_are_those_of_plain_matrices(name: str, activation: str) -> 
         gradient = 2 * fs[-1]
         for k in reversed(range(4)):
             for quantity, array in (("preactivation", fs[k]), ("grad_preactivation", gradient)):
-                seen = found.networks[quantity, "second_moment"][trial, k]  # type: ignore[index]
+                seen = found.networks[quantity, "second_moment"][trial, k]  # type: ignore[index]  # a quantity
                 expected = (array**2).mean()
                 if expected == 0:
                     assert seen == -np.inf

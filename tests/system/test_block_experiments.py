@@ -144,7 +144,7 @@ def test_dcgan_s_convolutions_fade_and_batch_norm_holds_each_at_its_slope_s_shar
 
 def test_a_depthwise_convolution_has_nine_inputs_and_no_more() -> None:
     he, forgotten = run("depthwise").conditions
-    assert he.condition.layers[1][0].fans == (9, 9)  # type: ignore[union-attr]
+    assert he.condition.layers[1][0].fans == (9, 9)  # type: ignore[union-attr]  # weights
     assert np.abs(he.theory[H]).max() < 1e-9
     lost = np.arange(11) * math.log10(32)
     assert_allclose(forgotten.theory[H], -lost, rtol=1e-9, atol=1e-9)

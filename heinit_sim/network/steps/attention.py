@@ -32,7 +32,7 @@ class Kept(NamedTuple):
     shares: FloatArray
     """p, (..., sequences, heads, T, T)."""
     entered: operation.Kept
-    """Of z, for the moments of ∂ℓ/∂Ω."""
+    """Moments of z, or z itself, that ∂ℓ/∂Ω is made with."""
 
 
 class Attended(NamedTuple):

@@ -35,7 +35,7 @@ class Kept(NamedTuple):
     sloped: Scaled
     """a'[u] ⊙ v."""
     entered: operation.Kept
-    """Of z, for the moments of ∂ℓ/∂Ω."""
+    """Moments of z, or z itself, that ∂ℓ/∂Ω is made with."""
 
 
 class Gated(NamedTuple):

@@ -33,7 +33,7 @@ class Kept(NamedTuple):
     inverse: FloatArray
     """1/s, 0 where there is no spread."""
     exponent: Exponents
-    """That of z, which h no longer has."""
+    """Exponent of z, which h no longer has."""
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ class Weighted(NamedTuple):
         return times(self.std, Scaled(dl_dz, gradient.exponent), dl_dz, settle=settle)
 
     def kept(self, z: Scaled) -> Kept:
-        """What `adjoint` needs of z: the same for all weights of one kind that z enters."""
+        """Return all that `adjoint` needs of z, alike for all weights of one kind that z enters."""
         return self.linear.kept(squarable(z, self.arithmetic)) if self.measured else None
 
     def product(self, z: Scaled, out: FloatArray | None) -> Scaled:

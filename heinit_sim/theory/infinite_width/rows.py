@@ -36,7 +36,7 @@ from heinit_sim.theory.infinite_width.steps.norm import Batch, Normed
 from heinit_sim.theory.infinite_width.steps.weights import WeightLaw, law_of
 
 Made = Signal | Activated | Normed | Gated
-"""What a step has made, and what it has to keep for the way back."""
+"""Result of a step, with all that its way back needs."""
 
 
 class Bound(NamedTuple):

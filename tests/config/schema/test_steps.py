@@ -65,7 +65,7 @@ def test_without_a_block_layers_are_weights_and_an_activation() -> None:
     assert len({id(row) for row in found.layers}) == 3
     written = parsed(DENSE, "network.block=[weights, activation]", "network.head=[weights]")
     assert written == parsed(DENSE)
-    assert not {"block", "head", "stem"} & set(written.document["network"])  # type: ignore[call-overload]
+    assert not {"block", "head", "stem"} & set(written.document["network"])  # type: ignore[call-overload]  # a mapping
 
 
 def test_a_block_that_adds_has_weights_alone_before_it() -> None:
@@ -163,7 +163,7 @@ def test_arithmetic_is_of_the_depth_the_width_and_the_fan_in() -> None:
         weights(21, 8),
         Add(1 / math.sqrt(10), 21 / 8),
     )
-    assert parsed(DENSE, block).document["network"]["block"][2] == {  # type: ignore[index]
+    assert parsed(DENSE, block).document["network"]["block"][2] == {  # type: ignore[index]  # a mapping
         "add": {"scale": "1/sqrt(2*depth)", "skip": "(width - 8) + fan_in/8"}
     }
     deep = parsed(DENSE, block, "network.depth=2,3")
@@ -245,7 +245,7 @@ def test_no_option_is_dropped(word: str, option: str) -> None:
     changed = config.conditions[0]
     assert changed.layers != usual.layers
     assert changed.layers[0] == usual.layers[0]
-    assert str(value) in str(config.document["network"]["block"])  # type: ignore[index]
+    assert str(value) in str(config.document["network"]["block"])  # type: ignore[index]  # a mapping
     place = 1 if word == "add" else 0
     path = f"network.block.{place}.{word}.{option}"
     if path.endswith("activation.name"):
@@ -636,7 +636,7 @@ def test_any_block_loads_and_its_document_is_the_same(block: list[Any], stem: bo
     assert again.document == config.document
     rows: dict[Row, int] = {}
     assert all(rows.setdefault(row, id(row)) == id(row) for row in found.layers)
-    assert swept_text("network.block", config.document["network"]["block"]).isprintable()  # type: ignore[index]
+    assert swept_text("network.block", config.document["network"]["block"]).isprintable()  # type: ignore[index]  # a mapping
 
 
 WORDS = st.sampled_from(

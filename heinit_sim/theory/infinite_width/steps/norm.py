@@ -154,7 +154,7 @@ def back(step: Norm, gradient: Gradient, z: Signal, normed: Normed, batch: Batch
 
 
 def _back_over_batch(gradient: Gradient, z: Signal, normed: Normed, n: int) -> Gradient:
-    """What gradients of all n numbers have in common, and along them, is lost."""
+    """Take away the parts of a gradient that lie along a constant and along the numbers."""
     if z.law != "gaussian" or n <= 3 or np.ndim(z.ln_second):
         nothing = np.full(np.shape(z.ln_second), math.nan)[()]
         return Gradient(nothing, math.nan, np.full(along_shape(z), math.nan)[()], nothing, nothing)
