@@ -54,6 +54,7 @@ def put_together(
         trials=first.trials,
         seed=first.seed,
         draws=first.draws,
+        engine=first.engine,
         histograms=first.record.histograms if first.record else None,
         cosine=bool(first.record and first.record.cosine),
         figure=figure,

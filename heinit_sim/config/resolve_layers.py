@@ -7,11 +7,14 @@ from typing import Any
 
 from heinit_sim.config.problem import Keys, Problem, WrongError
 from heinit_sim.config.resolve_steps import Layer, Signal, check_units, row_of, steps_text
-from heinit_sim.config.resolve_weights import wrong_inits, wrong_lsuv
+from heinit_sim.config.resolve_weights import lsuv_of, wrong_inits, wrong_lsuv
+from heinit_sim.config.schema import fields
+from heinit_sim.config.schema.annotations import located
 from heinit_sim.config.schema.config import Config
 from heinit_sim.config.schema.init import layers_of
 from heinit_sim.config.schema.network import Network, Part
 from heinit_sim.config.schema.steps import Step
+from heinit_sim.experiment.engines import why_not_conditional
 from heinit_sim.experiment.steps import Row
 
 
@@ -19,6 +22,7 @@ def layer_rows(config: Config) -> tuple[Row, ...] | list[Problem]:
     """The rows of the layers 0 … K, equal ones one object; or what is wrong with them."""
     depth = config.network.n_hidden
     problems = [*_wrong_lists(config.network, depth), *wrong_inits(config, depth)]
+    problems += _too_wide(config)
     if config.network.kind == "cnn" and config.inputs.tokens is not None:
         text = f"images are no sequences ({config.inputs.tokens}), must be left out"
         problems.append(Problem(("inputs", "tokens"), f"{text}; they are of kind: dense"))
@@ -43,7 +47,7 @@ def layer_rows(config: Config) -> tuple[Row, ...] | list[Problem]:
                 known[key] = Signal(layer.width, signal.image), ()
         signal, row = known[key]
         rows.append(row)
-    return problems or [*wrong_lsuv(config, rows)] or tuple(rows)
+    return problems or [*wrong_lsuv(config, rows), *_wrong_engine(config, rows)] or tuple(rows)
 
 
 def _input(config: Config) -> Signal:
@@ -123,6 +127,26 @@ def _wrong_lists(network: Network, depth: int) -> Iterator[Problem]:
             must = "must be one for all layers; or give the step activation there"
             yield Problem(at, f"{text} ({steps_text(part.steps)}), {must}")
             return
+
+
+def _too_wide(config: Config) -> Iterator[Problem]:
+    """Layers that are too wide to form their weights."""
+    network, most = config.network, fields.UNITS.bounds["le"]
+    if config.engine == "conditional":
+        return
+    for key in ("input_dim", "width", "output_dim"):
+        for at, width in located(getattr(network, key)):
+            if width is not None and width > most:
+                text = f"too large ({width}) for engine: weights, must be at most {most}"
+                way = f"engine: conditional goes to {fields.WIDTH.bounds['le']}"
+                yield Problem(("network", key, *at), f"{text}; {way}")
+
+
+def _wrong_engine(config: Config, rows: Sequence[Row]) -> Iterator[Problem]:
+    """Refuse networks that only their weights can simulate."""
+    if config.engine == "conditional" and (why := why_not_conditional(rows, lsuv_of(config.init))):
+        text = f"not for {why} (conditional), must be weights"
+        yield Problem(("engine",), f"{text}; or give dense layers of normal weights")
 
 
 def _takes_activation(step: Step) -> bool:

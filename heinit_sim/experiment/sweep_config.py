@@ -26,6 +26,9 @@ STREAM_VERSION = 1
 predictions, identities and verdicts. It grows when any of these draws changes."""
 
 DrawsName = Literal["common", "independent"]
+EngineName = Literal["weights", "conditional"]
+"""How networks are simulated. weights: these are drawn and multiplied with; conditional: what they
+do to the inputs of the batch is drawn, which has the same law."""
 FigureQuantity = Literal["variance", "second_moment", "std"]
 PublishedCurves = Literal["figure_7_4_published"]
 FigureTheme = Literal["light", "dark", "transparent-light", "transparent-dark"]
@@ -222,6 +225,7 @@ class SweepConfig:
     """Independent networks per condition."""
     seed: int
     draws: DrawsName = "common"
+    engine: EngineName = "weights"
     histograms: Bins | None = None
     """Bins in which the numbers of every layer are counted; None counts nothing."""
     cosine: bool = False

@@ -52,14 +52,14 @@ def iter_forward(layers: Sequence[Layer], x: FloatArray, traces: list[Trace]) ->
         traces: Takes the trace of each layer, for `iter_backward`.
     """
     h = Scaled(x, np.zeros(x.shape[:-2], np.int64)) if layers[0].holds_floats else scaled(x)
-    yield _alone(("activation", 0), h)
+    yield alone(("activation", 0), h)
     for k, layer in enumerate(layers):
         numbers, trace = layer.forward(h)
         traces.append(trace)
         h = Scaled(numbers.mantissa[-1], numbers.exponent[-1])
         if layer.is_last:
             f = Scaled(numbers.mantissa[0], numbers.exponent[0])
-            yield _alone(("preactivation", k), f)._replace(end=h)
+            yield alone(("preactivation", k), f)._replace(end=h)
         else:
             yield Stack((("preactivation", k), ("activation", k + 1)), numbers)
 
@@ -73,7 +73,7 @@ def iter_backward(layers: Sequence[Layer], dl_dend: Scaled, traces: list[Trace])
         traces: Those that `iter_forward` left; each is taken off once the gradient has passed.
     """
     dl_df, skipping = layers[-1].through(dl_dend, traces[-1], None)
-    yield _alone(("grad_preactivation", len(layers) - 1), dl_df)
+    yield alone(("grad_preactivation", len(layers) - 1), dl_df)
     for k in reversed(range(len(layers))):
         mantissa = empty_layers(2 if k else 1, dl_df, layers[k].width_in)
         dl_dh, moments = layers[k].adjoint(dl_df, skipping, traces.pop(), mantissa[0])
@@ -97,5 +97,6 @@ def loss_gradient(output: Scaled, target: float) -> Scaled:
     return Scaled(difference.mantissa, difference.exponent + 1)
 
 
-def _alone(name: LayerName, layer: Scaled) -> Stack:
+def alone(name: LayerName, layer: Scaled) -> Stack:
+    """A layer that a pass comes to by itself."""
     return Stack((name,), Scaled(layer.mantissa[np.newaxis], layer.exponent[np.newaxis]))

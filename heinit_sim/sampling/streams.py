@@ -18,7 +18,7 @@ from heinit_sim.sampling.inputs import fill_inputs
 from heinit_sim.sampling.weights import WeightLaw, weight_law
 
 # First element of every spawn key: what the stream is for.
-_WEIGHTS, _INPUTS, _BIASES, _PREDICTION, _VERIFICATION, _DROPOUT = range(6)
+_WEIGHTS, _INPUTS, _BIASES, _PREDICTION, _VERIFICATION, _DROPOUT, _AHEAD, _BACK = range(8)
 # Weights of a block larger than this are drawn again in the backward pass, not kept.
 _KEPT_BYTES = 2**28
 
@@ -53,6 +53,12 @@ class Draws:
 def keeps_weights(draws: Draws, n_networks: int) -> bool:
     """Whether the weights of so many networks are kept for the backward pass, or drawn again."""
     return 8 * n_networks * draws.n_weights <= _KEPT_BYTES
+
+
+def kept_normals_bytes(draws: Draws, n_networks: int, n_passes: int) -> int:
+    """Bytes of the numbers that `DrawnNormals` keeps."""
+    units = sum(shape[0] + (shape[1] if n_passes > 1 else 0) for shape in draws.shapes)
+    return min(8 * n_networks * draws.n_inputs * units, _KEPT_BYTES)
 
 
 class DrawnMasks:
@@ -109,6 +115,39 @@ def sample_weights(
     if [array.shape for array in arrays] != drawn.shapes:
         arrays = [np.empty(shape) for shape in drawn.shapes]
     return [drawn.into(array, k) for k, array in enumerate(arrays)]
+
+
+class DrawnNormals:
+    """Numbers of networks without weights, (n_networks, n_inputs, units): see `Normals`.
+
+    Those of the way ahead, which the way back takes again, are kept as far as there is room, and of
+    several passes those of the way back; others are drawn anew at each look.
+    """
+
+    def __init__(self, seed: int, draws: Draws, trials: range, n_passes: int) -> None:
+        self._given, self._n_passes = (seed, draws, trials), n_passes
+        self._kept: dict[tuple[int, int], FloatArray] = {}
+        self._room = _KEPT_BYTES
+
+    def ahead(self, k: int) -> FloatArray:
+        """Zᵀ of layer k, a number for each unit that it makes."""
+        return self._numbers(_AHEAD, k, keeps=True)
+
+    def back(self, k: int) -> FloatArray:
+        """Wᵀ of layer k, a number for each unit that enters it."""
+        return self._numbers(_BACK, k, keeps=self._n_passes > 1)
+
+    def _numbers(self, tag: int, k: int, *, keeps: bool) -> FloatArray:
+        if (tag, k) in self._kept:
+            return self._kept[tag, k]
+        _, draws, trials = self._given
+        units = draws.shapes[k][0 if tag == _AHEAD else 1]
+        out = np.empty((len(trials), draws.n_inputs, units))
+        _sample(out, *self._given, tag, k, weight_law("normal"))
+        if keeps and out.nbytes <= self._room:
+            self._room -= out.nbytes
+            self._kept[tag, k] = out
+        return out
 
 
 def sample_inputs(seed: int, draws: Draws, trials: range) -> FloatArray:

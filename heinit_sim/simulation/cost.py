@@ -29,7 +29,7 @@ from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.network.passes import LayerName, Stack
 from heinit_sim.network.steps.activation import value_and_slope
 from heinit_sim.numerics.scaled_array import Scaled
-from heinit_sim.sampling.streams import keeps_weights
+from heinit_sim.sampling.streams import keeps_weights, kept_normals_bytes
 from heinit_sim.sampling.weights import WEIGHT_LAWS
 from heinit_sim.simulation.histograms import GRIDS, counted
 from heinit_sim.simulation.memory import available_bytes
@@ -46,6 +46,7 @@ _STEPS_PER_UNIT = 20  # of f_k with h_{k+1}, of weights within a branch, or of a
 _STEPS_PER_COSINE = 8  # of f_k with h_k
 # Seconds and bytes, seen on 64-bit Linux.
 _SECONDS_PER_CALLS = 1e-4  # of Python, for one weight layer in both passes of a block
+_SECONDS_PER_COLUMN = 1e-4  # of Python, for an input in the roots of one layer without weights
 _SECONDS_PER_ROWS = 5e-5  # of `layers.csv`, for one layer of a condition
 _BYTES_PER_ROWS = 2500
 _SECONDS_PER_SAMPLE = 4e-7  # a layer of one network that is sampled for the predicted quantiles
@@ -144,10 +145,15 @@ def _sampled_layers(config: SweepConfig) -> list[int]:
 def _trial_seconds(family: Family, size: int) -> float:
     """Seconds of one trial in blocks of `size`: its weights drawn, all passes on them taken."""
     draws = family[0].draws
-    weights = zip(draws.shapes, draws.laws, strict=True)
-    seconds = sum(math.prod(shape) * _weight_seconds(law) for shape, law in weights)
-    seconds += len(draws.shapes) * _stream_seconds()
-    seconds *= 1 if keeps_weights(draws, size) else 2
+    if family[0].engine == "conditional":
+        seconds = sum(network_pass.drawn for network_pass in family) * _weight_seconds("normal")
+        seconds += 3 * len(draws.shapes) * _stream_seconds()
+        seconds += len(draws.shapes) * draws.n_inputs * _SECONDS_PER_COLUMN / size
+    else:
+        weights = zip(draws.shapes, draws.laws, strict=True)
+        seconds = sum(math.prod(shape) * _weight_seconds(law) for shape, law in weights)
+        seconds += len(draws.shapes) * _stream_seconds()
+        seconds *= 1 if keeps_weights(draws, size) else 2
     seconds += _stream_seconds()  # of the inputs
     per_multiplication, per_step = _probe()
     for network_pass in family:
@@ -180,16 +186,22 @@ def _block_bytes(family: Family, size: int) -> int:
     The passes of a family go one after the other.
     """
     draws = family[0].draws
+    layer = max(network_pass.widest for network_pass in family) * draws.n_inputs
+    if family[0].engine == "conditional":
+        small = 3 * len(draws.shapes) * draws.n_inputs**2
+        arrays = size * _BYTES_PER_ELEMENT * (12 * layer + small)
+        return arrays + kept_normals_bytes(draws, size, len(family))
     largest = max(map(math.prod, draws.shapes))
     weights = draws.n_weights if keeps_weights(draws, size) else largest
-    layer = max(network_pass.widest for network_pass in family) * draws.n_inputs
     return size * _BYTES_PER_ELEMENT * (weights + 6 * layer) + _total(_kept(family, size))
 
 
 def _kept(family: Family, size: int) -> dict[str, int]:
     """Bytes by the words of steps, of the pass that keeps most."""
-    found = []
+    found: list[dict[str, int]] = [{}]
     for network_pass in family:
+        if network_pass.engine == "conditional":
+            continue
         by_word = Counter[str]()
         for given in network_pass.steps:
             numbers = given.layers * network_pass.draws.n_inputs * size

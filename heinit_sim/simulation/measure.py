@@ -1,7 +1,8 @@
 """One forward and backward pass of some networks, and the moments of its layers."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +15,8 @@ from heinit_sim.experiment.quantities import (
     Measure,
     Quantity,
 )
-from heinit_sim.experiment.steps import WeightSpec, matrices, place_of_f
-from heinit_sim.network import moments
+from heinit_sim.experiment.steps import Row, WeightSpec, matrices, place_of_f
+from heinit_sim.network import conditional, moments
 from heinit_sim.network.layers import Trace, make_layers
 from heinit_sim.network.lsuv import ScaledWeights, fitted_to_batch
 from heinit_sim.network.moments import UnitMoments
@@ -24,6 +25,7 @@ from heinit_sim.network.steps.dropout import MasksByPlace
 from heinit_sim.network.steps.weights import WeightsByPlace
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.scaled_array import Scaled, rescaled
+from heinit_sim.sampling.streams import DrawnNormals
 from heinit_sim.simulation.cosines import COSINE_QUANTITIES, Cosines, mean_cosines
 from heinit_sim.simulation.histograms import Counts, Tallies, counted
 from heinit_sim.simulation.plan import NetworkPass
@@ -72,7 +74,7 @@ class WeightsAboutMean:
 
 def measure(
     network_pass: NetworkPass,
-    weights: WeightsByPlace,
+    weights: WeightsByPlace | DrawnNormals,
     x: FloatArray,
     biases: Sequence[FloatArray] | None,
     masks: MasksByPlace | None = None,
@@ -81,27 +83,22 @@ def measure(
 
     Args:
         network_pass: What the networks are and what is asked.
-        weights: Ω/σ by place, each (n_networks, *shape).
+        weights: Ω/σ by place, each (n_networks, *shape); or numbers for networks without them.
         x: h_0, (n_networks, D_0, n_inputs).
         biases: β in the order of the weights, from `biases_of`.
         masks: Uniform numbers of dropouts by place, each (n_networks, units, n_inputs).
     """
     rows = network_pass.layers
-    if any(spec.weight_mean for spec in network_pass.specs):
-        weights = WeightsAboutMean(weights, network_pass.specs)
-    if network_pass.lsuv:
-        bare = make_layers(rows, weights)
-        factors, biases = fitted_to_batch(bare, x, biases, network_pass.lsuv)
-        weights = ScaledWeights(weights, factors)
-    layers = make_layers(rows, weights, biases, masks)
-    plain, paired = layers[0].holds_floats, network_pass.draws.inputs.distribution == "pair"
-
-    traces = list[Trace]()
+    if isinstance(weights, DrawnNormals):
+        forward, backward, plain = _conditional(rows, weights, x, biases)
+    else:
+        forward, backward, plain = _weighted(network_pass, weights, x, biases, masks)
+    paired = network_pass.draws.inputs.distribution == "pair"
     by_layer: dict[LayerName, UnitMoments] = {}
     between: dict[LayerName, FloatArray] = {}
     counts: dict[LayerName, Counts] = {}
     cosines: dict[LayerName, FloatArray] = {}
-    for stack in counted(iter_forward(layers, x, traces), network_pass.histograms, counts):
+    for stack in counted(forward, network_pass.histograms, counts):
         numbers = _squarable(stack, plain=plain)
         units = moments.unit_moments(numbers)
         by_layer |= _by_name(stack, units)
@@ -111,18 +108,53 @@ def measure(
             cosines |= zip(stack.names, means, strict=True)
 
     assert stack.end is not None
-    backward = iter_backward(layers, loss_gradient(stack.end, network_pass.target), traces)
-    for stack in counted(backward, network_pass.histograms, counts):
+    gradient = loss_gradient(stack.end, network_pass.target)
+    for stack in counted(backward(gradient), network_pass.histograms, counts):
         by_layer |= _by_name(stack, moments.unit_moments(_squarable(stack, plain=plain)))
         if stack.weight_moments is not None:
             (_, k), *_ = stack.names
             by_layer["grad_weight", k] = stack.weight_moments
-    every_layer = range(len(layers))
+    every_layer = range(len(rows))
     return PassResult(
-        _log10(by_layer, between, len(layers), seen=place_of_f(rows[-1]) == len(rows[-1]) - 1),
+        _log10(by_layer, between, len(rows), seen=place_of_f(rows[-1]) == len(rows[-1]) - 1),
         {q: np.stack([counts[q, k] for k in every_layer]) for q in COUNTED if counts},
         {q: np.stack([cosines[q, k] for k in every_layer]).T for q in COSINE_QUANTITIES if cosines},
     )
+
+
+_Backward = Callable[[Scaled], Iterator[Stack]]
+
+
+def _weighted(
+    network_pass: NetworkPass,
+    weights: WeightsByPlace,
+    x: FloatArray,
+    biases: Sequence[FloatArray] | None,
+    masks: MasksByPlace | None,
+) -> tuple[Iterator[Stack], _Backward, bool]:
+    """Both directions, the second from a gradient, and whether layers are held as plain floats."""
+    rows = network_pass.layers
+    if any(spec.weight_mean for spec in network_pass.specs):
+        weights = WeightsAboutMean(weights, network_pass.specs)
+    if network_pass.lsuv:
+        bare = make_layers(rows, weights)
+        factors, biases = fitted_to_batch(bare, x, biases, network_pass.lsuv)
+        weights = ScaledWeights(weights, factors)
+    layers, traces = make_layers(rows, weights, biases, masks), list[Trace]()
+    backward = partial(iter_backward, layers, traces=traces)
+    return iter_forward(layers, x, traces), backward, layers[0].holds_floats
+
+
+def _conditional(
+    rows: Sequence[Row],
+    normals: DrawnNormals,
+    x: FloatArray,
+    biases: Sequence[FloatArray] | None,
+) -> tuple[Iterator[Stack], _Backward, bool]:
+    """The same without weights."""
+    layers, traces = conditional.make_layers(rows, normals, biases), list[conditional.Trace]()
+    backward = partial(conditional.iter_backward, layers, traces=traces)
+    return conditional.iter_forward(layers, x, traces), backward, layers[0].holds_floats
 
 
 def _squarable(stack: Stack, *, plain: bool) -> Scaled:

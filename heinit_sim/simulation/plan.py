@@ -24,7 +24,7 @@ from heinit_sim.experiment.steps import (
     units_in,
     weights_in,
 )
-from heinit_sim.experiment.sweep_config import Condition, Lsuv, SweepConfig
+from heinit_sim.experiment.sweep_config import Condition, EngineName, Lsuv, SweepConfig
 from heinit_sim.experiment.synonyms import first_names
 from heinit_sim.sampling.streams import Draws
 from heinit_sim.theory import assumptions
@@ -63,6 +63,7 @@ class NetworkPass:
     lsuv: Lsuv | None = None
     histograms: Bins | None = None
     cosine: bool = False
+    engine: EngineName = "weights"
 
     @cached_property
     def specs(self) -> list[WeightSpec]:
@@ -94,8 +95,17 @@ class NetworkPass:
         return max(max(step.units, step.units_after) for step in self.steps)
 
     @property
+    def drawn(self) -> int:
+        """Random numbers of one network, in place of its weights or as these."""
+        if self.engine == "weights":
+            return self.draws.n_weights
+        return 3 * self.units * self.draws.n_inputs  # ahead, back, and ahead once more
+
+    @property
     def multiplications(self) -> int:
         """Multiplications with the weights of one network, in those of a large matrix product."""
+        if self.engine == "conditional":
+            return _THIN_PRODUCTS * self.units * self.draws.n_inputs**2
         products = 3 if self.lsuv else 2  # one more pass forward finds the factors
         each = (given.layers * _multiplications(given.step, products) for given in self.steps)
         return sum(each) * self.draws.n_inputs
@@ -125,6 +135,7 @@ def _multiplications(step: Step, products: int) -> int:
 # beside each other, small enough for the cache.
 _BLOCK_BYTES = 2**18
 _LARGEST_BLOCK = 256
+_THIN_PRODUCTS = 8 * 4  # with matrices of N × N, where a multiplication takes four times as long
 _PER_KERNEL_PRODUCT = 2  # of multiplications with kernels: thin matrices, patches laid out
 
 
@@ -161,6 +172,8 @@ def block_size(family: Sequence[NetworkPass]) -> int:
     """Trials that go side by side: by the largest array of one network, whatever else there is."""
     draws, widest = family[0].draws, max(network_pass.widest for network_pass in family)
     weights = widest**2  # at most; a convolution has far fewer
+    if family[0].engine == "conditional":
+        weights = draws.n_inputs**2
     if any(len(shape) > 2 for shape in draws.shapes):
         weights = max(map(math.prod, draws.shapes))
     largest = 8 * max(widest * draws.n_inputs, weights)
@@ -178,9 +191,8 @@ def _plan_pass(config: SweepConfig, c: Condition) -> NetworkPass:
         digest = hashlib.sha256(text.encode()).digest()
         salt = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
     layers = unit_layers(c) if shares_pass(config, c) else c.layers
-    return NetworkPass(
-        draws_of(c, salt), layers, c.target, c.lsuv, config.histograms, config.cosine
-    )
+    draws, record = draws_of(c, salt), (config.histograms, config.cosine)
+    return NetworkPass(draws, layers, c.target, c.lsuv, *record, config.engine)
 
 
 def draws_of(condition: Condition, salt: tuple[int, ...] = ()) -> Draws:

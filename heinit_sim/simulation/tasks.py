@@ -6,8 +6,15 @@ from typing import NamedTuple
 import numpy as np
 
 from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.network.steps.weights import WeightsByPlace
 from heinit_sim.numerics import FloatArray
-from heinit_sim.sampling.streams import DrawnMasks, sample_biases, sample_inputs, sample_weights
+from heinit_sim.sampling.streams import (
+    DrawnMasks,
+    DrawnNormals,
+    sample_biases,
+    sample_inputs,
+    sample_weights,
+)
 from heinit_sim.simulation.measure import PassResult, biases_of, measure
 from heinit_sim.simulation.plan import NetworkPass, block_size, families
 
@@ -89,7 +96,9 @@ def simulate_block(
     """
     draws = family[0].draws
     x = sample_inputs(seed, draws, trials)
-    weights = sample_weights(seed, draws, trials, spare)
+    weights: WeightsByPlace | DrawnNormals = DrawnNormals(seed, draws, trials, len(family))
+    if family[0].engine == "weights":
+        weights = sample_weights(seed, draws, trials, spare)
     masks = DrawnMasks(seed, draws, trials)
     biased = any(spec.bias_variance for p in family for spec in p.specs)
     betas = sample_biases(seed, draws, trials) if biased else []
@@ -112,7 +121,9 @@ def joined(parts: Sequence[PassResult]) -> PassResult:
 def _trial_seconds(family: Sequence[NetworkPass]) -> float:
     """Nominal seconds of one trial."""
     draws = family[0].draws
-    seconds = draws.n_weights * _SECONDS_PER_WEIGHT + len(draws.shapes) * _SECONDS_PER_MATRIX
+    own = family if family[0].engine == "conditional" else family[:1]
+    seconds = sum(network_pass.drawn for network_pass in own) * _SECONDS_PER_WEIGHT
+    seconds += len(draws.shapes) * _SECONDS_PER_MATRIX
     for network_pass in family:
         seconds += network_pass.multiplications * _SECONDS_PER_MULTIPLICATION
         seconds += network_pass.units * draws.n_inputs * _SECONDS_PER_UNIT

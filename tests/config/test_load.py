@@ -38,8 +38,8 @@ CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*.yaml"))
 
 SWEPT = GOOD + "sweep:\n  init.variance: [1, 2]\n"
 KEYS = (
-    "name, network, init, inputs, loss, sweep, trials, seed, stream_version, draws, record, "
-    "figure, expect"
+    "name, network, init, inputs, loss, sweep, trials, seed, stream_version, draws, engine, "
+    "record, figure, expect"
 )
 INPUT_KEYS = "distribution, mean, std, density, cosine, path, sha256, normalisation, count, tokens"
 INIT_KEYS = (
@@ -85,8 +85,8 @@ EXPECT = (
     "must be a mapping like {forward: stable, when: {init.variance: 0.02}}, "
     "or a list of at most 1000"
 )
-WIDTH = "must be an integer from 1 to 65536, or a list of one for each hidden layer or stage"
-DIM = "must be an integer from 1 to 65536"
+DIM = "must be an integer from 1 to 10000000, above 65536 by engine: conditional"
+WIDTH = f"{DIM}, or a list of one for each hidden layer or stage"
 COUNT = "must be an integer from 1 to 1000000"
 SEED = "must be an integer from 0 to 9223372036854775807"
 VARIANCE = "must be a number above 0"

@@ -35,6 +35,7 @@ from heinit_sim.numerics.bootstrap import resampled_medians
 from heinit_sim.sampling import data_sets, streams
 from heinit_sim.sampling.inputs import INPUT_LAWS
 from heinit_sim.sampling.streams import (
+    DrawnNormals,
     DrawnWeights,
     Draws,
     prediction_rng,
@@ -68,6 +69,11 @@ def inputs(n_trials: int = 1, n_inputs: int = 100, dim: int = 100, **law: Any) -
     """10,000 numbers of a batch, component by component."""
     draws = dense_draws((dim, 1), n_inputs, inputs=Inputs(**law))
     return sample_inputs(SEED, draws, range(3, 3 + n_trials))
+
+
+def normals(n_inputs: int) -> DrawnNormals:
+    """What takes the place of weights: 10,000 numbers ahead for 100 inputs, back for 50."""
+    return DrawnNormals(SEED, dense_draws(WIDTHS, n_inputs), TRIALS, 1)
 
 
 def uniform_biases() -> Array:
@@ -112,6 +118,8 @@ DRAWN: dict[str, Callable[[], Golden]] = {
     "biases, uniform": lambda: golden_of(uniform_biases()),
     "normal, independent draws": lambda: golden_of(weights("normal", salt_of(3))),
     "biases": lambda: golden_of(sample_biases(SEED, dense_draws(WIDTHS, 1), range(9, 209))[PLACE]),
+    "ahead": lambda: golden_of(normals(100).ahead(PLACE)),
+    "back": lambda: golden_of(normals(50).back(PLACE)),
     "x standard_normal": lambda: golden_of(inputs()),
     "x normal": lambda: golden_of(inputs(distribution="normal", mean=0.5, std=2.0), 0.5, 2.0),
     "x uniform": lambda: golden_of(inputs(distribution="uniform", mean=0.5, std=2.0), 0.5, 2.0),
@@ -180,6 +188,24 @@ GOLDEN: dict[str, Golden] = {
             2107: 4.062224088560544,
             9077: 4.150745279886224,
         },
+    ),
+    "ahead": Golden(
+        "0x1.999c0d4f8da08p-1",
+        "-0x1.55442fa65caa3p-1",
+        "694b658c1f742097844f8155f569df14be188ca836d6d72c936f2811d161090e",
+        {
+            3636: 3.929564751259451,
+            5508: 3.9649289343169767,
+            6298: 3.7464003263886285,
+            6618: 3.8284635001848772,
+            9037: 3.9324515415075254,
+        },
+    ),
+    "back": Golden(
+        "-0x1.da545815322d9p-3",
+        "-0x1.ce306996af89dp-1",
+        "09d1d22bbd7fa249c9d67cb2bb5648481185c7f34606692e05ca2583224f61d4",
+        {290: 3.7439557938774146, 8073: 4.264393714878568},
     ),
     "x standard_normal": Golden(
         "-0x1.218c26adc7ed2p-1",
@@ -257,6 +283,8 @@ OF_TAGS = {
     | {"sparse", "normal, independent draws"},
     "_INPUTS": {"x standard_normal", "x normal", "x uniform", "x sparse"},
     "_BIASES": {"biases", "biases, uniform"},
+    "_AHEAD": {"ahead"},
+    "_BACK": {"back"},
     "_PREDICTION": {"prediction"},
     "_VERIFICATION": {"verification"},
 }

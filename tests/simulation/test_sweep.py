@@ -55,38 +55,54 @@ def same_bits(a: SweepResult, b: SweepResult) -> bool:
     )
 
 
+both_engines = pytest.mark.parametrize("engine", ["weights", "conditional"])
+
+
+@both_engines
 @pytest.mark.parametrize("drawn", ["common", "independent"])
 def test_any_number_of_threads_gives_equal_bits(
-    drawn: str, monkeypatch: pytest.MonkeyPatch
+    drawn: str, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan, "_BLOCK_BYTES", 2**13)  # two networks a block
+    monkeypatch.setattr(plan, "_BLOCK_BYTES", 2**11)  # one or two networks a block
     monkeypatch.setattr(tasks, "_SHORTEST", 0.0)  # and a block a task
-    many = config(trials=13, draws=drawn)
+    many = config(trials=13, draws=drawn, engine=engine)
     assert len(tasks.task_list(many)) > 4
     alone = run_sweep(many, jobs=1)
     assert same_bits(alone, run_sweep(many, jobs=2))
     assert same_bits(alone, run_sweep(many, jobs=5))
 
 
-def test_blocks_of_another_size_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = run_sweep(config())
+@both_engines
+def test_blocks_of_another_size_give_the_same_bits(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = run_sweep(config(engine=engine))
     monkeypatch.setattr(plan, "_BLOCK_BYTES", 1)
-    assert same_bits(expected, run_sweep(config()))
+    assert same_bits(expected, run_sweep(config(engine=engine)))
 
 
-def test_weights_drawn_again_on_the_way_back_are_equal(monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = run_sweep(config())
+@both_engines
+@pytest.mark.parametrize("target", [0.0, 0.7])
+def test_numbers_drawn_again_on_the_way_back_are_equal(
+    engine: str, target: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a target there are several passes, which have them in common."""
+    every = [condition(i, v, target=target) for i, v in enumerate(VARIANCES[:2])]
+    expected = run_sweep(config(*every, engine=engine))
     monkeypatch.setattr(streams, "_KEPT_BYTES", 0)
-    assert same_bits(expected, run_sweep(config()))
+    assert same_bits(expected, run_sweep(config(*every, engine=engine)))
 
 
+@both_engines
 @pytest.mark.parametrize("drawn", ["common", "independent"])
 @pytest.mark.parametrize("target", [0.0, 0.7])
-def test_other_swept_values_change_no_bit_of_a_condition(drawn: str, target: float) -> None:
+def test_other_swept_values_change_no_bit_of_a_condition(
+    drawn: str, target: float, engine: str
+) -> None:
     every = [condition(i, v, target=target) for i, v in enumerate(VARIANCES)]
-    full = run_sweep(config(*every, draws=drawn))
+    full = run_sweep(config(*every, draws=drawn, engine=engine))
     kept = [replace(every[2], index=0), replace(every[0], index=1)]  # fewer, in another order
-    fewer = run_sweep(config(*kept, draws=drawn))
+    fewer = run_sweep(config(*kept, draws=drawn, engine=engine))
     for one, other in (
         (full.conditions[2], fewer.conditions[0]),
         (full.conditions[0], fewer.conditions[1]),
@@ -95,8 +111,9 @@ def test_other_swept_values_change_no_bit_of_a_condition(drawn: str, target: flo
             assert np.array_equal(one.networks[measure], other.networks[measure])
 
 
-def test_more_trials_begin_with_the_fewer() -> None:
-    few, many = (run_sweep(config(trials=trials)) for trials in (3, 8))
+@both_engines
+def test_more_trials_begin_with_the_fewer(engine: str) -> None:
+    few, many = (run_sweep(config(trials=trials, engine=engine)) for trials in (3, 8))
     for one, other in zip(few.conditions, many.conditions, strict=True):
         for measure in MEASURES:
             assert np.array_equal(one.networks[measure], other.networks[measure][:3])

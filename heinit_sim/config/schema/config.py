@@ -84,6 +84,7 @@ class Config(Section):
     seed: fields.Seed = 0
     stream_version: fields.StreamVersion = STREAM_VERSION
     draws: fields.Draws = "common"
+    engine: fields.Engine = "weights"
     record: Record | None = Field(default=None, description="What else is kept.")
     figure: Figure = Field(default=Figure(), description="The figure.")
     expect: Expect = Field(default=[])
@@ -119,6 +120,8 @@ def leave_out_defaults(document: dict[str, Any]) -> None:
         given = document.get(section) or {}
         if key in given and given[key] == default:
             del given[key]
+    if document.get("engine") == "weights":
+        del document["engine"]
     if not document.get("record", True):
         del document["record"]
 

@@ -43,6 +43,7 @@ from heinit_sim.experiment.sweep_config import (
     STREAM_VERSION,
     DecimalMark,
     DrawsName,
+    EngineName,
     FigureFormat,
     FigurePanels,
     FigureQuantity,
@@ -71,6 +72,9 @@ Seed = Annotated[int, Setting("Seed of all random numbers", integer(0, 2**63 - 1
 CURRENT = Limits(str(STREAM_VERSION), ge=STREAM_VERSION, le=STREAM_VERSION)
 StreamVersion = Annotated[int, Setting("Version of the numbers that a seed gives", CURRENT)]
 Draws = Annotated[DrawsName, Setting("Random numbers of the conditions", DrawsName)]
+Engine = Annotated[
+    EngineName, Setting("Whether weights are formed, or only what they do is drawn", EngineName)
+]
 
 # The network
 
@@ -81,12 +85,18 @@ Kind = Annotated[
 ]
 UNITS = integer(1, 65_536)
 LAYER_UNITS = f"{UNITS}, or {BY_HIDDEN_LAYER} or stage"
+WIDTH = Limits(
+    f"an integer from 1 to 10000000, above {UNITS.bounds['le']} by engine: conditional",
+    **{**UNITS.bounds, "le": 10_000_000},
+)
+LAYER_WIDTH = f"{WIDTH}, or {BY_HIDDEN_LAYER} or stage"
 Units = Annotated[int, UNITS]
 DEPTH = integer(1, 100_000)
 Depth = Annotated[int, Setting("Hidden layers, K", DEPTH)]
-Width = Annotated[OneOrList[Units], Setting("Units of every hidden layer, D_h", LAYER_UNITS)]
-InputDim = Annotated[int, Setting("Inputs of the network, D_i", UNITS)]
-OutputDim = Annotated[int, Setting("Outputs of the network, D_o", UNITS)]
+_Width = OneOrList[Annotated[int, WIDTH]]
+Width = Annotated[_Width, Setting("Units of every hidden layer, D_h", LAYER_WIDTH)]
+InputDim = Annotated[int, Setting("Inputs of the network, D_i", WIDTH)]
+OutputDim = Annotated[int, Setting("Outputs of the network, D_o", WIDTH)]
 
 MAX_UNITS = 2**24
 """Units of a layer of convolutions at most: an image of 4096 × 4096."""

@@ -47,3 +47,15 @@ def value_and_slope(activation: Activation, z: FloatArray, out: FloatArray) -> F
         piece = slice(start, start + _PIECE)
         slopes[piece] = activation.both(numbers[piece], values[piece])
     return slope
+
+
+def value_of(activation: Activation, z: FloatArray, out: FloatArray) -> FloatArray:
+    """a[z] into the second array: what `value_and_slope` puts there, to the last bit."""
+    if activation.negative_slope is not None or not out.flags.c_contiguous:
+        return activation.value(z, out)
+    value = activation.together or activation.value
+    numbers, values = z.reshape(-1), out.reshape(-1)
+    for start in range(0, z.size, _PIECE):
+        piece = slice(start, start + _PIECE)
+        value(numbers[piece], values[piece])
+    return out

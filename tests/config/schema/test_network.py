@@ -147,8 +147,8 @@ dense: network.image=[8, 8]
 dense: network.padding=zero
 > network.padding: not for kind: dense (zero), must be left out; it is of kind: cnn
 dense: network.width=null
-> network.width: required key is missing, must be an integer from 1 to 65536, or a list of one for
-> each hidden layer or stage
+> network.width: required key is missing, must be an integer from 1 to 10000000, above 65536 by
+> engine: conditional, or a list of one for each hidden layer or stage
 """,
     globals(),
 )
