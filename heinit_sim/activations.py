@@ -11,7 +11,7 @@ from heinit_sim.experiment.activation_table import ALIASES, Activation, Slope
 from heinit_sim.experiment.steps import Activate, Gate, Row, Step, activates_in, by_layer, changed
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics import FloatArray, Mask
-from heinit_sim.numerics.special_functions import cumulative, density, erf
+from heinit_sim.numerics.special_functions import cumulative, cumulative_and_density, erf
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 """λ and α that make N(0, 1) a fixed point of mean and variance (Klambauer et al. 2017)."""
@@ -74,16 +74,37 @@ def _silu(z: FloatArray, out: FloatArray) -> FloatArray:
 
 def _gelu(z: FloatArray, out: FloatArray) -> FloatArray:
     """GELU z Φ(z), and its slope Φ(z) + z φ(z)."""
-    below = cumulative(z)
+    below, bell = cumulative_and_density(z)
     np.multiply(z, below, out=out)
-    below += z * density(z)
+    bell *= z
+    below += bell
     return below
 
 
 def _sech2(z: FloatArray) -> FloatArray:
     """1 − tanh², without cancelling where tanh is flat."""
-    e = np.exp(-2.0 * np.abs(z))
-    return 4.0 * e / (1.0 + e) ** 2
+    e = np.abs(z)
+    e *= -2.0
+    np.exp(e, out=e)
+    total = e + 1.0
+    e /= np.square(total, out=total)
+    e *= 4.0
+    return e
+
+
+_FLAT = 1e-3  # slope below which 1 − tanh² would lose more than three digits
+
+
+def _tanh(z: FloatArray, out: FloatArray) -> FloatArray:
+    """The hyperbolic tangent, and its slope."""
+    slope = np.square(np.tanh(z, out=out))
+    np.subtract(1.0, slope, out=slope)
+    flat = slope < _FLAT
+    if np.count_nonzero(flat) > flat.size // 16:
+        np.copyto(slope, _sech2(z), where=flat)
+    elif flat.any():
+        slope[flat] = _sech2(z[flat])
+    return slope
 
 
 def _softplus(z: FloatArray) -> FloatArray:
@@ -146,7 +167,7 @@ LINEAR = Activation(lambda z, out: np.positive(z, out=out), lambda z: np.ones_li
 _ACTIVATIONS: dict[str, Activation] = {
     "relu": RELU,
     "linear": LINEAR,
-    "tanh": curved(np.tanh, _sech2),
+    "tanh": curved(np.tanh, lambda z: _tanh(z, np.empty_like(z)), together=_tanh),
     "sigmoid": curved(_sigmoid, lambda z: _sigmoid(z) * _sigmoid(-z)),
     "erf": curved(erf, _erf_slope),
     "hard_tanh": curved(lambda z: np.clip(z, -1, 1), lambda z: (z > -1) & (z <= 1), -1.0, 1.0),
@@ -155,7 +176,7 @@ _ACTIVATIONS: dict[str, Activation] = {
     "selu": curved(lambda z: SELU_SCALE * _elu(z, SELU_ALPHA), _selu_slope, 0.0),
     "gelu": curved(
         lambda z: z * cumulative(z),
-        lambda z: cumulative(z) + z * density(z),
+        lambda z: _gelu(z, np.empty_like(z)),
         together=_gelu,
     ),
     "gelu_tanh": curved(

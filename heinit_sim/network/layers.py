@@ -39,13 +39,12 @@ from heinit_sim.network.steps.operation import (
     Kept,
     Operation,
     WeightMoments,
-    largest,
     lost_networks,
 )
 from heinit_sim.network.steps.pool import Pooled
 from heinit_sim.network.steps.weights import Convolved, Dense, Weighted, WeightsByPlace
 from heinit_sim.numerics import FloatArray
-from heinit_sim.numerics.scaled_array import Scaled, plus
+from heinit_sim.numerics.scaled_array import Factor, Scaled, plus, squared_norms
 
 # Layers between two looks at the range of the mantissas; a look costs as much as an activation.
 # Slopes of activations are 0 or between 1e-6 and 1e3 in size: four layers of them change a norm by
@@ -99,7 +98,7 @@ class Layer(NamedTuple):
         if self.place == end and not self.is_last:
             stack[1] = stack[0]
         if self.holds_floats:
-            stack[-1, ~(largest(stack[-1]) < LARGEST)] = np.nan
+            stack[-1, ~(squared_norms(stack[-1]) < LARGEST**2)] = np.nan
             stack[:, lost] = np.nan
         return Scaled(stack, np.array([f.exponent, z.exponent][: len(stack)])), tuple(kept)
 
@@ -172,6 +171,7 @@ def make_layers(
     weights: WeightsByPlace,
     biases: Sequence[FloatArray] | None = None,
     masks: MasksByPlace | None = None,
+    beside: Sequence[Sequence[Row]] = (),
 ) -> list[Layer]:
     """The layers 0 … K of a network.
 
@@ -183,7 +183,10 @@ def make_layers(
         weights: Ω/σ in the order of the rows, with leading axes for networks.
         biases: β in the order of the weights, (..., rows of Ω, 1).
         masks: Uniform numbers in [0, 1) of each dropout, (..., units, n_inputs).
+        beside: The rows of other networks of the same weights Ω/σ, which differ in nothing but σ
+            and activations: all go through each layer together, along a first axis.
     """
+    networks = (rows, *beside)
     every = [step for row in distinct(rows) for step in row]
     holds_floats = biases is not None or not all(map(_is_homogeneous, every))
     n_weights, n_dropouts = count(), count()
@@ -196,16 +199,17 @@ def make_layers(
             arithmetic = "scaled"
         adds = any(isinstance(step, Add) for step in row)
         operations = []
-        for step in row:
+        for place_in_row, step in enumerate(row):
+            steps = [network[k][place_in_row] for network in networks]
             weighted = []
-            for matrix in weights_in(step):
+            for matrix, stds in zip(weights_in(step), _stds(steps), strict=True):
                 index = next(n_weights)
                 weighted.append(
                     Weighted(
                         Dense() if matrix.window is None else Convolved(matrix.window),
                         weights,
                         index,
-                        matrix.spec.weight_std,
+                        stds,
                         math.prod(matrix.shape),
                         None if biases is None else biases[index],
                         arithmetic,
@@ -213,25 +217,32 @@ def make_layers(
                         may_vanish=adds,
                     )
                 )
-            operations.append(_operation(step, weighted, arithmetic, masks, n_dropouts))
+            operations.append(_operation(steps, weighted, arithmetic, masks, n_dropouts))
         units = units_in(row), weights_in(row[place])[-1].outputs
         layers.append(Layer(tuple(operations), place, *units, holds_floats, is_last))
     return layers
 
 
+def _stds(steps: Sequence[Step]) -> Iterator[Factor]:
+    """σ of each matrix of a step, or one of each network where they differ, (networks, 1)."""
+    for beside in zip(*map(weights_in, steps), strict=True):
+        stds = [weights.spec.weight_std for weights in beside]
+        yield stds[0] if len(set(stds)) == 1 else np.array(stds)[:, np.newaxis]
+
+
 def _operation(
-    step: Step,
+    steps: Sequence[Step],
     weighted: Sequence[Weighted],
     arithmetic: Arithmetic,
     masks: MasksByPlace | None,
     n_dropouts: Iterator[int],
 ) -> Operation | Added:
-    """The operation of a step, given its weights, in the arithmetic of its layer."""
-    match step:
+    """The operation of a step of networks that go together, in the arithmetic of its layer."""
+    match step := steps[0]:
         case Weights():
             return weighted[0]
         case Activate():
-            return Activated(activation_of(step))
+            return Activated(tuple(activation_of(step) for step in steps))
         case Norm(kind, positions):
             return Normalised(kind, positions, arithmetic)
         case Gate():

@@ -17,10 +17,11 @@ from heinit_sim.experiment.quantities import INPUT_0, Statistic
 from heinit_sim.experiment.steps import Window
 from heinit_sim.network.convolution import iter_weight_gradients
 from heinit_sim.numerics import FloatArray, Mask
-from heinit_sim.numerics.scaled_array import Exponents, Scaled
+from heinit_sim.numerics.scaled_array import Exponents, Scaled, rescaled
 
 # Below this ratio of variance to squared mean, E[z²] − E[z]² would lose more than three digits.
 _CANCELS = 1e-3
+_LARGEST_SQUARE = 2.0**450  # the product of two such, and its inverse, stay inside float range
 _LOG10_2 = float(np.log10(2.0))
 
 
@@ -37,10 +38,31 @@ class UnitMoments(NamedTuple):
 
 def unit_moments(z: Scaled) -> UnitMoments:
     """Mean and variance over the units (axis -2) of one layer."""
+    return _moments_of(z, _squares(z))
+
+
+def squarable(z: Scaled) -> tuple[Scaled, UnitMoments]:
+    """A layer of any magnitude with its moments, and all squares inside float range."""
+    with np.errstate(over="ignore"):
+        squares = _squares(z)
+        squared_norms = squares.sum(axis=-1)
+    if ((squared_norms > 1 / _LARGEST_SQUARE) & (squared_norms < _LARGEST_SQUARE)).all():
+        return z, _moments_of(z, squares)
+    z = rescaled(z)
+    return z, unit_moments(z)
+
+
+def _squares(z: Scaled) -> FloatArray:
+    """Sum of the squares of the units, (..., n_inputs)."""
+    squares: FloatArray = np.einsum("...un,...un->...n", z.mantissa, z.mantissa)
+    return squares
+
+
+def _moments_of(z: Scaled, squares: FloatArray) -> UnitMoments:
     n_units = z.mantissa.shape[-2]
     mean = _average(n_units) @ z.mantissa
     squared = mean**2
-    variance = np.einsum("...un,...un->...n", z.mantissa, z.mantissa) / n_units - squared
+    variance = squares / n_units - squared
     cancels = variance < _CANCELS * squared
     if cancels.any():
         _recentre(mean, variance, z.mantissa.swapaxes(-1, -2), cancels)

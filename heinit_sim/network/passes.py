@@ -21,7 +21,7 @@ from heinit_sim.experiment.quantities import Quantity
 from heinit_sim.network.layers import Layer, Trace, empty_layers
 from heinit_sim.network.moments import UnitMoments
 from heinit_sim.numerics import FloatArray
-from heinit_sim.numerics.scaled_array import Scaled, minus, scaled
+from heinit_sim.numerics.scaled_array import Factor, Scaled, minus, scaled
 
 LayerName = tuple[Quantity, int]
 """The quantity that a layer holds, and its index k."""
@@ -91,7 +91,7 @@ def layers_by_name(stacks: Iterable[Stack]) -> dict[LayerName, Scaled]:
     return {name: layer for stack in stacks for name, layer in stack.layers()}
 
 
-def loss_gradient(output: Scaled, target: float) -> Scaled:
+def loss_gradient(output: Scaled, target: Factor) -> Scaled:
     """The gradient 2 (f − y) of the least-squares loss, at any magnitude of what it sees."""
     difference = minus(output, target)
     return Scaled(difference.mantissa, difference.exponent + 1)

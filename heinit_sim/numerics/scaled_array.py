@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from heinit_sim.numerics import FloatArray, Mask
 
 Exponents = NDArray[np.int64]
+Factor = float | FloatArray
+"""A number, or one for each matrix of a stack: an array that broadcasts to its exponents."""
 
 # A mantissa is brought back to about 1 once its norm leaves this range. Its square and the product
 # of two squares then stay far inside float64, whose exponents end at ±1022.
@@ -44,16 +46,14 @@ def rescaled(array: Scaled) -> Scaled:
 
     The columns of a matrix share it: one that is smaller than another by 1e154 loses its squares.
     """
-    mantissa, shape = array.mantissa, array.mantissa.shape[:-2]
-    exponent = np.broadcast_to(array.exponent, shape)
-    flat = mantissa.reshape(*shape, -1)
-    if _usual(np.vecdot(flat, flat)).all():
-        return Scaled(mantissa, exponent)
-    mantissa = mantissa.copy()
+    exponent = np.broadcast_to(array.exponent, array.mantissa.shape[:-2])
+    if _usual(squared_norms(array.mantissa)).all():
+        return Scaled(array.mantissa, exponent)
+    mantissa = array.mantissa.copy()
     return Scaled(mantissa, _settle(mantissa, exponent))
 
 
-def times(factor: float, array: Scaled, out: FloatArray, *, settle: bool = True) -> Scaled:
+def times(factor: Factor, array: Scaled, out: FloatArray, *, settle: bool = True) -> Scaled:
     """The array times a number, the mantissa in `out`, which may be the array's.
 
     A power of two costs nothing in place. Without `settle` the mantissa is left as it comes, which
@@ -61,7 +61,9 @@ def times(factor: float, array: Scaled, out: FloatArray, *, settle: bool = True)
     √rows + √columns.
     """
     fraction, shift = _parts(factor)
-    if fraction != 1.0 or out is not array.mantissa:
+    if not isinstance(fraction, float):
+        np.multiply(array.mantissa, fraction[..., np.newaxis, np.newaxis], out=out)
+    elif fraction != 1.0 or out is not array.mantissa:
         np.multiply(array.mantissa, fraction, out=out)
     exponent = array.exponent + shift
     return Scaled(out, _settle(out, exponent) if settle else exponent)
@@ -84,36 +86,47 @@ def plus(a: Scaled, b: Scaled, out: FloatArray, factor: float = 1.0) -> Scaled:
     return Scaled(out, _settle(out, common))
 
 
-def minus(array: Scaled, number: float) -> Scaled:
+def minus(array: Scaled, number: Factor) -> Scaled:
     """Subtract a number: each side to all its digits, however far apart their magnitudes."""
-    if number == 0.0:
+    if not np.any(number):
         return array
-    common = np.maximum(array.exponent, math.frexp(number)[1])
+    common = np.maximum(array.exponent, np.frexp(number)[1])
     shift = (array.exponent - common)[..., np.newaxis, np.newaxis]
     mantissa = np.ldexp(array.mantissa, shift)
     return Scaled(mantissa - np.ldexp(number, -common)[..., np.newaxis, np.newaxis], common)
 
 
-def _parts(factor: float) -> tuple[float, int]:
+def _parts(factor: Factor) -> tuple[Factor, int | Exponents]:
     """Fraction and exponent of factor = fraction × 2^exponent, with 1/2 < |fraction| ≤ 1."""
+    if not isinstance(factor, float):
+        fractions, shifts = np.frexp(factor)
+        halves = fractions == 0.5
+        return np.where(halves, 1.0, fractions), shifts - halves
     fraction, shift = math.frexp(factor)
     return (1.0, shift - 1) if fraction == 0.5 else (fraction, shift)
 
 
+def squared_norms(mantissa: FloatArray) -> FloatArray:
+    """Sum of the squares of each matrix, (...); infinite or NaN where they leave float range."""
+    flat = mantissa.reshape(*mantissa.shape[:-2], -1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares: FloatArray = np.vecdot(flat, flat)
+    return squares
+
+
 def _usual(squared_norm: FloatArray) -> Mask:
     """Whether mantissas of these squared norms may stay as they are; NaN may not."""
-    usual: Mask = squared_norm > _SMALLEST_SQUARED_NORM
-    return usual & (squared_norm < _LARGEST_SQUARED_NORM)
+    inside: Mask = squared_norm > _SMALLEST_SQUARED_NORM
+    return inside & (squared_norm < _LARGEST_SQUARED_NORM)
 
 
 def _settle(mantissa: FloatArray, exponent: Exponents) -> Exponents:
     """Bring a mantissa back into range, in place; return the exponent that it then has."""
-    flat = mantissa.reshape(*exponent.shape, -1)
-    squared_norm = np.vecdot(flat, flat)
-    usual = _usual(squared_norm)
-    if usual.all():
+    squared_norm = squared_norms(mantissa)
+    stays = _usual(squared_norm)
+    if stays.all():
         return exponent
-    usual |= np.isnan(squared_norm)  # NaN stays NaN
-    shift = np.where(usual, 0, np.frexp(np.abs(flat).max(axis=-1))[1])
+    stays |= np.isnan(squared_norm)  # NaN stays NaN
+    shift = np.where(stays, 0, np.frexp(np.abs(mantissa).max(axis=(-1, -2)))[1])
     np.ldexp(mantissa, -shift[..., np.newaxis, np.newaxis], out=mantissa)
     return exponent + shift

@@ -46,33 +46,46 @@ def erf(x: FloatArray) -> FloatArray:
     near = size < 1.0
     inside = np.where(near, size, 0.0)
     small = inside * _polynomial(2 * inside**2 - 1, _ERF)
-    return np.copysign(np.where(near, small, 1.0 - _erfc(size)), x)
+    return np.copysign(np.where(near, small, 1.0 - _erfc(size)[0]), x)
 
 
 def cumulative(z: FloatArray) -> FloatArray:
     """Φ(z), the probability that a standard normal number is below z; relative in both tails."""
-    upper = 0.5 * _erfc(np.abs(z) / math.sqrt(2.0))
-    return np.where(z < 0, upper, 1.0 - upper)
+    return cumulative_and_density(z)[0]
 
 
-def density(z: FloatArray) -> FloatArray:
-    """φ(z) = exp(−z²/2)/√2π."""
-    return np.exp(-0.5 * np.square(np.clip(z, -_FAR, _FAR))) / math.sqrt(2 * math.pi)
+def cumulative_and_density(z: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Φ(z) and φ(z) = exp(−z²/2)/√2π, which share most of their work."""
+    size = np.abs(z)
+    size /= math.sqrt(2.0)
+    upper, bell = _erfc(size)
+    upper *= 0.5
+    above = ~np.signbit(z)
+    below = np.subtract(above, np.copysign(upper, z, out=upper), out=upper)
+    bell *= 1.0 / math.sqrt(2 * math.pi)
+    return below, bell
 
 
-def _erfc(size: FloatArray) -> FloatArray:
-    """1 − erf(x) for x ≥ 0, a few numbers at a time, which stay in the cache."""
-    every = np.minimum(size, _FAR).ravel()
-    result = np.empty_like(every)
+def _erfc(size: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """1 − erf(x) and exp(−x²) for x ≥ 0, a few numbers at a time, which stay in the cache."""
+    every = size.reshape(-1)
+    result, bell = np.empty((2, every.size))
     for start in range(0, every.size, _CACHED):
-        x = every[start : start + _CACHED]
-        t = (x - _CENTRE) / (x + _CENTRE)
+        piece = slice(start, start + _CACHED)
+        x = np.minimum(every[piece], _FAR)
+        t = x - _CENTRE
+        t /= x + _CENTRE
         ratio = _polynomial(t, _ERFC)
-        ratio *= 1.0 + t
+        t += 1.0
+        ratio *= t
         ratio += 1.0
-        ratio *= np.exp(-(x**2))
-        np.divide(ratio, 1.0 + 2.0 * x, out=result[start : start + _CACHED])
-    return result.reshape(np.shape(size))
+        np.multiply(x, x, out=t)
+        np.negative(t, out=t)
+        ratio *= np.exp(t, out=bell[piece])
+        x *= 2.0
+        x += 1.0
+        np.divide(ratio, x, out=result[piece])
+    return result.reshape(size.shape), bell.reshape(size.shape)
 
 
 def _polynomial(t: FloatArray, coefficients: FloatArray) -> FloatArray:

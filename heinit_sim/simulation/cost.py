@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -37,6 +38,7 @@ from heinit_sim.simulation.plan import (
     CountedStep,
     NetworkPass,
     block_size,
+    side_by_side,
 )
 from heinit_sim.simulation.tasks import Task, task_list
 from heinit_sim.theory import BESIDE_A_RUN, assumptions, n_sampled
@@ -183,7 +185,7 @@ def _elementwise_seconds(network_pass: NetworkPass, per_step: float) -> float:
 def _block_bytes(family: Family, size: int) -> int:
     """Bytes of one thread: weights, a few arrays of floats, and what steps keep for the way back.
 
-    The passes of a family go one after the other.
+    The stacks of a family go one after the other, the passes of a stack side by side.
     """
     draws = family[0].draws
     layer = max(network_pass.widest for network_pass in family) * draws.n_inputs
@@ -193,18 +195,20 @@ def _block_bytes(family: Family, size: int) -> int:
         return arrays + kept_normals_bytes(draws, size, len(family))
     largest = max(map(math.prod, draws.shapes))
     weights = draws.n_weights if keeps_weights(draws, size) else largest
+    layer = max(len(stack) * max(p.widest for p in stack) for stack in side_by_side(family))
+    layer *= draws.n_inputs
     return size * _BYTES_PER_ELEMENT * (weights + 6 * layer) + _total(_kept(family, size))
 
 
 def _kept(family: Family, size: int) -> dict[str, int]:
-    """Bytes by the words of steps, of the pass that keeps most."""
-    found: list[dict[str, int]] = [{}]
-    for network_pass in family:
-        if network_pass.engine == "conditional":
-            continue
+    """Bytes by the words of steps, of the stack of passes that keeps most."""
+    if family[0].engine == "conditional":
+        return {}
+    found = []
+    for stack in side_by_side(family):
         by_word = Counter[str]()
-        for given in network_pass.steps:
-            numbers = given.layers * network_pass.draws.n_inputs * size
+        for given in chain.from_iterable(network_pass.steps for network_pass in stack):
+            numbers = given.layers * stack[0].draws.n_inputs * size
             by_word[WORDS[type(given.step)]] += numbers * _kept_bytes(given)
         found.append({word: size for word, size in by_word.items() if size})
     return max(found, key=_total)

@@ -1,7 +1,7 @@
 """Numbers of a layer counted in fixed bins, layer by layer as a pass yields them."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -101,7 +101,14 @@ def _unit(layer: Scaled) -> _Unit:
 
 
 def _count(layer: Scaled, bins: Bins, unit: _Unit | None) -> Counts:
-    """The numbers of all networks in each bin; NaN is left out, and a network without a unit."""
+    """The numbers of all networks in each bin; NaN is left out, and a network without a unit.
+
+    Passes that go side by side are counted each by itself.
+    """
+    if layer.exponent.ndim > 1:
+        passes = map(Scaled, *layer)
+        units = repeat(None) if unit is None else map(_Unit, *unit)
+        return np.array([_count(z, bins, own) for z, own in zip(passes, units, strict=False)])
     grid = GRIDS[bins]
     numbers = layer.mantissa.reshape(len(layer.exponent), -1)
     scale = layer.exponent.astype(np.float64)

@@ -3,9 +3,10 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heinit_sim.experiment.quantities import (
     BETWEEN_INPUTS,
@@ -15,7 +16,7 @@ from heinit_sim.experiment.quantities import (
     Measure,
     Quantity,
 )
-from heinit_sim.experiment.steps import Row, WeightSpec, matrices, place_of_f
+from heinit_sim.experiment.steps import WeightSpec, place_of_f
 from heinit_sim.network import conditional, moments
 from heinit_sim.network.layers import Trace, make_layers
 from heinit_sim.network.lsuv import ScaledWeights, fitted_to_batch
@@ -24,7 +25,7 @@ from heinit_sim.network.passes import LayerName, Stack, iter_backward, iter_forw
 from heinit_sim.network.steps.dropout import MasksByPlace
 from heinit_sim.network.steps.weights import WeightsByPlace
 from heinit_sim.numerics import FloatArray
-from heinit_sim.numerics.scaled_array import Scaled, rescaled
+from heinit_sim.numerics.scaled_array import Factor, Scaled
 from heinit_sim.sampling.streams import DrawnNormals
 from heinit_sim.simulation.cosines import COSINE_QUANTITIES, Cosines, mean_cosines
 from heinit_sim.simulation.histograms import Counts, Tallies, counted
@@ -44,18 +45,29 @@ class PassResult(NamedTuple):
     """Empty where none are asked for."""
 
 
-def biases_of(network_pass: NetworkPass, betas: Sequence[FloatArray]) -> list[FloatArray] | None:
-    """β in the order of the weights, from standard-normal numbers; None for a network without."""
-    all_weights = [weights for row in network_pass.layers for weights in matrices(row)]
-    specs = [weights.spec for weights in all_weights]
-    means = [spec.bias_mean for spec in specs]
-    if any(spec.bias_variance for spec in specs):
-        stds = (math.sqrt(spec.bias_variance) for spec in specs)
-        return [std * beta + mean for std, beta, mean in zip(stds, betas, means, strict=True)]
-    if not any(means):
+def biases_of(
+    passes: Sequence[NetworkPass], betas: Sequence[FloatArray]
+) -> list[FloatArray] | None:
+    """β in the order of the weights, each (n_networks, rows of Ω, 1), of a stack with passes first.
+
+    Args:
+        passes: Passes that go side by side.
+        betas: Standard-normal numbers, each (n_networks, rows of Ω, 1); empty where none is random.
+
+    Returns:
+        None for networks without biases.
+    """
+    if not passes[0].has_biases:
         return None
-    rows = [weights.shape[0] for weights in all_weights]
-    return [np.full((1, n, 1), mean) for mean, n in zip(means, rows, strict=True)]
+    if not betas:
+        betas = [np.zeros((1, shape[0], 1)) for shape in passes[0].draws.shapes]
+    biases = []
+    for beta, *specs in zip(betas, *(network_pass.specs for network_pass in passes), strict=True):
+        laws = [(math.sqrt(spec.bias_variance), spec.bias_mean) for spec in specs]
+        stds, means = np.array(laws).T.reshape(2, -1, 1, 1, 1)
+        beside = stds * beta + means
+        biases.append(beside if passes[1:] else beside[0])
+    return biases
 
 
 class WeightsAboutMean:
@@ -73,34 +85,42 @@ class WeightsAboutMean:
 
 
 def measure(
-    network_pass: NetworkPass,
+    passes: Sequence[NetworkPass],
     weights: WeightsByPlace | DrawnNormals,
     x: FloatArray,
     biases: Sequence[FloatArray] | None,
     masks: MasksByPlace | None = None,
-) -> PassResult:
+) -> list[PassResult]:
     """Go forward, to the loss and backward; take moments, histograms and cosines on the way.
 
     Args:
-        network_pass: What the networks are and what is asked.
+        passes: What the networks are and what is asked: passes that `side_by_side` puts together
+            go through each layer together, along a first axis.
         weights: Ω/σ by place, each (n_networks, *shape); or numbers for networks without them.
         x: h_0, (n_networks, D_0, n_inputs).
         biases: β in the order of the weights, from `biases_of`.
         masks: Uniform numbers of dropouts by place, each (n_networks, units, n_inputs).
+
+    Returns:
+        One result for each pass; its bits do not depend on those beside it.
     """
+    network_pass, *others = passes
     rows = network_pass.layers
+    target: Factor = network_pass.target
+    if others:
+        x = np.repeat(x[np.newaxis], len(passes), axis=0)
+        target = np.array([each.target for each in passes])[:, np.newaxis]
     if isinstance(weights, DrawnNormals):
-        forward, backward, plain = _conditional(rows, weights, x, biases)
+        forward, backward = _conditional(network_pass, weights, x, biases)
     else:
-        forward, backward, plain = _weighted(network_pass, weights, x, biases, masks)
+        forward, backward = _weighted(passes, weights, x, biases, masks)
     paired = network_pass.draws.inputs.distribution == "pair"
     by_layer: dict[LayerName, UnitMoments] = {}
     between: dict[LayerName, FloatArray] = {}
     counts: dict[LayerName, Counts] = {}
     cosines: dict[LayerName, FloatArray] = {}
     for stack in counted(forward, network_pass.histograms, counts):
-        numbers = _squarable(stack, plain=plain)
-        units = moments.unit_moments(numbers)
+        numbers, units = moments.squarable(stack.numbers)
         by_layer |= _by_name(stack, units)
         between |= zip(stack.names, moments.between_inputs(numbers, units), strict=True)
         if network_pass.cosine:
@@ -108,31 +128,35 @@ def measure(
             cosines |= zip(stack.names, means, strict=True)
 
     assert stack.end is not None
-    gradient = loss_gradient(stack.end, network_pass.target)
+    gradient = loss_gradient(stack.end, target)
     for stack in counted(backward(gradient), network_pass.histograms, counts):
-        by_layer |= _by_name(stack, moments.unit_moments(_squarable(stack, plain=plain)))
+        by_layer |= _by_name(stack, moments.squarable(stack.numbers)[1])
         if stack.weight_moments is not None:
             (_, k), *_ = stack.names
             by_layer["grad_weight", k] = stack.weight_moments
     every_layer = range(len(rows))
-    return PassResult(
-        _log10(by_layer, between, len(rows), seen=place_of_f(rows[-1]) == len(rows[-1]) - 1),
-        {q: np.stack([counts[q, k] for k in every_layer]) for q in COUNTED if counts},
-        {q: np.stack([cosines[q, k] for k in every_layer]).T for q in COSINE_QUANTITIES if cosines},
-    )
+    seen = place_of_f(rows[-1]) == len(rows[-1]) - 1
+    measured = _log10(by_layer, between, len(rows), seen=seen)
+    tallies = {q: np.stack([counts[q, k] for k in every_layer], -2) for q in COUNTED if counts}
+    angles = {
+        q: np.stack([cosines[q, k] for k in every_layer], -1) for q in COSINE_QUANTITIES if cosines
+    }
+    kinds = [_by_pass(kind, len(passes)) for kind in (measured, tallies, angles)]
+    return [PassResult(*parts) for parts in zip(*kinds, strict=True)]
 
 
 _Backward = Callable[[Scaled], Iterator[Stack]]
 
 
 def _weighted(
-    network_pass: NetworkPass,
+    passes: Sequence[NetworkPass],
     weights: WeightsByPlace,
     x: FloatArray,
     biases: Sequence[FloatArray] | None,
     masks: MasksByPlace | None,
-) -> tuple[Iterator[Stack], _Backward, bool]:
-    """Both directions, the second from a gradient, and whether layers are held as plain floats."""
+) -> tuple[Iterator[Stack], _Backward]:
+    """Both directions, the second from a gradient."""
+    network_pass, *others = passes
     rows = network_pass.layers
     if any(spec.weight_mean for spec in network_pass.specs):
         weights = WeightsAboutMean(weights, network_pass.specs)
@@ -140,26 +164,29 @@ def _weighted(
         bare = make_layers(rows, weights)
         factors, biases = fitted_to_batch(bare, x, biases, network_pass.lsuv)
         weights = ScaledWeights(weights, factors)
-    layers, traces = make_layers(rows, weights, biases, masks), list[Trace]()
+    layers = make_layers(rows, weights, biases, masks, [other.layers for other in others])
+    traces = list[Trace]()
     backward = partial(iter_backward, layers, traces=traces)
-    return iter_forward(layers, x, traces), backward, layers[0].holds_floats
+    return iter_forward(layers, x, traces), backward
 
 
 def _conditional(
-    rows: Sequence[Row],
+    network_pass: NetworkPass,
     normals: DrawnNormals,
     x: FloatArray,
     biases: Sequence[FloatArray] | None,
-) -> tuple[Iterator[Stack], _Backward, bool]:
+) -> tuple[Iterator[Stack], _Backward]:
     """The same without weights."""
-    layers, traces = conditional.make_layers(rows, normals, biases), list[conditional.Trace]()
+    layers = conditional.make_layers(network_pass.layers, normals, biases)
+    traces = list[conditional.Trace]()
     backward = partial(conditional.iter_backward, layers, traces=traces)
-    return conditional.iter_forward(layers, x, traces), backward, layers[0].holds_floats
+    return conditional.iter_forward(layers, x, traces), backward
 
 
-def _squarable(stack: Stack, *, plain: bool) -> Scaled:
-    """The numbers of a stack; plain floats need not have squares in float range."""
-    return rescaled(stack.numbers) if plain else stack.numbers
+def _by_pass(arrays: Mapping[Any, NDArray[Any]], n_passes: int) -> list[dict[Any, NDArray[Any]]]:
+    """The same mapping for each pass of a stack; only several have an axis of their own."""
+    parts = {key: array.reshape(n_passes, *array.shape[-2:]) for key, array in arrays.items()}
+    return [{key: array[n] for key, array in parts.items()} for n in range(n_passes)]
 
 
 def _by_name(stack: Stack, units: UnitMoments) -> dict[LayerName, UnitMoments]:
@@ -201,4 +228,4 @@ def _log10(
     if seen:
         output_variance = log10["preactivation"]["variance"][-1]
         log10["grad_preactivation"]["variance"][-1] = output_variance + np.log10(4.0)
-    return {(q, s): log10[q][s].T for q, s in MEASURES}
+    return {(q, s): np.moveaxis(log10[q][s], 0, -1) for q, s in MEASURES}

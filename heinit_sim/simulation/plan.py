@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
+from heinit_sim.activations import activation_of
 from heinit_sim.experiment.quantities import Bins
 from heinit_sim.experiment.steps import (
+    Activate,
     Attention,
     Dropout,
     Norm,
@@ -18,11 +20,13 @@ from heinit_sim.experiment.steps import (
     Step,
     WeightSpec,
     by_layer,
+    changed,
     distinct,
     matrices,
     units_after,
     units_in,
     weights_in,
+    with_spec,
 )
 from heinit_sim.experiment.sweep_config import Condition, EngineName, Lsuv, SweepConfig
 from heinit_sim.experiment.synonyms import first_names
@@ -69,6 +73,11 @@ class NetworkPass:
     def specs(self) -> list[WeightSpec]:
         """The laws of all matrices, in the order in which they are used."""
         return [w.spec for weights in by_layer(self.layers, matrices) for w in weights]
+
+    @property
+    def has_biases(self) -> bool:
+        """Whether any bias is random or other than 0."""
+        return any(spec.bias_variance or spec.bias_mean for spec in self.specs)
 
     @cached_property
     def steps(self) -> list[CountedStep]:
@@ -136,6 +145,7 @@ def _multiplications(step: Step, products: int) -> int:
 _BLOCK_BYTES = 2**18
 _LARGEST_BLOCK = 256
 _THIN_PRODUCTS = 8 * 4  # with matrices of N × N, where a multiplication takes four times as long
+_STACK_BYTES = 5 * _BLOCK_BYTES  # passes go side by side while their arrays stay about this large
 _PER_KERNEL_PRODUCT = 2  # of multiplications with kernels: thin matrices, patches laid out
 
 
@@ -178,6 +188,44 @@ def block_size(family: Sequence[NetworkPass]) -> int:
         weights = max(map(math.prod, draws.shapes))
     largest = 8 * max(widest * draws.n_inputs, weights)
     return min(max(_BLOCK_BYTES // largest, 1), _LARGEST_BLOCK)
+
+
+def side_by_side(family: Sequence[NetworkPass]) -> list[list[NetworkPass]]:
+    """Passes of the same draws, those together that may go through each layer together.
+
+    They differ in nothing but variances of weights and biases, activations that are not positively
+    homogeneous, and targets other than 0. Stacks end where the cache does.
+    """
+    largest = max(network_pass.widest for network_pass in family) * family[0].draws.n_inputs
+    most = max(_STACK_BYTES // (8 * largest * block_size(family)), 1)
+    together = len(family) > 1 and family[0].engine == "weights"
+    together &= all(len(shape) == 2 for shape in family[0].draws.shapes)  # no convolutions
+    found: list[tuple[object, list[NetworkPass]]] = []
+    for network_pass in family:
+        if network_pass.lsuv or not together:
+            found.append((None, [network_pass]))
+            continue
+        bare = changed(network_pass.layers, _bare)
+        common = bare, network_pass.has_biases, network_pass.target == 0
+        stacks = (s for other, s in found if other == common and len(s) < most)
+        stack = next(stacks, None)
+        if stack is None:
+            found.append((common, [network_pass]))
+        else:
+            stack.append(network_pass)
+    return [stack for _, stack in found]
+
+
+def _bare(step: Step) -> Step:
+    """The step without all that may differ between passes that go side by side."""
+    if isinstance(step, Activate) and activation_of(step).negative_slope is None:
+        return Activate("tanh")
+    return with_spec(step, _bare_spec)
+
+
+def _bare_spec(spec: WeightSpec) -> WeightSpec:
+    variance = spec.weight_variance if spec.weight_mean else 1.0
+    return spec._replace(weight_variance=variance, bias_variance=0.0, bias_mean=0.0)
 
 
 def _unless_all(usual: T, values: Sequence[T]) -> tuple[T, ...]:

@@ -16,7 +16,7 @@ from heinit_sim.sampling.streams import (
     sample_weights,
 )
 from heinit_sim.simulation.measure import PassResult, biases_of, measure
-from heinit_sim.simulation.plan import NetworkPass, block_size, families
+from heinit_sim.simulation.plan import NetworkPass, block_size, families, side_by_side
 
 # Work is told in seconds of a nominal machine: tasks are to be the same on every one.
 _SECONDS_PER_WEIGHT = 6e-9
@@ -94,7 +94,7 @@ def simulate_block(
         trials: One network each.
         spare: Memory for weights that earlier blocks left, see `sample_weights`; takes this one's.
     """
-    draws = family[0].draws
+    draws, results = family[0].draws, dict[NetworkPass, PassResult]()
     x = sample_inputs(seed, draws, trials)
     weights: WeightsByPlace | DrawnNormals = DrawnNormals(seed, draws, trials, len(family))
     if family[0].engine == "weights":
@@ -102,10 +102,12 @@ def simulate_block(
     masks = DrawnMasks(seed, draws, trials)
     biased = any(spec.bias_variance for p in family for spec in p.specs)
     betas = sample_biases(seed, draws, trials) if biased else []
-    results = [measure(p, weights, x, biases_of(p, betas), masks) for p in family]
+    for stack in side_by_side(family):
+        measured = measure(stack, weights, x, biases_of(stack, betas), masks)
+        results |= zip(stack, measured, strict=True)
     if isinstance(weights, list):
         spare.append(weights)
-    return results
+    return [results[network_pass] for network_pass in family]
 
 
 def joined(parts: Sequence[PassResult]) -> PassResult:

@@ -124,7 +124,7 @@ def test_layers_of_both_passes_are_slow_ones(name: str, activation: str, biased:
 @pytest.mark.parametrize(("name", "activation", "biased"), KINDS)
 def test_moments_of_weight_gradients_are_of_all(name: str, activation: str, biased: bool) -> None:
     given = case(name, activation, biased=biased)
-    measured = measure(given.network_pass, given.weights, given.x, given.betas).networks
+    measured = measure([given.network_pass], given.weights, given.x, given.betas)[0].networks
     for trial, k in itertools.product(range(2), range(len(STDS))):
         gradients = given.slow(trial).weight_gradients(k, given.x[trial])
         wanted = {
@@ -220,7 +220,7 @@ def test_the_loss_sees_what_follows_the_last_weights(output: Step) -> None:
     assert end is not None
     named = layers_by_name([*stacks, *iter_backward(layers, loss_gradient(end, 0.3), traces)])
     given = Case(NetworkPass(draws_of(rows), rows, 0.3), weights, x, None)
-    measured = measure(given.network_pass, weights, x, None, masks).networks
+    measured = measure([given.network_pass], weights, x, None, masks)[0].networks
     for trial in range(2):
         slow = given.slow(trial)
         slow.masks = [mask[trial] for mask in masks]
@@ -259,13 +259,13 @@ def test_all_weights_have_biases_of_their_own_law() -> None:
     specs = [WeightSpec(1.0, bias_mean=mean) for mean in means]
     rows = rows_of(WIDTHS, specs, blocks=BLOCKS["two layers"])
     draws = draws_of(rows)
-    constant = biases_of(NetworkPass(draws, rows, 0.0), [])
+    constant = biases_of([NetworkPass(draws, rows, 0.0)], [])
     assert constant is not None
     assert [float(b[0, 0, 0]) for b in constant] == [0.1, 0.2, 0.2, 0.3, 0.3, 0.4]
     betas = sample_biases(1, draws, range(2))
     specs = [spec._replace(bias_variance=k**2) for k, spec in enumerate(specs, 1)]
     rows = rows_of(WIDTHS, specs, blocks=BLOCKS["two layers"])
-    drawn = biases_of(NetworkPass(draws, rows, 0.0), betas)
+    drawn = biases_of([NetworkPass(draws, rows, 0.0)], betas)
     assert drawn is not None
     scales = [1.0, 2.0, 2.0, 3.0, 3.0, 4.0]
     for b, beta, scale, mean in zip(

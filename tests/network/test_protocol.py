@@ -217,7 +217,7 @@ OTHER = 1 + 1e-9
 OF_RESULTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "σ": ("weights", lambda o: o._replace(std=OTHER * o.std)),
     "padding": ("weights, kernel", lambda o: o._replace(linear=other_window(padding="circular"))),
-    "slope": ("activation, relu", lambda o: Activated(make_activation("silu", {}))),
+    "slope": ("activation, relu", lambda o: Activated((make_activation("silu", {}),))),
     "no mean": ("norm, layer", lambda o: replace(o, kind="rms")),
     "a mean": ("norm, rms", lambda o: replace(o, kind="layer")),
     "over units": ("norm, batch", lambda o: replace(o, kind="layer")),
@@ -601,7 +601,7 @@ def weight_moments_are_right(seed: int, *, cnn: bool) -> bool:
     """Gradients are right to a few parts in 1e13 of the largest, as above."""
     given = given_rows(seed, cnn=cnn)
     network_pass = NetworkPass(draws_of(given.rows, N_INPUTS), given.rows, 0.3)
-    measured = measure(network_pass, given.weights, given.x, given.biases, given.masks).networks
+    (result,) = measure([network_pass], given.weights, given.x, given.biases, given.masks)
     for k, by_network in enumerate(slow_weight_gradients(seed, cnn=cnn)):
         for network, gradients in enumerate(by_network):
             wanted = {
@@ -610,7 +610,7 @@ def weight_moments_are_right(seed: int, *, cnn: bool) -> bool:
                 "input_0_second_moment": np.mean(gradients[0] ** 2),
             }
             for statistic, moment in wanted.items():
-                found = 10 ** measured["grad_weight", statistic][network, k]  # type: ignore[index]  # names above
+                found = 10 ** result.networks["grad_weight", statistic][network, k]  # type: ignore[index]  # names above
                 if abs(found - moment) > 1e-11 * np.max(gradients**2):
                     return False
     return True

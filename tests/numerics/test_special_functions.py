@@ -2,9 +2,13 @@ import math
 
 import numpy as np
 
-from heinit_sim.numerics.special_functions import cumulative, density, erf
+from heinit_sim.numerics.special_functions import cumulative, cumulative_and_density, erf
 
 EPS = np.finfo(float).eps
+
+
+def density(z: np.ndarray) -> np.ndarray:
+    return cumulative_and_density(z)[1]
 
 
 def test_erf_is_the_one_of_the_c_library_to_a_few_units_in_the_last_place() -> None:

@@ -281,8 +281,8 @@ def _ours(of: NetworkPass, twin: NetworkPass | None = None, nudge: float = 0.0) 
     weights, x = sample_weights(SEED, draws, trials, []), sample_inputs(SEED, draws, trials)
     x *= 1 + nudge * np.random.default_rng(SEED).choice([-1, 1], x.shape)
     twin = twin or of
-    biases = biases_of(twin, sample_biases(SEED, draws, trials))
-    return measure(twin, weights, x, biases, DrawnMasks(SEED, draws, trials)).networks
+    biases = biases_of([twin], sample_biases(SEED, draws, trials))
+    return measure([twin], weights, x, biases, DrawnMasks(SEED, draws, trials))[0].networks
 
 
 def _distance(found: Measured, expected: Measured) -> float:

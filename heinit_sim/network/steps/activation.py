@@ -16,12 +16,17 @@ _PIECE = 2**14  # numbers that stay in the cache, with what a curve needs on the
 class Activated:
     """a[z], elementwise; a factor of z is one of a[z] wherever it is carried as an exponent."""
 
-    activation: Activation
+    activations: tuple[Activation, ...]
+    """One for all networks, or one for each place of the first axis."""
 
     def forward(self, z: Scaled, out: FloatArray | None) -> tuple[Scaled, FloatArray | Mask]:
         """a[z], and a'[z]."""
         h = np.empty_like(z.mantissa) if out is None else out
-        return Scaled(h, z.exponent), value_and_slope(self.activation, z.mantissa, h)
+        first, *others = self.activations
+        if all(activation is first for activation in others):
+            return Scaled(h, z.exponent), value_and_slope(first, z.mantissa, h)
+        networks = zip(self.activations, z.mantissa, h, strict=True)
+        return Scaled(h, z.exponent), np.array([value_and_slope(*given) for given in networks])
 
     def adjoint(
         self,

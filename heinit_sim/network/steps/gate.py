@@ -62,7 +62,7 @@ class Gated(NamedTuple):
             size = largest(f)
             lost |= ~(size < LARGEST)
             small = size <= 1 / LARGEST
-            if small.any() and self.value.std and not self.value.may_vanish:
+            if small.any() and not self.value.may_vanish:
                 lost |= small & (largest(a) > 0) & (largest(v.mantissa) > 0)
             result = Scaled(f, v.exponent)
         else:

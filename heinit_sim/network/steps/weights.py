@@ -20,7 +20,7 @@ from heinit_sim.network.steps.operation import (
     squarable,
 )
 from heinit_sim.numerics import FloatArray
-from heinit_sim.numerics.scaled_array import Scaled, times
+from heinit_sim.numerics.scaled_array import Factor, Scaled, squared_norms, times
 
 
 class WeightsByPlace(Protocol):
@@ -90,8 +90,8 @@ class Weighted(NamedTuple):
     weights: WeightsByPlace
     place: int
     """Index of Ω/σ among all weights."""
-    std: float
-    """σ."""
+    std: Factor
+    """σ, or one for each network of the stack, (..., 1)."""
     n_weights: int
     """Numbers in Ω."""
     biases: FloatArray | None = None
@@ -129,15 +129,15 @@ class Weighted(NamedTuple):
             settle = self.arithmetic == "settled"
             return times(self.std, Scaled(f, z.exponent), f, settle=settle)
         with np.errstate(over="ignore"):  # of a network that is lost
-            f *= self.std
+            f *= self.std if isinstance(self.std, float) else self.std[..., np.newaxis, np.newaxis]
         if self.biases is not None:
             f += self.linear.per_unit(self.biases)
-        size = largest(f)
-        lost = ~(size < LARGEST)
-        small = size <= 1 / LARGEST
-        if small.any() and self.std and not self.may_vanish:
+        squared_norm = squared_norms(f)
+        lost = ~(squared_norm < LARGEST**2)
+        small = squared_norm <= 1 / LARGEST**2
+        if small.any() and not self.may_vanish:
             # Zeros among the weights or in z make zeros; only products that are small are lost.
             entered = largest(z.mantissa)
-            lost |= small & (entered > 0) & (entered < 1 / LARGEST / self.std)
+            lost |= small & (entered > 0) & (self.std > 0) & (entered * self.std < 1 / LARGEST)
         f[lost] = np.nan
         return Scaled(f, z.exponent)
