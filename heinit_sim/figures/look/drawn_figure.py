@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from heinit_sim.figures.look.indexed_png import BACKEND
 from heinit_sim.figures.look.sheet import under
 
 # Format -> metadata without a date: the same figure gives the same bytes.
@@ -30,13 +31,17 @@ class DrawnFigure(Figure):
     def savefig(self, fname: Any, **options: Any) -> None:
         """Save the figure: the same bytes each time, at the resolution its config asks for.
 
+        A PNG has a palette where 256 colours are enough, see `indexed_png`.
+
         Args:
             fname: Path, or a file that is open for bytes.
             options: As of any other figure.
         """
         name = os.fspath(fname) if isinstance(fname, str | os.PathLike) else ""
-        suffix = options.get("format") or str(name).rpartition(".")[2]
-        options = {"metadata": METADATA.get(suffix.lower())} | options
+        suffix = str(options.get("format") or str(name).rpartition(".")[2]).lower()
+        options = {"metadata": METADATA.get(suffix)} | options
+        if suffix == "png":
+            options = {"backend": BACKEND} | options
         with under(self._settings):
             super().savefig(fname, **options)
 
