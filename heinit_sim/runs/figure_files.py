@@ -73,14 +73,18 @@ def write_builds(
     """
     from matplotlib.backends.backend_pdf import PdfPages
 
-    from heinit_sim.figures import METADATA, saving, showing
+    from heinit_sim.figures import METADATA, lean_fonts, saving, showing
 
     names = []
     for suffix in config.formats:
         if suffix == "pdf":
             names.append(f"{NAME}-builds.pdf")
             path = directory / names[-1]
-            with saving(config), PdfPages(path, metadata=METADATA["pdf"]) as pages:
+            with (
+                saving(config),
+                lean_fonts(),
+                PdfPages(path, metadata=METADATA["pdf"]) as pages,  # writes fonts at its end
+            ):
                 for step in steps:
                     with showing(steps, step):
                         figure.savefig(pages, format="pdf")

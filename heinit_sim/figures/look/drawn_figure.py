@@ -1,6 +1,7 @@
 """A figure that is saved and shown as it was drawn, whatever a user's settings are."""
 
 import os
+from contextlib import nullcontext
 from io import BytesIO
 from typing import Any
 
@@ -8,6 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from heinit_sim.figures.look.indexed_png import BACKEND
+from heinit_sim.figures.look.lean_fonts import lean_fonts
 from heinit_sim.figures.look.sheet import under
 
 # Format -> metadata without a date: the same figure gives the same bytes.
@@ -42,7 +44,7 @@ class DrawnFigure(Figure):
         options = {"metadata": METADATA.get(suffix)} | options
         if suffix == "png":
             options = {"backend": BACKEND} | options
-        with under(self._settings):
+        with under(self._settings), lean_fonts() if suffix == "pdf" else nullcontext():
             super().savefig(fname, **options)
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
