@@ -3,6 +3,7 @@
 from heinit_sim.simulation.cosines import COSINE_QUANTITIES as COSINE_QUANTITIES
 from heinit_sim.simulation.cosines import cosine_spread as cosine_spread
 from heinit_sim.simulation.cost import estimate as estimate
+from heinit_sim.simulation.cost import gain_without_weights as gain_without_weights
 from heinit_sim.simulation.cost import require_memory as require_memory
 from heinit_sim.simulation.dask_engine import LOCAL as LOCAL
 from heinit_sim.simulation.dask_engine import dask_address as dask_address

@@ -4,7 +4,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
 
@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from heinit_sim.activations import activation_of
 from heinit_sim.errors import ConfigError
+from heinit_sim.experiment.engines import why_not_conditional
 from heinit_sim.experiment.initializers import Distribution
 from heinit_sim.experiment.quantities import COUNTED, MEASURES, Bins
 from heinit_sim.experiment.steps import (
@@ -95,6 +96,15 @@ def estimate(config: SweepConfig, jobs: int, tasks: Sequence[Task] | None = None
     passes = sum(len(task.passes) * task.networks for task in tasks)
     kept = max((_kept(f, _block_size(config, f)) for f in found), key=_total)
     return Cost(passes, seconds * share, _peak_bytes(config, busy, found), kept)
+
+
+def gain_without_weights(config: SweepConfig, jobs: int) -> float | None:
+    """How many times shorter a run would take by `engine: conditional`; None where it cannot."""
+    rows_and_fits = {(condition.layers, condition.lsuv) for condition in config.conditions}
+    if config.engine == "conditional" or any(why_not_conditional(*g) for g in rows_and_fits):
+        return None
+    without = estimate(replace(config, engine="conditional"), jobs)
+    return estimate(config, jobs).seconds / without.seconds
 
 
 def peak_bytes(config: SweepConfig, jobs: int) -> int:

@@ -17,7 +17,8 @@ from heinit_sim.sampling import streams
 from heinit_sim.simulation import cost as simulation_cost
 from heinit_sim.simulation import plan as plan_module
 from heinit_sim.simulation.cost import Cost, estimate
-from heinit_sim.simulation.plan import block_size, distinct_passes
+from heinit_sim.simulation.plan import block_size, distinct_passes, families
+from heinit_sim.simulation.tasks import simulate_block
 from tests.configs import SMALL
 
 
@@ -239,3 +240,57 @@ def test_a_run_beyond_the_memory_that_is_left_is_refused(monkeypatch: pytest.Mon
         ) as found:
             simulation_cost.require_memory(config, jobs)
         assert str(found.value).endswith(end)
+
+
+WITHOUT = """
+name: a
+network: {depth: 20, width: 400, input_dim: 400, activation: tanh}
+init: {scheme: lecun_normal}
+inputs: {count: 5}
+trials: 3
+"""
+
+
+@pytest.mark.parametrize("more", ["", "sweep: {loss.target: [0.1, 0.2]}\n"])
+def test_memory_without_weights_is_what_it_takes(more: str) -> None:
+    """Numbers that are kept, a few layers, and little beside them."""
+    config = parse_config(WITHOUT + more + "engine: conditional\n")
+    (family,) = families(config)
+    size = min(block_size(family), config.trials)
+    simulate_block(0, family, range(size), spare=[])  # what is kept for other runs too is there
+    tracemalloc.start()
+    simulate_block(0, family, range(size), spare=[])
+    _, traced = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    said = simulation_cost._block_bytes(family, size)
+    assert 0.8 * traced < said < 1.3 * traced
+
+
+def test_memory_without_weights_ends_at_what_is_kept_of_numbers() -> None:
+    wide = WITHOUT.replace("400", "1000000").replace("count: 5", "count: 1")
+    needed = estimate(parse_config(wide + "engine: conditional\n"), 1)
+    assert needed.peak_bytes < 600 * 2**20
+    assert needed.kept == {}
+
+
+def test_what_is_gained_without_weights_grows_with_the_width(free: pytest.MonkeyPatch) -> None:
+    free.setattr(simulation_cost, "_probe", lambda: (1e-6, 0.0))
+    free.setattr(simulation_cost, "_SECONDS_PER_CALLS", 0.0)
+    free.setattr(simulation_cost, "_SECONDS_PER_COLUMN", 0.0)
+    gains = [
+        simulation_cost.gain_without_weights(parse_config(WITHOUT.replace("400", width)), 1)
+        for width in ("400", "800")
+    ]
+    # 2 D² N against 8 D N² of thin products, each of which takes the time of four.
+    np.testing.assert_allclose(
+        np.array(gains, float), [400 / (16 * 5), 800 / (16 * 5)], rtol=0.05, atol=0
+    )
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["engine: conditional", "sweep: {init.distribution: [normal, uniform]}"],
+)
+def test_nothing_is_gained_where_it_is_so_already_or_cannot_be(given: str) -> None:
+    config = parse_config(WITHOUT.replace("scheme: lecun_normal", "variance: 0.1") + given)
+    assert simulation_cost.gain_without_weights(config, 1) is None

@@ -178,6 +178,20 @@ def test_dry_run_says_all_and_writes_nothing(small: Path) -> None:
     assert set(small.iterdir()) == {small / "small.yaml"}
 
 
+def test_dry_run_offers_to_do_without_weights_where_that_is_much_shorter(small: Path) -> None:
+    given = ("run", "small.yaml", "-n", "--set", "network.width=3000", "--set", "inputs.count=1")
+    (offer,) = [line for line in heinit_sim(*given).stdout.splitlines() if "engine" in line]
+    assert re.fullmatch(
+        r"--set engine=conditional would take about 1/\d+ of the time: "
+        "the same law, other draws",
+        offer,
+    )
+    assert json.loads(heinit_sim(*given, "--json").stdout)["conditional_gain"] > 2
+    without = heinit_sim(*given, "--set", "engine=conditional", "--json").stdout
+    assert json.loads(without)["conditional_gain"] is None
+    assert "engine" not in heinit_sim("run", "small.yaml", "-n").stdout  # 4 units a layer
+
+
 def test_dry_run_says_what_would_be_checked(small: Path) -> None:
     arguments = ("run", "small.yaml", "-n", "--check", "--alpha", 0.01, "--junit", "j.xml")
     plan = heinit_sim(*arguments).stdout
