@@ -6,16 +6,19 @@ import os
 import signal
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import typer.main
 from rich.console import Console, RenderableType
 
 import heinit_sim.__main__ as command_line
 
 PLAIN = {"COLUMNS": "", "GITHUB_ACTIONS": "", "GITHUB_STEP_SUMMARY": ""}
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
+_click_command = cache(typer.main.get_command)  # made of all signatures anew for each call
 
 
 class Ran(NamedTuple):
@@ -33,6 +36,7 @@ def heinit_sim(*arguments: object, stdin: str = "", **environment: str) -> Ran:
         contextlib.redirect_stderr(stderr),
         pytest.MonkeyPatch.context() as patch,
     ):
+        patch.setattr(typer.main, "get_command", _click_command)
         patch.setattr(sys, "argv", ["heinit-sim", *map(str, arguments)])
         patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
         for name, value in {**PLAIN, **environment}.items():

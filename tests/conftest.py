@@ -5,10 +5,13 @@ Tests that are collected stay to the end: the garbage collector does not look th
 
 import gc
 from collections.abc import Iterator
+from typing import Any
 
-import numpy as np  # noqa: F401  # loaded, so that there is a BLAS to limit
+import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
+
+from heinit_sim.theory import predictions
 
 gc.disable()  # while tests are collected
 
@@ -16,6 +19,24 @@ gc.disable()  # while tests are collected
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> Iterator[None]:
     with threadpool_limits(limits=1, user_api="blas"):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _laws_sampled_once() -> Iterator[None]:
+    """Let all tests of a process share the networks that stand for a law: equal draws are kept."""
+    sample, known = predictions.predicted_quantiles, dict[object, Any]()
+
+    def sampled(condition: Any, slope: Any, n_networks: int, rng: np.random.Generator) -> Any:
+        of = condition.widths, tuple(condition.weight_variances), condition.inputs, slope
+        given = *of, n_networks, str(rng.bit_generator.state)
+        if given not in known:
+            known[given] = sample(condition, slope, n_networks, rng), rng.bit_generator.state
+        found, rng.bit_generator.state = known[given]
+        return {quantity: log10.copy() for quantity, log10 in found.items()}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(predictions, "predicted_quantiles", sampled)
         yield
 
 
