@@ -61,7 +61,7 @@ def alarms(name: str, runs: int) -> int:
     return found
 
 
-RUNS = 100
+RUNS = 50
 
 
 @pytest.mark.parametrize("name", ["relu, batch", "tanh, batch, target"])

@@ -153,6 +153,12 @@ RESULTS = {
 }
 
 
+@cache
+def drawn(name: str) -> Figure:
+    """Draw a result once for all tests that change nothing of it."""
+    return draw(RESULTS[name])
+
+
 def panels(figure: Figure) -> tuple[Axes, Axes]:
     first, second = figure.axes
     return first, second

@@ -5,6 +5,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import matplotlib
@@ -46,6 +47,7 @@ RUNS = {  # what is added -> whether the scale law holds, networks, samples of e
 }
 
 
+@cache
 def result_of(added: str = SIGMAS) -> SweepResult:
     lines = [line for line in CONFIG.splitlines() if line.split(":")[0] != added.split(":")[0]]
     return run_sweep(parse_config("\n".join([*lines, added]) + "\n"), jobs=1)
@@ -212,10 +214,10 @@ def test_dead_and_unknown_layers_are_told_apart() -> None:
     data = page.page_data(result_of(dead))
     assert data["networks"][0]["samples"][0]["forward"]["median"][-1] == "-Infinity"
     assert "-Infinity" in page.to_page(result_of(dead))
-    overflow = "network: {depth: 500, width: 8, input_dim: 5, activation: linear}"
+    overflow = "network: {depth: 200, width: 8, input_dim: 5, activation: linear}"
     biased = run_sweep(
         parse_config(
-            f"name: small\n{overflow}\ninit: {{variance: 20, bias_variance: 1}}\ntrials: 2\n"
+            f"name: small\n{overflow}\ninit: {{variance: 2000, bias_variance: 1}}\ntrials: 2\n"
         ),
         jobs=1,
     )

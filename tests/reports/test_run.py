@@ -257,7 +257,7 @@ def test_columns_move_together_before_a_word_is_broken(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (
-        "name: x\nnetwork: {depth: 60, width: 2, input_dim: 2, activation: elu}\n"
+        "name: x\nnetwork: {depth: 20, width: 2, input_dim: 2, activation: elu}\n"
         "init: {variance: 1}\ntrials: 2\n"
         "sweep: {init.variance: [1e3, 1e30], network.activation: [softplus, elu]}"
     )

@@ -135,7 +135,7 @@ def test_any_number_of_threads_and_any_hash_seed_write_the_same_bytes(small: Pat
 
 def test_stdout_is_the_table_and_stderr_the_rest(small: Path) -> None:
     swept = ("--set", "init.variance=1,2")
-    found = process("run", "small.yaml", "--no-plots", *swept)
+    found = heinit_sim("run", "small.yaml", "--no-plots", *swept)
     assert not (small / "outputs" / "small" / "forward_backward.png").exists()
     assert "verdict" in found.stdout
     assert "\x1b" not in found.stdout + found.stderr
@@ -482,9 +482,10 @@ def test_starter_configs_are_listed_written_once_and_valid(tmp_path: Path) -> No
     lines = heinit_sim("init", "--list").stdout.splitlines()
     listed = [line.split()[0] for line in lines if not line.startswith(" ")]
     assert listed == [path.stem for path in CONFIGS]
-    for name in listed:
-        assert heinit_sim("init", name).returncode == 0
-        assert heinit_sim("validate", f"{name}.yaml").returncode == 0
+    for path in CONFIGS:  # each of which test_load reads
+        assert heinit_sim("init", path.stem).returncode == 0
+        assert (tmp_path / path.name).read_text("utf-8") == path.read_text("utf-8")
+    assert heinit_sim("validate", "he_spread.yaml").returncode == 0
     (tmp_path / "figure_7_4.yaml").write_text("mine")
     again = heinit_sim("init")
     assert again.returncode == 2

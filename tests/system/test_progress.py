@@ -24,7 +24,7 @@ CONFIG = """
 name: small
 network: {depth: 5, width: 12, input_dim: 8}
 init: {scheme: he_normal}
-trials: 400
+trials: 200
 """
 LINE = re.compile(r"(small|verify): (\d+) of (\d+) networks(?:, about (\d+) s left)?")
 
@@ -146,9 +146,9 @@ def test_a_pipe_gets_lines_and_stdout_none_of_them(command: str, folder: Path) -
     assert counts == sorted(counts)
     (total,) = {line[2] for line in told}
     if command == "shard":
-        assert 150 < int(total) < 250
+        assert 75 < int(total) < 125
     elif command != "verify":
-        assert int(total) == 400
+        assert int(total) == 200
     assert any(line[3] for line in told)
     assert lines(found.stdout) == []
     assert not any(thread.name == "progress" for thread in threading.enumerate())
@@ -182,7 +182,7 @@ def test_a_resumed_run_counts_the_networks_of_before(
     assert failed.returncode == 1
     assert not any(thread.name == "progress" for thread in threading.enumerate())
     n_before = sum(done.task.networks for done in kept)
-    assert 0 < n_before < 400
+    assert 0 < n_before < 200
     resumed = heinit_sim("run", "small.yaml", "--no-plots", "-j", 1)
     assert resumed.returncode == 0
     counts = [int(line[1]) for line in lines(resumed.stderr)]
@@ -231,8 +231,8 @@ def test_a_terminal_gets_a_bar_that_leaves_nothing_and_changes_no_number(folder:
         assert terminal.process.wait() == 0
     frames = [re.sub("\x1b[^a-zA-Z]*[a-zA-Z]", "", frame) for frame in re.split("[\r\n]+", shown)]
     bars = [frame for frame in frames if "━" in frame]
-    assert re.match(r"small ━+ \d+ of 400 networks", bars[0])
-    assert any(re.search(r" 400 of 400 networks, about 0 s left$", bar) for bar in bars)
+    assert re.match(r"small ━+ \d+ of 200 networks", bars[0])
+    assert any(re.search(r" 200 of 200 networks, about 0 s left$", bar) for bar in bars)
     assert all(len(bar) <= 80 for bar in bars)
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")  # the cursor is back
     assert "━" not in shown[shown.rindex("\x1b[2K") :]

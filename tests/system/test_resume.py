@@ -243,7 +243,7 @@ def meanwhile(patch: pytest.MonkeyPatch, number: int, *more: object) -> list[Ran
     return ran
 
 
-@pytest.mark.parametrize("number", range(0, N_TASKS, 5))
+@pytest.mark.parametrize("number", slow_but(range(0, N_TASKS, 5), 0))
 def test_of_two_runs_of_one_config_both_end_well(
     number: int, expected: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -325,7 +325,7 @@ network: {depth: 40, width: 100, input_dim: 50}
 record: {histograms: decades}
 init: {scheme: he_normal}
 inputs: {count: 10}
-trials: 300
+trials: 150
 """
 SECONDS = {"processes": 0.0, "threads": 1e9}
 
@@ -387,11 +387,11 @@ def test_a_signal_ends_a_run_that_then_goes_on(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SECONDS)
-def test_a_run_that_is_killed_twenty_times_loses_no_finished_task(
+def test_a_run_that_is_killed_ten_times_loses_no_finished_task(
     kind: str, uninterrupted: dict[str, bytes]
 ) -> None:
     rng, kept, n_told = random.Random(20), 0, 0
-    for number in range(20):
+    for number in range(10):
         running = started(kind)
         if number % 2:  # else at any moment of its start
             wait_for_tasks(running, kept + 1)
@@ -405,7 +405,7 @@ def test_a_run_that_is_killed_twenty_times_loses_no_finished_task(
         n_told += len(told)
         assert len(tasks()) >= before >= kept
         kept = len(tasks())
-    assert n_told >= 9
+    assert n_told >= 4
     assert ended(started(kind)).returncode == 0
     assert whole("o") == uninterrupted
 

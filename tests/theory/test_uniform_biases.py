@@ -12,7 +12,7 @@ from heinit_sim.theory.predictions import predict_sweep
 
 NETWORK = """
 name: torch
-network: {depth: 4, width: 150, input_dim: 100, activation: relu}
+network: {depth: 4, width: 80, input_dim: 100, activation: relu}
 init: {scheme: torch_linear_default, bias_scheme: torch}
 inputs: {count: 2}
 trials: 300
@@ -29,7 +29,7 @@ def test_second_moments_of_the_forward_pass_are_known() -> None:
     config = parse_config(NETWORK)
     (found,), (prediction,) = run_sweep(config).conditions, predict_sweep(config).conditions
     q = [1 / 3 + 1 / 300]
-    for width in (150, 150, 150):
+    for width in (80, 80, 80):
         q.append((q[-1] / 2 + 1 / width) / 3)
     wide = prediction.theory["preactivation", "second_moment"]
     np.testing.assert_allclose(10 ** wide[:4], q, rtol=1e-12, atol=0)
@@ -54,7 +54,11 @@ def test_what_takes_normal_pre_activations_is_empty(activation: str) -> None:
 
 def test_biases_lie_within_their_bound() -> None:
     """Weights too small to count leave f_k = β_k, U(±1/√fan_in)."""
-    sets = {"init": {"variance": 1e-200, "bias_scheme": "torch"}, "network.width": 2000}
+    sets = {
+        "init": {"variance": 1e-200, "bias_scheme": "torch"},
+        "network.width": 2000,
+        "network.depth": 2,
+    }
     (found,) = run_sweep(parse_config(NETWORK, "c", {**sets, "trials": 4})).conditions
     second = 10 ** found.networks["preactivation", "second_moment"][:, 1]
     # E[β⁴] − E[β²]² = (1/5 − 1/9)/fan_in² of each of 2000 units

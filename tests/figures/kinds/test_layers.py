@@ -19,9 +19,8 @@ from tests.figures.helpers import (
     SHEET,
     VARIANCES,
     caption,
-    depths,
+    drawn,
     drawn_7_4,
-    dying,
     edges,
     figure_7_4,
     flat,
@@ -29,7 +28,6 @@ from tests.figures.helpers import (
     labels,
     leader,
     named,
-    near_equal,
     panels,
     sweep_result,
     walks,
@@ -158,7 +156,7 @@ def test_axes_say_what_is_shown(
 @pytest.mark.parametrize("name", ["Figure 7.4", "different depths", "one layer"])
 def test_arrow_heads_point_the_way_the_pass_goes(name: str, panel: int) -> None:
     result = RESULTS[name]
-    ax = panels(draw(result))[panel]
+    ax = panels(drawn(name))[panel]
     for i in range(len(result.conditions)):
         arrow = named(ax, f"arrow {i}")
         curve = np.stack([xs(ax, f"median {i}"), ys(ax, f"median {i}")], axis=1)
@@ -200,7 +198,7 @@ def test_an_arrow_of_a_single_layer_points_the_way_of_its_pass() -> None:
 
 
 def test_labels_stand_in_the_order_of_the_curves_ends() -> None:
-    both = panels(draw(near_equal(12)))
+    both = panels(drawn("12 nearly equal"))
     ends = [
         ax.transData.transform((0, ys(ax, f"median {i}")[layer]))[1]
         for ax, layer in zip(both, (-1, 0), strict=True)
@@ -221,7 +219,7 @@ def test_only_labels_that_were_moved_have_leaders() -> None:
 
 
 def test_a_curve_that_ends_earlier_is_led_to_its_label() -> None:
-    first, _ = panels(draw(depths()))
+    first, _ = panels(drawn("different depths"))
     leaders = [leader(first, i) is not None for i in range(4)]
     assert leaders[:3] == [True, True, True]
     for i, depth in enumerate((1, 5, 20, 50)):
@@ -229,9 +227,9 @@ def test_a_curve_that_ends_earlier_is_led_to_its_label() -> None:
 
 
 def test_layers_of_zeros_leave_a_gap() -> None:
-    result = dying()
-    assert labels(panels(draw(result))[0])[0].get_text().endswith("(all zero)")
-    for ax in panels(draw(result)):
+    both = panels(drawn("dying"))
+    assert labels(both[0])[0].get_text().endswith("(all zero)")
+    for ax in both:
         bottom = ax.get_ylim()[0]
         assert np.isnan(ys(ax, "median 0")).all()
         assert not has(ax, "arrow 0")
@@ -262,7 +260,7 @@ def test_decades_fix_both_panels_and_the_curves_end_where_they_leave() -> None:
 @pytest.mark.parametrize("name", ["Figure 7.4", "12 nearly equal", "12 equal", "2,000 layers"])
 def test_a_fitted_range_is_shared_and_holds_every_band(name: str) -> None:
     result = RESULTS[name]
-    first, second = panels(draw(result))
+    first, second = panels(drawn(name))
     assert first.get_ylim() == second.get_ylim()
     low, high = first.get_ylim()
     curves = [curve for direction in QUANTITIES for curve in curves_of(result, direction, SHEET)]
@@ -284,7 +282,7 @@ def test_a_figure_of_one_value_or_of_zeros_only_still_has_a_scale(level: float) 
 
 def test_layer_ticks_are_whole_layers_of_the_network() -> None:
     for name, last in (("one layer", 1), ("Figure 7.4", 50), ("2,000 layers", 2000)):
-        for ax in panels(draw(RESULTS[name])):
+        for ax in panels(drawn(name)):
             places = ax.get_xticks()
             assert places[0] == 0
             assert places[-1] == last

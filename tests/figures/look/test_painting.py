@@ -119,6 +119,8 @@ def test_a_line_along_an_axis_has_the_colour_of_its_first_condition() -> None:
 @pytest.mark.parametrize("ground", GROUNDS)
 def test_any_colormap_stands_out_and_keeps_apart_what_is_told_apart(ground: str) -> None:
     for name in matplotlib.colormaps:
+        if name.endswith("_r"):  # the same colours in the other order
+            continue
         for count in (1, 5, 19):
             paints = painted(widths(count), colors=name, ground=ground)
             assert min(contrast(tuple(paint.color), ground) for paint in paints) >= LINE, name
