@@ -108,7 +108,7 @@ def simulated(kind: str, trials: int = 100, runs: int = 300) -> dict[Measure, Ar
     return forward(KINDS[kind], trials * runs, 7)
 
 
-@pytest.mark.parametrize("kind", slow_but(KINDS, "circular", "blocks"))
+@pytest.mark.parametrize("kind", slow_but(KINDS, "circular"))
 def test_correct_runs_alarm_it_no_more_often_than_it_says(kind: str) -> None:
     networks, runs = simulated(kind), 300
     alarms = sum(

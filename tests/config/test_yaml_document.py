@@ -212,6 +212,7 @@ def run_read(script: str) -> str:
     return run.stdout + run.stderr
 
 
+@pytest.mark.slow
 def test_a_dash_is_standard_input() -> None:
     assert "('<stdin>', b'a: 1')" in run_read("exec")
 

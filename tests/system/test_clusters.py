@@ -12,6 +12,7 @@ import yaml
 from tests import clusters
 from tests.clusters import REAL, ROOT, STAND_IN
 from tests.commands import heinit_sim
+from tests.rows import slow_but
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="job scripts are for bash")
 
@@ -55,7 +56,7 @@ def test_a_script_that_could_not_work_is_refused_in_one_line(arguments: str, pro
     assert line.startswith(problem)
 
 
-@pytest.mark.parametrize("config", NAMES)
+@pytest.mark.parametrize("config", slow_but(NAMES, NAMES[1]))
 def test_slurm_starts_every_shard_and_then_the_merge(config: str, tmp_path: Path) -> None:
     environ = clusters.environment(tmp_path / "bin", STAND_IN)
     work = with_config(tmp_path / "work", config)
@@ -80,7 +81,7 @@ def test_slurm_repeats_the_shards_that_are_asked_for(tmp_path: Path) -> None:
     assert sorted(path.name for path in tasks.iterdir()) == ["7 of 16", "8 of 16"]
 
 
-@pytest.mark.parametrize("config", NAMES)
+@pytest.mark.parametrize("config", slow_but(NAMES, NAMES[1]))
 def test_kubernetes_starts_every_shard(config: str, tmp_path: Path) -> None:
     environ = clusters.environment(tmp_path / "bin", STAND_IN) | {"my": "not this"}
     work = with_config(tmp_path / "work", config)
@@ -95,7 +96,7 @@ def test_kubernetes_starts_every_shard(config: str, tmp_path: Path) -> None:
     assert merged(work / out) == ["1 of 3", "2 of 3", "3 of 3"]
 
 
-@pytest.mark.parametrize("config", [*NAMES, ""])
+@pytest.mark.parametrize("config", slow_but([*NAMES, ""], NAMES[1], ""))
 def test_a_workflow_shards_merges_checks_and_uploads(config: str, tmp_path: Path) -> None:
     """The workflow that is printed; that of the page without a name."""
     environ = clusters.environment(tmp_path / "bin", STAND_IN)

@@ -398,6 +398,7 @@ def test_options_change_the_text(
     assert plain.stdout != other.stdout != ""
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_with_exit_code_one_and_leaves_nothing(small: Path) -> None:
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))"
     found = process("run", "small.yaml", "--no-plots", code=limit)
@@ -759,6 +760,10 @@ def test_a_junit_file_is_replaced_whole_or_not_at_all(small: Path) -> None:
     assert (small / "link.xml").is_symlink()
     assert ET.fromstring((small / "j.xml").read_text("utf-8")).tag == "testsuites"
     assert set(small.iterdir()) == {small / name for name in ("small.yaml", "j.xml", "link.xml")}
+
+
+@pytest.mark.slow
+def test_a_junit_file_may_be_a_stream(small: Path) -> None:
     piped = process("check", "small.yaml", "--junit", "/dev/stderr")
     assert "<testsuites" in piped.stderr
 
@@ -878,6 +883,7 @@ def test_digits_of_three_normalisations(tmp_path: Path) -> None:
     assert len(manifest["inputs"][2]["mean"]) == 64
 
 
+@pytest.mark.slow
 def test_validating_drawn_inputs_loads_no_numpy(tmp_path: Path) -> None:
     text = SMALL.replace("count: 4", "count: 4, distribution: sparse, density: 0.2")
     (tmp_path / "sparse.yaml").write_text(text, "utf-8")

@@ -222,6 +222,7 @@ class Terminal:
         return self.shown.decode()
 
 
+@pytest.mark.slow
 @terminals
 def test_a_terminal_gets_a_bar_that_leaves_nothing_and_changes_no_number(folder: Path) -> None:
     run = ("run", "small.yaml", "--no-plots", "--out")

@@ -14,7 +14,6 @@ from heinit_sim.theory.finite_width.norm_chain import predicted_quantiles
 from heinit_sim.theory.predictions import predict
 from tests.conditions import condition as network
 from tests.conditions import with_layers
-from tests.rows import slow_but
 
 RELU = network((7, 8, 6, 5, 3), (0.3, 0.2, 0.5, 0.4))
 LEAKY = with_layers(RELU, activation="leaky_relu", options={"negative_slope": 0.2})
@@ -90,7 +89,8 @@ def outside(log10: np.ndarray, band: np.ndarray) -> float:
     return float(np.abs(np.array(shares) - 0.05).max() / error)
 
 
-@pytest.mark.parametrize("condition", slow_but([RELU, LEAKY], RELU))
+@pytest.mark.slow
+@pytest.mark.parametrize("condition", [RELU, LEAKY])
 def test_measured_networks_lie_in_the_band_as_often_as_it_says(condition: Condition) -> None:
     alive = with_layers(condition, widths=(7, 20, 16, 25, 3))  # 1 in 65,000 networks is dead
     result = run_sweep(SweepConfig("x", (alive,), {}, 4000, 1), 1).conditions[0]

@@ -25,6 +25,7 @@ from heinit_sim.reports.run import layer_rows, summary_rows, to_summary_table
 from heinit_sim.theory.assumptions import chain_slope, exact_layers
 from heinit_sim.theory.predictions import predict, predicted_variance_of_ln
 from tests.conditions import Blocks, Images, condition, description, with_layers
+from tests.rows import slow_but
 
 Array = np.ndarray
 DENSE = condition((12, 9, 9, 9, 2), (0.2, 0.2, 0.3, 0.4))
@@ -171,7 +172,10 @@ def deep(**changes: Any) -> Condition:
     return with_layers(condition((8,) * 41 + (2,), 0.25), **changes)
 
 
-@pytest.mark.parametrize("of", [deep(images=Images((2,), 1, (4,) * 41)), deep(blocks=Blocks())])
+DEEP = [deep(blocks=Blocks()), deep(images=Images((2,), 1, (4,) * 41))]
+
+
+@pytest.mark.parametrize("of", slow_but(DEEP, DEEP[0]))
 def test_the_drift_of_the_median_is_no_more_than_networks_show(of: Condition) -> None:
     h = walks(40, 400, 0.1)  # the median falls by 2 nats, 0.022 decades per layer
     found = trend(shown(of, h), "forward")
