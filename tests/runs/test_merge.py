@@ -3,6 +3,8 @@
 import json
 import shlex
 import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,10 +43,13 @@ def whole(directory: str | Path) -> dict[str, bytes]:
     return found | {"manifest.json": json.dumps(manifest).encode()}
 
 
+@cache
 def expected() -> dict[str, bytes]:
     """What one process writes."""
-    assert heinit_sim("run", "c.yaml", "--out", "one", "-q", "--no-plots").returncode == 0
-    return whole("one")
+    with tempfile.TemporaryDirectory() as folder:
+        out = ("--out", folder, "-q", "--no-plots")
+        assert heinit_sim("run", "-", *out, stdin=CONFIG).returncode == 0
+        return whole(folder)
 
 
 def task(directory: str, number: int) -> Path:

@@ -572,9 +572,9 @@ def test_a_target_beyond_the_root_of_the_float_range_is_known() -> None:
 
 
 def test_no_number_leaves_the_range_of_a_float_where_the_activation_is_homogeneous() -> None:
-    wide = images("zero", channels=(9,) * 800)
+    wide = images("zero", channels=(9,) * 650)
     wide = with_layers(wide, weight_variances=tuple(40 * v for v in wide.weight_variances))
-    for of in (deep(Blocks(3.0), 800, 80.0), wide):
+    for of in (deep(Blocks(3.0), 500, 80.0), wide):
         log10 = theory_of(of)
         assert all(np.isfinite(values[:-1]).all() for values in log10.values())
         assert log10["activation", "second_moment"][-1] > 1000
