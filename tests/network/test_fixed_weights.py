@@ -197,7 +197,7 @@ SPARSE = """
 name: sparse
 network: {depth: 5, width: 200, input_dim: 200, activation: tanh}
 init: {scheme: sparse, sparsity: 0.8, gain: 2/sqrt(40), last: {variance: 1/200}}
-trials: 500
+trials: 1000
 """
 
 
@@ -208,7 +208,7 @@ def test_units_that_see_little_are_as_in_narrow_layers() -> None:
     wide = found.theory["preactivation", "second_moment"]
     measured = 10 ** found.networks["preactivation", "second_moment"]
     off = (measured.mean(axis=0) / 10**wide - 1)[1:5]
-    errors = (measured.std(axis=0) / math.sqrt(500) / 10**wide)[1:5]
+    errors = (measured.std(axis=0) / math.sqrt(1000) / 10**wide)[1:5]
     assert (np.abs(off) > 10 * errors).all()
     ln_q = math.log(10) * wide[:-1]
     biases = relative_biases(found.condition, ln_q)[1:5]
