@@ -12,6 +12,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from heinit_sim.theory import predictions
+from heinit_sim.theory.finite_width.norm_chain import predicted_quantiles
 
 gc.disable()  # while tests are collected
 
@@ -25,13 +26,14 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="session")
 def _laws_sampled_once() -> Iterator[None]:
     """Let all tests of a process share the networks that stand for a law: equal draws are kept."""
-    sample, known = predictions.predicted_quantiles, dict[object, Any]()
+    known = dict[object, Any]()
 
     def sampled(condition: Any, slope: Any, n_networks: int, rng: np.random.Generator) -> Any:
         of = condition.widths, tuple(condition.weight_variances), condition.inputs, slope
         given = *of, n_networks, str(rng.bit_generator.state)
         if given not in known:
-            known[given] = sample(condition, slope, n_networks, rng), rng.bit_generator.state
+            found = predicted_quantiles(condition, slope, n_networks, rng)
+            known[given] = found, rng.bit_generator.state
         found, rng.bit_generator.state = known[given]
         return {quantity: log10.copy() for quantity, log10 in found.items()}
 
