@@ -48,6 +48,7 @@ TRIALS = {
     "hanin_rolnick": 40,
     "he_2015_std": 1,
     "width_sweep": 5,
+    "width_to_a_million": 8,
     "depth_sweep": 15,
     "selu_gain": 10,
     "activation_gains": 15,
@@ -355,6 +356,29 @@ def test_typical_networks_near_the_textbook_with_width_and_leave_it_with_depth(n
         means.append(float(mean[-1]))
         assert all(fate.word == "dead" for fate in fates(of))
     assert means == sorted(means, reverse=name == "depth_sweep")
+
+
+@pytest.mark.slow
+def test_networks_differ_by_five_over_the_width_of_each_layer_up_to_a_million_units() -> None:
+    """ln‖h_k‖² has independent steps from layer to layer, whose variance is 5/D to first order."""
+    found, widths = [], []
+    for of in run("width_to_a_million").conditions:
+        mean, variance = log_law(of.condition, 0.0)
+        ln = of.networks[H] * math.log(10)
+        ln = ln[np.isfinite(ln).all(axis=1)]
+        assert (np.abs(ln.mean(axis=0) - mean)[1:] < ERRORS * np.sqrt(variance[1:] / len(ln))).all()
+        (step,) = {round(float(v), 12) for v in np.diff(variance)}
+        steps = np.diff(ln, axis=1)
+        found.append(steps.var(axis=0, ddof=1).mean() / step)
+        widths.append(of.condition.widths[1])
+        if widths[-1] >= 100:
+            assert abs(step * widths[-1] / 5 - 1) < 5 / widths[-1]  # the next order
+    assert widths == [10, 100, 1000, 10_000, 100_000, 1_000_000]
+    n = 5 * (TRIALS["width_to_a_million"] - 1)  # of nearly normal steps, but for ten units
+    assert (np.abs(np.array(found) - 1)[1:] < ERRORS * math.sqrt(2 / n)).all()
+    assert abs(np.mean(found[1:]) - 1) < ERRORS * math.sqrt(2 / n / 5)
+    # What planted errors make of it: steps without the half of units that are off, 2/D; twice 5/D.
+    assert min(1 - 2 / 5, 2 - 1) > ERRORS * math.sqrt(2 / n / 5)
 
 
 @pytest.mark.slow

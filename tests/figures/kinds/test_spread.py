@@ -13,6 +13,7 @@ from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.figures.draw import draw
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import variance_of_ln
+from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.predictions import predict, predict_sweep, predicted_variance_of_ln
 from tests.conditions import unpredicted
 from tests.figures.helpers import caption, edges, labels, ys
@@ -202,3 +203,25 @@ def test_a_label_without_a_line_says_why() -> None:
             if str(text.get_gid()).endswith("-name")
         ]
         assert [label.partition(" (")[2].rstrip(")") for label in labels] == expected
+
+
+WIDTHS = "sweep: {network.width: [WIDTHS]}"
+
+
+@pytest.mark.parametrize(("widths", "decades"), [("6, 60", False), ("6, 6000", True)])
+def test_lines_that_end_decades_apart_have_a_logarithmic_axis(widths: str, decades: bool) -> None:
+    given = config(trials=4, end=WIDTHS.replace("WIDTHS", widths) + "\nengine: conditional")
+    constant = tuple(replace(c, inputs=Inputs("constant", mean=1.0)) for c in given.conditions)
+    result = run_sweep(replace(given, conditions=constant))
+    for ax in draw(result).axes:
+        direction: Pass = "forward" if ax.get_gid() == "forward" else "backward"
+        quantity: Quantity = "activation" if direction == "forward" else "grad_activation"
+        for of in result.conditions:
+            variance, _ = variance_of_ln(of.networks[quantity, "second_moment"])
+            with np.errstate(divide="ignore"):  # at k = 0 all networks have one input
+                shown = np.log10(variance) if decades else variance
+            shown[np.isneginf(shown)] = np.nan
+            np.testing.assert_array_equal(ys(ax, f"median {of.condition.index}"), shown)
+        texts = [label.get_text() for label in ax.get_yticklabels()]
+        if direction == "forward":  # gradients vary with the square of the one output as well
+            assert any("10^" in text for text in texts) == decades
