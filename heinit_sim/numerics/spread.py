@@ -7,6 +7,7 @@ import numpy as np
 from heinit_sim.numerics import FloatArray
 
 LN10 = float(np.log(10.0))
+_SHARES = (0.05, 0.5, 0.95)
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def spread(log10_values: FloatArray) -> Spread:
             error = scaled.std(axis=0, ddof=1) / np.sqrt(n_networks) / mean / LN10
         else:
             error = np.full_like(mean, np.nan)
-    median, p05, p95 = (_quantile(log10_values, q) for q in (0.5, 0.05, 0.95))
+    p05, median, p95 = quantiles(log10_values)
     return Spread(log10_mean, error, median, p05, p95)
 
 
@@ -67,8 +68,15 @@ def variance_of_ln(log10_values: FloatArray) -> tuple[FloatArray, FloatArray]:
     return variance, np.sqrt((fourth - variance**2 * (n - 3) / (n - 1)) / n)
 
 
-def _quantile(log10_values: FloatArray, q: float) -> FloatArray:
-    """Linear-interpolation quantile over axis 0; -inf as soon as its lower neighbour is."""
-    lower = np.quantile(log10_values, q, axis=0, method="lower")
-    finite = np.where(np.isneginf(log10_values), np.finfo(float).min, log10_values)
-    return np.where(np.isneginf(lower), -np.inf, np.quantile(finite, q, axis=0))
+def quantiles(log10_values: FloatArray) -> FloatArray:
+    """The 5 % quantile, the median and the 95 % quantile over axis 0, interpolated; (3, K+1).
+
+    Each is -inf as soon as its lower neighbour is.
+    """
+    dead = np.isneginf(log10_values)
+    if not dead.any():
+        found: FloatArray = np.quantile(log10_values, _SHARES, axis=0)
+        return found
+    lower = np.quantile(log10_values, _SHARES, axis=0, method="lower")
+    finite = np.where(dead, np.finfo(float).min, log10_values)
+    return np.where(np.isneginf(lower), -np.inf, np.quantile(finite, _SHARES, axis=0))

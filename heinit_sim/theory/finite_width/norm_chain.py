@@ -23,7 +23,7 @@ from heinit_sim.experiment.activation_table import Slope
 from heinit_sim.experiment.quantities import Quantity
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.numerics import FloatArray
-from heinit_sim.numerics.spread import spread
+from heinit_sim.numerics.spread import quantiles
 from heinit_sim.sampling.inputs import sample_log_norms
 
 # Networks at a time: their numbers of one layer stay in the cache, those of all layers in memory.
@@ -65,8 +65,7 @@ def predicted_quantiles(
         `sample_norms` for the arguments.
     """
     norms = sample_norms(condition, negative_slope, n_networks, rng)
-    spreads = {quantity: spread(log10) for quantity, log10 in norms.items()}
-    return {q: np.array([s.p05, s.median, s.p95]) for q, s in spreads.items()}
+    return {quantity: quantiles(log10) for quantity, log10 in norms.items()}
 
 
 def _sample_block(
