@@ -1,19 +1,22 @@
 """The end of a run: its results written and drawn, checked and printed."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from heinit_sim.cli import console, interrupts, options
+from heinit_sim.cli.ahead import ahead
 from heinit_sim.cli.check import report_findings
 from heinit_sim.errors import CheckFailed, RunDirectoryError, WriteError
 
 if TYPE_CHECKING:
     from heinit_sim.experiment.results import SweepResult
     from heinit_sim.experiment.shard import Shard
-    from heinit_sim.experiment.sweep_config import SweepConfig
+    from heinit_sim.experiment.sweep_config import FigureFormat, SweepConfig
     from heinit_sim.simulation import Simulated
 
 
@@ -60,7 +63,7 @@ def finish(
         WriteError: It cannot be written; or all but its figure is.
         CheckFailed: Something does not hold.
     """
-    from heinit_sim import checks, reports, runs, simulation
+    from heinit_sim import checks, runs, simulation
 
     start = time.perf_counter()
     up_to_date = done is None
@@ -68,7 +71,10 @@ def finish(
     if done is None:
         result = replace(runs.read_run(directory, quantiles=draws), config=config)
     else:
-        result = simulation.collect(config, done)
+        theory = ahead(partial(simulation.beside, config))
+        if draws:
+            ahead(partial(_load, config.figure.formats))
+        result = simulation.collect(config, done, theory=theory)
         engine = "dask" if request.dask else "heinit-sim"
         facts = runs.run_facts(engine, request.jobs, time.perf_counter() - start)
         try:
@@ -85,7 +91,7 @@ def finish(
         stable = request.require == "stable"
         findings = checks.check_all(result, request.alpha or options.ALPHA, stable=stable)
     if request.json_ or not request.quiet:
-        rows = reports.summary_rows(result)
+        _, rows = runs.read_summary(directory)  # as it was written; to judge takes a while
         if request.json_:
             documents.append(console.summary_document(config, rows, directory, findings))
         else:
@@ -113,6 +119,15 @@ def finish(
             console.say_unstable(result)
     if failure:
         raise WriteError  # it is said already
+
+
+def _load(formats: "Sequence[FigureFormat]") -> None:
+    """Load what draws a figure and writes it, which takes as long as some of the simulation."""
+    from heinit_sim import figures  # noqa: F401  # loaded once for all
+
+    for suffix in formats:
+        if suffix in ("svg", "pdf"):
+            import_module(f"matplotlib.backends.backend_{suffix}")
 
 
 def _draw(result: "SweepResult", directory: Path) -> tuple[tuple[str, ...], str]:

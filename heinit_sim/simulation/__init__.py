@@ -16,6 +16,7 @@ from heinit_sim.simulation.histograms import Counts as Counts
 from heinit_sim.simulation.packed import pack as pack
 from heinit_sim.simulation.packed import packed_size as packed_size
 from heinit_sim.simulation.packed import unpack as unpack
+from heinit_sim.simulation.sweep import beside as beside
 from heinit_sim.simulation.sweep import collect as collect
 from heinit_sim.simulation.sweep import iter_sweep as iter_sweep
 from heinit_sim.simulation.sweep import run_sweep as run_sweep

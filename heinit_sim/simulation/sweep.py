@@ -1,11 +1,11 @@
 """A grid of conditions simulated task by task, and the results put together."""
 
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from heinit_sim.experiment.quantities import Quantity
-from heinit_sim.experiment.results import ConditionResult, Histogram, SweepResult
+from heinit_sim.experiment.results import ConditionResult, Histogram, Prediction, SweepResult
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.simulation import plan
 from heinit_sim.simulation.cosines import Cosines
@@ -81,7 +81,11 @@ def _simulated_by_threads(tasks: Sequence[Task], jobs: int) -> Generator[Simulat
 
 
 def collect(
-    config: SweepConfig, done: Iterable[Simulated], *, quantiles: bool = True
+    config: SweepConfig,
+    done: Iterable[Simulated],
+    *,
+    quantiles: bool = True,
+    theory: Callable[[], Sequence[Prediction]] | None = None,
 ) -> SweepResult:
     """Put all tasks of a sweep together, theory beside measurement.
 
@@ -91,6 +95,7 @@ def collect(
         config: The sweep.
         done: Its tasks, in any order.
         quantiles: Whether to predict quantiles over networks too, which takes a while.
+        theory: Gives what `beside` does, where that was begun before.
     """
     parts: dict[plan.NetworkPass, dict[int, PassResult]] = defaultdict(dict)
     tallies: dict[plan.NetworkPass, dict[Quantity, Counts]] = defaultdict(dict)
@@ -111,7 +116,13 @@ def collect(
         networks.append(measured)
         histograms.append(to_histograms(tallies[network_pass], config.histograms))
         cosines.append(result.cosines)
-    return with_theory(config, networks, histograms, cosines, quantiles=quantiles)
+    predictions = theory() if theory else beside(config, quantiles=quantiles)
+    return _put_together(config, predictions, networks, histograms, cosines)
+
+
+def beside(config: SweepConfig, *, quantiles: bool = True) -> list[Prediction]:
+    """Predict what is set beside the numbers of a sweep; see `collect`."""
+    return predict(config.conditions, BESIDE_A_RUN if quantiles else 0, cosine=config.cosine)
 
 
 def with_theory(
@@ -131,8 +142,17 @@ def with_theory(
         cosines: Mean cosines between their inputs, likewise.
         quantiles: Whether to predict quantiles over networks too, which takes a while.
     """
-    n_sampled = BESIDE_A_RUN if quantiles else 0
-    predictions = predict(config.conditions, n_sampled, cosine=config.cosine)
+    predictions = beside(config, quantiles=quantiles)
+    return _put_together(config, predictions, networks, histograms, cosines)
+
+
+def _put_together(
+    config: SweepConfig,
+    predictions: Sequence[Prediction],
+    networks: Sequence[Measured],
+    histograms: Sequence[Mapping[Quantity, Histogram]],
+    cosines: Sequence[Cosines],
+) -> SweepResult:
     results = [
         ConditionResult(**vars(prediction), networks=measured, histograms=counted, cosines=angles)
         for prediction, measured, counted, angles in zip(
