@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-import heinit_sim.figures.frame
 from heinit_sim.figures import draw
+from heinit_sim.figures.layout import lay_out
 from heinit_sim.runs.figure_files import write_figure
 from tests.figures.helpers import figure_7_4
 
@@ -12,13 +12,13 @@ from tests.figures.helpers import figure_7_4
 def test_a_figure_is_laid_out_once_for_all_its_formats(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lay_out, layouts = heinit_sim.figures.frame.lay_out, []
+    layouts = []
 
     def counted(*args: Any) -> Any:
         layouts.append(lay_out(*args))
         return layouts[-1]
 
-    monkeypatch.setattr(heinit_sim.figures.frame, "lay_out", counted)
+    monkeypatch.setattr("heinit_sim.figures.frame.lay_out", counted)
     result = figure_7_4()
     written = write_figure(draw(result), tmp_path, result.config.figure)
     assert len(written) == 3
