@@ -126,7 +126,7 @@ def test_a_text_that_is_moved_is_found() -> None:
     assert any(fault.startswith("panels") for fault in faults(figure))
 
 
-@pytest.mark.parametrize("sweep", slow_but(["five", "nineteen"], "nineteen"))
+@pytest.mark.parametrize("sweep", slow_but(["five", "nineteen"], "five"))
 @pytest.mark.parametrize(
     "size", slow_but([[40, 3], [2, 8], [1.5, 1.5], [3, 1.5], [1.5, 6]], [1.5, 1.5])
 )

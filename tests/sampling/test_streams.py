@@ -34,6 +34,7 @@ def test_seeds_salts_trials_layers_inputs_and_biases_have_streams_of_their_own()
     assert len(np.unique(values)) == len(values)
 
 
+@pytest.mark.slow
 def test_draws_are_standard_normal() -> None:
     values = numbers(0, (), range(2000))
     n = len(values)

@@ -294,7 +294,8 @@ def excess_over_normal(histogram: Histogram, bins: Bins, scale: float) -> float:
     return float(((chi2 / freedom) ** (1 / 3) - 1 + spread) / math.sqrt(spread))
 
 
-@pytest.mark.parametrize("bins", slow_but(GRIDS, "decades"))
+@pytest.mark.slow
+@pytest.mark.parametrize("bins", GRIDS)
 def test_preactivations_of_the_first_layer_are_normal_and_a_wrong_scale_is_seen(bins: Bins) -> None:
     # 60 000 independent numbers. Scales of ‖x‖ (decades) average to 0.5 % over the networks, which
     # adds 2 N 0.005² = 3 to a χ² of about 100 or more; 4 % add 2 N 0.04² = 192.

@@ -96,6 +96,7 @@ def test_twin_with_a_weight_variance_twenty_percent_off_is_found(name: str, laye
     assert largest_z(measure(wrong), exact(condition, alpha)) > 1
 
 
+@pytest.mark.slow
 def test_twin_with_slopes_of_other_layers_is_found() -> None:
     condition, alpha = shape_condition("a slope for each layer")
     assert isinstance(alpha, tuple)

@@ -205,7 +205,8 @@ def share_error(share: float, *counts: int) -> float:
     return math.sqrt(share * (1 - share) * sum(1 / count for count in counts))
 
 
-@pytest.mark.parametrize("name", slow_but(NAMES, "normalised"))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
 def test_simulated_networks_lie_in_the_predicted_band(name: str, file_inputs: Inputs) -> None:
     condition = condition_of(inputs_of(name, file_inputs))
     trials, sampled = 2000, 40_000

@@ -181,6 +181,7 @@ def figure_7_4() -> Norms:
     return sample(condition(0.0, (100,) * 51 + (1,), (0.02,) * 51), 0.0, 20_000, seed=3)
 
 
+@pytest.mark.slow
 def test_figure_7_4_has_the_published_spread() -> None:
     norms = figure_7_4()
     for quantity, k, mean, std in (
