@@ -7,11 +7,12 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
-from heinit_sim.derivation import LEVEL, Row, Verification
 from heinit_sim.reports.formats import plain_table
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from heinit_sim.derivation import Row, Verification
 
 # Columns of the page and their widths: 80 with a blank between any two.
 _COLUMNS = {"": 4, "identity": 40, "left": 9, "right": 9, "± error": 7, "z": 6}
@@ -60,6 +61,8 @@ def to_identity_tables(verification: Verification) -> list[Table]:
 
 def to_identity_document(verification: Verification) -> dict[str, Any]:
     """The identities with all numbers, for JSON."""
+    from heinit_sim.derivation import LEVEL  # which only `verify` loads
+
     probe = verification.probe
     return {
         "network": {
@@ -115,6 +118,8 @@ def _page_title(verification: Verification) -> str:
 
 
 def _legend(verification: Verification) -> str:
+    from heinit_sim.derivation import LEVEL  # which only `verify` loads
+
     held = sum(row.held for row in verification.rows)
     counts = sorted({row.networks for row in verification.rows if row.z is not None})
     lines = [f"{held} of {len(verification.rows)} identities hold."]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
@@ -13,7 +12,6 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +131,8 @@ def simulated_by_dask(
 @contextmanager
 def _started(distributed: Any, jobs: int) -> Iterator[Client]:
     """Start a scheduler and workers of one thread each."""
+    from multiprocessing import resource_tracker
+
     import dask
 
     before = os.environ.get("PYTHONWARNINGS")
@@ -168,6 +168,7 @@ def _connected(distributed: Any, address: str) -> Iterator[Client]:
         WorkerError: It does not answer, or they have others.
         ConfigError: It is no address.
     """
+    import asyncio  # which takes a while to load, and only a cluster needs
 
     async def answer() -> None:
         arguments = distributed.Security().get_connection_args("client")
