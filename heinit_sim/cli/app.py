@@ -1,15 +1,35 @@
 """The application: its commands, in the order of `--help`.
 
-Commands import what they call inside their bodies: `--help` loads neither NumPy nor matplotlib.
+Commands import what they call inside their bodies: `--help` loads neither NumPy nor matplotlib. Of
+the commands themselves only the one that is given is loaded.
 """
 
+from functools import cache
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from heinit_sim.cli import check, config, run, runs, shards, theory
 from heinit_sim.experiment.spelling import correction
+
+# Command -> the file of `cli` that has a function of its name.
+_HOME = {
+    "run": "run",
+    "plot": "runs",
+    "page": "runs",
+    "show": "runs",
+    "merge": "shards",
+    "shards": "shards",
+    "theory": "theory",
+    "check": "check",
+    "compare": "check",
+    "verify": "theory",
+    "gains": "theory",
+    "validate": "config",
+    "schema": "config",
+    "init": "config",
+}
 
 
 class _Suggesting:
@@ -35,12 +55,18 @@ class _Command(_Suggesting, TyperCommand):
 class _Commands(_Suggesting, TyperGroup):
     """All commands; one is suggested where it was misspelt."""
 
+    def list_commands(self, _ctx: Any) -> list[str]:
+        return list(_HOME)
+
+    def get_command(self, _ctx: Any, cmd_name: str) -> Any:
+        return _command(cmd_name) if cmd_name in _HOME else None
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         self.suggest_commands = False
         try:
             return super().resolve_command(ctx, args)
         except Exception as error:
-            meant = correction(args[0], self.commands)
+            meant = correction(args[0], _HOME)
             if hasattr(error, "possibilities"):
                 error.possibilities = [meant] if meant else None
             elif meant and hasattr(error, "message"):
@@ -48,21 +74,24 @@ class _Commands(_Suggesting, TyperGroup):
             raise
 
 
+_PLAIN: dict[str, Any] = {"rich_markup_mode": None, "pretty_exceptions_enable": False}
+
 app = typer.Typer(
     cls=_Commands,
     help="Simulate weight initialisation: forward and backward variance of deep networks.",
     no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    **_PLAIN,
 )
 
-for _command in (
-    *(run.run, runs.plot, runs.page, runs.show, shards.merge, shards.shards),
-    *(theory.theory, check.check, check.compare, theory.verify, theory.gains),
-    *(config.validate, config.schema, config.init),
-):
-    app.command(cls=_Command)(_command)
+
+@cache
+def _command(name: str) -> Any:
+    """Load a command."""
+    alone = typer.Typer(add_completion=False, **_PLAIN)
+    module = import_module(f"heinit_sim.cli.{_HOME[name]}")
+    alone.command(name, cls=_Command)(getattr(module, name))
+    return typer.main.get_command(alone)
 
 
 @app.callback(invoke_without_command=True)
