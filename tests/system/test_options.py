@@ -67,6 +67,7 @@ DENSE = INIT | {
     "loss.target": [0.7],
     "trials": [4],
     "seed": [1],
+    "engine": ["conditional"],
     "record.cosine": [True],
 }
 CNN = INIT | {

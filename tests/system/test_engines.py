@@ -1,0 +1,56 @@
+"""Both engines through the whole way of the data: same theory, same law, other numbers."""
+
+import numpy as np
+import pytest
+
+from heinit_sim import check, compare
+from heinit_sim.config import parse_config
+from heinit_sim.experiment.results import SweepResult
+from heinit_sim.simulation.sweep import run_sweep
+from tests.rows import slow_but
+
+CONFIG = """
+name: engines
+network: {depth: 4, width: [20, 30, 25, 30], input_dim: 15, output_dim: 2, activation: ACTIVATION}
+init: {scheme: SCHEME}
+inputs: {INPUTS}
+loss: {target: TARGET}
+record: {cosine: true, histograms: std}
+trials: 300
+"""
+ARGUMENTS = ("activation", "scheme", "inputs", "target")
+CASES = [
+    ("relu", "he_normal", "count: 3", "0"),
+    ("tanh", "xavier_normal, bias_variance: 0.05", "count: 4", "0.5"),
+    ("gelu", "he_normal, bias_scheme: torch", "count: 4, distribution: pair, cosine: 0.99", "0"),
+    ("linear", "lecun_normal, bias: 0.1", "count: 20", "0"),
+]
+
+
+def both(*case: str) -> list[SweepResult]:
+    text = CONFIG
+    for key, value in zip(("ACTIVATION", "SCHEME", "INPUTS", "TARGET"), case, strict=True):
+        text = text.replace(key, value)
+    return [run_sweep(parse_config(f"{text}engine: {e}")) for e in ("weights", "conditional")]
+
+
+@pytest.mark.parametrize(ARGUMENTS, slow_but(CASES, CASES[0]))
+def test_both_engines_agree_with_theory_and_with_each_other(
+    activation: str, scheme: str, inputs: str, target: str
+) -> None:
+    weights, conditional = both(activation, scheme, inputs, target)
+    for result in (weights, conditional):
+        assert [finding for finding in check(result) if not finding.held] == []
+    assert compare(weights, conditional).held
+    (one,), (other,) = weights.conditions, conditional.conditions
+    assert one.theory.keys() == other.theory.keys()
+    for measure, theory in one.theory.items():
+        assert np.array_equal(theory, other.theory[measure], equal_nan=True)
+    assert not np.array_equal(
+        one.networks["activation", "variance"][:, 1:],
+        other.networks["activation", "variance"][:, 1:],
+    )
+    # Inputs are the same, and the first of the layers' cosines, which is theirs, too.
+    for cosines in (one.cosines["activation"], other.cosines["activation"]):
+        assert np.array_equal(cosines[:, 0], one.cosines["activation"][:, 0])
+    assert one.histograms.keys() == other.histograms.keys() != set()
