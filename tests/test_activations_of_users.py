@@ -19,22 +19,20 @@ from heinit_sim.experiment.quantities import MEASURES
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 
 Array = np.ndarray
-CONFIG = parse_config(
-    """
+TEXT = """
 name: own
 network: {depth: 6, width: 40, input_dim: 30, activation: tanh}
 init: {variance: 0.05}
 inputs: {count: 2}
 trials: 40
 """
-)
+CONFIG = parse_config(TEXT)
 
 
-def test_tanh_given_by_hand_is_tanh_to_the_last_bit() -> None:
-    mine = own_activation(
-        np.tanh, lambda z: 4 * np.exp(-2 * abs(z)) / (1 + np.exp(-2 * abs(z))) ** 2
-    )
-    ours, theirs = run_sweep(with_activation(CONFIG, mine)), run_sweep(CONFIG)
+def test_softsign_given_by_hand_is_softsign_to_the_last_bit() -> None:
+    config = parse_config(TEXT.replace("tanh", "softsign"))
+    mine = own_activation(lambda z: z / (1 + abs(z)), lambda z: (1 / (1 + abs(z))) ** 2, kinks=[0])
+    ours, theirs = run_sweep(with_activation(config, mine)), run_sweep(config)
     for measure in MEASURES:
         one, other = (result.conditions[0].networks[measure] for result in (ours, theirs))
         np.testing.assert_array_equal(one, other)
