@@ -114,7 +114,9 @@ class NetworkPass:
     def multiplications(self) -> int:
         """Multiplications with the weights of one network, in those of a large matrix product."""
         if self.engine == "conditional":
-            return _THIN_PRODUCTS * self.units * self.draws.n_inputs**2
+            n_inputs = self.draws.n_inputs  # whose inner products have a root in each layer
+            rows = self.units + len(self.layers) * n_inputs
+            return _THIN_PRODUCTS * rows * n_inputs**2
         products = 3 if self.lsuv else 2  # one more pass forward finds the factors
         each = (given.layers * _multiplications(given.step, products) for given in self.steps)
         return sum(each) * self.draws.n_inputs
