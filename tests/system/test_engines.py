@@ -63,7 +63,7 @@ name: alike
 network: {depth: 40, width: 60, input_dim: 60, activation: tanh}
 init: {variance: 0.2/60, bias_variance: 0.1}
 inputs: {count: 4}
-trials: 40
+trials: 20
 """
 
 
@@ -87,3 +87,40 @@ def test_inputs_that_come_to_be_alike_stay_apart_to_the_last_digits(
     assert worst_z(expected, found) < 5.0  # 35 numbers: by chance once in 50,000 times
     monkeypatch.setattr(triangular_root, "_CANCELS", 0.0)
     assert np.isneginf(apart("conditional")[:, -1]).all()  # by then they are taken for equal
+
+
+FRAGILE = """
+name: fragile
+network: {depth: DEPTH, width: WIDTH, input_dim: 3, activation: ACTIVATION}
+init: {INIT}
+inputs: {count: COUNT}
+record: {histograms: std}
+trials: 200
+"""
+ENDS = [
+    ("6", "2", "relu", "scheme: he_normal", "3"),  # some are dead
+    ("4", "1", "relu", "scheme: he_normal", "5"),  # most of them, and inputs have one direction
+    ("8", "5", "gelu", "variance: 1e90", "3"),  # beyond float range
+    ("8", "5", "tanh", "variance: 1e-90", "3"),
+    ("12", "5", "linear", "variance: 1e200", "3"),  # far beyond it, and carried all the same
+    ("4", "5", "tanh", "scheme: xavier_normal, last: {scheme: zeros}", "2"),
+]
+
+
+@pytest.mark.parametrize(("depth", "width", "activation", "init", "count"), ENDS)
+def test_networks_die_and_are_lost_as_often_as_with_weights(
+    depth: str, width: str, activation: str, init: str, count: str
+) -> None:
+    given = {"DEPTH": depth, "WIDTH": width, "ACTIVATION": activation, "INIT": init}
+    shares = []
+    for engine in ("weights", "conditional"):
+        text = FRAGILE.replace("COUNT", count)
+        for key, value in given.items():
+            text = text.replace(key, value)
+        (of,) = run_sweep(parse_config(f"{text}engine: {engine}")).conditions
+        last = [of.networks[q, "second_moment"] for q in ("activation", "grad_activation")]
+        ends = np.array([last[0][:, -1], last[1][:, 0]])
+        shares.append([np.isneginf(ends).mean(axis=1), np.isnan(ends).mean(axis=1)])
+    one, other = np.array(shares)
+    spread = np.sqrt((one * (1 - one) + other * (1 - other)) / 200)
+    assert (np.abs(one - other) <= 4.5 * spread).all()
