@@ -101,21 +101,6 @@ def _sech2(z: FloatArray) -> FloatArray:
     return e
 
 
-_FLAT = 1e-3  # slope below which 1 − tanh² would lose more than three digits
-
-
-def _tanh(z: FloatArray, out: FloatArray) -> FloatArray:
-    """The hyperbolic tangent, and its slope."""
-    slope = np.square(np.tanh(z, out=out))
-    np.subtract(1.0, slope, out=slope)
-    flat = slope < _FLAT
-    if np.count_nonzero(flat) > flat.size // 16:
-        np.copyto(slope, _sech2(z), where=flat)
-    elif flat.any():
-        slope[flat] = _sech2(z[flat])
-    return slope
-
-
 def _softplus(z: FloatArray) -> FloatArray:
     return np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z)))
 
@@ -176,7 +161,7 @@ LINEAR = Activation(lambda z, out: np.positive(z, out=out), lambda z: np.ones_li
 _ACTIVATIONS: dict[str, Activation] = {
     "relu": RELU,
     "linear": LINEAR,
-    "tanh": curved(np.tanh, lambda z: _tanh(z, np.empty_like(z)), together=_tanh),
+    "tanh": curved(np.tanh, _sech2),
     "sigmoid": curved(_sigmoid, lambda z: _sigmoid(z) * _sigmoid(-z)),
     "erf": curved(erf, _erf_slope),
     "hard_tanh": curved(lambda z: np.clip(z, -1, 1), lambda z: (z > -1) & (z <= 1), -1.0, 1.0),
