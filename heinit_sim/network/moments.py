@@ -21,7 +21,9 @@ from heinit_sim.numerics.scaled_array import Exponents, Scaled, rescaled
 
 # Below this ratio of variance to squared mean, E[z²] − E[z]² would lose more than three digits.
 _CANCELS = 1e-3
-_LARGEST_SQUARE = 2.0**450  # the product of two such, and its inverse, stay inside float range
+# Squared norms beyond this, or its inverse, leave their columns too little room for products of two
+# squares; mantissas that are carried with exponents stay inside by themselves.
+_LARGEST_SQUARE = 2.0**300
 _LOG10_2 = float(np.log10(2.0))
 
 

@@ -3,8 +3,9 @@
 Five variances, 50 hidden layers of 100, 100 inputs, all five quantities, per trial on one core:
 the package, the same written plainly in NumPy, PyTorch autograd on the same networks (where torch
 is installed), and the floor: drawing the weights once plus the 2K matrix products of one pass.
-Then threads, the memory of a default and of a large run, and the start of the commands. Networks
-of other kinds: `python -m tests.benchmarks.passes`.
+Then other activations and histograms (`curves`), networks without weights, threads, the memory of a
+default and of large runs, and the start of the commands. Networks of other kinds:
+`python -m tests.benchmarks.passes`; a figure of how time grows: `tests.benchmarks.growth`.
 """
 
 import importlib.util
@@ -12,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -24,6 +26,7 @@ from heinit_sim import load_config
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.sampling.streams import sample_weights
 from heinit_sim.simulation.sweep import iter_sweep
+from tests.benchmarks import curves
 from tests.benchmarks.timing import interleaved
 from tests.conditions import dense_draws, with_layers
 
@@ -39,6 +42,8 @@ def main() -> None:
     """Print the tables."""
     with threadpool_limits(limits=1, user_api="blas"):
         _print_trials()
+        curves.main()
+        _print_wide()
         _print_threads()
     _print_memory()
     _print_start()
@@ -64,6 +69,30 @@ def _print_trials() -> None:
         print(f"{name:28}{1e3 * each:9.2f}{each / ours:22.2f}")
 
 
+def _print_wide() -> None:
+    """Networks without weights, beside the drawing of their random numbers alone."""
+    print(f"\n{'one trial, 50 layers, no weights':40}{'s':>9}{'/ draws':>9}")
+    for width, inputs in ((1000, 10), (100_000, 10), (1_000_000, 1)):
+        for activation in ("relu", "tanh"):
+            overrides: dict[str, object] = {"network.width": width, "network.input_dim": width}
+            overrides |= {"inputs.count": inputs, "init.variance": 2 / width, "trials": 1}
+            overrides |= {"network.activation": activation, "engine": "conditional"}
+            calls = {
+                "ours": partial(_drain, load_config(CONFIG, overrides), 1),
+                "draws": partial(_draw_normals, width, inputs),
+            }
+            seconds = interleaved(calls, rounds=3, clock=time.process_time)
+            name = f"{width:,} units, {inputs} inputs, {activation}"
+            print(f"{name:40}{seconds['ours']:9.3f}{seconds['ours'] / seconds['draws']:9.2f}")
+
+
+def _draw_normals(width: int, n_inputs: int) -> None:
+    """Draw as many numbers as both passes of one network need."""
+    rng, numbers = np.random.Generator(np.random.SFC64(0)), np.empty((n_inputs, width))
+    for _ in range(2 * DEPTH):
+        rng.standard_normal(out=numbers)
+
+
 def _print_threads() -> None:
     config = load_config(CONFIG)
     print(f"\n{'two threads':28}{'speed-up':>9}")
@@ -77,7 +106,10 @@ def _print_threads() -> None:
 def _print_memory() -> None:
     print(f"\n{'peak memory of run -j 1':28}{'MiB':>9}")
     large = ["network.depth=200", "network.width=1000", "network.input_dim=1000"]
-    for name, sets in (("default config", []), ("200 layers of 1000", large)):
+    million = ["network.width=1000000", "network.input_dim=1000000", "inputs.count=1"]
+    million += ["engine=conditional", "trials=1", "init.variance=2e-6"]
+    sizes = {"default config": [], "200 layers of 1000": large, "1,000,000 units": million}
+    for name, sets in sizes.items():
         arguments = ["--trials", "2"] if sets else []
         for text in sets:
             arguments += ["--set", text]

@@ -3,8 +3,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from heinit_sim.experiment.quantities import Statistic
-from heinit_sim.network.moments import between_inputs, log10_moments, outer_moments, unit_moments
+from heinit_sim.experiment.quantities import INPUT_0, Statistic
+from heinit_sim.network.moments import (
+    between_inputs,
+    log10_moments,
+    outer_moments,
+    squarable,
+    unit_moments,
+)
 from heinit_sim.numerics.scaled_array import Scaled, scaled
 
 EPS = np.finfo(float).eps
@@ -166,3 +172,16 @@ def test_variances_between_inputs_do_not_depend_on_other_networks_nor_on_lost_on
         np.testing.assert_allclose(
             found[i], between_inputs(one, unit_moments(one))[0], rtol=1e3 * 30 * EPS, atol=0
         )
+
+
+@pytest.mark.parametrize("power", [-480, -200, 0, 200, 480])
+def test_squares_of_floats_leave_room_for_products_of_unlike_inputs(power: int) -> None:
+    """An input 2^100 smaller than the others: its ∂ℓ/∂Ω has 2^-400 of their second moment."""
+    z = np.random.default_rng(3).standard_normal((1, 1, 6, 4))
+    expected = log10_moments(outer_moments(unit_moments(scaled(z)), unit_moments(scaled(z))))
+    z[..., 0] *= 2.0**-100
+    layer, units = squarable(Scaled(np.ldexp(z, power), np.zeros((1, 1), np.int64)))
+    assert np.array_equal(np.ldexp(layer.mantissa, layer.exponent[..., None, None] - power), z)
+    found = log10_moments(outer_moments(units, units))
+    shift = 4 * (power - 100) * np.log10(2.0)
+    np.testing.assert_allclose(found[INPUT_0], expected[INPUT_0] + shift, rtol=1e-13, atol=0)
