@@ -28,6 +28,8 @@ def curved(
 
 
 def _put(a: Callable[[FloatArray], FloatArray], z: FloatArray, out: FloatArray) -> FloatArray:
+    if isinstance(a, np.ufunc):
+        return a(z, out=out)  # type: ignore[no-any-return]
     out[...] = a(z)
     return out
 
