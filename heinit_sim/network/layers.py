@@ -40,11 +40,12 @@ from heinit_sim.network.steps.operation import (
     Operation,
     WeightMoments,
     lost_networks,
+    squared_sizes,
 )
 from heinit_sim.network.steps.pool import Pooled
 from heinit_sim.network.steps.weights import Convolved, Dense, Weighted, WeightsByPlace
 from heinit_sim.numerics import FloatArray
-from heinit_sim.numerics.scaled_array import Factor, Scaled, plus, squared_norms
+from heinit_sim.numerics.scaled_array import Factor, Scaled, plus
 
 # Layers between two looks at the range of the mantissas; a look costs as much as an activation.
 # Slopes of activations are 0 or between 1e-6 and 1e3 in size: four layers of them change a norm by
@@ -98,7 +99,7 @@ class Layer(NamedTuple):
         if self.place == end and not self.is_last:
             stack[1] = stack[0]
         if self.holds_floats:
-            stack[-1, ~(squared_norms(stack[-1]) < LARGEST**2)] = np.nan
+            stack[-1, ~(squared_sizes(stack[-1]) < LARGEST**2)] = np.nan
             stack[:, lost] = np.nan
         return Scaled(stack, np.array([f.exponent, z.exponent][: len(stack)])), tuple(kept)
 

@@ -45,10 +45,9 @@ def unit_moments(z: Scaled) -> UnitMoments:
 
 def squarable(z: Scaled) -> tuple[Scaled, UnitMoments]:
     """A layer of any magnitude with its moments, and all squares inside float range."""
-    with np.errstate(over="ignore"):
-        squares = _squares(z)
-        squared_norms = squares.sum(axis=-1)
-    if ((squared_norms > 1 / _LARGEST_SQUARE) & (squared_norms < _LARGEST_SQUARE)).all():
+    squares = _squares(z)
+    squared_norms = squares.sum(axis=-1)
+    if squared_norms.min() > 1 / _LARGEST_SQUARE and squared_norms.max() < _LARGEST_SQUARE:
         return z, _moments_of(z, squares)
     z = rescaled(z)
     return z, unit_moments(z)

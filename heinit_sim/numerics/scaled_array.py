@@ -107,10 +107,9 @@ def _parts(factor: Factor) -> tuple[Factor, int | Exponents]:
 
 
 def squared_norms(mantissa: FloatArray) -> FloatArray:
-    """Sum of the squares of each matrix, (...); infinite or NaN where they leave float range."""
+    """Sum of the squares of each matrix, (...); NumPy warns of one that leaves float range."""
     flat = mantissa.reshape(*mantissa.shape[:-2], -1)
-    with np.errstate(over="ignore", invalid="ignore"):
-        squares: FloatArray = np.vecdot(flat, flat)
+    squares: FloatArray = np.vecdot(flat, flat)
     return squares
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heinit_sim.network.steps.operation import LARGEST, Arithmetic
+from heinit_sim.network.steps.operation import LARGEST, Arithmetic, squared_sizes
 from heinit_sim.numerics import FloatArray
-from heinit_sim.numerics.scaled_array import Scaled, plus, squared_norms, times
+from heinit_sim.numerics.scaled_array import Scaled, plus, times
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Added:
             return plus(self._skipped(entered), z, out, self.scale)
         np.multiply(z.mantissa, self.scale, out=out)
         out += self._skipped(entered).mantissa
-        out[~(squared_norms(out) < LARGEST**2)] = np.nan
+        out[~(squared_sizes(out) < LARGEST**2)] = np.nan
         return Scaled(out, z.exponent)
 
     def adjoint(self, gradient: Scaled, out: FloatArray | None) -> tuple[Scaled, Scaled]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from heinit_sim.network.moments import UnitMoments
 from heinit_sim.numerics import FloatArray, Mask
-from heinit_sim.numerics.scaled_array import Scaled, rescaled
+from heinit_sim.numerics.scaled_array import Scaled, rescaled, squared_norms
 
 Kept = Any  # what an operation keeps for its adjoint, of a type of its own
 WeightMoments = list[tuple[UnitMoments, int]]
@@ -49,6 +49,12 @@ def largest(z: FloatArray) -> FloatArray:
     """The largest size of a network's numbers, (...)."""
     size: FloatArray = np.maximum(z.max(axis=(-1, -2)), -z.min(axis=(-1, -2)))
     return size
+
+
+def squared_sizes(z: FloatArray) -> FloatArray:
+    """The sum of squares of a network's numbers, (...), infinite beyond float range."""
+    with np.errstate(over="ignore"):
+        return squared_norms(z)
 
 
 def lost_networks(z: FloatArray) -> Mask:

@@ -18,9 +18,10 @@ from heinit_sim.network.steps.operation import (
     WeightMoments,
     largest,
     squarable,
+    squared_sizes,
 )
 from heinit_sim.numerics import FloatArray
-from heinit_sim.numerics.scaled_array import Factor, Scaled, squared_norms, times
+from heinit_sim.numerics.scaled_array import Factor, Scaled, times
 
 
 class WeightsByPlace(Protocol):
@@ -132,7 +133,7 @@ class Weighted(NamedTuple):
             f *= self.std if isinstance(self.std, float) else self.std[..., np.newaxis, np.newaxis]
         if self.biases is not None:
             f += self.linear.per_unit(self.biases)
-        squared_norm = squared_norms(f)
+        squared_norm = squared_sizes(f)
         lost = ~(squared_norm < LARGEST**2)
         small = squared_norm <= 1 / LARGEST**2
         if small.any() and not self.may_vanish:
