@@ -28,8 +28,6 @@ def curved(
 
 
 def _put(a: Callable[[FloatArray], FloatArray], z: FloatArray, out: FloatArray) -> FloatArray:
-    if isinstance(a, np.ufunc):
-        return a(z, out=out)  # type: ignore[no-any-return]
     out[...] = a(z)
     return out
 
@@ -163,7 +161,7 @@ LINEAR = Activation(lambda z, out: np.positive(z, out=out), lambda z: np.ones_li
 _ACTIVATIONS: dict[str, Activation] = {
     "relu": RELU,
     "linear": LINEAR,
-    "tanh": curved(np.tanh, _sech2),
+    "tanh": Activation(lambda z, out: np.tanh(z, out=out), _sech2),
     "sigmoid": curved(_sigmoid, lambda z: _sigmoid(z) * _sigmoid(-z)),
     "erf": curved(erf, _erf_slope),
     "hard_tanh": curved(lambda z: np.clip(z, -1, 1), lambda z: (z > -1) & (z <= 1), -1.0, 1.0),

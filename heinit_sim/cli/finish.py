@@ -71,7 +71,7 @@ def finish(
     if done is None:
         result = replace(runs.read_run(directory, quantiles=draws), config=config)
     else:
-        theory = ahead(partial(simulation.beside, config))
+        theory = ahead(partial(simulation.theory_beside, config))
         if draws:
             ahead(partial(_load, config.figure.formats))
         result = simulation.collect(config, done, theory=theory)

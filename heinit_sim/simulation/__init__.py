@@ -16,10 +16,10 @@ from heinit_sim.simulation.histograms import Counts as Counts
 from heinit_sim.simulation.packed import pack as pack
 from heinit_sim.simulation.packed import packed_size as packed_size
 from heinit_sim.simulation.packed import unpack as unpack
-from heinit_sim.simulation.sweep import beside as beside
 from heinit_sim.simulation.sweep import collect as collect
 from heinit_sim.simulation.sweep import iter_sweep as iter_sweep
 from heinit_sim.simulation.sweep import run_sweep as run_sweep
+from heinit_sim.simulation.sweep import theory_beside as theory_beside
 from heinit_sim.simulation.sweep import with_theory as with_theory
 from heinit_sim.simulation.tasks import Simulated as Simulated
 from heinit_sim.simulation.tasks import Task as Task

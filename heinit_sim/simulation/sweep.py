@@ -95,7 +95,7 @@ def collect(
         config: The sweep.
         done: Its tasks, in any order.
         quantiles: Whether to predict quantiles over networks too, which takes a while.
-        theory: Gives what `beside` does, where that was begun before.
+        theory: Gives what `theory_beside` does, where that was begun before.
     """
     parts: dict[plan.NetworkPass, dict[int, PassResult]] = defaultdict(dict)
     tallies: dict[plan.NetworkPass, dict[Quantity, Counts]] = defaultdict(dict)
@@ -116,11 +116,11 @@ def collect(
         networks.append(measured)
         histograms.append(to_histograms(tallies[network_pass], config.histograms))
         cosines.append(result.cosines)
-    predictions = theory() if theory else beside(config, quantiles=quantiles)
+    predictions = theory() if theory else theory_beside(config, quantiles=quantiles)
     return _put_together(config, predictions, networks, histograms, cosines)
 
 
-def beside(config: SweepConfig, *, quantiles: bool = True) -> list[Prediction]:
+def theory_beside(config: SweepConfig, *, quantiles: bool = True) -> list[Prediction]:
     """Predict what is set beside the numbers of a sweep; see `collect`."""
     return predict(config.conditions, BESIDE_A_RUN if quantiles else 0, cosine=config.cosine)
 
@@ -142,7 +142,7 @@ def with_theory(
         cosines: Mean cosines between their inputs, likewise.
         quantiles: Whether to predict quantiles over networks too, which takes a while.
     """
-    predictions = beside(config, quantiles=quantiles)
+    predictions = theory_beside(config, quantiles=quantiles)
     return _put_together(config, predictions, networks, histograms, cosines)
 
 

@@ -18,7 +18,7 @@ from heinit_sim.sampling import streams
 from heinit_sim.simulation import executors, plan, tasks
 from heinit_sim.simulation.measure import PassResult
 from heinit_sim.simulation.plan import plan_passes
-from heinit_sim.simulation.sweep import beside, collect, iter_sweep, run_sweep
+from heinit_sim.simulation.sweep import collect, iter_sweep, run_sweep, theory_beside
 from heinit_sim.simulation.tasks import Task
 from heinit_sim.theory import assumptions
 from heinit_sim.theory.assumptions import homogeneous_slope
@@ -413,7 +413,7 @@ def test_theory_that_was_begun_before_is_the_same() -> None:
     sweep = config(condition())
     done = list(iter_sweep(sweep, 1))
     (mine,) = collect(sweep, done).conditions
-    (theirs,) = collect(sweep, done, theory=lambda: beside(sweep)).conditions
+    (theirs,) = collect(sweep, done, theory=lambda: theory_beside(sweep)).conditions
     assert mine.sampled == theirs.sampled > 0
     assert mine.theory.keys() == theirs.theory.keys()
     for quantity, expected in mine.quantiles.items():
