@@ -17,10 +17,11 @@ from heinit_sim.experiment.quantities import (
     MEASURES,
     Measure,
 )
+from heinit_sim.experiment.records import RATIO_WORDS
 from heinit_sim.experiment.results import ConditionResult, Histogram, SweepResult
 from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.numerics.p_values import fisher_tail, student_tail, welch
-from heinit_sim.simulation import COSINE_QUANTITIES, Counts
+from heinit_sim.simulation import Counts
 
 LEVEL = 1e-3
 """Chance that two runs of one law differ anywhere: shared by all that is compared (Bonferroni)."""
@@ -70,8 +71,8 @@ class Comparison:
     """A line for each condition where another share of networks is dead."""
     histograms: tuple[str, ...]
     """A line for each layer whose numbers are in other bins; only if exact."""
-    cosines: tuple[str, ...]
-    """A line for each layer whose cosines differ; only if exact."""
+    ratios: tuple[str, ...]
+    """A line for each layer whose cosines or other ratios differ; only if exact."""
     settings: tuple[str, ...]
     """A line for each key of the configs that differs, but for those no number depends on."""
     left_out: tuple[str, ...]
@@ -85,7 +86,7 @@ class Comparison:
     @property
     def mismatches(self) -> tuple[str, ...]:
         """Lines for all differences beside the rows."""
-        return self.depths + self.dead + self.histograms + self.cosines
+        return self.depths + self.dead + self.histograms + self.ratios
 
 
 class _RowTests(NamedTuple):
@@ -103,7 +104,7 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
     """Compare two runs: the numbers of one config, or the typical networks of two.
 
     Where the configs are the same (name, figure, record and expectations aside), every network's
-    number must agree, the histograms and the cosines. Else the means over networks of log10 are
+    number must agree, the histograms and the ratios. Else the means over networks of log10 are
     compared by Welch's t, at the family-wise level `LEVEL`: they tell of the typical network, where
     the arithmetic mean of a deep layer would be carried by rare ones. Runs of equal seeds and
     common draws share their random numbers; the error, which takes them for independent, is then
@@ -143,13 +144,14 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
     ]
     n_untested = sum(test.n_untested for test in tests)
     rows = [row for test in tests for row in test.differing]
-    same_bins = exact and first.config.histograms == second.config.histograms
-    both_cosines = exact and first.config.cosine and second.config.cosine
+    one, other = first.config.record, second.config.record
+    same_bins = exact and one.histograms == other.histograms
     left_out = unpaired + [f"{' '.join(m)} (not in both runs)" for m in MEASURES if m not in shared]
-    if not same_bins and (first.config.histograms or second.config.histograms):
+    if not same_bins and (one.histograms or other.histograms):
         left_out.append("histograms (not the same bins of one config)")
-    if not both_cosines and (first.config.cosine or second.config.cosine):
-        left_out.append("cosines (not in both runs of one config)")
+    for name in dict.fromkeys((*one.ratio_records, *other.ratio_records)):
+        if not (exact and name in one.ratio_records and name in other.ratio_records):
+            left_out.append(f"{RATIO_WORDS[name]} (not in both runs of one config)")
     undefined = [a for a, b in pairs if _n_defined(a, b, ("activation", BETWEEN_INPUTS)) == 1]
     if undefined:
         left_out.append(f"{BETWEEN_INPUTS} of {len(undefined)} conditions (one input in one run)")
@@ -173,9 +175,7 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
         histograms=tuple(
             line for pair in pairs if same_bins for line in _differing_histograms(*pair, rtol)
         ),
-        cosines=tuple(
-            line for pair in pairs if both_cosines for line in _differing_cosines(*pair, rtol)
-        ),
+        ratios=tuple(line for pair in pairs if exact for line in _differing_ratios(*pair, rtol)),
         settings=settings,
         left_out=tuple(left_out),
     )
@@ -277,16 +277,17 @@ def _dead(a: ConditionResult, b: ConditionResult, level: float) -> Iterator[str]
         yield f"{_name(a)}: {counts}"
 
 
-def _differing_cosines(a: ConditionResult, b: ConditionResult, tolerance: float) -> Iterator[str]:
-    """A line for each layer where a network's cosine differs by more than the tolerance."""
-    for quantity in COSINE_QUANTITIES if a.cosines and b.cosines else ():
-        x, y = a.cosines[quantity], b.cosines[quantity]
+def _differing_ratios(a: ConditionResult, b: ConditionResult, tolerance: float) -> Iterator[str]:
+    """A line for each layer where a network's cosine, … differs by more than the tolerance."""
+    for (quantity, ratio), x in a.ratios.items():
+        if (y := b.ratios.get((quantity, ratio))) is None:
+            continue
         differs = ~((np.abs(x - y) <= tolerance) | (np.isnan(x) & np.isnan(y)))
         for k in np.flatnonzero(differs.any(axis=0)):
             gaps = np.abs(x - y)[differs[:, k], k]
             size = "one is undefined" if np.isnan(gaps).any() else f"by up to {gaps.max():.1g}"
             counts = f"{len(gaps)} of {len(x)} networks differ, {size}"
-            yield f"{_name(a)}: cosine of {quantity}, layer {k}: {counts}"
+            yield f"{_name(a)}: {ratio.replace('_', ' ')} of {quantity}, layer {k}: {counts}"
 
 
 def _differing_histograms(a: ConditionResult, b: ConditionResult, rtol: float) -> Iterator[str]:

@@ -36,7 +36,7 @@ def tie_findings(result: SweepResult) -> Iterator[Finding]:
     first: dict[object, tuple[ConditionResult, Networks]] = {}
     for one in result.conditions:
         condition, networks = one.condition, one.networks
-        scaled = assumptions.obeys_scale_law(condition) and result.config.histograms is None
+        scaled = assumptions.obeys_scale_law(condition) and result.config.record.follows_scale_law
         if scaled:
             shifts = scale_law(condition.weight_variances)
             key = _without_scale(condition)

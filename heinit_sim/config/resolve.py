@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 from heinit_sim.config.problem import Keys, keys_of
 from heinit_sim.config.resolve_weights import lsuv_of
 from heinit_sim.config.schema.annotations import as_text_if_written, as_written, located
-from heinit_sim.config.schema.config import Config, leave_out_defaults
+from heinit_sim.config.schema.config import Config, Record, leave_out_defaults
 from heinit_sim.config.tree import Tree
 from heinit_sim.experiment import sweep_config
 from heinit_sim.experiment.inputs import Inputs
+from heinit_sim.experiment.records import Records
 from heinit_sim.experiment.steps import Row
 
 Point = Mapping[str, int]
@@ -55,8 +56,7 @@ def put_together(
         seed=first.seed,
         draws=first.draws,
         engine=first.engine,
-        histograms=first.record.histograms if first.record else None,
-        cosine=bool(first.record and first.record.cosine),
+        record=_records(first.record),
         figure=figure,
         expect=tuple(
             sweep_config.Expectation(
@@ -78,6 +78,12 @@ def put_together(
             }
         ),
     )
+
+
+def _records(record: Record | None) -> Records:
+    """The section `record`, in which null and false ask for nothing."""
+    given = {key: value for key, value in record or () if value}
+    return Records(**given)
 
 
 def plain_sweep(first: ResolvedPoint) -> dict[str, list[object]]:

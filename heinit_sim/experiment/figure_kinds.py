@@ -58,11 +58,13 @@ _NETWORKS = Need(
     lambda config: config.trials > 1, "one network has no spread", "trials of 2 or more"
 )
 _HISTOGRAMS = Need(
-    lambda config: config.histograms is not None,
+    lambda config: config.record.histograms is not None,
     "no histograms are recorded",
     "record.histograms, decades or std",
 )
-_COSINES = Need(lambda config: config.cosine, "no cosines are recorded", "record.cosine: true")
+_COSINES = Need(
+    lambda config: config.record.cosine, "no cosines are recorded", "record.cosine: true"
+)
 
 FIGURE_KINDS: Mapping[str, FigureKind] = {
     "layers": FigureKind(options=frozenset({"decades", "overlay"})),

@@ -15,6 +15,7 @@ from heinit_sim.experiment.quantities import (
     Quantity,
     Statistic,
 )
+from heinit_sim.experiment.records import Output, RatioMeasure
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 
 if TYPE_CHECKING:
@@ -61,9 +62,9 @@ class Prediction:
     log_norm_spread: float | None
     """Predicted variance over networks of ln ‖h_K‖², to first order in 1/width; None where it is
     not known."""
-    theory_cosines: Mapping[Quantity, FloatArray] = field(default_factory=dict, kw_only=True)
-    """quantity -> (K+1,): the cosine of two inputs in wide layers, of f_k and h_k, if it is asked
-    for; NaN where it is not known. No log10."""
+    theory_ratios: Mapping[RatioMeasure, FloatArray] = field(default_factory=dict, kw_only=True)
+    """(quantity, ratio) -> (K+1,): what wide layers have, of the ratios that are asked for; NaN
+    where it is not known. No log10."""
     misfit: int | None = field(default=None, kw_only=True)
     """First layer that is too narrow for the infinite-width prediction, of which nothing is given
     from there on; None where there is none."""
@@ -116,17 +117,24 @@ class Histogram:
     """(K+1,): numbers that are exactly 0."""
 
 
-@dataclass(frozen=True, repr=False)
-class ConditionResult(Prediction):
-    """Measurements of one condition's networks beside its theory, all as log10."""
+@dataclass(frozen=True, kw_only=True)
+class Measurements:
+    """What the networks of a condition showed."""
 
     networks: Mapping[Measure, FloatArray]
-    """(quantity, statistic) -> (n_networks, K+1): one number per network and layer."""
+    """(quantity, statistic) -> (n_networks, K+1): log10, one number per network and layer."""
     histograms: Mapping[Quantity, Histogram] = field(default_factory=dict)
     """quantity -> its histogram, of the quantities `COUNTED`, if the config asks for them."""
-    cosines: Mapping[Quantity, FloatArray] = field(default_factory=dict)
-    """quantity -> (n_networks, K+1): mean cosine over pairs of inputs, of f_k and h_k, if the
-    config asks for it; NaN where no two inputs have one. No log10."""
+    ratios: Mapping[RatioMeasure, FloatArray] = field(default_factory=dict)
+    """(quantity, ratio) -> (n_networks, K+1): numbers that are no log10, if the config asks for
+    them; NaN where a network has none."""
+    outputs: Mapping[Output, FloatArray] = field(default_factory=dict)
+    """Numbers that are of no layer -> (n_networks, how many one network has)."""
+
+
+@dataclass(frozen=True, repr=False)
+class ConditionResult(Prediction, Measurements):
+    """Measurements of one condition's networks beside its theory."""
 
     def _content(self) -> str:
         n_networks = len(next(iter(self.networks.values()), ()))

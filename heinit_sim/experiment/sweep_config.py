@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.labels import SELF_EXPLAINING, shortened, swept_text, to_text
-from heinit_sim.experiment.quantities import Bins
+from heinit_sim.experiment.records import Records
 from heinit_sim.experiment.steps import (
     Activate,
     Row,
@@ -226,10 +226,8 @@ class SweepConfig:
     seed: int
     draws: DrawsName = "common"
     engine: EngineName = "weights"
-    histograms: Bins | None = None
-    """Bins in which the numbers of every layer are counted; None counts nothing."""
-    cosine: bool = False
-    """Whether the cosines between inputs are taken, layer by layer."""
+    record: Records = field(default_factory=Records)
+    """What is kept beside the moments."""
     figure: FigureConfig = field(default_factory=FigureConfig)
     expect: tuple[Expectation, ...] = ()
     document: Mapping[str, object] = field(default_factory=dict)

@@ -19,9 +19,9 @@ import numpy as np
 
 from heinit_sim.experiment.quantities import Quantity
 from heinit_sim.network.layers import Layer, Trace, empty_layers
-from heinit_sim.network.moments import UnitMoments
+from heinit_sim.network.moments import UnitMoments, log10
 from heinit_sim.numerics import FloatArray
-from heinit_sim.numerics.scaled_array import Factor, Scaled, minus, scaled
+from heinit_sim.numerics.scaled_array import Factor, Scaled, minus, rescaled, scaled, squared_norms
 
 LayerName = tuple[Quantity, int]
 """The quantity that a layer holds, and its index k."""
@@ -95,6 +95,13 @@ def loss_gradient(output: Scaled, target: Factor) -> Scaled:
     """The gradient 2 (f − y) of the least-squares loss, at any magnitude of what it sees."""
     difference = minus(output, target)
     return Scaled(difference.mantissa, difference.exponent + 1)
+
+
+def log10_losses(output: Scaled, target: Factor) -> FloatArray:
+    """log10 of the least-squares loss Σ_o (f_o − y)², averaged over inputs, (...)."""
+    difference = rescaled(minus(output, target))
+    squares = squared_norms(difference.mantissa)
+    return log10(squares / difference.mantissa.shape[-1], difference.exponent)
 
 
 def alone(name: LayerName, layer: Scaled) -> Stack:

@@ -50,7 +50,7 @@ def _differences(comparison: Comparison) -> list[str]:
         "the depth of {} condition": len(comparison.depths),
         "the share of dead networks of {} condition": len(comparison.dead),
         "the histograms of {} layer": len(comparison.histograms),
-        "the cosines of {} layer": len(comparison.cosines),
+        "the ratios of {} layer": len(comparison.ratios),
     }
     return rows + [text.format(n) + "s" * (n > 1) for text, n in counts.items() if n]
 

@@ -12,12 +12,13 @@ from heinit_sim.checks import ALIKE, trend
 from heinit_sim.experiment import results
 from heinit_sim.experiment.labels import digits_apart, swept_text
 from heinit_sim.experiment.quantities import Pass
+from heinit_sim.experiment.records import RATIO_FILES, RATIOS, RatioRecord
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.experiment.steps import Add, distinct, matrices
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.reports import formats
 from heinit_sim.reports.formats import Row, rounded
-from heinit_sim.simulation import COSINE_QUANTITIES, cosine_spread
+from heinit_sim.simulation import ratio_spread
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -42,8 +43,8 @@ def csv_files(result: SweepResult) -> dict[str, str]:
     """The CSV files of a run: name -> text."""
     files: dict[str, Iterable[Row]] = {}
     files |= {"layers.csv": layer_rows(result), "summary.csv": summary_rows(result)}
-    if result.config.cosine:
-        files["cosines.csv"] = cosine_rows(result)
+    for name in result.config.record.ratio_records:
+        files[RATIO_FILES[name]] = ratio_rows(result, name)
     return {name: formats.to_csv(rows) for name, rows in files.items()}
 
 
@@ -54,18 +55,24 @@ def layer_rows(result: SweepResult) -> Iterator[Row]:
         yield row | {key: rounded(row[key]) for key in numbers}
 
 
-def cosine_rows(result: SweepResult) -> Iterator[Row]:
-    """The rows of `cosines.csv`: one per condition, quantity and layer."""
+def ratio_rows(result: SweepResult, record: RatioRecord) -> Iterator[Row]:
+    """The rows of a file of ratios: one per condition, quantity and layer."""
+    names = list(dict.fromkeys(ratio for _, ratio in RATIOS[record]))
     for outcome in result.conditions:
-        for quantity in COSINE_QUANTITIES:
-            seen = cosine_spread(outcome, quantity)
+        for quantity in dict.fromkeys(quantity for quantity, _ in RATIOS[record]):
+            taken = [name for name in names if (quantity, name) in RATIOS[record]]
+            spreads = {name: ratio_spread(outcome, (quantity, name)) for name in taken}
             for layer in range(outcome.condition.depth + 1):
                 row: Row = {"condition": outcome.condition.index, **outcome.condition.swept}
                 row |= {"quantity": quantity, "layer": layer}
-                row["networks"] = int(seen.networks[layer])
-                for name in ("mean", "se", "median", "p05", "p95"):
-                    row[f"cosine_{name}"] = rounded(getattr(seen, name)[layer])
-                row["theory_cosine"] = rounded(outcome.theory_cosines[quantity][layer])
+                row["networks"] = int(spreads[taken[0]].networks[layer])
+                for name in names:
+                    for key in ("mean", "se", "median", "p05", "p95"):
+                        number = getattr(spreads[name], key)[layer] if name in spreads else math.nan
+                        row[f"{name}_{key}"] = rounded(number)
+                for name in names:
+                    theory = outcome.theory_ratios.get((quantity, name))
+                    row[f"theory_{name}"] = rounded(math.nan if theory is None else theory[layer])
                 yield row
 
 

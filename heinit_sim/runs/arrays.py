@@ -3,17 +3,19 @@
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.experiment.quantities import BETWEEN_INPUTS, COUNTED, MEASURES, Measure, Quantity
-from heinit_sim.experiment.results import Histogram, SweepResult
+from heinit_sim.experiment.quantities import BETWEEN_INPUTS, COUNTED, MEASURES, Quantity
+from heinit_sim.experiment.records import OUTPUT_SIZES
+from heinit_sim.experiment.results import Histogram, Measurements, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics import FloatArray
-from heinit_sim.simulation import COSINE_QUANTITIES
+
+K = TypeVar("K")
 
 _PARTS = tuple(part.name for part in fields(Histogram))
 
@@ -27,8 +29,10 @@ def to_arrays(result: SweepResult) -> dict[str, NDArray[Any]]:
         for quantity, histogram in outcome.histograms.items():
             for part, array in vars(histogram).items():
                 arrays[_key(outcome.condition, quantity, f"histogram_{part}")] = array
-        for quantity, means in outcome.cosines.items():
-            arrays[_key(outcome.condition, quantity, "cosine")] = means
+        for (quantity, ratio), numbers in outcome.ratios.items():
+            arrays[_key(outcome.condition, quantity, ratio)] = numbers
+        for name, numbers in outcome.outputs.items():
+            arrays[_key(outcome.condition, name)] = numbers
     # row by row in the file, however memory holds them: the same numbers are the same bytes
     return {key: np.ascontiguousarray(array) for key, array in arrays.items()}
 
@@ -41,8 +45,8 @@ def read_arrays(path: Path, config: SweepConfig) -> dict[str, NDArray[Any]]:
         Exception: Whatever `zipfile` and NumPy make of a file that holds no arrays.
     """
     layers = [condition.depth + 1 for condition in config.conditions]
-    per_network = 8 * (len(MEASURES) + len(COSINE_QUANTITIES))
-    per_histogram = 8 * 2**11 * len(COUNTED) * bool(config.histograms)
+    per_network = 8 * (len(MEASURES) + len(config.record.ratios) + sum(OUTPUT_SIZES.values()))
+    per_histogram = 8 * 2**11 * len(COUNTED) * bool(config.record.histograms)
     largest = 2**20 + 2 * sum(layers) * (per_network * config.trials + per_histogram)
     with ZipFile(path) as archive:
         size = sum(max(member.file_size, member.compress_size) for member in archive.filelist)
@@ -54,18 +58,15 @@ def read_arrays(path: Path, config: SweepConfig) -> dict[str, NDArray[Any]]:
 
 def from_arrays(
     arrays: Mapping[str, NDArray[Any]], config: SweepConfig, *, complete: bool
-) -> tuple[
-    list[dict[Measure, FloatArray]],
-    list[dict[Quantity, Histogram]],
-    list[dict[Quantity, FloatArray]],
-]:
-    """The networks, histograms and cosines of each condition that `to_arrays` took apart.
+) -> list[Measurements]:
+    """The numbers of each condition that `to_arrays` took apart.
 
     Args:
         arrays: Key -> array.
         config: The sweep.
-        complete: Whether all that the config asks for must be there. Variances between inputs,
-            which runs of earlier versions lack, are NaN then; else they are left out like others.
+        complete: Whether all that the config asks for must be there. Variances between inputs and
+            losses, which runs of earlier versions lack, are NaN then; else they are left out like
+            others.
 
     Raises:
         KeyError: An array is missing.
@@ -75,19 +76,29 @@ def from_arrays(
     def wanted(*keys: str) -> bool:
         return complete or all(key in arrays for key in keys)
 
-    networks, histograms, angles = [], [], []
+    def by_key(keys: Mapping[K, tuple[str, tuple[int, ...]]]) -> dict[K, FloatArray]:
+        """The arrays of a mapping: key -> name and shape."""
+        return {
+            key: _shaped(arrays[name], shape) for key, (name, shape) in keys.items() if wanted(name)
+        }
+
+    measurements = []
     for c in config.conditions:
         shape = (config.trials, c.depth + 1)
+        outputs = {n: (_key(c, n), (config.trials, size)) for n, size in OUTPUT_SIZES.items()}
         if complete:
-            between = (_key(c, q, f"log10_{s}") for q, s in MEASURES if s == BETWEEN_INPUTS)
-            arrays = {key: np.full(shape, np.nan) for key in between} | dict(arrays)
-        keys = {(q, s): _key(c, q, f"log10_{s}") for q, s in MEASURES}
-        networks.append({m: _shaped(arrays[key], shape) for m, key in keys.items() if wanted(key)})
-        histograms.append(_histograms(arrays, c, wanted) if config.histograms else {})
-        taken = COSINE_QUANTITIES if config.cosine else ()
-        names = {quantity: _key(c, quantity, "cosine") for quantity in taken}
-        angles.append({q: _shaped(arrays[key], shape) for q, key in names.items() if wanted(key)})
-    return networks, histograms, angles
+            younger = {_key(c, q, f"log10_{s}"): shape for q, s in MEASURES if s == BETWEEN_INPUTS}
+            younger |= outputs.values()
+            arrays = {key: np.full(size, np.nan) for key, size in younger.items()} | dict(arrays)
+        measurements.append(
+            Measurements(
+                networks=by_key({(q, s): (_key(c, q, f"log10_{s}"), shape) for q, s in MEASURES}),
+                histograms=_histograms(arrays, c, wanted) if config.record.histograms else {},
+                ratios=by_key({m: (_key(c, *m), shape) for m in config.record.ratios}),
+                outputs=by_key(outputs),
+            )
+        )
+    return measurements
 
 
 def _shaped(array: NDArray[Any], shape: tuple[int, ...], kind: str = "float64") -> NDArray[Any]:
@@ -115,5 +126,5 @@ def _histograms(
     return histograms
 
 
-def _key(condition: Condition, quantity: str, name: str) -> str:
-    return f"condition_{condition.index}.{quantity}.{name}"
+def _key(condition: Condition, *names: str) -> str:
+    return ".".join((f"condition_{condition.index}", *names))

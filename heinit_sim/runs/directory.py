@@ -14,6 +14,7 @@ from heinit_sim.checks import Comparison
 from heinit_sim.config import Overrides, load_config, to_yaml
 from heinit_sim.errors import RunDirectoryError
 from heinit_sim.experiment.labels import printable
+from heinit_sim.experiment.records import RATIO_FILES
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.reports import Row, csv_files, summary_rows_from_csv
@@ -30,9 +31,8 @@ if TYPE_CHECKING:
 
 _NAMED = 10
 """Most files that are named."""
-_COSINES = "cosines.csv"
 _TABLES = ("layers.csv", "summary.csv", "networks.npz", "config.yaml")
-_ALL = (*_TABLES, _COSINES, *FIGURES, MANIFEST)
+_ALL = (*_TABLES, *RATIO_FILES.values(), *FIGURES, MANIFEST)
 """Whatever a run may hold, the file that makes it complete last."""
 
 
@@ -42,9 +42,9 @@ def _is_of_run(name: str) -> bool:
 
 def run_files(config: SweepConfig, *, plots: bool) -> tuple[str, ...]:
     """The names of the files that a run of the config writes."""
-    cosines = (_COSINES,) if config.cosine else ()
+    ratios = (RATIO_FILES[name] for name in config.record.ratio_records)
     figures = figure_names(config.figure) if plots else ()
-    return (*_TABLES, *cosines, *figures, MANIFEST)
+    return (*_TABLES, *ratios, *figures, MANIFEST)
 
 
 def redrawn_files(directory: Path, config: SweepConfig) -> tuple[str, ...]:
@@ -393,10 +393,10 @@ def read_run(
     config = load_config(checked_file(directory, "config.yaml"), overrides)
     path = checked_file(directory, "networks.npz")
     try:
-        measured = from_arrays(read_arrays(path, config), config, complete=complete)
+        measurements = from_arrays(read_arrays(path, config), config, complete=complete)
     except Exception as error:
         raise _not_of_config(path, "numbers", error) from error
-    return with_theory(config, *measured, quantiles=quantiles)
+    return with_theory(config, measurements, quantiles=quantiles)
 
 
 def compare(

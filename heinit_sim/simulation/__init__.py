@@ -1,7 +1,5 @@
 """A `SweepConfig` becomes a `SweepResult`: plan of passes, list of tasks, whoever does them."""
 
-from heinit_sim.simulation.cosines import COSINE_QUANTITIES as COSINE_QUANTITIES
-from heinit_sim.simulation.cosines import cosine_spread as cosine_spread
 from heinit_sim.simulation.cost import estimate as estimate
 from heinit_sim.simulation.cost import gain_without_weights as gain_without_weights
 from heinit_sim.simulation.cost import require_memory as require_memory
@@ -16,6 +14,7 @@ from heinit_sim.simulation.histograms import Counts as Counts
 from heinit_sim.simulation.packed import pack as pack
 from heinit_sim.simulation.packed import packed_size as packed_size
 from heinit_sim.simulation.packed import unpack as unpack
+from heinit_sim.simulation.ratios import ratio_spread as ratio_spread
 from heinit_sim.simulation.sweep import collect as collect
 from heinit_sim.simulation.sweep import iter_sweep as iter_sweep
 from heinit_sim.simulation.sweep import run_sweep as run_sweep

@@ -178,7 +178,7 @@ def _elementwise_seconds(network_pass: NetworkPass, per_step: float) -> float:
     """Seconds that one network's activations, moments, norms, cosines and histograms take."""
     draws = network_pass.draws
     units = network_pass.units * draws.n_inputs
-    steps = units * (_STEPS_PER_UNIT + _STEPS_PER_COSINE * network_pass.cosine)
+    steps = units * (_STEPS_PER_UNIT + _STEPS_PER_COSINE * network_pass.record.cosine)
     seconds = steps * per_step
     for given in network_pass.steps:
         for activate in activates_in(given.step):
@@ -187,8 +187,8 @@ def _elementwise_seconds(network_pass: NetworkPass, per_step: float) -> float:
         if isinstance(given.step, Attention):
             scores = given.layers * given.step.heads * given.step.tokens * draws.n_inputs
             seconds += scores * _STEPS_PER_UNIT * per_step
-    if network_pass.histograms:
-        seconds += len(COUNTED) * units * _count_seconds(network_pass.histograms)
+    if bins := network_pass.record.histograms:
+        seconds += len(COUNTED) * units * _count_seconds(bins)
     return seconds
 
 
@@ -263,7 +263,8 @@ def _slope_bytes(activate: Activate) -> int:
 
 
 def _histogram_bytes(network_pass: NetworkPass) -> int:
-    n_bins = GRIDS[network_pass.histograms].n_bins if network_pass.histograms else 0
+    bins = network_pass.record.histograms
+    n_bins = GRIDS[bins].n_bins if bins else 0
     return _BYTES_PER_ELEMENT * len(COUNTED) * len(network_pass.layers) * n_bins
 
 

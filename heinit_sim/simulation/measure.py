@@ -16,23 +16,35 @@ from heinit_sim.experiment.quantities import (
     Measure,
     Quantity,
 )
+from heinit_sim.experiment.records import Output, RatioMeasure
 from heinit_sim.experiment.steps import WeightSpec, place_of_f
 from heinit_sim.network import conditional, moments
 from heinit_sim.network.layers import Trace, make_layers
 from heinit_sim.network.lsuv import ScaledWeights, fitted_to_batch
 from heinit_sim.network.moments import UnitMoments
-from heinit_sim.network.passes import LayerName, Stack, iter_backward, iter_forward, loss_gradient
+from heinit_sim.network.passes import (
+    LayerName,
+    Stack,
+    iter_backward,
+    iter_forward,
+    log10_losses,
+    loss_gradient,
+)
 from heinit_sim.network.steps.dropout import MasksByPlace
 from heinit_sim.network.steps.weights import WeightsByPlace
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.scaled_array import Factor, Scaled
 from heinit_sim.sampling.streams import DrawnNormals
-from heinit_sim.simulation.cosines import COSINE_QUANTITIES, Cosines, mean_cosines
 from heinit_sim.simulation.histograms import Counts, Tallies, counted
 from heinit_sim.simulation.plan import NetworkPass
+from heinit_sim.simulation.ratios import Ratios, taken_ratios
 
 Measured = Mapping[Measure, FloatArray]
 """(quantity, statistic) -> log10, (n_networks, K+1)."""
+
+
+Outputs = Mapping[Output, FloatArray]
+"""Numbers that are of no layer -> (n_networks, how many one network has)."""
 
 
 class PassResult(NamedTuple):
@@ -41,8 +53,9 @@ class PassResult(NamedTuple):
     networks: Measured
     tallies: Tallies
     """Empty where no histograms are asked for."""
-    cosines: Cosines
+    ratios: Ratios
     """Empty where none are asked for."""
+    outputs: Outputs
 
 
 def biases_of(
@@ -91,7 +104,7 @@ def measure(
     biases: Sequence[FloatArray] | None,
     masks: MasksByPlace | None = None,
 ) -> list[PassResult]:
-    """Go forward, to the loss and backward; take moments, histograms and cosines on the way.
+    """Go forward, to the loss and backward; take moments, histograms and ratios on the way.
 
     Args:
         passes: What the networks are and what is asked: passes that `side_by_side` puts together
@@ -118,18 +131,19 @@ def measure(
     by_layer: dict[LayerName, UnitMoments] = {}
     between: dict[LayerName, FloatArray] = {}
     counts: dict[LayerName, Counts] = {}
-    cosines: dict[LayerName, FloatArray] = {}
-    for stack in counted(forward, network_pass.histograms, counts):
+    ratios: dict[tuple[RatioMeasure, int], FloatArray] = {}
+    record = network_pass.record
+    for stack in counted(forward, record.histograms, counts):
         numbers, units = moments.squarable(stack.numbers)
         by_layer |= _by_name(stack, units)
         between |= zip(stack.names, moments.between_inputs(numbers, units), strict=True)
-        if network_pass.cosine:
-            means = mean_cosines(stack.numbers.mantissa, paired=paired)
-            cosines |= zip(stack.names, means, strict=True)
+        for measure, k, values in taken_ratios(stack, record, paired=paired):
+            ratios[measure, k] = values
 
     assert stack.end is not None
     gradient = loss_gradient(stack.end, target)
-    for stack in counted(backward(gradient), network_pass.histograms, counts):
+    losses = log10_losses(stack.end, target)
+    for stack in counted(backward(gradient), record.histograms, counts):
         by_layer |= _by_name(stack, moments.squarable(stack.numbers)[1])
         if stack.weight_moments is not None:
             (_, k), *_ = stack.names
@@ -138,10 +152,9 @@ def measure(
     seen = place_of_f(rows[-1]) == len(rows[-1]) - 1
     measured = _log10(by_layer, between, len(rows), seen=seen)
     tallies = {q: np.stack([counts[q, k] for k in every_layer], -2) for q in COUNTED if counts}
-    angles = {
-        q: np.stack([cosines[q, k] for k in every_layer], -1) for q in COSINE_QUANTITIES if cosines
-    }
-    kinds = [_by_pass(kind, len(passes)) for kind in (measured, tallies, angles)]
+    taken = {m: np.stack([ratios[m, k] for k in every_layer], -1) for m in record.ratios}
+    outputs = {"log10_loss": losses[..., np.newaxis]}
+    kinds = [_by_pass(kind, len(passes)) for kind in (measured, tallies, taken, outputs)]
     return [PassResult(*parts) for parts in zip(*kinds, strict=True)]
 
 

@@ -8,20 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.experiment.quantities import COUNTED, MEASURES
-from heinit_sim.simulation.cosines import COSINE_QUANTITIES
+from heinit_sim.experiment.records import OUTPUT_SIZES
 from heinit_sim.simulation.histograms import GRIDS
 from heinit_sim.simulation.measure import PassResult
 from heinit_sim.simulation.tasks import Simulated, Task
 
 _FLOATS, _COUNTS = np.dtype("<f8"), np.dtype("<i8")
-_Layout = tuple[tuple[Any, ...], np.dtype[Any], tuple[int, ...]]
-"""Keys of a mapping; type and shape of the array under each of them."""
+_Layout = Mapping[Any, tuple[np.dtype[Any], tuple[int, ...]]]
+"""Key of a mapping -> type and shape of the array under it."""
 
 
 def packed_size(task: Task) -> int:
     """How many bytes `pack` makes of the task, when it is done."""
-    parts = [part for layouts in _layouts(task) for part in layouts]
-    return sum(len(keys) * kind.itemsize * math.prod(shape) for keys, kind, shape in parts)
+    arrays = (array for layouts in _layouts(task) for part in layouts for array in part.values())
+    return sum(kind.itemsize * math.prod(shape) for kind, shape in arrays)
 
 
 def pack(done: Simulated) -> bytes:
@@ -29,8 +29,8 @@ def pack(done: Simulated) -> bytes:
     arrays: list[NDArray[Any]] = []
     for result, layouts in zip(done.results, _layouts(done.task), strict=True):
         mappings: tuple[Mapping[Any, NDArray[Any]], ...] = result
-        for found, (keys, kind, _) in zip(mappings, layouts, strict=True):
-            arrays += [np.ascontiguousarray(found[key], kind) for key in keys]
+        for found, layout in zip(mappings, layouts, strict=True):
+            arrays += [np.ascontiguousarray(found[key], kind) for key, (kind, _) in layout.items()]
     return b"".join(array.data for array in arrays)
 
 
@@ -45,9 +45,9 @@ def unpack(task: Task, packed: bytes | memoryview) -> Simulated:
     start, results = 0, []
     for layouts in _layouts(task):
         parts = []
-        for keys, kind, shape in layouts:
+        for layout in layouts:
             arrays = {}
-            for key in keys:
+            for key, (kind, shape) in layout.items():
                 array = np.frombuffer(packed, kind, math.prod(shape), start).reshape(shape)
                 arrays[key] = array.astype(kind.newbyteorder("="))  # a copy: `packed` may go
                 start += array.nbytes
@@ -56,15 +56,20 @@ def unpack(task: Task, packed: bytes | memoryview) -> Simulated:
     return Simulated(task, tuple(results))
 
 
-def _layouts(task: Task) -> Iterator[tuple[_Layout, _Layout, _Layout]]:
-    """How the networks, tallies and cosines of each pass lie, in this order."""
+def _layouts(task: Task) -> Iterator[tuple[_Layout, ...]]:
+    """How the parts of each pass's result lie, in the order of `PassResult`."""
     for network_pass in task.passes:
-        n_layers = len(network_pass.layers)
-        networks = len(task.trials), n_layers
-        n_bins = GRIDS[network_pass.histograms].n_bins if network_pass.histograms else 0
-        counts = n_layers, n_bins + 3  # zeros, below and above
+        record, n_layers, n_networks = (
+            network_pass.record,
+            len(network_pass.layers),
+            len(task.trials),
+        )
+        layers = _FLOATS, (n_networks, n_layers)
+        n_bins = GRIDS[record.histograms].n_bins if record.histograms else 0
+        counts = _COUNTS, (n_layers, n_bins + 3)  # zeros, below and above
         yield (
-            (MEASURES, _FLOATS, networks),
-            (COUNTED if network_pass.histograms else (), _COUNTS, counts),
-            (COSINE_QUANTITIES if network_pass.cosine else (), _FLOATS, networks),
+            dict.fromkeys(MEASURES, layers),
+            dict.fromkeys(COUNTED if record.histograms else (), counts),
+            dict.fromkeys(record.ratios, layers),
+            {name: (_FLOATS, (n_networks, size)) for name, size in OUTPUT_SIZES.items()},
         )

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 from heinit_sim.activations import activation_of
-from heinit_sim.experiment.quantities import Bins
+from heinit_sim.experiment.records import NOTHING, Records
 from heinit_sim.experiment.steps import (
     Activate,
     Attention,
@@ -65,8 +65,7 @@ class NetworkPass:
     """Steps of the layers 0 … K."""
     target: float
     lsuv: Lsuv | None = None
-    histograms: Bins | None = None
-    cosine: bool = False
+    record: Records = NOTHING
     engine: EngineName = "weights"
 
     @cached_property
@@ -154,9 +153,9 @@ _PER_KERNEL_PRODUCT = 2  # of multiplications with kernels: thin matrices, patch
 def shares_pass(config: SweepConfig, condition: Condition) -> bool:
     """Whether the pass of the unit-variance network serves the condition.
 
-    It does by the scale law, but for histograms: numbers do not move by whole bins.
+    It does by the scale law, if all that is kept of it follows that.
     """
-    return config.histograms is None and assumptions.obeys_scale_law(condition)
+    return config.record.follows_scale_law and assumptions.obeys_scale_law(condition)
 
 
 def plan_passes(config: SweepConfig) -> list[NetworkPass]:
@@ -241,8 +240,8 @@ def _plan_pass(config: SweepConfig, c: Condition) -> NetworkPass:
         digest = hashlib.sha256(text.encode()).digest()
         salt = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
     layers = unit_layers(c) if shares_pass(config, c) else c.layers
-    draws, record = draws_of(c, salt), (config.histograms, config.cosine)
-    return NetworkPass(draws, layers, c.target, c.lsuv, *record, config.engine)
+    draws = draws_of(c, salt)
+    return NetworkPass(draws, layers, c.target, c.lsuv, config.record, config.engine)
 
 
 def draws_of(condition: Condition, salt: tuple[int, ...] = ()) -> Draws:

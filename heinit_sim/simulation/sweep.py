@@ -1,17 +1,16 @@
 """A grid of conditions simulated task by task, and the results put together."""
 
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from heinit_sim.experiment.quantities import Quantity
-from heinit_sim.experiment.results import ConditionResult, Histogram, Prediction, SweepResult
+from heinit_sim.experiment.results import ConditionResult, Measurements, Prediction, SweepResult
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.simulation import plan
-from heinit_sim.simulation.cosines import Cosines
 from heinit_sim.simulation.executors import one_blas_thread, simulated, usable_cpus
 from heinit_sim.simulation.histograms import Counts, to_histograms
-from heinit_sim.simulation.measure import Measured, PassResult
+from heinit_sim.simulation.measure import PassResult
 from heinit_sim.simulation.tasks import Simulated, Task, joined, simulate, task_list
 from heinit_sim.theory import BESIDE_A_RUN, predict
 from heinit_sim.theory.finite_width import scale_law
@@ -106,30 +105,36 @@ def collect(
                 tallies[network_pass][quantity] = counts + before
             parts[network_pass][task.trials.start] = result._replace(tallies={})
     whole = {p: joined([found[start] for start in sorted(found)]) for p, found in parts.items()}
-    networks, histograms, cosines = [], [], []
+    measurements = []
     for condition, network_pass in zip(config.conditions, plan.plan_passes(config), strict=True):
         result = whole[network_pass]
-        measured = result.networks
+        networks, outputs = result.networks, result.outputs
         if plan.shares_pass(config, condition):
             shifts = scale_law(condition.weight_variances)
-            measured = {measure: log10 + shifts[measure[0]] for measure, log10 in measured.items()}
-        networks.append(measured)
-        histograms.append(to_histograms(tallies[network_pass], config.histograms))
-        cosines.append(result.cosines)
+            networks = {measure: log10 + shifts[measure[0]] for measure, log10 in networks.items()}
+            # ℓ = Σ f_K² grows as f_K² does
+            end = shifts["preactivation"][-1]
+            outputs = {name: log10 + end for name, log10 in outputs.items()}
+        measurements.append(
+            Measurements(
+                networks=networks,
+                histograms=to_histograms(tallies[network_pass], config.record.histograms),
+                ratios=result.ratios,
+                outputs=outputs,
+            )
+        )
     predictions = theory() if theory else theory_beside(config, quantiles=quantiles)
-    return _put_together(config, predictions, networks, histograms, cosines)
+    return _put_together(config, predictions, measurements)
 
 
 def theory_beside(config: SweepConfig, *, quantiles: bool = True) -> list[Prediction]:
     """Predict what is set beside the numbers of a sweep; see `collect`."""
-    return predict(config.conditions, BESIDE_A_RUN if quantiles else 0, cosine=config.cosine)
+    return predict(config.conditions, BESIDE_A_RUN if quantiles else 0, config.record)
 
 
 def with_theory(
     config: SweepConfig,
-    networks: Sequence[Measured],
-    histograms: Sequence[Mapping[Quantity, Histogram]],
-    cosines: Sequence[Cosines],
+    measurements: Sequence[Measurements],
     *,
     quantiles: bool = True,
 ) -> SweepResult:
@@ -137,26 +142,20 @@ def with_theory(
 
     Args:
         config: The sweep.
-        networks: Their moments, condition by condition.
-        histograms: Their histograms, condition by condition; empty where not asked for.
-        cosines: Mean cosines between their inputs, likewise.
+        measurements: What they showed, condition by condition.
         quantiles: Whether to predict quantiles over networks too, which takes a while.
     """
     predictions = theory_beside(config, quantiles=quantiles)
-    return _put_together(config, predictions, networks, histograms, cosines)
+    return _put_together(config, predictions, measurements)
 
 
 def _put_together(
     config: SweepConfig,
     predictions: Sequence[Prediction],
-    networks: Sequence[Measured],
-    histograms: Sequence[Mapping[Quantity, Histogram]],
-    cosines: Sequence[Cosines],
+    measurements: Sequence[Measurements],
 ) -> SweepResult:
     results = [
-        ConditionResult(**vars(prediction), networks=measured, histograms=counted, cosines=angles)
-        for prediction, measured, counted, angles in zip(
-            predictions, networks, histograms, cosines, strict=True
-        )
+        ConditionResult(**vars(prediction), **vars(measured))
+        for prediction, measured in zip(predictions, measurements, strict=True)
     ]
     return SweepResult(config, tuple(results))

@@ -116,7 +116,8 @@ def joined(parts: Sequence[PassResult]) -> PassResult:
     return PassResult(
         {m: np.concatenate([part.networks[m] for part in parts]) for m in first.networks},
         {q: sum((part.tallies[q] for part in parts[1:]), first.tallies[q]) for q in first.tallies},
-        {q: np.concatenate([part.cosines[q] for part in parts]) for q in first.cosines},
+        {m: np.concatenate([part.ratios[m] for part in parts]) for m in first.ratios},
+        {name: np.concatenate([part.outputs[name] for part in parts]) for name in first.outputs},
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from heinit_sim.experiment.activation_table import Slope
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.quantities import INPUT_0, MEASURES, PASS_OF, Measure, Pass, Quantity
+from heinit_sim.experiment.records import NOTHING, RatioMeasure, Records
 from heinit_sim.experiment.results import Prediction, SweepPrediction
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics import FloatArray
@@ -49,14 +50,14 @@ _ENOUGH = 1000  # for a variance over networks: its standard error is about 5 %
 
 
 def predict(
-    conditions: Iterable[Condition], n_networks: int = BESIDE_A_RUN, *, cosine: bool = False
+    conditions: Iterable[Condition], n_networks: int = BESIDE_A_RUN, record: Records = NOTHING
 ) -> list[Prediction]:
     """Exact means where they are known, else infinite-width ones; quantiles over networks.
 
     Args:
         conditions: What is predicted; the prediction of one never depends on the others.
         n_networks: Networks to sample for the quantiles, fewer where they are deep; 0 for none.
-        cosine: Predict the cosine of two inputs too.
+        record: What is kept beside the moments; the ratios of it are predicted too.
     """
     laws: dict[tuple[tuple[int, ...], Slope, Inputs], Quantiles] = {}
     predictions = []
@@ -98,16 +99,17 @@ def predict(
             prediction = Prediction(
                 condition, known, finite, wide | between, quantiles, sampled, spread
             )
-        if cosine:
+        ratios = dict[RatioMeasure, FloatArray]()
+        if record.cosine:
             cosines = layer_cosines(condition, wide)
-            prediction = replace(prediction, theory_cosines=cosines)
-        predictions.append(replace(prediction, misfit=misfit))
+            ratios |= {(quantity, "cosine"): cosine for quantity, cosine in cosines.items()}
+        predictions.append(replace(prediction, theory_ratios=ratios, misfit=misfit))
     return predictions
 
 
 def predict_sweep(config: SweepConfig) -> SweepPrediction:
     """Predict every condition of a sweep, without simulating any."""
-    return SweepPrediction(config, tuple(predict(config.conditions, ALONE, cosine=config.cosine)))
+    return SweepPrediction(config, tuple(predict(config.conditions, ALONE, config.record)))
 
 
 def n_sampled(condition: Condition, n_networks: int) -> int:

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from heinit_sim import load_config
 from heinit_sim.activations import make_activation
 from heinit_sim.experiment.quantities import Bins
+from heinit_sim.experiment.records import Records
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.numerics.special_functions import cumulative_and_density
 from heinit_sim.sampling.streams import sample_weights
@@ -64,7 +65,7 @@ def _sweep(
 ) -> Callable[[], object]:
     """The package; of the scale law only one pass, unless another target asks for each."""
     config = load_config(CONFIG, {"network.activation": name, "trials": N_TRIALS})
-    config = replace(config, histograms=bins)
+    config = replace(config, record=Records(histograms=bins))
     if one_by_one:  # the scale law would have one pass serve all
         conditions = (replace(c, target=1e-300) for c in config.conditions)
         config = replace(config, conditions=tuple(conditions))

@@ -219,7 +219,7 @@ def constant(of: Condition, **log10: float) -> ConditionResult:
         (q, s): np.full((2, of.depth + 1), log10.get(f"{q}_of_{s}", log10.get(q, 0.0)))
         for q, s in MEASURES
     }
-    return ConditionResult(of, {}, {}, {}, {}, 0, None, networks)
+    return ConditionResult(of, {}, {}, {}, {}, 0, None, networks=networks)
 
 
 def unkept(result: ConditionResult) -> set[str]:

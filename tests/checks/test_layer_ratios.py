@@ -210,7 +210,7 @@ def test_the_spread_about_a_mean_a_billion_times_larger_is_untested(
     biased = with_layers(RELU, widths=(4, 4, 1), weight_variances=(0.25, 0.25))
     biased = with_layers(biased, bias_means=(10.0**log10_mean,) * 2)
     level = dict.fromkeys(MEASURES, np.zeros((1, 2)))  # q = σ² ‖h‖² = 1
-    preactivation = ratios_of(ConditionResult(biased, {}, {}, {}, {}, 0, None, level))[0]
+    preactivation = ratios_of(ConditionResult(biased, {}, {}, {}, {}, 0, None, networks=level))[0]
     assert (preactivation.variance > 0).all() == tested
     assert (preactivation.variance > 0).any() == tested
 

@@ -82,7 +82,7 @@ def forward(of: Condition, n: int, seed: int) -> dict[Measure, Array]:
 
 
 def findings(of: Condition, networks: dict[Measure, Array], alpha: float = 1e-3) -> list[Finding]:
-    one = ConditionResult(of, {}, {}, {}, {}, 0, None, networks)
+    one = ConditionResult(of, {}, {}, {}, {}, 0, None, networks=networks)
     n_networks = len(networks["activation", INPUT_0])
     return check_laws(SweepResult(SweepConfig("x", (of,), {}, n_networks, 0), (one,)), alpha)
 
@@ -125,7 +125,7 @@ def test_correct_runs_alarm_it_no_more_often_than_it_says(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", slow_but(KINDS, "circular", "blocks"))
 def test_means_of_thirty_thousand_networks_are_one(kind: str) -> None:
-    one = ConditionResult(KINDS[kind], {}, {}, {}, {}, 0, None, simulated(kind))
+    one = ConditionResult(KINDS[kind], {}, {}, {}, {}, 0, None, networks=simulated(kind))
     scores = [
         score
         for ratios in iter_mean_ratios(one, may_be_lost=False)
@@ -215,7 +215,8 @@ def test_a_mean_within_its_range_is_no_alarm_and_one_beyond_it_is() -> None:
 
 def test_ratios_count_as_much_as_channels_of_their_layer() -> None:
     of = with_layers(images(), widths=(8, 12, 16, 20, 3), images=Images((4,), 3, (2, 3, 4, 5)))
-    one = ConditionResult(of, {}, {}, {}, {}, 0, None, dict.fromkeys(MEASURES, np.zeros((2, 4))))
+    zeros = dict.fromkeys(MEASURES, np.zeros((2, 4)))
+    one = ConditionResult(of, {}, {}, {}, {}, 0, None, networks=zeros)
     f, h = iter_mean_ratios(one, may_be_lost=False)
     assert (f.layers.tolist(), f.channels.tolist()) == ([0, 1, 2, 3], [3, 4, 5, 3])
     assert (h.layers.tolist(), h.channels.tolist()) == ([1, 2, 3], [3, 4, 5])

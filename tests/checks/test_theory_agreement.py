@@ -149,7 +149,7 @@ def sampled_alarms(name: str, runs: int, factor: float = 1.0) -> int:
     norms = sample_norms(drawn, alpha, runs * trials, np.random.default_rng(7))
     networks: dict[Measure, Array] = {(q, INPUT_0): log10 for q, log10 in norms.items()}
     of = replace(condition, n_inputs=1)
-    return sum(alarms([ConditionResult(of, {}, {}, {}, {}, 0, 0.0, networks)], trials))
+    return sum(alarms([ConditionResult(of, {}, {}, {}, {}, 0, 0.0, networks=networks)], trials))
 
 
 @pytest.mark.parametrize("name", list(SAMPLED)[::4])

@@ -218,7 +218,7 @@ def test_drifts_of_convolutions_up_to_the_measured_one_are_allowed(
     log10 = slope * np.arange(depth + 1.0) + off[:, np.newaxis] * (np.arange(depth + 1.0) > 0)
     networks = dict.fromkeys(MEASURES, log10)
     level = dict.fromkeys(MEASURES, np.zeros(depth + 1))
-    result = ConditionResult(of, {}, {}, level, {}, 0, None, networks)
+    result = ConditionResult(of, {}, {}, level, {}, 0, None, networks=networks)
     found = trend(result, "forward")
     assert found.error < 1e-9  # all networks have the same slope
     assert found.word == word, found.reason

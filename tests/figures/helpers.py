@@ -64,7 +64,9 @@ def sweep_result(
                 values[-1] = np.nan
         mean_field = {measure: line - 0.1 * i - 0.05 for i, measure in enumerate(networks)}
         known = dict.fromkeys(PASS_OF, depth + 1)
-        conditions.append(ConditionResult(network, known, theory, mean_field, {}, 0, 1.0, networks))
+        conditions.append(
+            ConditionResult(network, known, theory, mean_field, {}, 0, 1.0, networks=networks)
+        )
     shown = tuple(result.condition for result in conditions)
     figure = figure or FigureConfig()
     config = SweepConfig("test", shown, {}, len(logs[0][0]), seed=0, figure=figure)

@@ -92,7 +92,7 @@ def test_every_number_of_a_run_is_rounded_but_the_swept_ones() -> None:
     swept = "sweep: {init.variance: [0.25, 0.123456789012]}\nrecord: {cosine: true}"
     text = CONFIG.replace("sweep: {init.variance: [0.25, 0.5]}", swept)
     result = unpredicted(parse_config(text))
-    rows = [*run.layer_rows(result), *run.cosine_rows(result), *run.summary_rows(result)]
+    rows = [*run.layer_rows(result), *run.ratio_rows(result, "cosine"), *run.summary_rows(result)]
     assert {row["init.variance"] for row in rows} == {0.25, 0.123456789012}
     numbers = [
         value

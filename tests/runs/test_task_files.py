@@ -98,7 +98,7 @@ def test_every_number_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert found is not None
     assert same(found, done)
     for ours, theirs in zip(found.results, done.results, strict=True):
-        for part in ("networks", "tallies", "cosines"):
+        for part in ("networks", "tallies", "ratios", "outputs"):
             a, b = getattr(ours, part), getattr(theirs, part)
             assert list(a) == list(b)
             for x, y in zip(a.values(), b.values(), strict=True):

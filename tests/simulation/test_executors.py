@@ -69,8 +69,10 @@ def test_every_executor_gives_the_same_bits(
         for quantity, histogram in theirs.histograms.items():
             for part, counts in vars(histogram).items():
                 assert np.array_equal(vars(ours.histograms[quantity])[part], counts)
-        for quantity, cosines in theirs.cosines.items():
-            assert np.array_equal(ours.cosines[quantity], cosines, equal_nan=True)
+        for ratio, numbers in theirs.ratios.items():
+            assert np.array_equal(ours.ratios[ratio], numbers, equal_nan=True)
+        for name, numbers in theirs.outputs.items():
+            assert np.array_equal(ours.outputs[name], numbers, equal_nan=True)
 
 
 def facts(task: Task) -> tuple[int, set[signal.Signals], set[int]]:

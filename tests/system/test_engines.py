@@ -53,8 +53,8 @@ def test_both_engines_agree_with_theory_and_with_each_other(
         other.networks["activation", "variance"][:, 1:],
     )
     # Inputs are the same, and the first of the layers' cosines, which is theirs, too.
-    for cosines in (one.cosines["activation"], other.cosines["activation"]):
-        assert np.array_equal(cosines[:, 0], one.cosines["activation"][:, 0])
+    for cosines in (one.ratios["activation", "cosine"], other.ratios["activation", "cosine"]):
+        assert np.array_equal(cosines[:, 0], one.ratios["activation", "cosine"][:, 0])
     assert one.histograms.keys() == other.histograms.keys() != set()
 
 

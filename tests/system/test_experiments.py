@@ -405,16 +405,16 @@ def test_an_activation_s_own_gain_keeps_the_forward_pass_and_not_the_backward_on
 @pytest.mark.slow
 def test_inputs_of_a_deep_relu_network_come_to_point_the_same_way() -> None:
     (of,) = run("correlation_map").conditions
-    theory = of.theory_cosines["activation"]
+    theory = of.theory_ratios["activation", "cosine"]
     assert [round(float(theory[k]), 4) for k in (10, 20, 50)] == [0.8715, 0.9484, 0.9879]
-    mean, error = mean_and_error(of.cosines["activation"])
+    mean, error = mean_and_error(of.ratios["activation", "cosine"])
     # Beside chance, what a width of n leaves: 5/n of a layer's squared length, a few layers long.
     assert (np.abs(mean - theory)[1:] < ERRORS * error[1:] + 5 / 500).all()
     # The one output: its second moment is as it was, up to what is seen of one heavy-tailed mean.
     second, variance = (
         10 ** of.networks["preactivation", s][:, -1] for s in ("second_moment", "variance")
     )
-    apart = (1 - of.cosines["activation"][:, -1]) * (1 - 1 / of.condition.n_inputs)
+    apart = (1 - of.ratios["activation", "cosine"][:, -1]) * (1 - 1 / of.condition.n_inputs)
     share = variance.mean() / second.mean()
     uncertain = ERRORS * (variance - share * second).std(ddof=1) / math.sqrt(len(second))
     # Lengths may add the variance of ln ‖h_K‖, a quarter of 5 Σ 1/n + 2/n, and no more.
@@ -431,8 +431,8 @@ def test_cosines_of_poole_s_tanh_networks_go_to_their_limits_from_wherever_they_
         ends = phase(make_activation("tanh", {}), 1000 * variance, 0.09, 1.0)
         assert round(ends.c, 3) == limit
         starts = result.conditions[3 * n : 3 * n + 3]
-        measured = np.stack([of.cosines["preactivation"][:, :-1] for of in starts])
-        theory = np.stack([of.theory_cosines["preactivation"][:-1] for of in starts])
+        measured = np.stack([of.ratios["preactivation", "cosine"][:, :-1] for of in starts])
+        theory = np.stack([of.theory_ratios["preactivation", "cosine"][:-1] for of in starts])
         # What is left of the starts after 29 layers, each e^(−1/ξ) of that before.
         assert np.abs(theory[:, -1] - ends.c).max() < 2 * math.exp(-29 / ends.xi_c)
         # One error for the three starts and for five layers, so that it is well known itself.

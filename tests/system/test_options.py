@@ -129,7 +129,7 @@ def numbers(kind: str, *given: tuple[str, Any]) -> tuple[bytes, ...] | None:
     except ConfigError:
         return None
     (condition,) = unpredicted(parsed).conditions
-    kept = [*condition.networks.items(), *condition.cosines.items()]
+    kept = [*condition.networks.items(), *condition.ratios.items()]
     return tuple(array.round(9).tobytes() for _, array in kept)
 
 

@@ -18,7 +18,7 @@ from heinit_sim.figures.panels import draw_panels
 from heinit_sim.figures.tip_names import first_panel_alone
 from heinit_sim.figures.words.shown import groups_of_hues, names_of
 from heinit_sim.numerics import FloatArray
-from heinit_sim.simulation import cosine_spread
+from heinit_sim.simulation import ratio_spread
 
 SHOWN: dict[Pass, tuple[Quantity, str, str]] = {
     "forward": ("activation", "$h_k$", "Activations"),
@@ -56,8 +56,8 @@ def draw_cosine(result: SweepResult | SweepPrediction, sheet: Sheet) -> Figure:
 def _cosine_values(outcome: Prediction, direction: Pass) -> FloatArray:
     quantity = SHOWN[direction][0]
     layers = slice(outcome.condition.depth + (quantity == "activation"))  # without f_K
-    theory = outcome.theory_cosines[quantity][layers]
+    theory = outcome.theory_ratios[quantity, "cosine"][layers]
     if not isinstance(outcome, ConditionResult):
         return np.stack([theory] * 4)
-    seen = cosine_spread(outcome, quantity)
+    seen = ratio_spread(outcome, (quantity, "cosine"))
     return np.stack([seen.median[layers], seen.p05[layers], seen.p95[layers], theory])

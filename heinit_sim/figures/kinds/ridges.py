@@ -111,7 +111,7 @@ def draw_ridges(result: SweepResult, sheet: Sheet) -> Figure:
 
     The config asks for `record.histograms`.
     """
-    bins = result.config.histograms
+    bins = result.config.record.histograms
     assert bins is not None  # the config was checked
     shown = evenly(0, len(result.conditions) - 1, MOST_CONDITIONS)
     members = list(named_outcomes(result, sheet))

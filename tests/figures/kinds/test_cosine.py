@@ -31,9 +31,9 @@ def test_medians_of_both_quantities_are_drawn_over_their_theory() -> None:
     for ax, quantity in zip(figure.axes, PANELS, strict=True):
         layers = slice(None) if quantity == "activation" else slice(-1)  # f_K is left out
         for n, of in enumerate(result.conditions):
-            median = np.median(of.cosines[quantity], axis=0)
+            median = np.median(of.ratios[quantity, "cosine"], axis=0)
             np.testing.assert_allclose(ys(ax, f"median {n}"), median[layers], rtol=1e-12, atol=0)
-            theory = of.theory_cosines[quantity][layers]
+            theory = of.theory_ratios[quantity, "cosine"][layers]
             np.testing.assert_array_equal(ys(ax, f"theory {n}"), theory)
     assert [ax.get_title("left") or ax.get_title("right") for ax in figure.axes] == [
         "a)  Activations",
@@ -55,7 +55,7 @@ def test_of_a_prediction_theory_is_all_there_is() -> None:
     prediction = predict_sweep(config())
     figure = draw(prediction)
     for ax, quantity in zip(figure.axes, PANELS, strict=True):
-        theory = prediction.conditions[0].theory_cosines[quantity]
+        theory = prediction.conditions[0].theory_ratios[quantity, "cosine"]
         layers = slice(None) if quantity == "activation" else slice(-1)
         np.testing.assert_array_equal(ys(ax, "median 0"), theory[layers])
     assert caption(figure) == "Thick: theory, infinite width."

@@ -12,13 +12,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from heinit_sim import compare
 from heinit_sim.config import Override, parse_config, to_yaml
 from heinit_sim.errors import ConfigError
+from heinit_sim.experiment.records import RATIOS
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import SweepConfig
-from heinit_sim.reports.run import cosine_rows
+from heinit_sim.reports.run import ratio_rows
 from heinit_sim.runs import directory as runs_directory
 from heinit_sim.runs.manifest import config_hash
-from heinit_sim.simulation.cosines import COSINE_QUANTITIES, cosine_spread, mean_cosines
 from heinit_sim.simulation.plan import plan_passes
+from heinit_sim.simulation.ratios import mean_cosines, ratio_spread
 from heinit_sim.simulation.sweep import run_sweep
 from tests.conditions import with_layers
 from tests.configs import problems
@@ -107,10 +108,10 @@ def test_networks_show_the_cosines_of_a_plain_pass(name: str) -> None:
         plain = with_layers(plain, weight_variances=(1.0,) * 4)
     for trial in range(of.trials):
         layers = plain_layers(of.seed, plain, trial)
-        for quantity in COSINE_QUANTITIES:
+        for quantity in ("preactivation", "activation"):
             expected = [plain_mean(z, paired=name == "pairs") for z in layers[quantity]]
             assert len(expected) == 4
-            assert_allclose(result.cosines[quantity][trial], expected, rtol=0, atol=1e-12)
+            assert_allclose(result.ratios[quantity, "cosine"][trial], expected, rtol=0, atol=1e-12)
 
 
 def test_asking_for_cosines_changes_no_other_number_and_no_pass() -> None:
@@ -118,19 +119,19 @@ def test_asking_for_cosines_changes_no_other_number_and_no_pass() -> None:
     with_, without = run_sweep(config(swept)), run_sweep(config(swept, record=""))
     assert len(set(plan_passes(with_.config))) == 1
     for one, other in zip(with_.conditions, without.conditions, strict=True):
-        assert not other.cosines
-        assert not other.theory_cosines
+        assert not other.ratios
+        assert not other.theory_ratios
         for measure, log10 in one.networks.items():
             assert_array_equal(log10, other.networks[measure])
-        for quantity in COSINE_QUANTITIES:
-            assert_array_equal(one.cosines[quantity], with_.conditions[0].cosines[quantity])
+        for ratio in RATIOS["cosine"]:
+            assert_array_equal(one.ratios[ratio], with_.conditions[0].ratios[ratio])
 
 
 def test_the_same_on_any_number_of_threads() -> None:
     of = replace(config(), trials=600)
-    one, two = (run_sweep(of, jobs).conditions[0].cosines for jobs in (1, 2))
-    for quantity in COSINE_QUANTITIES:
-        assert_array_equal(one[quantity], two[quantity])
+    one, two = (run_sweep(of, jobs).conditions[0].ratios for jobs in (1, 2))
+    for measure in RATIOS["cosine"]:
+        assert_array_equal(one[measure], two[measure])
 
 
 def test_what_is_not_asked_for_leaves_no_trace_in_the_config() -> None:
@@ -176,7 +177,7 @@ def test_one_input_at_some_point_of_the_grid_is_refused_there() -> None:
 
 
 def with_cosines(of: ConditionResult, cosines: Array) -> ConditionResult:
-    return replace(of, cosines=dict.fromkeys(COSINE_QUANTITIES, cosines))
+    return replace(of, ratios=dict.fromkeys(RATIOS["cosine"], cosines))
 
 
 def test_networks_are_summed_up_but_for_those_that_are_dead() -> None:
@@ -185,7 +186,7 @@ def test_networks_are_summed_up_but_for_those_that_are_dead() -> None:
     cosines[[2, 5], 3] = np.nan
     cosines[1:, 2] = np.nan
     cosines[:, 1] = np.nan
-    found = cosine_spread(with_cosines(of, cosines), "activation")
+    found = ratio_spread(with_cosines(of, cosines), ("activation", "cosine"))
     assert found.networks.tolist() == [9, 0, 1, 7]
     for k in (0, 3):
         alive = cosines[~np.isnan(cosines[:, k]), k]
@@ -201,7 +202,7 @@ def test_quantiles_of_two_networks_lie_between_them() -> None:
     (result,) = run_sweep(config()).conditions
     cosines = np.full((9, 4), np.nan)
     cosines[3], cosines[7] = 0.8, -0.4
-    spread = cosine_spread(with_cosines(result, cosines), "activation")
+    spread = ratio_spread(with_cosines(result, cosines), ("activation", "cosine"))
     assert spread.networks.tolist() == [2] * 4
     for found, q in ((spread.median, 0.5), (spread.p05, 0.05), (spread.p95, 0.95)):
         assert_allclose(found, np.quantile([0.8, -0.4], q), rtol=4 * EPS, atol=EPS)
@@ -212,14 +213,14 @@ def test_a_layer_that_any_network_leaves_range_before_is_undefined() -> None:
     networks = dict(of.networks)
     networks["activation", "second_moment"] = of.networks["activation", "second_moment"].copy()
     networks["activation", "second_moment"][4, 2:] = np.nan
-    found = cosine_spread(replace(of, networks=networks), "activation")
+    found = ratio_spread(replace(of, networks=networks), ("activation", "cosine"))
     assert found.networks.tolist() == [9, 9, 0, 0]
     assert np.isnan(found.median).tolist() == [False, False, True, True]
 
 
 def test_rows_have_the_columns_that_are_documented() -> None:
     result = run_sweep(config("sweep: {init.variance: [0.1, 0.3]}"))
-    rows = list(cosine_rows(result))
+    rows = list(ratio_rows(result, "cosine"))
     assert len(rows) == 2 * 2 * 4
     assert list(rows[0]) == [
         *("condition", "init.variance", "quantity", "layer", "networks"),
@@ -229,7 +230,7 @@ def test_rows_have_the_columns_that_are_documented() -> None:
     (row,) = (
         r for r in rows if (r["condition"], r["quantity"], r["layer"]) == (1, "activation", 1)
     )
-    seen = result.conditions[1].cosines["activation"][:, 1]
+    seen = result.conditions[1].ratios["activation", "cosine"][:, 1]
     # rounded to 1e-8; the two means may differ in their last bit
     assert abs(row["cosine_mean"] - np.nanmean(seen)) < 0.51e-8
     assert round(row["theory_cosine"], 4) == 0.3183
@@ -248,9 +249,9 @@ def test_a_saved_run_comes_back_with_its_cosines(tmp_path: Path) -> None:
     )
     again = runs_directory.read_run(run)
     for one, other in zip(result.conditions, again.conditions, strict=True):
-        for quantity in COSINE_QUANTITIES:
-            assert_array_equal(one.cosines[quantity], other.cosines[quantity])
-            assert_array_equal(one.theory_cosines[quantity], other.theory_cosines[quantity])
+        for measure in RATIOS["cosine"]:
+            assert_array_equal(one.ratios[measure], other.ratios[measure])
+            assert_array_equal(one.theory_ratios[measure], other.theory_ratios[measure])
     saved(run_sweep(config(record="")), run, force=True)  # leaves no table of another run behind
     assert "cosines.csv" not in {path.name for path in run.iterdir()}
 
@@ -259,18 +260,18 @@ def test_runs_of_one_config_are_compared_cosine_by_cosine() -> None:
     result = run_sweep(config())
     (of,) = result.conditions
     assert compare(result, result).held
-    wrong = of.cosines["activation"].copy()
+    wrong = of.ratios["activation", "cosine"].copy()
     wrong[3, 2] += 1e-4
-    other = replace(of, cosines={**of.cosines, "activation": wrong})
+    other = replace(of, ratios={**of.ratios, ("activation", "cosine"): wrong})
     found = compare(result, replace(result, conditions=(other,)))
     assert not found.held
-    assert found.cosines == (
+    assert found.ratios == (
         "the condition: cosine of activation, layer 2: 1 of 9 networks differ, by up to 0.0001",
     )
     wrong[3, 2] = np.nan
     found = compare(result, replace(result, conditions=(other,)))
     text = "the condition: cosine of activation, layer 2: 1 of 9 networks differ, one is undefined"
-    assert found.cosines == (text,)
+    assert found.ratios == (text,)
     without = compare(result, run_sweep(config(record="")))
     assert without.held
     assert without.left_out == ("cosines (not in both runs of one config)",)
@@ -278,4 +279,4 @@ def test_runs_of_one_config_are_compared_cosine_by_cosine() -> None:
 
 def test_flags_may_ask_for_cosines() -> None:
     of = parse_config(SMALL, overrides=[Override("--set", "record.cosine", "true")])
-    assert of.cosine
+    assert of.record.cosine

@@ -1,35 +1,50 @@
-"""Cosines between the inputs of a batch, layer by layer, and their spread over networks."""
+"""Ratios of a network's layers, as the cosine of its inputs, and their spread over networks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.experiment.quantities import Quantity
+from heinit_sim.experiment.records import RatioMeasure, Records
 from heinit_sim.experiment.results import ConditionResult
+from heinit_sim.network.passes import Stack
 from heinit_sim.numerics import FloatArray
 
-Cosines = Mapping[Quantity, FloatArray]
-"""Quantity -> mean cosine over pairs of inputs, (n_networks, K+1); NaN where there is none."""
+Ratios = Mapping[RatioMeasure, FloatArray]
+"""(quantity, ratio) -> (n_networks, K+1); NaN where a network has none."""
 
-COSINE_QUANTITIES: tuple[Quantity, ...] = ("preactivation", "activation")
-"""The quantities whose cosines are taken."""
 # Squared norms of columns beyond these have lost what their squares hold, or may soon.
 _SMALLEST, _LARGEST = 2.0**-800, 2.0**1000
 
 
-class CosineSpread(NamedTuple):
-    """Statistics over networks of the mean cosine; each of shape (K+1,)."""
+class RatioSpread(NamedTuple):
+    """Statistics over networks of a ratio; each of shape (K+1,)."""
 
     networks: NDArray[np.int64]
-    """Number of networks that have a cosine."""
+    """Number of networks that have the ratio."""
     mean: FloatArray
     se: FloatArray
     """Standard error of `mean`; NaN for fewer than two networks."""
     median: FloatArray
     p05: FloatArray
     p95: FloatArray
+
+
+def taken_ratios(
+    stack: Stack, record: Records, *, paired: bool
+) -> Iterator[tuple[RatioMeasure, int, FloatArray]]:
+    """Yield (quantity, ratio), layer and one number per network of all layers of a stack.
+
+    Args:
+        stack: One or two layers of the forward pass.
+        record: Says which ratios are asked for.
+        paired: Whether inputs come two by two, 0 with 1, 2 with 3, ….
+    """
+    if record.cosine:
+        means = mean_cosines(stack.numbers.mantissa, paired=paired)
+        for (quantity, k), mean in zip(stack.names, means, strict=True):
+            yield (quantity, "cosine"), k, mean
 
 
 def mean_cosines(z: FloatArray, *, paired: bool) -> FloatArray:
@@ -68,22 +83,22 @@ def mean_cosines(z: FloatArray, *, paired: bool) -> FloatArray:
     return np.clip(cosines, -1.0, 1.0)  # what rounding adds to inputs of one direction
 
 
-def cosine_spread(result: ConditionResult, quantity: Quantity) -> CosineSpread:
-    """Statistics of the mean cosine over the networks of a condition, layer by layer.
+def ratio_spread(result: ConditionResult, measure: RatioMeasure) -> RatioSpread:
+    """Statistics of a ratio over the networks of a condition, layer by layer.
 
-    Networks that are dead, whose inputs are all zero by then, have no cosine and are left out; a
+    Networks without it are left out, as dead ones that have no cosine; a
     layer that any network reaches only beyond float range is NaN, as it is for moments.
     """
-    lost = np.isnan(result.networks[quantity, "second_moment"]).any(axis=0)
-    cosines = np.sort(np.where(lost, np.nan, result.cosines[quantity]), axis=0)  # NaN comes last
-    known = ~np.isnan(cosines)
+    lost = np.isnan(result.networks[measure[0], "second_moment"]).any(axis=0)
+    ratios = np.sort(np.where(lost, np.nan, result.ratios[measure]), axis=0)  # NaN comes last
+    known = ~np.isnan(ratios)
     networks = known.sum(axis=0)
     n = np.where(networks > 0, networks, np.nan)
-    mean = np.where(known, cosines, 0.0).sum(axis=0) / n
-    squares = (np.where(known, cosines - mean, 0.0) ** 2).sum(axis=0)
+    mean = np.where(known, ratios, 0.0).sum(axis=0) / n
+    squares = (np.where(known, ratios - mean, 0.0) ** 2).sum(axis=0)
     se = np.sqrt(squares / np.where(n > 1, n - 1, np.nan) / n)
-    quantiles = (_quantile(cosines, networks, q) for q in (0.5, 0.05, 0.95))
-    return CosineSpread(networks, mean, se, *quantiles)
+    quantiles = (_quantile(ratios, networks, q) for q in (0.5, 0.05, 0.95))
+    return RatioSpread(networks, mean, se, *quantiles)
 
 
 def _quantile(ordered: FloatArray, n: NDArray[np.int64], q: float) -> FloatArray:

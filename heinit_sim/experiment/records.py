@@ -1,0 +1,59 @@
+"""What a run keeps beside its moments, and the names of the numbers that each record holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from heinit_sim.experiment.quantities import Bins, Quantity
+
+Ratio = Literal["cosine"]
+"""A number without unit, of one layer of one network, that is no log10."""
+RatioMeasure = tuple[Quantity, Ratio]
+Output = Literal["log10_loss"]
+"""Numbers of one network that are of no layer."""
+RatioRecord = Literal["cosine"]
+"""A key of `record` that asks for ratios."""
+
+
+class Records(NamedTuple):
+    """The section `record` of a config: what a run keeps beside its moments."""
+
+    histograms: Bins | None = None
+    """Bins in which the numbers of every layer are counted; None counts nothing."""
+    cosine: bool = False
+    """Whether the cosines between inputs are taken, layer by layer."""
+
+    @property
+    def ratio_records(self) -> tuple[RatioRecord, ...]:
+        """The records of ratios that are asked for."""
+        return tuple(name for name in RATIOS if getattr(self, name))
+
+    @property
+    def ratios(self) -> tuple[RatioMeasure, ...]:
+        """The ratios that are taken of each network and layer."""
+        return tuple(measure for name in self.ratio_records for measure in RATIOS[name])
+
+    @property
+    def follows_scale_law(self) -> bool:
+        """Whether all that is kept of a network follows from that of another scale of weights.
+
+        Numbers do not move by whole bins.
+        """
+        return self.histograms is None
+
+
+NOTHING = Records()
+"""The moments alone."""
+RATIOS: Mapping[RatioRecord, tuple[RatioMeasure, ...]] = {
+    "cosine": (("preactivation", "cosine"), ("activation", "cosine")),
+}
+"""Record -> the ratios that it holds."""
+RATIO_WORDS: Mapping[RatioRecord, str] = {"cosine": "cosines"}
+"""Record -> the ratios that it holds, in words."""
+RATIO_FILES: Mapping[RatioRecord, str] = {"cosine": "cosines.csv"}
+"""Record -> the file of a run that shows its ratios."""
+
+
+OUTPUT_SIZES: Mapping[Output, int] = {"log10_loss": 1}
+"""Numbers that are of no layer -> how many of them one network has."""
