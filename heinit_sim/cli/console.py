@@ -244,9 +244,8 @@ def print_plan(config: SweepConfig, plan: Mapping[str, Any]) -> None:
         )
         kept = ", ".join(f"{word} {size / 2**20:.1f}" for word, size in plan["kept_bytes"].items())
         lines.append(f"MiB that steps keep for the way back: {kept or 'none'}")
-        if (plan["conditional_gain"] or 0.0) >= _WORTH_TELLING:
-            share = f"about 1/{plan['conditional_gain']:.0f} of the time"
-            lines.append(f"--set engine=conditional would take {share}: the same law, other draws")
+        if advice := engine_advice(config, plan["conditional_gain"]):
+            lines.append(advice)
     if plan["files"]:
         lines.append(f"would write {directory}: {', '.join(plan['files'])}")
     if plan["check"]:
@@ -254,6 +253,18 @@ def print_plan(config: SweepConfig, plan: Mapping[str, Any]) -> None:
     if plan["junit"]:
         lines.append(f"would write {plan['junit']}: JUnit XML")
     tell(*lines)
+
+
+def engine_advice(config: SweepConfig, conditional_gain: float | None) -> str:
+    """Which engine would take far less time than the config's; empty if none would."""
+    if conditional_gain is None:
+        return ""
+    here = config.engine == "conditional"
+    other, gain = ("weights", 1 / conditional_gain) if here else ("conditional", conditional_gain)
+    if gain < _WORTH_TELLING:
+        return ""
+    share = f"about 1/{gain:.0f} of the time"
+    return f"--set engine={other} would take {share}: the same law, other draws"
 
 
 def plan_size(config: SweepConfig) -> str:

@@ -210,6 +210,11 @@ def _run_one(
         files.discard(others=True)
     else:
         simulation.require_memory(config, request.jobs or 1)
+    if config.engine == "conditional" and not request.quiet:
+        seconds = simulation.estimate(config, request.jobs or 1).seconds
+        gain = simulation.gain_without_weights(config, request.jobs or 1)
+        if seconds > _KEPT_FROM and (advice := console.engine_advice(config, gain)):
+            console.say(f"{config.name}: {advice}")
     tasks = simulation.task_list(config)
     if request.shard:
         _run_shard(config, directory, files, tasks, request, documents)

@@ -99,12 +99,19 @@ def estimate(config: SweepConfig, jobs: int, tasks: Sequence[Task] | None = None
 
 
 def gain_without_weights(config: SweepConfig, jobs: int) -> float | None:
-    """How many times shorter a run would take by `engine: conditional`; None where it cannot."""
+    """How many times longer a run takes by `engine: weights` than by `engine: conditional`.
+
+    Less than 1 where weights are quicker, as for more inputs than units; None where the conditional
+    engine cannot do the networks.
+    """
     rows_and_fits = {(condition.layers, condition.lsuv) for condition in config.conditions}
-    if config.engine == "conditional" or any(why_not_conditional(*g) for g in rows_and_fits):
+    if any(why_not_conditional(*given) for given in rows_and_fits):
         return None
-    without = estimate(replace(config, engine="conditional"), jobs)
-    return estimate(config, jobs).seconds / without.seconds
+    formed, given = (
+        estimate(replace(config, engine=engine), jobs).seconds
+        for engine in ("weights", "conditional")
+    )
+    return formed / given
 
 
 def peak_bytes(config: SweepConfig, jobs: int) -> int:

@@ -288,10 +288,14 @@ def test_what_is_gained_without_weights_grows_with_the_width(free: pytest.Monkey
     )
 
 
-@pytest.mark.parametrize(
-    "given",
-    ["engine: conditional", "sweep: {init.distribution: [normal, uniform]}"],
-)
-def test_nothing_is_gained_where_it_is_so_already_or_cannot_be(given: str) -> None:
-    config = parse_config(WITHOUT.replace("scheme: lecun_normal", "variance: 0.1") + given)
-    assert simulation_cost.gain_without_weights(config, 1) is None
+def test_a_gain_is_that_of_one_engine_over_the_other_and_none_where_one_cannot(
+    free: pytest.MonkeyPatch,
+) -> None:
+    free.setattr(simulation_cost, "_probe", lambda: (1e-6, 0.0))
+    text = WITHOUT.replace("scheme: lecun_normal", "variance: 0.1")
+    gains = [
+        simulation_cost.gain_without_weights(parse_config(text + given), 1)
+        for given in ("", "engine: conditional", "sweep: {init.distribution: [normal, uniform]}")
+    ]
+    assert gains[2] is None
+    np.testing.assert_allclose(np.array(gains[0], float), gains[1], rtol=0.1, atol=0)

@@ -188,8 +188,16 @@ def test_dry_run_offers_to_do_without_weights_where_that_is_much_shorter(small: 
     )
     assert json.loads(heinit_sim(*given, "--json").stdout)["conditional_gain"] > 2
     without = heinit_sim(*given, "--set", "engine=conditional", "--json").stdout
-    assert json.loads(without)["conditional_gain"] is None
+    assert json.loads(without)["conditional_gain"] > 2
     assert "engine" not in heinit_sim("run", "small.yaml", "-n").stdout  # 4 units a layer
+
+
+def test_dry_run_offers_weights_where_there_are_more_inputs_than_units(small: Path) -> None:
+    given = ("run", "small.yaml", "-n", "--set", "engine=conditional", "--set", "inputs.count=600")
+    (offer,) = [line for line in heinit_sim(*given).stdout.splitlines() if "engine" in line]
+    assert re.fullmatch(
+        r"--set engine=weights would take about 1/\d+ of the time: the same law, other draws", offer
+    )
 
 
 def test_dry_run_says_what_would_be_checked(small: Path) -> None:
