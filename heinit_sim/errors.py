@@ -27,6 +27,12 @@ class DataError(HeinitSimError):
     exit_code = 2
 
 
+class CheckpointError(HeinitSimError):
+    """A checkpoint cannot be read, or holds nothing that the command could go by."""
+
+    exit_code = 2
+
+
 class RunDirectoryError(HeinitSimError):
     """A run directory is not what the command needs: missing, incomplete, or already full."""
 

@@ -26,6 +26,7 @@ _HOME = {
     "compare": "check",
     "verify": "theory",
     "gains": "theory",
+    "audit": "audit",
     "validate": "config",
     "schema": "config",
     "init": "config",

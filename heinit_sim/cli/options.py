@@ -22,7 +22,8 @@ FAILURES = (HeinitSimError, OSError, MemoryError)
 """Errors that are told in one line each; any other is a mistake of the program."""
 
 
-def _probability(value: float | None) -> float | None:
+def probability(value: float | None) -> float | None:
+    """Refuse a number that is no probability between 0 and 1."""
     if value is not None and not 0 < value < 1:
         raise typer.BadParameter(f"{value:g} is not allowed, must be above 0 and below 1")
     return value
@@ -65,7 +66,7 @@ AlphaOption = Annotated[
         "--alpha",
         metavar="A",
         help=f"How often a correct simulation may fail by chance; default: {ALPHA:g}.",
-        callback=_probability,
+        callback=probability,
     ),
 ]
 JunitOption = Annotated[

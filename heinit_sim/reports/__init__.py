@@ -1,5 +1,7 @@
 """A result as rows, CSV, tables, JUnit and Markdown; nothing is printed and nothing saved."""
 
+from heinit_sim.reports import audit as audit
+from heinit_sim.reports import audit_config as audit_config
 from heinit_sim.reports import comparison as comparison
 from heinit_sim.reports import derivation as derivation
 from heinit_sim.reports import findings as findings

@@ -1,6 +1,7 @@
 """Run directories: the only writer and reader of disk, atomic and hashed."""
 
 from heinit_sim.runs.atomic_write import put_text as put_text
+from heinit_sim.runs.checkpoint import open_checkpoint as open_checkpoint
 from heinit_sim.runs.directory import Description as Description
 from heinit_sim.runs.directory import add_figures as add_figures
 from heinit_sim.runs.directory import check_file as check_file

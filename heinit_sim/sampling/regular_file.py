@@ -1,4 +1,4 @@
-"""Files that are read whole: regular ones only, no larger than the reader expects."""
+"""Files that are read: regular ones only, and those read whole no larger than expected."""
 
 import errno
 import os
@@ -6,8 +6,25 @@ import stat
 from pathlib import Path
 
 
+def regular_status(path: str | os.PathLike[str]) -> os.stat_result:
+    """The status of a regular file; a pipe would be waited for, a device may never end.
+
+    Args:
+        path: The file, or a link to it.
+
+    Raises:
+        OSError: It is not there, or no regular file.
+    """
+    status = Path(path).stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    return status
+
+
 def read_regular(path: str | os.PathLike[str], largest: int) -> bytes:
-    """Read a regular file whole; a pipe would be waited for, a device may never end.
+    """Read a regular file whole.
 
     Args:
         path: The file, or a link to it.
@@ -16,11 +33,7 @@ def read_regular(path: str | os.PathLike[str], largest: int) -> bytes:
     Raises:
         OSError: It is not there, no regular file, or larger.
     """
-    status = Path(path).stat()
-    if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "not a regular file")
+    status = regular_status(path)
     with Path(path).open("rb") as file:
         content = file.read(largest + 1)
     if len(content) > largest:
