@@ -4,7 +4,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from heinit_sim.numerics.p_values import fisher_tail, normal_score, student_tail, welch
+from heinit_sim.numerics.p_values import (
+    fisher_tail,
+    kolmogorov_tail,
+    normal_score,
+    student_tail,
+    welch,
+)
 
 
 @pytest.mark.parametrize("t", [1e-8, 0.1, 1.0, 2.5, 10.0, 1e3, 1e8])
@@ -109,3 +115,21 @@ def test_the_normal_score_of_a_chi_square_has_its_tails(freedom: int, z: float) 
 
 def test_a_law_without_skewness_is_left_as_it_is() -> None:
     assert normal_score(1.5, 0.0) == 1.5
+
+
+@pytest.mark.parametrize(
+    ("x", "p"), [(1.2239, 0.10), (1.3581, 0.05), (1.6276, 0.01), (1.9495, 0.001)]
+)
+def test_kolmogorov_has_the_published_quantiles(x: float, p: float) -> None:
+    """Smirnov 1948, table of the limit."""
+    assert kolmogorov_tail(x / 1e5, 10**10) == pytest.approx(p, rel=2e-3)
+
+
+def test_kolmogorov_holds_for_twenty_numbers() -> None:
+    """Massey 1951 has 0.294 at 5 % and 0.352 at 1 % for n = 20."""
+    assert kolmogorov_tail(0.294, 20) == pytest.approx(0.05, rel=0.03)
+    assert kolmogorov_tail(0.352, 20) == pytest.approx(0.01, rel=0.05)
+    assert kolmogorov_tail(1e-9, 20) == 1.0
+    distances = np.linspace(0.01, 0.9, 200)
+    tails = [kolmogorov_tail(float(distance), 20) for distance in distances]
+    assert (np.diff(tails) <= 1e-5).all()
