@@ -159,6 +159,12 @@ def _write_config(found: "Audit", checkpoint: Path, target: Path) -> None:
         raise CheckpointError(f"--write-config: error: {why}") from None
     runs.put_text(target, text, "--write-config")
     console.say(f"Wrote {target}: {len(chain.names)} layers; now: heinit-sim run {target}")
+    biases = {weights.place.bias for weights in found.weights if weights.place}
+    vectors = [one.name for one in found.tensors if one.role == "vector" and one.name not in biases]
+    if vectors:
+        console.say(
+            f"a plain chain: norms and whatever else has these is not in it: {_few(vectors)}"
+        )
     if chain.left_out:
         count = f"{len(chain.left_out)} of {len(found.weights)} weight tensors"
         console.say(f"left out, as they do not follow: {count}: {_few(chain.left_out)}")

@@ -222,6 +222,7 @@ def test_the_config_runs_as_networks_with_these_variances_do(tmp_path: Path) -> 
     assert ran.returncode == 0, ran.stderr
     assert f"Wrote {target}: 4 layers; now: heinit-sim run {target}" in ran.stderr
     assert "left out, as they do not follow: 1 of 5 weight tensors: other.weight" in ran.stderr
+    assert "norms and whatever else has these is not in it: norm.weight\n" in ran.stderr
     assert "other.weight" in target.read_text("utf-8")
     assert heinit_sim("validate", target).returncode == 0
     config = load_config(target, {"trials": 600, "inputs.count": 1})

@@ -519,7 +519,7 @@ def test_schema_version_and_help(tmp_path: Path) -> None:
             ("init",),
             ("check",),
         ),
-        *(("compare",), ("verify",), ("theory",), ("gains",)),
+        *(("compare",), ("verify",), ("theory",), ("gains",), ("audit",)),
     ):
         short, long = (heinit_sim(*command, flag) for flag in ("-h", "--help"))
         assert short.stdout == long.stdout

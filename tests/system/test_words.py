@@ -30,6 +30,7 @@ def document_of(*arguments: object) -> dict[str, Any]:
 
 def test_every_document_has_the_version_of_its_schema(small: Path) -> None:
     run = document_of("run", "small.yaml", "--no-plots")
+    np.savez("weights.npz", w=np.eye(3))
     for words in (
         ("run", "small.yaml", "-n"),
         ("show", "outputs/small"),
@@ -39,6 +40,7 @@ def test_every_document_has_the_version_of_its_schema(small: Path) -> None:
         ("theory", "small.yaml", "--phase"),
         ("verify", "small.yaml", "--networks", 100),
         ("gains", "relu"),
+        ("audit", "weights.npz"),
         ("validate", "small.yaml"),
         ("validate", "bad.yaml"),
     ):
