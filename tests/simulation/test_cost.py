@@ -298,4 +298,6 @@ def test_a_gain_is_that_of_one_engine_over_the_other_and_none_where_one_cannot(
         for given in ("", "engine: conditional", "sweep: {init.distribution: [normal, uniform]}")
     ]
     assert gains[2] is None
-    np.testing.assert_allclose(np.array(gains[0], float), gains[1], rtol=0.1, atol=0)
+    np.testing.assert_allclose(
+        np.array(gains[0], float), np.array(gains[1], float), rtol=0.1, atol=0
+    )
