@@ -215,6 +215,17 @@ def activation_of(step: Activate) -> Activation:
     return make_activation(step.function, dict(step.options))
 
 
+SATURATED = 0.01
+"""Share of the steepest slope below which a slope counts as flat."""
+_SEEN = np.linspace(-10.0, 10.0, 20_001)  # where the steepest slope is looked for; 0 is among them
+
+
+@lru_cache(1024)
+def flat_slope(activation: Activation) -> float:
+    """Size of a'(z) below which a is saturated: 1 % of its largest, over −10 … 10."""
+    return SATURATED * float(np.abs(np.asarray(activation.derivative(_SEEN), float)).max())
+
+
 def network_activation(condition: Condition) -> Activation:
     """The activation of a network of plain layers, each of its own where they differ.
 

@@ -66,6 +66,8 @@ _COSINES = Need(
     lambda config: config.record.cosine, "no cosines are recorded", "record.cosine: true"
 )
 
+_UNITS = Need(lambda config: config.record.units, "no units are recorded", "record.units: true")
+
 FIGURE_KINDS: Mapping[str, FigureKind] = {
     "layers": FigureKind(options=frozenset({"decades", "overlay"})),
     "end": FigureKind(needs=(_NUMBER,), options=frozenset({"decades"})),
@@ -81,6 +83,9 @@ FIGURE_KINDS: Mapping[str, FigureKind] = {
         needs=(_COSINES,),
         quantities=("variance",),
         why_no_quantity="it is of the directions themselves",
+    ),
+    "units": FigureKind(
+        needs=(_UNITS,), quantities=("variance",), why_no_quantity="it is of shares and directions"
     ),
 }
 """`figure.kind` -> what it needs and heeds; `figures.draw` has the function that draws it."""

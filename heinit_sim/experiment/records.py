@@ -7,12 +7,12 @@ from typing import Literal, NamedTuple
 
 from heinit_sim.experiment.quantities import Bins, Quantity
 
-Ratio = Literal["cosine"]
+Ratio = Literal["cosine", "off_share", "saturated_share", "participation_ratio"]
 """A number without unit, of one layer of one network, that is no log10."""
 RatioMeasure = tuple[Quantity, Ratio]
 Output = Literal["log10_loss"]
 """Numbers of one network that are of no layer."""
-RatioRecord = Literal["cosine"]
+RatioRecord = Literal["cosine", "units"]
 """A key of `record` that asks for ratios."""
 
 
@@ -23,6 +23,8 @@ class Records(NamedTuple):
     """Bins in which the numbers of every layer are counted; None counts nothing."""
     cosine: bool = False
     """Whether the cosines between inputs are taken, layer by layer."""
+    units: bool = False
+    """Whether it is counted which units are off or saturated, and how many directions are left."""
 
     @property
     def ratio_records(self) -> tuple[RatioRecord, ...]:
@@ -47,11 +49,17 @@ NOTHING = Records()
 """The moments alone."""
 RATIOS: Mapping[RatioRecord, tuple[RatioMeasure, ...]] = {
     "cosine": (("preactivation", "cosine"), ("activation", "cosine")),
+    "units": (
+        ("activation", "off_share"),
+        ("activation", "saturated_share"),
+        ("preactivation", "participation_ratio"),
+        ("activation", "participation_ratio"),
+    ),
 }
 """Record -> the ratios that it holds."""
-RATIO_WORDS: Mapping[RatioRecord, str] = {"cosine": "cosines"}
+RATIO_WORDS: Mapping[RatioRecord, str] = {"cosine": "cosines", "units": "units"}
 """Record -> the ratios that it holds, in words."""
-RATIO_FILES: Mapping[RatioRecord, str] = {"cosine": "cosines.csv"}
+RATIO_FILES: Mapping[RatioRecord, str] = {"cosine": "cosines.csv", "units": "units.csv"}
 """Record -> the file of a run that shows its ratios."""
 
 

@@ -15,6 +15,7 @@ from heinit_sim.figures.kinds.layers import draw_layers
 from heinit_sim.figures.kinds.ridges import draw_ridges
 from heinit_sim.figures.kinds.slopes import draw_slopes
 from heinit_sim.figures.kinds.spread import draw_spread
+from heinit_sim.figures.kinds.units import draw_units
 from heinit_sim.figures.look.check_look import check_look
 from heinit_sim.figures.look.sheet import Sheet, drawing
 from heinit_sim.figures.words.shown import selected
@@ -27,6 +28,7 @@ _DRAW: Mapping[str, Callable[[Any, Sheet], Figure]] = {
     "spread": draw_spread,
     "ridges": draw_ridges,
     "cosine": draw_cosine,
+    "units": draw_units,
 }
 
 

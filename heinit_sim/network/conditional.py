@@ -12,6 +12,7 @@ way back f_k is made of Z once more.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -21,7 +22,7 @@ from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.steps import Activate, Row, Weights
 from heinit_sim.network.layers import empty_layers
 from heinit_sim.network.passes import LayerName, Stack, alone
-from heinit_sim.network.steps.activation import value_and_slope, value_of
+from heinit_sim.network.steps.activation import Slopes, value_and_slope, value_of
 from heinit_sim.network.steps.operation import LARGEST, largest
 from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.numerics.scaled_array import Exponents, Scaled, scaled
@@ -103,6 +104,11 @@ class GivenLayer(NamedTuple):
         slope = value_and_slope(self.activation, f, h)
         h[far] = np.nan
         return h, slope
+
+    def slopes(self, f: FloatArray) -> list[Slopes]:
+        """a'[f_k] of the mantissa of f_k, taken once more on the way back."""
+        assert self.activation is not None, "a last layer has no h_{k+1}"
+        return [Slopes((self.activation,), self.activation.derivative(f))]
 
     def adjoint(
         self, dl_df: Scaled, z: FloatArray, h: FloatArray, span: TriangularRoot, out: FloatArray
@@ -194,7 +200,9 @@ def iter_forward(
             f = Scaled(numbers.mantissa[0], numbers.exponent[0])
             yield alone(("preactivation", k), f)._replace(end=h)
         else:
-            yield Stack((("preactivation", k), ("activation", k + 1)), numbers)
+            names: tuple[LayerName, ...] = ("preactivation", k), ("activation", k + 1)
+            slopes = partial(layer.slopes, numbers.mantissa[0])
+            yield Stack(names, numbers, slopes=slopes)
 
 
 def iter_backward(

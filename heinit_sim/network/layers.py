@@ -27,7 +27,7 @@ from heinit_sim.experiment.steps import (
     weights_in,
 )
 from heinit_sim.network.moments import UnitMoments, pooled_moments
-from heinit_sim.network.steps.activation import Activated
+from heinit_sim.network.steps.activation import Activated, Slopes
 from heinit_sim.network.steps.add import Added
 from heinit_sim.network.steps.attention import Attended
 from heinit_sim.network.steps.dropout import Dropped, MasksByPlace
@@ -102,6 +102,14 @@ class Layer(NamedTuple):
             stack[-1, ~(squared_sizes(stack[-1]) < LARGEST**2)] = np.nan
             stack[:, lost] = np.nan
         return Scaled(stack, np.array([f.exponent, z.exponent][: len(stack)])), tuple(kept)
+
+    def slopes(self, trace: Trace) -> list[Slopes]:
+        """a'[z] of each activation of the row, but for those of gates."""
+        return [
+            Slopes(operation.activations, kept)
+            for operation, kept in zip(self.operations, trace, strict=True)
+            if isinstance(operation, Activated)
+        ]
 
     def through(
         self, dl_dend: Scaled, trace: Trace, out: FloatArray | None

@@ -12,7 +12,8 @@ in a positively homogeneous network without biases.
 Source: Prince, Understanding Deep Learning (2023), eq. 7.6 and 7.13.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy as np
 from heinit_sim.experiment.quantities import Quantity
 from heinit_sim.network.layers import Layer, Trace, empty_layers
 from heinit_sim.network.moments import UnitMoments, log10
+from heinit_sim.network.steps.activation import Slopes
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.scaled_array import Factor, Scaled, minus, rescaled, scaled, squared_norms
 
@@ -37,6 +39,8 @@ class Stack(NamedTuple):
     """The moments of ∂ℓ/∂Ω_k, beside ∂ℓ/∂h_k, unless those of ∂ℓ/∂f_k and h_k tell them."""
     end: Scaled | None = None
     """Numbers that the loss sees, beside f_K: f_K itself, unless other steps follow it."""
+    slopes: Callable[[], list[Slopes]] = list[Slopes]
+    """Gives a'[z] of the activations that make h_{k+1} of h_k, beside f_k and h_{k+1}."""
 
     def layers(self) -> list[tuple[LayerName, Scaled]]:
         """Each layer with its name."""
@@ -61,7 +65,8 @@ def iter_forward(layers: Sequence[Layer], x: FloatArray, traces: list[Trace]) ->
             f = Scaled(numbers.mantissa[0], numbers.exponent[0])
             yield alone(("preactivation", k), f)._replace(end=h)
         else:
-            yield Stack((("preactivation", k), ("activation", k + 1)), numbers)
+            names: tuple[LayerName, ...] = ("preactivation", k), ("activation", k + 1)
+            yield Stack(names, numbers, slopes=partial(layer.slopes, trace))
 
 
 def iter_backward(layers: Sequence[Layer], dl_dend: Scaled, traces: list[Trace]) -> Iterator[Stack]:

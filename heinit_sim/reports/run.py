@@ -65,7 +65,7 @@ def ratio_rows(result: SweepResult, record: RatioRecord) -> Iterator[Row]:
             for layer in range(outcome.condition.depth + 1):
                 row: Row = {"condition": outcome.condition.index, **outcome.condition.swept}
                 row |= {"quantity": quantity, "layer": layer}
-                row["networks"] = int(spreads[taken[0]].networks[layer])
+                row["networks"] = max(int(spreads[name].networks[layer]) for name in taken)
                 for name in names:
                     for key in ("mean", "se", "median", "p05", "p95"):
                         number = getattr(spreads[name], key)[layer] if name in spreads else math.nan

@@ -47,6 +47,7 @@ from heinit_sim.theory import BESIDE_A_RUN, assumptions, n_sampled
 # Work, in steps that each take one number through np.maximum, and in multiplications of a product.
 _STEPS_PER_UNIT = 20  # of f_k with h_{k+1}, of weights within a branch, or of a norm, both passes
 _STEPS_PER_COSINE = 8  # of f_k with h_k
+_STEPS_PER_PARTICIPATION = 16  # of the same, beside inner products of the inputs or of the units
 # Seconds and bytes, seen on 64-bit Linux.
 _SECONDS_PER_CALLS = 1e-4  # of Python, for one weight layer in both passes of a block
 _SECONDS_PER_COLUMN = 1e-4  # of Python, for an input in the roots of one layer without weights
@@ -177,16 +178,21 @@ def _trial_seconds(family: Family, size: int) -> float:
     per_multiplication, per_step = _probe()
     for network_pass in family:
         seconds += network_pass.multiplications * per_multiplication
-        seconds += _elementwise_seconds(network_pass, per_step)
+        seconds += _elementwise_seconds(network_pass, per_multiplication, per_step)
     return seconds
 
 
-def _elementwise_seconds(network_pass: NetworkPass, per_step: float) -> float:
-    """Seconds that one network's activations, moments, norms, cosines and histograms take."""
+def _elementwise_seconds(
+    network_pass: NetworkPass, per_multiplication: float, per_step: float
+) -> float:
+    """Seconds that one network's activations, moments, norms, ratios and histograms take."""
     draws = network_pass.draws
     units = network_pass.units * draws.n_inputs
     steps = units * (_STEPS_PER_UNIT + _STEPS_PER_COSINE * network_pass.record.cosine)
     seconds = steps * per_step
+    if network_pass.record.units:
+        products = min(draws.n_inputs, network_pass.widest) * per_multiplication
+        seconds += units * (_STEPS_PER_PARTICIPATION * per_step + products)
     for given in network_pass.steps:
         for activate in activates_in(given.step):
             numbers = given.layers * given.units_after * draws.n_inputs

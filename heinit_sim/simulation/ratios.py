@@ -1,15 +1,19 @@
 """Ratios of a network's layers, as the cosine of its inputs, and their spread over networks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from heinit_sim.activations import flat_slope
+from heinit_sim.experiment.quantities import ALIKE_DECADES
 from heinit_sim.experiment.records import RatioMeasure, Records
 from heinit_sim.experiment.results import ConditionResult
 from heinit_sim.network.passes import Stack
-from heinit_sim.numerics import FloatArray
+from heinit_sim.network.steps.activation import Slopes
+from heinit_sim.numerics import FloatArray, Mask
+from heinit_sim.numerics.scaled_array import Scaled, rescaled, squared_norms
 
 Ratios = Mapping[RatioMeasure, FloatArray]
 """(quantity, ratio) -> (n_networks, K+1); NaN where a network has none."""
@@ -45,6 +49,17 @@ def taken_ratios(
         means = mean_cosines(stack.numbers.mantissa, paired=paired)
         for (quantity, k), mean in zip(stack.names, means, strict=True):
             yield (quantity, "cosine"), k, mean
+    if record.units:
+        for (quantity, k), ratio in zip(
+            stack.names, participation_ratios(stack.numbers), strict=True
+        ):
+            yield (quantity, "participation_ratio"), k, ratio
+        quantity, k = stack.names[-1]
+        if quantity == "activation":
+            h = stack.numbers.mantissa[-1]
+            off, saturated = flat_shares(stack.slopes(), h)
+            yield (quantity, "off_share"), k, off
+            yield (quantity, "saturated_share"), k, saturated
 
 
 def mean_cosines(z: FloatArray, *, paired: bool) -> FloatArray:
@@ -81,6 +96,72 @@ def mean_cosines(z: FloatArray, *, paired: bool) -> FloatArray:
     cosines = np.full(pairs.shape, np.nan)
     np.divide(total, pairs, out=cosines, where=pairs > 0)
     return np.clip(cosines, -1.0, 1.0)  # what rounding adds to inputs of one direction
+
+
+def flat_shares(slopes: Sequence[Slopes], h: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Share of units that are off, and of numbers that are saturated: |a'| below `flat_slope`.
+
+    A unit is off if it is saturated for all inputs: what comes before it gets no gradient, or next
+    to none.
+
+    Args:
+        slopes: a'[z] of the activations of a layer, whose units count together.
+        h: What the layer ends with, (..., units, n_inputs); NaN where a network left float range.
+
+    Returns:
+        Two arrays with one number per network, (...), NaN where it has none.
+    """
+    if not slopes:
+        return np.full(h.shape[:-2], np.nan), np.full(h.shape[:-2], np.nan)
+    n_units = sum(each.numbers.shape[-2] for each in slopes)
+    off, saturated = np.zeros((2, *h.shape[:-2]))
+    for each in slopes:
+        flat = _flat(each)
+        off += np.count_nonzero(flat.all(axis=-1), axis=-1) / n_units
+        saturated += np.count_nonzero(flat, axis=(-1, -2)) / (n_units * h.shape[-1])
+    lost = np.isnan(h[..., 0, 0])
+    off[lost] = saturated[lost] = np.nan
+    return off, saturated
+
+
+def _flat(slopes: Slopes) -> Mask:
+    if slopes.numbers.dtype == bool:
+        return np.logical_not(slopes.numbers)
+    limits: float | FloatArray = flat_slope(slopes.activations[0])
+    if slopes.activations[1:]:
+        limits = np.array([flat_slope(activation) for activation in slopes.activations])
+        limits = limits.reshape(-1, *(1,) * (slopes.numbers.ndim - 1))
+    flat: Mask = np.abs(slopes.numbers) < limits
+    return flat
+
+
+def participation_ratios(z: Scaled) -> FloatArray:
+    """(tr C)²/tr C² of the covariance C over inputs: how many directions inputs still differ in.
+
+    It lies between 1 and the smaller of units and inputs − 1, and is the inverse share of C that
+    two random directions have in common. From the inner products of the inputs, or of the units
+    where these are fewer.
+
+    Source: Gao et al. 2017, A theory of multineuronal dimensionality, dynamics and measurement.
+
+    Args:
+        z: Layers, (..., units, n_inputs).
+
+    Returns:
+        One number per matrix, (...); NaN where inputs do not differ by more than rounding.
+    """
+    mantissa = rescaled(z).mantissa
+    n_units, n_inputs = mantissa.shape[-2:]
+    about_mean = mantissa - mantissa[..., :1]  # exact where inputs are nearly alike
+    about_mean -= (about_mean @ np.full(n_inputs, 1 / n_inputs))[..., np.newaxis]
+    transposed = about_mean.swapaxes(-1, -2)
+    fewer_units = n_units < n_inputs
+    gram = about_mean @ transposed if fewer_units else transposed @ about_mean
+    traces = np.trace(gram, axis1=-2, axis2=-1)
+    rounding = squared_norms(mantissa) * 10.0**-ALIKE_DECADES
+    ratios = np.full(traces.shape, np.nan)
+    np.divide(traces**2, squared_norms(gram), out=ratios, where=traces > rounding)
+    return np.clip(ratios, 1.0, min(n_units, max(n_inputs - 1, 1)))  # what rounding adds
 
 
 def ratio_spread(result: ConditionResult, measure: RatioMeasure) -> RatioSpread:

@@ -7,6 +7,7 @@ from heinit_sim.experiment.steps import (
     Activate,
     Add,
     Dropout,
+    Norm,
     Pool,
     Row,
     Step,
@@ -55,6 +56,30 @@ def has_fresh_layers(condition: Condition) -> bool:
 def has_scaled_activations(condition: Condition) -> bool:
     """Whether E[a[f_k]²] is a factor times E[f_k²]: a is homogeneous, f_k has mean 0."""
     return _are_homogeneous(condition) and not any(condition.bias_means)
+
+
+def has_exchangeable_inputs(condition: Condition) -> bool:
+    """Whether any two inputs are as alike as any others, in every layer.
+
+    Examples of a data set and several pairs are not; batch norm makes numbers of one unit depend on
+    each other.
+    """
+    inputs, steps = condition.inputs, (s for row in distinct(condition.layers) for s in row)
+    batch_norm = any(isinstance(step, Norm) and step.kind == "batch" for step in steps)
+    several_pairs = inputs.distribution == "pair" and condition.n_inputs > 2
+    return not (is_data_set(inputs) or several_pairs or batch_norm)
+
+
+def linear_layers(condition: Condition) -> int:
+    """Number of layers, from 0 on, of which f_k is a product of normal matrices and normal inputs.
+
+    Biases add the same to all inputs, and are let be.
+    """
+    given = has_layer_laws(condition) and has_centred_weights(condition) and not condition.lsuv
+    if not given or condition.inputs.distribution not in ("standard_normal", "normal"):
+        return 0
+    bent = [any(slope != 1.0 for slope in _slopes(row)) for row in condition.layers[:-1]]
+    return bent.index(True) + 1 if True in bent else condition.depth + 1
 
 
 def has_mean_phase(condition: Condition) -> bool:

@@ -33,6 +33,7 @@ from heinit_sim.theory.infinite_width.correlation_map import (
 )
 from heinit_sim.theory.infinite_width.finite_layers import relative_biases
 from heinit_sim.theory.infinite_width.mean_field import mean_field
+from heinit_sim.theory.infinite_width.units import unit_ratios
 
 Quantiles = dict[Quantity, FloatArray]
 
@@ -103,6 +104,8 @@ def predict(
         if record.cosine:
             cosines = layer_cosines(condition, wide)
             ratios |= {(quantity, "cosine"): cosine for quantity, cosine in cosines.items()}
+        if record.units:
+            ratios |= unit_ratios(condition, wide)
         predictions.append(replace(prediction, theory_ratios=ratios, misfit=misfit))
     return predictions
 

@@ -20,6 +20,7 @@ class Record(Section):
 
     histograms: fields.Histograms | None = None
     cosine: fields.Recorded | None = None
+    units: fields.RecordedUnits | None = None
 
 
 class Figure(Section):
@@ -115,6 +116,7 @@ def leave_out_defaults(document: dict[str, Any]) -> None:
         ("network", "head", DEFAULT_ENDS),
         ("inputs", "normalisation", "none"),
         ("record", "cosine", False),
+        ("record", "units", False),
         *(("figure", key, figure[key].default) for key in figure if key != "quantity"),
     ):
         given = document.get(section) or {}

@@ -237,6 +237,9 @@ Histograms = Annotated[
     Bins, Setting("Bins to count the numbers of every layer in", "null, decades or std")
 ]
 Recorded = Annotated[bool, Setting("Cosines between inputs, layer by layer", "true or false")]
+RecordedUnits = Annotated[
+    bool, Setting("Units that are off or saturated, directions that are left", "true or false")
+]
 FigureName = Annotated[FigureKind, Setting("Kind of figure", FigureKind)]
 ShownQuantity = Annotated[FigureQuantity, Setting("What is drawn", FigureQuantity)]
 DECADE = number(ge=-1_000_000, le=1_000_000)

@@ -145,6 +145,15 @@ def cosine_key(result: SweepResult | SweepPrediction, lines: Lines) -> Key:
     return Key((*entries, *_theory_entry("infinite width", lines)), gap_notes(lines))
 
 
+def units_key(result: SweepResult | SweepPrediction, lines: Lines) -> Key:
+    """Return what the styles of `units` stand for."""
+    saturated = KeyEntry("forward", "share of numbers that are saturated", "a")
+    if isinstance(result, SweepPrediction):
+        return Key((KeyEntry("median", "theory"), saturated))
+    entries = [*_measured_entries(result.config.trials), saturated]
+    return Key((*entries, *_theory_entry("theory", lines)), gap_notes(lines))
+
+
 def ridges_key(result: SweepResult, notes: Mapping[Pass, Sequence[str]], n_shown: int) -> Key:
     """Return what a ridge is, what `notes` say of each panel, and how many conditions are shown."""
     networks = f"{result.config.trials} networks" if result.config.trials > 1 else "one network"

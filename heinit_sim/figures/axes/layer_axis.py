@@ -6,12 +6,14 @@ from functools import partial
 import numpy as np
 
 from heinit_sim.experiment.quantities import Pass
+from heinit_sim.experiment.records import RatioMeasure
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.figures.axes.axis_scales import Scale, layer_scale, layers_drawn
 from heinit_sim.figures.axes.lines import Line
 from heinit_sim.figures.look.sheet import Sheet
 from heinit_sim.figures.words.shown import named_outcomes
 from heinit_sim.numerics import FloatArray
+from heinit_sim.simulation import ratio_spread
 
 LAYERS = "Layer, $k$"
 
@@ -20,6 +22,18 @@ def layer_axis(result: SweepResult | SweepPrediction, direction: Pass) -> Callab
     """Return the scale of the layers for one pass, of the length of its axis."""
     depth = max(outcome.condition.depth for outcome in result.conditions)
     return partial(layer_scale, depth, direction)
+
+
+def ratio_values(outcome: Prediction, measure: RatioMeasure) -> FloatArray:
+    """Median, 5 % and 95 % over networks of a ratio, and its theory, (4, K+1).
+
+    Of a prediction theory is all there is.
+    """
+    theory = outcome.theory_ratios[measure]
+    if not isinstance(outcome, ConditionResult):
+        return np.stack([theory] * 4)
+    seen = ratio_spread(outcome, measure)
+    return np.stack([seen.median, seen.p05, seen.p95, theory])
 
 
 def layer_lines(

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from heinit_sim.experiment.quantities import Pass, Quantity
-from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
+from heinit_sim.experiment.results import Prediction, SweepPrediction, SweepResult
 from heinit_sim.figures.axes.axis_scales import fitted_limits, plain_scale
 from heinit_sim.figures.axes.key import cosine_key
-from heinit_sim.figures.axes.layer_axis import LAYERS, layer_axis, layer_lines
+from heinit_sim.figures.axes.layer_axis import LAYERS, layer_axis, layer_lines, ratio_values
 from heinit_sim.figures.axes.lines import drawn_values
 from heinit_sim.figures.frame import titled
 from heinit_sim.figures.layout import Panel
@@ -18,7 +18,6 @@ from heinit_sim.figures.panels import draw_panels
 from heinit_sim.figures.tip_names import first_panel_alone
 from heinit_sim.figures.words.shown import groups_of_hues, names_of
 from heinit_sim.numerics import FloatArray
-from heinit_sim.simulation import ratio_spread
 
 SHOWN: dict[Pass, tuple[Quantity, str, str]] = {
     "forward": ("activation", "$h_k$", "Activations"),
@@ -56,8 +55,4 @@ def draw_cosine(result: SweepResult | SweepPrediction, sheet: Sheet) -> Figure:
 def _cosine_values(outcome: Prediction, direction: Pass) -> FloatArray:
     quantity = SHOWN[direction][0]
     layers = slice(outcome.condition.depth + (quantity == "activation"))  # without f_K
-    theory = outcome.theory_ratios[quantity, "cosine"][layers]
-    if not isinstance(outcome, ConditionResult):
-        return np.stack([theory] * 4)
-    seen = ratio_spread(outcome, (quantity, "cosine"))
-    return np.stack([seen.median[layers], seen.p05[layers], seen.p95[layers], theory])
+    return ratio_values(outcome, (quantity, "cosine"))[:, layers]

@@ -1,6 +1,7 @@
 """Activation: h = a[z],   ∂ℓ/∂z = a'[z] ⊙ ∂ℓ/∂h."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,15 @@ from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.numerics.scaled_array import Scaled
 
 _PIECE = 2**14  # numbers that stay in the cache, with what a curve needs on the way
+
+
+class Slopes(NamedTuple):
+    """a'[z] of one activation, as it is kept for the way back."""
+
+    activations: tuple[Activation, ...]
+    """One for all networks, or one for each place of the first axis."""
+    numbers: FloatArray | Mask
+    """(..., units, n_inputs)."""
 
 
 @dataclass(frozen=True)
