@@ -893,7 +893,7 @@ PROPERTIES = {
     "Sweep": PATHS,
     "When": PATHS,
     "Expectation": "forward, backward, max_decades_per_layer, when",
-    "Record": "histograms, cosine",
+    "Record": "histograms, cosine, units",
     "Figure": FIGURE_KEYS,
 }
 

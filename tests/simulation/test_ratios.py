@@ -1,7 +1,8 @@
-"""Measured cosines against a plain double loop; what asking for them changes: nothing else."""
+"""Measured cosines and shares of units against plain loops; what asking for them changes."""
 
 import math
 from dataclasses import replace
+from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
 
@@ -10,20 +11,28 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from heinit_sim import compare
+from heinit_sim.activations import make_activation
 from heinit_sim.config import Override, parse_config, to_yaml
 from heinit_sim.errors import ConfigError
-from heinit_sim.experiment.records import RATIOS
+from heinit_sim.experiment.records import RATIOS, Ratio
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import SweepConfig
-from heinit_sim.reports.run import ratio_rows
+from heinit_sim.network.steps.activation import Slopes
+from heinit_sim.numerics.scaled_array import Scaled
+from heinit_sim.reports.run import csv_files, ratio_rows
 from heinit_sim.runs import directory as runs_directory
 from heinit_sim.runs.manifest import config_hash
 from heinit_sim.simulation.plan import plan_passes
-from heinit_sim.simulation.ratios import mean_cosines, ratio_spread
+from heinit_sim.simulation.ratios import (
+    flat_shares,
+    mean_cosines,
+    participation_ratios,
+    ratio_spread,
+)
 from heinit_sim.simulation.sweep import run_sweep
 from tests.conditions import with_layers
 from tests.configs import problems
-from tests.simulation.plain_networks import plain_layers
+from tests.simulation.plain_networks import ACTIVATIONS, plain_layers
 
 Array = np.ndarray
 EPS = np.finfo(float).eps
@@ -280,3 +289,130 @@ def test_runs_of_one_config_are_compared_cosine_by_cosine() -> None:
 def test_flags_may_ask_for_cosines() -> None:
     of = parse_config(SMALL, overrides=[Override("--set", "record.cosine", "true")])
     assert of.record.cosine
+
+
+def plain_participation(z: Array) -> float:
+    """(tr C)²/tr C², entry by entry of the covariance of the units; NaN without variance."""
+    units = [[Fraction(float(x)) for x in row] for row in z]
+    units = [[x - sum(row, Fraction()) / len(row) for x in row] for row in units]
+    products = [[sum(x * y for x, y in zip(a, b, strict=True)) for b in units] for a in units]
+    trace = sum(row[i] for i, row in enumerate(products))
+    return float(trace**2 / sum(x * x for row in products for x in row)) if trace else math.nan
+
+
+def plain_shares(slopes: Array, limit: float) -> tuple[float, float]:
+    """Units all of whose slopes are below the limit, and numbers of which that is so."""
+    flat = [[abs(float(slope)) < limit for slope in row] for row in slopes]
+    n_flat = sum(sum(row) for row in flat)
+    return sum(map(all, flat)) / len(flat), n_flat / slopes.size
+
+
+@pytest.mark.parametrize("shape", [(8, 6), (4, 9), (5, 1), (1, 5)])
+@pytest.mark.parametrize("exponent", [0, 900, -900, 100_000])
+def test_directions_are_those_of_a_plain_covariance(shape: tuple[int, int], exponent: int) -> None:
+    z = np.random.default_rng(9).standard_normal((2, 3, *shape))
+    z[0, 0, :, 0] *= 100.0  # one input far from the others
+    z[0, 1] = z[0, 1, :, :1]  # inputs that are alike
+    z[0, 2] = 0.0  # a network that is dead
+    z[1, 0] += 1e3  # what all have in common
+    z[1, 1] *= 1e-120
+    expected = [[plain_participation(one) for one in row] for row in z]
+    found = participation_ratios(Scaled(z, np.full((2, 3), exponent)))
+    # Sums of up to 81 products of numbers with 13 digits left beside what inputs have in common.
+    assert_allclose(found, expected, rtol=1e-11, atol=0)
+
+
+def test_differences_that_rounding_makes_are_no_direction() -> None:
+    z = 1 + np.random.default_rng(9).integers(0, 2, (1, 8, 6)) * EPS / 2
+    assert np.isnan(participation_ratios(Scaled(z * np.pi, np.zeros(1, np.int64)))).all()
+    z[0, 0, 0] += 1e-9
+    assert_allclose(participation_ratios(Scaled(z, np.zeros(1, np.int64))), 1.0, rtol=1e-9, atol=0)
+
+
+def test_units_of_all_activations_of_a_layer_count_together() -> None:
+    rng = np.random.default_rng(2)
+    z = rng.standard_normal((3, 6, 2)), rng.standard_normal((3, 4, 2)) * 4
+    relu, tanh = (make_activation(name, {}) for name in ("relu", "tanh"))
+    slopes = [Slopes((a,), a.derivative(x)) for a, x in zip((relu, tanh), z, strict=True)]
+    h = np.ones((3, 5, 2))
+    h[1] = np.nan  # a network that left float range
+    off, saturated = flat_shares(slopes, h)
+    for n in (0, 2):
+        own = [plain_shares(np.asarray(s.numbers[n], float), 0.01) for s in slopes]
+        expected = [(6 * a + 4 * b) / 10 for a, b in zip(*own, strict=True)]
+        assert_allclose([off[n], saturated[n]], expected, rtol=1e-14, atol=0)
+    assert np.isnan([off[1], saturated[1]]).all()
+    assert np.isnan(flat_shares([], h)).all()
+
+
+def test_activations_side_by_side_have_limits_of_their_own() -> None:
+    gelu, sigmoid = (make_activation(name, {}) for name in ("gelu", "sigmoid"))
+    z = np.random.default_rng(2).standard_normal((2, 3, 6, 2)) * 4
+    both = np.array([gelu.derivative(z[0]), sigmoid.derivative(z[1])])
+    found = flat_shares([Slopes((gelu, sigmoid), both)], np.ones((2, 3, 6, 2)))
+    for n, one in enumerate((gelu, sigmoid)):
+        alone = flat_shares([Slopes((one,), one.derivative(z[n]))], np.ones((3, 6, 2)))
+        assert_array_equal([part[n] for part in found], alone)
+
+
+SHARES: tuple[Ratio, Ratio] = ("off_share", "saturated_share")
+UNITS = "record: {units: true}\n"
+OF_UNITS = {
+    "relu": ("", "{count: 3}"),
+    "tanh": ("sweep: {network.activation: [tanh], init.variance: [3]}", "{count: 3}"),
+    "biases": ("sweep: {init.bias_variance: [0.2]}", "{count: 3}"),
+    "vanishing": ("sweep: {init.variance: [1.0e-250]}", "{count: 4}"),
+}
+
+
+@pytest.mark.parametrize("engine", ["weights", "conditional"])
+@pytest.mark.parametrize("name", OF_UNITS)
+def test_networks_show_the_units_of_a_plain_pass(name: str, engine: str) -> None:
+    text, inputs = OF_UNITS[name]
+    if engine == "conditional":  # its networks are others: only that shares are possible ones
+        (result,) = run_sweep(config(f"{text}\nengine: conditional", inputs, UNITS)).conditions
+        off, saturated = (result.ratios["activation", f][:, 1:] for f in SHARES)
+        assert ((off >= 0) & (off <= saturated) & (saturated <= 1)).all()
+        assert_allclose(off * [6, 5, 4] % 1 % (1 - 1e-9), 0, rtol=0, atol=1e-9)
+        return
+    of = config(text, inputs, UNITS)
+    (result,) = run_sweep(of).conditions
+    plain = of.conditions[0]
+    if name == "vanishing":
+        plain = with_layers(plain, weight_variances=(1.0,) * 4)
+    for trial in range(of.trials):
+        layers = plain_layers(of.seed, plain, trial)
+        for quantity in ("preactivation", "activation"):
+            expected = [plain_participation(z) for z in layers[quantity]]
+            found = result.ratios[quantity, "participation_ratio"][trial]
+            assert_allclose(found, expected, rtol=1e-9, atol=0)
+        slope = ACTIVATIONS["tanh" if name == "tanh" else "relu"][1]
+        shares = [plain_shares(slope(f), 0.01) for f in layers["preactivation"][:-1]]
+        for n, ratio in enumerate(SHARES):
+            found = result.ratios["activation", ratio][trial]
+            assert math.isnan(found[0])
+            assert_allclose(found[1:], [share[n] for share in shares], rtol=1e-12, atol=0)
+
+
+def test_a_whole_sweep_of_variances_has_the_units_of_one_pass() -> None:
+    result = run_sweep(config("sweep: {init.variance: [0.1, 0.3]}", record=UNITS))
+    assert len(set(plan_passes(result.config))) == 1
+    one, other = (of.ratios for of in result.conditions)
+    for measure in RATIOS["units"]:
+        assert_array_equal(one[measure], other[measure])
+
+
+def test_units_have_a_file_of_their_own() -> None:
+    result = run_sweep(config("sweep: {init.variance: [0.1]}", record=UNITS))
+    files = csv_files(result)
+    assert "cosines.csv" not in files
+    head, *rows = files["units.csv"].splitlines()
+    names = ("off_share", "saturated_share", "participation_ratio")
+    columns = ["condition", "init.variance", "quantity", "layer", "networks"]
+    columns += [f"{n}_{p}" for n in names for p in ("mean", "se", "median", "p05", "p95")]
+    assert head.split(",") == [*columns, *(f"theory_{n}" for n in names)]
+    assert len(rows) == 8
+    first = dict(zip(head.split(","), rows[0].split(","), strict=True))
+    assert (first["quantity"], first["layer"]) == ("activation", "0")  # inputs are no units
+    assert first["off_share_mean"] == ""
+    assert first["networks"] == "9"

@@ -54,6 +54,7 @@ TRIALS = {
     "activation_gains": 15,
     "torch_default": 20,
     "correlation_map": 5,
+    "born_dead": 5000,
     "poole_2016": 3,
     "cnn_he": 50,
     "he_2015_depth": 25,
@@ -400,6 +401,35 @@ def test_an_activation_s_own_gain_keeps_the_forward_pass_and_not_the_backward_on
         else:
             words = {"relu": "stable", "tanh": "stable", "selu": "exploding"}
             assert trend(of, "forward").word == words.get(name, "vanishing")
+
+
+def dead_share(width: int, depth: int, count: int) -> float:
+    """Share of ReLU networks that ten layers make dead for x and −x: a plain chain of layers."""
+    rng = np.random.default_rng(31)
+    first = rng.standard_normal((count, width, 1))
+    h = np.maximum(np.concatenate([first, -first], axis=-1), 0)
+    for _ in range(depth - 1):
+        h = np.maximum(rng.standard_normal((count, width, width)) @ h, 0)
+    return 1 - float(h.any(axis=(1, 2)).mean())
+
+
+@pytest.mark.slow
+def test_narrow_networks_are_born_dead() -> None:
+    # What 400,000 networks of a plain chain give, and the numbers that were asked for.
+    for n, share, asked in [(0, 0.9096, 0.914), (1, 0.3357, 0.344)]:
+        of = run("born_dead").conditions[n]
+        width, depth = of.condition.widths[1], of.condition.depth
+        dead = np.isneginf(of.networks[H][:, -1])
+        np.testing.assert_array_equal(dead, of.ratios["activation", "off_share"][:, -1] == 1)
+        error = math.sqrt(share * (1 - share) / len(dead))
+        assert abs(dead.mean() - share) < ERRORS * error
+        assert abs(dead.mean() - asked) < ERRORS * error
+        plain = dead_share(width, depth, 40_000)
+        assert abs(dead.mean() - plain) < ERRORS * math.hypot(error, 0.5 / math.sqrt(40_000))
+        assert dead.mean() - dead_share(width, depth - 1, 40_000) > ERRORS * error
+        # each sign alone dies in each layer with probability 2^−width, not of both at once
+        assert share < 1 - (1 - 2.0**-width) ** depth
+        assert f"in {dead.sum()} of {len(dead)} networks" in trend(of, "forward").reason
 
 
 @pytest.mark.slow

@@ -149,9 +149,9 @@ def units_key(result: SweepResult | SweepPrediction, lines: Lines) -> Key:
     """Return what the styles of `units` stand for."""
     saturated = KeyEntry("forward", "share of numbers that are saturated", "a")
     if isinstance(result, SweepPrediction):
-        return Key((KeyEntry("median", "theory"), saturated))
+        return Key((KeyEntry("median", "theory of wide layers"), saturated))
     entries = [*_measured_entries(result.config.trials), saturated]
-    return Key((*entries, *_theory_entry("theory", lines)), gap_notes(lines))
+    return Key((*entries, *_theory_entry("theory of wide layers", lines)), gap_notes(lines))
 
 
 def ridges_key(result: SweepResult, notes: Mapping[Pass, Sequence[str]], n_shown: int) -> Key:
