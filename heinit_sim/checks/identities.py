@@ -57,6 +57,8 @@ def identity_findings(result: ConditionResult) -> Iterator[Finding]:
         "h_k from f": activation_relations(condition, networks),
         "∂ℓ/∂f_k from ∂ℓ/∂h": gradient_relations(condition, networks),
     }
+    if result.outputs.get("log10_jacobian_second_moment") is not None:
+        named["∂ℓ/∂x = Jᵀ ∂ℓ/∂f_K"] = _jacobians(result)
     for name, relations in named.items():
         with np.errstate(all="ignore"):  # zeros, overflows, what is no number
             listed = list(relations)
@@ -202,6 +204,33 @@ def _off_target(
         farthest = np.maximum(np.abs(low - y), np.abs(high - y))
         fits |= (e >= v + nearest**2 - share) & (e <= v + farthest**2 + share)
     return np.where(fits, 0.0, np.inf)
+
+
+def _jacobians(result: ConditionResult) -> Iterator[Relation]:
+    """Squares of singular values sum to ‖J‖², and ‖∂ℓ/∂x‖ is at most the largest ‖∂ℓ/∂f_K‖.
+
+    Of one output it is the one there is.
+    """
+    condition, networks = result.condition, result.networks
+    size = result.outputs["log10_jacobian_second_moment"]
+    n_inputs, n_outputs = condition.widths[0], condition.widths[-1]
+    norm = size + np.log10(n_inputs * n_outputs)
+    measure: Measure = ("grad_activation", INPUT_0)
+    values = result.outputs.get("log10_singular_values")
+    if values is not None:
+        top = values[:, :1]
+        over = np.where(np.isfinite(top), values - top, -np.inf)
+        total = 2 * top + np.log10((10.0 ** (2 * over)).sum(axis=1, keepdims=True))
+        yield equal(measure, [0], np.where(np.isneginf(top), top, total), norm)
+        norm = 2 * top
+    if behind_f(condition.layers[-1]):
+        return
+    dx = networks[measure][:, :1] + np.log10(n_inputs)
+    df = networks["grad_preactivation", INPUT_0][:, -1:] + np.log10(n_outputs)
+    relation = (equal if n_outputs == 1 else at_most)(measure, [0], dx, df + norm)
+    small = is_small(networks, "grad_activation")[:, :1]
+    small |= is_small(networks, "grad_preactivation")[:, -1:]
+    yield relation._replace(excess=np.where(small, 0.0, relation.excess))
 
 
 def _outer_products(condition: Condition, networks: Networks) -> Iterator[Relation]:

@@ -14,7 +14,7 @@ from heinit_sim.config.schema.config import Config
 from heinit_sim.config.schema.init import layers_of
 from heinit_sim.config.schema.network import Network, Part
 from heinit_sim.config.schema.steps import Step
-from heinit_sim.experiment.engines import why_not_conditional
+from heinit_sim.experiment.engines import why_no_jacobian, why_not_conditional
 from heinit_sim.experiment.steps import Row
 
 
@@ -47,7 +47,8 @@ def layer_rows(config: Config) -> tuple[Row, ...] | list[Problem]:
                 known[key] = Signal(layer.width, signal.image), ()
         signal, row = known[key]
         rows.append(row)
-    return problems or [*wrong_lsuv(config, rows), *_wrong_engine(config, rows)] or tuple(rows)
+    problems += [*wrong_lsuv(config, rows), *_wrong_engine(config, rows)]
+    return problems or [*_wrong_record(config, rows)] or tuple(rows)
 
 
 def _input(config: Config) -> Signal:
@@ -147,6 +148,13 @@ def _wrong_engine(config: Config, rows: Sequence[Row]) -> Iterator[Problem]:
     if config.engine == "conditional" and (why := why_not_conditional(rows, lsuv_of(config.init))):
         text = f"not for {why} (conditional), must be weights"
         yield Problem(("engine",), f"{text}; or give dense layers of normal weights")
+
+
+def _wrong_record(config: Config, rows: Sequence[Row]) -> Iterator[Problem]:
+    """Refuse the Jacobian of networks that have none of one input alone."""
+    asked = config.record is not None and config.record.jacobian
+    if asked and (why := why_no_jacobian(rows, config.engine)):
+        yield Problem(("record", "jacobian"), f"not for {why} (true), must be false")
 
 
 def _takes_activation(step: Step) -> bool:

@@ -1,9 +1,9 @@
-"""Which networks can be simulated without their weights."""
+"""Which networks can be simulated without their weights, and which have a Jacobian."""
 
 from collections.abc import Sequence
 
-from heinit_sim.experiment.steps import Row, distinct, is_plain, matrices
-from heinit_sim.experiment.sweep_config import Lsuv
+from heinit_sim.experiment.steps import Attention, Norm, Row, distinct, is_plain, matrices
+from heinit_sim.experiment.sweep_config import EngineName, Lsuv
 
 
 def why_not_conditional(rows: Sequence[Row], lsuv: Lsuv | None) -> str | None:
@@ -25,4 +25,21 @@ def why_not_conditional(rows: Sequence[Row], lsuv: Lsuv | None) -> str | None:
             return f"weights that are {spec.weight_distribution}"
         if spec.weight_mean:
             return "weights of a mean"
+    return None
+
+
+def why_no_jacobian(rows: Sequence[Row], engine: EngineName) -> str | None:
+    """What keeps a network from having a Jacobian of one input alone, if anything does.
+
+    Args:
+        rows: The steps of the layers 0 … K.
+        engine: How it is simulated.
+    """
+    if engine == "conditional":
+        return "engine: conditional"
+    for step in (step for row in distinct(rows) for step in row):
+        if isinstance(step, Norm) and step.kind == "batch":
+            return "batch norm, where inputs meet"
+        if isinstance(step, Attention):
+            return "attention, where inputs meet"
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from heinit_sim.experiment.quantities import Bins, Quantity
@@ -10,7 +10,7 @@ from heinit_sim.experiment.quantities import Bins, Quantity
 Ratio = Literal["cosine", "off_share", "saturated_share", "participation_ratio"]
 """A number without unit, of one layer of one network, that is no log10."""
 RatioMeasure = tuple[Quantity, Ratio]
-Output = Literal["log10_loss"]
+Output = Literal["log10_loss", "log10_jacobian_second_moment", "log10_singular_values"]
 """Numbers of one network that are of no layer."""
 RatioRecord = Literal["cosine", "units"]
 """A key of `record` that asks for ratios."""
@@ -25,6 +25,8 @@ class Records(NamedTuple):
     """Whether the cosines between inputs are taken, layer by layer."""
     units: bool = False
     """Whether it is counted which units are off or saturated, and how many directions are left."""
+    jacobian: bool = False
+    """Whether the Jacobian ∂f_K/∂x of the first input is taken."""
 
     @property
     def ratio_records(self) -> tuple[RatioRecord, ...]:
@@ -63,5 +65,26 @@ RATIO_FILES: Mapping[RatioRecord, str] = {"cosine": "cosines.csv", "units": "uni
 """Record -> the file of a run that shows its ratios."""
 
 
-OUTPUT_SIZES: Mapping[Output, int] = {"log10_loss": 1}
-"""Numbers that are of no layer -> how many of them one network has."""
+LARGEST_SPECTRUM = 2**20
+"""Elements of the largest Jacobian whose singular values are taken."""
+SCALE_POWERS: Mapping[Output, float] = {
+    "log10_loss": 1.0,
+    "log10_jacobian_second_moment": 1.0,
+    "log10_singular_values": 0.5,
+}
+"""Numbers that are of no layer -> the power of Π_k σ²_k that they grow as by the scale law."""
+
+
+def output_sizes(record: Records, widths: Sequence[int]) -> dict[Output, int]:
+    """The numbers of no layer that are kept -> how many of them one network has.
+
+    Args:
+        record: What is asked for.
+        widths: D_0 … D_{K+1}.
+    """
+    sizes: dict[Output, int] = {"log10_loss": 1}
+    if record.jacobian:
+        sizes["log10_jacobian_second_moment"] = 1
+        if widths[0] * widths[-1] <= LARGEST_SPECTRUM:
+            sizes["log10_singular_values"] = min(widths[0], widths[-1])
+    return sizes

@@ -181,6 +181,8 @@ def make_layers(
     biases: Sequence[FloatArray] | None = None,
     masks: MasksByPlace | None = None,
     beside: Sequence[Sequence[Row]] = (),
+    *,
+    measured: bool = True,
 ) -> list[Layer]:
     """The layers 0 … K of a network.
 
@@ -194,6 +196,7 @@ def make_layers(
         masks: Uniform numbers in [0, 1) of each dropout, (..., units, n_inputs).
         beside: The rows of other networks of the same weights Ω/σ, which differ in nothing but σ
             and activations: all go through each layer together, along a first axis.
+        measured: Whether the way back takes the moments of ∂ℓ/∂Ω.
     """
     networks = (rows, *beside)
     every = [step for row in distinct(rows) for step in row]
@@ -222,7 +225,7 @@ def make_layers(
                         math.prod(matrix.shape),
                         None if biases is None else biases[index],
                         arithmetic,
-                        measured=matrix.window is not None or not is_plain(row),
+                        measured=measured and (matrix.window is not None or not is_plain(row)),
                         may_vanish=adds,
                     )
                 )

@@ -13,9 +13,10 @@ from heinit_sim.experiment import results
 from heinit_sim.experiment.labels import digits_apart, swept_text
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.records import RATIO_FILES, RATIOS, RatioRecord
-from heinit_sim.experiment.results import SweepResult
+from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.steps import Add, distinct, matrices
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.numerics.spread import spread
 from heinit_sim.reports import formats
 from heinit_sim.reports.formats import Row, rounded
 from heinit_sim.simulation import ratio_spread
@@ -34,6 +35,13 @@ _NUMBERS = (
 _INPUT, _OUTPUT = "log10_input_variance", "log10_output_second_moment"
 _STABLE = ("drift_decades_per_layer", "allowed_decades_per_layer")
 _OTHERS = (_INPUT, _OUTPUT, *_STABLE, *(f"{d}_decades_per_layer_se" for d in _PASSES))
+_JACOBIAN = (
+    *(f"log10_jacobian_second_moment_{name}" for name in ("mean", "se", "median")),
+    "theory_log10_jacobian_second_moment",
+    *(f"log10_largest_singular_value_{name}" for name in ("median", "p05", "p95")),
+    "theory_log10_largest_singular_value",
+    "log10_condition_number_median",
+)
 _SHORT = 12  # a swept value of so many characters leaves the table within 80 columns
 _WIDE = 120  # columns that have room for what stable stands for, and for both ends
 _STYLES = {"vanishing": "blue", "stable": "green", "exploding": "red", "undecided": "yellow"}
@@ -99,8 +107,25 @@ def summary_rows(result: SweepResult) -> list[Row]:
             row[name] = rounded(value)
         forward, backward = (trends[direction].word for direction in _PASSES)
         row["verdict"] = forward if forward == backward else f"{forward} / {backward}"
+        if result.config.record.jacobian:
+            row |= _jacobian_columns(outcome)
         rows.append(row)
     return rows
+
+
+def _jacobian_columns(outcome: ConditionResult) -> Row:
+    """The size of ∂f_K/∂x of the first input, its largest singular value, and its condition."""
+    unknown = np.full((len(outcome.networks["activation", "variance"]), 1), math.nan)
+    size = outcome.outputs["log10_jacobian_second_moment"]
+    values = outcome.outputs.get("log10_singular_values", unknown)
+    with np.errstate(invalid="ignore"):  # of a network whose singular values are all 0
+        condition = np.median(values[:, 0] - values[:, -1])
+    sizes, largest = spread(size), spread(values[:, :1])
+    numbers = [*(getattr(sizes, name) for name in ("mean", "se", "median"))]
+    numbers += [outcome.theory_outputs["log10_jacobian_second_moment"]]
+    numbers += [*(getattr(largest, name) for name in ("median", "p05", "p95"))]
+    numbers += [outcome.theory_outputs.get("log10_singular_values", unknown[0]), [condition]]
+    return {name: rounded(float(z[0])) for name, z in zip(_JACOBIAN, numbers, strict=True)}
 
 
 def summary_rows_from_csv(text: str, config: SweepConfig) -> list[Row]:
@@ -117,7 +142,8 @@ def summary_rows_from_csv(text: str, config: SweepConfig) -> list[Row]:
         raise ValueError("a row of another length than the head")
     for row, condition in zip(rows, config.conditions, strict=True):
         row |= {"condition": condition.index, **condition.swept, "networks": int(row["networks"])}
-        row |= {column: float(row[column] or "nan") for column in (*_NUMBERS, *_OTHERS)}
+        columns = (*_NUMBERS, *_OTHERS, *(_JACOBIAN if config.record.jacobian else ()))
+        row |= {column: float(row[column] or "nan") for column in columns}
     return rows
 
 

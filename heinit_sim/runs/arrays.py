@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.experiment.quantities import BETWEEN_INPUTS, COUNTED, MEASURES, Quantity
-from heinit_sim.experiment.records import OUTPUT_SIZES
+from heinit_sim.experiment.records import output_sizes
 from heinit_sim.experiment.results import Histogram, Measurements, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics import FloatArray
@@ -45,9 +45,11 @@ def read_arrays(path: Path, config: SweepConfig) -> dict[str, NDArray[Any]]:
         Exception: Whatever `zipfile` and NumPy make of a file that holds no arrays.
     """
     layers = [condition.depth + 1 for condition in config.conditions]
-    per_network = 8 * (len(MEASURES) + len(config.record.ratios) + sum(OUTPUT_SIZES.values()))
+    per_layer = 8 * (len(MEASURES) + len(config.record.ratios))
+    outputs = (output_sizes(config.record, condition.widths) for condition in config.conditions)
+    per_network = sum(layers) * per_layer + 8 * sum(sum(sizes.values()) for sizes in outputs)
     per_histogram = 8 * 2**11 * len(COUNTED) * bool(config.record.histograms)
-    largest = 2**20 + 2 * sum(layers) * (per_network * config.trials + per_histogram)
+    largest = 2**20 + 2 * (per_network * config.trials + sum(layers) * per_histogram)
     with ZipFile(path) as archive:
         size = sum(max(member.file_size, member.compress_size) for member in archive.filelist)
     if size > largest:
@@ -85,10 +87,11 @@ def from_arrays(
     measurements = []
     for c in config.conditions:
         shape = (config.trials, c.depth + 1)
-        outputs = {n: (_key(c, n), (config.trials, size)) for n, size in OUTPUT_SIZES.items()}
+        sizes = output_sizes(config.record, c.widths)
+        outputs = {name: (_key(c, name), (config.trials, n)) for name, n in sizes.items()}
         if complete:
             younger = {_key(c, q, f"log10_{s}"): shape for q, s in MEASURES if s == BETWEEN_INPUTS}
-            younger |= outputs.values()
+            younger |= [outputs["log10_loss"]]
             arrays = {key: np.full(size, np.nan) for key, size in younger.items()} | dict(arrays)
         measurements.append(
             Measurements(

@@ -16,6 +16,7 @@ from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.engines import why_not_conditional
 from heinit_sim.experiment.initializers import Distribution
 from heinit_sim.experiment.quantities import COUNTED, MEASURES, Bins
+from heinit_sim.experiment.records import output_sizes
 from heinit_sim.experiment.steps import (
     WORDS,
     Activate,
@@ -48,6 +49,7 @@ from heinit_sim.theory import BESIDE_A_RUN, assumptions, n_sampled
 _STEPS_PER_UNIT = 20  # of f_k with h_{k+1}, of weights within a branch, or of a norm, both passes
 _STEPS_PER_COSINE = 8  # of f_k with h_k
 _STEPS_PER_PARTICIPATION = 16  # of the same, beside inner products of the inputs or of the units
+_STEPS_PER_GRADIENT = 4  # of one more gradient, of an output, through f_k and h_k
 # Seconds and bytes, seen on 64-bit Linux.
 _SECONDS_PER_CALLS = 1e-4  # of Python, for one weight layer in both passes of a block
 _SECONDS_PER_COLUMN = 1e-4  # of Python, for an input in the roots of one layer without weights
@@ -126,7 +128,9 @@ def _peak_bytes(config: SweepConfig, busy: int, found: Sequence[Family]) -> int:
     n_layers = sum(condition.depth + 1 for condition in config.conditions)
     blocks = busy * max(_block_bytes(f, _block_size(config, f)) for f in found)
     # Results of tasks, then put together; histograms of tasks under way, their sum, the records.
-    results = 2 * _BYTES_PER_ELEMENT * len(MEASURES) * n_layers * config.trials
+    sizes = (output_sizes(config.record, c.widths).values() for c in config.conditions)
+    numbers = len(MEASURES) * n_layers + sum(map(sum, sizes))
+    results = 2 * _BYTES_PER_ELEMENT * numbers * config.trials
     histograms = (2 * busy + 2) * sum(_histogram_bytes(p) for family in found for p in family)
     samples = max(_sampled_layers(config), default=0) * _BYTES_PER_SAMPLE
     return _BASE_BYTES + blocks + results + histograms + n_layers * _BYTES_PER_ROWS + samples
@@ -189,6 +193,8 @@ def _elementwise_seconds(
     draws = network_pass.draws
     units = network_pass.units * draws.n_inputs
     steps = units * (_STEPS_PER_UNIT + _STEPS_PER_COSINE * network_pass.record.cosine)
+    if network_pass.record.jacobian:
+        steps += network_pass.units * _STEPS_PER_GRADIENT * network_pass.widths[-1]
     seconds = steps * per_step
     if network_pass.record.units:
         products = min(draws.n_inputs, network_pass.widest) * per_multiplication
@@ -218,9 +224,16 @@ def _block_bytes(family: Family, size: int) -> int:
         return arrays + kept_normals_bytes(draws, size, len(family))
     largest = max(map(math.prod, draws.shapes))
     weights = draws.n_weights if keeps_weights(draws, size) else largest
-    layer = max(len(stack) * max(p.widest for p in stack) for stack in side_by_side(family))
-    layer *= draws.n_inputs
+    layer = max(
+        len(stack) * (max(p.widest for p in stack) * stack[0].columns + _jacobian_size(stack[0]))
+        for stack in side_by_side(family)
+    )
     return size * _BYTES_PER_ELEMENT * (weights + 6 * layer) + _total(_kept(family, size))
+
+
+def _jacobian_size(network_pass: NetworkPass) -> int:
+    """Elements of a network's Jacobian, if it is taken."""
+    return network_pass.widths[0] * network_pass.widths[-1] * network_pass.record.jacobian
 
 
 def _kept(family: Family, size: int) -> dict[str, int]:

@@ -16,9 +16,9 @@ from heinit_sim.experiment.quantities import (
     Measure,
     Quantity,
 )
-from heinit_sim.experiment.records import Output, RatioMeasure
+from heinit_sim.experiment.records import Output, RatioMeasure, output_sizes
 from heinit_sim.experiment.steps import WeightSpec, place_of_f
-from heinit_sim.network import conditional, moments
+from heinit_sim.network import conditional, jacobian, moments
 from heinit_sim.network.layers import Trace, make_layers
 from heinit_sim.network.lsuv import ScaledWeights, fitted_to_batch
 from heinit_sim.network.moments import UnitMoments
@@ -126,6 +126,7 @@ def measure(
     if isinstance(weights, DrawnNormals):
         forward, backward = _conditional(network_pass, weights, x, biases)
     else:
+        weights, biases = _fitted(network_pass, weights, x, biases)
         forward, backward = _weighted(passes, weights, x, biases, masks)
     paired = network_pass.draws.inputs.distribution == "pair"
     by_layer: dict[LayerName, UnitMoments] = {}
@@ -153,12 +154,31 @@ def measure(
     measured = _log10(by_layer, between, len(rows), seen=seen)
     tallies = {q: np.stack([counts[q, k] for k in every_layer], -2) for q in COUNTED if counts}
     taken = {m: np.stack([ratios[m, k] for k in every_layer], -1) for m in record.ratios}
-    outputs = {"log10_loss": losses[..., np.newaxis]}
+    outputs: dict[Output, FloatArray] = {"log10_loss": losses[..., np.newaxis]}
+    if record.jacobian:
+        assert not isinstance(weights, DrawnNormals), "a Jacobian has weights"
+        outputs |= _jacobian(passes, weights, x, biases, masks)
     kinds = [_by_pass(kind, len(passes)) for kind in (measured, tallies, taken, outputs)]
     return [PassResult(*parts) for parts in zip(*kinds, strict=True)]
 
 
 _Backward = Callable[[Scaled], Iterator[Stack]]
+
+
+def _fitted(
+    network_pass: NetworkPass,
+    weights: WeightsByPlace,
+    x: FloatArray,
+    biases: Sequence[FloatArray] | None,
+) -> tuple[WeightsByPlace, Sequence[FloatArray] | None]:
+    """The weights Ω/σ with their means, and both as LSUV makes them of the batch."""
+    if any(spec.weight_mean for spec in network_pass.specs):
+        weights = WeightsAboutMean(weights, network_pass.specs)
+    if network_pass.lsuv:
+        bare = make_layers(network_pass.layers, weights)
+        factors, biases = fitted_to_batch(bare, x, biases, network_pass.lsuv)
+        weights = ScaledWeights(weights, factors)
+    return weights, biases
 
 
 def _weighted(
@@ -170,17 +190,34 @@ def _weighted(
 ) -> tuple[Iterator[Stack], _Backward]:
     """Both directions, the second from a gradient."""
     network_pass, *others = passes
-    rows = network_pass.layers
-    if any(spec.weight_mean for spec in network_pass.specs):
-        weights = WeightsAboutMean(weights, network_pass.specs)
-    if network_pass.lsuv:
-        bare = make_layers(rows, weights)
-        factors, biases = fitted_to_batch(bare, x, biases, network_pass.lsuv)
-        weights = ScaledWeights(weights, factors)
-    layers = make_layers(rows, weights, biases, masks, [other.layers for other in others])
+    beside = [other.layers for other in others]
+    layers = make_layers(network_pass.layers, weights, biases, masks, beside)
     traces = list[Trace]()
     backward = partial(iter_backward, layers, traces=traces)
     return iter_forward(layers, x, traces), backward
+
+
+def _jacobian(
+    passes: Sequence[NetworkPass],
+    weights: WeightsByPlace,
+    x: FloatArray,
+    biases: Sequence[FloatArray] | None,
+    masks: MasksByPlace | None,
+) -> dict[Output, FloatArray]:
+    """What is kept of the Jacobian of the first input, (..., how many numbers one network has)."""
+    network_pass, *others = passes
+    first = np.ascontiguousarray(x[..., :1])
+    of_first = None if masks is None else jacobian.FirstInputMasks(masks)
+    beside = [other.layers for other in others]
+    layers = make_layers(network_pass.layers, weights, biases, of_first, beside, measured=False)
+    n_outputs, most = network_pass.widths[-1], network_pass.gradient_columns
+    parts = list(jacobian.iter_transposed(layers, first, n_outputs, most))
+    found: dict[Output, FloatArray] = {
+        "log10_jacobian_second_moment": jacobian.log10_second_moment(parts)[..., np.newaxis]
+    }
+    if "log10_singular_values" in output_sizes(network_pass.record, network_pass.widths):
+        found["log10_singular_values"] = jacobian.log10_singular_values(parts, len(layers))
+    return found
 
 
 def _conditional(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.experiment.quantities import COUNTED, MEASURES
-from heinit_sim.experiment.records import OUTPUT_SIZES
+from heinit_sim.experiment.records import output_sizes
 from heinit_sim.simulation.histograms import GRIDS
 from heinit_sim.simulation.measure import PassResult
 from heinit_sim.simulation.tasks import Simulated, Task
@@ -59,11 +59,8 @@ def unpack(task: Task, packed: bytes | memoryview) -> Simulated:
 def _layouts(task: Task) -> Iterator[tuple[_Layout, ...]]:
     """How the parts of each pass's result lie, in the order of `PassResult`."""
     for network_pass in task.passes:
-        record, n_layers, n_networks = (
-            network_pass.record,
-            len(network_pass.layers),
-            len(task.trials),
-        )
+        record, n_layers = network_pass.record, len(network_pass.layers)
+        n_networks, sizes = len(task.trials), output_sizes(record, network_pass.widths)
         layers = _FLOATS, (n_networks, n_layers)
         n_bins = GRIDS[record.histograms].n_bins if record.histograms else 0
         counts = _COUNTS, (n_layers, n_bins + 3)  # zeros, below and above
@@ -71,5 +68,5 @@ def _layouts(task: Task) -> Iterator[tuple[_Layout, ...]]:
             dict.fromkeys(MEASURES, layers),
             dict.fromkeys(COUNTED if record.histograms else (), counts),
             dict.fromkeys(record.ratios, layers),
-            {name: (_FLOATS, (n_networks, size)) for name, size in OUTPUT_SIZES.items()},
+            {name: (_FLOATS, (n_networks, size)) for name, size in sizes.items()},
         )

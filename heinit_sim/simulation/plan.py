@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 from heinit_sim.activations import activation_of
-from heinit_sim.experiment.records import NOTHING, Records
+from heinit_sim.experiment.records import NOTHING, Records, output_sizes
 from heinit_sim.experiment.steps import (
     Activate,
     Attention,
@@ -98,6 +98,23 @@ class NetworkPass:
         return self.draws.input_dim + sum(made)
 
     @property
+    def widths(self) -> tuple[int, ...]:
+        """D_0 … D_{K+1}."""
+        return (*by_layer(self.layers, units_in), matrices(self.layers[-1])[-1].outputs)
+
+    @property
+    def columns(self) -> int:
+        """Columns of the largest array: inputs, or outputs whose gradients go side by side."""
+        return max(self.draws.n_inputs, self.gradient_columns)
+
+    @property
+    def gradient_columns(self) -> int:
+        """Outputs whose gradients go through the network side by side for its Jacobian; or 0."""
+        if not self.record.jacobian:
+            return 0
+        return min(self.widths[-1], max(_GRADIENT_NUMBERS // self.widest, 1))
+
+    @property
     def widest(self) -> int:
         """Units of the largest array of one network for one input."""
         return max(max(step.units, step.units_after) for step in self.steps)
@@ -118,7 +135,13 @@ class NetworkPass:
             return _THIN_PRODUCTS * rows * n_inputs**2
         products = 3 if self.lsuv else 2  # one more pass forward finds the factors
         each = (given.layers * _multiplications(given.step, products) for given in self.steps)
-        return sum(each) * self.draws.n_inputs
+        total = sum(each) * self.draws.n_inputs
+        if self.record.jacobian:
+            once = sum(given.layers * _multiplications(given.step, 1) for given in self.steps)
+            ends = self.widths[0], self.widths[-1]
+            values = output_sizes(self.record, ends).get("log10_singular_values", 0)
+            total += (1 + ends[1]) * once + _PER_SVD * values**2 * max(ends)
+        return total
 
 
 def _units_made(step: Step, after: int) -> int:
@@ -147,6 +170,8 @@ _BLOCK_BYTES = 2**18
 _LARGEST_BLOCK = 256
 _THIN_PRODUCTS = 8 * 4  # with matrices of N × N, where a multiplication takes four times as long
 _STACK_BYTES = 5 * _BLOCK_BYTES  # passes go side by side while their arrays stay about this large
+_GRADIENT_NUMBERS = 2**20  # of the widest layer, of gradients that go side by side
+_PER_SVD = 8  # multiplications for each of D_o D_0 min(D_o, D_0), thin products among them
 _PER_KERNEL_PRODUCT = 2  # of multiplications with kernels: thin matrices, patches laid out
 
 
@@ -187,7 +212,8 @@ def block_size(family: Sequence[NetworkPass]) -> int:
         weights = draws.n_inputs**2
     if any(len(shape) > 2 for shape in draws.shapes):
         weights = max(map(math.prod, draws.shapes))
-    largest = 8 * max(widest * draws.n_inputs, weights)
+    columns = max(network_pass.columns for network_pass in family)
+    largest = 8 * max(widest * columns, weights)
     return min(max(_BLOCK_BYTES // largest, 1), _LARGEST_BLOCK)
 
 
@@ -197,7 +223,7 @@ def side_by_side(family: Sequence[NetworkPass]) -> list[list[NetworkPass]]:
     They differ in nothing but variances of weights and biases, activations that are not positively
     homogeneous, and targets other than 0. Stacks end where the cache does.
     """
-    largest = max(network_pass.widest for network_pass in family) * family[0].draws.n_inputs
+    largest = max(p.widest for p in family) * max(p.columns for p in family)
     most = max(_STACK_BYTES // (8 * largest * block_size(family)), 1)
     together = len(family) > 1 and family[0].engine == "weights"
     together &= all(len(shape) == 2 for shape in family[0].draws.shapes)  # no convolutions

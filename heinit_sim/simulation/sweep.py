@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from heinit_sim.experiment.quantities import Quantity
+from heinit_sim.experiment.records import SCALE_POWERS
 from heinit_sim.experiment.results import ConditionResult, Measurements, Prediction, SweepResult
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.simulation import plan
@@ -112,9 +113,9 @@ def collect(
         if plan.shares_pass(config, condition):
             shifts = scale_law(condition.weight_variances)
             networks = {measure: log10 + shifts[measure[0]] for measure, log10 in networks.items()}
-            # ℓ = Σ f_K² grows as f_K² does
+            # ℓ = Σ f_K² grows as f_K² does, and so do squares of ∂f_K/∂x
             end = shifts["preactivation"][-1]
-            outputs = {name: log10 + end for name, log10 in outputs.items()}
+            outputs = {name: z + SCALE_POWERS[name] * end for name, z in outputs.items()}
         measurements.append(
             Measurements(
                 networks=networks,

@@ -152,6 +152,18 @@ def chain_slope(condition: Condition) -> Slope | None:
     return homogeneous_slope(condition) if single and len(last) == 1 else None
 
 
+def has_free_spectrum(condition: Condition) -> bool:
+    """Whether the law of the Jacobian's singular values is known in wide layers.
+
+    That takes square dense layers of orthogonal weights or independent ones, of a homogeneous
+    activation without biases: then slopes are 1 or α, as often.
+    """
+    laws = {spec.weight_distribution for spec in condition.every_spec}
+    given = has_fresh_layers(condition) and len(set(condition.widths)) == 1
+    given = given and has_centred_weights(condition) and not laws & {"sparse", "identity"}
+    return given and condition.lsuv is None and homogeneous_slope(condition) is not None
+
+
 def obeys_scale_law(condition: Condition) -> bool:
     """Whether the condition's moments follow from the unit-variance network's by `scale_law`.
 

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from heinit_sim.activations import activation_of
 from heinit_sim.experiment.activation_table import Slope
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.quantities import INPUT_0, MEASURES, PASS_OF, Measure, Pass, Quantity
-from heinit_sim.experiment.records import NOTHING, RatioMeasure, Records
+from heinit_sim.experiment.records import NOTHING, Output, RatioMeasure, Records, output_sizes
 from heinit_sim.experiment.results import Prediction, SweepPrediction
+from heinit_sim.experiment.steps import Activate
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import variance_of_ln
@@ -20,6 +22,7 @@ from heinit_sim.theory.assumptions import (
     chain_slope,
     exact_layers,
     has_centred_weights,
+    has_free_spectrum,
     is_known_at_infinite_width,
     may_misfit,
 )
@@ -32,7 +35,11 @@ from heinit_sim.theory.infinite_width.correlation_map import (
     variances_between_inputs,
 )
 from heinit_sim.theory.infinite_width.finite_layers import relative_biases
-from heinit_sim.theory.infinite_width.mean_field import mean_field
+from heinit_sim.theory.infinite_width.mean_field import (
+    log10_jacobian_second_moment,
+    mean_field,
+)
+from heinit_sim.theory.infinite_width.spectrum import log10_singular_values
 from heinit_sim.theory.infinite_width.units import unit_ratios
 
 Quantiles = dict[Quantity, FloatArray]
@@ -106,7 +113,11 @@ def predict(
             ratios |= {(quantity, "cosine"): cosine for quantity, cosine in cosines.items()}
         if record.units:
             ratios |= unit_ratios(condition, wide)
-        predictions.append(replace(prediction, theory_ratios=ratios, misfit=misfit))
+        outputs = dict[Output, FloatArray]()
+        if record.jacobian:
+            outputs |= _jacobian(condition, record, known=misfit is None)
+        prediction = replace(prediction, theory_ratios=ratios, theory_outputs=outputs)
+        predictions.append(replace(prediction, misfit=misfit))
     return predictions
 
 
@@ -140,6 +151,30 @@ def predicted_variance_of_ln(prediction: Prediction, direction: Pass) -> FloatAr
         return unknown
     norms = sample_norms(condition, slope, n_networks, prediction_rng())
     return variance_of_ln(norms["activation" if direction == "forward" else "grad_activation"])[0]
+
+
+def _jacobian(condition: Condition, record: Records, *, known: bool) -> dict[Output, FloatArray]:
+    """Mean square and singular values of ∂f_K/∂x; known where layers are wide enough for it."""
+    sizes = output_sizes(record, condition.widths)
+    predicted: dict[Output, FloatArray] = {
+        "log10_jacobian_second_moment": np.array([np.nan]),
+        "log10_singular_values": np.full(sizes.get("log10_singular_values", 0), np.nan),
+    }
+    known = known and has_centred_weights(condition)
+    if known and is_known_at_infinite_width(condition, ("grad_activation", "second_moment")):
+        second = log10_jacobian_second_moment(condition)
+        predicted["log10_jacobian_second_moment"] = np.array([second])
+    if "log10_singular_values" in sizes and has_free_spectrum(condition):
+        specs = [weights.spec for weights in condition.weights]
+        steps = (step for row in condition.layers for step in row if isinstance(step, Activate))
+        slopes = [activation_of(step).common_slope or 0.0 for step in steps]
+        predicted["log10_singular_values"] = log10_singular_values(
+            condition.widths[0],
+            [spec.weight_variance for spec in specs],
+            slopes,
+            sum("orthogonal" in spec.weight_distribution for spec in specs),
+        )
+    return {name: predicted[name] for name in predicted if name in sizes}
 
 
 def _where_it_fits(

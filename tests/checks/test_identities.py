@@ -13,6 +13,7 @@ from heinit_sim.checks.identities import identity_findings
 from heinit_sim.checks.theory_agreement import check
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import BETWEEN_INPUTS, INPUT_0, MEASURES, Measure, Quantity
+from heinit_sim.experiment.records import Output
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from tests.conditions import Blocks, condition, unpredicted, with_layers
@@ -271,3 +272,32 @@ def test_targets_of_any_size_are_no_mistake(target: float, scale: float) -> None
 @pytest.mark.parametrize("name", NETWORKS)
 def test_thousands_of_correct_networks_keep_them(name: str, seed: int) -> None:
     assert failing(simulated(name, 400, f"seed: {seed}\n")) == set()
+
+
+JACOBIAN = "∂ℓ/∂x = Jᵀ ∂ℓ/∂f_K"
+SECOND: Output = "log10_jacobian_second_moment"
+VALUES: Output = "log10_singular_values"
+JACOBIANS = "relu, batch, target", "relu, outputs", "tanh", "images"
+
+
+def spoiled(name: str, powers: dict[Output, float], factor: float) -> set[str]:
+    """Findings that fail where numbers of the Jacobian are powers of a factor too large."""
+    result = simulated(name, 12, "record: {jacobian: true}")
+    (outcome,) = result.conditions
+    outputs = {
+        key: z + powers.get(key, 0) * math.log10(factor) for key, z in outcome.outputs.items()
+    }
+    return failing(replace(result, conditions=(replace(outcome, outputs=outputs),)))
+
+
+@pytest.mark.parametrize("name", JACOBIANS)
+def test_jacobians_are_those_of_the_gradients(name: str) -> None:
+    (outcome,) = simulated(name, 12, "record: {jacobian: true}").conditions
+    assert any(JACOBIAN in finding.name for finding in identity_findings(outcome))
+    assert spoiled(name, {}, 1.0) == set()
+    for factor in (1 + 1e-6, 0.3):
+        assert spoiled(name, {SECOND: 1}, factor) == {JACOBIAN}
+        assert spoiled(name, {VALUES: 1}, factor) == {JACOBIAN}
+    # Of several outputs the largest singular value bounds the gradient from one side alone.
+    small = 1e-3 if outcome.condition.widths[-1] > 1 else 1 - 1e-6
+    assert spoiled(name, {SECOND: 2, VALUES: 1}, small) == {JACOBIAN}

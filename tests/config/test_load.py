@@ -893,7 +893,7 @@ PROPERTIES = {
     "Sweep": PATHS,
     "When": PATHS,
     "Expectation": "forward, backward, max_decades_per_layer, when",
-    "Record": "histograms, cosine, units",
+    "Record": "histograms, cosine, units, jacobian",
     "Figure": FIGURE_KEYS,
 }
 

@@ -143,6 +143,8 @@ class SlowNetwork:
     entered: dict[int, Array] = field(default_factory=dict)
     """Place of a matrix -> what entered it in the last run."""
     full: dict[int, Array] = field(default_factory=dict)
+    end: Array = field(default_factory=lambda: np.empty(0))
+    """What the last run ended with."""
 
     def weigh(self, place: int, weights: Weights, z: Array) -> Array:
         self.entered[place] = z
@@ -193,6 +195,7 @@ class SlowNetwork:
                     named["f", k] = z
                 entered = z if isinstance(step, Add) else entered
             h = z
+        self.end = h
         return named, ((h - self.target) ** 2).sum(axis=(1, 2))
 
     def derivative(self, name: Name, shape: tuple[int, int], x: Array) -> Array:
@@ -202,6 +205,15 @@ class SlowNetwork:
         _, loss = self.run(x)
         self.bumps = {}
         return loss.imag.reshape(shape) / STEP
+
+    def jacobian(self, x: Array) -> Array:
+        """The end by each component of the first input of a batch, (D_o, D_0)."""
+        moves = np.zeros((len(x), *x.shape), complex)
+        moves[:, :, 0] = 1j * STEP * np.eye(len(x))
+        self.bumps = {("h", 0): moves}
+        self.run(x)
+        self.bumps = {}
+        return self.end[:, :, 0].imag.T / STEP
 
     def weight_gradients(self, k: int, x: Array) -> Array:
         """∂ℓ/∂Ω of all weights of layer k through each input alone, (n_inputs, weights).

@@ -21,6 +21,7 @@ class Record(Section):
     histograms: fields.Histograms | None = None
     cosine: fields.Recorded | None = None
     units: fields.RecordedUnits | None = None
+    jacobian: fields.JacobianRecorded | None = None
 
 
 class Figure(Section):
@@ -117,6 +118,7 @@ def leave_out_defaults(document: dict[str, Any]) -> None:
         ("inputs", "normalisation", "none"),
         ("record", "cosine", False),
         ("record", "units", False),
+        ("record", "jacobian", False),
         *(("figure", key, figure[key].default) for key in figure if key != "quantity"),
     ):
         given = document.get(section) or {}

@@ -240,6 +240,9 @@ Recorded = Annotated[bool, Setting("Cosines between inputs, layer by layer", "tr
 RecordedUnits = Annotated[
     bool, Setting("Units that are off or saturated, directions that are left", "true or false")
 ]
+JacobianRecorded = Annotated[
+    bool, Setting("Size and singular values of ∂f_K/∂x of the first input", "true or false")
+]
 FigureName = Annotated[FigureKind, Setting("Kind of figure", FigureKind)]
 ShownQuantity = Annotated[FigureQuantity, Setting("What is drawn", FigureQuantity)]
 DECADE = number(ge=-1_000_000, le=1_000_000)

@@ -56,7 +56,13 @@ from heinit_sim.theory.infinite_width.positions import (
     variance_over_units,
 )
 from heinit_sim.theory.infinite_width.rows import Passed
-from heinit_sim.theory.infinite_width.signals import Gradient, Signal, ln_of, mean_of
+from heinit_sim.theory.infinite_width.signals import (
+    Gradient,
+    Signal,
+    along_shape,
+    ln_of,
+    mean_of,
+)
 from heinit_sim.theory.infinite_width.steps import activation
 from heinit_sim.theory.infinite_width.steps.norm import Batch
 
@@ -105,6 +111,27 @@ def mean_field(condition: Condition, *, independent: bool = False) -> dict[Measu
         measures[quantity, "second_moment"] = second / _LN10
         measures[quantity, "variance"] = variance / _LN10
     return measures
+
+
+@np.errstate(divide="ignore", invalid="ignore")  # as above
+def log10_jacobian_second_moment(condition: Condition) -> float:
+    """log10 of E[(∂f_o/∂x_i)²] over the outputs, the components of one input and networks.
+
+    It is what the recursion makes of a gradient of mean square 1/D_o that is independent of the
+    network. Of dense layers of random weights, each of a law that is even, with a homogeneous
+    activation and no biases, it is exact at any width, for any x ≠ 0: Π σ²_k D_{k+1} p2, over D_o,
+    p2 = (1 + α²)/2 for each activation. Turning the sign of a row of Ω_k changes its slope from 1
+    to α and nothing else of the law of ∂f/∂h_k.
+    """
+    passed, batch = forward(condition, _first_ln_gap(condition)), batch_of(condition)
+    end = passed[-1].signals[-1]
+    zero = np.zeros(np.shape(end.ln_second))[()]
+    ln = zero - math.log(condition.widths[-1])
+    gradient = Gradient(ln, 0.0, np.zeros(along_shape(end)), zero, zero)
+    for layer in reversed(passed):
+        gradient = rows.back(layer, gradient, batch).gradients[0]
+    seconds, _ = _over_units([_as_signal(gradient)])
+    return float(seconds[0]) / _LN10
 
 
 def forward(condition: Condition, ln_gap: float = math.nan) -> list[Passed]:
