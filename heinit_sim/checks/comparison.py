@@ -14,7 +14,6 @@ from heinit_sim.experiment.quantities import (
     ALIKE_DECADES,
     BETWEEN_INPUTS,
     COUNTED,
-    MEASURES,
     Measure,
 )
 from heinit_sim.experiment.records import RATIO_WORDS
@@ -128,7 +127,9 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
         )
     pairs = [(a, b) for a, b in all_pairs if a.condition.depth == b.condition.depth]
     measured = [result.networks for pair in all_pairs for result in pair]
-    shared = [m for m in MEASURES if all(m in networks for networks in measured)]
+    one, other = first.config.record, second.config.record
+    measures = dict.fromkeys((*one.measures, *other.measures))
+    shared = [m for m in measures if all(m in networks for networks in measured)]
     if not shared:
         raise RunDirectoryError("the two runs have no quantity in common; run one of them again")
 
@@ -144,9 +145,8 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
     ]
     n_untested = sum(test.n_untested for test in tests)
     rows = [row for test in tests for row in test.differing]
-    one, other = first.config.record, second.config.record
     same_bins = exact and one.histograms == other.histograms
-    left_out = unpaired + [f"{' '.join(m)} (not in both runs)" for m in MEASURES if m not in shared]
+    left_out = unpaired + [f"{' '.join(m)} (not in both runs)" for m in measures if m not in shared]
     if not same_bins and (one.histograms or other.histograms):
         left_out.append("histograms (not the same bins of one config)")
     for name in dict.fromkeys((*one.ratio_records, *other.ratio_records)):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from heinit_sim.checks.batch_gradients import batch_relations
 from heinit_sim.checks.layer_ends import activation_relations, gradient_relations
 from heinit_sim.checks.naming import finding_name
 from heinit_sim.checks.relations import (
@@ -54,6 +55,7 @@ def identity_findings(result: ConditionResult) -> Iterator[Finding]:
         "input 0 and the batch": _first_inputs(condition, networks),
         "∂ℓ/∂f_K = 2 (f_K − y)": _loss_gradients(condition, networks),
         "∂ℓ/∂Ω_k = ∂ℓ/∂f_k h_kᵀ": _outer_products(condition, networks),
+        "gradient of the batch ≤ of its inputs": batch_relations(condition, networks),
         "h_k from f": activation_relations(condition, networks),
         "∂ℓ/∂f_k from ∂ℓ/∂h": gradient_relations(condition, networks),
     }

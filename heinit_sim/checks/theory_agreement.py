@@ -19,13 +19,14 @@ from heinit_sim.checks.naming import finding_name
 from heinit_sim.checks.scores import Scores
 from heinit_sim.checks.shared_draws import tie_findings
 from heinit_sim.experiment.quantities import (
+    BATCH_MEASURES,
     BETWEEN_INPUTS,
     INPUT_0,
-    MEASURES,
     PASS_OF,
     STATISTICS,
     Measure,
 )
+from heinit_sim.experiment.records import Records
 from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.theory import assumptions
@@ -66,7 +67,7 @@ def check_laws(result: SweepResult, alpha: float) -> list[Finding]:
         lawful[condition.index].add(law.measure)
         if condition.n_inputs == 1 and law.measure[1] == INPUT_0:
             lawful[condition.index].add((law.measure[0], "second_moment"))
-    return [*findings, *_without_law(list(lawful.values()))]
+    return [*findings, *_without_law(result.config.record, list(lawful.values()))]
 
 
 def _known_by_identity(condition: Condition) -> set[Measure]:
@@ -78,14 +79,16 @@ def _known_by_identity(condition: Condition) -> set[Measure]:
         known.add(("grad_weight", INPUT_0))
         if condition.n_inputs <= 2:
             known.add(("grad_weight", "second_moment"))
+        if condition.n_inputs == 1:
+            known.update(BATCH_MEASURES)
     return known
 
 
-def _without_law(lawful: Sequence[set[Measure]]) -> Iterator[Finding]:
+def _without_law(record: Records, lawful: Sequence[set[Measure]]) -> Iterator[Finding]:
     """Name the columns of `layers.csv` that no law was held against, in some condition or all."""
     parts = []
     for statistic in STATISTICS:
-        measures = [measure for measure in MEASURES if measure[1] == statistic]
+        measures = [measure for measure in record.measures if measure[1] == statistic]
         missing = [m[0] for m in measures if any(m not in known for known in lawful)]
         if missing:
             parts.append(f"{statistic} of {', '.join(missing)}")

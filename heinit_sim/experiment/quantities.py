@@ -4,7 +4,13 @@ from typing import Literal
 
 Pass = Literal["forward", "backward"]
 Quantity = Literal[
-    "preactivation", "activation", "grad_preactivation", "grad_activation", "grad_weight"
+    "preactivation",
+    "activation",
+    "grad_preactivation",
+    "grad_activation",
+    "grad_weight",
+    "grad_weight_batch",
+    "grad_bias_batch",
 ]
 Statistic = Literal["second_moment", "variance", "variance_between_inputs", "input_0_second_moment"]
 Measure = tuple[Quantity, Statistic]
@@ -18,6 +24,13 @@ PASS_OF: dict[Quantity, Pass] = {
     "grad_activation": "backward",
     "grad_weight": "backward",
 }
+"""The quantities that are always measured, those of gradients by input."""
+BATCH_PASS_OF: dict[Quantity, Pass] = {
+    "grad_weight_batch": "backward",
+    "grad_bias_batch": "backward",
+}
+"""Gradients of the mean of the loss over the batch, which a record asks for."""
+EVERY_PASS_OF: dict[Quantity, Pass] = PASS_OF | BATCH_PASS_OF
 BETWEEN_INPUTS: Statistic = "variance_between_inputs"
 """Over the inputs of a batch, of each unit, averaged over the units: how much of what the inputs
 tell apart a layer still does. Forward only, and NaN for one input."""
@@ -33,6 +46,8 @@ MEASURES: tuple[Measure, ...] = tuple(
     for statistic in (*STATISTICS, INPUT_0)
     if direction == "forward" or statistic != BETWEEN_INPUTS
 )
-"""All that is measured of each network and layer."""
+"""All that is always measured of each network and layer."""
+BATCH_MEASURES: tuple[Measure, ...] = tuple((q, "second_moment") for q in BATCH_PASS_OF)
+"""All that is measured of gradients of the batch's mean."""
 COUNTED: tuple[Quantity, ...] = ("preactivation", "activation", "grad_preactivation")
 """Quantities that histograms are taken of."""

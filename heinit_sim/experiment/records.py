@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from heinit_sim.experiment.quantities import Bins, Quantity
+from heinit_sim.experiment.quantities import (
+    BATCH_MEASURES,
+    EVERY_PASS_OF,
+    MEASURES,
+    PASS_OF,
+    Bins,
+    Measure,
+    Pass,
+    Quantity,
+)
 
 Ratio = Literal["cosine", "off_share", "saturated_share", "participation_ratio"]
 """A number without unit, of one layer of one network, that is no log10."""
@@ -27,6 +36,18 @@ class Records(NamedTuple):
     """Whether it is counted which units are off or saturated, and how many directions are left."""
     jacobian: bool = False
     """Whether the Jacobian ∂f_K/∂x of the first input is taken."""
+    batch_gradient: bool = False
+    """Whether the gradient of the mean of the loss over the batch is taken, layer by layer."""
+
+    @property
+    def pass_of(self) -> Mapping[Quantity, Pass]:
+        """The quantities that are measured, and the pass of each."""
+        return EVERY_PASS_OF if self.batch_gradient else PASS_OF
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """All that is measured of each network and layer."""
+        return (*MEASURES, *BATCH_MEASURES) if self.batch_gradient else MEASURES
 
     @property
     def ratio_records(self) -> tuple[RatioRecord, ...]:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from heinit_sim.experiment.quantities import (
-    MEASURES,
-    PASS_OF,
     STATISTICS,
     Measure,
     Quantity,
@@ -179,15 +177,16 @@ def layer_rows(result: SweepResult) -> Iterator[dict[str, Any]]:
     """The rows of a result, one by one; see `SweepResult.to_rows`."""
     from heinit_sim.numerics.spread import spread  # loads NumPy
 
+    record = result.config.record
     for outcome in result.conditions:
-        for quantity, direction in PASS_OF.items():
-            measured = [s for s in STATISTICS if (quantity, s) in MEASURES]
+        for quantity, direction in record.pass_of.items():
+            measured = [s for s in STATISTICS if (quantity, s) in record.measures]
             spreads = {s: spread(outcome.networks[quantity, s]) for s in measured}
             for layer in range(outcome.condition.depth + 1):
                 row: dict[str, Any] = {"condition": outcome.condition.index}
                 row |= outcome.condition.swept
                 row |= {"pass": direction, "quantity": quantity, "layer": layer}
-                row["networks"] = len(outcome.networks[quantity, "variance"])
+                row["networks"] = len(outcome.networks[quantity, "second_moment"])
                 for s in STATISTICS:
                     for name in ("mean", "se", "median", "p05", "p95"):
                         number = getattr(spreads[s], name)[layer] if s in spreads else math.nan

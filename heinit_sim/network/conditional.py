@@ -20,12 +20,13 @@ import numpy as np
 from heinit_sim.activations import activation_of
 from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.steps import Activate, Row, Weights
+from heinit_sim.network import batch_gradients
 from heinit_sim.network.layers import empty_layers
 from heinit_sim.network.passes import LayerName, Stack, alone
 from heinit_sim.network.steps.activation import Slopes, value_and_slope, value_of
 from heinit_sim.network.steps.operation import LARGEST, largest
 from heinit_sim.numerics import FloatArray, Mask
-from heinit_sim.numerics.scaled_array import Exponents, Scaled, scaled
+from heinit_sim.numerics.scaled_array import Exponents, Scaled, rescaled, scaled
 from heinit_sim.numerics.triangular_root import TriangularRoot, triangular_root
 
 _PIECE = 2**14  # numbers that stay in the cache
@@ -52,6 +53,8 @@ class Seen(NamedTuple):
     """σ R over a power of two."""
     lost: tuple[Mask, Mask]
     """Networks whose f_k, and whose h_{k+1}, is beyond float range."""
+    exponent: Exponents
+    """Those of f_k and h_{k+1}."""
 
 
 class GivenLayer(NamedTuple):
@@ -86,7 +89,8 @@ class GivenLayer(NamedTuple):
             if self.holds_floats:
                 far = ~(largest(stack[1]) < LARGEST)
                 stack[1, far] = np.nan
-        return Scaled(stack, np.array([exponent] * len(stack))), Seen(span, factor, (lost, far))
+        seen = Seen(span, factor, (lost, far), exponent)
+        return Scaled(stack, np.array([exponent] * len(stack))), seen
 
     def again(self, seen: Seen, z: FloatArray) -> tuple[FloatArray, FloatArray | Mask]:
         """The mantissa of h_{k+1} that `forward` has made of the same numbers, and a'[f_k].
@@ -154,8 +158,8 @@ class GivenLayer(NamedTuple):
 class Trace(NamedTuple):
     """All that is kept of the forward pass for the way back."""
 
-    x: FloatArray
-    """The mantissa of h_0."""
+    x: Scaled
+    """h_0."""
     layers: list[Seen]
 
 
@@ -189,7 +193,7 @@ def iter_forward(
 ) -> Iterator[Stack]:
     """Yield h_0, then f_k with h_{k+1} for k = 0 … K−1, then f_K; see `passes.iter_forward`."""
     h = Scaled(x, np.zeros(x.shape[:-2], np.int64)) if layers[0].holds_floats else scaled(x)
-    trace = Trace(h.mantissa, [])
+    trace = Trace(h, [])
     traces.append(trace)
     yield alone(("activation", 0), h)
     for k, layer in enumerate(layers):
@@ -206,7 +210,11 @@ def iter_forward(
 
 
 def iter_backward(
-    layers: Sequence[GivenLayer], dl_dend: Scaled, traces: list[Trace]
+    layers: Sequence[GivenLayer],
+    dl_dend: Scaled,
+    traces: list[Trace],
+    *,
+    batch_gradient: bool = False,
 ) -> Iterator[Stack]:
     """Yield ∂ℓ/∂f_K, then ∂ℓ/∂h_k with ∂ℓ/∂f_{k−1} for k = K … 1, then ∂ℓ/∂h_0.
 
@@ -223,15 +231,21 @@ def iter_backward(
     for k in reversed(range(len(layers))):
         mantissa = empty_layers(2 if k else 1, dl_df, layers[k].widths[0])
         span, names = trace.layers.pop().span, list[LayerName]([("grad_activation", k)])
+        arrived, h = dl_df, trace.x
         if k == 0:
-            exponent = layers[0].adjoint(dl_df, z, trace.x, span, mantissa[0])
+            exponent = layers[0].adjoint(dl_df, z, h.mantissa, span, mantissa[0])
         else:
-            below = layers[k - 1].normals.ahead(k - 1)
-            h, slope = layers[k - 1].again(trace.layers[-1], below)
-            exponent = layers[k].adjoint(dl_df, z, h, span, mantissa[0])
+            below, seen = layers[k - 1].normals.ahead(k - 1), trace.layers[-1]
+            again, slope = layers[k - 1].again(seen, below)
+            h = Scaled(again, seen.exponent)
+            exponent = layers[k].adjoint(dl_df, z, again, span, mantissa[0])
             dl_df, z = Scaled(np.multiply(slope, mantissa[0], out=mantissa[1]), exponent), below
             names.append(("grad_preactivation", k - 1))
-        yield Stack(tuple(names), Scaled(mantissa, np.array([exponent] * len(mantissa))))
+        batch = None
+        if batch_gradient:
+            batch = batch_gradients.of_outer_products(rescaled(arrived), rescaled(h))
+        numbers = Scaled(mantissa, np.array([exponent] * len(mantissa)))
+        yield Stack(tuple(names), numbers, batch_gradient=batch)
 
 
 def _shift(factor: FloatArray) -> Exponents:

@@ -26,6 +26,7 @@ from heinit_sim.experiment.steps import (
     units_in,
     weights_in,
 )
+from heinit_sim.network.batch_gradients import BatchGradient, pooled_gradients
 from heinit_sim.network.moments import UnitMoments, pooled_moments
 from heinit_sim.network.steps.activation import Activated, Slopes
 from heinit_sim.network.steps.add import Added
@@ -129,11 +130,12 @@ class Layer(NamedTuple):
 
     def adjoint(
         self, dl_df: Scaled, skipping: Scaled | None, trace: Trace, out: FloatArray
-    ) -> tuple[Scaled, UnitMoments | None]:
-        """∂ℓ/∂h_k, in `out`, and the moments of ∂ℓ/∂Ω over all weights of the layer, by input.
+    ) -> tuple[Scaled, UnitMoments | None, BatchGradient | None]:
+        """∂ℓ/∂h_k, in `out`; moments of ∂ℓ/∂Ω over all weights of the layer; the batch's gradient.
 
-        No moments where ∂ℓ/∂Ω is the outer product of ∂ℓ/∂f_k and h_k: theirs are enough, and are
-        taken of all layers at once.
+        Moments are by input, and None where ∂ℓ/∂Ω is the outer product of ∂ℓ/∂f_k and h_k: theirs
+        are enough, and are taken of all layers at once. The gradient of the batch's mean loss, by
+        all weights and by all biases, is None where it is not asked for.
 
         Args:
             dl_df: ∂ℓ/∂f_k, from `through`.
@@ -146,7 +148,13 @@ class Layer(NamedTuple):
         gradient, skipping = self._back(before, dl_df, skipping, trace, out, found)
         if skipping is not None:
             gradient = plus(skipping, gradient, out)
-        return gradient, pooled_moments(found) if found else None
+        moments = [(g.moments, g.n_weights) for g in found if g.moments is not None]
+        batch = [(g.batch, g.n_weights, g.n_biases) for g in found if g.batch is not None]
+        return (
+            gradient,
+            pooled_moments(moments) if moments else None,
+            pooled_gradients(batch) if batch else None,
+        )
 
     def _back(
         self,
@@ -183,6 +191,7 @@ def make_layers(
     beside: Sequence[Sequence[Row]] = (),
     *,
     measured: bool = True,
+    batch_gradient: bool = False,
 ) -> list[Layer]:
     """The layers 0 … K of a network.
 
@@ -197,6 +206,7 @@ def make_layers(
         beside: The rows of other networks of the same weights Ω/σ, which differ in nothing but σ
             and activations: all go through each layer together, along a first axis.
         measured: Whether the way back takes the moments of ∂ℓ/∂Ω.
+        batch_gradient: Whether the way back takes the gradient of the batch's mean loss.
     """
     networks = (rows, *beside)
     every = [step for row in distinct(rows) for step in row]
@@ -223,9 +233,11 @@ def make_layers(
                         index,
                         stds,
                         math.prod(matrix.shape),
+                        matrix.shape[0],
                         None if biases is None else biases[index],
                         arithmetic,
                         measured=measured and (matrix.window is not None or not is_plain(row)),
+                        batch=batch_gradient,
                         may_vanish=adds,
                     )
                 )

@@ -70,13 +70,17 @@ def _moments_of(z: Scaled, squares: FloatArray) -> UnitMoments:
     return UnitMoments(mean, variance, z.exponent)
 
 
-def kernel_moments(dl_df: Scaled, h: Scaled, window: Window) -> UnitMoments:
+def kernel_moments(
+    dl_df: Scaled, h: Scaled, window: Window, total: FloatArray | None = None
+) -> UnitMoments:
     """Mean and variance of ∂ℓ/∂Ω over all weights of one convolution, for each input.
 
     Args:
         dl_df: ∂ℓ/∂f, (..., c_out · positions that come out, n_inputs).
         h: What enters the layer, (..., c_in · positions, n_inputs).
         window: The convolution's image, kernel, padding, stride and groups.
+        total: Takes the sum of ∂ℓ/∂Ω over the inputs, (networks · groups, weights of a group), if
+            it is given, full of zeros.
     """
     *leading, _, n_inputs = h.mantissa.shape
     mean, variance = np.empty((2, math.prod(leading) * window.groups, n_inputs))
@@ -87,6 +91,8 @@ def kernel_moments(dl_df: Scaled, h: Scaled, window: Window) -> UnitMoments:
         spread = np.vecdot(weights, weights) / weights.shape[-1] - average**2
         _recentre(average, spread, weights, spread < _CANCELS * average**2)
         mean[networks, inputs], variance[networks, inputs] = average, spread
+        if total is not None:
+            total[networks] += np.ones(weights.shape[1]) @ weights
     shape = (*leading, window.groups, n_inputs)
     mean, variance = mean.reshape(shape), variance.reshape(shape)
     if window.groups > 1:

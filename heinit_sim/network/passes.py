@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from heinit_sim.experiment.quantities import Quantity
+from heinit_sim.network.batch_gradients import BatchGradient
 from heinit_sim.network.layers import Layer, Trace, empty_layers
 from heinit_sim.network.moments import UnitMoments, log10
 from heinit_sim.network.steps.activation import Slopes
@@ -37,6 +38,8 @@ class Stack(NamedTuple):
     """All their numbers in one array, (layers, ..., units, n_inputs), in the order of the names."""
     weight_moments: UnitMoments | None = None
     """The moments of ∂ℓ/∂Ω_k, beside ∂ℓ/∂h_k, unless those of ∂ℓ/∂f_k and h_k tell them."""
+    batch_gradient: BatchGradient | None = None
+    """The gradient of the batch's mean loss by Ω_k and β_k, beside ∂ℓ/∂h_k, if it is asked for."""
     end: Scaled | None = None
     """Numbers that the loss sees, beside f_K: f_K itself, unless other steps follow it."""
     slopes: Callable[[], list[Slopes]] = list[Slopes]
@@ -81,14 +84,14 @@ def iter_backward(layers: Sequence[Layer], dl_dend: Scaled, traces: list[Trace])
     yield alone(("grad_preactivation", len(layers) - 1), dl_df)
     for k in reversed(range(len(layers))):
         mantissa = empty_layers(2 if k else 1, dl_df, layers[k].width_in)
-        dl_dh, moments = layers[k].adjoint(dl_df, skipping, traces.pop(), mantissa[0])
+        dl_dh, moments, batch = layers[k].adjoint(dl_df, skipping, traces.pop(), mantissa[0])
         names: tuple[LayerName, ...] = (("grad_activation", k),)
         exponents = [dl_dh.exponent]
         if k:
             dl_df, skipping = layers[k - 1].through(dl_dh, traces[k - 1], mantissa[1])
             names = (*names, ("grad_preactivation", k - 1))
             exponents.append(dl_df.exponent)
-        yield Stack(names, Scaled(mantissa, np.array(exponents)), moments)
+        yield Stack(names, Scaled(mantissa, np.array(exponents)), moments, batch)
 
 
 def layers_by_name(stacks: Iterable[Stack]) -> dict[LayerName, Scaled]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from heinit_sim.checks import predicted_slope
-from heinit_sim.experiment.quantities import PASS_OF, STATISTICS, Pass, Quantity, Statistic
+from heinit_sim.experiment.quantities import EVERY_PASS_OF, STATISTICS, Pass, Quantity, Statistic
 from heinit_sim.experiment.results import Prediction, SweepPrediction
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.numerics import FloatArray
@@ -28,9 +28,10 @@ _ENDS: dict[Pass, tuple[Quantity, int, str]] = {
 
 def prediction_layer_rows(prediction: SweepPrediction) -> Iterator[Row]:
     """The rows of `theory.csv`: one per condition, quantity and layer."""
+    pass_of = prediction.config.record.pass_of
     for forecast in prediction.conditions:
         laws = _laws(forecast)
-        for quantity in PASS_OF:
+        for quantity in pass_of:
             for layer in range(forecast.condition.depth + 1):
                 row = _row(forecast, quantity, layer, STATISTICS, laws)
                 yield row | {"theory_kind": forecast.theory_kind(quantity, layer)}
@@ -97,7 +98,7 @@ def _row(
     """Where a row is, and the mean, quantiles and law of log10 there; NaN where not known."""
     condition = forecast.condition
     row: Row = {"condition": condition.index, **condition.swept}
-    row |= {"pass": PASS_OF[quantity], "quantity": quantity, "layer": layer}
+    row |= {"pass": EVERY_PASS_OF[quantity], "quantity": quantity, "layer": layer}
     for s in statistics:
         row[f"theory_log10_{s}"] = rounded(forecast.theory_mean(quantity, s, layer))
     unknown = np.full((3, condition.depth + 1), math.nan)

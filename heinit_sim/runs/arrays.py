@@ -9,7 +9,7 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.experiment.quantities import BETWEEN_INPUTS, COUNTED, MEASURES, Quantity
+from heinit_sim.experiment.quantities import BETWEEN_INPUTS, COUNTED, Quantity
 from heinit_sim.experiment.records import output_sizes
 from heinit_sim.experiment.results import Histogram, Measurements, SweepResult
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
@@ -45,10 +45,11 @@ def read_arrays(path: Path, config: SweepConfig) -> dict[str, NDArray[Any]]:
         Exception: Whatever `zipfile` and NumPy make of a file that holds no arrays.
     """
     layers = [condition.depth + 1 for condition in config.conditions]
-    per_layer = 8 * (len(MEASURES) + len(config.record.ratios))
-    outputs = (output_sizes(config.record, condition.widths) for condition in config.conditions)
+    record = config.record
+    per_layer = 8 * (len(record.measures) + len(record.ratios))
+    outputs = (output_sizes(record, condition.widths) for condition in config.conditions)
     per_network = sum(layers) * per_layer + 8 * sum(sum(sizes.values()) for sizes in outputs)
-    per_histogram = 8 * 2**11 * len(COUNTED) * bool(config.record.histograms)
+    per_histogram = 8 * 2**11 * len(COUNTED) * bool(record.histograms)
     largest = 2**20 + 2 * (per_network * config.trials + sum(layers) * per_histogram)
     with ZipFile(path) as archive:
         size = sum(max(member.file_size, member.compress_size) for member in archive.filelist)
@@ -84,18 +85,18 @@ def from_arrays(
             key: _shaped(arrays[name], shape) for key, (name, shape) in keys.items() if wanted(name)
         }
 
-    measurements = []
+    measurements, measures = [], config.record.measures
     for c in config.conditions:
         shape = (config.trials, c.depth + 1)
         sizes = output_sizes(config.record, c.widths)
         outputs = {name: (_key(c, name), (config.trials, n)) for name, n in sizes.items()}
         if complete:
-            younger = {_key(c, q, f"log10_{s}"): shape for q, s in MEASURES if s == BETWEEN_INPUTS}
+            younger = {_key(c, q, f"log10_{s}"): shape for q, s in measures if s == BETWEEN_INPUTS}
             younger |= [outputs["log10_loss"]]
             arrays = {key: np.full(size, np.nan) for key, size in younger.items()} | dict(arrays)
         measurements.append(
             Measurements(
-                networks=by_key({(q, s): (_key(c, q, f"log10_{s}"), shape) for q, s in MEASURES}),
+                networks=by_key({(q, s): (_key(c, q, f"log10_{s}"), shape) for q, s in measures}),
                 histograms=_histograms(arrays, c, wanted) if config.record.histograms else {},
                 ratios=by_key({m: (_key(c, *m), shape) for m in config.record.ratios}),
                 outputs=by_key(outputs),

@@ -15,7 +15,7 @@ from heinit_sim.activations import activation_of
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.engines import why_not_conditional
 from heinit_sim.experiment.initializers import Distribution
-from heinit_sim.experiment.quantities import COUNTED, MEASURES, Bins
+from heinit_sim.experiment.quantities import COUNTED, Bins
 from heinit_sim.experiment.records import output_sizes
 from heinit_sim.experiment.steps import (
     WORDS,
@@ -129,7 +129,7 @@ def _peak_bytes(config: SweepConfig, busy: int, found: Sequence[Family]) -> int:
     blocks = busy * max(_block_bytes(f, _block_size(config, f)) for f in found)
     # Results of tasks, then put together; histograms of tasks under way, their sum, the records.
     sizes = (output_sizes(config.record, c.widths).values() for c in config.conditions)
-    numbers = len(MEASURES) * n_layers + sum(map(sum, sizes))
+    numbers = len(config.record.measures) * n_layers + sum(map(sum, sizes))
     results = 2 * _BYTES_PER_ELEMENT * numbers * config.trials
     histograms = (2 * busy + 2) * sum(_histogram_bytes(p) for family in found for p in family)
     samples = max(_sampled_layers(config), default=0) * _BYTES_PER_SAMPLE

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.experiment.quantities import (
+    BATCH_MEASURES,
     BETWEEN_INPUTS,
     COUNTED,
     MEASURES,
@@ -19,6 +20,7 @@ from heinit_sim.experiment.quantities import (
 from heinit_sim.experiment.records import Output, RatioMeasure, output_sizes
 from heinit_sim.experiment.steps import WeightSpec, place_of_f
 from heinit_sim.network import conditional, jacobian, moments
+from heinit_sim.network.batch_gradients import BatchGradient
 from heinit_sim.network.layers import Trace, make_layers
 from heinit_sim.network.lsuv import ScaledWeights, fitted_to_batch
 from heinit_sim.network.moments import UnitMoments
@@ -144,14 +146,19 @@ def measure(
     assert stack.end is not None
     gradient = loss_gradient(stack.end, target)
     losses = log10_losses(stack.end, target)
+    batch = list[BatchGradient]()
     for stack in counted(backward(gradient), record.histograms, counts):
         by_layer |= _by_name(stack, moments.squarable(stack.numbers)[1])
+        if stack.batch_gradient is not None:
+            batch.append(stack.batch_gradient)
         if stack.weight_moments is not None:
             (_, k), *_ = stack.names
             by_layer["grad_weight", k] = stack.weight_moments
     every_layer = range(len(rows))
     seen = place_of_f(rows[-1]) == len(rows[-1]) - 1
     measured = _log10(by_layer, between, len(rows), seen=seen)
+    if record.batch_gradient:
+        measured |= _of_batch(batch[::-1])
     tallies = {q: np.stack([counts[q, k] for k in every_layer], -2) for q in COUNTED if counts}
     taken = {m: np.stack([ratios[m, k] for k in every_layer], -1) for m in record.ratios}
     outputs: dict[Output, FloatArray] = {"log10_loss": losses[..., np.newaxis]}
@@ -190,8 +197,8 @@ def _weighted(
 ) -> tuple[Iterator[Stack], _Backward]:
     """Both directions, the second from a gradient."""
     network_pass, *others = passes
-    beside = [other.layers for other in others]
-    layers = make_layers(network_pass.layers, weights, biases, masks, beside)
+    beside, batch = [other.layers for other in others], network_pass.record.batch_gradient
+    layers = make_layers(network_pass.layers, weights, biases, masks, beside, batch_gradient=batch)
     traces = list[Trace]()
     backward = partial(iter_backward, layers, traces=traces)
     return iter_forward(layers, x, traces), backward
@@ -229,7 +236,8 @@ def _conditional(
     """The same without weights."""
     layers = conditional.make_layers(network_pass.layers, normals, biases)
     traces = list[conditional.Trace]()
-    backward = partial(conditional.iter_backward, layers, traces=traces)
+    batch = network_pass.record.batch_gradient
+    backward = partial(conditional.iter_backward, layers, traces=traces, batch_gradient=batch)
     return conditional.iter_forward(layers, x, traces), backward
 
 
@@ -250,7 +258,7 @@ def _log10(
     n_layers: int,
     *,
     seen: bool,
-) -> Measured:
+) -> dict[Measure, FloatArray]:
     """Put the moments of the layers 0 … K together, quantity by quantity, as log10.
 
     Args:
@@ -279,3 +287,11 @@ def _log10(
         output_variance = log10["preactivation"]["variance"][-1]
         log10["grad_preactivation"]["variance"][-1] = output_variance + np.log10(4.0)
     return {(q, s): np.moveaxis(log10[q][s], 0, -1) for q, s in MEASURES}
+
+
+def _of_batch(layers: Sequence[BatchGradient]) -> dict[Measure, FloatArray]:
+    """log10 of the mean squares of the batch's gradient, from those of the layers 0 … K."""
+    return {
+        measure: np.stack([moments.log10(*square) for square in squares], axis=-1)
+        for measure, squares in zip(BATCH_MEASURES, zip(*layers, strict=True), strict=True)
+    }

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.experiment.quantities import COUNTED, MEASURES
+from heinit_sim.experiment.quantities import COUNTED
 from heinit_sim.experiment.records import output_sizes
 from heinit_sim.simulation.histograms import GRIDS
 from heinit_sim.simulation.measure import PassResult
@@ -65,7 +65,7 @@ def _layouts(task: Task) -> Iterator[tuple[_Layout, ...]]:
         n_bins = GRIDS[record.histograms].n_bins if record.histograms else 0
         counts = _COUNTS, (n_layers, n_bins + 3)  # zeros, below and above
         yield (
-            dict.fromkeys(MEASURES, layers),
+            dict.fromkeys(record.measures, layers),
             dict.fromkeys(COUNTED if record.histograms else (), counts),
             dict.fromkeys(record.ratios, layers),
             {name: (_FLOATS, (n_networks, size)) for name, size in sizes.items()},

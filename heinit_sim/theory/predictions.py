@@ -9,7 +9,15 @@ import numpy as np
 from heinit_sim.activations import activation_of
 from heinit_sim.experiment.activation_table import Slope
 from heinit_sim.experiment.inputs import Inputs
-from heinit_sim.experiment.quantities import INPUT_0, MEASURES, PASS_OF, Measure, Pass, Quantity
+from heinit_sim.experiment.quantities import (
+    BATCH_MEASURES,
+    EVERY_PASS_OF,
+    INPUT_0,
+    PASS_OF,
+    Measure,
+    Pass,
+    Quantity,
+)
 from heinit_sim.experiment.records import NOTHING, Output, RatioMeasure, Records, output_sizes
 from heinit_sim.experiment.results import Prediction, SweepPrediction
 from heinit_sim.experiment.steps import Activate
@@ -30,6 +38,7 @@ from heinit_sim.theory.finite_width.log_norms import log_law
 from heinit_sim.theory.finite_width.moments import InputNorms, exact, log_norm_spread
 from heinit_sim.theory.finite_width.norm_chain import predicted_quantiles, sample_norms
 from heinit_sim.theory.finite_width.scale_law import scale_law, unit_layers
+from heinit_sim.theory.infinite_width.batch_gradients import batch_gradients
 from heinit_sim.theory.infinite_width.correlation_map import (
     layer_cosines,
     variances_between_inputs,
@@ -72,12 +81,15 @@ def predict(
     for condition in conditions:
         slope = chain_slope(condition)
         unknown = np.full(condition.depth + 1, np.nan)
-        wide: dict[Measure, FloatArray] = {m: unknown for m in MEASURES if m[1] != INPUT_0}
+        wide: dict[Measure, FloatArray] = {m: unknown for m in record.measures if m[1] != INPUT_0}
         between: dict[Measure, FloatArray] = {}
         misfit = None
         if has_centred_weights(condition):
             # beside the exact law, the recursion is what textbooks have
-            field = mean_field(condition, independent=slope is not None)
+            textbook = slope is not None
+            field = mean_field(condition, independent=textbook)
+            if record.batch_gradient:
+                field |= batch_gradients(condition, independent=textbook)
             wide = {
                 measure: log10 if is_known_at_infinite_width(condition, measure) else unknown
                 for measure, log10 in field.items()
@@ -102,6 +114,8 @@ def predict(
             if not is_standard(inputs):
                 norms = InputNorms(*norm_moments(inputs, dim), zero_probability(inputs, dim))
             finite = exact(condition, slope, norms) | between
+            if record.batch_gradient:
+                finite |= _batch_beside(finite, wide)
             spread = log_norm_spread(condition, slope)
             known = dict.fromkeys(PASS_OF, condition.depth + 1)
             prediction = Prediction(
@@ -192,8 +206,19 @@ def _where_it_fits(
         return wide, None
     kept = {measure: log10.copy() for measure, log10 in wide.items()}
     for (quantity, _), log10 in kept.items():
-        log10[misfits[0] if PASS_OF[quantity] == "forward" else 0 :] = np.nan
+        log10[misfits[0] if EVERY_PASS_OF[quantity] == "forward" else 0 :] = np.nan
     return kept, int(misfits[0])
+
+
+def _batch_beside(
+    finite: Mapping[Measure, FloatArray], wide: Mapping[Measure, FloatArray]
+) -> dict[Measure, FloatArray]:
+    """The batch's gradient: of what one input has at finite width, the share of wide layers."""
+    levels: tuple[Quantity, ...] = ("grad_weight", "grad_preactivation")
+    return {
+        measure: finite[level, "second_moment"] + wide[measure] - wide[level, "second_moment"]
+        for measure, level in zip(BATCH_MEASURES, levels, strict=True)
+    }
 
 
 def _without_variances(

@@ -22,6 +22,7 @@ class Record(Section):
     cosine: fields.Recorded | None = None
     units: fields.RecordedUnits | None = None
     jacobian: fields.JacobianRecorded | None = None
+    batch_gradient: fields.BatchGradient | None = None
 
 
 class Figure(Section):
@@ -119,6 +120,7 @@ def leave_out_defaults(document: dict[str, Any]) -> None:
         ("record", "cosine", False),
         ("record", "units", False),
         ("record", "jacobian", False),
+        ("record", "batch_gradient", False),
         *(("figure", key, figure[key].default) for key in figure if key != "quantity"),
     ):
         given = document.get(section) or {}

@@ -243,6 +243,9 @@ RecordedUnits = Annotated[
 JacobianRecorded = Annotated[
     bool, Setting("Size and singular values of ∂f_K/∂x of the first input", "true or false")
 ]
+BatchGradient = Annotated[
+    bool, Setting("Gradients of the mean of the loss over the batch", "true or false")
+]
 FigureName = Annotated[FigureKind, Setting("Kind of figure", FigureKind)]
 ShownQuantity = Annotated[FigureQuantity, Setting("What is drawn", FigureQuantity)]
 DECADE = number(ge=-1_000_000, le=1_000_000)

@@ -5,17 +5,33 @@ operation keeps of its forward pass is handed back to its adjoint; no one else l
 arithmetic an operation that makes weights' results makes NaN of a network that float range loses.
 """
 
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from heinit_sim.network.batch_gradients import BatchGradient
 from heinit_sim.network.moments import UnitMoments
 from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.numerics.scaled_array import Scaled, rescaled, squared_norms
 
 Kept = Any  # what an operation keeps for its adjoint, of a type of its own
-WeightMoments = list[tuple[UnitMoments, int]]
-"""Moments of ∂ℓ/∂Ω by input, and the number of weights: one pair for each matrix."""
+
+
+class WeightGradient(NamedTuple):
+    """All that is taken of the gradient of one matrix and its biases."""
+
+    moments: UnitMoments | None
+    """Those of ∂ℓ/∂Ω by input, unless those of h_k and ∂ℓ/∂f_k tell them."""
+    batch: BatchGradient | None
+    """Mean squares of the gradient of the batch's mean loss, if they are asked for."""
+    n_weights: int
+    """Numbers in Ω."""
+    n_biases: int
+    """Rows of Ω."""
+
+
+WeightMoments = list[WeightGradient]
+"""The gradients of some matrices, one after another."""
 LARGEST = 2.0**500
 """Plain floats end here: their squares must leave room for the sum of a layer."""
 Arithmetic = Literal["plain", "scaled", "settled"]

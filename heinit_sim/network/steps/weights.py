@@ -9,12 +9,14 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from heinit_sim.experiment.steps import Window
-from heinit_sim.network import convolution
+from heinit_sim.network import batch_gradients, convolution
+from heinit_sim.network.batch_gradients import BatchGradient
 from heinit_sim.network.moments import UnitMoments, kernel_moments, outer_moments, unit_moments
 from heinit_sim.network.steps.operation import (
     LARGEST,
     Arithmetic,
     Kept,
+    WeightGradient,
     WeightMoments,
     largest,
     squarable,
@@ -28,6 +30,16 @@ class WeightsByPlace(Protocol):
     """Ω/σ by place: a list, or an object that draws them anew at each look."""
 
     def __getitem__(self, place: int, /) -> FloatArray: ...
+
+
+class Entered(NamedTuple):
+    """All that the gradient by Ω needs of z."""
+
+    kept: Kept
+    """From `Dense.kept` or `Convolved.kept`, for the moments by input; None if they are not asked
+    for."""
+    z: Scaled | None
+    """z itself, for the gradient of the batch's mean loss; None if that is not asked for."""
 
 
 class Dense:
@@ -52,9 +64,13 @@ class Dense:
         """The moments of z: one factor of the outer product."""
         return unit_moments(z)
 
-    def weight_moments(self, gradient: Scaled, kept: UnitMoments) -> UnitMoments:
-        """Moments of the outer product, from those of both factors."""
-        return outer_moments(unit_moments(gradient), kept)
+    def gradients(
+        self, dl_df: Scaled, entered: Entered
+    ) -> tuple[UnitMoments | None, BatchGradient | None]:
+        """Moments of ∂ℓ/∂Ω by input, and the batch's gradient: what is asked for of both."""
+        kept, z = entered
+        moments = None if kept is None else outer_moments(unit_moments(dl_df), kept)
+        return moments, None if z is None else batch_gradients.of_outer_products(dl_df, z)
 
 
 @dataclass(frozen=True)
@@ -79,9 +95,21 @@ class Convolved:
         """The whole of z: its positions meet those of ∂ℓ/∂f in a sum."""
         return z
 
-    def weight_moments(self, gradient: Scaled, kept: Scaled) -> UnitMoments:
-        """Moments of the gradients themselves, which are made a few at a time."""
-        return kernel_moments(gradient, kept, self.window)
+    def gradients(
+        self, dl_df: Scaled, entered: Entered
+    ) -> tuple[UnitMoments, BatchGradient | None]:
+        """The same of kernels, whose gradients by input are made a few at a time."""
+        h, window = entered.kept, self.window
+        if entered.z is None:
+            return kernel_moments(dl_df, h, window), None
+        leading, groups = dl_df.mantissa.shape[:-2], window.groups
+        c_out = dl_df.mantissa.shape[-2] // window.positions_out // groups
+        c_in = h.mantissa.shape[-2] // window.positions // groups
+        total = np.zeros((*leading, groups, c_out * window.taps * c_in))
+        flat = total.reshape(-1, total.shape[-1])
+        moments = kernel_moments(dl_df, h, window, flat)
+        total = total.reshape(*leading, -1)
+        return moments, batch_gradients.of_kernels(total, moments, dl_df, window.positions_out)
 
 
 class Weighted(NamedTuple):
@@ -95,33 +123,41 @@ class Weighted(NamedTuple):
     """σ, or one for each network of the stack, (..., 1)."""
     n_weights: int
     """Numbers in Ω."""
+    n_biases: int
+    """Rows of Ω."""
     biases: FloatArray | None = None
     """β, (..., rows of Ω, 1) with 1 for any leading length."""
     arithmetic: Arithmetic = "settled"
     """How f is held; ∂ℓ/∂z is always mantissa × 2^exponent."""
     measured: bool = True
     """Whether z is kept for the moments of ∂ℓ/∂Ω; else those of h_k and ∂ℓ/∂f_k tell them."""
+    batch: bool = False
+    """Whether the gradient of the batch's mean loss is taken, too."""
     may_vanish: bool = False
     """Whether f may be too small for plain floats, as where it is added to something larger."""
 
-    def forward(self, z: Scaled, out: FloatArray | None) -> tuple[Scaled, Kept]:
-        """f, and what `adjoint` needs of z for the moments; None if they are not asked for."""
+    def forward(self, z: Scaled, out: FloatArray | None) -> tuple[Scaled, Entered | None]:
+        """f, and what `adjoint` needs of z for ∂ℓ/∂Ω; None if nothing of that is asked for."""
         return self.product(z, out), self.kept(z)
 
     def adjoint(
-        self, gradient: Scaled, kept: Kept, out: FloatArray | None, found: WeightMoments
+        self, gradient: Scaled, kept: Entered | None, out: FloatArray | None, found: WeightMoments
     ) -> Scaled:
         """∂ℓ/∂z, rescaled on the way: the gradient is linear whatever the activation."""
-        if self.measured:
+        if kept is not None:
             dl_df = squarable(gradient, self.arithmetic)
-            found.append((self.linear.weight_moments(dl_df, kept), self.n_weights))
+            of_matrix = self.linear.gradients(dl_df, kept)
+            found.append(WeightGradient(*of_matrix, self.n_weights, self.n_biases))
         dl_dz = self.linear.adjoint(self.weights[self.place], gradient.mantissa, out)
         settle = self.arithmetic != "scaled"
         return times(self.std, Scaled(dl_dz, gradient.exponent), dl_dz, settle=settle)
 
-    def kept(self, z: Scaled) -> Kept:
+    def kept(self, z: Scaled) -> Entered | None:
         """Return all that `adjoint` needs of z, alike for all weights of one kind that z enters."""
-        return self.linear.kept(squarable(z, self.arithmetic)) if self.measured else None
+        if not (self.measured or self.batch):
+            return None
+        z = squarable(z, self.arithmetic)
+        return Entered(self.linear.kept(z) if self.measured else None, z if self.batch else None)
 
     def product(self, z: Scaled, out: FloatArray | None) -> Scaled:
         """The result alone."""

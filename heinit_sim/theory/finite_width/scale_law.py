@@ -46,4 +46,8 @@ def scale_law(weight_variances: Sequence[float]) -> dict[Quantity, FloatArray]:
         "grad_activation": 2 * total - through + steps,
         "grad_weight": 2 * total - steps.astype(np.longdouble),
     }
+    shifts |= {
+        "grad_weight_batch": shifts["grad_weight"],
+        "grad_bias_batch": shifts["grad_preactivation"],
+    }
     return {quantity: shift.astype(np.float64) for quantity, shift in shifts.items()}

@@ -55,7 +55,7 @@ from heinit_sim.theory.infinite_width.positions import (
     position_shape,
     variance_over_units,
 )
-from heinit_sim.theory.infinite_width.rows import Passed
+from heinit_sim.theory.infinite_width.rows import Passed, Returned
 from heinit_sim.theory.infinite_width.signals import (
     Gradient,
     Signal,
@@ -83,25 +83,19 @@ def mean_field(condition: Condition, *, independent: bool = False) -> dict[Measu
         condition: The network, its inputs and its loss.
         independent: Take ∂ℓ/∂f_K for independent of the network, as textbooks do.
     """
-    passed = forward(condition, _first_ln_gap(condition))
-    batch = batch_of(condition)
-    passed[-1], gradient = _loss(passed[-1], condition.target, independent=independent)
-    dh, df, squares = list[Gradient](), list[Gradient](), []
-    for layer in reversed(passed):
-        returned = rows.back(layer, gradient, batch)
-        gradient = returned.gradients[0]
-        dh.append(gradient)
-        df.append(returned.gradients[layer.way.place_of_f])
-        squares.append(returned.weights)
+    passed, returned = both_passes(condition, _first_ln_gap(condition), independent=independent)
+    dh = [layer.gradients[0] for layer in returned]
+    df = [b.gradients[a.way.place_of_f] for a, b in zip(passed, returned, strict=True)]
+    squares = [layer.weights for layer in returned]
     f = [layer.signals[layer.way.place_of_f] for layer in passed]
     moments: dict[Quantity, tuple[FloatArray, FloatArray]] = {
         "preactivation": _over_units(f),
         "activation": _over_units(layer.signals[0] for layer in passed),
-        "grad_preactivation": _over_units(map(_as_signal, reversed(df))),
-        "grad_activation": _over_units(map(_as_signal, reversed(dh))),
+        "grad_preactivation": _over_units(map(_as_signal, df)),
+        "grad_activation": _over_units(map(_as_signal, dh)),
         "grad_weight": (
-            np.array([square.ln_second for square in reversed(squares)]),
-            np.array([_less(s.ln_second, s.mean_share) for s in reversed(squares)]),
+            np.array([square.ln_second for square in squares]),
+            np.array([_less(s.ln_second, s.mean_share) for s in squares]),
         ),
     }
     measures: dict[Measure, FloatArray] = {}
@@ -132,6 +126,25 @@ def log10_jacobian_second_moment(condition: Condition) -> float:
         gradient = rows.back(layer, gradient, batch).gradients[0]
     seconds, _ = _over_units([_as_signal(gradient)])
     return float(seconds[0]) / _LN10
+
+
+def both_passes(
+    condition: Condition, ln_gap: float, *, independent: bool
+) -> tuple[list[Passed], list[Returned]]:
+    """The signals of all layers and their gradients, each in the order of the layers.
+
+    Args:
+        condition: The network, its inputs and its loss.
+        ln_gap: ln(1 − cosine) of two inputs; NaN where nothing of two is asked for.
+        independent: As in `mean_field`.
+    """
+    passed, batch = forward(condition, ln_gap), batch_of(condition)
+    passed[-1], gradient = _loss(passed[-1], condition.target, independent=independent)
+    returned = list[Returned]()
+    for layer in reversed(passed):
+        returned.append(rows.back(layer, gradient, batch))
+        gradient = returned[-1].gradients[0]
+    return passed, returned[::-1]
 
 
 def forward(condition: Condition, ln_gap: float = math.nan) -> list[Passed]:

@@ -113,11 +113,24 @@ def _forward(bound: Bound, z: Signal, batch: Batch) -> Made:
             raise TypeError(step)
 
 
+class OfWeights(NamedTuple):
+    """The two whose outer product is the gradient of a matrix."""
+
+    df: Gradient  # of what the matrix makes
+    z: Signal  # what it is given
+    weights: Weights
+
+
 class Returned(NamedTuple):
     """A way that a gradient has come back."""
 
     gradients: tuple[Gradient, ...]  # before each step, and behind the last
-    weights: WeightGradient  # of all its weights
+    of_weights: tuple[OfWeights, ...]  # of each matrix, in no order
+
+    @property
+    def weights(self) -> WeightGradient:
+        """The gradient of one input by all weights."""
+        return weights.mean_gradient([weights.gradient_of(*given) for given in self.of_weights])
 
 
 def back(passed: Passed, gradient: Gradient, batch: Batch) -> Returned:
@@ -128,7 +141,7 @@ def back(passed: Passed, gradient: Gradient, batch: Batch) -> Returned:
         gradient: Of what the row ends with.
         batch: The inputs.
     """
-    gradients, squares = [gradient], list[WeightGradient]()
+    gradients, matrices = [gradient], list[OfWeights]()
     waiting: Gradient | None = None  # of what entered, past a branch
     start = 0  # of that branch
     signals = passed.signals
@@ -140,11 +153,11 @@ def back(passed: Passed, gradient: Gradient, batch: Batch) -> Returned:
         else:
             gradient, of_weights = _back(bound, gradient, z, passed.made[place], after, batch)
             for df, matrix in zip(of_weights, weights_in(bound.step), strict=True):
-                squares.append(weights.gradient_of(df, z, matrix))
+                matrices.append(OfWeights(df, z, matrix))
         if waiting is not None and place == start:
             gradient, waiting = add.join(waiting, gradient, z), None
         gradients.append(gradient)
-    return Returned(tuple(gradients[::-1]), weights.mean_gradient(squares))
+    return Returned(tuple(gradients[::-1]), tuple(matrices))
 
 
 def _back(
