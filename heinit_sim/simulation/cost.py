@@ -244,8 +244,9 @@ def _kept(family: Family, size: int) -> dict[str, int]:
     for stack in side_by_side(family):
         by_word = Counter[str]()
         for given in chain.from_iterable(network_pass.steps for network_pass in stack):
-            numbers = given.layers * stack[0].draws.n_inputs * size
-            by_word[WORDS[type(given.step)]] += numbers * _kept_bytes(given)
+            numbers, record = given.layers * stack[0].draws.n_inputs * size, stack[0].record
+            kept = _kept_bytes(given, whole=record.batch_gradient)
+            by_word[WORDS[type(given.step)]] += numbers * kept
         found.append({word: size for word, size in by_word.items() if size})
     return max(found, key=_total)
 
@@ -254,15 +255,17 @@ def _total(kept: Mapping[str, int]) -> int:
     return sum(kept.values())
 
 
-def _kept_bytes(given: CountedStep) -> int:
+def _kept_bytes(given: CountedStep, *, whole: bool) -> int:
     """Bytes that a step keeps of its way forward for the way back, for one input.
 
     h_k lies in one array with f_{k−1}: whoever keeps it keeps both. A convolution keeps what enters
-    it, which a norm before it keeps already; other weights keep a few numbers of each input.
+    it, which a norm before it keeps already; other weights do where the gradient of the batch's
+    mean loss needs the `whole` of it, else a few numbers of each input.
     """
     row, place, after = given.row, given.place, given.units_after
     entered = 0
-    if any(w.window for w in weights_in(given.step)) and not isinstance(row[place - 1], Norm):
+    keeps = any(w.window or whole for w in weights_in(given.step))
+    if keeps and not isinstance(row[place - 1], Norm):
         entered = _BYTES_PER_ELEMENT * given.units * (1 if place else 2)
     match given.step:
         case Weights():

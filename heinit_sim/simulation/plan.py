@@ -132,15 +132,28 @@ class NetworkPass:
         if self.engine == "conditional":
             n_inputs = self.draws.n_inputs  # whose inner products have a root in each layer
             rows = self.units + len(self.layers) * n_inputs
-            return _THIN_PRODUCTS * rows * n_inputs**2
+            return _THIN_PRODUCTS * rows * n_inputs**2 + self._batch_multiplications
         products = 3 if self.lsuv else 2  # one more pass forward finds the factors
         each = (given.layers * _multiplications(given.step, products) for given in self.steps)
-        total = sum(each) * self.draws.n_inputs
+        total = sum(each) * self.draws.n_inputs + self._batch_multiplications
         if self.record.jacobian:
             once = sum(given.layers * _multiplications(given.step, 1) for given in self.steps)
             ends = self.widths[0], self.widths[-1]
             values = output_sizes(self.record, ends).get("log10_singular_values", 0)
             total += (1 + ends[1]) * once + _PER_SVD * values**2 * max(ends)
+        return total
+
+    @property
+    def _batch_multiplications(self) -> int:
+        """Those that the gradient of the batch's mean loss takes, by dense weights."""
+        if not self.record.batch_gradient:
+            return 0
+        n, total = self.draws.n_inputs, 0
+        for given in self.steps:
+            for weights in weights_in(given.step):
+                if weights.window is None:
+                    grams = n * (weights.inputs + weights.outputs)
+                    total += given.layers * n * min(grams, math.prod(weights.shape))
         return total
 
 

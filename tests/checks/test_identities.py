@@ -27,6 +27,7 @@ BETWEEN = "variance between inputs ≤ variance"
 FIRST = "input 0 and the batch"
 LOSS = "∂ℓ/∂f_K = 2 (f_K − y)"
 OUTER = "∂ℓ/∂Ω_k = ∂ℓ/∂f_k h_kᵀ"
+WHOLE = "gradient of the batch ≤ of its inputs"
 FORWARD = "h_k from f"
 SLOPES = "∂ℓ/∂f_k from ∂ℓ/∂h"
 COPIES = "distinct networks"
@@ -111,9 +112,45 @@ def copies(*quantities: str) -> Plant:
     return plant
 
 
+RECORDED = "record: {batch_gradient: true}"
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_correct_networks_keep_them(name: str) -> None:
     assert failing(simulated(name)) == set()
+    assert failing(simulated(name, more=RECORDED)) == set()
+
+
+WHOLE_PLANTED: list[tuple[str, Plant]] = [
+    *((name, times(1 + 1e-6, ("grad_weight_batch",))) for name in ("relu", "leaky", "tanh")),
+    *((name, times(1 - 1e-6, ("grad_bias_batch",))) for name in ("relu", "leaky", "tanh")),
+    *(
+        (name, times(factor, (quantity,), None, [2]))
+        for name in ("relu, batch", "tanh, batch", "linear", "gelu")
+        for quantity in ("grad_weight_batch", "grad_bias_batch")
+        for factor in (20, 1e-9)
+    ),
+    ("blocks", times(20, ("grad_weight_batch",))),
+    ("images", times(20, ("grad_weight_batch",))),
+    ("images", times(1e-9, ("grad_weight_batch",))),
+    ("relu, batch", to(-math.inf, ("grad_weight_batch", "second_moment"), 1)),
+    # of one output the mean over inputs is that over all of ∂ℓ/∂f_K, to the last digit
+    ("relu, batch", times(1 + 1e-6, ("grad_preactivation",), ("second_moment",), [4])),
+]
+
+
+@pytest.mark.parametrize(("name", "plant"), WHOLE_PLANTED)
+def test_planted_errors_of_the_batch_s_gradient_are_found(name: str, plant: Plant) -> None:
+    assert WHOLE in failing(planted(simulated(name, more=RECORDED), plant))
+
+
+def test_the_batch_s_gradient_is_held_to_nothing_where_it_was_not_recorded() -> None:
+    names = [f.name for f in check(simulated("relu, batch"))]
+    assert not any(WHOLE in name for name in names)
+    untested = next(f for f in check(simulated("relu, batch", more=RECORDED)) if not f.tested)
+    assert "grad_weight_batch, grad_bias_batch" in untested.reason
+    alone = next(f for f in check(simulated("relu", more=RECORDED)) if not f.tested)
+    assert "batch" not in alone.reason
 
 
 BATCH = ("second_moment", "variance")

@@ -31,7 +31,7 @@ TAKEN = [
     "init={scheme: he_normal, bias_scheme: torch}",
     "init={variance: 0.1, bias_variance: 0.2, bias: 0.1}",
     "inputs={distribution: pair, count: 4, cosine: 1}",
-    "record={histograms: std, cosine: true}",
+    "record={histograms: std, cosine: true, batch_gradient: true}",
 ]
 
 

@@ -893,7 +893,7 @@ PROPERTIES = {
     "Sweep": PATHS,
     "When": PATHS,
     "Expectation": "forward, backward, max_decades_per_layer, when",
-    "Record": "histograms, cosine, units, jacobian",
+    "Record": "histograms, cosine, units, jacobian, batch_gradient",
     "Figure": FIGURE_KEYS,
 }
 

@@ -215,17 +215,18 @@ class SlowNetwork:
         self.bumps = {}
         return self.end[:, :, 0].imag.T / STEP
 
-    def weight_gradients(self, k: int, x: Array) -> Array:
-        """∂ℓ/∂Ω of all weights of layer k through each input alone, (n_inputs, weights).
+    def weight_gradients(self, k: int, x: Array) -> tuple[Array, Array]:
+        """∂ℓ/∂Ω and ∂ℓ/∂β of layer k through each input alone, (n_inputs, weights or biases).
 
         f is linear in the weights: ∂f/∂Ω is f with a weight of 1 and zeros beside it.
         """
         first = sum(len(matrices(row)) for row in self.rows[:k])
-        found = []
+        found, biases = [], []
         for place, weights in enumerate(matrices(self.rows[k]), first):
             units = weights.outputs
             by_result = self.derivative(("made", place), (units, x.shape[1]), x)
             self.run(x)
             z = self.entered[place][0].real
             found.append(np.einsum("un,eui,in->ne", by_result, single_weights(weights), z))
-        return np.concatenate(found, axis=1)
+            biases.append(by_result.reshape(weights.shape[0], -1, x.shape[1]).sum(axis=1).T)
+        return np.concatenate(found, axis=1), np.concatenate(biases, axis=1)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from heinit_sim.activations import make_activation
-from heinit_sim.experiment.quantities import Quantity
+from heinit_sim.experiment.quantities import BATCH_MEASURES, Measure, Quantity
+from heinit_sim.experiment.records import Records
 from heinit_sim.experiment.steps import (
     Activate,
     Add,
@@ -587,8 +588,8 @@ def test_errors_in_random_rows_are_found(twin: str) -> None:
 
 
 @cache
-def slow_weight_gradients(seed: int, *, cnn: bool) -> list[list[Array]]:
-    """∂ℓ/∂Ω_k through each input, (n_inputs, weights), by layer and network."""
+def slow_weight_gradients(seed: int, *, cnn: bool) -> list[list[tuple[Array, Array]]]:
+    """∂ℓ/∂Ω_k and ∂ℓ/∂β_k through each input, (n_inputs, …), by layer and network."""
     given = given_rows(seed, cnn=cnn)
     slow = [given.slow(network) for network in range(NETWORKS)]
     return [
@@ -600,18 +601,21 @@ def slow_weight_gradients(seed: int, *, cnn: bool) -> list[list[Array]]:
 def weight_moments_are_right(seed: int, *, cnn: bool) -> bool:
     """Gradients are right to a few parts in 1e13 of the largest, as above."""
     given = given_rows(seed, cnn=cnn)
-    network_pass = NetworkPass(draws_of(given.rows, N_INPUTS), given.rows, 0.3)
+    draws, record = draws_of(given.rows, N_INPUTS), Records(batch_gradient=True)
+    network_pass = NetworkPass(draws, given.rows, 0.3, record=record)
     (result,) = measure([network_pass], given.weights, given.x, given.biases, given.masks)
     for k, by_network in enumerate(slow_weight_gradients(seed, cnn=cnn)):
-        for network, gradients in enumerate(by_network):
-            wanted = {
-                "second_moment": np.mean(gradients**2),
-                "variance": np.var(gradients),
-                "input_0_second_moment": np.mean(gradients[0] ** 2),
+        for network, (gradients, biases) in enumerate(by_network):
+            wanted: dict[Measure, tuple[float, Array]] = {
+                ("grad_weight", "second_moment"): (np.mean(gradients**2), gradients),
+                ("grad_weight", "variance"): (np.var(gradients), gradients),
+                ("grad_weight", "input_0_second_moment"): (np.mean(gradients[0] ** 2), gradients),
             }
-            for statistic, moment in wanted.items():
-                found = 10 ** result.networks["grad_weight", statistic][network, k]  # type: ignore[index]  # names above
-                if abs(found - moment) > 1e-11 * np.max(gradients**2):
+            for measure_of_batch, by_input in zip(BATCH_MEASURES, (gradients, biases), strict=True):
+                wanted[measure_of_batch] = np.mean(by_input.mean(axis=0) ** 2), by_input
+            for name, (moment, by_input) in wanted.items():
+                found = 10 ** result.networks[name][network, k]
+                if abs(found - moment) > 1e-11 * np.max(by_input**2):
                     return False
     return True
 
@@ -624,10 +628,11 @@ def test_moments_of_weight_gradients_in_random_rows_are_of_all(seed: int, cnn: b
 
 @pytest.mark.parametrize("cnn", [False, True])
 @pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("pooled", ["pooled_moments", "pooled_gradients"])
 def test_weights_that_are_left_out_of_the_moments_are_found(
-    seed: int, cnn: bool, monkeypatch: pytest.MonkeyPatch
+    pooled: str, seed: int, cnn: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layers_module, "pooled_moments", lambda found: found[0][0])
+    monkeypatch.setattr(layers_module, pooled, lambda found: found[0][0])
     several = any(len(matrices(row)) > 1 for row in random_rows(seed, cnn=cnn))
     assert weight_moments_are_right(seed, cnn=cnn) is not several
 

@@ -31,6 +31,14 @@ STACKED = {
         "activation: silu",
         f"record: {{histograms: decades, cosine: true}}\n{VARIANCES}",
     ),
+    "tanh, batch gradients": (
+        "activation: tanh",
+        f"record: {{batch_gradient: true}}\n{VARIANCES}",
+    ),
+    "blocks, batch gradients": (
+        BLOCK.format("norm, {gate: {activation: silu}}, weights"),
+        f"record: {{batch_gradient: true}}\n{VARIANCES}",
+    ),
     "relu, histograms": ("activation: relu", f"record: {{histograms: std}}\n{VARIANCES}"),
     "activations": ("activation: relu", "sweep: {network.activation: [tanh, silu, erf, sin]}"),
     "biases": ("activation: relu", "sweep: {init.bias_variance: [0.1, 1, 2]}"),

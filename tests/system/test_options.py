@@ -69,6 +69,7 @@ DENSE = INIT | {
     "seed": [1],
     "engine": ["conditional"],
     "record.cosine": [True],
+    "record.batch_gradient": [True],
 }
 CNN = INIT | {
     "network.image": [[6], [2, 2]],

@@ -48,7 +48,7 @@ def batch_gradients(condition: Condition, *, independent: bool) -> dict[Measure,
         _, returned = both_passes(condition, ln_of(gap), independent=independent)
         # layer by layer, then matrix by matrix: of weights, and of biases
         every = [g for layer in returned for g in layer.of_weights]
-        if count:
+        if count:  # of one input, what two have in common is not known
             likenesses = likenesses + count * np.array([_likeness(g) for g in every])
     sums = 1 + likenesses
     shares = np.where(np.abs(sums) < _ROUNDING, 0.0, sums) / condition.n_inputs
@@ -68,9 +68,14 @@ def _others(condition: Condition) -> list[tuple[int, float]]:
     return [(n - 1, gap)]
 
 
+def _has_positions(g: OfWeights) -> bool:
+    """Whether weights are shared by positions, or see several that are not alike."""
+    return g.weights.window is not None or np.ndim(g.z.ln_second) > 0
+
+
 def _ln_levels(g: OfWeights) -> tuple[float, float]:
-    """Ln E[δ²] E[z²] and ln E[δ²]: mean squares for one input."""
-    if g.weights.window is not None:
+    """Logarithms of E[δ²] E[z²] and of E[δ²]: mean squares for one input."""
+    if _has_positions(g):
         return math.nan, math.nan
     df, z = float(g.df.ln_second), float(g.z.ln_second)
     return df + z, df
@@ -78,7 +83,7 @@ def _ln_levels(g: OfWeights) -> tuple[float, float]:
 
 def _likeness(g: OfWeights) -> tuple[float, float]:
     """E[g g']/E[g²] of two inputs' gradients, by weights and by biases."""
-    if g.weights.window is not None:
+    if _has_positions(g):
         return math.nan, math.nan
     if g.df.ln_second == -math.inf:
         return 0.0, 0.0
