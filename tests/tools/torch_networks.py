@@ -1,8 +1,9 @@
 """Random networks of rows of steps against PyTorch: `python -m tests.tools.torch_networks [count]`.
 
 A config is made at random and read twice: by the program, and word by word by a few lines of
-PyTorch, with the same random numbers, which takes the loss in float64 and its gradients by f_k, h_k
-and all weights, input by input. Second moments and variances of all five quantities, network by
+PyTorch, with the same random numbers, which takes the loss in float64, its gradients by f_k, h_k
+and all weights, input by input, and what `.grad` of weights and biases holds when the mean of the
+loss over the inputs has gone back. Second moments and variances of all quantities, network by
 network, must agree to 1e-12, or to ten times what the last digits of x move; twins are networks
 that differ in one thing, and must be found. Every step, and every option of it, must be in ten
 networks or more. Run it where torch is installed.
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from heinit_sim.config import parse_config
-from heinit_sim.experiment.quantities import PASS_OF, Measure, Quantity
+from heinit_sim.experiment.quantities import BATCH_PASS_OF, EVERY_PASS_OF, Measure, Quantity
 from heinit_sim.experiment.steps import (
     Activate,
     Add,
@@ -42,6 +43,7 @@ Array = np.ndarray
 Given = dict[str, Any]
 SEED, N_NETWORKS, TOLERANCE, LEAST = 0, 2, 1e-12, 10
 EPS = 2.0**-52
+ROUNDING = 2.0**-80  # of a sum that is 0, beside the squares of its terms
 WEIGHTED = "weights", "gate", "attention"
 ACTIVATIONS = "relu", "tanh", "silu", "sigmoid", "gelu", "selu"
 LEAKY = {"name": "leaky_relu", "negative_slope": 0.2}
@@ -148,7 +150,9 @@ def random_config(rng: np.random.Generator) -> Given:
     head: list[Any] = [*_some(rng, _norm(rng), "activation"), "weights"]
     network["head"] = head + _some(rng, {"activation": _one(rng, "selu", "silu", SINE)})
     init = INITS[rng.integers(len(INITS))]
-    return {"name": "a", "network": network, "init": init, "inputs": inputs, "loss": LOSS}
+    record = {"batch_gradient": True}
+    given = {"name": "a", "network": network, "init": init, "inputs": inputs}
+    return given | {"loss": LOSS, "record": record}
 
 
 def _one(rng: np.random.Generator, *values: Any) -> Any:
@@ -311,9 +315,11 @@ def _torch(of: NetworkPass, config: Given) -> Measured:
         for quantity, layers in network.layers(x[trial]).items():
             squares = [float(np.mean(layer**2)) for layer in layers]
             moments.setdefault((quantity, "second_moment"), []).append(squares)
+            if quantity in BATCH_PASS_OF:
+                continue
             variances = [float(np.var(layer)) for layer in layers]
             moments.setdefault((quantity, "variance"), []).append(variances)
-    assert {quantity for quantity, _ in moments} == set(PASS_OF)
+    assert {quantity for quantity, _ in moments} == set(EVERY_PASS_OF)
     with np.errstate(divide="ignore"):
         return {measure: np.log10(found) for measure, found in moments.items()}
 
@@ -335,6 +341,8 @@ class _Network:
         self.cnn = self.network["kind"] == "cnn"
         self.weights, self.betas, self.masks = weights, betas, masks
         self.omegas: list[list[Any]] = []
+        self.betas_of: list[list[Any]] = []
+        self.leaves: list[list[tuple[Any, Any]]] = []
 
     def rows(self) -> list[tuple[list[Any], int, int, int]]:
         """Steps, units, and place among the blocks of their kind, with D_{K+1} last."""
@@ -355,7 +363,7 @@ class _Network:
         return [*rows, (network["head"], network["output_dim"], each[-1], 0)]
 
     def layers(self, x: Array) -> Mapping[Quantity, list[Array]]:
-        """All five quantities of the layers 0 … K of one network, (inputs, …)."""
+        """All quantities of the layers 0 … K of one network, (inputs, …)."""
         torch, rows = self.torch, self.rows()
         self.depth = len(rows) - 1
         shape = (self.network.get("input_channels"), *self.network["image"]) if self.cnn else (-1,)
@@ -363,14 +371,17 @@ class _Network:
         fs, hs = [], []
         for k, (steps, width, base, block) in enumerate(rows):
             hs.append(z)
-            self.omegas.append([])
+            for listed in (self.omegas, self.betas_of, self.leaves):
+                listed.append([])
             self.width, self.base, self.block = width, base, block
             f, z = self.row(steps, z, is_head=k == self.depth)
             fs.append(f)
         loss = ((z - LOSS["target"]) ** 2).sum()
-        flat = [omega for own in self.omegas for omega in own]
+        flat = [copies for own in (*self.omegas, *self.betas_of) for copies in own]
         wanted = [*fs, *hs, *flat]
-        gradients = iter(g.numpy() for g in torch.autograd.grad(loss, wanted))
+        by_input = torch.autograd.grad(loss, wanted, retain_graph=True)
+        gradients = iter(g.numpy() for g in by_input)
+        (loss / x.shape[1]).backward()
         return {
             "preactivation": [layer.detach().numpy() for layer in fs],
             "activation": [layer.detach().numpy() for layer in hs],
@@ -378,6 +389,14 @@ class _Network:
             "grad_activation": [next(gradients) for _ in hs],
             "grad_weight": [
                 np.concatenate([next(gradients).ravel() for _ in own]) for own in self.omegas
+            ],
+            "grad_weight_batch": [
+                np.concatenate([omega.grad.numpy().ravel() for omega, _ in own])
+                for own in self.leaves
+            ],
+            "grad_bias_batch": [
+                np.concatenate([_above_rounding(beta.grad, next(gradients)) for _, beta in own])
+                for own in self.leaves
             ],
         }
 
@@ -465,21 +484,26 @@ class _Network:
         taps = kernel ** len(image) if image else 1
         fans = taps * c_in // groups, taps * count // groups
         bias, std = self.init.get("bias", 0.0), math.sqrt(self.init.get("bias_variance", 0.0))
-        beta = torch.tensor(bias + std * beta[:, 0]).reshape(-1, *[1] * len(image))
+        beta = torch.tensor(bias + std * beta[:, 0], requires_grad=True)
+        betas = torch.stack([beta] * n)
         omega = self.law(self.init if own is None else own, fans, drawn)
         if image:
             omega = np.moveaxis(omega.reshape(count, *[kernel] * len(image), -1), -1, 1)
-        copies = torch.tensor(np.stack([omega] * n), requires_grad=True)
+        omega = torch.tensor(omega, requires_grad=True)
+        copies = torch.stack([omega] * n)
         self.omegas[-1].append(copies)
+        self.betas_of[-1].append(betas)
+        self.leaves[-1].append((omega, beta))
+        betas = betas.reshape(n, -1, *[1] * len(image))
         if not image:
-            return torch.einsum("noi,ni->no", copies, z) + beta
+            return torch.einsum("noi,ni->no", copies, z) + betas
         mode = "circular" if self.network["padding"] == "circular" else "constant"
         padded = functional.pad(z, [(kernel - 1) // 2, kernel // 2] * len(image), mode=mode)
         convolve = functional.conv1d if len(image) == 1 else functional.conv2d
         stride = given.get("stride", 1)
         pairs = zip(padded.split(1), copies, strict=True)
         made = [convolve(one, omega, stride=stride, groups=groups) for one, omega in pairs]
-        return torch.cat(made) + beta
+        return torch.cat(made) + betas
 
     def law(self, init: Given, fans: tuple[int, int], drawn: Array) -> Array:
         """Weights of an init from numbers of variance 1."""
@@ -492,6 +516,13 @@ class _Network:
             variance = variances[init["scheme"]]
         mean = float(eval(init.get("mean", "0"), {}, names))
         return np.asarray(math.sqrt(variance) * drawn + mean)
+
+
+def _above_rounding(gradient: Any, by_input: Array) -> Array:
+    """A gradient by biases; 0 where those of the inputs cancel, as before a norm over the batch."""
+    squares = float((gradient**2).mean()), float((by_input**2).mean())
+    found: Array = gradient.numpy() * (squares[0] > ROUNDING * squares[1])
+    return found
 
 
 if __name__ == "__main__":
