@@ -21,7 +21,7 @@ from heinit_sim.experiment.steps import (
     WeightSpec,
     Window,
 )
-from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.experiment.sweep_config import Condition, Loss, SweepConfig
 from heinit_sim.sampling.streams import Draws
 from heinit_sim.simulation.sweep import collect, iter_sweep
 
@@ -123,6 +123,7 @@ def condition(
     options: Mapping[str, Any] | None = None,
     images: Images | None = None,
     blocks: Blocks | None = None,
+    loss: Loss | None = None,
     lsuv: Any = None,
     inputs: Any = None,
     **laws: Any,
@@ -134,12 +135,13 @@ def condition(
         variances: σ²_Ω, or the laws of the layers.
         activation: a.
         n_inputs: Inputs in the batch.
-        target: y.
+        target: y of least squares.
         index: Place in the grid.
         swept: What is swept.
         options: Of the activation; a tuple has one for each hidden layer.
         images: What the hidden layers are, if not fully connected.
         blocks: How they add to what enters them, if they do.
+        loss: Another loss.
         lsuv: As in `Condition`.
         inputs: As in `Condition`.
         laws: Other laws, as `layer_specs` takes them.
@@ -149,7 +151,8 @@ def condition(
     specs = [v if isinstance(v, WeightSpec) else WeightSpec(v) for v in variances]
     layers = rows(widths, specs, activation, options, images, blocks)
     more = {} if inputs is None else {"inputs": inputs}
-    found = Condition(index, swept or {}, layers, n_inputs, target, lsuv, **more)
+    loss = loss or Loss(target=target)
+    found = Condition(index, swept or {}, layers, n_inputs, loss, lsuv, **more)
     return with_layers(found, **laws) if laws else found
 
 

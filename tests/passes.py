@@ -8,6 +8,7 @@ import numpy as np
 from heinit_sim.experiment.quantities import PASS_OF, Measure, Quantity
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.network.layers import Trace, make_layers
+from heinit_sim.network.losses import least_squares, probe
 from heinit_sim.network.moments import (
     UnitMoments,
     along_layers,
@@ -15,7 +16,7 @@ from heinit_sim.network.moments import (
     outer_moments,
     unit_moments,
 )
-from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name, loss_gradient
+from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name
 
 Array = np.ndarray
 
@@ -50,7 +51,10 @@ def simulated_passes(
     traces = [(None, *(mask(derivative) for derivative in trace[1:])) for trace in traces]
     if transposed:
         weights = [w.swapaxes(-1, -2) if w.shape[-1] == w.shape[-2] else w for w in weights]
-    gradient = loss_gradient(named["preactivation", condition.depth], condition.target)
+    output = named["preactivation", condition.depth]
+    gradient = least_squares(output, condition.loss.target).gradient
+    if condition.loss.name == "probe":
+        gradient = probe(output, rng.standard_normal(output.mantissa.shape)).gradient
     layers = make_layers(condition.layers, weights)
     named |= layers_by_name(iter_backward(layers, gradient, traces))
     units: dict[Quantity, UnitMoments] = {

@@ -44,7 +44,8 @@ class Law(NamedTuple):
     """Numbers that are held against a law, under its name, and how it fares."""
 
     name: str
-    measure: Measure
+    measure: Measure | None
+    """None for a law of one layer alone, which says nothing of the others."""
     scores: Scores
 
 

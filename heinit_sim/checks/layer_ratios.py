@@ -107,7 +107,8 @@ def iter_layer_ratios(
     for statistic in statistics:
         ln = ln_norms(result.condition, result.networks, statistic)
         yield from _forward_ratios(result.condition, ln, statistic, activation, slope is None)
-        if slope is not None and result.condition.target == 0.0 and statistic == INPUT_0:
+        along = assumptions.has_known_gradients_along(result.condition)
+        if slope is not None and along and statistic == INPUT_0:
             alpha = np.broadcast_to(slope, result.condition.depth)
             yield from _backward_ratios(result.condition, ln, alpha)
 

@@ -38,7 +38,7 @@ def tie_findings(result: SweepResult) -> Iterator[Finding]:
         condition, networks = one.condition, one.networks
         scaled = assumptions.obeys_scale_law(condition) and result.config.record.follows_scale_law
         if scaled:
-            shifts = scale_law(condition.weight_variances)
+            shifts = scale_law(condition.weight_variances, condition.loss)
             key = _without_scale(condition)
             numbers = {m: log10 - shifts[m[0]] for m, log10 in networks.items()}
         elif common:
@@ -77,7 +77,7 @@ def tie_findings(result: SweepResult) -> Iterator[Finding]:
 
 def _without_scale(condition: Condition) -> tuple[object, ...]:
     """All that fixes the networks of a condition but for the variance of their weights."""
-    return condition.n_inputs, condition.inputs, unit_layers(condition)
+    return condition.n_inputs, condition.inputs, condition.loss, unit_layers(condition)
 
 
 def distinct_findings(condition: Condition, networks: Networks) -> Iterator[Finding]:

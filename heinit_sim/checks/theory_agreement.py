@@ -14,6 +14,7 @@ from heinit_sim.activations import network_activation
 from heinit_sim.checks.identities import identity_findings
 from heinit_sim.checks.layer_bounds import Law, iter_laws, rank_scores
 from heinit_sim.checks.layer_ratios import LayerRatios, chi_square_scores, iter_layer_ratios
+from heinit_sim.checks.loss_laws import iter_loss_laws
 from heinit_sim.checks.mean_ratios import MeanRatios, iter_mean_ratios, t_scores
 from heinit_sim.checks.naming import finding_name
 from heinit_sim.checks.scores import Scores
@@ -64,6 +65,8 @@ def check_laws(result: SweepResult, alpha: float) -> list[Finding]:
     ]
     lawful = {one.condition.index: _known_by_identity(one.condition) for one in result.conditions}
     for condition, law in laws:
+        if law.measure is None:
+            continue
         lawful[condition.index].add(law.measure)
         if condition.n_inputs == 1 and law.measure[1] == INPUT_0:
             lawful[condition.index].add((law.measure[0], "second_moment"))
@@ -98,12 +101,13 @@ def _without_law(record: Records, lawful: Sequence[set[Measure]]) -> Iterator[Fi
 
 
 def _laws(result: ConditionResult) -> list[Law]:
-    """Whatever can be held against a law; nothing where weights know the inputs, or are fixed."""
+    """Whatever can be held against a law: where weights know the inputs, or are fixed, the loss."""
     condition = result.condition
+    with np.errstate(all="ignore"):  # numbers beyond reason
+        laws = list(iter_loss_laws(result))
     if condition.lsuv or not assumptions.has_centred_weights(condition):
-        return []
+        return [law for law in laws if None in law.scores]
     activation = network_activation(condition)
-    laws: list[Law] = []
     if not assumptions.has_layer_laws(condition):
         lost = assumptions.may_leave_float_range(condition)
         means = iter_mean_ratios(result, may_be_lost=lost)

@@ -102,7 +102,7 @@ def _condition(
         lsuv=lsuv_of(config.init),
         inputs=point.inputs,
         n_inputs=config.inputs.n_inputs,
-        target=config.loss.target,
+        loss=sweep_config.Loss(config.loss.name, config.loss.target),
     )
 
 
@@ -112,6 +112,10 @@ def _document(config: Config, sweep: Mapping[str, object], digests: Mapping[str,
     if only := config.figure.only:
         document["figure"]["only"] = {path: as_written(value) for path, value in only.items()}
     leave_out_defaults(document)
+    if not document["loss"]["target"] and (
+        config.loss.name != "least_squares" or "loss.name" in sweep
+    ):
+        del document["loss"]["target"]  # which other losses do not have
     document["inputs"].pop("sha256", None)
     if files := {path: digest for path, digest in digests.items() if digest}:
         document["inputs"]["sha256"] = files

@@ -15,7 +15,7 @@ from heinit_sim.derivation.identity import EPSILON, Identity, Sampler, Sides, id
 from heinit_sim.derivation.probes import Networks, mean_square, n_draws, sample_networks
 from heinit_sim.experiment.initializers import weight_variance
 from heinit_sim.experiment.sweep_config import Condition
-from heinit_sim.network.passes import loss_gradient
+from heinit_sim.network.losses import least_squares
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.scaled_array import scaled
 
@@ -73,7 +73,7 @@ def _backpropagated(networks: Networks) -> _Gradients:
     """Gradients by the package's loss and backward pass, and the sizes of the terms they sum."""
     h, f = networks.forward()
     output = scaled(f[-1][..., np.newaxis])
-    start = loss_gradient(output, TARGET)
+    start = least_squares(output, TARGET).gradient
     dl_df = np.ldexp(start.mantissa[..., 0], start.exponent[..., np.newaxis])
     _, gradients = networks.backward(f, dl_df)
 

@@ -64,9 +64,9 @@ class Prediction:
     """(quantity, ratio) -> (K+1,): what wide layers have, of the ratios that are asked for; NaN
     where it is not known. No log10."""
     theory_outputs: Mapping[Output, FloatArray] = field(default_factory=dict, kw_only=True)
-    """Numbers that are of no layer -> what is predicted of each, where that is asked for: of mean
-    squares the mean over networks; of the singular values, the largest first, what a share i/n of
-    them is above in wide layers. NaN where it is not known."""
+    """Numbers that are of no layer -> what is predicted of each, where that is asked for: of the
+    loss and of mean squares the mean over networks; of the singular values, the largest first, what
+    a share i/n of them is above in wide layers. NaN where it is not known."""
     misfit: int | None = field(default=None, kw_only=True)
     """First layer that is too narrow for the infinite-width prediction, of which nothing is given
     from there on; None where there is none."""

@@ -30,6 +30,7 @@ EngineName = Literal["weights", "conditional"]
 """How networks are simulated. weights: these are drawn and multiplied with; conditional: what they
 do to the inputs of the batch is drawn, which has the same law."""
 FigureQuantity = Literal["variance", "second_moment", "std"]
+LossName = Literal["least_squares", "cross_entropy", "probe"]
 PublishedCurves = Literal["figure_7_4_published"]
 FigureTheme = Literal["light", "dark", "transparent-light", "transparent-dark"]
 FigureSize = Literal["slide", "beamer", "column", "text"]
@@ -51,6 +52,22 @@ class Lsuv(NamedTuple):
     """Whether biases bring the mean of each unit over the batch to 0."""
 
 
+class Loss(NamedTuple):
+    """What the outputs are judged by, whose gradient is sent back."""
+
+    name: LossName = "least_squares"
+    """least_squares: ℓ = Σ_o (f_K,o − y)². cross_entropy: −ln of the softmax of the outputs at a
+    class that is drawn, any as likely as another. probe: ℓ = Σ_o p_o f_K,o with p_o ~ N(0, 1), so
+    that ∂ℓ/∂f_K is independent of the network."""
+    target: float = 0.0
+    """y of least squares."""
+
+    @property
+    def is_quadratic(self) -> bool:
+        """Whether the gradient is 2 f_K, the loss a square of the outputs alone."""
+        return self.name == "least_squares" and self.target == 0.0
+
+
 @dataclass(frozen=True)
 class Condition:
     """One point of the sweep: a network, the variance of its weights, its inputs and its loss."""
@@ -63,8 +80,8 @@ class Condition:
     """The steps of the layers 0 … K."""
     n_inputs: int
     """Inputs in the batch, tokens of sequences one by one."""
-    target: float
-    """y of the least-squares loss Σ_o (f_K,o − y)²."""
+    loss: Loss
+    """What the outputs are judged by."""
     lsuv: Lsuv | None = None
     """How weights are fitted to the batch, if they are."""
     inputs: Inputs = field(default_factory=Inputs)

@@ -1,9 +1,9 @@
 """Forward and backward passes of a network, batched: pure functions of arrays.
 
-    h_k → f_k → h_{k+1},   ℓ = Σ_o (f_K,o − y)²
+    h_k → f_k → h_{k+1},   ℓ of f_K
 
 `layers` says what a layer does; in the plainest network f_k = β_k + Ω_k h_k, h_{k+1} = a[f_k]. The
-loss sees what the last row of steps ends with: f_K, but for an activation of the output.
+loss (`losses`) sees what the last row of steps ends with: f_K, but for an activation of the output.
 Activations and gradients have one row per unit and one column per input; leading axes, if any, run
 over independent networks. Both passes yield layer by layer and keep no more than the way back
 needs. Gradients are rescaled on the way at any depth; activations where that commutes with a[·],
@@ -21,10 +21,10 @@ import numpy as np
 from heinit_sim.experiment.quantities import Quantity
 from heinit_sim.network.batch_gradients import BatchGradient
 from heinit_sim.network.layers import Layer, Trace, empty_layers
-from heinit_sim.network.moments import UnitMoments, log10
+from heinit_sim.network.moments import UnitMoments
 from heinit_sim.network.steps.activation import Slopes
 from heinit_sim.numerics import FloatArray
-from heinit_sim.numerics.scaled_array import Factor, Scaled, minus, rescaled, scaled, squared_norms
+from heinit_sim.numerics.scaled_array import Scaled, scaled
 
 LayerName = tuple[Quantity, int]
 """The quantity that a layer holds, and its index k."""
@@ -97,19 +97,6 @@ def iter_backward(layers: Sequence[Layer], dl_dend: Scaled, traces: list[Trace])
 def layers_by_name(stacks: Iterable[Stack]) -> dict[LayerName, Scaled]:
     """Each layer of a pass that is gone through to its end."""
     return {name: layer for stack in stacks for name, layer in stack.layers()}
-
-
-def loss_gradient(output: Scaled, target: Factor) -> Scaled:
-    """The gradient 2 (f − y) of the least-squares loss, at any magnitude of what it sees."""
-    difference = minus(output, target)
-    return Scaled(difference.mantissa, difference.exponent + 1)
-
-
-def log10_losses(output: Scaled, target: Factor) -> FloatArray:
-    """log10 of the least-squares loss Σ_o (f_o − y)², averaged over inputs, (...)."""
-    difference = rescaled(minus(output, target))
-    squares = squared_norms(difference.mantissa)
-    return log10(squares / difference.mantissa.shape[-1], difference.exponent)
 
 
 def alone(name: LayerName, layer: Scaled) -> Stack:

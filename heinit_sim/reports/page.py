@@ -189,6 +189,7 @@ def _network(
         "depth": first.depth,
         "fan_in": fans.pop() if len(fans) == 1 else None,
         "law": law,
+        "probe": first.loss.name == "probe",
         "layers": layers.tolist(),
         "swept": [{"at": at, "text": text} for at, text in zip(ats, labels, strict=True)],
         "samples": [
@@ -256,6 +257,7 @@ def _free(outcome: ConditionResult, config: SweepConfig) -> dict[str, Any] | Non
         "input_dim": dim,
         "output_dim": condition.widths[-1],
         "n_inputs": condition.n_inputs,
+        "probe": condition.loss.name == "probe",
         "input_second": _log10(norm_moments(condition.inputs, dim)[0] / dim),
         "input_variance": _log10(component_variance(condition.inputs)),
         "mean": float(moments.a),

@@ -16,10 +16,12 @@ from heinit_sim.experiment.records import RATIO_FILES, RATIOS, RatioRecord
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.steps import Add, distinct, matrices
 from heinit_sim.experiment.sweep_config import Condition, SweepConfig
-from heinit_sim.numerics.spread import spread
+from heinit_sim.numerics.spread import LN10, spread
 from heinit_sim.reports import formats
-from heinit_sim.reports.formats import Row, rounded
+from heinit_sim.reports.formats import Row, rounded, ten_digits
 from heinit_sim.simulation import ratio_spread
+from heinit_sim.theory import assumptions
+from heinit_sim.theory.infinite_width import largest_ln_q
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,6 +34,10 @@ _NUMBERS = (
     "log10_variance_last",
     *(f"{theory}{d}_decades_per_layer" for d in _PASSES for theory in ("", "theory_")),
 )
+_LOSS = (
+    *("loss_mean", "loss_se", "loss_median", "loss_p05", "loss_p95"),
+    *("theory_loss", "uniform_loss"),
+)
 _INPUT, _OUTPUT = "log10_input_variance", "log10_output_second_moment"
 _STABLE = ("drift_decades_per_layer", "allowed_decades_per_layer")
 _OTHERS = (_INPUT, _OUTPUT, *_STABLE, *(f"{d}_decades_per_layer_se" for d in _PASSES))
@@ -42,6 +48,7 @@ _JACOBIAN = (
     "theory_log10_largest_singular_value",
     "log10_condition_number_median",
 )
+_EXCESS = 1.1  # times ln V, from which a first cross entropy is called large
 _SHORT = 12  # a swept value of so many characters leaves the table within 80 columns
 _WIDE = 120  # columns that have room for what stable stands for, and for both ends
 _STYLES = {"vanishing": "blue", "stable": "green", "exploding": "red", "undecided": "yellow"}
@@ -96,6 +103,7 @@ def summary_rows(result: SweepResult) -> list[Row]:
         output = outcome.networks["preactivation", "second_moment"][:, -1]
         for name, values in ((_INPUT, activation[:, 0]), (_OUTPUT, output)):
             row[name] = rounded(np.median(values).item())
+        row |= dict(zip(_LOSS, _losses(outcome), strict=True))
         trends = {direction: trend(outcome, direction) for direction in _PASSES}
         for direction, fit in trends.items():
             row[f"{direction}_decades_per_layer"] = rounded(fit.decades_per_layer)
@@ -128,6 +136,23 @@ def _jacobian_columns(outcome: ConditionResult) -> Row:
     return {name: rounded(float(z[0])) for name, z in zip(_JACOBIAN, numbers, strict=True)}
 
 
+def _losses(outcome: ConditionResult) -> Iterator[float]:
+    """Mean, error, median and quantiles of the losses of networks, theory's mean and ln V.
+
+    Plain numbers; NaN where one is not known, or beyond the range of a float.
+    """
+    seen, condition = spread(outcome.outputs["log10_loss"]), outcome.condition
+    with np.errstate(divide="ignore", invalid="ignore"):  # of networks that are all alike
+        error = seen.mean + np.log10(LN10 * seen.se)
+    theory = outcome.theory_outputs.get("log10_loss", [math.nan])
+    for log10 in (seen.mean, error, seen.median, seen.p05, seen.p95, theory):
+        with np.errstate(over="ignore", under="ignore"):
+            loss = float(np.power(10.0, log10[0]))
+        yield ten_digits(loss) if math.isfinite(loss) else math.nan
+    uniform = condition.loss.name == "cross_entropy"
+    yield ten_digits(math.log(condition.widths[-1])) if uniform else math.nan
+
+
 def summary_rows_from_csv(text: str, config: SweepConfig) -> list[Row]:
     """The rows of a saved `summary.csv` as `summary_rows` gave them.
 
@@ -143,7 +168,8 @@ def summary_rows_from_csv(text: str, config: SweepConfig) -> list[Row]:
     for row, condition in zip(rows, config.conditions, strict=True):
         row |= {"condition": condition.index, **condition.swept, "networks": int(row["networks"])}
         columns = (*_NUMBERS, *_OTHERS, *(_JACOBIAN if config.record.jacobian else ()))
-        row |= {column: float(row[column] or "nan") for column in columns}
+        # of losses runs of earlier versions have none
+        row |= {column: float(row.get(column) or "nan") for column in (*columns, *_LOSS)}
     return rows
 
 
@@ -212,10 +238,11 @@ def _verdict_cell(row: Row, allowed: str) -> "Text":
 
 
 def notes(config: SweepConfig, rows: Sequence[Row]) -> list[str]:
-    """A line for each condition where slopes do not tell all: of scales, and of inputs made alike.
+    """A line for each condition where slopes do not tell all: scales, the loss, inputs made alike.
 
     Inputs are where their variance is not within a factor of 10 of 1; the last layer is where its
-    σ²·fan_in is not within a factor of 10 of that of the layer before.
+    σ²·fan_in is not within a factor of 10 of that of the layer before; a cross entropy is where it
+    is more than 10 % above ln V, that of outputs which are all equal.
     """
     lines = []
     for row, condition in zip(rows, config.conditions, strict=True):
@@ -229,9 +256,29 @@ def notes(config: SweepConfig, rows: Sequence[Row]) -> list[str]:
             size = formats.power_text(row[_OUTPUT])
             text = f"the last layer's σ² is {scales[-1]:.3g} times 1/fan_in"
             lines.append(f"{about}the output's second moment is {size}: {text}")
+        if _EXCESS * row["uniform_loss"] < row["loss_median"]:
+            lines.append(f"{about}{_loss_note(row, condition)}")
         if ALIKE in row["forward_reason"]:
             lines.append(f"{about}{row['forward_reason'].rpartition('; ')[2]}")
     return lines
+
+
+def _loss_note(row: Row, condition: Condition) -> str:
+    """What a cross entropy far above ln V means, and the σ² of the last layer that mends it."""
+    uniform = row["uniform_loss"]
+    text = f"the loss is {row['loss_median']:.4g}, ln V is {uniform:.4g}"
+    text += ": outputs differ before anything is learnt"
+    if not assumptions.has_normal_outputs(condition) or not math.isfinite(row[_OUTPUT]):
+        return text
+    spec, ln_second = condition.specs[-1], LN10 * row[_OUTPUT]
+    ln_allowed = largest_ln_q(_EXCESS * uniform, condition.widths[-1])
+    of_biases = spec.bias_variance * math.exp(-ln_allowed)
+    of_all = (spec.bias_variance + spec.bias_mean**2) * math.exp(-max(ln_second, ln_allowed))
+    if spec.weight_variance == 0 or of_biases >= 1 or of_all >= 1:
+        return f"{text}, which biases alone make them do"
+    ln_ratio = ln_allowed + math.log1p(-of_biases) - ln_second - math.log1p(-of_all)
+    variance = math.exp(math.log(spec.weight_variance) + ln_ratio)
+    return f"{text}; σ² of the last layer of {variance:.2g} or less brings it within 10 %"
 
 
 def swept_table(config: SweepConfig, title: str) -> "Table":

@@ -10,6 +10,7 @@ from zlib import crc32
 
 import numpy as np
 from numpy.random import SFC64, Generator, SeedSequence
+from numpy.typing import NDArray
 
 from heinit_sim.experiment.initializers import Distribution
 from heinit_sim.experiment.inputs import Inputs
@@ -19,6 +20,7 @@ from heinit_sim.sampling.weights import WeightLaw, weight_law
 
 # First element of every spawn key: what the stream is for.
 _WEIGHTS, _INPUTS, _BIASES, _PREDICTION, _VERIFICATION, _DROPOUT, _AHEAD, _BACK = range(8)
+_CLASSES, _PROBES = 8, 9
 # Weights of a block larger than this are drawn again in the backward pass, not kept.
 _KEPT_BYTES = 2**28
 
@@ -43,6 +45,11 @@ class Draws:
     """Options of the distributions of the matrices; empty: as they are by default."""
     bias_distributions: tuple[Distribution, ...] = ()
     """Distributions of the biases beside the matrices; empty: normal."""
+
+    @property
+    def output_dim(self) -> int:
+        """D_o: rows of the last matrix."""
+        return self.shapes[-1][0]
 
     @property
     def n_weights(self) -> int:
@@ -166,6 +173,20 @@ def sample_biases(seed: int, draws: Draws, trials: range) -> list[FloatArray]:
         _sample(b, seed, draws, trials, _BIASES, k, law)
         for k, (b, law) in enumerate(zip(arrays, laws, strict=True))
     ]
+
+
+def sample_classes(seed: int, draws: Draws, trials: range) -> NDArray[np.int64]:
+    """Draw the class of each input, any of D_o as likely as another, (n_networks, n_inputs)."""
+    uniform = np.empty((len(trials), draws.n_inputs))
+    _sample(uniform, seed, draws, trials, _CLASSES, 0, _fill_uniform)
+    return (draws.output_dim * uniform).astype(np.int64)
+
+
+def sample_probes(seed: int, draws: Draws, trials: range) -> FloatArray:
+    """Draw ∂ℓ/∂f_K ~ N(0, 1) of each input and output, (n_networks, D_o, n_inputs)."""
+    p = np.empty((len(trials), draws.n_inputs, draws.output_dim))
+    _sample(p, seed, draws, trials, _PROBES, 0, weight_law("normal"))
+    return np.ascontiguousarray(p.swapaxes(-1, -2))
 
 
 def _fill_uniform(out: FloatArray, rng: Generator) -> None:

@@ -162,7 +162,11 @@ def _block_size(config: SweepConfig, family: Family) -> int:
 def _sampled_layers(config: SweepConfig) -> list[int]:
     """Layers of all networks that are sampled for the quantiles of each law, law by law."""
     slopes = ((c, assumptions.chain_slope(c)) for c in config.conditions)
-    laws = {(c.widths, slope, c.inputs): c for c, slope in slopes if slope is not None}
+    laws = {
+        (c.widths, slope, c.inputs, c.loss.name == "probe"): c
+        for c, slope in slopes
+        if slope is not None
+    }
     return [(c.depth + 1) * n_sampled(c, BESIDE_A_RUN) for c in laws.values()]
 
 

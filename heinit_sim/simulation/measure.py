@@ -19,19 +19,12 @@ from heinit_sim.experiment.quantities import (
 )
 from heinit_sim.experiment.records import Output, RatioMeasure, output_sizes
 from heinit_sim.experiment.steps import WeightSpec, place_of_f
-from heinit_sim.network import conditional, jacobian, moments
+from heinit_sim.network import conditional, jacobian, losses, moments
 from heinit_sim.network.batch_gradients import BatchGradient
 from heinit_sim.network.layers import Trace, make_layers
 from heinit_sim.network.lsuv import ScaledWeights, fitted_to_batch
 from heinit_sim.network.moments import UnitMoments
-from heinit_sim.network.passes import (
-    LayerName,
-    Stack,
-    iter_backward,
-    iter_forward,
-    log10_losses,
-    loss_gradient,
-)
+from heinit_sim.network.passes import LayerName, Stack, iter_backward, iter_forward
 from heinit_sim.network.steps.dropout import MasksByPlace
 from heinit_sim.network.steps.weights import WeightsByPlace
 from heinit_sim.numerics import FloatArray
@@ -58,6 +51,34 @@ class PassResult(NamedTuple):
     ratios: Ratios
     """Empty where none are asked for."""
     outputs: Outputs
+
+
+class Judge(NamedTuple):
+    """What losses know beside the outputs, of the networks of some trials."""
+
+    classes: losses.Classes | None = None
+    """(n_networks, n_inputs), for cross entropy."""
+    probes: FloatArray | None = None
+    """∂ℓ/∂f, (n_networks, D_o, n_inputs), for probes."""
+
+    def judged(self, passes: Sequence[NetworkPass], output: Scaled) -> losses.Judged:
+        """The loss of passes that go side by side, and its gradient."""
+        loss = passes[0].loss
+        match loss.name:
+            case "cross_entropy":
+                assert self.classes is not None, "classes are drawn for it"
+                return losses.cross_entropy(output, self.classes)
+            case "probe":
+                assert self.probes is not None, "probes are drawn for it"
+                return losses.probe(output, self.probes)
+        target: Factor = loss.target
+        if passes[1:]:
+            target = np.array([each.loss.target for each in passes])[:, np.newaxis]
+        return losses.least_squares(output, target)
+
+
+NOTHING_DRAWN = Judge()
+"""All that least squares takes."""
 
 
 def biases_of(
@@ -105,6 +126,7 @@ def measure(
     x: FloatArray,
     biases: Sequence[FloatArray] | None,
     masks: MasksByPlace | None = None,
+    judge: Judge = NOTHING_DRAWN,
 ) -> list[PassResult]:
     """Go forward, to the loss and backward; take moments, histograms and ratios on the way.
 
@@ -115,16 +137,15 @@ def measure(
         x: h_0, (n_networks, D_0, n_inputs).
         biases: β in the order of the weights, from `biases_of`.
         masks: Uniform numbers of dropouts by place, each (n_networks, units, n_inputs).
+        judge: Knows what is drawn for the losses.
 
     Returns:
         One result for each pass; its bits do not depend on those beside it.
     """
     network_pass, *others = passes
     rows = network_pass.layers
-    target: Factor = network_pass.target
     if others:
         x = np.repeat(x[np.newaxis], len(passes), axis=0)
-        target = np.array([each.target for each in passes])[:, np.newaxis]
     if isinstance(weights, DrawnNormals):
         forward, backward = _conditional(network_pass, weights, x, biases)
     else:
@@ -144,10 +165,9 @@ def measure(
             ratios[measure, k] = values
 
     assert stack.end is not None
-    gradient = loss_gradient(stack.end, target)
-    losses = log10_losses(stack.end, target)
+    judged = judge.judged(passes, stack.end)
     batch = list[BatchGradient]()
-    for stack in counted(backward(gradient), record.histograms, counts):
+    for stack in counted(backward(judged.gradient), record.histograms, counts):
         by_layer |= _by_name(stack, moments.squarable(stack.numbers)[1])
         if stack.batch_gradient is not None:
             batch.append(stack.batch_gradient)
@@ -156,12 +176,13 @@ def measure(
             by_layer["grad_weight", k] = stack.weight_moments
     every_layer = range(len(rows))
     seen = place_of_f(rows[-1]) == len(rows[-1]) - 1
+    seen &= network_pass.loss.name == "least_squares"
     measured = _log10(by_layer, between, len(rows), seen=seen)
     if record.batch_gradient:
         measured |= _of_batch(batch[::-1])
     tallies = {q: np.stack([counts[q, k] for k in every_layer], -2) for q in COUNTED if counts}
     taken = {m: np.stack([ratios[m, k] for k in every_layer], -1) for m in record.ratios}
-    outputs: dict[Output, FloatArray] = {"log10_loss": losses[..., np.newaxis]}
+    outputs: dict[Output, FloatArray] = {"log10_loss": judged.log10_loss[..., np.newaxis]}
     if record.jacobian:
         assert not isinstance(weights, DrawnNormals), "a Jacobian has weights"
         outputs |= _jacobian(passes, weights, x, biases, masks)
@@ -266,7 +287,7 @@ def _log10(
             and h_k.
         between: Variances between inputs, of the forward pass.
         n_layers: K + 1.
-        seen: Whether the loss sees f_K itself.
+        seen: Whether the loss is Σ (f_K − y)² of f_K itself.
     """
     layers: dict[Quantity, UnitMoments] = {
         q: moments.along_layers([by_layer[q, k] for k in range(n_layers)])

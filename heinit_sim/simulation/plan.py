@@ -28,7 +28,7 @@ from heinit_sim.experiment.steps import (
     weights_in,
     with_spec,
 )
-from heinit_sim.experiment.sweep_config import Condition, EngineName, Lsuv, SweepConfig
+from heinit_sim.experiment.sweep_config import Condition, EngineName, Loss, Lsuv, SweepConfig
 from heinit_sim.experiment.synonyms import first_names
 from heinit_sim.sampling.streams import Draws
 from heinit_sim.theory import assumptions
@@ -63,7 +63,7 @@ class NetworkPass:
     draws: Draws
     layers: tuple[Row, ...]
     """Steps of the layers 0 … K."""
-    target: float
+    loss: Loss
     lsuv: Lsuv | None = None
     record: Records = NOTHING
     engine: EngineName = "weights"
@@ -234,7 +234,8 @@ def side_by_side(family: Sequence[NetworkPass]) -> list[list[NetworkPass]]:
     """Passes of the same draws, those together that may go through each layer together.
 
     They differ in nothing but variances of weights and biases, activations that are not positively
-    homogeneous, and targets other than 0. Stacks end where the cache does.
+    homogeneous, and targets other than 0; their losses have one name. Stacks end where the cache
+    does.
     """
     largest = max(p.widest for p in family) * max(p.columns for p in family)
     most = max(_STACK_BYTES // (8 * largest * block_size(family)), 1)
@@ -246,7 +247,7 @@ def side_by_side(family: Sequence[NetworkPass]) -> list[list[NetworkPass]]:
             found.append((None, [network_pass]))
             continue
         bare = changed(network_pass.layers, _bare)
-        common = bare, network_pass.has_biases, network_pass.target == 0
+        common = bare, network_pass.has_biases, *_kind(network_pass.loss)
         stacks = (s for other, s in found if other == common and len(s) < most)
         stack = next(stacks, None)
         if stack is None:
@@ -254,6 +255,11 @@ def side_by_side(family: Sequence[NetworkPass]) -> list[list[NetworkPass]]:
         else:
             stack.append(network_pass)
     return [stack for _, stack in found]
+
+
+def _kind(loss: Loss) -> tuple[str, bool]:
+    """What losses have in common whose gradients are taken together."""
+    return loss.name, loss.target == 0
 
 
 def _bare(step: Step) -> Step:
@@ -280,7 +286,7 @@ def _plan_pass(config: SweepConfig, c: Condition) -> NetworkPass:
         salt = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
     layers = unit_layers(c) if shares_pass(config, c) else c.layers
     draws = draws_of(c, salt)
-    return NetworkPass(draws, layers, c.target, c.lsuv, config.record, config.engine)
+    return NetworkPass(draws, layers, c.loss, c.lsuv, config.record, config.engine)
 
 
 def draws_of(condition: Condition, salt: tuple[int, ...] = ()) -> Draws:

@@ -111,7 +111,7 @@ def collect(
         result = whole[network_pass]
         networks, outputs = result.networks, result.outputs
         if plan.shares_pass(config, condition):
-            shifts = scale_law(condition.weight_variances)
+            shifts = scale_law(condition.weight_variances, condition.loss)
             networks = {measure: log10 + shifts[measure[0]] for measure, log10 in networks.items()}
             # ℓ = Σ f_K² grows as f_K² does, and so do squares of ∂f_K/∂x
             end = shifts["preactivation"][-1]

@@ -12,10 +12,12 @@ from heinit_sim.sampling.streams import (
     DrawnMasks,
     DrawnNormals,
     sample_biases,
+    sample_classes,
     sample_inputs,
+    sample_probes,
     sample_weights,
 )
-from heinit_sim.simulation.measure import PassResult, biases_of, measure
+from heinit_sim.simulation.measure import Judge, PassResult, biases_of, measure
 from heinit_sim.simulation.plan import NetworkPass, block_size, families, side_by_side
 
 # Work is told in seconds of a nominal machine: tasks are to be the same on every one.
@@ -102,8 +104,13 @@ def simulate_block(
     masks = DrawnMasks(seed, draws, trials)
     biased = any(spec.bias_variance for p in family for spec in p.specs)
     betas = sample_biases(seed, draws, trials) if biased else []
+    losses = {network_pass.loss.name for network_pass in family}
+    judge = Judge(
+        sample_classes(seed, draws, trials) if "cross_entropy" in losses else None,
+        sample_probes(seed, draws, trials) if "probe" in losses else None,
+    )
     for stack in side_by_side(family):
-        measured = measure(stack, weights, x, biases_of(stack, betas), masks)
+        measured = measure(stack, weights, x, biases_of(stack, betas), masks, judge)
         results |= zip(stack, measured, strict=True)
     if isinstance(weights, list):
         spare.append(weights)

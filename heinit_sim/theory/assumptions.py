@@ -13,6 +13,7 @@ from heinit_sim.experiment.steps import (
     Step,
     Weights,
     Window,
+    behind_f,
     by_layer,
     distinct,
     is_plain,
@@ -132,6 +133,13 @@ def is_known_at_infinite_width(condition: Condition, measure: Measure) -> bool:
     )
 
 
+def has_known_loss(condition: Condition) -> bool:
+    """Whether the infinite-width recursion gives the mean loss: of f_K² alone, or of its law."""
+    if condition.loss.name == "least_squares":
+        return is_known_at_infinite_width(condition, ("preactivation", "second_moment"))
+    return has_normal_biases(condition)
+
+
 def may_leave_float_range(condition: Condition) -> bool:
     """Whether a layer's numbers are kept as plain floats: no factor can be taken out of them."""
     if not _has_only(condition, Weights, Activate, Pool):
@@ -164,13 +172,42 @@ def has_free_spectrum(condition: Condition) -> bool:
     return given and condition.lsuv is None and homogeneous_slope(condition) is not None
 
 
+def has_scaled_gradients(condition: Condition) -> bool:
+    """Whether ∂ℓ/∂f_K has a factor of f_K, or knows nothing of it: Σ f_K² or a probe."""
+    return condition.loss.is_quadratic or condition.loss.name == "probe"
+
+
+def has_exact_gradients(condition: Condition) -> bool:
+    """Whether means of gradients follow from isotropy: 2 (f_K − y), or a probe at f_K."""
+    return condition.loss.name != "cross_entropy"
+
+
+def has_known_gradients_along(condition: Condition) -> bool:
+    """Whether f_K alone says what ⟨∂ℓ/∂f_K, f_K⟩ is: 2 ‖f_K‖²."""
+    return condition.loss.is_quadratic
+
+
+def loss_sees_f(condition: Condition) -> bool:
+    """Whether the loss is one of f_K itself, with no step behind it."""
+    return not behind_f(condition.layers[-1])
+
+
+def has_normal_outputs(condition: Condition) -> bool:
+    """Whether the outputs are normal and independent, and alike, given h_K."""
+    last, spec = condition.layers[-1], condition.specs[-1]
+    normal = spec.weight_distribution == "normal" and spec.weight_mean == 0
+    normal = normal and (not spec.bias_variance or spec.bias_distribution == "normal")
+    return normal and is_plain(last) and len(last) == 1 and condition.lsuv is None
+
+
 def obeys_scale_law(condition: Condition) -> bool:
     """Whether the condition's moments follow from the unit-variance network's by `scale_law`.
 
-    That takes a positively homogeneous activation, zero biases and y = 0; weights that do not
-    depend on the inputs, one matrix for each layer; and that nothing is added to what they make.
+    That takes a positively homogeneous activation, zero biases, and y = 0 or a probe; weights that
+    do not depend on the inputs, one matrix for each layer; and that nothing is added to what they
+    make.
     """
-    given = condition.target == 0.0 and condition.lsuv is None
+    given = has_scaled_gradients(condition) and condition.lsuv is None
     given = given and has_centred_weights(condition)
     single = all(len(matrices(row)) == 1 for row in distinct(condition.layers))
     straight = _has_only(condition, Weights, Activate, Pool, Dropout)

@@ -30,7 +30,10 @@ from heinit_sim.theory.assumptions import (
     chain_slope,
     exact_layers,
     has_centred_weights,
+    has_exact_gradients,
     has_free_spectrum,
+    has_known_loss,
+    has_scaled_gradients,
     is_known_at_infinite_width,
     may_misfit,
 )
@@ -46,7 +49,7 @@ from heinit_sim.theory.infinite_width.correlation_map import (
 from heinit_sim.theory.infinite_width.finite_layers import relative_biases
 from heinit_sim.theory.infinite_width.mean_field import (
     log10_jacobian_second_moment,
-    mean_field,
+    wide_field,
 )
 from heinit_sim.theory.infinite_width.spectrum import log10_singular_values
 from heinit_sim.theory.infinite_width.units import unit_ratios
@@ -76,26 +79,29 @@ def predict(
         n_networks: Networks to sample for the quantiles, fewer where they are deep; 0 for none.
         record: What is kept beside the moments; the ratios of it are predicted too.
     """
-    laws: dict[tuple[tuple[int, ...], Slope, Inputs], Quantiles] = {}
+    laws: dict[tuple[tuple[int, ...], Slope, Inputs, bool], Quantiles] = {}
     predictions = []
     for condition in conditions:
         slope = chain_slope(condition)
         unknown = np.full(condition.depth + 1, np.nan)
         wide: dict[Measure, FloatArray] = {m: unknown for m in record.measures if m[1] != INPUT_0}
         between: dict[Measure, FloatArray] = {}
-        misfit = None
+        misfit, log10_loss = None, math.nan
         if has_centred_weights(condition):
             # beside the exact law, the recursion is what textbooks have
-            textbook = slope is not None
-            field = mean_field(condition, independent=textbook)
+            textbook = slope is not None and has_exact_gradients(condition)
+            field = wide_field(condition, independent=textbook)
             if record.batch_gradient:
-                field |= batch_gradients(condition, independent=textbook)
+                field.moments.update(batch_gradients(condition, independent=textbook))
             wide = {
                 measure: log10 if is_known_at_infinite_width(condition, measure) else unknown
-                for measure, log10 in field.items()
+                for measure, log10 in field.moments.items()
             }
+            if has_known_loss(condition):
+                log10_loss = field.log10_loss
             if may_misfit(condition):
                 wide, misfit = _where_it_fits(condition, wide)
+                log10_loss = math.nan if misfit is not None else log10_loss
             between = variances_between_inputs(condition, wide)
         if slope is None:
             known = exact_layers(condition)
@@ -104,7 +110,8 @@ def predict(
         else:
             quantiles, sampled = {}, n_sampled(condition, n_networks)
             if sampled:
-                shape = (condition.widths, slope, condition.inputs)
+                probes = condition.loss.name == "probe"
+                shape = (condition.widths, slope, condition.inputs, probes)
                 if shape not in laws:
                     unit = replace(condition, layers=unit_layers(condition))
                     laws[shape] = predicted_quantiles(unit, slope, sampled, prediction_rng())
@@ -113,11 +120,16 @@ def predict(
             norms = None  # of independent inputs x ~ N(0, I)
             if not is_standard(inputs):
                 norms = InputNorms(*norm_moments(inputs, dim), zero_probability(inputs, dim))
-            finite = exact(condition, slope, norms) | between
+            of_all = has_exact_gradients(condition)
+            quantities = [q for q, d in PASS_OF.items() if of_all or d == "forward"]
+            finite = wide | between
+            finite |= {
+                m: z for m, z in exact(condition, slope, norms).items() if m[0] in quantities
+            }
             if record.batch_gradient:
                 finite |= _batch_beside(finite, wide)
             spread = log_norm_spread(condition, slope)
-            known = dict.fromkeys(PASS_OF, condition.depth + 1)
+            known = dict.fromkeys(quantities, condition.depth + 1)
             prediction = Prediction(
                 condition, known, finite, wide | between, quantiles, sampled, spread
             )
@@ -127,7 +139,7 @@ def predict(
             ratios |= {(quantity, "cosine"): cosine for quantity, cosine in cosines.items()}
         if record.units:
             ratios |= unit_ratios(condition, wide)
-        outputs = dict[Output, FloatArray]()
+        outputs: dict[Output, FloatArray] = {"log10_loss": np.array([log10_loss])}
         if record.jacobian:
             outputs |= _jacobian(condition, record, known=misfit is None)
         prediction = replace(prediction, theory_ratios=ratios, theory_outputs=outputs)
@@ -161,7 +173,7 @@ def predicted_variance_of_ln(prediction: Prediction, direction: Pass) -> FloatAr
         if np.isfinite(known).all():
             return known
     n_networks = n_sampled(condition, BESIDE_A_RUN)
-    if n_networks < _ENOUGH or (direction == "backward" and condition.target != 0.0):
+    if n_networks < _ENOUGH or (direction == "backward" and not has_scaled_gradients(condition)):
         return unknown
     norms = sample_norms(condition, slope, n_networks, prediction_rng())
     return variance_of_ln(norms["activation" if direction == "forward" else "grad_activation"])[0]
@@ -233,10 +245,10 @@ def _without_variances(
 
 
 def _scaled(quantiles: Quantiles, condition: Condition) -> Quantiles:
-    """Quantiles at the condition's variances; for y ≠ 0 the law of the gradients is not known."""
-    shifts = scale_law(condition.weight_variances)
+    """Quantiles at the condition's variances; those of gradients where their law is known."""
+    shifts = scale_law(condition.weight_variances, condition.loss)
     return {
         quantity: log10 + shifts[quantity]
         for quantity, log10 in quantiles.items()
-        if condition.target == 0.0 or PASS_OF[quantity] == "forward"
+        if has_scaled_gradients(condition) or PASS_OF[quantity] == "forward"
     }

@@ -21,7 +21,7 @@ from heinit_sim import load_config
 from heinit_sim.activations import make_activation
 from heinit_sim.experiment.quantities import Bins
 from heinit_sim.experiment.records import Records
-from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.experiment.sweep_config import Loss, SweepConfig
 from heinit_sim.numerics.special_functions import cumulative_and_density
 from heinit_sim.sampling.streams import sample_weights
 from heinit_sim.simulation.sweep import iter_sweep
@@ -67,7 +67,7 @@ def _sweep(
     config = load_config(CONFIG, {"network.activation": name, "trials": N_TRIALS})
     config = replace(config, record=Records(histograms=bins))
     if one_by_one:  # the scale law would have one pass serve all
-        conditions = (replace(c, target=1e-300) for c in config.conditions)
+        conditions = (replace(c, loss=Loss(target=1e-300)) for c in config.conditions)
         config = replace(config, conditions=tuple(conditions))
     return lambda: _drain(config)
 

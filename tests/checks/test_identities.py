@@ -72,7 +72,7 @@ def planted(result: SweepResult, plant: Plant, place: int = 0) -> SweepResult:
     conditions = list(result.conditions)
     networks = {measure: log10.copy() for measure, log10 in conditions[place].networks.items()}
     plant(networks)
-    conditions[place] = replace(conditions[place], networks=networks)
+    conditions[place] = replace(conditions[place], networks=networks, outputs={})
     return replace(result, conditions=tuple(conditions))
 
 

@@ -18,7 +18,7 @@ from heinit_sim.checks.layer_ratios import (
 from heinit_sim.experiment.activation_table import Slope
 from heinit_sim.experiment.quantities import INPUT_0, MEASURES, Quantity
 from heinit_sim.experiment.results import ConditionResult
-from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.experiment.sweep_config import Condition, Loss, SweepConfig
 from heinit_sim.theory.assumptions import homogeneous_slope
 from tests.conditions import condition, unpredicted, with_layers
 from tests.rows import slow_but
@@ -56,7 +56,7 @@ CONDITIONS = {
     "tanh, biases": with_layers(BIASED, activation="tanh"),
     "softplus, biases": with_layers(BIASED, activation="softplus"),
     "relu, biases": BIASED,
-    "target": replace(RELU, target=0.7),
+    "target": replace(RELU, loss=Loss(target=0.7)),
     **CONSTANT,
 }
 
@@ -226,7 +226,7 @@ BACKWARD = [("grad_activation", INPUT_0), ("grad_preactivation", INPUT_0)]
         (RELU, FORWARD + BACKWARD),
         (leaky(-1.0), FORWARD + BACKWARD),
         (replace(RELU, n_inputs=2), FORWARD + BACKWARD + BATCH),
-        (replace(RELU, target=0.1), FORWARD),
+        (replace(RELU, loss=Loss(target=0.1)), FORWARD),
         (BIASED, FORWARD),
         (with_layers(RELU, activation="tanh"), FORWARD),
         (with_layers(RELU, activation="tanh", n_inputs=2), FORWARD + BATCH[:1]),

@@ -16,7 +16,7 @@ from heinit_sim.checks.theory_agreement import _finding, check, check_laws
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import INPUT_0, MEASURES, Measure
 from heinit_sim.experiment.results import ConditionResult, Finding, SweepResult
-from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.experiment.sweep_config import Condition, Loss, SweepConfig
 from heinit_sim.theory.finite_width.norm_chain import sample_norms
 from tests.alarms import most_alarms
 from tests.conditions import condition, unpredicted, with_layers
@@ -44,7 +44,7 @@ SEEN: dict[str, SweepResult] = {}
 
 def simulate(*conditions: Condition, trials: int = 150, seed: int = 0) -> SweepResult:
     """What networks of the conditions show, simulated once; nobody changes it."""
-    fields = [(c.layers, c.n_inputs, c.target, c.lsuv, c.inputs, c.swept) for c in conditions]
+    fields = [(c.layers, c.n_inputs, c.loss, c.lsuv, c.inputs, c.swept) for c in conditions]
     key = repr([fields, trials, seed])
     if key not in SEEN:
         SEEN[key] = unpredicted(SweepConfig("x", conditions, {}, trials, seed))
@@ -69,7 +69,8 @@ def under(result: SweepResult, condition: Condition) -> SweepResult:
 
 def with_networks(result: SweepResult, networks: Mapping[Measure, Array]) -> SweepResult:
     (one,) = result.conditions
-    return replace(result, conditions=(replace(one, networks={**one.networks, **networks}),))
+    changed = replace(one, networks={**one.networks, **networks}, outputs={})
+    return replace(result, conditions=(changed,))
 
 
 # -- how often correct runs alarm it ---------------------------------------------------------------
@@ -98,7 +99,11 @@ def alarms(results: Sequence[ConditionResult], trials: int) -> list[bool]:
     found = []
     for start in range(0, n_networks, trials):
         some = tuple(
-            replace(one, networks={m: x[start : start + trials] for m, x in one.networks.items()})
+            replace(
+                one,
+                networks={m: x[start : start + trials] for m, x in one.networks.items()},
+                outputs={n: x[start : start + trials] for n, x in one.outputs.items()},
+            )
             for one in results
         )
         found.append(not all(f.held for f in check_laws(SweepResult(config, some), LEVEL)))
@@ -363,8 +368,8 @@ def test_numbers_beyond_all_reason_are_found_in_any_network(value: float) -> Non
         narrowed((5, 5, 5, 1), **leaky(1000.0)),
         narrowed((5, 1, 1, 1), **leaky(1.0)),
         narrowed((5, 5, 5, 1), **leaky(0.9999999)),
-        narrowed((5, 5, 5, 1), target=1e300),
-        narrowed((5, 5, 5, 1), bias_variances=(0.1,) * 3, target=3.0),
+        narrowed((5, 5, 5, 1), loss=Loss(target=1e300)),
+        narrowed((5, 5, 5, 1), bias_variances=(0.1,) * 3, loss=Loss(target=3.0)),
         with_layers(narrowed((5, 5, 5, 1)), weight_variances=(1e-300,) * 3),
         with_layers(narrowed((5, 5, 5, 1)), weight_variances=(1e300,) * 3),
         with_layers(

@@ -760,7 +760,7 @@ def test_figure_7_4_is_what_the_book_says() -> None:
         assert condition.widths == (*[100] * 51, 1)
         assert condition.weight_variances == (variance,) * 51
         assert {row[1:] for row in condition.layers} == {(Activate("relu"),), ()}
-        assert (condition.n_inputs, condition.target) == (100, 0.0)
+        assert (condition.n_inputs, condition.loss.target) == (100, 0.0)
 
 
 def test_the_published_figure_differs_only_in_how_it_is_drawn() -> None:
@@ -779,8 +779,8 @@ def test_the_last_path_of_the_grid_varies_fastest() -> None:
         {"loss.target": 1.0, "network.depth": 2},
     ]
     assert [condition.depth for condition in config.conditions] == [1, 2, 1, 2]
-    assert [condition.target for condition in config.conditions] == [2.0, 2.0, 1.0, 1.0]
-    assert all(isinstance(condition.target, float) for condition in config.conditions)
+    assert [condition.loss.target for condition in config.conditions] == [2.0, 2.0, 1.0, 1.0]
+    assert all(isinstance(condition.loss.target, float) for condition in config.conditions)
 
 
 def test_swept_values_are_the_validated_ones() -> None:

@@ -46,7 +46,7 @@ def test_numbers_of_all_sections_may_be_arithmetic() -> None:
     config = parsed(WIDE, *sets, "expect={forward: stable, max_decades_per_layer: 1/8}")
     (found,) = config.conditions
     assert [found.inputs.std, found.inputs.mean] == [math.sqrt(2), 0.25]
-    assert found.target == -1 / 3
+    assert found.loss.target == -1 / 3
     ends = [row[1] for row in found.layers[:-1]]
     assert ends == [Activate("prelu", (("negative_slope", slope),)) for slope in (0.25, 0)]
     assert str(config.figure.size) == "(6.0, 4.0)"

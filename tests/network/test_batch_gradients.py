@@ -8,7 +8,8 @@ import pytest
 from heinit_sim.experiment.quantities import BATCH_MEASURES
 from heinit_sim.network import batch_gradients, conditional
 from heinit_sim.network.batch_gradients import MeanSquare, of_outer_products
-from heinit_sim.network.passes import layers_by_name, loss_gradient
+from heinit_sim.network.losses import least_squares
+from heinit_sim.network.passes import layers_by_name
 from heinit_sim.numerics.scaled_array import Scaled
 from heinit_sim.sampling.streams import DrawnNormals, sample_inputs
 from heinit_sim.simulation.plan import plan_passes
@@ -120,7 +121,9 @@ def test_networks_without_weights_have_that_of_their_own_layers(activation: str)
     end = forward[-1].end
     assert end is not None
     backward = list(
-        conditional.iter_backward(made, loss_gradient(end, 0.0), traces, batch_gradient=True)
+        conditional.iter_backward(
+            made, least_squares(end, 0.0).gradient, traces, batch_gradient=True
+        )
     )
     dl_df = layers_by_name(backward)
     taken = [stack.batch_gradient for stack in backward if stack.batch_gradient][::-1]

@@ -11,7 +11,8 @@ from heinit_sim.experiment.quantities import Quantity
 from heinit_sim.experiment.steps import Activate, Row, dense_layers
 from heinit_sim.network import conditional, layers, passes
 from heinit_sim.network.conditional import GivenLayer
-from heinit_sim.network.passes import LayerName, loss_gradient
+from heinit_sim.network.losses import least_squares
+from heinit_sim.network.passes import LayerName
 from heinit_sim.numerics.scaled_array import Exponents, Scaled
 from heinit_sim.numerics.triangular_root import TriangularRoot, triangular_root
 from heinit_sim.sampling.streams import DrawnNormals, Draws
@@ -95,7 +96,7 @@ def without_weights(case: Case, n: int, seed: int, numbers: type[Numbers] = Numb
     traces = list[conditional.Trace]()
     ahead = list(conditional.iter_forward(made, x, traces))
     assert ahead[-1].end is not None
-    gradient = loss_gradient(ahead[-1].end, case.target)
+    gradient = least_squares(ahead[-1].end, case.target).gradient
     back = list(conditional.iter_backward(made, gradient, traces))
     return {name: plain(z) for stack in (*ahead, *back) for name, z in stack.layers()}
 
@@ -111,7 +112,7 @@ def weighted(case: Case, weights: Sequence[Array], x: Array, biases: list[Array]
     made, traces = layers.make_layers(case.rows, weights, biases), list[layers.Trace]()
     ahead = list(passes.iter_forward(made, x, traces))
     assert ahead[-1].end is not None
-    gradient = loss_gradient(ahead[-1].end, case.target)
+    gradient = least_squares(ahead[-1].end, case.target).gradient
     back = list(passes.iter_backward(made, gradient, traces))
     return {name: plain(z) for stack in (*ahead, *back) for name, z in stack.layers()}
 
@@ -229,7 +230,9 @@ def test_scale_law_holds_to_the_last_bit() -> None:
         made, traces = conditional.make_layers(given, numbers), list[conditional.Trace]()
         stacks = list(conditional.iter_forward(made, x, traces))
         assert stacks[-1].end is not None
-        stacks += conditional.iter_backward(made, loss_gradient(stacks[-1].end, 0.0), traces)
+        stacks += conditional.iter_backward(
+            made, least_squares(stacks[-1].end, 0.0).gradient, traces
+        )
         found.append({name: plain(z) for stack in stacks for name, z in stack.layers()})
     first = {"preactivation": 1, "activation": 0, "grad_preactivation": 5, "grad_activation": 6}
     for (quantity, k), z in found[0].items():
@@ -246,7 +249,7 @@ def test_depth_does_not_leave_float_range() -> None:
     stacks = list(conditional.iter_forward(made, x, traces))
     assert stacks[-1].end is not None
     assert stacks[-1].numbers.exponent[0, 0] > 1500
-    stacks += conditional.iter_backward(made, loss_gradient(stacks[-1].end, 0.0), traces)
+    stacks += conditional.iter_backward(made, least_squares(stacks[-1].end, 0.0).gradient, traces)
     for stack in stacks:
         squares = (stack.numbers.mantissa**2).sum(axis=(-1, -2))
         assert ((squares > 2.0**-200) & (squares < 2.0**200)).all()

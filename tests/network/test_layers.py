@@ -19,8 +19,10 @@ from heinit_sim.experiment.steps import (
     WeightSpec,
     dense_layers,
 )
+from heinit_sim.experiment.sweep_config import Loss
 from heinit_sim.network.layers import Layer, Trace, make_layers
-from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name, loss_gradient
+from heinit_sim.network.losses import least_squares
+from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name
 from heinit_sim.numerics.scaled_array import Scaled
 from heinit_sim.sampling.streams import sample_biases, sample_inputs, sample_weights
 from heinit_sim.simulation.measure import biases_of, measure
@@ -87,7 +89,9 @@ def case(name: str, activation: str, *, biased: bool = False) -> Case:
     weights = sample_weights(3, draws, trials, [])
     assert isinstance(weights, list)
     betas = [0.4 * b for b in sample_biases(3, draws, trials)] if biased else None
-    return Case(NetworkPass(draws, rows, 0.3), weights, sample_inputs(3, draws, trials), betas)
+    return Case(
+        NetworkPass(draws, rows, Loss(target=0.3)), weights, sample_inputs(3, draws, trials), betas
+    )
 
 
 KINDS = [
@@ -107,7 +111,7 @@ def test_layers_of_both_passes_are_slow_ones(name: str, activation: str, biased:
     given = case(name, activation, biased=biased)
     layers, traces = given.layers(), list[Trace]()
     named = layers_by_name(iter_forward(layers, given.x, traces))
-    gradient = loss_gradient(named["preactivation", len(STDS) - 1], 0.3)
+    gradient = least_squares(named["preactivation", len(STDS) - 1], 0.3).gradient
     named |= layers_by_name(iter_backward(layers, gradient, traces))
     for trial, k in itertools.product(range(2), range(len(STDS))):
         slow, x = given.slow(trial), given.x[trial]
@@ -149,7 +153,7 @@ def test_eulers_identity_holds_at_every_layer(name: str, activation: str) -> Non
     layers, traces = given.layers(), list[Trace]()
     named = layers_by_name(iter_forward(layers, given.x, traces))
     output = named["preactivation", len(STDS) - 1]
-    named |= layers_by_name(iter_backward(layers, loss_gradient(output, 0.0), traces))
+    named |= layers_by_name(iter_backward(layers, least_squares(output, 0.0).gradient, traces))
     twice_loss = 2 * (plain(output) ** 2).sum(axis=-2)
     for k in range(len(STDS)):
         terms = plain(named["activation", k]) * plain(named["grad_activation", k])
@@ -167,7 +171,7 @@ def test_blocks_past_any_float_range_obey_eulers_identity(branch_layers: int) ->
     named = layers_by_name(iter_forward(layers, rng.standard_normal((1, 12, 3)), traces))
     output = named["preactivation", depth]
     assert int(output.exponent[0]) > 1024
-    named |= layers_by_name(iter_backward(layers, loss_gradient(output, 0.0), traces))
+    named |= layers_by_name(iter_backward(layers, least_squares(output, 0.0).gradient, traces))
     twice_loss = 2 * (output.mantissa**2).sum(axis=-2)
     for k in range(depth + 1):
         h, dl_dh = named["activation", k], named["grad_activation", k]
@@ -218,8 +222,10 @@ def test_the_loss_sees_what_follows_the_last_weights(output: Step) -> None:
     stacks = list(iter_forward(layers, x, traces))
     end = stacks[-1].end
     assert end is not None
-    named = layers_by_name([*stacks, *iter_backward(layers, loss_gradient(end, 0.3), traces)])
-    given = Case(NetworkPass(draws_of(rows), rows, 0.3), weights, x, None)
+    named = layers_by_name(
+        [*stacks, *iter_backward(layers, least_squares(end, 0.3).gradient, traces)]
+    )
+    given = Case(NetworkPass(draws_of(rows), rows, Loss(target=0.3)), weights, x, None)
     measured = measure([given.network_pass], weights, x, None, masks)[0].networks
     for trial in range(2):
         slow = given.slow(trial)
@@ -247,7 +253,7 @@ def test_weights_of_variance_0_make_zeros_and_lose_no_network(
     layers, traces = make_layers(rows, weights), list[Trace]()
     named = layers_by_name(iter_forward(layers, rng.standard_normal((2, widths[0], 3)), traces))
     assert not any(named["preactivation", k].mantissa.any() for k in range(4))
-    gradient = loss_gradient(named["preactivation", 3], 0.3)
+    gradient = least_squares(named["preactivation", 3], 0.3).gradient
     back = layers_by_name(iter_backward(layers, gradient, traces))
     assert all(np.isfinite(z.mantissa).all() for z in back.values())
     assert back["grad_activation", 3].mantissa.any()
@@ -259,13 +265,13 @@ def test_all_weights_have_biases_of_their_own_law() -> None:
     specs = [WeightSpec(1.0, bias_mean=mean) for mean in means]
     rows = rows_of(WIDTHS, specs, blocks=BLOCKS["two layers"])
     draws = draws_of(rows)
-    constant = biases_of([NetworkPass(draws, rows, 0.0)], [])
+    constant = biases_of([NetworkPass(draws, rows, Loss())], [])
     assert constant is not None
     assert [float(b[0, 0, 0]) for b in constant] == [0.1, 0.2, 0.2, 0.3, 0.3, 0.4]
     betas = sample_biases(1, draws, range(2))
     specs = [spec._replace(bias_variance=k**2) for k, spec in enumerate(specs, 1)]
     rows = rows_of(WIDTHS, specs, blocks=BLOCKS["two layers"])
-    drawn = biases_of([NetworkPass(draws, rows, 0.0)], betas)
+    drawn = biases_of([NetworkPass(draws, rows, Loss())], betas)
     assert drawn is not None
     scales = [1.0, 2.0, 2.0, 3.0, 3.0, 4.0]
     for b, beta, scale, mean in zip(

@@ -8,7 +8,8 @@ import pytest
 from heinit_sim.experiment.quantities import Quantity
 from heinit_sim.experiment.steps import Activate, dense_layers
 from heinit_sim.network.layers import Layer, Trace, make_layers
-from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name, loss_gradient
+from heinit_sim.network.losses import least_squares
+from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name
 from heinit_sim.numerics.scaled_array import Scaled
 from heinit_sim.theory.finite_width.scale_law import scale_law
 
@@ -40,7 +41,7 @@ def passes(
     activation = Activate("leaky_relu", (("negative_slope", alpha),))
     layers, traces = dense(weights, stds, activation), list[Trace]()
     named = layers_by_name(iter_forward(layers, x, traces))
-    gradient = loss_gradient(named["preactivation", len(weights) - 1], target)
+    gradient = least_squares(named["preactivation", len(weights) - 1], target).gradient
     named |= layers_by_name(iter_backward(layers, gradient, traces))
     quantities: dict[str, Quantity] = {
         "h": "activation",
@@ -180,7 +181,7 @@ def test_a_batch_is_its_inputs_one_by_one_and_a_stack_its_networks(target: float
 @pytest.mark.parametrize("exponent", [-4000, 4000])
 def test_loss_gradient_outside_float_range(exponent: int) -> None:
     output = Scaled(np.array([[0.75, -0.5]]), np.array(exponent))
-    gradient = loss_gradient(output, target=3.0)
+    gradient = least_squares(output, target=3.0).gradient
     if exponent > 0:  # 2 f_K to all digits
         shift = int(gradient.exponent) - exponent
         assert np.ldexp(gradient.mantissa, shift).tolist() == [[1.5, -1.0]]

@@ -33,9 +33,11 @@ from heinit_sim.experiment.steps import (
     weights_in,
     with_spec,
 )
+from heinit_sim.experiment.sweep_config import Loss
 from heinit_sim.network import layers as layers_module
 from heinit_sim.network.layers import Trace, make_layers
-from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name, loss_gradient
+from heinit_sim.network.losses import least_squares
+from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name
 from heinit_sim.network.steps.activation import Activated
 from heinit_sim.network.steps.weights import Convolved
 from heinit_sim.numerics.scaled_array import Scaled
@@ -519,7 +521,7 @@ def numbers_of(given: Drawn, rows: tuple[Row, ...]) -> dict[tuple[Quantity, int]
     end = stacks[-1].end
     assert end is not None
     named = layers_by_name(stacks)
-    named |= layers_by_name(iter_backward(layers, loss_gradient(end, 0.3), traces))
+    named |= layers_by_name(iter_backward(layers, least_squares(end, 0.3).gradient, traces))
     return {name: plain(layer) for name, layer in named.items()}
 
 
@@ -602,7 +604,7 @@ def weight_moments_are_right(seed: int, *, cnn: bool) -> bool:
     """Gradients are right to a few parts in 1e13 of the largest, as above."""
     given = given_rows(seed, cnn=cnn)
     draws, record = draws_of(given.rows, N_INPUTS), Records(batch_gradient=True)
-    network_pass = NetworkPass(draws, given.rows, 0.3, record=record)
+    network_pass = NetworkPass(draws, given.rows, Loss(target=0.3), record=record)
     (result,) = measure([network_pass], given.weights, given.x, given.biases, given.masks)
     for k, by_network in enumerate(slow_weight_gradients(seed, cnn=cnn)):
         for network, (gradients, biases) in enumerate(by_network):
@@ -651,7 +653,7 @@ def test_rows_beyond_float_range_obey_eulers_identity(seed: int, cnn: bool, std:
     end = stacks[-1].end
     assert end is not None
     named = layers_by_name(stacks)
-    named |= layers_by_name(iter_backward(layers, loss_gradient(end, 0.0), traces))
+    named |= layers_by_name(iter_backward(layers, least_squares(end, 0.0).gradient, traces))
     twice_loss = 2 * (end.mantissa**2).sum(axis=(-1, -2))
     degree = 1
     for k in reversed(range(len(rows))):

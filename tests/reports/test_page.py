@@ -23,7 +23,7 @@ from heinit_sim.simulation import run_sweep
 
 CONFIG = """
 name: small
-network: {depth: 4, width: 20, input_dim: 5}
+network: {depth: 4, width: 20, input_dim: 5, output_dim: 2}
 init: {variance: 0.1}
 inputs: {count: 3}
 trials: 30
@@ -39,6 +39,8 @@ RUNS = {  # what is added -> whether the scale law holds, networks, samples of e
     SIGMAS: ([True], 1, 1),
     f"{SIGMAS}\ndraws: independent": ([True], 1, 3),
     f"{SIGMAS}\nloss: {{target: 1}}": ([False], 1, 3),
+    f"{SIGMAS}\nloss: {{name: probe}}": ([True], 1, 1),
+    f"{SIGMAS}\nloss: {{name: cross_entropy}}": ([False], 1, 3),
     f"{SIGMAS}\nfigure: {{quantity: std}}": ([True], 1, 1),
     "trials: 1": ([True], 1, 1),
     WIDTHS: ([True] * 2, 2, 1),
@@ -75,7 +77,8 @@ def test_every_condition_is_reached_from_the_numbers_of_the_page(added: str) -> 
             outcome = result.conditions[reached]
             reached += 1
             for direction, measure in MEASURES.items():
-                power = k if direction == "forward" else 2 * depth + 2 - k
+                times = 1 if network["probe"] else 2
+                power = k if direction == "forward" else times * (depth + 1) - k
                 seen = spread(factor * outcome.networks[measure])
                 for name, wanted in (("low", seen.p05), ("median", seen.median)):
                     found = numbers(sample[direction][name]) + factor * shift * power

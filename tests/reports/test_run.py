@@ -14,6 +14,7 @@ from heinit_sim.experiment.quantities import PASS_OF
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.numerics.spread import spread
 from heinit_sim.reports import formats, run
+from heinit_sim.simulation import run_sweep
 from tests.commands import printed
 from tests.conditions import unpredicted
 
@@ -99,9 +100,13 @@ def test_every_number_of_a_run_is_rounded_but_the_swept_ones() -> None:
         for row in rows
         for column, value in row.items()
         if isinstance(value, float) and column != "init.variance" and not math.isnan(value)
+        if "loss" not in column
     ]
     assert len(numbers) > 500
     assert [formats.rounded(number) for number in numbers] == numbers
+    losses = [row[column] for row in rows for column in row if column.startswith("loss_")]
+    assert len(losses) == 10
+    assert [formats.ten_digits(loss) for loss in losses] == losses
 
 
 def test_lists_and_mappings_of_a_sweep_are_one_json_cell() -> None:
@@ -112,10 +117,64 @@ def test_lists_and_mappings_of_a_sweep_are_one_json_cell() -> None:
     }
 
 
+CLASSES = """
+name: classes
+network: {depth: 2, width: 100, input_dim: 100, output_dim: 50, activation: tanh}
+init: {scheme: lecun_normal, last: {variance: VARIANCE}}
+inputs: {count: 20}
+loss: {name: cross_entropy}
+trials: 10
+"""
+
+
+def test_the_loss_stands_beside_theory_and_ln_v() -> None:
+    config = parse_config(CLASSES.replace("VARIANCE", "0.02"))
+    (outcome,) = run_sweep(config, jobs=1).conditions
+    (row,) = run.summary_rows(SweepResult(config, (outcome,)))
+    losses = 10 ** outcome.outputs["log10_loss"][:, 0]
+    assert math.isclose(row["loss_mean"], losses.mean(), rel_tol=1e-9)
+    assert math.isclose(row["loss_se"], losses.std(ddof=1) / math.sqrt(10), rel_tol=1e-9)
+    assert math.isclose(row["loss_median"], np.median(losses), rel_tol=1e-3)
+    assert row["loss_p05"] < row["loss_median"] < row["loss_p95"]
+    assert row["uniform_loss"] == formats.ten_digits(math.log(50))
+    # The recursion is off by some 1/width of q/2; errors of networks beside it.
+    assert abs(row["theory_loss"] - losses.mean()) < 4 * row["loss_se"] + 0.02
+
+
+def test_losses_that_are_no_floats_or_have_any_sign_are_empty() -> None:
+    text = CLASSES.replace("VARIANCE", "0.02").replace("tanh", "relu")
+    probe = parse_config(text.replace("cross_entropy", "probe"))
+    far = parse_config(
+        text.replace("cross_entropy", "least_squares"), "c", {"init": {"variance": 1e200}}
+    )
+    for config in (probe, far):
+        (row,) = run.summary_rows(run_sweep(config, jobs=1))
+        assert all(math.isnan(row[c]) for c in row if "loss" in c)
+
+
+@pytest.mark.parametrize(("variance", "noted"), [("1e-6", False), ("0.005", False), ("1.0", True)])
+def test_a_large_first_cross_entropy_is_noted_with_what_mends_it(
+    variance: str, *, noted: bool
+) -> None:
+    text = CLASSES.replace("VARIANCE", variance)
+    config = parse_config(text)
+    notes = [n for n in run.notes(config, run.summary_rows(unpredicted(config))) if "ln V" in n]
+    assert len(notes) == noted
+    if not noted:
+        return
+    assert "the loss is" in notes[0]
+    found = re.search(r"σ² of the last layer of (\S+) or less brings it within 10 %", notes[0])
+    assert found is not None
+    mended = parse_config(text, "c", {"init.last.variance": float(found[1])})
+    (row,) = run.summary_rows(unpredicted(mended))
+    # Two digits of σ², and what 10 networks differ by.
+    assert 1.05 < row["loss_mean"] / math.log(50) < 1.12
+
+
 def test_summary_reads_back(result: SweepResult) -> None:
     rows = run.summary_rows(result)
     back = run.summary_rows_from_csv(formats.to_csv(rows), result.config)
-    assert back == rows
+    assert formats.to_json_values(back) == formats.to_json_values(rows)  # NaN is not itself
     with pytest.raises(ValueError, match="no column"):
         run.summary_rows_from_csv("a,b\n1,2\n", result.config)
 

@@ -40,7 +40,9 @@ from heinit_sim.sampling.streams import (
     Draws,
     prediction_rng,
     sample_biases,
+    sample_classes,
     sample_inputs,
+    sample_probes,
     verification_rng,
 )
 from heinit_sim.sampling.weights import WEIGHT_LAWS
@@ -125,12 +127,33 @@ DRAWN: dict[str, Callable[[], Golden]] = {
     "x uniform": lambda: golden_of(inputs(distribution="uniform", mean=0.5, std=2.0), 0.5, 2.0),
     "x constant": lambda: golden_of(inputs(distribution="constant", mean=0.3), 0.3),
     "x sparse": lambda: golden_of(inputs(distribution="sparse", density=0.1), 0.0, 0.1**-0.5),
+    "classes": lambda: golden_of(
+        sample_classes(SEED, dense_draws((3, 1000), 5000), TRIALS).astype(float), 0.0, 1e6
+    ),
+    "probes": lambda: golden_of(sample_probes(SEED, dense_draws(WIDTHS, 2500), TRIALS)),
     "prediction": lambda: golden_of(prediction_rng().random(10_000)),
     "verification": lambda: golden_of(verification_rng(SEED, "rule 1").random(10_000)),
     "resampling": lambda: golden_of(resampled_medians(np.arange(100.0)[:, np.newaxis], 25), 50, 50),
 }
 
 GOLDEN: dict[str, Golden] = {
+    "classes": Golden(
+        "0x1.0000000000000p+5",
+        "0x1.7b00000000000p+8",
+        "d18d970fb15157a2aa679dec925705afa8f4ef0b26da61d9ac99524f3d865a8a",
+    ),
+    "probes": Golden(
+        "-0x1.2ddba4339fa97p-1",
+        "0x1.5ff1d0ae2d436p-2",
+        "30bfc27ac3ab25eef17e172a54639d113fba1dfbb2788513d9a2f401a74c8b10",
+        {
+            3151: -4.267026715161792,
+            3961: -4.954385728203072,
+            5175: 3.6828049978656803,
+            6455: -4.6192576815739015,
+            8645: 4.791236349683414,
+        },
+    ),
     "sparse": Golden(
         "0x0.0p+0",
         "0x0.0p+0",

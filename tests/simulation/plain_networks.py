@@ -33,7 +33,7 @@ def plain_layers(seed: int, condition: Condition, trial: int) -> dict[Quantity, 
     for k, (omega, beta) in enumerate(zip(omegas, betas, strict=True)):
         f.append(omega @ h[k] + beta)
         h.append(value(f[k]))
-    dl_df = [2 * (f[-1] - condition.target)]
+    dl_df = [2 * (f[-1] - condition.loss.target)]
     for k in reversed(range(1, len(omegas))):
         dl_df.append(slope(f[k - 1]) * (omegas[k].T @ dl_df[-1]))
     return {"preactivation": f, "activation": h[:-1], "grad_preactivation": dl_df[::-1]}

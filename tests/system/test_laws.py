@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heinit_sim.experiment.quantities import BETWEEN_INPUTS, MEASURES, PASS_OF, Quantity, Statistic
-from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.experiment.sweep_config import Condition, Loss, SweepConfig
 from heinit_sim.numerics.spread import spread
 from heinit_sim.simulation import plan
 from heinit_sim.simulation.measure import Measured
@@ -60,7 +60,7 @@ def test_the_scale_law_holds_for_a_variance_of_its_own_in_every_layer(condition:
     direct = NetworkPass(
         passes[0].draws,
         condition.layers,
-        target=0.0,
+        Loss(),
     )
     shifted = networks(condition)
     (result,) = simulate_block(1, [direct], range(3), spare=[])

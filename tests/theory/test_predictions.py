@@ -6,7 +6,7 @@ import pytest
 
 from heinit_sim.experiment.quantities import INPUT_0
 from heinit_sim.experiment.results import Prediction
-from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.experiment.sweep_config import Condition, Loss, SweepConfig
 from heinit_sim.sampling.streams import prediction_rng
 from heinit_sim.simulation.sweep import run_sweep
 from heinit_sim.theory.assumptions import homogeneous_slope
@@ -50,7 +50,10 @@ def test_conditions_that_share_a_shape_share_their_networks() -> None:
 
 
 def test_with_a_target_only_the_forward_pass_has_quantiles() -> None:
-    assert set(predicted(replace(RELU, target=0.5)).quantiles) == {"preactivation", "activation"}
+    assert set(predicted(replace(RELU, loss=Loss(target=0.5))).quantiles) == {
+        "preactivation",
+        "activation",
+    }
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,16 @@ from heinit_sim.experiment.steps import (
     changed,
     with_spec,
 )
-from heinit_sim.sampling.streams import DrawnMasks, sample_biases, sample_inputs, sample_weights
-from heinit_sim.simulation.measure import Measured, biases_of, measure
+from heinit_sim.experiment.sweep_config import Loss
+from heinit_sim.sampling.streams import (
+    DrawnMasks,
+    sample_biases,
+    sample_classes,
+    sample_inputs,
+    sample_probes,
+    sample_weights,
+)
+from heinit_sim.simulation.measure import Judge, Measured, biases_of, measure
 from heinit_sim.simulation.plan import NetworkPass, plan_passes
 
 Array = np.ndarray
@@ -48,7 +56,9 @@ WEIGHTED = "weights", "gate", "attention"
 ACTIVATIONS = "relu", "tanh", "silu", "sigmoid", "gelu", "selu"
 LEAKY = {"name": "leaky_relu", "negative_slope": 0.2}
 SINE = {"name": "sin", "frequency": 0.7}
-LOSS = {"target": 0.3}
+TARGET = 0.3
+LOSSES: list[Given] = [{"target": TARGET}, {"name": "cross_entropy"}, {"name": "probe"}]
+LOSS: Any = ("loss", "mean")
 INITS: list[Given] = [
     {"scheme": "he_normal"},
     {"scheme": "xavier_uniform", "bias": 0.1, "bias_variance": 0.2},
@@ -77,7 +87,8 @@ def main(count: int = 100) -> int:
             name: replace(network_pass, layers=changed(network_pass.layers, change))
             for name, change in TWINS.items()
         }
-        twins["target"] = replace(network_pass, target=(1 + 1e-9) * network_pass.target)
+        other = Loss(target=(1 + 1e-9) * network_pass.loss.target)
+        twins["loss"] = replace(network_pass, loss=other)
         planted = {name: twin for name, twin in twins.items() if twin != network_pass}
         missed = [
             name
@@ -108,6 +119,7 @@ WORDS = (
     *("attention", "add scale", "add skip", "add of each block", "weights expand", "weights init"),
     *("weights kernel, even", "weights stride", "weights groups", "padding circular", "stages"),
     *("padding zero", "readout mean", "readout flatten", "activation of the output", "biases"),
+    *("loss least_squares", "loss cross_entropy", "loss probe"),
 )
 """Whatever is to be in networks, as `words_of` names it."""
 
@@ -152,7 +164,7 @@ def random_config(rng: np.random.Generator) -> Given:
     init = INITS[rng.integers(len(INITS))]
     record = {"batch_gradient": True}
     given = {"name": "a", "network": network, "init": init, "inputs": inputs}
-    return given | {"loss": LOSS, "record": record}
+    return given | {"loss": _one(rng, *LOSSES), "record": record}
 
 
 def _one(rng: np.random.Generator, *values: Any) -> Any:
@@ -221,6 +233,7 @@ def words_of(config: Given) -> Iterator[str]:
             yield f"{key} {network[key]}"
     if "bias" in config["init"]:
         yield "biases"
+    yield f"loss {config['loss'].get('name', 'least_squares')}"
     if isinstance(network["head"][-1], dict) and "activation" in network["head"][-1]:
         yield "activation of the output"
     rows = [network.get("stem", []), network["head"]]
@@ -286,14 +299,17 @@ def _ours(of: NetworkPass, twin: NetworkPass | None = None, nudge: float = 0.0) 
     x *= 1 + nudge * np.random.default_rng(SEED).choice([-1, 1], x.shape)
     twin = twin or of
     biases = biases_of([twin], sample_biases(SEED, draws, trials))
-    return measure([twin], weights, x, biases, DrawnMasks(SEED, draws, trials))[0].networks
+    judge = Judge(sample_classes(SEED, draws, trials), sample_probes(SEED, draws, trials))
+    masks = DrawnMasks(SEED, draws, trials)
+    (found,) = measure([twin], weights, x, biases, masks, judge)
+    return {**found.networks, LOSS: np.nan_to_num(found.outputs["log10_loss"])}  # NaN of a probe
 
 
 def _distance(found: Measured, expected: Measured) -> float:
     """The largest relative difference of two moments; none of what is zero in both."""
     with np.errstate(invalid="ignore"):
         gaps = [np.where(found[m] == e, 0.0, np.abs(found[m] - e)) for m, e in expected.items()]
-    return float(np.max(gaps)) * math.log(10)
+    return max(float(gap.max()) for gap in gaps) * math.log(10)
 
 
 # PyTorch ------------------------------------------------------------------------------------------
@@ -304,6 +320,7 @@ def _torch(of: NetworkPass, config: Given) -> Measured:
     draws, trials = of.draws, range(N_NETWORKS)
     weights, x = sample_weights(SEED, draws, trials, []), sample_inputs(SEED, draws, trials)
     betas, masks = sample_biases(SEED, draws, trials), DrawnMasks(SEED, draws, trials)
+    classes, probes = sample_classes(SEED, draws, trials), sample_probes(SEED, draws, trials)
     moments: dict[Measure, list[list[float]]] = {}
     for trial in trials:
         network = _Network(
@@ -312,14 +329,16 @@ def _torch(of: NetworkPass, config: Given) -> Measured:
             iter([beta[trial] for beta in betas]),
             iter([masks[place][trial] for place in range(len(draws.dropped))]),
         )
-        for quantity, layers in network.layers(x[trial]).items():
+        layers_of, loss = network.layers(x[trial], classes[trial], probes[trial])
+        moments.setdefault(LOSS, []).append([loss])
+        for quantity, layers in layers_of.items():
             squares = [float(np.mean(layer**2)) for layer in layers]
             moments.setdefault((quantity, "second_moment"), []).append(squares)
             if quantity in BATCH_PASS_OF:
                 continue
             variances = [float(np.var(layer)) for layer in layers]
             moments.setdefault((quantity, "variance"), []).append(variances)
-    assert {quantity for quantity, _ in moments} == set(EVERY_PASS_OF)
+    assert {quantity for quantity, _ in moments if quantity != LOSS[0]} == set(EVERY_PASS_OF)
     with np.errstate(divide="ignore"):
         return {measure: np.log10(found) for measure, found in moments.items()}
 
@@ -338,6 +357,7 @@ class _Network:
 
         self.torch: Any = torch
         self.network, self.init, self.inputs = config["network"], config["init"], config["inputs"]
+        self.loss = config["loss"]
         self.cnn = self.network["kind"] == "cnn"
         self.weights, self.betas, self.masks = weights, betas, masks
         self.omegas: list[list[Any]] = []
@@ -362,8 +382,10 @@ class _Network:
             rows += [(stage["block"], width, width, block) for block in range(repeat)]
         return [*rows, (network["head"], network["output_dim"], each[-1], 0)]
 
-    def layers(self, x: Array) -> Mapping[Quantity, list[Array]]:
-        """All quantities of the layers 0 … K of one network, (inputs, …)."""
+    def layers(
+        self, x: Array, classes: Array, probes: Array
+    ) -> tuple[Mapping[Quantity, list[Array]], float]:
+        """All quantities of the layers 0 … K of one network, (inputs, …), and its loss."""
         torch, rows = self.torch, self.rows()
         self.depth = len(rows) - 1
         shape = (self.network.get("input_channels"), *self.network["image"]) if self.cnn else (-1,)
@@ -376,13 +398,21 @@ class _Network:
             self.width, self.base, self.block = width, base, block
             f, z = self.row(steps, z, is_head=k == self.depth)
             fs.append(f)
-        loss = ((z - LOSS["target"]) ** 2).sum()
+        match self.loss.get("name"):
+            case "cross_entropy":
+                cross_entropy = torch.nn.functional.cross_entropy
+                loss = cross_entropy(z, torch.tensor(classes), reduction="sum")
+            case "probe":
+                loss = (torch.tensor(probes.T) * z).sum()
+            case _:
+                loss = ((z - TARGET) ** 2).sum()
+        mean = 1.0 if self.loss.get("name") == "probe" else float(loss.detach()) / len(z)
         flat = [copies for own in (*self.omegas, *self.betas_of) for copies in own]
         wanted = [*fs, *hs, *flat]
         by_input = torch.autograd.grad(loss, wanted, retain_graph=True)
         gradients = iter(g.numpy() for g in by_input)
         (loss / x.shape[1]).backward()
-        return {
+        quantities: dict[Quantity, list[Array]] = {
             "preactivation": [layer.detach().numpy() for layer in fs],
             "activation": [layer.detach().numpy() for layer in hs],
             "grad_preactivation": [next(gradients) for _ in fs],
@@ -399,6 +429,7 @@ class _Network:
                 for own in self.leaves
             ],
         }
+        return quantities, mean
 
     def row(self, steps: list[Any], h: Any, *, is_head: bool) -> tuple[Any, Any]:
         """f_k and h_{k+1}."""

@@ -106,6 +106,9 @@ class Config(Section):
         if self.record and self.record.cosine and self.inputs.n_inputs == 1:
             text = "one input has no cosine with another (1), must be 2 or more for record.cosine"
             raise relation(text, "inputs", "count")
+        if self.loss.name == "cross_entropy" and self.network.output_dim < 2:
+            text = f"one class ({self.network.output_dim}), must be 2 or more for cross_entropy"
+            raise relation(text, "network", "output_dim")
         return self
 
 

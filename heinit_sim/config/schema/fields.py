@@ -51,6 +51,7 @@ from heinit_sim.experiment.sweep_config import (
     FigureTheme,
     PublishedCurves,
 )
+from heinit_sim.experiment.sweep_config import LossName as LossWord
 
 if TYPE_CHECKING:
     FigureKind = str
@@ -227,9 +228,8 @@ Count = Annotated[int, Setting("Inputs in the batch", integer(1, 1_000_000))]
 Tokens = Annotated[
     int, Setting("Tokens of each input, which is a sequence of them", integer(1, 65_536))
 ]
-LossKind = Literal["least_squares"]
-LossName = Annotated[LossKind, Setting("Name of the loss", LossKind)]
-Target = Annotated[float, Setting("Target of every output, y", "a finite number")]
+LossName = Annotated[LossWord, Setting("Name of the loss", LossWord)]
+Target = Annotated[float, Setting("Target of every output, y, of least_squares", "a finite number")]
 
 # What is recorded, drawn and expected
 

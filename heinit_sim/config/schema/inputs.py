@@ -68,3 +68,11 @@ class Loss(Section):
 
     name: fields.LossName = "least_squares"
     target: fields.Target = 0.0
+
+    @field_validator("target")
+    @classmethod
+    def _check_fits(cls, value: float, info: ValidationInfo) -> float:
+        name = info.data.get("name")
+        if name and name != "least_squares":
+            raise relation(f"{name} has no such option ({value}), must be left out")
+        return value

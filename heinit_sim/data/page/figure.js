@@ -28,14 +28,14 @@ for (const network of data.networks) {
 
 // ---- the scale law: σ² times r multiplies Var h_k by r^k and Var ∂ℓ/∂h_k by r^(2K+2−k)
 
-const power = (pass, depth, k) => (pass === "forward" ? k : 2 * depth + 2 - k);
+const power = (pass, { depth, probe }, k) => (pass === "forward" ? k : (probe ? 1 : 2) * (depth + 1) - k);
 
 function scaled(network, sample, x) {
   const shift = network.law ? x - sample.at : 0;
   const curves = { layers: network.layers, depth: network.depth };
   for (const pass of PASSES) {
     const found = sample[pass], moved = (name) => found[name].map(
-      (v, i) => v + HALF * shift * power(pass, network.depth, network.layers[i]));
+      (v, i) => v + HALF * shift * power(pass, network, network.layers[i]));
     const stretch = found.words.find(([upper]) => upper === null || shift <= upper);
     curves[pass] = {
       low: moved("low"), median: moved("median"), high: moved("high"), theory: moved("theory"),
@@ -62,7 +62,7 @@ function predicted(free, width, depth, x) {
     return ln_v(k - 1) + norm[k - 1] + Math.log(p2 - mean * mean) + few;
   });
   const outputs = free.output_dim, backward = [];
-  if (free.exact.backward) { // E[g gᵀ] = a ‖h‖² I + b h hᵀ, see theory/finite_width/moments.py
+  if (free.exact.backward && !free.probe) { // E[g gᵀ] = a ‖h‖² I + b h hᵀ, see theory/finite_width/moments.py
     let a = Math.log(outputs) + 2 * ln_v(depth), b = a + Math.log(outputs + 1);
     for (let k = depth; k >= 0; k--) {
       if (k < depth) {
@@ -75,8 +75,13 @@ function predicted(free, width, depth, x) {
       backward[k] = Math.log(4) + add(isotropic, b + (spread ? forward[k] : norm[k] - Math.log(units(k))));
     }
   } else { // the textbook's: gradients know nothing of the activations
-    backward[depth] = Math.log(4 * outputs) + 2 * ln_v(depth) + norm[depth];
-    for (let k = depth - 1; k >= 0; k--) backward[k] = backward[k + 1] + ln_v(k) + Math.log(width * p2);
+    const few = (k) => (free.probe && free.exact.backward && spread ? Math.log1p(-1 / units(k)) : 0);
+    let ln = Math.log(outputs) + ln_v(depth);
+    if (!free.probe) ln += Math.log(4) + ln_v(depth) + norm[depth];
+    for (let k = depth; k >= 0; k--) {
+      if (k < depth) ln += ln_v(k) + Math.log(width * p2);
+      backward[k] = ln + few(k);
+    }
   }
   const last = depth < 250 ? depth : 250, curves = { depth, layers: [], theory_only: true };
   for (let i = 0; i <= last; i++) curves.layers.push(Math.round((i * depth) / last));

@@ -71,6 +71,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "per_component": "normalised by component",
     },
     "inputs.distribution": {"pair": "pairs"},
+    "loss.name": {"probe": "random probe"},
 }
 """Dotted path -> value as a config has it -> the words for it, which need no key before them."""
 # Path of an option of a step -> the word, or the section that the option is of; and its last keys.

@@ -1,7 +1,8 @@
 """Exact means over networks by closed forms, for every measured quantity and layer, as log10.
 
-Gaussian weights, zero biases, least-squares loss, inputs x ~ N(0, I) or of given E‖x‖² and E‖x‖⁴,
-and an activation of slope 1 above zero and α below. With z ~ N(0, 1), s the slope at z and a = s z:
+Gaussian weights, zero biases, least squares or a probe, inputs x ~ N(0, I) or of given E‖x‖² and
+E‖x‖⁴, and an activation of slope 1 above zero and α below. With z ~ N(0, 1), s the slope at z and
+a = s z:
 
     E[a] = (1−α)/√2π   E[s²] = E[a²] = p2 = (1+α²)/2   E[s⁴] = E[a⁴]/3 = p4 = (1+α⁴)/2
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from heinit_sim.experiment.activation_table import Slope
 from heinit_sim.experiment.quantities import Measure, Quantity
-from heinit_sim.experiment.sweep_config import Condition
+from heinit_sim.experiment.sweep_config import Condition, Loss
 from heinit_sim.numerics import FloatArray
 
 
@@ -77,7 +78,8 @@ def exact(
 
     Source: isotropy of Gaussian weights given the activations. With g_k = Σ_o f_K,o ∂f_K,o/∂h_k,
     E[g_k g_kᵀ | h_k] = A_k ‖h_k‖² I + B_k h_k h_kᵀ; for the target's part Σ_o y ∂f_K,o/∂h_k it is
-    C_k I. The cross term is odd in Ω_K and vanishes.
+    C_k I. The cross term is odd in Ω_K and vanishes. The gradient of a probe is such a part alone,
+    Σ_o p_o ∂f_K,o/∂h_k: a_K = D_o σ²_K, b_K = 0 and no factor of ‖h_k‖², which is the textbook's.
     """
     dim, n_inputs = condition.widths[0], condition.n_inputs
     x = inputs or InputNorms(float(dim), float(dim * (dim + 2)))  # x ~ N(0, I)
@@ -86,7 +88,7 @@ def exact(
     fan_in, fan_out = widths[:-1], widths[1:]
     network = _Network(ln_v, fan_in, fan_out, alpha, fan_out[:-1], slope_moments(alpha))
     h = _forward_moments(network, x, independent=inputs is None)
-    gradients, gradient_variances = _gradient_moments(network, h, condition.target, x.zero)
+    gradients, gradient_variances = _gradient_moments(network, h, condition.loss, x.zero)
     ln_f, ln_h = ln_v + h.norm2, h.norm2 - np.log(fan_in)
     second: dict[Quantity, FloatArray] = {"preactivation": ln_f, "activation": ln_h, **gradients}
     if n_inputs == 1:
@@ -155,28 +157,33 @@ def _coefficients(network: _Network) -> tuple[FloatArray, FloatArray, FloatArray
 
 
 def _gradient_moments(
-    network: _Network, h: _ForwardMoments, target: float, zero: float
+    network: _Network, h: _ForwardMoments, loss: Loss, zero: float
 ) -> tuple[dict[Quantity, FloatArray], dict[Quantity, FloatArray]]:
     """Second moments of gradients and their variances over units for one input, both as ln.
 
     Given h_k, δ = (∂ℓ/∂f_k)/2 has E[variance over its units] = W₁ ‖h_k‖² + W₀ and
-    E[(mean over its units)²] = R₁ ‖h_k‖² + R₀. The last of each is that of δ = f_K − y.
+    E[(mean over its units)²] = R₁ ‖h_k‖² + R₀. The last of each is that of δ = f_K − y, or of a
+    probe's δ = p/2; what a layer holds of y or p is W₀ and R₀.
     """
+    probes = loss.name == "probe"
+    ln_part = -np.log(4.0) if probes else 2 * np.log(abs(loss.target))  # ln E[p²/4], or ln y²
+    ln_follows = -np.inf if probes else 0.0  # whether there is a part f_K
     ln_v, fan_out, hidden, m = network.ln_v, network.fan_out, network.hidden, network.slope
-    ln_fan_in, ln_y2, ln4 = np.log(network.fan_in), 2 * np.log(abs(target)), np.log(4.0)
-    coefficients = _coefficients(network)
+    ln_fan_in, ln4 = np.log(network.fan_in), np.log(4.0)
+    ln_whole_a, ln_whole_b, ln_whole_c = _coefficients(network)
+    coefficients = ln_whole_a + ln_follows, ln_whole_b + ln_follows, ln_whole_c
     left_of_h, left_of_f = _target_left(network, coefficients[2], zero)
     ln_a, ln_b, ln_c = (ln[1:] for ln in coefficients)
     centred = np.log1p(-1 / fan_out)
     diagonal = np.log(m.p4 + (hidden - 1) * m.p2**2) + ln_a
     crossed = np.log(m.p4 + (hidden - 1) * m.sa**2) + ln_b
-    of_target = ln_y2 + np.log(m.p2) + ln_c
-    w1 = ln_v + np.append(_add(diagonal, np.log(m.p4 - m.sa**2) + ln_b), 0.0) + centred
-    w0 = np.append(of_target + centred[:-1], -np.inf)
-    r1 = ln_v + np.append(_add(diagonal, crossed), 0.0) - np.log(fan_out)
-    r0 = np.append(of_target - np.log(hidden), ln_y2)
-    # E[(∂ℓ/∂h_k)²]/4 of each unit: an isotropic part, A ‖h_k‖² and the target's, and B along h_k.
-    across = _add(coefficients[0] + h.norm2, ln_y2 + coefficients[2] + left_of_h)
+    of_part = ln_part + np.log(m.p2) + ln_c
+    w1 = ln_v + np.append(_add(diagonal, np.log(m.p4 - m.sa**2) + ln_b), ln_follows) + centred
+    w0 = np.append(of_part + centred[:-1], ln_part + centred[-1] if probes else -np.inf)
+    r1 = ln_v + np.append(_add(diagonal, crossed), ln_follows) - np.log(fan_out)
+    r0 = np.append(of_part - np.log(hidden), ln_part - np.log(fan_out[-1]) * probes)
+    # E[(∂ℓ/∂h_k)²]/4 of each unit: an isotropic part, A ‖h_k‖² and that of y or p, and B along h_k.
+    across = _add(coefficients[0] + h.norm2, ln_part + coefficients[2] + left_of_h)
     along = coefficients[1]
     given_h, given_none = _add(w1, r1), _add(w0, r0)
     second: dict[Quantity, FloatArray] = {

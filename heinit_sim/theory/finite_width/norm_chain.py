@@ -1,12 +1,13 @@
 """Whole networks by their norms alone: the exact joint law of both passes, O(1) per layer.
 
-One input, an activation of slope 1 above zero and α below, Gaussian weights, zero biases, y = 0.
-A layer of n units has m ~ Bin(n, ½) positive ones; with A ~ χ²_m, B ~ χ²_{n−m}
+One input, an activation of slope 1 above zero and α below, Gaussian weights, zero biases, y = 0 or
+a probe. A layer of n units has m ~ Bin(n, ½) positive ones; with A ~ χ²_m, B ~ χ²_{n−m}
 
     ‖f_k‖² = σ²_k ‖h_k‖² (A + B),   ‖h_{k+1}‖² = σ²_k ‖h_k‖² (A + α²B).
 
-Every layer has ⟨∂ℓ/∂h_k, h_k⟩ = ⟨∂ℓ/∂f_k, f_k⟩ = 2ℓ, which fixes the gradient along h_k; across
-it, it is Gaussian of variance σ²_k ‖∂ℓ/∂f_k‖². That part is split into the direction w that turns
+Every layer has ⟨∂ℓ/∂h_k, h_k⟩ = ⟨∂ℓ/∂f_k, f_k⟩ = c, which fixes the gradient along h_k: c is 2ℓ, or
+ℓ for a probe, of which the part along f_K is N(0, 1) and the rest χ²_{D_o−1}. Across h_k the
+gradient is Gaussian of variance σ²_k ‖∂ℓ/∂f_k‖². That part is split into the direction w that turns
 the positive units of h_k into the negative ones, and the rest of the positive and the negative
 units, χ²_{m−1} and χ²_{n−m−1}.
 
@@ -37,14 +38,16 @@ def sample_norms(
     """Draw the second moments of every layer of so many networks, for one input.
 
     Args:
-        condition: Widths, weight variances, inputs; its n_inputs, target and biases do not enter.
+        condition: Widths, weight variances, inputs; its n_inputs, target and biases do not
+            enter, but whether the loss is a probe does.
         negative_slope: α, of all hidden layers or of each.
         n_networks: Independent networks.
         rng: Random numbers.
 
     Returns:
         Quantity -> log10 of the mean square over units, (n_networks, K+1); -inf behind a layer
-        whose units are all off, and for every gradient of such a network.
+        whose units are all off, and for every gradient of such a network but those of a probe's
+        last layer.
     """
     alpha = np.broadcast_to(negative_slope, condition.depth)
     size = min(_BLOCK, max(_BLOCK_LAYERS // (condition.depth + 1), 1))
@@ -90,9 +93,14 @@ def _sample_block(
         s.append(_chi2(rng, np.full(n_networks, widths[-1])))
         ln_f[-1] = ln_v[-1] + ln_h[-1] + np.log(s[-1])
 
-        # r = ‖∂ℓ/∂f_k‖² ‖f_k‖² / (2ℓ)². It stays far inside float range at any depth: a layer
+        # r = ‖∂ℓ/∂f_k‖² ‖f_k‖² / c². It stays far inside float range at any depth: a layer
         # multiplies it by about χ²_{m−1}/χ²_m, which takes 1/m from ln r on average, and adds 2.
-        r = np.ones(n_networks)
+        r, ln_c = np.ones(n_networks), math.log(2.0) + ln_f[-1]  # c = 2 ‖f_K‖²
+        probes = condition.loss.name == "probe"
+        if probes:
+            along = rng.standard_normal(n_networks) ** 2
+            ln_p2 = np.log(along + _chi2(rng, np.full(n_networks, widths[-1] - 1)))
+            r, ln_c = np.exp(ln_p2) / along, (np.log(along) + ln_f[-1]) / 2
         for k in range(depth, 0, -1):
             ln_df[k] = np.log(r)
             t2 = r / s[k]
@@ -109,10 +117,14 @@ def _sample_block(
         ln_df[0] = np.log(r)
         ln_dh[0] = np.log(1 + r / s[0] * _chi2(rng, np.full(n_networks, widths[0] - 1)))
 
-        ln_c2 = 2 * (math.log(2.0) + ln_f[-1])  # (2ℓ)² = (2 ‖f_K‖²)²
-        ln_dh += ln_c2 - ln_h
-        ln_df += ln_c2 - ln_f
-        ln_dh[:, np.isneginf(ln_f[-1])] = ln_df[:, np.isneginf(ln_f[-1])] = -np.inf
+        ln_dh += 2 * ln_c - ln_h
+        ln_df += 2 * ln_c - ln_f
+        dead = np.isneginf(ln_f[-1])
+        ln_dh[:, dead] = ln_df[:, dead] = -np.inf
+        if probes and dead.any():  # what enters the last layer is 0, not its weights
+            ln_df[-1, dead] = ln_p2[dead]
+            units = np.full(np.count_nonzero(dead), widths[-2])
+            ln_dh[-1, dead] = ln_v[-1] + ln_p2[dead] + np.log(_chi2(rng, units))
         ln_fan_in, ln_fan_out = (np.log(w)[:, np.newaxis] for w in (widths[:-1], widths[1:]))
         norms: dict[Quantity, FloatArray] = {
             "preactivation": ln_f - ln_fan_out,

@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 
 from heinit_sim.experiment.quantities import Quantity
 from heinit_sim.experiment.steps import Row, Step, WeightSpec, changed, with_spec
-from heinit_sim.experiment.sweep_config import Condition
+from heinit_sim.experiment.sweep_config import Condition, Loss
 from heinit_sim.numerics import FloatArray
+
+LEAST_SQUARES = Loss()
 
 
 def unit_layers(condition: Condition) -> tuple[Row, ...]:
@@ -24,14 +26,18 @@ def _unit_spec(spec: WeightSpec) -> WeightSpec:
     return spec._replace(weight_variance=1.0)
 
 
-def scale_law(weight_variances: Sequence[float]) -> dict[Quantity, FloatArray]:
+def scale_law(
+    weight_variances: Sequence[float], loss: Loss = LEAST_SQUARES
+) -> dict[Quantity, FloatArray]:
     """log10 of the factor by which σ²_k instead of 1 multiplies each second moment and variance.
 
-    Exact for a positively homogeneous activation, zero biases and y = 0: then
-    f_K ∝ Π_j σ_j, h_k ∝ Π_{j<k} σ_j and ∂f_K/∂h_k ∝ Π_{j≥k} σ_j, while ∂ℓ/∂f_K = 2 f_K.
+    Exact for a positively homogeneous activation, zero biases, and y = 0 or a probe: then
+    f_K ∝ Π_j σ_j, h_k ∝ Π_{j<k} σ_j and ∂f_K/∂h_k ∝ Π_{j≥k} σ_j, while ∂ℓ/∂f_K = 2 f_K, or none
+    of theirs.
 
     Args:
         weight_variances: σ²_k of the layers 0 … K.
+        loss: What the outputs are judged by.
 
     Returns:
         Quantity -> (K+1,), to be added to log10 of the unit-variance network's moments.
@@ -39,12 +45,13 @@ def scale_law(weight_variances: Sequence[float]) -> dict[Quantity, FloatArray]:
     steps = np.log10(np.array(weight_variances))
     through = np.cumsum(steps, dtype=np.longdouble)  # sums of 10,000 terms keep their digits
     total = through[-1]
+    at_output = total if loss.name == "least_squares" else 0.0 * total
     shifts: dict[Quantity, NDArray[np.longdouble]] = {
         "preactivation": through,
         "activation": through - steps,
-        "grad_preactivation": 2 * total - through,
-        "grad_activation": 2 * total - through + steps,
-        "grad_weight": 2 * total - steps.astype(np.longdouble),
+        "grad_preactivation": at_output + total - through,
+        "grad_activation": at_output + total - through + steps,
+        "grad_weight": at_output + total - steps.astype(np.longdouble),
     }
     shifts |= {
         "grad_weight_batch": shifts["grad_weight"],

@@ -1,6 +1,8 @@
 """The mean-field limit of wide layers."""
 
 from heinit_sim.theory.infinite_width import gains as gains
+from heinit_sim.theory.infinite_width.cross_entropy import largest_ln_q as largest_ln_q
+from heinit_sim.theory.infinite_width.cross_entropy import second_moments as second_moments
 from heinit_sim.theory.infinite_width.edge_of_chaos import Edge as Edge
 from heinit_sim.theory.infinite_width.edge_of_chaos import edge_of_chaos as edge_of_chaos
 from heinit_sim.theory.infinite_width.phase import (

@@ -10,7 +10,7 @@ forward (`correlation_map`), and ρ = E[δ_i δ_j]/E[δ²] that of their gradien
 
 but for the part along the activations, whose likeness is theirs (`mean_field`). It begins with
 E[δ_i δ_j] = 4 (q_K c + (E f_K − y)²) of ∂ℓ/∂f_K = 2 (f_K − y): a target far from f_K makes all
-gradients alike there.
+gradients alike there. Probes of two inputs have nothing in common.
 
 Source: Schoenholz et al. 2017, section 5, for the gradients of two inputs.
 """
@@ -45,7 +45,7 @@ def batch_gradients(condition: Condition, *, independent: bool) -> dict[Measure,
     """
     likenesses: float | FloatArray = 0.0
     for count, gap in _others(condition):
-        _, returned = both_passes(condition, ln_of(gap), independent=independent)
+        _, returned, _ = both_passes(condition, ln_of(gap), independent=independent)
         # layer by layer, then matrix by matrix: of weights, and of biases
         every = [g for layer in returned for g in layer.of_weights]
         if count:  # of one input, what two have in common is not known

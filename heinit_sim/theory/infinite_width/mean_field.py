@@ -9,8 +9,10 @@ c_k h_k is the part of the gradient along the activations (`layer`): c_k is 2 dE
 
     c_k = fan_out σ²_k e_k / q_k,   e_k = E[(f_k − E f_k) ∂ℓ/∂f_k],   e_{k−1} = c_k E[f a a']
 
-It begins with ∂ℓ/∂f_K = 2 (f_K − y) and e_K = 2 q_K, hence c_K = 2 D_o σ²_K: c_K² E[h_K²] is to u_K
-as D_o is to D_K. Textbooks leave it out (Schoenholz et al. 2017, eq. 8: c_k = 0).
+Least squares begins with ∂ℓ/∂f_K = 2 (f_K − y) and e_K = 2 q_K, hence c_K = 2 D_o σ²_K: of that,
+c_K² E[h_K²] is to u_K as D_o is to D_K. Cross entropy does as `cross_entropy` says, a probe with
+e_K = 0 and E[(∂ℓ/∂f_K)²] = 1. Textbooks leave e_K out for any loss (Schoenholz et al. 2017, eq. 8:
+c_k = 0).
 
 The forward pass begins with q_0 = σ²_0 E‖x‖² + σ²_b, as if all inputs were equally long: those of a
 wide input layer with independent components are, those of a data set are not.
@@ -37,6 +39,7 @@ their correlation; Yang & Schoenholz 2017 for residual networks.
 import math
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,10 +47,10 @@ from heinit_sim.activations import activation_of
 from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.quantities import Measure, Quantity
 from heinit_sim.experiment.steps import Activate, Norm, by_layer, distinct, matrices
-from heinit_sim.experiment.sweep_config import Condition
+from heinit_sim.experiment.sweep_config import Condition, Loss
 from heinit_sim.numerics import FloatArray
 from heinit_sim.sampling.inputs import component_variance, norm_moments
-from heinit_sim.theory.infinite_width import quadrature, rows
+from heinit_sim.theory.infinite_width import cross_entropy, quadrature, rows
 from heinit_sim.theory.infinite_width.gaps import input_gap
 from heinit_sim.theory.infinite_width.lsuv import lsuv_variances
 from heinit_sim.theory.infinite_width.positions import (
@@ -69,21 +72,37 @@ from heinit_sim.theory.infinite_width.steps.norm import Batch
 _LN10 = math.log(10.0)
 
 
-@np.errstate(divide="ignore", invalid="ignore")  # −inf is ln 0, NaN what is not known
+class Field(NamedTuple):
+    """Infinitely wide layers, and the loss behind them, all as log10."""
+
+    moments: dict[Measure, FloatArray]
+    """(quantity, statistic) -> (K+1,)."""
+    log10_loss: float
+    """Of the mean loss; NaN for a probe."""
+
+
 def mean_field(condition: Condition, *, independent: bool = False) -> dict[Measure, FloatArray]:
-    """Second moments and variances of infinitely wide layers, as log10, each of shape (K+1,).
+    """The moments of `wide_field` alone."""
+    return wide_field(condition, independent=independent).moments
+
+
+@np.errstate(divide="ignore", invalid="ignore")  # −inf is ln 0, NaN what is not known
+def wide_field(condition: Condition, *, independent: bool = False) -> Field:
+    """Second moments and variances of infinitely wide layers, and the loss.
 
     Variances over units are those of the second moment where the mean is zero. NaN where there is
     none, or it is not known: variances of the output layer, which is not wide; for an activation
     that is not homogeneous, layers beyond the range of a float; with zero padding, what depends on
     the average over positions of an output layer that sees no more; an activation of what is
-    neither Gaussian nor of evenly spread signs; attention, and what follows but for norms.
+    neither Gaussian nor of evenly spread signs; attention, and what follows but for norms; cross
+    entropy of what is not Gaussian, and its gradients before a batch norm.
 
     Args:
         condition: The network, its inputs and its loss.
         independent: Take ∂ℓ/∂f_K for independent of the network, as textbooks do.
     """
-    passed, returned = both_passes(condition, _first_ln_gap(condition), independent=independent)
+    ln_gap = _first_ln_gap(condition)
+    passed, returned, ln_loss = both_passes(condition, ln_gap, independent=independent)
     dh = [layer.gradients[0] for layer in returned]
     df = [b.gradients[a.way.place_of_f] for a, b in zip(passed, returned, strict=True)]
     squares = [layer.weights for layer in returned]
@@ -104,7 +123,7 @@ def mean_field(condition: Condition, *, independent: bool = False) -> dict[Measu
             variance[-1] = np.nan  # f_K and ∂ℓ/∂f_K are not wide
         measures[quantity, "second_moment"] = second / _LN10
         measures[quantity, "variance"] = variance / _LN10
-    return measures
+    return Field(measures, ln_loss / _LN10)
 
 
 @np.errstate(divide="ignore", invalid="ignore")  # as above
@@ -130,8 +149,8 @@ def log10_jacobian_second_moment(condition: Condition) -> float:
 
 def both_passes(
     condition: Condition, ln_gap: float, *, independent: bool
-) -> tuple[list[Passed], list[Returned]]:
-    """The signals of all layers and their gradients, each in the order of the layers.
+) -> tuple[list[Passed], list[Returned], float]:
+    """The signals of all layers and their gradients, in the order of the layers, and ln E[ℓ].
 
     Args:
         condition: The network, its inputs and its loss.
@@ -139,12 +158,15 @@ def both_passes(
         independent: As in `mean_field`.
     """
     passed, batch = forward(condition, ln_gap), batch_of(condition)
-    passed[-1], gradient = _loss(passed[-1], condition.target, independent=independent)
+    outputs = condition.widths[-1]
+    passed[-1], gradient, ln_loss = _loss(
+        passed[-1], condition.loss, outputs, independent=independent
+    )
     returned = list[Returned]()
     for layer in reversed(passed):
         returned.append(rows.back(layer, gradient, batch))
         gradient = returned[-1].gradients[0]
-    return passed, returned[::-1]
+    return passed, returned[::-1], ln_loss
 
 
 def forward(condition: Condition, ln_gap: float = math.nan) -> list[Passed]:
@@ -192,8 +214,35 @@ def _less(ln_second: FloatArray | float, mean_share: FloatArray | float) -> Floa
     return variance
 
 
-def _loss(last: Passed, target: float, *, independent: bool) -> tuple[Passed, Gradient]:
-    """∂ℓ/∂ of what the last row ends with, ℓ = Σ (f_K − y)²: the only place of a loss.
+def _loss(
+    last: Passed, loss: Loss, outputs: int, *, independent: bool
+) -> tuple[Passed, Gradient, float]:
+    """∂ℓ/∂ of what the last row ends with, and ln E[ℓ]: the only place of a loss."""
+    if loss.name == "least_squares":
+        return _squares(last, loss.target, outputs, independent=independent)
+    f = last.signals[-1]
+    if loss.name == "probe":
+        return last, _gradient(f, 0.0, 0.0, 0.0), math.nan
+    ln_q = float(f.ln_variance) if f.law == "gaussian" else math.nan
+    known = cross_entropy.output_loss(ln_q, outputs)
+    share = 0.0 if independent else known.share
+    return last, _gradient(f, known.ln_second, share, math.nan), known.ln_loss
+
+
+def _gradient(f: Signal, ln_second: float, share: float, between: float) -> Gradient:
+    """The gradient of mean 0 that f decides by that share, linearly as far as weights can tell."""
+    along: FloatArray = np.array(share)
+    if f.law == "gaussian":
+        along = np.zeros(quadrature.ORDERS)
+        along[1] = share
+    zero = np.zeros(())[()]
+    return Gradient(np.array(ln_second), 0.0, along, zero, np.array(share**2), between)
+
+
+def _squares(
+    last: Passed, target: float, outputs: int, *, independent: bool
+) -> tuple[Passed, Gradient, float]:
+    """Least squares: ℓ = Σ (f_K − y)².
 
     E[(∂ℓ/∂f_K)²] = 4 (q_K + (E f_K − y)²) and E[(f_K − E f_K) ∂ℓ/∂f_K] = 2 q_K. An activation of
     the output is taken less y, and its gradient is all along it.
@@ -211,14 +260,9 @@ def _loss(last: Passed, target: float, *, independent: bool) -> tuple[Passed, Gr
         finite = math.isfinite(ln_second)
         share = math.exp((float(f.ln_variance) - ln_second) / 2) if finite else 0.0
     share = 0.0 if independent else share
-    along: FloatArray = np.array(share)
-    if f.law == "gaussian":
-        along = np.zeros(quadrature.ORDERS)
-        along[1] = share
     between = -math.expm1(f.ln_gap + float(f.ln_second) - ln_second)
-    zero = np.zeros(())[()]
-    ln = np.array(math.log(4.0) + ln_second)
-    return last, Gradient(ln, 0.0, along, zero, np.array(share**2), between)
+    gradient = _gradient(f, math.log(4.0) + ln_second, share, between)
+    return last, gradient, math.log(outputs) + ln_second
 
 
 def _less_target(a: Activation, target: float) -> Activation:

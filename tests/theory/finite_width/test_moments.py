@@ -1,14 +1,17 @@
 """Closed forms against checked numbers, special cases and each other; see also test_agreement."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from heinit_sim.experiment.quantities import PASS_OF
+from heinit_sim.experiment.quantities import PASS_OF, Measure
+from heinit_sim.experiment.sweep_config import Loss
 from heinit_sim.theory.finite_width.moments import exact, log_norm_spread, slope_moments
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 from tests.conditions import condition
+from tests.passes import simulated_passes
 
 FIGURE_7_4 = condition((100,) * 51 + (1,), 0.02, n_inputs=100)
 
@@ -101,3 +104,55 @@ def test_moments_of_the_slope_are_those_of_a_midpoint_sum(alpha: float) -> None:
     assert abs(3 * found.p4 - mean(z**4, alpha**4 * z**4)) < 1e-9
     assert abs(found.p4 - mean(z**0, alpha**4 * z**0)) < 1e-9
     assert abs(found.sa - mean(z, -(alpha**2) * z)) < 1e-9
+
+
+def test_with_a_probe_the_textbook_is_exact_where_a_square_brings_11_7_times_as_much() -> None:
+    probe = replace(FIGURE_7_4, loss=Loss("probe"))
+    found = 10 ** exact(probe, 0.0)["grad_activation", "second_moment"]
+    np.testing.assert_allclose(found, 0.02, rtol=1e-12, atol=0)
+    field = mean_field(probe, independent=True)["grad_activation", "second_moment"]
+    np.testing.assert_allclose(10**field, found, rtol=1e-12, atol=0)
+    square = 10 ** exact(FIGURE_7_4, 0.0)["grad_activation", "second_moment"]
+    # of gradients that begin alike at h_K, where a square's is 0.1632
+    assert round(float(square[0] / found[0] / (0.16 / 0.02)), 1) == 11.7
+
+
+WIDTHS, VARIANCES = (7, 8, 6, 5, 3), (0.3, 0.2, 0.5, 0.4)
+
+
+def probe_scores(n_networks: int, wrong: float = 1.0) -> np.ndarray:
+    """Distances of simulated gradients from theory in standard errors over networks."""
+    of = condition(
+        WIDTHS,
+        VARIANCES,
+        "leaky_relu",
+        options={"negative_slope": 0.2},
+        loss=Loss("probe"),
+    )
+    theory, found = exact(of, 0.2), dict[Measure, list[np.ndarray]]()
+    for start in range(0, n_networks, 5000):
+        passes = simulated_passes(of, min(5000, n_networks - start), start)
+        for measure, log10 in passes.items():
+            found.setdefault(measure, []).append(10**log10)
+    scores = []
+    for (quantity, statistic), parts in found.items():
+        if PASS_OF[quantity] == "backward" and (quantity, statistic) in theory:
+            values = np.concatenate(parts, axis=1)
+            error = values.std(axis=1, ddof=1) / math.sqrt(n_networks)
+            mean = wrong * 10 ** theory[quantity, statistic]
+            scores.append((values.mean(axis=1) - mean) / error)
+    distances: np.ndarray = np.abs(np.concatenate(scores))
+    return distances
+
+
+def test_gradients_of_a_probe_are_the_closed_forms() -> None:
+    assert probe_scores(20_000).max() < 4.5  # of 24 numbers
+
+
+def test_closed_forms_that_are_wrong_by_a_tenth_are_found() -> None:
+    assert probe_scores(20_000, wrong=1.1).max() > 6
+
+
+@pytest.mark.slow
+def test_gradients_of_a_probe_are_the_closed_forms_to_a_part_in_a_thousand() -> None:
+    assert probe_scores(400_000).max() < 4

@@ -13,12 +13,13 @@ import pytest
 
 from heinit_sim.experiment.activation_table import Slope
 from heinit_sim.experiment.quantities import INPUT_0, PASS_OF, Measure, Quantity
-from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.experiment.sweep_config import Condition, Loss, SweepConfig
 from heinit_sim.theory.finite_width.moments import exact
 from heinit_sim.theory.finite_width.norm_chain import predicted_quantiles, sample_norms
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 from tests import conditions
 from tests.conditions import unpredicted
+from tests.passes import simulated_passes
 from tests.rows import slow_but
 
 Array = np.ndarray
@@ -213,9 +214,60 @@ def test_the_same_random_numbers_give_the_same_networks() -> None:
 
 
 def test_predicted_quantiles_are_those_of_the_sample() -> None:
-    of = replace(condition(0.2), n_inputs=7, target=1.0)  # neither of which enters
+    of = replace(condition(0.2), n_inputs=7, loss=Loss(target=1.0))  # neither of which enters
     quantiles = predicted_quantiles(of, 0.2, 1000, np.random.default_rng(4))
     norms = sample(of, 0.2, 1000, seed=4)
     for quantity, log10 in norms.items():
         expected = np.quantile(log10, [0.05, 0.5, 0.95], axis=0)
         np.testing.assert_allclose(quantiles[quantity], expected, rtol=0, atol=1e-12)
+
+
+PROBE_WIDTHS = (7, 8, 6, 5, 3)
+
+
+def probed(variances: float | tuple[float, ...] = (0.3, 0.2, 0.5, 0.4)) -> Condition:
+    leaky = {"negative_slope": 0.2}
+    loss = Loss("probe")
+    return conditions.condition(PROBE_WIDTHS, variances, "leaky_relu", options=leaky, loss=loss)
+
+
+def test_gradients_of_a_probe_have_the_exact_means() -> None:
+    norms, theory = sample(probed(), 0.2, 100_000), exact(probed(), 0.2)
+    for quantity, log10 in norms.items():
+        values = 10**log10
+        error = values.std(axis=0, ddof=1) / math.sqrt(len(values))
+        distance = np.abs(values.mean(axis=0) - 10 ** theory[quantity, "second_moment"]) / error
+        assert distance.max() < 4.5  # of 20 numbers
+
+
+def test_gradients_of_a_probe_have_the_quantiles_of_simulated_networks() -> None:
+    n = 20_000
+    norms, passes = sample(probed(), 0.2, n), simulated_passes(probed(), n, 5)
+    for quantity, log10 in norms.items():
+        found = passes[quantity, "second_moment"].T
+        for share in (0.1, 0.5, 0.9):
+            cut = np.quantile(log10, share, axis=0)
+            below = (found < cut).mean(axis=0)
+            # both samples have an error of √(share (1 − share)/n)
+            assert np.abs(below - share).max() < 4.5 * math.sqrt(2 * share * (1 - share) / n)
+
+
+def test_a_probe_that_follows_the_output_would_be_found() -> None:
+    n = 20_000
+    square = replace(probed(), loss=Loss())
+    norms, passes = sample(square, 0.2, n), simulated_passes(probed(), n, 5)
+    cut = np.quantile(norms["grad_activation"][:, 0], 0.5)
+    below = (passes["grad_activation", "second_moment"][0] < cut).mean()
+    assert abs(below - 0.5) > 0.1
+
+
+def test_dead_networks_keep_the_gradient_of_a_probe_in_the_last_layer_alone() -> None:
+    of = conditions.condition((2, 1, 1, 4, 3), 1.0, "relu", loss=Loss("probe"))
+    norms = sample(of, 0.0, 4000)
+    dead = np.isneginf(norms["preactivation"][:, -1])
+    assert 0.6 < dead.mean() < 0.9  # 1 − (1/2)²(1 − 2^−4) = 0.766
+    for quantity in ("grad_activation", "grad_preactivation"):
+        assert np.isfinite(norms[quantity][dead, -1]).all()
+        assert np.isneginf(norms[quantity][dead, :-1]).all()
+    mean = (10 ** norms["grad_activation"][dead, -1]).mean()
+    assert abs(mean - 3.0) < 0.4  # σ² D_o; of 3000 networks

@@ -86,7 +86,7 @@ def plain_shares(of: Condition, averages: tuple[Average, Average], c: float) -> 
             h2 = values(q, 1.0)
             cosines.append(values(q, rho) / h2)
             ratios.append(slopes(q, rho) / slopes(q, 1.0))
-    alike = [(q * rho + of.target**2) / (q + of.target**2)]
+    alike = [(q * rho + of.loss.target**2) / (q + of.loss.target**2)]
     for ratio in reversed(ratios):
         alike.append(alike[-1] * ratio)
     n, backward = of.n_inputs, np.array(alike[::-1])

@@ -17,10 +17,11 @@ from heinit_sim.experiment.initializers import Distribution
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.quantities import PASS_OF, Measure, Quantity
 from heinit_sim.experiment.results import ConditionResult
-from heinit_sim.experiment.steps import Padding, Readout, Weights, matrices
-from heinit_sim.experiment.sweep_config import Condition, Lsuv, SweepConfig
+from heinit_sim.experiment.steps import Activate, Padding, Readout, Weights, matrices
+from heinit_sim.experiment.sweep_config import Condition, Loss, Lsuv, SweepConfig
+from heinit_sim.theory.infinite_width.cross_entropy import output_loss
 from heinit_sim.theory.infinite_width.lsuv import lsuv_variances
-from heinit_sim.theory.infinite_width.mean_field import mean_field
+from heinit_sim.theory.infinite_width.mean_field import mean_field, wide_field
 from heinit_sim.theory.infinite_width.quadrature import about, layer_moments
 from tests.conditions import (
     Blocks,
@@ -119,6 +120,45 @@ def test_the_loss_enters_by_two_numbers_alone(y: float) -> None:
     h = 10 ** theory["activation", "second_moment"][-1]
     c = 40 / 60 * 2 * output / h
     np.testing.assert_allclose(dh, c**2 * h + 40 / 60 * s, rtol=1e-12, atol=0)
+
+
+def test_a_probe_enters_by_0_and_1() -> None:
+    of = condition((60,) * 4 + (40,), 1 / 60, "tanh", loss=Loss("probe"))
+    theory, textbook = theory_of(of), mean_field(of, independent=True)
+    for measure, log10 in theory.items():
+        np.testing.assert_allclose(log10, textbook[measure], rtol=0, atol=1e-13)
+    dh = 10 ** theory["grad_activation", "second_moment"][-1]
+    np.testing.assert_allclose(dh, 40 / 60, rtol=1e-13, atol=0)
+    assert math.isnan(wide_field(of).log10_loss)
+
+
+def test_cross_entropy_enters_by_its_gradient_and_what_follows_the_output() -> None:
+    of = condition((60,) * 4 + (40,), 1 / 20, "tanh", loss=Loss("cross_entropy"))
+    theory = theory_of(of)
+    ln_q = math.log(10) * theory["preactivation", "second_moment"][-1]
+    known = output_loss(ln_q, 40)
+    s = math.exp(known.ln_second)
+    dh = 10 ** theory["grad_activation", "second_moment"][-1]
+    h = 10 ** theory["activation", "second_moment"][-1]
+    e = known.share * math.exp(ln_q / 2) * math.sqrt(s)
+    c = 40 / 20 * e / math.exp(ln_q)
+    np.testing.assert_allclose(dh, c**2 * h + 40 / 20 * s, rtol=1e-12, atol=0)
+    assert math.isclose(wide_field(of).log10_loss, known.ln_loss / math.log(10))
+
+
+def test_the_mean_of_least_squares_is_that_of_the_outputs() -> None:
+    of = condition((60,) * 3 + (4,), 1 / 60, "tanh", target=0.7, bias_means=(0.2,) * 3)
+    variance = 10 ** theory_of(of)["preactivation", "second_moment"][-1] - 0.2**2
+    expected = 4 * (variance + 0.5**2)
+    assert math.isclose(10 ** wide_field(of).log10_loss, expected, rel_tol=1e-12)
+
+
+def test_cross_entropy_of_what_is_not_normal_is_not_known() -> None:
+    of = condition((60,) * 3 + (4,), 1 / 60, "tanh", loss=Loss("cross_entropy"))
+    row = (*of.layers[-1], Activate("tanh"))
+    field = wide_field(replace(of, layers=(*of.layers[:-1], row)))
+    assert math.isnan(field.log10_loss)
+    assert np.isnan(field.moments["grad_activation", "second_moment"]).all()
 
 
 def test_tanh_settles_at_the_fixed_point_of_poole_et_al() -> None:
@@ -385,7 +425,7 @@ def with_outputs(of: Condition, outputs: int) -> Condition:
         step._replace(outputs=outputs) if isinstance(step, Weights) else step
         for step in of.layers[-1]
     )
-    return replace(of, layers=(*of.layers[:-1], last), target=0.0)
+    return replace(of, layers=(*of.layers[:-1], last), loss=Loss())
 
 
 def excess(of: Condition, *, independent: bool) -> Array:
@@ -567,7 +607,9 @@ def test_lsuv_of_images_is_that_of_layers_of_their_fans() -> None:
 
 def test_a_target_beyond_the_root_of_the_float_range_is_known() -> None:
     for of in (dense(Blocks()), images()):
-        last = theory_of(replace(of, target=1e300))["grad_preactivation", "second_moment"][-1]
+        last = theory_of(replace(of, loss=Loss(target=1e300)))[
+            "grad_preactivation", "second_moment"
+        ][-1]
         np.testing.assert_allclose(last, 600 + math.log10(4.0), rtol=1e-14, atol=0)
 
 
