@@ -14,3 +14,4 @@ from heinit_sim.checks.verdict import ALLOWED_DECADES as ALLOWED_DECADES
 from heinit_sim.checks.verdict import predicted_slope as predicted_slope
 from heinit_sim.checks.verdict import trend as trend
 from heinit_sim.checks.verdict import words_by_scale as words_by_scale
+from heinit_sim.checks.width_slopes import width_slopes as width_slopes

@@ -138,6 +138,13 @@ def print_fates(result: SweepResult) -> None:
     say(*_few(lines))
 
 
+def print_width_slopes(result: SweepResult) -> None:
+    """Say on stderr how the outputs grow with the width, and what a step of training changes."""
+    from heinit_sim import reports
+
+    say(*_few(reports.width_notes(result)))
+
+
 def _few(lines: Sequence[str]) -> list[str]:
     """The first lines, and how many more there are."""
     more = [f"… and {len(lines) - _NOTES} more"] if len(lines) > _NOTES else []

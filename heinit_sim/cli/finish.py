@@ -97,6 +97,7 @@ def finish(
         else:
             console.print_summary(config, rows, directory)
     if not request.quiet:
+        console.print_width_slopes(result)
         console.print_fates(result)
         simulated = runs.run_files(config, plots=bool(drawn))
         files = drawn if up_to_date else simulated

@@ -13,9 +13,11 @@ from heinit_sim.config import messages, yaml_document
 from heinit_sim.config.draft import Draft, Overrides, as_overrides
 from heinit_sim.config.problem import Keys, Problem, keys_of
 from heinit_sim.config.resolve import Point, ResolvedPoint, plain_sweep, put_together
+from heinit_sim.config.resolve_expect import wrong_expectations
 from heinit_sim.config.resolve_figure import choose_figure
 from heinit_sim.config.resolve_inputs import choose_inputs
 from heinit_sim.config.resolve_layers import layer_rows
+from heinit_sim.config.resolve_update import choose_update
 from heinit_sim.config.schema.annotations import located
 from heinit_sim.config.schema.config import Config
 from heinit_sim.config.selection import select
@@ -73,10 +75,12 @@ def parse_config(
     if not (draft.problems or isinstance(figure, list)):
         lines = [draft.line(("expect", *at)) for at, _ in located(points[0].expect)]
         config = put_together(grid, figure, selected, lines)
-        unmet = figure_kinds.unmet_need(config)
-        if unmet is None:
+        for problem in wrong_expectations(config, located(points[0].expect)):
+            draft.report(problem)
+        if unmet := figure_kinds.unmet_need(config):
+            draft.report(Problem(("figure", "kind"), unmet))
+        if not draft.problems:
             return replace(config, made_by=draft.made_by)
-        draft.report(Problem(("figure", "kind"), unmet))
     raise ConfigError(draft.messages())
 
 
@@ -169,7 +173,11 @@ def _checked(draft: Draft, *, read_data: bool) -> Iterator[ResolvedPoint]:
             if isinstance(inputs, Problem):
                 draft.report(inputs._replace(keys=_tried(inputs.keys, point)))
             elif isinstance(layers, tuple):
-                yield ResolvedPoint(point, config, layers, inputs)
+                update = choose_update(config, layers)
+                if isinstance(update, Problem):
+                    draft.report(update._replace(keys=_tried(update.keys, point)))
+                else:
+                    yield ResolvedPoint(point, config, layers, inputs, update)
         if n_layers > MAX_LAYERS:
             text = f"too many layers, must be at most {MAX_LAYERS} in all conditions together"
             draft.report(Problem(("sweep",), text))

@@ -9,6 +9,7 @@ from heinit_sim.config.problem import Keys, keys_of
 from heinit_sim.config.resolve_weights import lsuv_of
 from heinit_sim.config.schema.annotations import as_text_if_written, as_written, located
 from heinit_sim.config.schema.config import Config, Record, leave_out_defaults
+from heinit_sim.config.schema.sweep import WidthSlope
 from heinit_sim.config.tree import Tree
 from heinit_sim.experiment import sweep_config
 from heinit_sim.experiment.inputs import Inputs
@@ -28,6 +29,8 @@ class ResolvedPoint(NamedTuple):
     layers: tuple[Row, ...]
     """The rows of steps of the layers 0 … K."""
     inputs: Inputs
+    update: sweep_config.Update | None
+    """The step of training that is recorded."""
 
 
 def put_together(
@@ -65,6 +68,7 @@ def put_together(
                 forward=given.forward,
                 backward=given.backward,
                 max_decades_per_layer=given.max_decades_per_layer,
+                width_slope=_width_slope(given.width_slope),
                 line=line,
             )
             for given, conditions, line in zip(expect, selected, lines, strict=True)
@@ -83,7 +87,14 @@ def put_together(
 def _records(record: Record | None) -> Records:
     """The section `record`, in which null and false ask for nothing."""
     given = {key: value for key, value in record or () if value}
-    return Records(**given)
+    return Records(**given | {"update": "update" in given})
+
+
+def _width_slope(given: WidthSlope | None) -> sweep_config.WidthSlope | None:
+    if given is None:
+        return None
+    layers = [] if given.layer is None else [layer for _, layer in located(given.layer)]
+    return sweep_config.WidthSlope(given.quantity, given.within, tuple(dict.fromkeys(layers)))
 
 
 def plain_sweep(first: ResolvedPoint) -> dict[str, list[object]]:
@@ -103,6 +114,7 @@ def _condition(
         inputs=point.inputs,
         n_inputs=config.inputs.n_inputs,
         loss=sweep_config.Loss(config.loss.name, config.loss.target),
+        update=point.update,
     )
 
 

@@ -202,7 +202,7 @@ _BUILDERS: Mapping[str, Callable[[_Site, Any], Made]] = {
 
 
 def _add(site: _Site, given: Any, before: Sequence[Weights]) -> steps.Add:
-    fan_in = before[-1].fans[0] if before else None
+    names = site.layer.names | ({"fan_in": before[-1].fans[0]} if before else {})
     factors = []
     for option in ("scale", "skip"):
         factor, at = getattr(given, option), (*site.keys, option)
@@ -212,7 +212,7 @@ def _add(site: _Site, given: Any, before: Sequence[Weights]) -> steps.Add:
                 text = f"wrong length ({len(factor)}), must be one for each of the {n_blocks}"
                 raise WrongError(at, f"{text} blocks")
             factor, at = factor[site.layer.block], (*at, site.layer.block)
-        number = _number(factor, at, fields.FACTOR, site.layer, fan_in)
+        number = number_of(factor, at, fields.FACTOR, names)
         if 0 < abs(number) < fields.SMALLEST_FACTOR:
             raise WrongError(at, f"too small ({factor}), must be {fields.FACTOR}")
         factors.append(number)
@@ -245,7 +245,7 @@ def _matrix(site: _Site, given: Any) -> Weights:
         if site.last:
             text = f"the last weights return to the width ({_written(given.expand)})"
             raise WrongError(count_keys, f"{text}, must be left out; or let weights follow")
-        count = round(_number(given.expand, count_keys, fields.EXPAND, layer) * layer.base)
+        count = round(number_of(given.expand, count_keys, fields.EXPAND, layer.names) * layer.base)
     for option in ("kernel", "stride", "groups"):
         value = getattr(given, option, None)
         if value is not None and not signal.image:
@@ -296,13 +296,20 @@ def _window(site: _Site, given: Any, count: int) -> Window:
     return Window(image, kernel, network.padding, stride, groups)
 
 
-def _number(
-    given: Any, keys: Keys, limits: Limits, layer: Layer, fan_in: int | None = None
-) -> float:
-    """The value of a number or of arithmetic, within limits."""
+def number_of(given: Any, keys: Keys, limits: Limits, names: Mapping[str, float]) -> float:
+    """The value of a number or of arithmetic, within limits.
+
+    Args:
+        given: The number or the arithmetic.
+        keys: Way to it.
+        limits: Its limits.
+        names: Value of each name that it may have.
+
+    Raises:
+        WrongError: It has no such value.
+    """
     if not isinstance(given, Formula):
         return float(given)
-    names = layer.names if fan_in is None else {**layer.names, "fan_in": fan_in}
     try:
         number = value_of(given, names)
     except NotArithmeticError as error:

@@ -67,6 +67,9 @@ _COSINES = Need(
 )
 
 _UNITS = Need(lambda config: config.record.units, "no units are recorded", "record.units: true")
+_UPDATES = Need(
+    lambda config: config.record.update, "no step of training is recorded", "record.update"
+)
 
 FIGURE_KINDS: Mapping[str, FigureKind] = {
     "layers": FigureKind(options=frozenset({"decades", "overlay"})),
@@ -86,6 +89,13 @@ FIGURE_KINDS: Mapping[str, FigureKind] = {
     ),
     "units": FigureKind(
         needs=(_UNITS,), quantities=("variance",), why_no_quantity="it is of shares and directions"
+    ),
+    "update": FigureKind(
+        needs=(_NUMBER, _UPDATES),
+        quantities=("variance",),
+        why_no_quantity="it is of root mean squares",
+        options=frozenset({"decades"}),
+        of_predictions=False,
     ),
 }
 """`figure.kind` -> what it needs and heeds; `figures.draw` has the function that draws it."""
@@ -121,5 +131,5 @@ def refused_option(kind: str, option: str, value: object) -> str | None:
     heeding = [name for name, row in FIGURE_KINDS.items() if option in row.options]
     if kind in heeding:
         return None
-    kinds = " and ".join(heeding)
+    kinds = ", ".join([*heeding[:-2], " and ".join(heeding[-2:])])
     return f"not for kind: {kind} ({value}), only for {kinds}; null takes it back"

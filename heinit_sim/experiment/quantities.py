@@ -11,6 +11,8 @@ Quantity = Literal[
     "grad_weight",
     "grad_weight_batch",
     "grad_bias_batch",
+    "preactivation_update",
+    "activation_update",
 ]
 Statistic = Literal["second_moment", "variance", "variance_between_inputs", "input_0_second_moment"]
 Measure = tuple[Quantity, Statistic]
@@ -30,7 +32,12 @@ BATCH_PASS_OF: dict[Quantity, Pass] = {
     "grad_bias_batch": "backward",
 }
 """Gradients of the mean of the loss over the batch, which a record asks for."""
-EVERY_PASS_OF: dict[Quantity, Pass] = PASS_OF | BATCH_PASS_OF
+UPDATE_PASS_OF: dict[Quantity, Pass] = {
+    "preactivation_update": "forward",
+    "activation_update": "forward",
+}
+"""What one step of training changes, which a record asks for."""
+EVERY_PASS_OF: dict[Quantity, Pass] = PASS_OF | BATCH_PASS_OF | UPDATE_PASS_OF
 BETWEEN_INPUTS: Statistic = "variance_between_inputs"
 """Over the inputs of a batch, of each unit, averaged over the units: how much of what the inputs
 tell apart a layer still does. Forward only, and NaN for one input."""

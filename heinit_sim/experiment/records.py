@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from heinit_sim.experiment.quantities import (
-    BATCH_MEASURES,
-    EVERY_PASS_OF,
+    BATCH_PASS_OF,
     MEASURES,
     PASS_OF,
+    UPDATE_PASS_OF,
     Bins,
     Measure,
     Pass,
@@ -25,6 +25,10 @@ RatioRecord = Literal["cosine", "units"]
 """A key of `record` that asks for ratios."""
 
 
+MeasureRecord = Literal["batch_gradient", "update"]
+"""A key of `record` that asks for moments of more quantities."""
+
+
 class Records(NamedTuple):
     """The section `record` of a config: what a run keeps beside its moments."""
 
@@ -38,16 +42,20 @@ class Records(NamedTuple):
     """Whether the Jacobian ∂f_K/∂x of the first input is taken."""
     batch_gradient: bool = False
     """Whether the gradient of the mean of the loss over the batch is taken, layer by layer."""
+    update: bool = False
+    """Whether one step of training is taken; each condition has its own."""
 
     @property
     def pass_of(self) -> Mapping[Quantity, Pass]:
         """The quantities that are measured, and the pass of each."""
-        return EVERY_PASS_OF if self.batch_gradient else PASS_OF
+        asked = (QUANTITIES[name] for name in QUANTITIES if getattr(self, name))
+        return PASS_OF | {q: direction for more in asked for q, direction in more.items()}
 
     @property
     def measures(self) -> tuple[Measure, ...]:
         """All that is measured of each network and layer."""
-        return (*MEASURES, *BATCH_MEASURES) if self.batch_gradient else MEASURES
+        added = (quantity for quantity in self.pass_of if quantity not in PASS_OF)
+        return (*MEASURES, *((quantity, "second_moment") for quantity in added))
 
     @property
     def ratio_records(self) -> tuple[RatioRecord, ...]:
@@ -63,13 +71,19 @@ class Records(NamedTuple):
     def follows_scale_law(self) -> bool:
         """Whether all that is kept of a network follows from that of another scale of weights.
 
-        Numbers do not move by whole bins.
+        Numbers do not move by whole bins, and a step of training changes weights by what is no
+        multiple of them.
         """
-        return self.histograms is None
+        return self.histograms is None and not self.update
 
 
 NOTHING = Records()
 """The moments alone."""
+QUANTITIES: Mapping[MeasureRecord, dict[Quantity, Pass]] = {
+    "batch_gradient": BATCH_PASS_OF,
+    "update": UPDATE_PASS_OF,
+}
+"""Record -> the quantities that it adds, of which the second moment is taken, and their passes."""
 RATIOS: Mapping[RatioRecord, tuple[RatioMeasure, ...]] = {
     "cosine": (("preactivation", "cosine"), ("activation", "cosine")),
     "units": (

@@ -95,7 +95,7 @@ class Prediction:
 
     def theory_kind(self, quantity: Quantity, layer: int) -> Literal["", "exact", "mean_field"]:
         """Kind of the predicted mean of a layer; empty where there is none."""
-        if math.isnan(self.theory[quantity, "second_moment"][layer]):
+        if math.isnan(self.theory_mean(quantity, "second_moment", layer)):
             return ""
         return "exact" if layer < self.exact_layers.get(quantity, 0) else "mean_field"
 
@@ -178,9 +178,10 @@ def layer_rows(result: SweepResult) -> Iterator[dict[str, Any]]:
     from heinit_sim.numerics.spread import spread  # loads NumPy
 
     record = result.config.record
+    measures = record.measures
     for outcome in result.conditions:
         for quantity, direction in record.pass_of.items():
-            measured = [s for s in STATISTICS if (quantity, s) in record.measures]
+            measured = [s for s in STATISTICS if (quantity, s) in measures]
             spreads = {s: spread(outcome.networks[quantity, s]) for s in measured}
             for layer in range(outcome.condition.depth + 1):
                 row: dict[str, Any] = {"condition": outcome.condition.index}

@@ -29,6 +29,9 @@ DrawsName = Literal["common", "independent"]
 EngineName = Literal["weights", "conditional"]
 """How networks are simulated. weights: these are drawn and multiplied with; conditional: what they
 do to the inputs of the batch is drawn, which has the same law."""
+OptimiserName = Literal["sgd", "adam"]
+SlopeQuantity = Literal["preactivation_update", "activation_update", "preactivation", "activation"]
+"""Quantities whose size is followed over width."""
 FigureQuantity = Literal["variance", "second_moment", "std"]
 LossName = Literal["least_squares", "cross_entropy", "probe"]
 PublishedCurves = Literal["figure_7_4_published"]
@@ -68,6 +71,16 @@ class Loss(NamedTuple):
         return self.name == "least_squares" and self.target == 0.0
 
 
+class Update(NamedTuple):
+    """One step of training on the mean loss of the batch."""
+
+    optimiser: OptimiserName
+    rates: tuple[float, ...]
+    """η of each matrix, in the order in which they are drawn."""
+    bias_rates: tuple[float, ...]
+    """η of the biases beside each matrix."""
+
+
 @dataclass(frozen=True)
 class Condition:
     """One point of the sweep: a network, the variance of its weights, its inputs and its loss."""
@@ -86,6 +99,8 @@ class Condition:
     """How weights are fitted to the batch, if they are."""
     inputs: Inputs = field(default_factory=Inputs)
     """Law of the inputs, x ~ N(0, I) by default."""
+    update: Update | None = None
+    """The step of training whose effect is recorded, if one is."""
 
     def __repr__(self) -> str:
         return f"Condition {self.index}: {shortened(self.label, 100) or 'as configured'}"
@@ -213,6 +228,16 @@ class FigureConfig:
     """Whether text of an SVG stays text; else it is outlines."""
 
 
+class WidthSlope(NamedTuple):
+    """What should be as large in networks of any width."""
+
+    quantity: SlopeQuantity
+    within: float
+    """Largest size of the slope of log2 of its root mean square, per doubling of width."""
+    layers: tuple[int, ...]
+    """Layers that it is held at; empty: all of them."""
+
+
 @dataclass(frozen=True)
 class Expectation:
     """An outcome that a config says must come out."""
@@ -226,6 +251,7 @@ class Expectation:
     backward: str | None
     max_decades_per_layer: float | None
     """Largest slope of either pass, in size."""
+    width_slope: WidthSlope | None = None
     line: int | None = field(default=None, compare=False)
     """Line of the config where it stands; None for one that was set from elsewhere."""
 

@@ -16,6 +16,7 @@ from heinit_sim.figures.kinds.ridges import draw_ridges
 from heinit_sim.figures.kinds.slopes import draw_slopes
 from heinit_sim.figures.kinds.spread import draw_spread
 from heinit_sim.figures.kinds.units import draw_units
+from heinit_sim.figures.kinds.update import draw_update
 from heinit_sim.figures.look.check_look import check_look
 from heinit_sim.figures.look.sheet import Sheet, drawing
 from heinit_sim.figures.words.shown import selected
@@ -29,6 +30,7 @@ _DRAW: Mapping[str, Callable[[Any, Sheet], Figure]] = {
     "ridges": draw_ridges,
     "cosine": draw_cosine,
     "units": draw_units,
+    "update": draw_update,
 }
 
 

@@ -202,6 +202,17 @@ def iter_weight_gradients(
             yield networks, inputs, gradients[:n, :m].reshape(n, m, c_out, -1)
 
 
+def weight_gradient(dl_df: FloatArray, h: FloatArray, window: Window) -> FloatArray:
+    """The sum over inputs of ∂ℓ/∂Ω, (..., c_out, taps, c_in/groups); arguments as above."""
+    *leading, units, _ = dl_df.shape
+    c_out = units // window.positions_out
+    c_in = h.shape[-2] // window.positions // window.groups
+    total = np.zeros((prod(leading) * window.groups, c_out // window.groups, window.taps * c_in))
+    for networks, _, gradients in iter_weight_gradients(dl_df, h, window):
+        total[networks] += gradients.sum(axis=1)
+    return total.reshape(*leading, c_out, window.taps, c_in)
+
+
 def to_units(channels: FloatArray, positions: int) -> FloatArray:
     """Repeat each channel at all its positions, (..., c, n) -> (..., c · positions, n)."""
     return np.repeat(channels, positions, axis=-2)

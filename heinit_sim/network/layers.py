@@ -44,6 +44,7 @@ from heinit_sim.network.steps.operation import (
     squared_sizes,
 )
 from heinit_sim.network.steps.pool import Pooled
+from heinit_sim.network.steps.training import Tape, TrainingStep
 from heinit_sim.network.steps.weights import Convolved, Dense, Weighted, WeightsByPlace
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.scaled_array import Factor, Scaled, plus
@@ -192,6 +193,8 @@ def make_layers(
     *,
     measured: bool = True,
     batch_gradient: bool = False,
+    tape: Tape | None = None,
+    training: TrainingStep | None = None,
 ) -> list[Layer]:
     """The layers 0 … K of a network.
 
@@ -207,6 +210,8 @@ def make_layers(
             and activations: all go through each layer together, along a first axis.
         measured: Whether the way back takes the moments of ∂ℓ/∂Ω.
         batch_gradient: Whether the way back takes the gradient of the batch's mean loss.
+        tape: Takes what a `TrainingStep` needs of both passes.
+        training: What has changed weights and biases, if anything has.
     """
     networks = (rows, *beside)
     every = [step for row in distinct(rows) for step in row]
@@ -239,6 +244,8 @@ def make_layers(
                         measured=measured and (matrix.window is not None or not is_plain(row)),
                         batch=batch_gradient,
                         may_vanish=adds,
+                        tape=tape,
+                        training=training,
                     )
                 )
             operations.append(_operation(steps, weighted, arithmetic, masks, n_dropouts))

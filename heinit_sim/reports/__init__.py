@@ -21,3 +21,4 @@ from heinit_sim.reports.run import notes as notes
 from heinit_sim.reports.run import summary_rows as summary_rows
 from heinit_sim.reports.run import summary_rows_from_csv as summary_rows_from_csv
 from heinit_sim.reports.run import to_summary_table as to_summary_table
+from heinit_sim.reports.run import width_notes as width_notes

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from heinit_sim.checks import predicted_slope
-from heinit_sim.experiment.quantities import EVERY_PASS_OF, STATISTICS, Pass, Quantity, Statistic
+from heinit_sim.experiment.quantities import (
+    EVERY_PASS_OF,
+    STATISTICS,
+    UPDATE_PASS_OF,
+    Pass,
+    Quantity,
+    Statistic,
+)
 from heinit_sim.experiment.results import Prediction, SweepPrediction
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.numerics import FloatArray
@@ -28,10 +35,10 @@ _ENDS: dict[Pass, tuple[Quantity, int, str]] = {
 
 def prediction_layer_rows(prediction: SweepPrediction) -> Iterator[Row]:
     """The rows of `theory.csv`: one per condition, quantity and layer."""
-    pass_of = prediction.config.record.pass_of
+    predicted = [q for q in prediction.config.record.pass_of if q not in UPDATE_PASS_OF]
     for forecast in prediction.conditions:
         laws = _laws(forecast)
-        for quantity in pass_of:
+        for quantity in predicted:
             for layer in range(forecast.condition.depth + 1):
                 row = _row(forecast, quantity, layer, STATISTICS, laws)
                 yield row | {"theory_kind": forecast.theory_kind(quantity, layer)}

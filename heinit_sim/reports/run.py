@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heinit_sim.checks import ALIKE, trend
+from heinit_sim.checks import ALIKE, trend, width_slopes
 from heinit_sim.experiment import results
 from heinit_sim.experiment.labels import digits_apart, swept_text
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.records import RATIO_FILES, RATIOS, RatioRecord
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.steps import Add, distinct, matrices
-from heinit_sim.experiment.sweep_config import Condition, SweepConfig
+from heinit_sim.experiment.sweep_config import Condition, SlopeQuantity, SweepConfig
+from heinit_sim.experiment.width_groups import WIDTH_SLOPES_FILE, has_width_slopes
 from heinit_sim.numerics.spread import LN10, spread
 from heinit_sim.reports import formats
 from heinit_sim.reports.formats import Row, rounded, ten_digits
@@ -60,6 +61,8 @@ def csv_files(result: SweepResult) -> dict[str, str]:
     files |= {"layers.csv": layer_rows(result), "summary.csv": summary_rows(result)}
     for name in result.config.record.ratio_records:
         files[RATIO_FILES[name]] = ratio_rows(result, name)
+    if has_width_slopes(result.config):
+        files[WIDTH_SLOPES_FILE] = width_slope_rows(result)
     return {name: formats.to_csv(rows) for name, rows in files.items()}
 
 
@@ -89,6 +92,36 @@ def ratio_rows(result: SweepResult, record: RatioRecord) -> Iterator[Row]:
                     theory = outcome.theory_ratios.get((quantity, name))
                     row[f"theory_{name}"] = rounded(math.nan if theory is None else theory[layer])
                 yield row
+
+
+def width_slope_rows(result: SweepResult) -> Iterator[Row]:
+    """The rows of `width_slopes.csv`: one per group of widths, quantity and layer."""
+    for found in width_slopes(result):
+        numbers = zip(found.layers, found.slopes, found.errors, strict=True)
+        for layer, slope, error in numbers:
+            yield {
+                **found.others,
+                "quantity": found.quantity,
+                "layer": layer,
+                "slope_per_doubling": rounded(slope),
+                "se": rounded(error),
+                "widths": " ".join(f"{width:g}" for width in found.widths),
+            }
+
+
+def width_notes(result: SweepResult) -> list[str]:
+    """A line for each group of widths: how its outputs, and their update, grow with the width."""
+    if not has_width_slopes(result.config):
+        return []
+    symbols: dict[SlopeQuantity, str] = {"preactivation_update": "Δf_K", "preactivation": "f_K"}
+    lines: dict[str, list[str]] = {}
+    for found in width_slopes(result, symbols):
+        others = (f"{path} = {swept_text(path, value)}" for path, value in found.others.items())
+        grows = f"{symbols[found.quantity]} {found.slopes[-1]:+.2f} ± {found.errors[-1]:.2f}"
+        lines.setdefault(", ".join(others), []).append(grows)
+    unit = "per doubling of width (log2 of the root mean square)"
+    notes = (f"{about}: {', '.join(texts)} {unit}" for about, texts in lines.items())
+    return [note.removeprefix(": ") for note in notes]
 
 
 def summary_rows(result: SweepResult) -> list[Row]:

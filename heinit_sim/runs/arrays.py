@@ -96,7 +96,7 @@ def from_arrays(
             arrays = {key: np.full(size, np.nan) for key, size in younger.items()} | dict(arrays)
         measurements.append(
             Measurements(
-                networks=by_key({(q, s): (_key(c, q, f"log10_{s}"), shape) for q, s in measures}),
+                networks=by_key({m: (_key(c, m[0], f"log10_{m[1]}"), shape) for m in measures}),
                 histograms=_histograms(arrays, c, wanted) if config.record.histograms else {},
                 ratios=by_key({m: (_key(c, *m), shape) for m in config.record.ratios}),
                 outputs=by_key(outputs),

@@ -17,6 +17,7 @@ from heinit_sim.experiment.labels import printable
 from heinit_sim.experiment.records import RATIO_FILES
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.experiment.sweep_config import SweepConfig
+from heinit_sim.experiment.width_groups import WIDTH_SLOPES_FILE, has_width_slopes
 from heinit_sim.reports import Row, csv_files, summary_rows_from_csv
 from heinit_sim.reports.page import MADE
 from heinit_sim.runs import atomic_write, journal, manifest
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _NAMED = 10
 """Most files that are named."""
 _TABLES = ("layers.csv", "summary.csv", "networks.npz", "config.yaml")
-_ALL = (*_TABLES, *RATIO_FILES.values(), *FIGURES, MANIFEST)
+_ALL = (*_TABLES, *RATIO_FILES.values(), WIDTH_SLOPES_FILE, *FIGURES, MANIFEST)
 """Whatever a run may hold, the file that makes it complete last."""
 
 
@@ -42,9 +43,10 @@ def _is_of_run(name: str) -> bool:
 
 def run_files(config: SweepConfig, *, plots: bool) -> tuple[str, ...]:
     """The names of the files that a run of the config writes."""
-    ratios = (RATIO_FILES[name] for name in config.record.ratio_records)
+    recorded = [RATIO_FILES[name] for name in config.record.ratio_records]
+    recorded += [WIDTH_SLOPES_FILE] * has_width_slopes(config)
     figures = figure_names(config.figure) if plots else ()
-    return (*_TABLES, *ratios, *figures, MANIFEST)
+    return (*_TABLES, *recorded, *figures, MANIFEST)
 
 
 def redrawn_files(directory: Path, config: SweepConfig) -> tuple[str, ...]:

@@ -50,6 +50,8 @@ _STEPS_PER_UNIT = 20  # of f_k with h_{k+1}, of weights within a branch, or of a
 _STEPS_PER_COSINE = 8  # of f_k with h_k
 _STEPS_PER_PARTICIPATION = 16  # of the same, beside inner products of the inputs or of the units
 _STEPS_PER_GRADIENT = 4  # of one more gradient, of an output, through f_k and h_k
+_STEPS_PER_UPDATE = 10  # of f_k with h_{k+1}, once more and as a difference
+_STEPS_PER_WEIGHT = 4  # of a gradient that Adam's rule changes
 # Seconds and bytes, seen on 64-bit Linux.
 _SECONDS_PER_CALLS = 1e-4  # of Python, for one weight layer in both passes of a block
 _SECONDS_PER_COLUMN = 1e-4  # of Python, for an input in the roots of one layer without weights
@@ -181,7 +183,8 @@ def _trial_seconds(family: Family, size: int) -> float:
         weights = zip(draws.shapes, draws.laws, strict=True)
         seconds = sum(math.prod(shape) * _weight_seconds(law) for shape, law in weights)
         seconds += len(draws.shapes) * _stream_seconds()
-        seconds *= 1 if keeps_weights(draws, size) else 2
+        looks = 3 if any(network_pass.update for network_pass in family) else 2
+        seconds *= 1 if keeps_weights(draws, size) else looks
     seconds += _stream_seconds()  # of the inputs
     per_multiplication, per_step = _probe()
     for network_pass in family:
@@ -196,8 +199,12 @@ def _elementwise_seconds(
     """Seconds that one network's activations, moments, norms, ratios and histograms take."""
     draws = network_pass.draws
     units = network_pass.units * draws.n_inputs
-    steps = units * (_STEPS_PER_UNIT + _STEPS_PER_COSINE * network_pass.record.cosine)
-    if network_pass.record.jacobian:
+    record, update = network_pass.record, network_pass.update
+    steps = units * (_STEPS_PER_UNIT + _STEPS_PER_COSINE * record.cosine)
+    steps += units * _STEPS_PER_UPDATE * record.update
+    if update and update.optimiser == "adam":
+        steps += draws.n_weights * _STEPS_PER_WEIGHT
+    if record.jacobian:
         steps += network_pass.units * _STEPS_PER_GRADIENT * network_pass.widths[-1]
     seconds = steps * per_step
     if network_pass.record.units:
@@ -210,7 +217,7 @@ def _elementwise_seconds(
         if isinstance(given.step, Attention):
             scores = given.layers * given.step.heads * given.step.tokens * draws.n_inputs
             seconds += scores * _STEPS_PER_UNIT * per_step
-    if bins := network_pass.record.histograms:
+    if bins := record.histograms:
         seconds += len(COUNTED) * units * _count_seconds(bins)
     return seconds
 
@@ -232,7 +239,10 @@ def _block_bytes(family: Family, size: int) -> int:
         len(stack) * (max(p.widest for p in stack) * stack[0].columns + _jacobian_size(stack[0]))
         for stack in side_by_side(family)
     )
-    return size * _BYTES_PER_ELEMENT * (weights + 6 * layer) + _total(_kept(family, size))
+    # A step of training keeps f_k with h_{k+1}, and the gradients of both, until it is taken.
+    trained = max(4 * p.units * draws.n_inputs if p.update else 0 for p in family)
+    numbers = weights + 6 * layer + trained
+    return size * _BYTES_PER_ELEMENT * numbers + _total(_kept(family, size))
 
 
 def _jacobian_size(network_pass: NetworkPass) -> int:

@@ -26,6 +26,7 @@ from heinit_sim.network.lsuv import ScaledWeights, fitted_to_batch
 from heinit_sim.network.moments import UnitMoments
 from heinit_sim.network.passes import LayerName, Stack, iter_backward, iter_forward
 from heinit_sim.network.steps.dropout import MasksByPlace
+from heinit_sim.network.steps.training import Tape, TrainingStep
 from heinit_sim.network.steps.weights import WeightsByPlace
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.scaled_array import Factor, Scaled
@@ -33,6 +34,7 @@ from heinit_sim.sampling.streams import DrawnNormals
 from heinit_sim.simulation.histograms import Counts, Tallies, counted
 from heinit_sim.simulation.plan import NetworkPass
 from heinit_sim.simulation.ratios import Ratios, taken_ratios
+from heinit_sim.simulation.updates import log10_updates
 
 Measured = Mapping[Measure, FloatArray]
 """(quantity, statistic) -> log10, (n_networks, K+1)."""
@@ -147,10 +149,11 @@ def measure(
     if others:
         x = np.repeat(x[np.newaxis], len(passes), axis=0)
     if isinstance(weights, DrawnNormals):
-        forward, backward = _conditional(network_pass, weights, x, biases)
+        forward, backward, updated = _conditional(network_pass, weights, x, biases)
     else:
         weights, biases = _fitted(network_pass, weights, x, biases)
-        forward, backward = _weighted(passes, weights, x, biases, masks)
+        forward, backward, updated = _weighted(passes, weights, x, biases, masks)
+    before = list[Stack]()
     paired = network_pass.draws.inputs.distribution == "pair"
     by_layer: dict[LayerName, UnitMoments] = {}
     between: dict[LayerName, FloatArray] = {}
@@ -163,6 +166,8 @@ def measure(
         between |= zip(stack.names, moments.between_inputs(numbers, units), strict=True)
         for measure, k, values in taken_ratios(stack, record, paired=paired):
             ratios[measure, k] = values
+        if updated:
+            before.append(stack)
 
     assert stack.end is not None
     judged = judge.judged(passes, stack.end)
@@ -180,6 +185,8 @@ def measure(
     measured = _log10(by_layer, between, len(rows), seen=seen)
     if record.batch_gradient:
         measured |= _of_batch(batch[::-1])
+    if updated:
+        measured |= log10_updates(before, updated())
     tallies = {q: np.stack([counts[q, k] for k in every_layer], -2) for q in COUNTED if counts}
     taken = {m: np.stack([ratios[m, k] for k in every_layer], -1) for m in record.ratios}
     outputs: dict[Output, FloatArray] = {"log10_loss": judged.log10_loss[..., np.newaxis]}
@@ -190,7 +197,14 @@ def measure(
     return [PassResult(*parts) for parts in zip(*kinds, strict=True)]
 
 
-_Backward = Callable[[Scaled], Iterator[Stack]]
+class _Directions(NamedTuple):
+    """The passes of some networks."""
+
+    forward: Iterator[Stack]
+    backward: Callable[[Scaled], Iterator[Stack]]
+    """From a gradient."""
+    updated: Callable[[], Iterator[Stack]] | None = None
+    """Forward once more, behind the step of training that both made, if it is asked for."""
 
 
 def _fitted(
@@ -215,14 +229,22 @@ def _weighted(
     x: FloatArray,
     biases: Sequence[FloatArray] | None,
     masks: MasksByPlace | None,
-) -> tuple[Iterator[Stack], _Backward]:
-    """Both directions, the second from a gradient."""
+) -> _Directions:
+    """The directions of networks that have weights."""
     network_pass, *others = passes
+    tape = Tape() if network_pass.update else None
     beside, batch = [other.layers for other in others], network_pass.record.batch_gradient
-    layers = make_layers(network_pass.layers, weights, biases, masks, beside, batch_gradient=batch)
+    layers = make_layers(
+        *(network_pass.layers, weights, biases, masks, beside), batch_gradient=batch, tape=tape
+    )
     traces = list[Trace]()
+    forward = iter_forward(layers, x, traces)
     backward = partial(iter_backward, layers, traces=traces)
-    return iter_forward(layers, x, traces), backward
+    if not (network_pass.update and tape):
+        return _Directions(forward, backward)
+    training = TrainingStep(network_pass.update, tape)
+    after = make_layers(network_pass.layers, weights, biases, masks, training=training)
+    return _Directions(forward, backward, partial(iter_forward, after, x, []))
 
 
 def _jacobian(
@@ -253,13 +275,13 @@ def _conditional(
     normals: DrawnNormals,
     x: FloatArray,
     biases: Sequence[FloatArray] | None,
-) -> tuple[Iterator[Stack], _Backward]:
-    """The same without weights."""
+) -> _Directions:
+    """The directions of networks without weights."""
     layers = conditional.make_layers(network_pass.layers, normals, biases)
     traces = list[conditional.Trace]()
     batch = network_pass.record.batch_gradient
     backward = partial(conditional.iter_backward, layers, traces=traces, batch_gradient=batch)
-    return conditional.iter_forward(layers, x, traces), backward
+    return _Directions(conditional.iter_forward(layers, x, traces), backward)
 
 
 def _by_pass(arrays: Mapping[Any, NDArray[Any]], n_passes: int) -> list[dict[Any, NDArray[Any]]]:

@@ -28,7 +28,14 @@ from heinit_sim.experiment.steps import (
     weights_in,
     with_spec,
 )
-from heinit_sim.experiment.sweep_config import Condition, EngineName, Loss, Lsuv, SweepConfig
+from heinit_sim.experiment.sweep_config import (
+    Condition,
+    EngineName,
+    Loss,
+    Lsuv,
+    SweepConfig,
+    Update,
+)
 from heinit_sim.experiment.synonyms import first_names
 from heinit_sim.sampling.streams import Draws
 from heinit_sim.theory import assumptions
@@ -67,6 +74,8 @@ class NetworkPass:
     lsuv: Lsuv | None = None
     record: Records = NOTHING
     engine: EngineName = "weights"
+    update: Update | None = None
+    """The step of training behind both passes, if one is taken."""
 
     @cached_property
     def specs(self) -> list[WeightSpec]:
@@ -134,6 +143,9 @@ class NetworkPass:
             rows = self.units + len(self.layers) * n_inputs
             return _THIN_PRODUCTS * rows * n_inputs**2 + self._batch_multiplications
         products = 3 if self.lsuv else 2  # one more pass forward finds the factors
+        if self.update:  # one more pass, with what changed the weights formed and multiplied with
+            thin = self.update.optimiser == "sgd" and self.draws.n_inputs < self.widest / 2
+            products += 1 if thin else 3
         each = (given.layers * _multiplications(given.step, products) for given in self.steps)
         total = sum(each) * self.draws.n_inputs + self._batch_multiplications
         if self.record.jacobian:
@@ -243,7 +255,7 @@ def side_by_side(family: Sequence[NetworkPass]) -> list[list[NetworkPass]]:
     together &= all(len(shape) == 2 for shape in family[0].draws.shapes)  # no convolutions
     found: list[tuple[object, list[NetworkPass]]] = []
     for network_pass in family:
-        if network_pass.lsuv or not together:
+        if network_pass.lsuv or network_pass.update or not together:
             found.append((None, [network_pass]))
             continue
         bare = changed(network_pass.layers, _bare)
@@ -286,7 +298,7 @@ def _plan_pass(config: SweepConfig, c: Condition) -> NetworkPass:
         salt = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
     layers = unit_layers(c) if shares_pass(config, c) else c.layers
     draws = draws_of(c, salt)
-    return NetworkPass(draws, layers, c.loss, c.lsuv, config.record, config.engine)
+    return NetworkPass(draws, layers, c.loss, c.lsuv, config.record, config.engine, c.update)
 
 
 def draws_of(condition: Condition, salt: tuple[int, ...] = ()) -> Draws:

@@ -76,7 +76,8 @@ PATHS = (
     f"{ENDS}"
     "inputs.distribution, inputs.mean, inputs.std, "
     "inputs.density, inputs.cosine, inputs.path, inputs.normalisation, inputs.count, "
-    "inputs.tokens, loss.name, loss.target"
+    "inputs.tokens, loss.name, loss.target, record.update.learning_rate, record.update.first, "
+    "record.update.last, record.update.biases, record.update.optimiser"
 )
 SWEPT_KEY = f"must be one of {PATHS}"
 NAME = "must be 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
@@ -310,13 +311,14 @@ sweep: {init.std: [1]}
 expect: [[]]
 > 8:10: error: expect[0]: not a mapping (a list), $EXPECT
 expect: [{forward: stable}, {when: {}}]
-> 8:29: error: expect[1]: nothing is expected, must have forward, backward or max_decades_per_layer
+> 8:29: error: expect[1]: nothing is expected, must have forward, backward,
+> max_decades_per_layer or width_slope
 expect: {forwrd: stable, backward: stable}
 > 8:10: error: expect.forwrd: unknown key, must be one of forward, backward, max_decades_per_layer,
-> when; did you mean 'expect.forward'?
+> width_slope, when; did you mean 'expect.forward'?
 expect: {'<list>': 1, backward: stable}
 > 8:10: error: expect.'<list>': unknown key, must be one of forward, backward,
-> max_decades_per_layer, when
+> max_decades_per_layer, width_slope, when
 expect: {forward: stable, when: {init.varience: 1}}
 > 8:34: error: expect.when.init.varience: unknown key, $SWEPT_KEY; did you mean 'init.variance'?
 expect: {forward: stable, when: {trials: 1}}
@@ -892,8 +894,10 @@ PROPERTIES = {
     "Loss": "name, target",
     "Sweep": PATHS,
     "When": PATHS,
-    "Expectation": "forward, backward, max_decades_per_layer, when",
-    "Record": "histograms, cosine, units, jacobian, batch_gradient",
+    "Expectation": "forward, backward, max_decades_per_layer, width_slope, when",
+    "WidthSlope": "quantity, within, layer",
+    "Update": "learning_rate, first, last, biases, optimiser",
+    "Record": "histograms, cosine, units, jacobian, batch_gradient, update",
     "Figure": FIGURE_KEYS,
 }
 
@@ -913,7 +917,8 @@ def test_the_schema_is_closed_and_names_every_key() -> None:
     for name, model in objects(schema).items():
         assert model["additionalProperties"] is False
         assert ", ".join(model["properties"]) == PROPERTIES[name]
-        assert name in ("", "Stage") or "required" not in model  # these may come from the sweep
+        required = name in ("", "Stage", "WidthSlope")
+        assert required or "required" not in model  # these may come from the sweep
         for field in model["properties"].values():
             assert "description" in field
 

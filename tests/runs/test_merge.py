@@ -17,7 +17,7 @@ from tests.configs import SMALL, parsed
 CONFIG = f"""\
 {SMALL.replace("trials: 4", "trials: 6")}
 draws: independent
-record: {{histograms: std, cosine: true}}
+record: {{histograms: std, cosine: true, update: {{learning_rate: 0.1}}}}
 sweep: {{network.activation: [relu, tanh], network.depth: [2, 3]}}
 expect: {{forward: stable}}
 """

@@ -5,6 +5,7 @@ allowed beside our error. Runs are shortened, never otherwise changed.
 """
 
 import math
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from heinit_sim.checks.expectations import check_expectations
 from heinit_sim.checks.fates import fates
 from heinit_sim.checks.theory_agreement import check
 from heinit_sim.checks.verdict import trend
+from heinit_sim.checks.width_slopes import width_slopes
 from heinit_sim.cli.config import gallery
 from heinit_sim.config import Override, load_config
 from heinit_sim.experiment.quantities import Measure
@@ -85,6 +87,8 @@ TRIALS = {
 }
 # Inputs that are enough of a hundred, where the config is about networks.
 INPUTS = {"activation_gains": 10, "selu_gain": 10, "torch_default": 10}
+# Widths that are enough, where larger ones take most of the time.
+WIDTHS = {"mup": "128,256,512,1024"}
 
 # Configs whose simulation takes a second.
 QUICK = ("figure_7_4",)
@@ -107,7 +111,11 @@ OF_BLOCKS = (
 
 
 def config(name: str) -> SweepConfig:
-    shorter = [("trials", TRIALS), ("inputs.count", INPUTS)]
+    shorter: list[tuple[str, Mapping[str, object]]] = [
+        ("trials", TRIALS),
+        ("inputs.count", INPUTS),
+        ("network.width", WIDTHS),
+    ]
     given = [Override(key, key, str(of[name])) for key, of in shorter if name in of]
     return load_config(CONFIGS / f"{name}.yaml", given)
 
@@ -654,3 +662,38 @@ def test_only_delta_orthogonal_kernels_keep_the_norm_of_every_input() -> None:
         variance, error = variance_of_ln(orthogonal.networks[measure])
         assert variance[last] > ERRORS * error[last]
     assert np.abs(normal.theory[H]).max() < 1e-10
+
+
+@pytest.mark.slow
+def test_updates_of_mup_are_level_over_width_and_others_grow_as_derived() -> None:
+    # Slopes of Δf_1, Δf_2 and Δf_3 as the width grows without bound. Each of fan_in weights moves
+    # by nearly η along what enters; the last, of a size of width^−½, are aligned with Δh_3.
+    limits = {
+        ("1/fan_in", "0.02/64"): (1, 1, 1.5),
+        ("1/fan_in", "0.02/fan_in"): (0, 0, 0.5),
+        ("64/fan_in**2", "0.02/64"): (1, 1, 1),
+        ("64/fan_in**2", "0.02/fan_in"): (0, 0, 0),
+    }
+    found = list(width_slopes(run("mup"), ["preactivation_update"]))
+    assert len(found) == len(limits)
+    for slopes, (names, limit) in zip(found, limits.items(), strict=True):
+        assert tuple(map(str, slopes.others.values())) == names
+        gaps = np.array([0, *limit]) - slopes.slopes
+        # Parts that do not grow still count below 1024: slopes are lower, by less than 0.15.
+        assert (gaps > -ERRORS * slopes.errors - 0.01).all()
+        assert (gaps < ERRORS * slopes.errors + 0.15 * (np.array([0, *limit]) > 0)).all()
+
+
+def test_a_learning_rate_of_a_wrong_power_of_the_width_is_found() -> None:
+    rates = [f"0.02*64**({power}-1)/fan_in**({power})" for power in ("1", "3/4", "5/4")]
+    swept = {
+        "network.width": [64, 128, 256],
+        "init.last.variance": ["64/fan_in**2"],
+        "record.update.learning_rate": rates,
+    }
+    expect = {"width_slope": {"quantity": "preactivation_update", "within": 0.05, "layer": [1, 2]}}
+    given = {"sweep": swept, "expect": expect, "trials": 16}
+    findings = check_expectations(run_sweep(load_config(CONFIGS / "mup.yaml", given)))
+    assert [finding.held for finding in findings] == [True, False, False]
+    assert "slope +0." in findings[1].reason
+    assert "slope -0." in findings[2].reason

@@ -70,6 +70,7 @@ DENSE = INIT | {
     "engine": ["conditional"],
     "record.cosine": [True],
     "record.batch_gradient": [True],
+    "record.update": [{"learning_rate": 0.1}, {"learning_rate": 0.1, "optimiser": "adam"}],
 }
 CNN = INIT | {
     "network.image": [[6], [2, 2]],

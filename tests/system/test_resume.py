@@ -29,7 +29,7 @@ from tests.rows import slow_but
 CONFIG = f"""\
 {SMALL}
 draws: independent
-record: {{histograms: std, cosine: true}}
+record: {{histograms: std, cosine: true, update: {{learning_rate: 0.1}}}}
 sweep: {{network.activation: [relu, tanh, gelu], network.width: [5, 8]}}
 """
 N_TASKS = 6

@@ -11,6 +11,7 @@ from heinit_sim.config.schema.inputs import Inputs, Loss
 from heinit_sim.config.schema.network import Network
 from heinit_sim.config.schema.steps import DEFAULT_BLOCK, DEFAULT_ENDS
 from heinit_sim.config.schema.sweep import Expect, Sweep, When
+from heinit_sim.config.schema.update import Update
 from heinit_sim.experiment import activation_table, figure_kinds
 from heinit_sim.experiment.sweep_config import STREAM_VERSION, FigureConfig, FigureFormat
 
@@ -23,6 +24,7 @@ class Record(Section):
     units: fields.RecordedUnits | None = None
     jacobian: fields.JacobianRecorded | None = None
     batch_gradient: fields.BatchGradient | None = None
+    update: Update | None = Field(default=None, description="One step of training.")
 
 
 class Figure(Section):
@@ -109,6 +111,9 @@ class Config(Section):
         if self.loss.name == "cross_entropy" and self.network.output_dim < 2:
             text = f"one class ({self.network.output_dim}), must be 2 or more for cross_entropy"
             raise relation(text, "network", "output_dim")
+        if self.record and self.record.update and self.engine == "conditional":
+            text = "not for engine: conditional, which has no weights to change, must be left out"
+            raise relation(f"{text}; or give engine: weights", "record", "update")
         return self
 
 
@@ -153,7 +158,7 @@ def config_schema() -> dict[str, Any]:
             if "anyOf" in field and "description" in field["anyOf"][0]:  # what may be null
                 described = {"description": field["anyOf"][0]["description"], **field}
                 model["properties"][name] = dict(sorted(described.items()))
-    for model in ("Network", "Activation"):
+    for model in ("Network", "Activation", "Update"):
         models[model].pop("required", None)  # any of these keys may come from the sweep instead
     schema["required"].remove("init")  # so may this
     names = {"type": "string", "enum": list(get_args(activation_table.ActivationName))}

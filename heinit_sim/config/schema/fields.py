@@ -49,7 +49,9 @@ from heinit_sim.experiment.sweep_config import (
     FigureQuantity,
     FigureSize,
     FigureTheme,
+    OptimiserName,
     PublishedCurves,
+    SlopeQuantity,
 )
 from heinit_sim.experiment.sweep_config import LossName as LossWord
 
@@ -246,6 +248,14 @@ JacobianRecorded = Annotated[
 BatchGradient = Annotated[
     bool, Setting("Gradients of the mean of the loss over the batch", "true or false")
 ]
+RATE = number(ge=0, le=1e12, by_layer=True)
+LearningRate = Annotated[float, Setting("Learning rate of all weights, η", RATE)]
+FirstRate = Annotated[float, Setting("Learning rate of layer 0, if it has its own", RATE)]
+LastRate = Annotated[float, Setting("Learning rate of layer K, if it has its own", RATE)]
+BiasRate = Annotated[
+    float, Setting("Learning rate of all biases, if not that of the weights beside them", RATE)
+]
+Optimiser = Annotated[OptimiserName, Setting("Optimiser that takes the step", OptimiserName)]
 FigureName = Annotated[FigureKind, Setting("Kind of figure", FigureKind)]
 ShownQuantity = Annotated[FigureQuantity, Setting("What is drawn", FigureQuantity)]
 DECADE = number(ge=-1_000_000, le=1_000_000)
@@ -311,3 +321,14 @@ ForwardWord = Annotated[Growth, Setting("Verdict on the forward pass", Growth)]
 BackwardWord = Annotated[Growth, Setting("Verdict on the backward pass", Growth)]
 SLOPE_SIZE = Limits("a number that is not below 0", ge=0)
 DecadesPerLayer = Annotated[float, Setting("Largest slope of either pass, in size", SLOPE_SIZE)]
+SlopingQuantity = Annotated[
+    SlopeQuantity, Setting("What should be as large at any width", SlopeQuantity)
+]
+Within = Annotated[
+    float, Setting("Largest size of the slope, log2 per doubling", number(gt=0, le=1000))
+]
+LAYER = integer(0, 100_000)
+SlopingLayers = Annotated[
+    OneOrList[Annotated[int, LAYER]],
+    Setting("Layers that it is held at, all of them", f"{LAYER}, or a list of them"),
+]

@@ -35,6 +35,13 @@ from heinit_sim.config.schema.init import InitField
 from heinit_sim.config.schema.inputs import Inputs, Loss
 from heinit_sim.config.schema.network import Network
 from heinit_sim.config.schema.steps import step_settings
+from heinit_sim.config.schema.update import Update
+
+
+class _Recorded(Section, defer_build=True):
+    """The sections inside `record` whose settings can be swept."""
+
+    update: Update
 
 
 class _Conditions(Section, defer_build=True):
@@ -44,6 +51,7 @@ class _Conditions(Section, defer_build=True):
     init: InitField
     inputs: Inputs
     loss: Loss
+    record: _Recorded
 
 
 @functools.cache
@@ -160,18 +168,28 @@ When = Annotated[
 ]
 
 
+class WidthSlope(Section):
+    """What should be as large in networks of any width."""
+
+    quantity: fields.SlopingQuantity
+    within: fields.Within
+    layer: fields.SlopingLayers | None = None
+
+
 class Expectation(Section):
     """An expectation: what must come out, and in which conditions."""
 
     forward: fields.ForwardWord | None = None
     backward: fields.BackwardWord | None = None
     max_decades_per_layer: fields.DecadesPerLayer | None = None
+    width_slope: WidthSlope | None = Field(default=None, description="How sizes go with the width.")
     when: When = Field(default={})
 
     @model_validator(mode="after")
     def _check_any(self) -> Expectation:
-        if (self.forward, self.backward, self.max_decades_per_layer) == (None, None, None):
-            keys = "forward, backward or max_decades_per_layer"
+        given = self.forward, self.backward, self.max_decades_per_layer, self.width_slope
+        if all(value is None for value in given):
+            keys = "forward, backward, max_decades_per_layer or width_slope"
             raise relation(f"nothing is expected, must have {keys}")
         return self
 

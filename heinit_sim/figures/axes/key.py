@@ -154,6 +154,11 @@ def units_key(result: SweepResult | SweepPrediction, lines: Lines) -> Key:
     return Key((*entries, *_theory_entry("theory of wide layers", lines)), gap_notes(lines))
 
 
+def update_key(result: SweepResult, lines: Lines) -> Key:
+    """Return what the styles of `update` stand for."""
+    return Key(tuple(_measured_entries(result.config.trials)), gap_notes(lines))
+
+
 def ridges_key(result: SweepResult, notes: Mapping[Pass, Sequence[str]], n_shown: int) -> Key:
     """Return what a ridge is, what `notes` say of each panel, and how many conditions are shown."""
     networks = f"{result.config.trials} networks" if result.config.trials > 1 else "one network"

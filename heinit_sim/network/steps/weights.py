@@ -22,8 +22,11 @@ from heinit_sim.network.steps.operation import (
     squarable,
     squared_sizes,
 )
+from heinit_sim.network.steps.training import Rule, Tape, TrainingStep
 from heinit_sim.numerics import FloatArray
-from heinit_sim.numerics.scaled_array import Factor, Scaled, times
+from heinit_sim.numerics.scaled_array import Factor, Scaled, plus, rescaled, times
+
+_PIECE = 2**15  # numbers of a matrix that stay in the cache
 
 
 class WeightsByPlace(Protocol):
@@ -60,6 +63,34 @@ class Dense:
         """A number for each row of Ω, (..., rows, 1), as one for each unit."""
         return biases
 
+    def per_row(self, dl_df: FloatArray) -> FloatArray:
+        """The sum over inputs of ∂ℓ/∂β, one number for each row of Ω, (..., rows, 1)."""
+        summed: FloatArray = dl_df.sum(axis=-1, keepdims=True)
+        return summed
+
+    def change(
+        self, dl_df: FloatArray, entered: FloatArray, z: FloatArray, rule: Rule | None
+    ) -> FloatArray:
+        """G z for G = ∂ℓ/∂f hᵀ, each number of G put through a rule if one is given.
+
+        Args:
+            dl_df: ∂ℓ/∂f, (..., rows, n_inputs).
+            entered: h, what entered then, (..., columns, n_inputs).
+            z: What enters now, of the same shape.
+            rule: Changes some rows of G in place.
+        """
+        n_rows, n_columns, n_inputs = dl_df.shape[-2], *z.shape[-2:]
+        transposed = entered.swapaxes(-1, -2)
+        if rule is None and n_inputs <= min(n_rows, n_columns):
+            return dl_df @ (transposed @ z)
+        out = np.empty_like(dl_df)
+        size = max(_PIECE // n_columns, 1)
+        for start in range(0, n_rows, size):
+            rows = slice(start, start + size)
+            gradient = dl_df[..., rows, :] @ transposed
+            np.matmul(rule(gradient) if rule else gradient, z, out=out[..., rows, :])
+        return out
+
     def kept(self, z: Scaled) -> UnitMoments:
         """The moments of z: one factor of the outer product."""
         return unit_moments(z)
@@ -90,6 +121,24 @@ class Convolved:
     def per_unit(self, biases: FloatArray) -> FloatArray:
         """A number for each channel, (..., c, 1), as one for each unit: at all of its positions."""
         return convolution.to_units(biases, self.window.positions_out)
+
+    def per_row(self, dl_df: FloatArray) -> FloatArray:
+        """The sum over inputs of ∂ℓ/∂β, one number for each channel: over its positions, too."""
+        *leading, n_units, n_inputs = dl_df.shape
+        positions = self.window.positions_out
+        by_channel = dl_df.reshape(*leading, n_units // positions, positions * n_inputs)
+        summed: FloatArray = by_channel.sum(axis=-1, keepdims=True)
+        return summed
+
+    def change(
+        self, dl_df: FloatArray, entered: FloatArray, z: FloatArray, rule: Rule | None
+    ) -> FloatArray:
+        """G z for kernels G = ∂ℓ/∂Ω, summed over inputs and put through a rule if one is given."""
+        kernels = convolution.weight_gradient(dl_df, entered, self.window)
+        if rule is not None:
+            shape = kernels.shape
+            kernels = rule(kernels.reshape(*shape[:-2], -1)).reshape(shape)
+        return convolution.convolve(kernels, z, self.window)
 
     def kept(self, z: Scaled) -> Scaled:
         """The whole of z: its positions meet those of ∂ℓ/∂f in a sum."""
@@ -135,6 +184,10 @@ class Weighted(NamedTuple):
     """Whether the gradient of the batch's mean loss is taken, too."""
     may_vanish: bool = False
     """Whether f may be too small for plain floats, as where it is added to something larger."""
+    tape: Tape | None = None
+    """Takes what enters, and the gradient of the result, if it is asked for."""
+    training: TrainingStep | None = None
+    """What has changed Ω and β, if anything has."""
 
     def forward(self, z: Scaled, out: FloatArray | None) -> tuple[Scaled, Entered | None]:
         """f, and what `adjoint` needs of z for ∂ℓ/∂Ω; None if nothing of that is asked for."""
@@ -144,6 +197,8 @@ class Weighted(NamedTuple):
         self, gradient: Scaled, kept: Entered | None, out: FloatArray | None, found: WeightMoments
     ) -> Scaled:
         """∂ℓ/∂z, rescaled on the way: the gradient is linear whatever the activation."""
+        if self.tape is not None:
+            self.tape.gradients[self.place] = gradient
         if kept is not None:
             dl_df = squarable(gradient, self.arithmetic)
             of_matrix = self.linear.gradients(dl_df, kept)
@@ -161,14 +216,24 @@ class Weighted(NamedTuple):
 
     def product(self, z: Scaled, out: FloatArray | None) -> Scaled:
         """The result alone."""
+        if self.tape is not None:
+            self.tape.entered[self.place] = z
         f = self.linear.forward(self.weights[self.place], z.mantissa, out)
         if self.arithmetic != "plain":
             settle = self.arithmetic == "settled"
-            return times(self.std, Scaled(f, z.exponent), f, settle=settle)
+            result = times(self.std, Scaled(f, z.exponent), f, settle=settle)
+            return (
+                result if self.training is None else plus(self._change(self.training, z), result, f)
+            )
         with np.errstate(over="ignore"):  # of a network that is lost
             f *= self.std if isinstance(self.std, float) else self.std[..., np.newaxis, np.newaxis]
         if self.biases is not None:
             f += self.linear.per_unit(self.biases)
+        if self.training is not None:
+            change = self._change(self.training, z)
+            with np.errstate(over="ignore", invalid="ignore"):  # of a network that is lost
+                exponent = (change.exponent - z.exponent)[..., np.newaxis, np.newaxis]
+                f += np.ldexp(change.mantissa, exponent)
         squared_norm = squared_sizes(f)
         lost = ~(squared_norm < LARGEST**2)
         small = squared_norm <= 1 / LARGEST**2
@@ -178,3 +243,20 @@ class Weighted(NamedTuple):
             lost |= small & (entered > 0) & (self.std > 0) & (entered * self.std < 1 / LARGEST)
         f[lost] = np.nan
         return Scaled(f, z.exponent)
+
+    def _change(self, training: TrainingStep, z: Scaled) -> Scaled:
+        """ΔΩ z + Δβ."""
+        dl_df, entered = training.seen(self.place)
+        z = rescaled(z)
+        rule, exponent = training.rule(dl_df.exponent + entered.exponent)
+        product = self.linear.change(dl_df.mantissa, entered.mantissa, z.mantissa, rule)
+        rate = -training.update.rates[self.place]
+        change = times(rate, Scaled(product, exponent + z.exponent), product)
+        if self.biases is None:
+            return change
+        rule, exponent = training.rule(dl_df.exponent)
+        gradient = self.linear.per_row(dl_df.mantissa)
+        shifts = self.linear.per_unit(gradient if rule is None else rule(gradient))
+        rate = -training.update.bias_rates[self.place]
+        shift = times(rate, Scaled(shifts, exponent), np.empty_like(shifts))
+        return plus(shift, change, product)
