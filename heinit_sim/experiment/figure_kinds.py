@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, get_args
 
 from heinit_sim.experiment.labels import is_number
+from heinit_sim.experiment.records import LARGEST_SPECTRUM, output_sizes
 from heinit_sim.experiment.sweep_config import FigureQuantity, SweepConfig
 
 
@@ -70,6 +71,14 @@ _UNITS = Need(lambda config: config.record.units, "no units are recorded", "reco
 _UPDATES = Need(
     lambda config: config.record.update, "no step of training is recorded", "record.update"
 )
+_SPECTRA = Need(
+    lambda config: all(
+        "log10_singular_values" in output_sizes(config.record, condition.widths)
+        for condition in config.conditions
+    ),
+    "no singular values are recorded",
+    f"record.jacobian: true, and inputs times outputs of {LARGEST_SPECTRUM} or fewer",
+)
 
 FIGURE_KINDS: Mapping[str, FigureKind] = {
     "layers": FigureKind(options=frozenset({"decades", "overlay"})),
@@ -96,6 +105,12 @@ FIGURE_KINDS: Mapping[str, FigureKind] = {
         why_no_quantity="it is of root mean squares",
         options=frozenset({"decades"}),
         of_predictions=False,
+    ),
+    "spectrum": FigureKind(
+        needs=(_SPECTRA,),
+        quantities=("variance",),
+        why_no_quantity="it is of singular values",
+        options=frozenset({"decades"}),
     ),
 }
 """`figure.kind` -> what it needs and heeds; `figures.draw` has the function that draws it."""

@@ -14,6 +14,7 @@ from heinit_sim.figures.kinds.end import draw_end
 from heinit_sim.figures.kinds.layers import draw_layers
 from heinit_sim.figures.kinds.ridges import draw_ridges
 from heinit_sim.figures.kinds.slopes import draw_slopes
+from heinit_sim.figures.kinds.spectrum import draw_spectrum
 from heinit_sim.figures.kinds.spread import draw_spread
 from heinit_sim.figures.kinds.units import draw_units
 from heinit_sim.figures.kinds.update import draw_update
@@ -31,6 +32,7 @@ _DRAW: Mapping[str, Callable[[Any, Sheet], Figure]] = {
     "cosine": draw_cosine,
     "units": draw_units,
     "update": draw_update,
+    "spectrum": draw_spectrum,
 }
 
 

@@ -64,6 +64,7 @@ TRIALS = {
     "residual_scale": 12,
     "pre_norm": 25,
     "delta_orthogonal": 45,
+    "dynamical_isometry": 6,
     "he_spread": 100,
     "lsuv_tanh": 35,
     "glorot_2010": 6,
@@ -697,3 +698,26 @@ def test_a_learning_rate_of_a_wrong_power_of_the_width_is_found() -> None:
     assert [finding.held for finding in findings] == [True, False, False]
     assert "slope +0." in findings[1].reason
     assert "slope -0." in findings[2].reason
+
+
+@pytest.mark.slow
+def test_orthogonal_layers_keep_every_direction_and_normal_ones_their_mean() -> None:
+    for of in run("dynamical_isometry").conditions:
+        seen, theory = (z["log10_singular_values"] for z in (of.outputs, of.theory_outputs))
+        if of.condition.swept["init.scheme"] == "orthogonal":
+            assert_allclose(seen, 0.0, rtol=0, atol=1e-12)
+            continue
+        n_layers, n = of.condition.depth + 1, of.condition.widths[0]
+        edge = (n_layers + 1) * math.log10(n_layers + 1) - n_layers * math.log10(n_layers)
+        assert theory[0] == pytest.approx(edge / 2, abs=1e-5)
+        # At a soft edge a share 1/n begins (3π/2)^(2/3) = 2.81 units of Tracy and Widom below it;
+        # the largest is at −1.21 ± 1.27 of them. ln s² falls by 1/n in each layer, about.
+        unit = (theory[0] - theory[1]) / 2.81
+        drift = n_layers / n / 2 / math.log(10)
+        off = seen[:, 0].mean() - (theory[0] - 1.21 * unit)
+        assert abs(off) < ERRORS * 1.27 * unit / math.sqrt(len(seen)) + drift
+        assert abs(np.median(seen[:, n // 2]) - theory[n // 2]) < 5 * drift + 0.01
+        assert abs(np.median(seen[:, n // 2]) - theory[n // 2 + 20]) > 5 * drift + 0.01
+        squares = 10 ** of.outputs["log10_jacobian_second_moment"][:, 0]
+        error = squares.std(ddof=1) / math.sqrt(len(squares))
+        assert abs(squares.mean() - 1 / n) < ERRORS * error

@@ -48,6 +48,16 @@ def heights_fit(scale: Scale, room: float) -> bool:
     return bool((abs(np.diff(places)) >= LINE).all())
 
 
+def with_most_ticks(
+    scale_of: Callable[[tuple[float, float], int], Scale], limits: tuple[float, float], room: float
+) -> Scale:
+    """Return the scale of an axis of `room` with the most ticks that stand beside each other."""
+    scales = (scale_of(limits, most) for most in range(7, 0, -1))
+    return next(
+        (scale for scale in scales if labels_fit(scale, room, LABELS_APART)), scale_of(limits, 1)
+    )
+
+
 def plain_power(mantissa: float, exponent: int) -> str:
     """Return mantissa × 10^exponent as a number, e.g. "0.02"."""
     return number_text(mantissa * 10.0**exponent)

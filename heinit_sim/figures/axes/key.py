@@ -159,6 +159,20 @@ def update_key(result: SweepResult, lines: Lines) -> Key:
     return Key(tuple(_measured_entries(result.config.trials)), gap_notes(lines))
 
 
+def spectrum_key(result: SweepResult | SweepPrediction, lines: Lines, *, cut: bool) -> Key:
+    """Return what the styles of `spectrum` stand for; `cut` if peaks are cut off."""
+    notes = ("b: Tallest peaks cut off",) * cut
+    if isinstance(result, SweepPrediction):
+        return Key((KeyEntry("median", "theory of wide layers"),), notes)
+    networks = f"{result.config.trials} networks" if result.config.trials > 1 else "one network"
+    a, *band = _measured_entries(result.config.trials)
+    entries = [replace(a, panel="a"), KeyEntry("median", f"density over {networks}", "b")]
+    entries += [replace(entry, panel="a") for entry in band]
+    if any(np.isneginf(line.middle).any() for line in lines["forward"]):
+        notes = ("a: Lines end where singular values are 0, or rounding hides them", *notes)
+    return Key((*entries, *_theory_entry("theory of wide layers", lines)), notes)
+
+
 def ridges_key(result: SweepResult, notes: Mapping[Pass, Sequence[str]], n_shown: int) -> Key:
     """Return what a ridge is, what `notes` say of each panel, and how many conditions are shown."""
     networks = f"{result.config.trials} networks" if result.config.trials > 1 else "one network"

@@ -1,6 +1,6 @@
 """Histograms layer by layer, each a ridge above its baseline. Never prints, never saves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,11 +12,10 @@ from matplotlib.figure import Figure
 from heinit_sim.experiment.quantities import Bins, Pass, Quantity
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.figures.axes.axis_scales import (
-    LABELS_APART,
     Scale,
     decade_scale,
-    labels_fit,
     plain_scale,
+    with_most_ticks,
 )
 from heinit_sim.figures.axes.key import ridges_key
 from heinit_sim.figures.axes.lines import pattern
@@ -159,7 +158,7 @@ def _panel(
     limits = shown_range(ridges, bins)
     scale_of = decade_scale if bins == "decades" else plain_scale
     return Panel(
-        partial(_values, scale_of, limits),
+        partial(with_most_ticks, scale_of, limits),
         WORDS[bins, direction],
         partial(_rows, layers),
         "Layer, $k$",
@@ -172,16 +171,6 @@ def _rows(layers: list[int], most: int) -> Scale:
     step = MOST_TICKS + 1 - most
     ticks = [-float(row) for row in range(0, len(layers), step)]
     return Scale((0.7 - len(layers), LEAST), ticks, [f"{k:,}" for k in layers[::step]])
-
-
-def _values(
-    scale_of: Callable[[tuple[float, float], int], Scale], limits: tuple[float, float], room: float
-) -> Scale:
-    """Return the scale of the numbers with the most ticks that have room beside each other."""
-    scales = (scale_of(limits, most) for most in range(7, 0, -1))
-    return next(
-        (scale for scale in scales if labels_fit(scale, room, LABELS_APART)), scale_of(limits, 1)
-    )
 
 
 def _draw_rows(
