@@ -66,6 +66,8 @@ TRIALS = {
     "delta_orthogonal": 45,
     "dynamical_isometry": 6,
     "he_spread": 100,
+    "probe": 200,
+    "cross_entropy": 8,
     "lsuv_tanh": 35,
     "glorot_2010": 6,
     "xavier_linear": 50,
@@ -197,6 +199,30 @@ def test_published_figure_has_half_the_slope() -> None:
     assert result.config.figure.quantity == "std"
     found = [trend(of, "forward").decades_per_layer / 2 for of in result.conditions]
     assert np.abs(np.array(found) - published).max() < 0.04
+
+
+@pytest.mark.slow
+def test_a_probe_keeps_the_textbooks_gradient_and_a_square_brings_11_7_times_as_much() -> None:
+    probe, square = run("probe").conditions
+    theory = 10 ** np.array([probe.theory[GRAD], square.theory[GRAD]])
+    assert_allclose(theory[0], 0.02, rtol=1e-12, atol=0)
+    assert theory[1, [50, 0]].round(4).tolist() == [0.1632, 1.8715]
+    assert round(float(theory[1, 0] / 0.16), 1) == 11.7  # of the textbook's 0.16
+    mean, error = mean_and_error(10 ** probe.networks[GRAD])
+    assert (np.abs(mean - 0.02) < ERRORS * error).all()
+    # A gradient of a square is carried by networks too rare for a mean of 200: by the last layer.
+    mean, error = mean_and_error(10 ** square.networks[GRAD][:, 50])
+    assert abs(mean - 0.1632) < ERRORS * error
+    assert mean > 0.02 + ERRORS * error
+
+
+def test_the_first_cross_entropy_of_a_thousand_classes() -> None:
+    expected = 6.9078, 7.4069, 16.942
+    for outcome, loss in zip(run("cross_entropy").conditions, expected, strict=True):
+        assert abs(10 ** outcome.theory_outputs["log10_loss"][0] - loss) < 1e-3
+        mean, error = mean_and_error(10 ** outcome.outputs["log10_loss"][:, 0])
+        assert abs(mean - loss) < ERRORS * error + 0.01  # what 500 units are off infinitely many
+        assert math.isclose(outcome.theory[GRAD][0], outcome.theory[GRAD][-1], abs_tol=0.2)
 
 
 @pytest.mark.slow
