@@ -63,6 +63,7 @@ from heinit_sim.theory.infinite_width.signals import (
     Gradient,
     Signal,
     along_shape,
+    centred,
     ln_of,
     mean_of,
 )
@@ -95,7 +96,7 @@ def wide_field(condition: Condition, *, independent: bool = False) -> Field:
     that is not homogeneous, layers beyond the range of a float; with zero padding, what depends on
     the average over positions of an output layer that sees no more; an activation of what is
     neither Gaussian nor of evenly spread signs; attention, and what follows but for norms; cross
-    entropy of what is not Gaussian, and its gradients before a batch norm.
+    entropy of what is not Gaussian.
 
     Args:
         condition: The network, its inputs and its loss.
@@ -226,7 +227,11 @@ def _loss(
     ln_q = float(f.ln_variance) if f.law == "gaussian" else math.nan
     known = cross_entropy.output_loss(ln_q, outputs)
     share = 0.0 if independent else known.share
-    return last, _gradient(f, known.ln_second, share, math.nan), known.ln_loss
+    between = math.nan
+    if not math.isnan(f.ln_gap):
+        correlation = centred(-math.expm1(f.ln_gap), f.mean_share)
+        between = cross_entropy.likeness(ln_q, correlation, outputs)
+    return last, _gradient(f, known.ln_second, share, between), known.ln_loss
 
 
 def _gradient(f: Signal, ln_second: float, share: float, between: float) -> Gradient:

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 
 from heinit_sim.theory.infinite_width.cross_entropy import (
     largest_ln_q,
+    likeness,
     output_loss,
     second_moments,
 )
@@ -96,6 +97,52 @@ def test_gradients_are_interpolated_to_nine_digits() -> None:
     exact = [math.exp(output_loss(ln, 20).ln_second) for ln in ln_q[::25]]
     assert_allclose(second_moments(ln_q, 20)[::25], exact, rtol=1e-8, atol=0)
     assert_allclose(second_moments(ln_q[:1], 20), exact[0], rtol=1e-9, atol=0)
+
+
+def pair_scores(std: float, c: float, n_classes: int, wrong: float = 1.0) -> float:
+    """Distance of E[δ δ'] of sampled pairs of inputs from theory, in standard errors."""
+    rng, n = np.random.default_rng(11), 200_000 // n_classes
+    common, *rest = rng.standard_normal((3, n, n_classes))
+    signs = 1.0, math.copysign(1.0, c)
+    logits = [
+        std * (sign * math.sqrt(abs(c)) * common + math.sqrt(1 - abs(c)) * z)
+        for sign, z in zip(signs, rest, strict=True)
+    ]
+    p, other = (np.exp(f - f.max(axis=1, keepdims=True)) for f in logits)
+    p, other = (z / z.sum(axis=1, keepdims=True) for z in (p, other))
+    products = (p * other).sum(axis=1) - 1 / n_classes
+    theory = likeness(2 * math.log(std), wrong * c, n_classes)
+    second = n_classes * math.exp(output_loss(2 * math.log(std), n_classes).ln_second)
+    error = products.std(ddof=1) / math.sqrt(n)
+    return float((products.mean() - second * theory) / error)
+
+
+PAIRS = [(0.5, 0.6, 2), (1.0, -0.7, 10), (3.0, 0.5, 10), (3.0, 0.95, 50), (8.0, 0.999, 5)]
+
+
+@pytest.mark.parametrize(("std", "c", "n_classes"), PAIRS)
+def test_what_two_inputs_have_in_common_is_the_mean_of_samples(
+    std: float, c: float, n_classes: int
+) -> None:
+    assert abs(pair_scores(std, c, n_classes)) < 4  # of five
+
+
+def test_a_correlation_that_is_wrong_by_a_tenth_is_found() -> None:
+    assert abs(pair_scores(3.0, 0.5, 10, wrong=1.1)) > 6
+
+
+def test_inputs_that_are_the_same_and_that_have_nothing_in_common() -> None:
+    for std, n_classes in ((0.3, 4), (2.0, 30)):
+        ln_q = 2 * math.log(std)
+        second = math.exp(output_loss(ln_q, n_classes).ln_second)
+        # E[p²] − 1/V² of the same logits, whose classes differ
+        same = 1 - (1 / n_classes - 1 / n_classes**2) / second
+        assert_allclose(likeness(ln_q, 1.0, n_classes), same, rtol=1e-8, atol=0)
+        assert likeness(ln_q, 0.0, n_classes) == 0
+    # to first order in what they have in common: above and below where that is used
+    below, above = (likeness(0.0, c, 10) for c in (0.99e-4, 1.01e-4))
+    assert_allclose(above / below, 1.01 / 0.99, rtol=1e-3, atol=0)
+    assert math.isnan(likeness(2 * math.log(31.0), 0.5, 10))
 
 
 def test_the_variance_of_a_loss_gives_that_loss() -> None:
