@@ -79,6 +79,11 @@ _SPECTRA = Need(
     "no singular values are recorded",
     f"record.jacobian: true, and inputs times outputs of {LARGEST_SPECTRUM} or fewer",
 )
+_BATCH_GRADIENTS = Need(
+    lambda config: config.record.batch_gradient,
+    "no gradients of the batch are recorded",
+    "record.batch_gradient: true",
+)
 
 FIGURE_KINDS: Mapping[str, FigureKind] = {
     "layers": FigureKind(options=frozenset({"decades", "overlay"})),
@@ -90,6 +95,12 @@ FIGURE_KINDS: Mapping[str, FigureKind] = {
         quantities=("variance",),
         why_no_quantity="they are of the numbers themselves",
         of_predictions=False,
+    ),
+    "gradients": FigureKind(
+        needs=(_BATCH_GRADIENTS,),
+        quantities=("variance",),
+        why_no_quantity="they are mean squares",
+        options=frozenset({"decades"}),
     ),
     "cosine": FigureKind(
         needs=(_COSINES,),

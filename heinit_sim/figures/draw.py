@@ -11,6 +11,7 @@ from heinit_sim.experiment.figure_kinds import FIGURE_KINDS
 from heinit_sim.experiment.results import SweepPrediction, SweepResult
 from heinit_sim.figures.kinds.cosine import draw_cosine
 from heinit_sim.figures.kinds.end import draw_end
+from heinit_sim.figures.kinds.gradients import draw_gradients
 from heinit_sim.figures.kinds.layers import draw_layers
 from heinit_sim.figures.kinds.ridges import draw_ridges
 from heinit_sim.figures.kinds.slopes import draw_slopes
@@ -30,6 +31,7 @@ _DRAW: Mapping[str, Callable[[Any, Sheet], Figure]] = {
     "spread": draw_spread,
     "ridges": draw_ridges,
     "cosine": draw_cosine,
+    "gradients": draw_gradients,
     "units": draw_units,
     "update": draw_update,
     "spectrum": draw_spectrum,

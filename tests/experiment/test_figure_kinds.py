@@ -20,7 +20,8 @@ name: x
 network: {depth: 3, width: 6, input_dim: 5}
 init: {scheme: he_normal}
 inputs: {count: 2}
-record: {histograms: std, cosine: true, units: true, jacobian: true, update: {learning_rate: 0.1}}
+record: {histograms: std, cosine: true, units: true, jacobian: true, batch_gradient: true,
+  update: {learning_rate: 0.1}}
 sweep: {network.width: [4, 8]}
 trials: 5
 """
@@ -105,8 +106,8 @@ record: {histograms: std}
 figure: {quantity: second_moment, kind: slopes}
 > 20: error: figure.quantity: not for kind: slopes (second_moment), must be variance or std
 figure: {kind: spread, decades: [0, 1]}
-> 33: error: figure.decades: not for kind: spread ([0.0, 1.0]), only for layers, end, update and
-> spectrum; null takes it back
+> 33: error: figure.decades: not for kind: spread ([0.0, 1.0]), only for layers, end, gradients,
+> update and spectrum; null takes it back
 figure: {kind: end, overlay: figure_7_4_published}
 > 30: error: figure.overlay: not for kind: end (figure_7_4_published), only for layers; null takes
 > it back

@@ -135,7 +135,8 @@ name: x
 network: {depth: 3, width: 6, input_dim: 5}
 init: {scheme: he_normal}
 inputs: {count: 2}
-record: {histograms: std, cosine: true, units: true, jacobian: true, update: {learning_rate: 0.1}}
+record: {histograms: std, cosine: true, units: true, jacobian: true, batch_gradient: true,
+  update: {learning_rate: 0.1}}
 sweep: {network.width: [4, 8]}
 trials: 5
 figure: {kind: KIND}

@@ -6,6 +6,7 @@ allowed beside our error. Runs are shortened, never otherwise changed.
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -57,6 +58,7 @@ TRIALS = {
     "torch_default": 20,
     "correlation_map": 5,
     "born_dead": 5000,
+    "batch_gradient": 40,
     "poole_2016": 3,
     "cnn_he": 50,
     "he_2015_depth": 25,
@@ -436,6 +438,44 @@ def test_an_activation_s_own_gain_keeps_the_forward_pass_and_not_the_backward_on
         else:
             words = {"relu": "stable", "tanh": "stable", "selu": "exploding"}
             assert trend(of, "forward").word == words.get(name, "vanishing")
+
+
+BATCH: Measure = ("grad_weight_batch", "second_moment")
+BY_INPUT: Measure = ("grad_weight", "second_moment")
+
+
+def test_gradients_of_the_batch_grow_towards_the_output_where_those_of_inputs_stay() -> None:
+    whole = load_config(CONFIGS / "batch_gradient.yaml", [Override("trials", "trials", "10")])
+    (of,) = run_sweep(replace(whole, conditions=whole.conditions[1:2])).conditions
+    assert of.condition.n_inputs == 10
+    by_input, batch = (
+        (10 ** of.networks[measure][:, [0, 19]]).mean(axis=0) for measure in (BY_INPUT, BATCH)
+    )
+    # One network has a factor of 2 in either: the mean of ten 1.3.
+    assert 0.4 < by_input[1] / by_input[0] < 2.5
+    assert batch[1] / batch[0] > 3
+    # What is left of the square: 1/N of independent inputs; 0.85 where they are all but alike.
+    assert_allclose(batch / by_input, [0.1, 0.85], rtol=0.15)
+
+
+@pytest.mark.slow
+def test_the_batch_s_gradient_has_the_numbers_that_it_is_there_for() -> None:
+    one, ten, hundred = run("batch_gradient").conditions
+    assert_allclose(one.networks[BATCH], one.networks[BY_INPUT], rtol=0, atol=1e-12)
+    for of in (one, ten, hundred):
+        for measure in (BY_INPUT, BATCH):
+            seen, error = mean_and_error(10 ** of.networks[measure])
+            theory = 10 ** of.theory[measure]
+            # What 200 units add to infinite width: fluctuations of each of up to 20 layers.
+            allowed = 0.0 if measure == BY_INPUT else 0.5
+            assert (np.abs(seen - theory) < ERRORS * error + allowed * theory).all()
+    # As asked for, of 20 networks: each number may differ by the error of so many.
+    for measure, numbers in ((BY_INPUT, (2.5e4, 2.0e4)), (BATCH, (253, 16_100))):
+        values = 10 ** hundred.networks[measure][:, [0, 19]]
+        seen, error = mean_and_error(values)
+        both = np.hypot(error, values.std(axis=0, ddof=1) / math.sqrt(20))
+        assert (np.abs(seen - numbers) < ERRORS * both).all()
+        assert not (np.abs(seen - 4 * np.array(numbers)) < ERRORS * both).any()
 
 
 def dead_share(width: int, depth: int, count: int) -> float:

@@ -145,6 +145,23 @@ def cosine_key(result: SweepResult | SweepPrediction, lines: Lines) -> Key:
     return Key((*entries, *_theory_entry("infinite width", lines)), gap_notes(lines))
 
 
+def gradients_key(result: SweepResult | SweepPrediction, lines: Lines) -> Key:
+    """Return what the styles of `gradients` stand for."""
+    exact = all(
+        outcome.exact_layers.get("grad_weight", 0) > outcome.condition.depth
+        for outcome in result.conditions
+    )
+    measured = not isinstance(result, SweepPrediction)
+    style: Style = "theory" if measured else "median"
+    entries = _measured_entries(result.config.trials) if measured else []
+    wide = "infinite width"
+    if exact:
+        entries += [KeyEntry(style, "exact mean", "a"), KeyEntry(style, wide, "b")]
+    else:
+        entries.append(KeyEntry(style, wide))
+    return Key(tuple(entries), gap_notes(lines))
+
+
 def units_key(result: SweepResult | SweepPrediction, lines: Lines) -> Key:
     """Return what the styles of `units` stand for."""
     saturated = KeyEntry("forward", "share of numbers that are saturated", "a")

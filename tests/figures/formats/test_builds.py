@@ -25,7 +25,8 @@ name: x
 network: {depth: 3, width: 8, input_dim: 8}
 init: {variance: 0.25}
 inputs: {count: 3}
-record: {histograms: std, cosine: true, units: true, jacobian: true, update: {learning_rate: 0.1}}
+record: {histograms: std, cosine: true, units: true, jacobian: true, batch_gradient: true,
+  update: {learning_rate: 0.1}}
 sweep: {SWEEP}
 trials: 5
 """

@@ -28,7 +28,8 @@ name: x
 network: {depth: 6, width: 8, input_dim: 8}
 init: {variance: 0.25}
 inputs: {count: 3}
-record: {histograms: std, cosine: true, units: true, jacobian: true, update: {learning_rate: 0.1}}
+record: {histograms: std, cosine: true, units: true, jacobian: true, batch_gradient: true,
+  update: {learning_rate: 0.1}}
 sweep: {network.width: [5, 10, 20]}
 trials: 10
 """
