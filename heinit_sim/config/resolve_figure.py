@@ -46,6 +46,7 @@ def choose_figure(
         quantity=given.quantity,
         decades=(decades[0], decades[1]) if decades else None,
         overlay=given.overlay,
+        limits=given.limits,
         kind=given.kind,
         theme=given.theme,
         size=(size[0], size[1]) if isinstance(size, list) else size,

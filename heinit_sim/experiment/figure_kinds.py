@@ -86,7 +86,7 @@ _BATCH_GRADIENTS = Need(
 )
 
 FIGURE_KINDS: Mapping[str, FigureKind] = {
-    "layers": FigureKind(options=frozenset({"decades", "overlay"})),
+    "layers": FigureKind(options=frozenset({"decades", "overlay", "limits"})),
     "end": FigureKind(needs=(_NUMBER,), options=frozenset({"decades"})),
     "slopes": FigureKind(needs=(_SLOPES, _NUMBER), quantities=("variance", "std")),
     "spread": FigureKind(needs=(_NETWORKS,)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from heinit_sim.experiment.number_formats import FORMATS, PARTS, range_ratio
 from heinit_sim.experiment.quantities import (
     BATCH_PASS_OF,
     MEASURES,
@@ -16,12 +17,12 @@ from heinit_sim.experiment.quantities import (
     Quantity,
 )
 
-Ratio = Literal["cosine", "off_share", "saturated_share", "participation_ratio"]
-"""A number without unit, of one layer of one network, that is no log10."""
+Ratio = str
+"""Name of a number without unit, of one layer of one network, that is no log10."""
 RatioMeasure = tuple[Quantity, Ratio]
 Output = Literal["log10_loss", "log10_jacobian_second_moment", "log10_singular_values"]
 """Numbers of one network that are of no layer."""
-RatioRecord = Literal["cosine", "units"]
+RatioRecord = Literal["cosine", "units", "range"]
 """A key of `record` that asks for ratios."""
 
 
@@ -38,6 +39,8 @@ class Records(NamedTuple):
     """Whether the cosines between inputs are taken, layer by layer."""
     units: bool = False
     """Whether it is counted which units are off or saturated, and how many directions are left."""
+    range: bool = False
+    """Whether numbers are counted that formats of fewer bits cannot hold, in both passes."""
     jacobian: bool = False
     """Whether the Jacobian ∂f_K/∂x of the first input is taken."""
     batch_gradient: bool = False
@@ -71,12 +74,19 @@ class Records(NamedTuple):
     def follows_scale_law(self) -> bool:
         """Whether all that is kept of a network follows from that of another scale of weights.
 
-        Numbers do not move by whole bins, and a step of training changes weights by what is no
-        multiple of them.
+        Numbers do not move by whole bins, formats end where they do, and a step of training changes
+        weights by what is no multiple of them.
         """
-        return self.histograms is None and not self.update
+        return self.histograms is None and not self.range and not self.update
 
 
+RANGED: tuple[Quantity, ...] = (
+    "preactivation",
+    "activation",
+    "grad_preactivation",
+    "grad_activation",
+)
+"""Quantities whose numbers are held against the ends of formats."""
 NOTHING = Records()
 """The moments alone."""
 QUANTITIES: Mapping[MeasureRecord, dict[Quantity, Pass]] = {
@@ -92,11 +102,25 @@ RATIOS: Mapping[RatioRecord, tuple[RatioMeasure, ...]] = {
         ("preactivation", "participation_ratio"),
         ("activation", "participation_ratio"),
     ),
+    "range": tuple(
+        (quantity, range_ratio(name, part))
+        for quantity in RANGED
+        for name in FORMATS
+        for part in PARTS
+    ),
 }
 """Record -> the ratios that it holds."""
-RATIO_WORDS: Mapping[RatioRecord, str] = {"cosine": "cosines", "units": "units"}
+RATIO_WORDS: Mapping[RatioRecord, str] = {
+    "cosine": "cosines",
+    "units": "units",
+    "range": "ranges",
+}
 """Record -> the ratios that it holds, in words."""
-RATIO_FILES: Mapping[RatioRecord, str] = {"cosine": "cosines.csv", "units": "units.csv"}
+RATIO_FILES: Mapping[RatioRecord, str] = {
+    "cosine": "cosines.csv",
+    "units": "units.csv",
+    "range": "range.csv",
+}
 """Record -> the file of a run that shows its ratios."""
 
 

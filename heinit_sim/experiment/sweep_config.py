@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.labels import SELF_EXPLAINING, shortened, swept_text, to_text
+from heinit_sim.experiment.number_formats import FormatName
 from heinit_sim.experiment.records import Records
 from heinit_sim.experiment.steps import (
     Activate,
@@ -198,6 +199,8 @@ class FigureConfig:
     """Range of both value axes, in decades; None fits the data."""
     overlay: PublishedCurves | None = None
     """Published curves drawn on top."""
+    limits: FormatName | None = None
+    """Format whose smallest normal and largest number are drawn as lines."""
     kind: str = "layers"
     """A key of `figure_kinds.FIGURE_KINDS`."""
     theme: FigureTheme = "light"

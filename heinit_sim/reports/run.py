@@ -20,6 +20,7 @@ from heinit_sim.experiment.width_groups import WIDTH_SLOPES_FILE, has_width_slop
 from heinit_sim.numerics.spread import LN10, spread
 from heinit_sim.reports import formats
 from heinit_sim.reports.formats import Row, rounded, ten_digits
+from heinit_sim.reports.number_range import FLOAT32_LAYERS, float32_layers, range_rows
 from heinit_sim.simulation import ratio_spread
 from heinit_sim.theory import assumptions
 from heinit_sim.theory.infinite_width import largest_ln_q
@@ -60,7 +61,8 @@ def csv_files(result: SweepResult) -> dict[str, str]:
     files: dict[str, Iterable[Row]] = {}
     files |= {"layers.csv": layer_rows(result), "summary.csv": summary_rows(result)}
     for name in result.config.record.ratio_records:
-        files[RATIO_FILES[name]] = ratio_rows(result, name)
+        rows = range_rows(result) if name == "range" else ratio_rows(result, name)
+        files[RATIO_FILES[name]] = rows
     if has_width_slopes(result.config):
         files[WIDTH_SLOPES_FILE] = width_slope_rows(result)
     return {name: formats.to_csv(rows) for name, rows in files.items()}
@@ -148,6 +150,8 @@ def summary_rows(result: SweepResult) -> list[Row]:
             row[name] = rounded(value)
         forward, backward = (trends[direction].word for direction in _PASSES)
         row["verdict"] = forward if forward == backward else f"{forward} / {backward}"
+        if result.config.record.range:
+            row |= float32_layers(outcome)
         if result.config.record.jacobian:
             row |= _jacobian_columns(outcome)
         rows.append(row)
@@ -203,6 +207,8 @@ def summary_rows_from_csv(text: str, config: SweepConfig) -> list[Row]:
         columns = (*_NUMBERS, *_OTHERS, *(_JACOBIAN if config.record.jacobian else ()))
         # of losses runs of earlier versions have none
         row |= {column: float(row.get(column) or "nan") for column in (*columns, *_LOSS)}
+        layers = {column: row[column] for column in FLOAT32_LAYERS if column in row}
+        row |= {column: int(text) if text else math.nan for column, text in layers.items()}
     return rows
 
 

@@ -48,7 +48,8 @@ from heinit_sim.theory import BESIDE_A_RUN, assumptions, n_sampled
 # Work, in steps that each take one number through np.maximum, and in multiplications of a product.
 _STEPS_PER_UNIT = 20  # of f_k with h_{k+1}, of weights within a branch, or of a norm, both passes
 _STEPS_PER_COSINE = 8  # of f_k with h_k
-_STEPS_PER_PARTICIPATION = 16  # of the same, beside inner products of the inputs or of the units
+_STEPS_PER_RANGE = 60  # of f_k with h_k, and of their gradients
+_STEPS_PER_PARTICIPATION = 25  # of the same, beside inner products of the inputs or of the units
 _STEPS_PER_GRADIENT = 4  # of one more gradient, of an output, through f_k and h_k
 _STEPS_PER_UPDATE = 10  # of f_k with h_{k+1}, once more and as a difference
 _STEPS_PER_WEIGHT = 4  # of a gradient that Adam's rule changes
@@ -131,7 +132,8 @@ def _peak_bytes(config: SweepConfig, busy: int, found: Sequence[Family]) -> int:
     blocks = busy * max(_block_bytes(f, _block_size(config, f)) for f in found)
     # Results of tasks, then put together; histograms of tasks under way, their sum, the records.
     sizes = (output_sizes(config.record, c.widths).values() for c in config.conditions)
-    numbers = len(config.record.measures) * n_layers + sum(map(sum, sizes))
+    measured = len(config.record.measures) + len(config.record.ratios)
+    numbers = measured * n_layers + sum(map(sum, sizes))
     results = 2 * _BYTES_PER_ELEMENT * numbers * config.trials
     histograms = (2 * busy + 2) * sum(_histogram_bytes(p) for family in found for p in family)
     samples = max(_sampled_layers(config), default=0) * _BYTES_PER_SAMPLE
@@ -201,13 +203,14 @@ def _elementwise_seconds(
     units = network_pass.units * draws.n_inputs
     record, update = network_pass.record, network_pass.update
     steps = units * (_STEPS_PER_UNIT + _STEPS_PER_COSINE * record.cosine)
+    steps += units * _STEPS_PER_RANGE * record.range
     steps += units * _STEPS_PER_UPDATE * record.update
     if update and update.optimiser == "adam":
         steps += draws.n_weights * _STEPS_PER_WEIGHT
     if record.jacobian:
         steps += network_pass.units * _STEPS_PER_GRADIENT * network_pass.widths[-1]
     seconds = steps * per_step
-    if network_pass.record.units:
+    if record.units:
         products = min(draws.n_inputs, network_pass.widest) * per_multiplication
         seconds += units * (_STEPS_PER_PARTICIPATION * per_step + products)
     for given in network_pass.steps:

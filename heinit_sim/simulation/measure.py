@@ -174,6 +174,8 @@ def measure(
     batch = list[BatchGradient]()
     for stack in counted(backward(judged.gradient), record.histograms, counts):
         by_layer |= _by_name(stack, moments.squarable(stack.numbers)[1])
+        for measure, k, values in taken_ratios(stack, record, paired=paired):
+            ratios[measure, k] = values
         if stack.batch_gradient is not None:
             batch.append(stack.batch_gradient)
         if stack.weight_moments is not None:

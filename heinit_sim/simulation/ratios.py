@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heinit_sim.activations import flat_slope
-from heinit_sim.experiment.quantities import ALIKE_DECADES
+from heinit_sim.experiment.quantities import ALIKE_DECADES, PASS_OF
 from heinit_sim.experiment.records import RatioMeasure, Records
 from heinit_sim.experiment.results import ConditionResult
 from heinit_sim.network.passes import Stack
 from heinit_sim.network.steps.activation import Slopes
 from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.numerics.scaled_array import Scaled, rescaled, squared_norms
+from heinit_sim.simulation.number_range import range_shares
 
 Ratios = Mapping[RatioMeasure, FloatArray]
 """(quantity, ratio) -> (n_networks, K+1); NaN where a network has none."""
@@ -41,10 +42,16 @@ def taken_ratios(
     """Yield (quantity, ratio), layer and one number per network of all layers of a stack.
 
     Args:
-        stack: One or two layers of the forward pass.
+        stack: One or two layers of either pass.
         record: Says which ratios are asked for.
         paired: Whether inputs come two by two, 0 with 1, 2 with 3, ….
     """
+    if record.range:
+        for ratio, shares in range_shares(stack.numbers).items():
+            for (quantity, k), share in zip(stack.names, shares, strict=True):
+                yield (quantity, ratio), k, share
+    if PASS_OF[stack.names[0][0]] == "backward":
+        return
     if record.cosine:
         means = mean_cosines(stack.numbers.mantissa, paired=paired)
         for (quantity, k), mean in zip(stack.names, means, strict=True):

@@ -51,6 +51,7 @@ from heinit_sim.theory.infinite_width.mean_field import (
     log10_jacobian_second_moment,
     wide_field,
 )
+from heinit_sim.theory.infinite_width.number_range import range_ratios
 from heinit_sim.theory.infinite_width.spectrum import log10_singular_values
 from heinit_sim.theory.infinite_width.units import unit_ratios
 
@@ -139,6 +140,8 @@ def predict(
             ratios |= {(quantity, "cosine"): cosine for quantity, cosine in cosines.items()}
         if record.units:
             ratios |= unit_ratios(condition, wide)
+        if record.range:
+            ratios |= range_ratios(condition, wide)
         outputs: dict[Output, FloatArray] = {"log10_loss": np.array([log10_loss])}
         if record.jacobian:
             outputs |= _jacobian(condition, record, known=misfit is None)

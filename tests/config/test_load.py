@@ -61,8 +61,8 @@ NETWORK_KEYS = (
     "readout, output_dim, activation, stem, head"
 )
 FIGURE_KEYS = (
-    "kind, quantity, decades, overlay, theme, size, font, font_size, panels, only, labels, order, "
-    "title, colors, decimal, style, formats, dpi, svg_text"
+    "kind, quantity, decades, overlay, limits, theme, size, font, font_size, panels, only, labels, "
+    "order, title, colors, decimal, style, formats, dpi, svg_text"
 )
 PATHS = (
     "network.block, network.depth, network.width, network.input_dim, network.image, "
@@ -897,7 +897,7 @@ PROPERTIES = {
     "Expectation": "forward, backward, max_decades_per_layer, width_slope, when",
     "WidthSlope": "quantity, within, layer",
     "Update": "learning_rate, first, last, biases, optimiser",
-    "Record": "histograms, cosine, units, jacobian, batch_gradient, update",
+    "Record": "histograms, cosine, units, range, jacobian, batch_gradient, update",
     "Figure": FIGURE_KEYS,
 }
 

@@ -32,7 +32,7 @@ network: {depth: 1, width: 6, input_dim: 5}
 init: {scheme: he_normal}
 trials: 1
 """
-OPTIONS = {"decades": "[0, 1]", "overlay": "figure_7_4_published"}
+OPTIONS = {"decades": "[0, 1]", "overlay": "figure_7_4_published", "limits": "float16"}
 NUMBER = "must have two or more numbers under a key of sweep"
 
 

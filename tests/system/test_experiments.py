@@ -22,7 +22,9 @@ from heinit_sim.checks.verdict import trend
 from heinit_sim.checks.width_slopes import width_slopes
 from heinit_sim.cli.config import gallery
 from heinit_sim.config import Override, load_config
+from heinit_sim.experiment.number_formats import PARTS
 from heinit_sim.experiment.quantities import Measure
+from heinit_sim.experiment.records import RANGED
 from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.experiment.steps import Add
 from heinit_sim.experiment.sweep_config import SweepConfig
@@ -59,6 +61,7 @@ TRIALS = {
     "correlation_map": 5,
     "born_dead": 5000,
     "batch_gradient": 40,
+    "float16_gradients": 60,
     "poole_2016": 3,
     "cnn_he": 50,
     "he_2015_depth": 25,
@@ -438,6 +441,31 @@ def test_an_activation_s_own_gain_keeps_the_forward_pass_and_not_the_backward_on
         else:
             words = {"relu": "stable", "tanh": "stable", "selu": "exploding"}
             assert trend(of, "forward").word == words.get(name, "vanishing")
+
+
+@pytest.mark.slow
+def test_gradients_that_float16_makes_zero_are_kept_by_bfloat16() -> None:
+    he, lecun = run("float16_gradients").conditions
+    zero, _ = mean_and_error(lecun.ratios["grad_activation", "float16_zero"])
+    assert (zero[:5] > 0.99).all()  # of the layers next to the input
+    assert zero[-1] < 0.1
+    assert (np.diff(zero) < 0).sum() > 20  # ever fewer towards the output
+    for of in (he, lecun):
+        for quantity in RANGED:
+            for part in PARTS:
+                assert (of.ratios[quantity, f"bfloat16_{part}"] == 0).all()
+    for quantity in RANGED:
+        mean, error = mean_and_error(he.ratios[quantity, "float16_below"])
+        assert (mean < 0.01 + ERRORS * error).all()
+    below, error = mean_and_error(he.ratios["grad_activation", "float8_e4m3_below"])
+    assert abs(below[0] - 0.26) < ERRORS * error[0]
+    # E[f_k²] = 2^−k: the share of a normal law below 2^−14, of typical networks that are smaller
+    seen, error = mean_and_error(lecun.ratios["preactivation", "float16_below"])
+    wide = [math.erf(2.0**-14 / math.sqrt(2 * 2.0**-k)) for k in range(29)]
+    theory = lecun.theory_ratios["preactivation", "float16_below"][:29]
+    np.testing.assert_allclose(theory, wide, rtol=1e-9, atol=0)
+    drift = 2.5 * np.arange(1, 30) / 100  # of ln E[f_k²], and half of it of that of √E[f_k²]
+    assert (np.abs(seen[:29] - wide) < ERRORS * error[:29] + np.array(wide) * drift).all()
 
 
 BATCH: Measure = ("grad_weight_batch", "second_moment")

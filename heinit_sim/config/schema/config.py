@@ -22,6 +22,7 @@ class Record(Section):
     histograms: fields.Histograms | None = None
     cosine: fields.Recorded | None = None
     units: fields.RecordedUnits | None = None
+    range: fields.RecordedRange | None = None
     jacobian: fields.JacobianRecorded | None = None
     batch_gradient: fields.BatchGradient | None = None
     update: Update | None = Field(default=None, description="One step of training.")
@@ -34,6 +35,7 @@ class Figure(Section):
     quantity: fields.ShownQuantity = FigureConfig.quantity
     decades: fields.Decades | None = None
     overlay: fields.Overlay | None = None
+    limits: fields.ShownLimits | None = None
     theme: fields.Theme = FigureConfig.theme
     size: fields.Size | None = None
     font: fields.Font | None = None
@@ -59,7 +61,7 @@ class Figure(Section):
                 raise relation(f"given twice ({name}), must be {fields.FORMATS}", place)
         return [name for name in get_args(FigureFormat) if name in given]
 
-    @field_validator("quantity", "decades", "overlay")
+    @field_validator("quantity", "decades", "overlay", "limits")
     @classmethod
     def _check_kind(cls, value: Any, info: ValidationInfo) -> object:
         kind, option = info.data.get("kind"), str(info.field_name)
@@ -127,6 +129,7 @@ def leave_out_defaults(document: dict[str, Any]) -> None:
         ("inputs", "normalisation", "none"),
         ("record", "cosine", False),
         ("record", "units", False),
+        ("record", "range", False),
         ("record", "jacobian", False),
         ("record", "batch_gradient", False),
         *(("figure", key, figure[key].default) for key in figure if key != "quantity"),

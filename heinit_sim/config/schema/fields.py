@@ -35,6 +35,7 @@ from heinit_sim.experiment.initializers import (
 )
 from heinit_sim.experiment.inputs import InputDistribution as LawName
 from heinit_sim.experiment.inputs import Normalisation as Axes
+from heinit_sim.experiment.number_formats import FormatName
 from heinit_sim.experiment.quantities import Bins, Growth
 from heinit_sim.experiment.steps import NormKind
 from heinit_sim.experiment.steps import Padding as PaddingName
@@ -242,6 +243,9 @@ Recorded = Annotated[bool, Setting("Cosines between inputs, layer by layer", "tr
 RecordedUnits = Annotated[
     bool, Setting("Units that are off or saturated, directions that are left", "true or false")
 ]
+RecordedRange = Annotated[
+    bool, Setting("Numbers that formats of fewer bits cannot hold", "true or false")
+]
 JacobianRecorded = Annotated[
     bool, Setting("Size and singular values of ∂f_K/∂x of the first input", "true or false")
 ]
@@ -266,6 +270,9 @@ Decades = Annotated[
 ]
 Overlay = Annotated[
     PublishedCurves, Setting("Published curves drawn on top", f"null or {choice(PublishedCurves)}")
+]
+ShownLimits = Annotated[
+    FormatName, Setting("Format whose ends are drawn", f"null or {choice(FormatName)}")
 ]
 TEXT = Limits("a text of 1 to 200 characters", min_length=1, max_length=200)
 Theme = Annotated[FigureTheme, Setting("Ground that it is shown on", FigureTheme)]

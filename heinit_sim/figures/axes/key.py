@@ -12,7 +12,16 @@ from heinit_sim.figures.axes.curves import Curve
 from heinit_sim.figures.axes.lines import Line
 
 Style = Literal[
-    "median", "band", "outline", "theory", "predicted", "forward", "published", "stable", "ridge"
+    "median",
+    "band",
+    "outline",
+    "theory",
+    "predicted",
+    "forward",
+    "published",
+    "stable",
+    "ridge",
+    "limit",
 ]
 Where = Literal["both", "a", "b"]
 ERRORS = 2  # standard errors that a band about a measured value reaches to either side
@@ -26,6 +35,7 @@ _LOOKS: Mapping[Style, str] = {
     "published": "Circles",
     "stable": "Grey",
     "ridge": "Each ridge",
+    "limit": "Dashes and dots",
 }
 Lines = Mapping[Pass, Sequence[Line]]
 
@@ -99,6 +109,9 @@ def layers_key(
     entries.append(KeyEntry("forward", "forward pass", "b"))
     if result.config.figure.overlay:
         entries.append(KeyEntry("published", "as published"))
+    if (limits := result.config.figure.limits) is not None:
+        squared = "" if result.config.figure.quantity == "std" else ", squared"
+        entries.append(KeyEntry("limit", f"largest and smallest normal {limits}{squared}"))
     return Key(tuple(entries), _narrow(result))
 
 

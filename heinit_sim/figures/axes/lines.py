@@ -22,6 +22,7 @@ STYLES: Mapping[str, dict[str, Any]] = {
     "published": {"marker": "o", "linestyle": "", "markersize": 5, "zorder": 6},
     "outline": {"linewidth": 0.8, "zorder": 2},
     "stable": {"alpha": 0.18, "linewidth": 0},
+    "limit": {"linewidth": 1.2, "dashes": (6, 2, 1, 2), "zorder": 1.5},
     "ridge": {"alpha": 0.45, "linewidth": 0},
 }
 """Name in the key -> how it is drawn, in points of the default figure."""

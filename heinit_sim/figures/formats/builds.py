@@ -19,7 +19,7 @@ _LAST |= {"band": "bands", "outline": "bands", "stable": "bands"}
 _LAST |= {"published": "published"}
 _STAGES = ("theory", "bands", "published")
 _LINE = re.compile(r"conditions?-(\d+(?:-\d+)*)-([a-z]+)")
-_KEY = re.compile(r"key-([a-z]+)|(?:forward|backward)-(stable|published)")
+_KEY = re.compile(r"key-(?!limit)([a-z]+)|(?:forward|backward)-(stable|published)")
 _WITH_FIRST = re.compile("heading|notes-")  # what is said of all lines
 
 

@@ -9,8 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from heinit_sim.experiment.number_formats import FORMATS
 from heinit_sim.experiment.quantities import Pass
 from heinit_sim.experiment.results import SweepPrediction, SweepResult
+from heinit_sim.experiment.sweep_config import FigureConfig
 from heinit_sim.figures.axes import curves
 from heinit_sim.figures.axes.axis_scales import decade_scale, fitted_limits
 from heinit_sim.figures.axes.curves import QUANTITIES, SYMBOLS, WORDS, Curve
@@ -36,7 +38,8 @@ def draw_layers(result: SweepResult | SweepPrediction, sheet: Sheet) -> Figure:
     config = result.config.figure
     lines = {direction: curves.curves_of(result, direction, sheet) for direction in QUANTITIES}
     both = [*lines["forward"], *lines["backward"]]
-    limits = config.decades or fitted_limits(drawn_values(both))
+    ends = _format_ends(config)
+    limits = config.decades or fitted_limits([*drawn_values(both), np.array(ends)])
     banded = bands_show(both, limits)
     panels = {}
     for direction, title in titled(sheet).items():
@@ -56,10 +59,22 @@ def draw_layers(result: SweepResult | SweepPrediction, sheet: Sheet) -> Figure:
     for ax, direction in zip(figure.axes, panels, strict=True):
         if config.overlay:
             _draw_published(ax, lines[direction], direction, sheet)
+        for end, name in zip(ends, ("smallest", "largest"), strict=False):
+            style = {**STYLES["limit"], "linewidth": STYLES["limit"]["linewidth"] * sheet.em}
+            style |= {"color": sheet.quiet, "gid": f"{direction}-limit-{name}"}
+            ax.axhline(end, label=f"limit {name}", **style)
         for line in lines["forward"] if direction == "backward" else ():
             style = {**BEHIND, "linewidth": BEHIND["linewidth"] * sheet.em}
             plot(ax, line, line.middle, "behind", color=line.paint.color, **style)
     return figure
+
+
+def _format_ends(config: FigureConfig) -> tuple[float, ...]:
+    """log10 of the smallest normal and the largest number of a format, as the quantity has them."""
+    if config.limits is None:
+        return ()
+    ends, factor = FORMATS[config.limits], 1 if config.quantity == "std" else 2
+    return factor * ends.smallest_normal * math.log10(2), factor * math.log10(ends.largest)
 
 
 @dataclass(frozen=True)

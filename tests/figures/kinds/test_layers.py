@@ -1,5 +1,6 @@
 import csv
 import itertools
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -10,9 +11,11 @@ from matplotlib.typing import ColorType
 
 import heinit_sim
 from heinit_sim.experiment.quantities import Measure
-from heinit_sim.experiment.sweep_config import FigureConfig
+from heinit_sim.experiment.sweep_config import FigureConfig, FigureQuantity
 from heinit_sim.figures.axes.curves import QUANTITIES, curves_of
 from heinit_sim.figures.draw import draw
+from heinit_sim.figures.formats.builds import build_steps
+from heinit_sim.figures.formats.pgfplots import to_pgfplots
 from heinit_sim.numerics import FloatArray
 from tests.figures.helpers import (
     RESULTS,
@@ -350,6 +353,45 @@ def test_published_points_without_a_condition_are_grey() -> None:
 def test_no_overlay_unless_asked_for() -> None:
     for ax in panels(drawn_7_4()):
         assert not any(str(line.get_label()).startswith("published") for line in ax.lines)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "factor"), [("variance", 2), ("second_moment", 2), ("std", 1)]
+)
+def test_limits_are_those_of_the_format_in_the_unit_of_the_quantity(
+    quantity: FigureQuantity, factor: int
+) -> None:
+    result = sweep_result([walks(0.0, 20, seed=0)], figure=FigureConfig(quantity, limits="float16"))
+    figure = draw(result)
+    ends = np.finfo(np.float16)
+    expected = {"smallest": float(ends.smallest_normal), "largest": float(ends.max)}
+    for ax in panels(figure):
+        low, high = ax.get_ylim()
+        for name, end in expected.items():
+            (first, last) = ys(ax, f"limit {name}")
+            assert first == last
+            assert abs(first - factor * math.log10(end)) < 1e-12
+            assert low < first < high
+    squared = "" if factor == 1 else ", squared"
+    assert f"Dashes and dots: largest and smallest normal float16{squared}." in caption(figure)
+
+
+def test_limits_beyond_a_range_that_is_given_are_left_out_of_it() -> None:
+    given = FigureConfig("std", (-2, 1), limits="bfloat16")
+    for ax in panels(draw(sweep_result([walks(0.0, 20, seed=0)], figure=given))):
+        assert ax.get_ylim() == (-2, 1)
+
+
+def test_limits_are_there_in_every_step_and_in_latex() -> None:
+    result = sweep_result([walks(0.0, 20, seed=0)], figure=FigureConfig(limits="float16"))
+    figure = draw(result)
+    steps = build_steps(figure, result)
+    moving = {str(artist.get_gid()) for artist in steps[-1].shown}
+    assert not any("limit" in gid for gid in moving)
+    document, _ = to_pgfplots(figure, "x_lines.csv")
+    for direction in ("forward", "backward"):
+        for name in ("smallest", "largest"):
+            assert document.count(f"% {direction}-limit-{name}\n") == 1
 
 
 @pytest.mark.parametrize("n", [2, 5, 8, 12, 20])
