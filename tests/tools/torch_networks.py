@@ -3,10 +3,11 @@
 A config is made at random and read twice: by the program, and word by word by a few lines of
 PyTorch, with the same random numbers, which takes the loss in float64, its gradients by f_k, h_k
 and all weights, input by input, and what `.grad` of weights and biases holds when the mean of the
-loss over the inputs has gone back. Second moments and variances of all quantities, network by
-network, must agree to 1e-12, or to ten times what the last digits of x move; twins are networks
-that differ in one thing, and must be found. Every step, and every option of it, must be in ten
-networks or more. Run it where torch is installed.
+loss over the inputs has gone back; one step of `torch.optim` then moves all layers. Second moments
+and variances of all quantities, network by network, must agree to 1e-12, what the step changes, a
+difference of two passes, to 1e-9, or to ten times what the last digits of x move; twins are
+networks that differ in one thing, and must be found. Every step, and every option of it, must be in
+ten networks or more. Run it where torch is installed.
 """
 
 import importlib.util
@@ -22,7 +23,13 @@ from typing import Any
 import numpy as np
 
 from heinit_sim.config import parse_config
-from heinit_sim.experiment.quantities import BATCH_PASS_OF, EVERY_PASS_OF, Measure, Quantity
+from heinit_sim.experiment.quantities import (
+    BATCH_PASS_OF,
+    EVERY_PASS_OF,
+    UPDATE_PASS_OF,
+    Measure,
+    Quantity,
+)
 from heinit_sim.experiment.steps import (
     Activate,
     Add,
@@ -50,6 +57,9 @@ from heinit_sim.simulation.plan import NetworkPass, plan_passes
 Array = np.ndarray
 Given = dict[str, Any]
 SEED, N_NETWORKS, TOLERANCE, LEAST = 0, 2, 1e-12, 10
+UPDATE_TOLERANCE = 1e-9
+ADAM_TOLERANCE = 1e-6
+"""Of biases that a batch norm takes out again: Adam moves them by their gradients' rounding over ε."""
 EPS = 2.0**-52
 ROUNDING = 2.0**-80  # of a sum that is 0, beside the squares of its terms
 WEIGHTED = "weights", "gate", "attention"
@@ -76,12 +86,17 @@ def main(count: int = 100) -> int:
     if not importlib.util.find_spec("torch"):
         print("torch is not installed")
         return 1
-    failed, seen, worst, chaotic = list[str](), Counter[str](), 0.0, 0
+    failed, seen, worst, chaotic, worst_step = list[str](), Counter[str](), 0.0, 0, 0.0
     for seed in range(count):
         config = random_config(np.random.default_rng(seed))
         (network_pass,) = plan_passes(parse_config(json.dumps(config)))
         expected, ours = _torch(network_pass, config), _ours(network_pass)
-        off, moved = _distance(ours, expected), _distance(_ours(network_pass, nudge=EPS), ours)
+        nudged = _ours(network_pass, nudge=EPS)
+        off, moved = _distance(ours, expected), _distance(nudged, ours)
+        step = _distance(ours, expected, of_step=True)
+        taken_out = {"norm batch", "biases", "optimiser adam"} <= {*words_of(config)}
+        least = ADAM_TOLERANCE if taken_out else UPDATE_TOLERANCE
+        step_tolerance = max(least, 10 * _distance(nudged, ours, of_step=True))
         tolerance = max(TOLERANCE, 10 * moved)  # of networks that the last digit of x moves far
         twins = {
             name: replace(network_pass, layers=changed(network_pass.layers, change))
@@ -95,10 +110,17 @@ def main(count: int = 100) -> int:
             for name, twin in planted.items()
             if not _distance(_ours(network_pass, twin), expected) > tolerance
         ]
-        held = off < tolerance and not missed
+        assert network_pass.update is not None
+        faster = [(1 + 1e-3) * rate for rate in network_pass.update.rates]
+        twin = replace(network_pass, update=network_pass.update._replace(rates=tuple(faster)))
+        found = _distance(_ours(network_pass, twin), expected, of_step=True) > step_tolerance
+        missed += ["rate"] * (not found)
+        held = off < tolerance and step < step_tolerance and not missed
         seen.update({*words_of(config), *(f"twin: {name}" for name in planted)})
         worst, chaotic = max(worst, off), chaotic + (tolerance > TOLERANCE)
-        text = f"off by {off:.1e}, {len(planted)} twins{f', missed {missed}' if missed else ''}"
+        worst_step = max(worst_step, step)
+        text = f"off by {off:.1e}, a step by {step:.1e}, {len(planted)} twins"
+        text += f", missed {missed}" * bool(missed)
         print(f"{seed:4} {text}{'' if held else f'  <- {json.dumps(config)}'}")
         if not held:
             failed.append(str(seed))
@@ -107,6 +129,7 @@ def main(count: int = 100) -> int:
         failed += [f"{word} in {seen[word]}"] * few
         print(f"{seen[word]:5} networks have {word}{'  <-' if few else ''}")
     print(f"largest relative difference of a moment: {worst:.1e}; {chaotic} allowed more")
+    print(f"largest relative difference of what a step changes: {worst_step:.1e}")
     print(f"not held: {'; '.join(failed)}" if failed else "all held, and no twin did")
     return int(bool(failed))
 
@@ -120,6 +143,7 @@ WORDS = (
     *("weights kernel, even", "weights stride", "weights groups", "padding circular", "stages"),
     *("padding zero", "readout mean", "readout flatten", "activation of the output", "biases"),
     *("loss least_squares", "loss cross_entropy", "loss probe"),
+    *("optimiser sgd", "optimiser adam", "rate of biases"),
 )
 """Whatever is to be in networks, as `words_of` names it."""
 
@@ -162,7 +186,11 @@ def random_config(rng: np.random.Generator) -> Given:
     head: list[Any] = [*_some(rng, _norm(rng), "activation"), "weights"]
     network["head"] = head + _some(rng, {"activation": _one(rng, "selu", "silu", SINE)})
     init = INITS[rng.integers(len(INITS))]
-    record = {"batch_gradient": True}
+    update: Given = {"learning_rate": _one(rng, 0.01, "0.1/fan_in", "0.002*width/depth")}
+    update["optimiser"] = _one(rng, "sgd", "adam")
+    if rng.random() < 0.5:
+        update["biases"] = 0.003
+    record = {"batch_gradient": True, "update": update}
     given = {"name": "a", "network": network, "init": init, "inputs": inputs}
     return given | {"loss": _one(rng, *LOSSES), "record": record}
 
@@ -233,6 +261,9 @@ def words_of(config: Given) -> Iterator[str]:
             yield f"{key} {network[key]}"
     if "bias" in config["init"]:
         yield "biases"
+        if "biases" in config["record"]["update"]:
+            yield "rate of biases"
+    yield f"optimiser {config['record']['update']['optimiser']}"
     yield f"loss {config['loss'].get('name', 'least_squares')}"
     if isinstance(network["head"][-1], dict) and "activation" in network["head"][-1]:
         yield "activation of the output"
@@ -305,10 +336,14 @@ def _ours(of: NetworkPass, twin: NetworkPass | None = None, nudge: float = 0.0) 
     return {**found.networks, LOSS: np.nan_to_num(found.outputs["log10_loss"])}  # NaN of a probe
 
 
-def _distance(found: Measured, expected: Measured) -> float:
-    """The largest relative difference of two moments; none of what is zero in both."""
+def _distance(found: Measured, expected: Measured, *, of_step: bool = False) -> float:
+    """The largest relative difference of two moments; none of what is zero in both.
+
+    Of what a step changes, or of all else.
+    """
+    compared = {m: e for m, e in expected.items() if (m[0] in UPDATE_PASS_OF) is of_step}
     with np.errstate(invalid="ignore"):
-        gaps = [np.where(found[m] == e, 0.0, np.abs(found[m] - e)) for m, e in expected.items()]
+        gaps = [np.where(found[m] == e, 0.0, np.abs(found[m] - e)) for m, e in compared.items()]
     return max(float(gap.max()) for gap in gaps) * math.log(10)
 
 
@@ -327,14 +362,14 @@ def _torch(of: NetworkPass, config: Given) -> Measured:
             config,
             iter([weights[place][trial] for place in range(len(draws.shapes))]),
             iter([beta[trial] for beta in betas]),
-            iter([masks[place][trial] for place in range(len(draws.dropped))]),
+            [masks[place][trial] for place in range(len(draws.dropped))],
         )
         layers_of, loss = network.layers(x[trial], classes[trial], probes[trial])
         moments.setdefault(LOSS, []).append([loss])
         for quantity, layers in layers_of.items():
             squares = [float(np.mean(layer**2)) for layer in layers]
             moments.setdefault((quantity, "second_moment"), []).append(squares)
-            if quantity in BATCH_PASS_OF:
+            if quantity in BATCH_PASS_OF or quantity in UPDATE_PASS_OF:
                 continue
             variances = [float(np.var(layer)) for layer in layers]
             moments.setdefault((quantity, "variance"), []).append(variances)
@@ -351,15 +386,17 @@ class _Network:
         config: Given,
         weights: Iterator[Array],
         betas: Iterator[Array],
-        masks: Iterator[Array],
+        masks: Sequence[Array],
     ) -> None:
         import torch  # type: ignore[import-not-found,unused-ignore]  # only where it is installed
 
         self.torch: Any = torch
         self.network, self.init, self.inputs = config["network"], config["init"], config["inputs"]
-        self.loss = config["loss"]
+        self.loss, self.update = config["loss"], config["record"]["update"]
         self.cnn = self.network["kind"] == "cnn"
-        self.weights, self.betas, self.masks = weights, betas, masks
+        self.weights, self.betas, self.every_mask = weights, betas, masks
+        self.rates: list[tuple[float, float]] = []
+        self.trained: Iterator[tuple[Any, Any]] | None = None
         self.omegas: list[list[Any]] = []
         self.betas_of: list[list[Any]] = []
         self.leaves: list[list[tuple[Any, Any]]] = []
@@ -386,18 +423,8 @@ class _Network:
         self, x: Array, classes: Array, probes: Array
     ) -> tuple[Mapping[Quantity, list[Array]], float]:
         """All quantities of the layers 0 … K of one network, (inputs, …), and its loss."""
-        torch, rows = self.torch, self.rows()
-        self.depth = len(rows) - 1
-        shape = (self.network.get("input_channels"), *self.network["image"]) if self.cnn else (-1,)
-        z = torch.tensor(x.T.reshape(x.shape[1], *shape), requires_grad=True)
-        fs, hs = [], []
-        for k, (steps, width, base, block) in enumerate(rows):
-            hs.append(z)
-            for listed in (self.omegas, self.betas_of, self.leaves):
-                listed.append([])
-            self.width, self.base, self.block = width, base, block
-            f, z = self.row(steps, z, is_head=k == self.depth)
-            fs.append(f)
+        torch = self.torch
+        fs, hs, z = self.forward(x)
         match self.loss.get("name"):
             case "cross_entropy":
                 cross_entropy = torch.nn.functional.cross_entropy
@@ -429,7 +456,40 @@ class _Network:
                 for own in self.leaves
             ],
         }
+        self.take_step()
+        moved = dict(zip(("preactivation", "activation"), self.forward(x)[:2], strict=True))
+        for name, layers in moved.items():
+            before: list[Array] = quantities[name]  # type: ignore[index]  # one of the two
+            after = [layer.detach().numpy() for layer in layers]
+            gaps = [one - other for one, other in zip(after, before, strict=True)]
+            quantities[f"{name}_update"] = gaps  # type: ignore[index]  # a name of them
         return quantities, mean
+
+    def forward(self, x: Array) -> tuple[list[Any], list[Any], Any]:
+        """All f_k and h_k, and what the loss sees."""
+        torch, rows = self.torch, self.rows()
+        self.depth, self.masks = len(rows) - 1, iter(self.every_mask)
+        shape = (self.network.get("input_channels"), *self.network["image"]) if self.cnn else (-1,)
+        z = torch.tensor(x.T.reshape(x.shape[1], *shape), requires_grad=True)
+        fs, hs = [], []
+        for k, (steps, width, base, block) in enumerate(rows):
+            hs.append(z)
+            for listed in (self.omegas, self.betas_of, self.leaves):
+                listed.append([])
+            self.width, self.base, self.block = width, base, block
+            f, z = self.row(steps, z, is_head=k == self.depth)
+            fs.append(f)
+        return fs, hs, z
+
+    def take_step(self) -> None:
+        """One step of PyTorch's optimiser; biases are trained where there are any."""
+        pairs, groups = [pair for own in self.leaves for pair in own], []
+        for (omega, beta), (rate, bias_rate) in zip(pairs, self.rates, strict=True):
+            groups.append({"params": [omega], "lr": rate})
+            groups += [{"params": [beta], "lr": bias_rate}] * ("bias" in self.init)
+        optimisers = {"sgd": self.torch.optim.SGD, "adam": self.torch.optim.Adam}
+        optimisers[self.update["optimiser"]](groups, lr=0.0).step()
+        self.trained = iter(pairs)
 
     def row(self, steps: list[Any], h: Any, *, is_head: bool) -> tuple[Any, Any]:
         """f_k and h_{k+1}."""
@@ -510,17 +570,24 @@ class _Network:
         """β + Ω z, with weights of its own for each input, which are all the same."""
         torch, functional = self.torch, self.torch.nn.functional
         n, c_in, *image = z.shape
-        drawn, beta = next(self.weights), next(self.betas)
         groups, kernel = given.get("groups", 1), given.get("kernel", self.network.get("kernel"))
         taps = kernel ** len(image) if image else 1
         fans = taps * c_in // groups, taps * count // groups
-        bias, std = self.init.get("bias", 0.0), math.sqrt(self.init.get("bias_variance", 0.0))
-        beta = torch.tensor(bias + std * beta[:, 0], requires_grad=True)
+        if self.trained is None:
+            drawn, beta = next(self.weights), next(self.betas)
+            bias, std = self.init.get("bias", 0.0), math.sqrt(self.init.get("bias_variance", 0.0))
+            beta = torch.tensor(bias + std * beta[:, 0], requires_grad=True)
+            omega = self.law(self.init if own is None else own, fans, drawn)
+            if image:
+                omega = np.moveaxis(omega.reshape(count, *[kernel] * len(image), -1), -1, 1)
+            omega = torch.tensor(omega, requires_grad=True)
+            rates = (self.update.get(key) for key in ("learning_rate", "biases"))
+            names = self.names() | {"fan_in": fans[0]}
+            each = [None if r is None else float(eval(str(r), {}, names)) for r in rates]
+            self.rates.append((each[0] or 0.0, each[-1] or each[0] or 0.0))
+        else:
+            omega, beta = next(self.trained)
         betas = torch.stack([beta] * n)
-        omega = self.law(self.init if own is None else own, fans, drawn)
-        if image:
-            omega = np.moveaxis(omega.reshape(count, *[kernel] * len(image), -1), -1, 1)
-        omega = torch.tensor(omega, requires_grad=True)
         copies = torch.stack([omega] * n)
         self.omegas[-1].append(copies)
         self.betas_of[-1].append(betas)
