@@ -111,7 +111,8 @@ def gain_without_weights(config: SweepConfig, jobs: int) -> float | None:
     engine cannot do the networks.
     """
     rows_and_fits = {(condition.layers, condition.lsuv) for condition in config.conditions}
-    if any(why_not_conditional(*given) for given in rows_and_fits):
+    needs_weights = config.record.update or config.record.jacobian
+    if needs_weights or any(why_not_conditional(*given) for given in rows_and_fits):
         return None
     formed, given = (
         estimate(replace(config, engine=engine), jobs).seconds
@@ -185,7 +186,7 @@ def _trial_seconds(family: Family, size: int) -> float:
         weights = zip(draws.shapes, draws.laws, strict=True)
         seconds = sum(math.prod(shape) * _weight_seconds(law) for shape, law in weights)
         seconds += len(draws.shapes) * _stream_seconds()
-        looks = 3 if any(network_pass.update for network_pass in family) else 2
+        looks = sum(3 if stack[0].update else 2 for stack in side_by_side(family))
         seconds *= 1 if keeps_weights(draws, size) else looks
     seconds += _stream_seconds()  # of the inputs
     per_multiplication, per_step = _probe()

@@ -301,3 +301,26 @@ def test_a_gain_is_that_of_one_engine_over_the_other_and_none_where_one_cannot(
     np.testing.assert_allclose(
         np.array(gains[0], float), np.array(gains[1], float), rtol=0.1, atol=0
     )
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+def test_memory_of_a_step_of_training_is_what_it_takes(optimiser: str) -> None:
+    """Both passes layer by layer, and no change of the weights as a whole."""
+    text = "name: a\nnetwork: {depth: 30, width: 300, input_dim: 300}\ninit: {scheme: he_normal}\n"
+    step = f"{{learning_rate: 1, optimiser: {optimiser}}}"
+    text += f"inputs: {{count: 40}}\nrecord: {{update: {step}}}\n"
+    (family,) = families(parse_config(text))
+    simulate_block(0, family, range(1), spare=[])  # what is kept for other runs too is there
+    tracemalloc.start()
+    simulate_block(0, family, range(1), spare=[])
+    _, traced = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    said = simulation_cost._block_bytes(family, 1)
+    assert 0.6 * said < traced < 1.2 * said
+
+
+def test_no_engine_is_offered_that_cannot_take_a_step() -> None:
+    config = parse_config(WITHOUT)
+    assert simulation_cost.gain_without_weights(config, 1) is not None
+    config = parse_config(WITHOUT + "record: {update: {learning_rate: 1}}\n")
+    assert simulation_cost.gain_without_weights(config, 1) is None

@@ -52,6 +52,7 @@ TRIALS = {
     "figure_7_4_published": 20,
     "hanin_rolnick": 40,
     "he_2015_std": 1,
+    "mup": 16,
     "width_sweep": 5,
     "width_to_a_million": 8,
     "depth_sweep": 15,
@@ -95,7 +96,7 @@ TRIALS = {
 }
 # Inputs that are enough of a hundred, where the config is about networks.
 INPUTS = {"activation_gains": 10, "selu_gain": 10, "torch_default": 10}
-# Widths that are enough, where larger ones take most of the time.
+# Widths that are enough, where larger ones take most of the time; of fewer, more networks.
 WIDTHS = {"mup": "128,256,512,1024"}
 
 # Configs whose simulation takes a second.
