@@ -62,6 +62,10 @@ ADAM_TOLERANCE = 1e-6
 """Of gradients that are 0 but for rounding, as before a batch norm, which Adam divides by ε."""
 EPS = 2.0**-52
 ROUNDING = 2.0**-80  # of a sum that is 0, beside the squares of its terms
+LEVELS: dict[Measure, Measure] = {
+    ("grad_weight_batch", "second_moment"): ("grad_weight", "second_moment"),
+    ("grad_bias_batch", "second_moment"): ("grad_preactivation", "second_moment"),
+}
 WEIGHTED = "weights", "gate", "attention"
 ACTIVATIONS = "relu", "tanh", "silu", "sigmoid", "gelu", "selu"
 LEAKY = {"name": "leaky_relu", "negative_slope": 0.2}
@@ -339,12 +343,20 @@ def _ours(of: NetworkPass, twin: NetworkPass | None = None, nudge: float = 0.0) 
 def _distance(found: Measured, expected: Measured, *, of_step: bool = False) -> float:
     """The largest relative difference of two moments; none of what is zero in both.
 
-    Of what a step changes, or of all else.
+    Of what a step changes, or of all else. A share s that is left of the gradients of inputs has an
+    error of 1/√s of theirs.
     """
-    compared = {m: e for m, e in expected.items() if (m[0] in UPDATE_PASS_OF) is of_step}
-    with np.errstate(invalid="ignore"):
-        gaps = [np.where(found[m] == e, 0.0, np.abs(found[m] - e)) for m, e in compared.items()]
-    return max(float(gap.max()) for gap in gaps) * math.log(10)
+    gaps = []
+    for name, log10 in expected.items():
+        if (name[0] in UPDATE_PASS_OF) is not of_step:
+            continue
+        with np.errstate(invalid="ignore"):
+            gap = np.where(found[name] == log10, 0.0, np.abs(found[name] - log10))
+        if name in LEVELS:
+            left = np.minimum(log10 - expected[LEVELS[name]], 0.0)
+            gap *= np.where(gap < 1, 10 ** (left / 2), 1.0)
+        gaps.append(float(gap.max()))
+    return max(gaps) * math.log(10)
 
 
 # PyTorch ------------------------------------------------------------------------------------------
