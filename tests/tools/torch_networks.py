@@ -2,12 +2,12 @@
 
 A config is made at random and read twice: by the program, and word by word by a few lines of
 PyTorch, with the same random numbers, which takes the loss in float64, its gradients by f_k, h_k
-and all weights, input by input, and what `.grad` of weights and biases holds when the mean of the
-loss over the inputs has gone back; one step of `torch.optim` then moves all layers. Second moments
-and variances of all quantities, network by network, must agree to 1e-12, what the step changes, a
-difference of two passes, to 1e-9, or to ten times what the last digits of x move; twins are
-networks that differ in one thing, and must be found. Every step, and every option of it, must be in
-ten networks or more. Run it where torch is installed.
+and all weights, input by input, the Jacobian of the first input, and what `.grad` of weights and
+biases holds when the mean of the loss over the inputs has gone back; one step of `torch.optim` then
+moves all layers. Second moments and variances of all quantities, network by network, must agree to
+1e-12, what the step changes, a difference of two passes, to 1e-9, or to ten times what the last
+digits of x move; twins are networks that differ in one thing, and must be found. Every step, and
+every option of it, must be in ten networks or more. Run it where torch is installed.
 """
 
 import importlib.util
@@ -30,6 +30,7 @@ from heinit_sim.experiment.quantities import (
     Measure,
     Quantity,
 )
+from heinit_sim.experiment.records import Output
 from heinit_sim.experiment.steps import (
     Activate,
     Add,
@@ -61,6 +62,7 @@ UPDATE_TOLERANCE = 1e-9
 ADAM_TOLERANCE = 1e-6
 """Of gradients that are 0 but for rounding, as before a batch norm, which Adam divides by ε."""
 EPS = 2.0**-52
+SECOND_MOMENT: Output = "log10_jacobian_second_moment"
 ROUNDING = 2.0**-80  # of a sum that is 0, beside the squares of its terms
 LEVELS: dict[Measure, Measure] = {
     ("grad_weight_batch", "second_moment"): ("grad_weight", "second_moment"),
@@ -73,6 +75,8 @@ SINE = {"name": "sin", "frequency": 0.7}
 TARGET = 0.3
 LOSSES: list[Given] = [{"target": TARGET}, {"name": "cross_entropy"}, {"name": "probe"}]
 LOSS: Any = ("loss", "mean")
+JACOBIAN: Any = ("jacobian", "sums of singular values")
+MIXING = {"norm batch", "attention", "attention, causal"}
 INITS: list[Given] = [
     {"scheme": "he_normal"},
     {"scheme": "xavier_uniform", "bias": 0.1, "bias_variance": 0.2},
@@ -146,7 +150,7 @@ WORDS = (
     *("attention", "add scale", "add skip", "add of each block", "weights expand", "weights init"),
     *("weights kernel, even", "weights stride", "weights groups", "padding circular", "stages"),
     *("padding zero", "readout mean", "readout flatten", "activation of the output", "biases"),
-    *("loss least_squares", "loss cross_entropy", "loss probe"),
+    *("loss least_squares", "loss cross_entropy", "loss probe", "jacobian"),
     *("optimiser sgd", "optimiser adam", "rate of biases"),
 )
 """Whatever is to be in networks, as `words_of` names it."""
@@ -194,9 +198,12 @@ def random_config(rng: np.random.Generator) -> Given:
     update["optimiser"] = _one(rng, "sgd", "adam")
     if rng.random() < 0.5:
         update["biases"] = 0.003
-    record = {"batch_gradient": True, "update": update}
+    record: Given = {"batch_gradient": True, "update": update}
     given = {"name": "a", "network": network, "init": init, "inputs": inputs}
-    return given | {"loss": _one(rng, *LOSSES), "record": record}
+    given |= {"loss": _one(rng, *LOSSES), "record": record}
+    if not MIXING.intersection(words_of(given)):
+        record["jacobian"] = True
+    return given
 
 
 def _one(rng: np.random.Generator, *values: Any) -> Any:
@@ -269,6 +276,8 @@ def words_of(config: Given) -> Iterator[str]:
             yield "rate of biases"
     yield f"optimiser {config['record']['update']['optimiser']}"
     yield f"loss {config['loss'].get('name', 'least_squares')}"
+    if config["record"].get("jacobian"):
+        yield "jacobian"
     if isinstance(network["head"][-1], dict) and "activation" in network["head"][-1]:
         yield "activation of the output"
     rows = [network.get("stem", []), network["head"]]
@@ -337,7 +346,19 @@ def _ours(of: NetworkPass, twin: NetworkPass | None = None, nudge: float = 0.0) 
     judge = Judge(sample_classes(SEED, draws, trials), sample_probes(SEED, draws, trials))
     masks = DrawnMasks(SEED, draws, trials)
     (found,) = measure([twin], weights, x, biases, masks, judge)
-    return {**found.networks, LOSS: np.nan_to_num(found.outputs["log10_loss"])}  # NaN of a probe
+    others = {LOSS: np.nan_to_num(found.outputs["log10_loss"])}  # NaN of a probe
+    if twin.record.jacobian:
+        squares = twin.widths[0] * twin.widths[-1] * 10 ** found.outputs[SECOND_MOMENT][:, 0]
+        others[JACOBIAN] = _sums(squares, 10 ** found.outputs["log10_singular_values"])
+    return {**found.networks, **others}
+
+
+def _sums(squares: Array, singular_values: Array) -> Array:
+    """log10 of numbers of Jacobians that all of their digits are kept of, (networks, 3)."""
+    sums = squares, singular_values[:, 0], (singular_values**4).sum(axis=1)
+    with np.errstate(divide="ignore"):
+        log10: Array = np.log10(np.stack(sums, axis=1))
+    return log10
 
 
 def _distance(found: Measured, expected: Measured, *, of_step: bool = False) -> float:
@@ -369,6 +390,7 @@ def _torch(of: NetworkPass, config: Given) -> Measured:
     betas, masks = sample_biases(SEED, draws, trials), DrawnMasks(SEED, draws, trials)
     classes, probes = sample_classes(SEED, draws, trials), sample_probes(SEED, draws, trials)
     moments: dict[Measure, list[list[float]]] = {}
+    jacobians: list[Array] = []
     for trial in trials:
         network = _Network(
             config,
@@ -376,8 +398,9 @@ def _torch(of: NetworkPass, config: Given) -> Measured:
             iter([beta[trial] for beta in betas]),
             [masks[place][trial] for place in range(len(draws.dropped))],
         )
-        layers_of, loss = network.layers(x[trial], classes[trial], probes[trial])
+        layers_of, loss, jacobian = network.layers(x[trial], classes[trial], probes[trial])
         moments.setdefault(LOSS, []).append([loss])
+        jacobians.append(jacobian)
         for quantity, layers in layers_of.items():
             squares = [float(np.mean(layer**2)) for layer in layers]
             moments.setdefault((quantity, "second_moment"), []).append(squares)
@@ -385,9 +408,17 @@ def _torch(of: NetworkPass, config: Given) -> Measured:
                 continue
             variances = [float(np.var(layer)) for layer in layers]
             moments.setdefault((quantity, "variance"), []).append(variances)
-    assert {quantity for quantity, _ in moments if quantity != LOSS[0]} == set(EVERY_PASS_OF)
+    assert {quantity for quantity, _ in moments if quantity != LOSS[0]} == {
+        *PASS_OF,
+        *BATCH_PASS_OF,
+    }
     with np.errstate(divide="ignore"):
-        return {measure: np.log10(found) for measure, found in moments.items()}
+        expected = {measure: np.log10(found) for measure, found in moments.items()}
+    if of.record.jacobian:
+        both = np.array(jacobians)
+        values = np.linalg.svd(both, compute_uv=False)
+        expected[JACOBIAN] = _sums((both**2).sum(axis=(1, 2)), values)
+    return expected
 
 
 class _Network:
@@ -433,8 +464,8 @@ class _Network:
 
     def layers(
         self, x: Array, classes: Array, probes: Array
-    ) -> tuple[Mapping[Quantity, list[Array]], float]:
-        """All quantities of the layers 0 … K of one network, (inputs, …), and its loss."""
+    ) -> tuple[Mapping[Quantity, list[Array]], float, Array]:
+        """All quantities of the layers 0 … K of one network, (inputs, …), its loss and Jacobian."""
         torch = self.torch
         fs, hs, z = self.forward(x)
         match self.loss.get("name"):
@@ -450,6 +481,8 @@ class _Network:
         wanted = [*fs, *hs, *flat]
         by_input = torch.autograd.grad(loss, wanted, retain_graph=True)
         gradients = iter(g.numpy() for g in by_input)
+        rows_of = (torch.autograd.grad(f, hs[0], retain_graph=True)[0][0] for f in z[0])
+        jacobian = np.array([row.numpy().ravel() for row in rows_of])
         (loss / x.shape[1]).backward()
         quantities: dict[Quantity, list[Array]] = {
             "preactivation": [layer.detach().numpy() for layer in fs],
@@ -475,7 +508,7 @@ class _Network:
             after = [layer.detach().numpy() for layer in layers]
             gaps = [one - other for one, other in zip(after, before, strict=True)]
             quantities[f"{name}_update"] = gaps  # type: ignore[index]  # a name of them
-        return quantities, mean
+        return quantities, mean, jacobian
 
     def forward(self, x: Array) -> tuple[list[Any], list[Any], Any]:
         """All f_k and h_k, and what the loss sees."""
