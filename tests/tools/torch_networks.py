@@ -408,10 +408,7 @@ def _torch(of: NetworkPass, config: Given) -> Measured:
                 continue
             variances = [float(np.var(layer)) for layer in layers]
             moments.setdefault((quantity, "variance"), []).append(variances)
-    assert {quantity for quantity, _ in moments if quantity != LOSS[0]} == {
-        *PASS_OF,
-        *BATCH_PASS_OF,
-    }
+    assert {quantity for quantity, _ in moments if quantity != LOSS[0]} == set(EVERY_PASS_OF)
     with np.errstate(divide="ignore"):
         expected = {measure: np.log10(found) for measure, found in moments.items()}
     if of.record.jacobian:
