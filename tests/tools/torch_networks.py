@@ -159,7 +159,7 @@ WORDS = (
 def random_config(rng: np.random.Generator) -> Given:
     """A network of some steps."""
     cnn, staged = rng.random() < 0.45, rng.random() < 0.35
-    network: Given = {"kind": "cnn" if cnn else "dense", "output_dim": 2}
+    network: Given = {"kind": "cnn" if cnn else "dense", "output_dim": 3}
     network["activation"] = _one(rng, *ACTIVATIONS, "relu", LEAKY, SINE)
     inputs: Given = {"count": 6} if cnn else {"count": 2, "tokens": 3}
     least = 5
