@@ -42,9 +42,12 @@ def small(tmp_path: Path) -> Path:
 def test_a_config_gives_its_reference_run_again(name: str, tmp_path: Path) -> None:
     found = heinit_sim("run", ROOT / "configs" / f"{name}.yaml", "--no-plots")
     assert found.returncode == 0, found.stderr
+    folders = (tmp_path / "outputs" / name, ROOT / "outputs/reference" / name)
+    heads = {(folder / "summary.csv").read_text("utf-8").partition("\n")[0] for folder in folders}
+    assert len(heads) == 1
     fresh, reference = (
         list(csv.DictReader(io.StringIO((folder / "layers.csv").read_text("utf-8"))))
-        for folder in (tmp_path / "outputs" / name, ROOT / "outputs/reference" / name)
+        for folder in folders
     )
     assert len(fresh) == len(reference) == REFERENCES[name]
     for ours, theirs in zip(fresh, reference, strict=True):
