@@ -8,19 +8,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from heinit_sim.checks.naming import subject
 from heinit_sim.checks.pairing import differing_settings, pair_conditions
-from heinit_sim.errors import RunDirectoryError
-from heinit_sim.experiment.quantities import (
-    ALIKE_DECADES,
-    BETWEEN_INPUTS,
-    COUNTED,
-    Measure,
+from heinit_sim.checks.record_differences import (
+    differing_histograms,
+    differing_outputs,
+    differing_ratios,
 )
-from heinit_sim.experiment.records import RATIO_WORDS
-from heinit_sim.experiment.results import ConditionResult, Histogram, SweepResult
+from heinit_sim.errors import RunDirectoryError
+from heinit_sim.experiment.quantities import ALIKE_DECADES, BETWEEN_INPUTS, Measure
+from heinit_sim.experiment.records import RATIOS
+from heinit_sim.experiment.results import ConditionResult, SweepResult
 from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.numerics.p_values import fisher_tail, student_tail, welch
-from heinit_sim.simulation import Counts
 
 LEVEL = 1e-3
 """Chance that two runs of one law differ anywhere: shared by all that is compared (Bonferroni)."""
@@ -72,6 +72,8 @@ class Comparison:
     """A line for each layer whose numbers are in other bins; only if exact."""
     ratios: tuple[str, ...]
     """A line for each layer whose cosines or other ratios differ; only if exact."""
+    outputs: tuple[str, ...]
+    """A line for each condition whose losses or Jacobians differ; only if exact."""
     settings: tuple[str, ...]
     """A line for each key of the configs that differs, but for those no number depends on."""
     left_out: tuple[str, ...]
@@ -85,7 +87,7 @@ class Comparison:
     @property
     def mismatches(self) -> tuple[str, ...]:
         """Lines for all differences beside the rows."""
-        return self.depths + self.dead + self.histograms + self.ratios
+        return self.depths + self.dead + self.histograms + self.ratios + self.outputs
 
 
 class _RowTests(NamedTuple):
@@ -103,11 +105,11 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
     """Compare two runs: the numbers of one config, or the typical networks of two.
 
     Where the configs are the same (name, figure, record and expectations aside), every network's
-    number must agree, the histograms and the ratios. Else the means over networks of log10 are
-    compared by Welch's t, at the family-wise level `LEVEL`: they tell of the typical network, where
-    the arithmetic mean of a deep layer would be carried by rare ones. Runs of equal seeds and
-    common draws share their random numbers; the error, which takes them for independent, is then
-    larger than it need be, so the comparison is conservative.
+    number must agree, and the histograms. Else the means over networks of log10 are compared by
+    Welch's t, at the family-wise level `LEVEL`: they tell of the typical network, where the
+    arithmetic mean of a deep layer would be carried by rare ones. Runs of equal seeds and common
+    draws share their random numbers; the error, which takes them for independent, is then larger
+    than it need be, so the comparison is conservative.
 
     Args:
         first: A run; may lack measures.
@@ -149,9 +151,10 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
     left_out = unpaired + [f"{' '.join(m)} (not in both runs)" for m in measures if m not in shared]
     if not same_bins and (one.histograms or other.histograms):
         left_out.append("histograms (not the same bins of one config)")
-    for name in dict.fromkeys((*one.ratio_records, *other.ratio_records)):
-        if not (exact and name in one.ratio_records and name in other.ratio_records):
-            left_out.append(f"{RATIO_WORDS[name]} (not in both runs of one config)")
+    for name in (*RATIOS, "jacobian"):
+        asked = [getattr(record, name) for record in (one, other)]
+        if any(asked) and not (exact and all(asked)):
+            left_out.append(f"record.{name} (not in both runs of one config)")
     undefined = [a for a, b in pairs if _n_defined(a, b, ("activation", BETWEEN_INPUTS)) == 1]
     if undefined:
         left_out.append(f"{BETWEEN_INPUTS} of {len(undefined)} conditions (one input in one run)")
@@ -167,15 +170,16 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
         level=math.nan if exact else level,
         rows=tuple(sorted(rows, key=lambda r: -abs(r.decades if exact else r.standard_errors))),
         depths=tuple(
-            f"{_name(a)}: {a.condition.depth} hidden layers against {b.condition.depth}"
+            f"{subject(a.condition)}: {a.condition.depth} hidden layers against {b.condition.depth}"
             for a, b in all_pairs
             if a.condition.depth != b.condition.depth
         ),
         dead=() if exact else tuple(line for pair in pairs for line in _dead(*pair, level)),
         histograms=tuple(
-            line for pair in pairs if same_bins for line in _differing_histograms(*pair, rtol)
+            line for pair in pairs if same_bins for line in differing_histograms(*pair, rtol)
         ),
-        ratios=tuple(line for pair in pairs if exact for line in _differing_ratios(*pair, rtol)),
+        ratios=tuple(line for pair in pairs if exact for line in differing_ratios(*pair, rtol)),
+        outputs=tuple(line for pair in pairs if exact for line in differing_outputs(*pair, rtol)),
         settings=settings,
         left_out=tuple(left_out),
     )
@@ -274,42 +278,4 @@ def _dead(a: ConditionResult, b: ConditionResult, level: float) -> Iterator[str]
     )
     if fisher_tail(dead_a, n_a, dead_b, n_b) < level:
         counts = f"{dead_a} of {n_a} networks are dead (h_K = 0) against {dead_b} of {n_b}"
-        yield f"{_name(a)}: {counts}"
-
-
-def _differing_ratios(a: ConditionResult, b: ConditionResult, tolerance: float) -> Iterator[str]:
-    """A line for each layer where a network's cosine, … differs by more than the tolerance."""
-    for (quantity, ratio), x in a.ratios.items():
-        if (y := b.ratios.get((quantity, ratio))) is None:
-            continue
-        differs = ~((np.abs(x - y) <= tolerance) | (np.isnan(x) & np.isnan(y)))
-        for k in np.flatnonzero(differs.any(axis=0)):
-            gaps = np.abs(x - y)[differs[:, k], k]
-            size = "one is undefined" if np.isnan(gaps).any() else f"by up to {gaps.max():.1g}"
-            counts = f"{len(gaps)} of {len(x)} networks differ, {size}"
-            yield f"{_name(a)}: {ratio.replace('_', ' ')} of {quantity}, layer {k}: {counts}"
-
-
-def _differing_histograms(a: ConditionResult, b: ConditionResult, rtol: float) -> Iterator[str]:
-    """A line for each layer that has more numbers in other bins than their rounding explains.
-
-    Numbers that differ by up to `rtol` may cross an edge: of N normal ones at most 0.49 N rtol any
-    one edge, as 0.49 is the largest density of ln|z|. Twice that is allowed, and one number.
-    """
-    for quantity in COUNTED if a.histograms and b.histograms else ():
-        x, y = (_below_each_edge(result.histograms[quantity]) for result in (a, b))
-        crossed = np.abs(x - y).max(axis=-1)
-        for k in np.flatnonzero(crossed > 1 + rtol * np.maximum(x[:, -1], y[:, -1])):
-            counts = f"{crossed[k]} numbers or more are in other bins"
-            yield f"{_name(a)}: {quantity}, layer {k}: {counts}"
-
-
-def _below_each_edge(histogram: Histogram) -> Counts:
-    """Zeros, and from there on how many numbers are below each edge and in all, (K+1, n)."""
-    ends = (histogram.zero, histogram.below, histogram.above)
-    zero, below, above = (counts[:, np.newaxis] for counts in ends)
-    return np.cumsum(np.hstack([zero, below, histogram.counts, above]), axis=-1)
-
-
-def _name(result: ConditionResult) -> str:
-    return result.condition.label or "the condition"
+        yield f"{subject(a.condition)}: {counts}"

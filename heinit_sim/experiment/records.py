@@ -110,12 +110,6 @@ RATIOS: Mapping[RatioRecord, tuple[RatioMeasure, ...]] = {
     ),
 }
 """Record -> the ratios that it holds."""
-RATIO_WORDS: Mapping[RatioRecord, str] = {
-    "cosine": "cosines",
-    "units": "units",
-    "range": "ranges",
-}
-"""Record -> the ratios that it holds, in words."""
 RATIO_FILES: Mapping[RatioRecord, str] = {
     "cosine": "cosines.csv",
     "units": "units.csv",

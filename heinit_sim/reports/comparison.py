@@ -51,6 +51,7 @@ def _differences(comparison: Comparison) -> list[str]:
         "the share of dead networks of {} condition": len(comparison.dead),
         "the histograms of {} layer": len(comparison.histograms),
         "the ratios of {} layer": len(comparison.ratios),
+        "the losses or Jacobians of {} condition": len(comparison.outputs),
     }
     return rows + [text.format(n) + "s" * (n > 1) for text, n in counts.items() if n]
 
