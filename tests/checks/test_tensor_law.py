@@ -66,7 +66,7 @@ def seen(
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("shape", [(30, 40), (64, 16, 3, 3), (20, 4000)])
+@pytest.mark.parametrize("shape", [(30, 40), (64, 16, 3, 3), (20, 1000)])
 @pytest.mark.parametrize("law", DRAWS)
 def test_none_of_forty_tensors_is_taken_for_another_law(
     law: Law, shape: tuple[int, ...], dtype: str
@@ -101,7 +101,7 @@ def test_likelihoods_are_the_largest_of_their_laws(law: Law) -> None:
     numbers = DRAWS[law](np.random.default_rng(3), (60,))
     std, largest = float(np.sqrt(np.mean(numbers**2))), float(np.abs(numbers).max())
     step, best = 1e-5, -math.inf
-    for scale in std * np.geomspace(0.5, 3, 4000):
+    for scale in std * np.geomspace(0.5, 3, 1000):  # ln 6/999 = 0.0018 from one to the next
         above, below = (LAWS[law].cumulative(numbers / scale + sign * step) for sign in (1, -1))
         if ((rises := above - below) > 0).all():
             best = max(best, float(np.mean(np.log(rises / (2 * step * scale)))))
