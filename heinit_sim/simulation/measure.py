@@ -1,8 +1,6 @@
 """One forward and backward pass of some networks, and the moments of its layers."""
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,29 +15,26 @@ from heinit_sim.experiment.quantities import (
     Measure,
     Quantity,
 )
-from heinit_sim.experiment.records import Output, RatioMeasure, output_sizes
-from heinit_sim.experiment.steps import WeightSpec, place_of_f
-from heinit_sim.network import conditional, jacobian, losses, moments
+from heinit_sim.experiment.records import Output, RatioMeasure
+from heinit_sim.experiment.steps import place_of_f
+from heinit_sim.network import losses, moments
 from heinit_sim.network.batch_gradients import BatchGradient
-from heinit_sim.network.layers import Trace, make_layers
-from heinit_sim.network.lsuv import ScaledWeights, fitted_to_batch
 from heinit_sim.network.moments import UnitMoments
-from heinit_sim.network.passes import LayerName, Stack, iter_backward, iter_forward
+from heinit_sim.network.passes import LayerName, Stack
 from heinit_sim.network.steps.dropout import MasksByPlace
-from heinit_sim.network.steps.training import Tape, TrainingStep
 from heinit_sim.network.steps.weights import WeightsByPlace
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.scaled_array import Factor, Scaled
 from heinit_sim.sampling.streams import DrawnNormals
+from heinit_sim.simulation.directions import fitted, with_weights, without_weights
 from heinit_sim.simulation.histograms import Counts, Tallies, counted
+from heinit_sim.simulation.jacobians import jacobian_outputs
 from heinit_sim.simulation.plan import NetworkPass
 from heinit_sim.simulation.ratios import Ratios, taken_ratios
 from heinit_sim.simulation.updates import log10_updates
 
 Measured = Mapping[Measure, FloatArray]
 """(quantity, statistic) -> log10, (n_networks, K+1)."""
-
-
 Outputs = Mapping[Output, FloatArray]
 """Numbers that are of no layer -> (n_networks, how many one network has)."""
 
@@ -83,45 +78,6 @@ NOTHING_DRAWN = Judge()
 """All that least squares takes."""
 
 
-def biases_of(
-    passes: Sequence[NetworkPass], betas: Sequence[FloatArray]
-) -> list[FloatArray] | None:
-    """β in the order of the weights, each (n_networks, rows of Ω, 1), of a stack with passes first.
-
-    Args:
-        passes: Passes that go side by side.
-        betas: Standard-normal numbers, each (n_networks, rows of Ω, 1); empty where none is random.
-
-    Returns:
-        None for networks without biases.
-    """
-    if not passes[0].has_biases:
-        return None
-    if not betas:
-        betas = [np.zeros((1, shape[0], 1)) for shape in passes[0].draws.shapes]
-    biases = []
-    for beta, *specs in zip(betas, *(network_pass.specs for network_pass in passes), strict=True):
-        laws = [(math.sqrt(spec.bias_variance), spec.bias_mean) for spec in specs]
-        stds, means = np.array(laws).T.reshape(2, -1, 1, 1, 1)
-        beside = stds * beta + means
-        biases.append(beside if passes[1:] else beside[0])
-    return biases
-
-
-class WeightsAboutMean:
-    """Weights by place, those of each matrix σ ω + m over what multiplies them."""
-
-    def __init__(self, weights: WeightsByPlace, specs: Sequence[WeightSpec]) -> None:
-        self._weights, self._specs = weights, specs
-
-    def __getitem__(self, place: int) -> FloatArray:
-        spec, weights = self._specs[place], self._weights[place]
-        if spec.weight_mean == 0:
-            return weights
-        drawn = weights if spec.weight_variance else np.zeros_like(weights)
-        return drawn + spec.weight_mean / spec.weight_std
-
-
 def measure(
     passes: Sequence[NetworkPass],
     weights: WeightsByPlace | DrawnNormals,
@@ -149,10 +105,10 @@ def measure(
     if others:
         x = np.repeat(x[np.newaxis], len(passes), axis=0)
     if isinstance(weights, DrawnNormals):
-        forward, backward, updated = _conditional(network_pass, weights, x, biases)
+        forward, backward, updated = without_weights(network_pass, weights, x, biases)
     else:
-        weights, biases = _fitted(network_pass, weights, x, biases)
-        forward, backward, updated = _weighted(passes, weights, x, biases, masks)
+        weights, biases = fitted(network_pass, weights, x, biases)
+        forward, backward, updated = with_weights(passes, weights, x, biases, masks)
     before = list[Stack]()
     paired = network_pass.draws.inputs.distribution == "pair"
     by_layer: dict[LayerName, UnitMoments] = {}
@@ -194,96 +150,9 @@ def measure(
     outputs: dict[Output, FloatArray] = {"log10_loss": judged.log10_loss[..., np.newaxis]}
     if record.jacobian:
         assert not isinstance(weights, DrawnNormals), "a Jacobian has weights"
-        outputs |= _jacobian(passes, weights, x, biases, masks)
+        outputs |= jacobian_outputs(passes, weights, x, biases, masks)
     kinds = [_by_pass(kind, len(passes)) for kind in (measured, tallies, taken, outputs)]
     return [PassResult(*parts) for parts in zip(*kinds, strict=True)]
-
-
-class _Directions(NamedTuple):
-    """The passes of some networks."""
-
-    forward: Iterator[Stack]
-    backward: Callable[[Scaled], Iterator[Stack]]
-    """From a gradient."""
-    updated: Callable[[], Iterator[Stack]] | None = None
-    """Forward once more, behind the step of training that both made, if it is asked for."""
-
-
-def _fitted(
-    network_pass: NetworkPass,
-    weights: WeightsByPlace,
-    x: FloatArray,
-    biases: Sequence[FloatArray] | None,
-) -> tuple[WeightsByPlace, Sequence[FloatArray] | None]:
-    """The weights Ω/σ with their means, and both as LSUV makes them of the batch."""
-    if any(spec.weight_mean for spec in network_pass.specs):
-        weights = WeightsAboutMean(weights, network_pass.specs)
-    if network_pass.lsuv:
-        bare = make_layers(network_pass.layers, weights)
-        factors, biases = fitted_to_batch(bare, x, biases, network_pass.lsuv)
-        weights = ScaledWeights(weights, factors)
-    return weights, biases
-
-
-def _weighted(
-    passes: Sequence[NetworkPass],
-    weights: WeightsByPlace,
-    x: FloatArray,
-    biases: Sequence[FloatArray] | None,
-    masks: MasksByPlace | None,
-) -> _Directions:
-    """The directions of networks that have weights."""
-    network_pass, *others = passes
-    tape = Tape() if network_pass.update else None
-    beside, batch = [other.layers for other in others], network_pass.record.batch_gradient
-    layers = make_layers(
-        *(network_pass.layers, weights, biases, masks, beside), batch_gradient=batch, tape=tape
-    )
-    traces = list[Trace]()
-    forward = iter_forward(layers, x, traces)
-    backward = partial(iter_backward, layers, traces=traces)
-    if not (network_pass.update and tape):
-        return _Directions(forward, backward)
-    training = TrainingStep(network_pass.update, tape)
-    after = make_layers(network_pass.layers, weights, biases, masks, training=training)
-    return _Directions(forward, backward, partial(iter_forward, after, x, []))
-
-
-def _jacobian(
-    passes: Sequence[NetworkPass],
-    weights: WeightsByPlace,
-    x: FloatArray,
-    biases: Sequence[FloatArray] | None,
-    masks: MasksByPlace | None,
-) -> dict[Output, FloatArray]:
-    """What is kept of the Jacobian of the first input, (..., how many numbers one network has)."""
-    network_pass, *others = passes
-    first = np.ascontiguousarray(x[..., :1])
-    of_first = None if masks is None else jacobian.FirstInputMasks(masks)
-    beside = [other.layers for other in others]
-    layers = make_layers(network_pass.layers, weights, biases, of_first, beside, measured=False)
-    n_outputs, most = network_pass.widths[-1], network_pass.gradient_columns
-    parts = list(jacobian.iter_transposed(layers, first, n_outputs, most))
-    found: dict[Output, FloatArray] = {
-        "log10_jacobian_second_moment": jacobian.log10_second_moment(parts)[..., np.newaxis]
-    }
-    if "log10_singular_values" in output_sizes(network_pass.record, network_pass.widths):
-        found["log10_singular_values"] = jacobian.log10_singular_values(parts, len(layers))
-    return found
-
-
-def _conditional(
-    network_pass: NetworkPass,
-    normals: DrawnNormals,
-    x: FloatArray,
-    biases: Sequence[FloatArray] | None,
-) -> _Directions:
-    """The directions of networks without weights."""
-    layers = conditional.make_layers(network_pass.layers, normals, biases)
-    traces = list[conditional.Trace]()
-    batch = network_pass.record.batch_gradient
-    backward = partial(conditional.iter_backward, layers, traces=traces, batch_gradient=batch)
-    return _Directions(conditional.iter_forward(layers, x, traces), backward)
 
 
 def _by_pass(arrays: Mapping[Any, NDArray[Any]], n_passes: int) -> list[dict[Any, NDArray[Any]]]:

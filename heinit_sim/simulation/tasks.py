@@ -17,7 +17,8 @@ from heinit_sim.sampling.streams import (
     sample_probes,
     sample_weights,
 )
-from heinit_sim.simulation.measure import Judge, PassResult, biases_of, measure
+from heinit_sim.simulation.directions import biases_of
+from heinit_sim.simulation.measure import Judge, PassResult, measure
 from heinit_sim.simulation.plan import NetworkPass, block_size, families, side_by_side
 
 # Work is told in seconds of a nominal machine: tasks are to be the same on every one.

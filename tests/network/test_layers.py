@@ -25,7 +25,8 @@ from heinit_sim.network.losses import least_squares
 from heinit_sim.network.passes import iter_backward, iter_forward, layers_by_name
 from heinit_sim.numerics.scaled_array import Scaled
 from heinit_sim.sampling.streams import sample_biases, sample_inputs, sample_weights
-from heinit_sim.simulation.measure import biases_of, measure
+from heinit_sim.simulation.directions import biases_of
+from heinit_sim.simulation.measure import measure
 from heinit_sim.simulation.plan import NetworkPass
 from tests.conditions import Blocks, Images
 from tests.conditions import rows as rows_of

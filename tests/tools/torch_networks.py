@@ -52,7 +52,8 @@ from heinit_sim.sampling.streams import (
     sample_probes,
     sample_weights,
 )
-from heinit_sim.simulation.measure import Judge, Measured, biases_of, measure
+from heinit_sim.simulation.directions import biases_of
+from heinit_sim.simulation.measure import Judge, Measured, measure
 from heinit_sim.simulation.plan import NetworkPass, plan_passes
 
 Array = np.ndarray
