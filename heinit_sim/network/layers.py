@@ -39,7 +39,7 @@ from heinit_sim.network.steps.operation import (
     Arithmetic,
     Kept,
     Operation,
-    WeightMoments,
+    WeightGradients,
     lost_networks,
     squared_sizes,
 )
@@ -144,7 +144,7 @@ class Layer(NamedTuple):
             trace: From `forward`.
             out: Where ∂ℓ/∂h_k goes, (..., D_k, n_inputs).
         """
-        found: WeightMoments = []
+        found: WeightGradients = []
         before = range(self.place, -1, -1)
         gradient, skipping = self._back(before, dl_df, skipping, trace, out, found)
         if skipping is not None:
@@ -164,7 +164,7 @@ class Layer(NamedTuple):
         skipping: Scaled | None,
         trace: Trace,
         out: FloatArray | None,
-        found: WeightMoments,
+        found: WeightGradients,
     ) -> tuple[Scaled, Scaled | None]:
         """Take a gradient, and what of it skips the branch that it is in, back through steps."""
         for place in places:

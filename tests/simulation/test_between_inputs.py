@@ -10,7 +10,7 @@ from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import BETWEEN_INPUTS, Measure, Quantity
 from heinit_sim.experiment.results import ConditionResult
 from heinit_sim.network.passes import LayerName, Stack, iter_forward
-from heinit_sim.simulation import measure
+from heinit_sim.simulation import directions
 from tests.conditions import unpredicted
 from tests.simulation.plain_networks import plain_layers
 
@@ -72,7 +72,7 @@ def test_layers_of_every_kind_are_measured(name: str, monkeypatch: pytest.Monkey
                 seen[layer] = np.ldexp(z.mantissa, np.reshape(z.exponent, (-1, 1, 1)))
             yield stack
 
-    monkeypatch.setattr(measure, "iter_forward", noted)
+    monkeypatch.setattr(directions, "iter_forward", noted)
     biases = ", bias_variance: 0.2" * ("biased" in name)
     result = simulate(
         f"network: {NETWORKS[name]}\ninit: {{scheme: he_normal{biases}}}\n"

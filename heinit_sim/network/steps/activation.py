@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from heinit_sim.experiment.activation_table import Activation
-from heinit_sim.network.steps.operation import WeightMoments
+from heinit_sim.network.steps.operation import WeightGradients
 from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.numerics.scaled_array import Scaled
 
@@ -43,7 +43,7 @@ class Activated:
         gradient: Scaled,
         kept: FloatArray | Mask,
         out: FloatArray | None,
-        found: WeightMoments,
+        found: WeightGradients,
     ) -> Scaled:
         """a'[z] ⊙ g."""
         return Scaled(np.multiply(kept, gradient.mantissa, out=out), gradient.exponent)

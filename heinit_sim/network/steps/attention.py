@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from heinit_sim.network.steps import operation
-from heinit_sim.network.steps.operation import WeightMoments, largest
+from heinit_sim.network.steps.operation import WeightGradients, largest
 from heinit_sim.network.steps.weights import Weighted
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.scaled_array import Scaled, plus
@@ -69,7 +69,7 @@ class Attended(NamedTuple):
         return Scaled(f, z.exponent), Kept(query, key, value, shares, self.value.kept(z))
 
     def adjoint(
-        self, gradient: Scaled, kept: Kept, out: FloatArray | None, found: WeightMoments
+        self, gradient: Scaled, kept: Kept, out: FloatArray | None, found: WeightGradients
     ) -> Scaled:
         """Ω_qᵀ ∂ℓ/∂q + Ω_kᵀ ∂ℓ/∂k + Ω_vᵀ ∂ℓ/∂v."""
         query, key, value, shares, entered = kept

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from heinit_sim.network.steps.operation import WeightMoments
+from heinit_sim.network.steps.operation import WeightGradients
 from heinit_sim.numerics import FloatArray, Mask
 from heinit_sim.numerics.scaled_array import Scaled
 
@@ -33,7 +33,7 @@ class Dropped(NamedTuple):
         return self._thinned(z, kept, out), kept
 
     def adjoint(
-        self, gradient: Scaled, kept: Mask, out: FloatArray | None, found: WeightMoments
+        self, gradient: Scaled, kept: Mask, out: FloatArray | None, found: WeightGradients
     ) -> Scaled:
         """The mask times g/(1 − p)."""
         return self._thinned(gradient, kept, out)

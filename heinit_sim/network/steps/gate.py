@@ -14,7 +14,7 @@ from heinit_sim.network.steps import operation
 from heinit_sim.network.steps.activation import value_and_slope
 from heinit_sim.network.steps.operation import (
     LARGEST,
-    WeightMoments,
+    WeightGradients,
     largest,
     lost_networks,
     squarable,
@@ -76,7 +76,7 @@ class Gated(NamedTuple):
         return result, Kept(opening, sloped, self.value.kept(z))
 
     def adjoint(
-        self, gradient: Scaled, kept: Kept, out: FloatArray | None, found: WeightMoments
+        self, gradient: Scaled, kept: Kept, out: FloatArray | None, found: WeightGradients
     ) -> Scaled:
         """Ω_gᵀ (a'[u] ⊙ v ⊙ g) + Ω_vᵀ (a[u] ⊙ g)."""
         opening, sloped, entered = kept

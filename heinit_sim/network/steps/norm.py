@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from heinit_sim.experiment.steps import NormKind
-from heinit_sim.network.steps.operation import Arithmetic, WeightMoments, squarable
+from heinit_sim.network.steps.operation import Arithmetic, WeightGradients, squarable
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.scaled_array import Exponents, Scaled
 
@@ -67,7 +67,7 @@ class Normalised:
         return Scaled(out, np.zeros_like(z.exponent)), Kept(out, inverse, z.exponent)
 
     def adjoint(
-        self, gradient: Scaled, kept: Kept, out: FloatArray | None, found: WeightMoments
+        self, gradient: Scaled, kept: Kept, out: FloatArray | None, found: WeightGradients
     ) -> Scaled:
         """(g − mean g − h mean(g h))/s, or (g − h mean(g h))/s."""
         out = np.empty_like(gradient.mantissa) if out is None else out

@@ -30,8 +30,8 @@ class WeightGradient(NamedTuple):
     """Rows of Ω."""
 
 
-WeightMoments = list[WeightGradient]
-"""The gradients of some matrices, one after another."""
+WeightGradients = list[WeightGradient]
+"""Those of some matrices, one after another."""
 LARGEST = 2.0**500
 """Plain floats end here: their squares must leave room for the sum of a layer."""
 Arithmetic = Literal["plain", "scaled", "settled"]
@@ -50,9 +50,9 @@ class Operation(Protocol):
         ...
 
     def adjoint(
-        self, gradient: Scaled, kept: Kept, out: FloatArray | None, found: WeightMoments
+        self, gradient: Scaled, kept: Kept, out: FloatArray | None, found: WeightGradients
     ) -> Scaled:
-        """∂ℓ/∂z, in `out` if that is given; moments of ∂ℓ/∂Ω are appended to `found`."""
+        """∂ℓ/∂z, in `out` if that is given; gradients of weights are appended to `found`."""
         ...
 
 

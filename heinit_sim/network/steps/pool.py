@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from heinit_sim.network import convolution
-from heinit_sim.network.steps.operation import WeightMoments
+from heinit_sim.network.steps.operation import WeightGradients
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.scaled_array import Scaled
 
@@ -20,7 +20,7 @@ class Pooled:
         return _into(out, convolution.channel_means(z.mantissa, self.positions), z), None
 
     def adjoint(
-        self, gradient: Scaled, kept: None, out: FloatArray | None, found: WeightMoments
+        self, gradient: Scaled, kept: None, out: FloatArray | None, found: WeightGradients
     ) -> Scaled:
         """The gradient over P at every position."""
         spread = convolution.channel_means_adjoint(gradient.mantissa, self.positions)

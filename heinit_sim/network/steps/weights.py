@@ -17,7 +17,7 @@ from heinit_sim.network.steps.operation import (
     Arithmetic,
     Kept,
     WeightGradient,
-    WeightMoments,
+    WeightGradients,
     largest,
     squarable,
     squared_sizes,
@@ -194,7 +194,7 @@ class Weighted(NamedTuple):
         return self.product(z, out), self.kept(z)
 
     def adjoint(
-        self, gradient: Scaled, kept: Entered | None, out: FloatArray | None, found: WeightMoments
+        self, gradient: Scaled, kept: Entered | None, out: FloatArray | None, found: WeightGradients
     ) -> Scaled:
         """∂ℓ/∂z, rescaled on the way: the gradient is linear whatever the activation."""
         if self.tape is not None:
