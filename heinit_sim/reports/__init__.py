@@ -17,8 +17,8 @@ from heinit_sim.reports.formats import to_json_values as to_json_values
 from heinit_sim.reports.formats import to_latex as to_latex
 from heinit_sim.reports.formats import to_markdown as to_markdown
 from heinit_sim.reports.run import csv_files as csv_files
-from heinit_sim.reports.run import notes as notes
 from heinit_sim.reports.run import summary_rows as summary_rows
 from heinit_sim.reports.run import summary_rows_from_csv as summary_rows_from_csv
-from heinit_sim.reports.run import to_summary_table as to_summary_table
-from heinit_sim.reports.run import width_notes as width_notes
+from heinit_sim.reports.run_notes import notes as notes
+from heinit_sim.reports.run_notes import width_notes as width_notes
+from heinit_sim.reports.summary_table import to_summary_table as to_summary_table

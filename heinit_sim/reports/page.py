@@ -25,7 +25,8 @@ from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import spread
 from heinit_sim.reports.formats import SYMBOLS, Row, power_text, slopes_text, swept_heads
-from heinit_sim.reports.run import summary_rows, swept_cells
+from heinit_sim.reports.run import summary_rows
+from heinit_sim.reports.summary_table import swept_cells
 from heinit_sim.sampling.inputs import component_variance, norm_moments
 from heinit_sim.theory import assumptions
 from heinit_sim.theory.finite_width import slope_moments

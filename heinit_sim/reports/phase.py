@@ -14,7 +14,7 @@ from heinit_sim.reports.formats import (
     swept_heads,
     ten_digits,
 )
-from heinit_sim.reports.run import swept_cells
+from heinit_sim.reports.summary_table import swept_cells
 from heinit_sim.theory import assumptions, infinite_width
 
 if TYPE_CHECKING:

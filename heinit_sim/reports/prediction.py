@@ -19,7 +19,7 @@ from heinit_sim.experiment.results import Prediction, SweepPrediction
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.numerics import FloatArray
 from heinit_sim.reports.formats import Row, power_text, rounded, slopes_text
-from heinit_sim.reports.run import swept_cells, swept_table
+from heinit_sim.reports.summary_table import swept_cells, swept_table
 from heinit_sim.theory import assumptions
 from heinit_sim.theory.finite_width import log_law
 

@@ -12,7 +12,8 @@ from heinit_sim.config import parse_config
 from heinit_sim.experiment.sweep_config import SweepConfig
 from heinit_sim.figures.words.condition_names import named
 from heinit_sim.reports.formats import to_csv
-from heinit_sim.reports.run import layer_rows, summary_rows, to_summary_table
+from heinit_sim.reports.run import layer_rows, summary_rows
+from heinit_sim.reports.summary_table import to_summary_table
 from heinit_sim.sampling.streams import DrawnWeights, Draws, sample_biases, sample_inputs
 from heinit_sim.simulation.sweep import run_sweep
 from tests import configs

@@ -2,35 +2,23 @@ import csv
 import io
 import json
 import math
-import re
 
 import numpy as np
 import pytest
-from rich.text import Text
 
-from heinit_sim.cli.console import print_table
 from heinit_sim.config import parse_config
 from heinit_sim.experiment.quantities import PASS_OF
 from heinit_sim.experiment.results import SweepResult
 from heinit_sim.numerics.spread import spread
 from heinit_sim.reports import formats, run
 from heinit_sim.simulation import run_sweep
-from tests.commands import printed
 from tests.conditions import unpredicted
-
-CONFIG = """
-name: small
-network: {depth: 3, width: 8, input_dim: 5}
-init: {}
-inputs: {count: 4}
-sweep: {init.variance: [0.25, 0.5]}
-trials: 6
-"""
+from tests.reports.configs import CLASSES, SMALL
 
 
 @pytest.fixture(scope="module")
 def result() -> SweepResult:
-    return unpredicted(parse_config(CONFIG))
+    return unpredicted(parse_config(SMALL))
 
 
 def test_layers_csv_has_the_columns_of_the_contract_in_order(result: SweepResult) -> None:
@@ -91,7 +79,7 @@ def test_processors_differences_are_rounded(value: float, to_decades: str, to_di
 
 def test_every_number_of_a_run_is_rounded_but_the_swept_ones() -> None:
     swept = "sweep: {init.variance: [0.25, 0.123456789012]}\nrecord: {cosine: true}"
-    text = CONFIG.replace("sweep: {init.variance: [0.25, 0.5]}", swept)
+    text = SMALL.replace("sweep: {init.variance: [0.25, 0.5]}", swept)
     result = unpredicted(parse_config(text))
     rows = [*run.layer_rows(result), *run.ratio_rows(result, "cosine"), *run.summary_rows(result)]
     assert {row["init.variance"] for row in rows} == {0.25, 0.123456789012}
@@ -115,16 +103,6 @@ def test_lists_and_mappings_of_a_sweep_are_one_json_cell() -> None:
         "w": json.dumps([3, 4]),
         "a": json.dumps({"name": "leaky_relu"}),
     }
-
-
-CLASSES = """
-name: classes
-network: {depth: 2, width: 100, input_dim: 100, output_dim: 50, activation: tanh}
-init: {scheme: lecun_normal, last: {variance: VARIANCE}}
-inputs: {count: 20}
-loss: {name: cross_entropy}
-trials: 10
-"""
 
 
 def test_the_loss_stands_beside_theory_and_ln_v() -> None:
@@ -152,25 +130,6 @@ def test_losses_that_are_no_floats_or_have_any_sign_are_empty() -> None:
         assert all(math.isnan(row[c]) for c in row if "loss" in c)
 
 
-@pytest.mark.parametrize(("variance", "noted"), [("1e-6", False), ("0.005", False), ("1.0", True)])
-def test_a_large_first_cross_entropy_is_noted_with_what_mends_it(
-    variance: str, *, noted: bool
-) -> None:
-    text = CLASSES.replace("VARIANCE", variance)
-    config = parse_config(text)
-    notes = [n for n in run.notes(config, run.summary_rows(unpredicted(config))) if "ln V" in n]
-    assert len(notes) == noted
-    if not noted:
-        return
-    assert "the loss is" in notes[0]
-    found = re.search(r"σ² of the last layer of (\S+) or less brings it within 10 %", notes[0])
-    assert found is not None
-    mended = parse_config(text, "c", {"init.last.variance": float(found[1])})
-    (row,) = run.summary_rows(unpredicted(mended))
-    # Two digits of σ², and what 10 networks differ by.
-    assert 1.05 < row["loss_mean"] / math.log(50) < 1.12
-
-
 def test_summary_reads_back(result: SweepResult) -> None:
     rows = run.summary_rows(result)
     back = run.summary_rows_from_csv(formats.to_csv(rows), result.config)
@@ -187,94 +146,6 @@ def test_summary_holds_the_medians_of_the_first_and_last_hidden_layer(result: Sw
         slope = math.log10(4 * of.condition.weight_variances[0])
         # rounded to 1e-8, and of logarithms of size 1, whose own rounding is 1e-16
         assert abs(row["theory_forward_decades_per_layer"] - slope) < 0.51e-8
-
-
-def rendered(result: SweepResult, width: int) -> list[str]:
-    rows = run.summary_rows(result)
-    return printed(run.to_summary_table(result.config, rows, width), width)
-
-
-def test_table_fits_eighty_columns_without_cutting(result: SweepResult) -> None:
-    lines = rendered(result, 80)
-    assert max(map(len, lines)) <= 80
-    assert "…" not in "".join(lines)
-    assert [line.split()[0] for line in lines if line.strip()[:3] in {"0.2", "0.5"}] == [
-        "0.25",
-        "0.5",
-    ]
-    # the same rows at any width: no cell is wrapped
-    assert sum("(+0" in line for line in lines) == sum(
-        "(+0" in line for line in rendered(result, 200)
-    )
-
-
-def test_table_shows_each_number_under_its_head(result: SweepResult) -> None:
-    line = next(line for line in rendered(result, 80) if line.strip().startswith("0.25"))
-    row = run.summary_rows(result)[0]
-    slopes = [
-        f"{row['forward_decades_per_layer']:+z.3f}",
-        f"({row['theory_forward_decades_per_layer']:+z.3f})",
-        f"{row['backward_decades_per_layer']:+z.3f}",
-        f"({row['theory_backward_decades_per_layer']:+z.3f})",
-    ]
-    assert line.split()[3:] == [*slopes, row["verdict"]]
-
-
-def test_a_verdict_of_two_words_fits_eighty_columns() -> None:
-    tapering = CONFIG.replace("width: 8", "width: [160, 40, 10]").replace(
-        "init.variance: [0.25, 0.5]", "init.variance: [0.2]"
-    )
-    mixed = unpredicted(parse_config(tapering))
-    row = run.summary_rows(mixed)[0]
-    assert row["forward_verdict"] != row["backward_verdict"]
-    assert row["verdict"] == f"{row['forward_verdict']} / {row['backward_verdict']}"
-    lines = rendered(mixed, 80)
-    assert max(map(len, lines)) <= 80
-    assert row["forward_verdict"] + " /" in "".join(lines)
-    assert any(line.split() == [row["backward_verdict"]] for line in lines)  # below the other
-    assert sum("(theory)" in line for line in lines) == 1  # which costs no theory
-    cell = run.to_summary_table(mixed.config, [row]).columns[-1]._cells[0]
-    assert isinstance(cell, Text)
-    assert [span.style for span in cell.spans] == [
-        run._STYLES[row[f"{direction}_verdict"]] for direction in ("forward", "backward")
-    ]
-
-
-def test_a_wide_table_says_what_stable_stands_for_and_shows_the_output(
-    result: SweepResult,
-) -> None:
-    wide = "\n".join(rendered(result, 120))
-    (row,) = [row for row in run.summary_rows(result) if "stable" in row["verdict"]]
-    drift, allowed = row["drift_decades_per_layer"], row["allowed_decades_per_layer"]
-    assert f"({drift:+z.3f} ± {allowed:.3f} allowed)" in wide
-    assert "E[f_K²]" in wide
-    output = np.median(
-        result.conditions[row["condition"]].networks["preactivation", "second_moment"][:, -1]
-    )
-    assert formats.power_text(output) in wide
-    narrow = "\n".join(rendered(result, 80))
-    assert f"stable: {drift:+z.3f} ± {allowed:.3f}" in narrow
-    assert "allowed" not in narrow
-
-
-def test_inputs_of_another_scale_are_noted(result: SweepResult) -> None:
-    assert run.notes(result.config, run.summary_rows(result)) == []
-    inputs = "inputs: {count: 4, distribution: normal, std: 73}"
-    config = parse_config(CONFIG.replace("inputs: {count: 4}", inputs))
-    for note in run.notes(config, run.summary_rows(unpredicted(config))):
-        assert re.search(r"the variance of the inputs is \d\.\de\+03, ", note)
-    assert len(run.notes(config, run.summary_rows(unpredicted(config)))) == 2
-
-
-def test_a_last_layer_of_another_scale_is_noted_with_its_factor() -> None:
-    text = CONFIG.replace("width: 8", "width: 64").replace(
-        "sweep: {init.variance: [0.25, 0.5]}\n", ""
-    )
-    text = text.replace("init: {}", "init: {scheme: he_normal, mode: fan_out}")
-    config = parse_config(text)
-    rows = run.summary_rows(unpredicted(config))
-    (note,) = run.notes(config, rows)  # σ² = 2/fan_out = 2 for one output
-    assert note.endswith(": the last layer's σ² is 128 times 1/fan_in")
 
 
 @pytest.mark.parametrize(
@@ -297,34 +168,8 @@ def test_a_slope_of_nothing_but_rounding_has_no_minus() -> None:
     assert formats.slopes_text(-0.0006, math.nan) == "-0.001 (—)"
 
 
-def test_a_single_channel_is_not_many() -> None:
-    cnn = "network: {kind: cnn, depth: 2, image: [3], kernel: 1, channels: "
-    for channels, text in ((1, "1 channel"), (2, "2 channels")):
-        given = f"name: a\ntrials: 2\n{cnn}{channels}}}\ninit: {{scheme: he_normal}}\n"
-        title = rendered(unpredicted(parse_config(given)), 80)[0]
-        assert text in title.split(", ")
-
-
 @pytest.mark.parametrize(("activation", "kind"), [("tanh", "mean_field"), ("relu", "exact")])
 def test_rows_say_which_theory_stands_beside_them(activation: str, kind: str) -> None:
-    text = CONFIG.replace("network: {", f"network: {{activation: {activation}, ")
+    text = SMALL.replace("network: {", f"network: {{activation: {activation}, ")
     rows = list(run.layer_rows(unpredicted(parse_config(text))))
     assert {row["theory_kind"] for row in rows} == {kind}
-
-
-def test_columns_move_together_before_a_word_is_broken(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = (
-        "name: x\nnetwork: {depth: 20, width: 2, input_dim: 2, activation: elu}\n"
-        "init: {variance: 1}\ntrials: 2\n"
-        "sweep: {init.variance: [1e3, 1e30], network.activation: [softplus, elu]}"
-    )
-    result = unpredicted(parse_config(text))
-    rows = run.summary_rows(result)
-    for columns, whole in (("80", True), ("60", False)):
-        monkeypatch.setenv("COLUMNS", columns)
-        print_table(run.to_summary_table(result.config, rows))
-        lines = capsys.readouterr().out.splitlines()
-        assert max(map(len, lines)) <= 80
-        assert any(" activation " in line for line in lines) == whole

@@ -21,7 +21,8 @@ from heinit_sim.reports.prediction import (
     prediction_rows,
     to_prediction_table,
 )
-from heinit_sim.reports.run import layer_rows, summary_rows, to_summary_table
+from heinit_sim.reports.run import layer_rows, summary_rows
+from heinit_sim.reports.summary_table import to_summary_table
 from heinit_sim.theory.assumptions import chain_slope, exact_layers
 from heinit_sim.theory.predictions import predict, predicted_variance_of_ln
 from tests.conditions import Blocks, Images, condition, description, with_layers

@@ -16,7 +16,7 @@ from heinit_sim.experiment.steps import Pool, Weights, WeightSpec, Window, matri
 from heinit_sim.experiment.sweep_config import Condition
 from heinit_sim.figures.words.condition_names import named
 from heinit_sim.reports.formats import to_csv
-from heinit_sim.reports.run import to_summary_table
+from heinit_sim.reports.summary_table import to_summary_table
 from tests import configs
 from tests.configs import CNN, parsed
 from tests.configs import unplaced_problems as problems

@@ -12,7 +12,8 @@ from heinit_sim.experiment.sweep_config import Condition, SweepConfig
 from heinit_sim.figures.axes.curves import QUANTITIES, curves_of
 from heinit_sim.figures.axes.key import layers_key
 from heinit_sim.reports.prediction import prediction_rows, to_prediction_table
-from heinit_sim.reports.run import layer_rows, summary_rows, to_summary_table
+from heinit_sim.reports.run import layer_rows, summary_rows
+from heinit_sim.reports.summary_table import to_summary_table
 from heinit_sim.theory.infinite_width.finite_layers import relative_biases
 from heinit_sim.theory.infinite_width.mean_field import mean_field
 from heinit_sim.theory.predictions import LARGEST_BIAS, predict, predict_sweep
