@@ -9,12 +9,15 @@ from heinit_sim.experiment.quantities import Pass
 from heinit_sim.figures.axes.key import Key
 from heinit_sim.figures.axes.lines import Line, band_styles, draw_line, draw_predicted
 from heinit_sim.figures.frame import Tag, begin
-from heinit_sim.figures.layout import (
-    Panel,
-    Placing,
-)
+from heinit_sim.figures.layout import Panel, Placing
 from heinit_sim.figures.look.sheet import Sheet
-from heinit_sim.figures.tip_names import Tip, last_seen, write_beside, write_between
+from heinit_sim.figures.tip_names import (
+    Tip,
+    first_panel_alone,
+    last_seen,
+    write_beside,
+    write_between,
+)
 from heinit_sim.figures.words.condition_names import Names
 from heinit_sim.figures.words.shown import Group
 from heinit_sim.figures.words.text_size import text_width
@@ -31,7 +34,7 @@ def draw_panels(
     marked: bool = False,
     banded: bool = False,
     tip_of: Callable[[Axes, Line, Pass, float], Tip] | None = None,
-    placings: Sequence[Placing] = ("beside", "between", "below"),
+    one_pass: bool = False,
 ) -> Figure:
     """Draw the lines of each pass into its panel.
 
@@ -45,7 +48,7 @@ def draw_panels(
         marked: With circles at the points.
         banded: With predicted bands.
         tip_of: Where a line ends, and what is drawn there.
-        placings: Where the names may stand.
+        one_pass: Whether both panels are of one pass: names then stand once, from the first.
     """
     bands = {direction: band_styles(lines[direction]) for direction in panels}
     if not any("filled" in styles for styles in bands.values()):
@@ -55,6 +58,9 @@ def draw_panels(
         full = max((line.label for line in pair), key=text_width)
         short = _of_both([line.short for line in pair])
         tags.append(Tag(pair[0].index, full, short, pair[0].paint))
+    placings: tuple[Placing, ...] = "beside", "between", "below"
+    if one_pass:
+        placings = ("between" if len(panels) > 1 else "beside"), "below"
     figure, layout = begin(sheet, panels, tags, names, key, groups, placings)
     sheet = layout.sheet
     named: dict[Pass, list[Line]] = {}
@@ -64,7 +70,7 @@ def draw_panels(
             draw_line(ax, line, sheet, marked=marked, band=band)
             if banded:
                 draw_predicted(ax, line, sheet)
-        end_of = tip_of or last_seen
+        end_of = tip_of or (first_panel_alone if one_pass else last_seen)
         drawn = zip(tags, lines[direction], strict=True)
         named[direction] = [line for tag, line in drawn if tag.full]
         tips[direction] = [end_of(ax, line, direction, sheet.em) for line in lines[direction]]

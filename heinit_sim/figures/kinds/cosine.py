@@ -9,14 +9,10 @@ from heinit_sim.experiment.quantities import Pass, Quantity
 from heinit_sim.experiment.results import Prediction, SweepPrediction, SweepResult
 from heinit_sim.figures.axes.axis_scales import fitted_limits, plain_scale
 from heinit_sim.figures.axes.key import cosine_key
-from heinit_sim.figures.axes.layer_axis import LAYERS, layer_axis, layer_lines, ratio_values
+from heinit_sim.figures.axes.layer_axis import layer_lines, ratio_values
 from heinit_sim.figures.axes.lines import drawn_values
-from heinit_sim.figures.frame import titled
-from heinit_sim.figures.layout import Panel
+from heinit_sim.figures.layer_panels import Shown, draw_layer_panels
 from heinit_sim.figures.look.sheet import Sheet
-from heinit_sim.figures.panels import draw_panels
-from heinit_sim.figures.tip_names import first_panel_alone
-from heinit_sim.figures.words.shown import groups_of_hues, names_of
 from heinit_sim.numerics import FloatArray
 
 SHOWN: dict[Pass, tuple[Quantity, str, str]] = {
@@ -37,19 +33,11 @@ def draw_cosine(result: SweepResult | SweepPrediction, sheet: Sheet) -> Figure:
     lines = layer_lines(result, _cosine_values, sheet)
     both = [*lines["forward"], *lines["backward"]]
     y = partial(plain_scale, fitted_limits([np.array([0.0, 1.0]), *drawn_values(both)], LEAST))
-    panels = {}
-    for direction, title in titled(sheet, {d: title for d, (*_, title) in SHOWN.items()}).items():
-        symbol = SHOWN[direction][1]
-        y_label = f"Cosine of {symbol} between inputs"
-        panels[direction] = Panel(layer_axis(result, direction), LAYERS, y, y_label, title)
-    return draw_panels(
-        *(sheet, panels, lines),
-        names=names_of(result),
-        groups=groups_of_hues(result, sheet),
-        key=cosine_key(result, lines),
-        tip_of=first_panel_alone,
-        placings=("between", "below") if len(panels) > 1 else ("beside", "below"),
-    )
+    shown = {
+        direction: Shown(title, f"Cosine of {symbol} between inputs", y)
+        for direction, (_, symbol, title) in SHOWN.items()
+    }
+    return draw_layer_panels(result, sheet, lines, shown, cosine_key(result, lines))
 
 
 def _cosine_values(outcome: Prediction, direction: Pass) -> FloatArray:

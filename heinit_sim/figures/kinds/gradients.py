@@ -9,14 +9,10 @@ from heinit_sim.experiment.quantities import Measure, Pass
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.figures.axes.axis_scales import decade_scale, fitted_limits
 from heinit_sim.figures.axes.key import gradients_key
-from heinit_sim.figures.axes.layer_axis import LAYERS, layer_axis, layer_lines
+from heinit_sim.figures.axes.layer_axis import layer_lines
 from heinit_sim.figures.axes.lines import drawn_values
-from heinit_sim.figures.frame import titled
-from heinit_sim.figures.layout import Panel
+from heinit_sim.figures.layer_panels import Shown, draw_layer_panels
 from heinit_sim.figures.look.sheet import Sheet
-from heinit_sim.figures.panels import draw_panels
-from heinit_sim.figures.tip_names import first_panel_alone
-from heinit_sim.figures.words.shown import groups_of_hues, names_of
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import spread
 
@@ -43,18 +39,9 @@ def draw_gradients(result: SweepResult | SweepPrediction, sheet: Sheet) -> Figur
     lines = layer_lines(result, _values, sheet)
     both = [*lines["forward"], *lines["backward"]]
     limits = result.config.figure.decades or fitted_limits(drawn_values(both))
-    panels = {}
-    for direction, title in titled(sheet, {d: title for d, (*_, title) in SHOWN.items()}).items():
-        scale, y_label = partial(decade_scale, limits), SHOWN[direction][1]
-        panels[direction] = Panel(layer_axis(result, direction), LAYERS, scale, y_label, title)
-    return draw_panels(
-        *(sheet, panels, lines),
-        names=names_of(result),
-        groups=groups_of_hues(result, sheet),
-        key=gradients_key(result, lines),
-        tip_of=first_panel_alone,
-        placings=("between", "below") if len(panels) > 1 else ("beside", "below"),
-    )
+    scale = partial(decade_scale, limits)
+    shown = {d: Shown(title, y_label, scale) for d, (_, y_label, title) in SHOWN.items()}
+    return draw_layer_panels(result, sheet, lines, shown, gradients_key(result, lines))
 
 
 def _values(outcome: Prediction, direction: Pass) -> FloatArray:

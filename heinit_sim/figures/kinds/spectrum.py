@@ -20,7 +20,6 @@ from heinit_sim.figures.frame import titled
 from heinit_sim.figures.layout import Panel
 from heinit_sim.figures.look.sheet import Sheet
 from heinit_sim.figures.panels import draw_panels
-from heinit_sim.figures.tip_names import first_panel_alone
 from heinit_sim.figures.words.shown import groups_of_hues, named_outcomes, names_of
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.spread import spread
@@ -70,8 +69,7 @@ def draw_spectrum(result: SweepResult | SweepPrediction, sheet: Sheet) -> Figure
         names=names_of(result),
         groups=groups_of_hues(result, sheet),
         key=spectrum_key(result, lines, cut=bool(max(peaks, default=0.0) > top)),
-        tip_of=first_panel_alone,
-        placings=("between", "below") if len(panels) > 1 else ("beside", "below"),
+        one_pass=True,
     )
 
 

@@ -11,14 +11,10 @@ from heinit_sim.experiment.records import RatioMeasure
 from heinit_sim.experiment.results import Prediction, SweepPrediction, SweepResult
 from heinit_sim.figures.axes.axis_scales import fitted_limits, plain_scale
 from heinit_sim.figures.axes.key import units_key
-from heinit_sim.figures.axes.layer_axis import LAYERS, layer_axis, layer_lines, ratio_values
+from heinit_sim.figures.axes.layer_axis import layer_lines, ratio_values
 from heinit_sim.figures.axes.lines import STYLES, Line, drawn_values, plot
-from heinit_sim.figures.frame import titled
-from heinit_sim.figures.layout import Panel
+from heinit_sim.figures.layer_panels import Shown, draw_layer_panels
 from heinit_sim.figures.look.sheet import Sheet
-from heinit_sim.figures.panels import draw_panels
-from heinit_sim.figures.tip_names import first_panel_alone
-from heinit_sim.figures.words.shown import groups_of_hues, names_of
 from heinit_sim.numerics import FloatArray
 
 SHOWN: dict[Pass, tuple[RatioMeasure, str, str]] = {
@@ -48,22 +44,13 @@ def draw_units(result: SweepResult | SweepPrediction, sheet: Sheet) -> Figure:
         "backward": drawn_values(lines["backward"]),
     }
     ends = {"forward": np.array([0.0, 1.0]), "backward": np.array([1.0])}
-    panels = {}
-    for direction, title in titled(sheet, {d: title for d, (*_, title) in SHOWN.items()}).items():
+    shown = {}
+    for direction, (_, y_label, title) in SHOWN.items():
         limits = fitted_limits([ends[direction], *drawn[direction]], LEAST)
-        scale = partial(plain_scale, limits)
-        y_label = SHOWN[direction][1]
-        panels[direction] = Panel(layer_axis(result, direction), LAYERS, scale, y_label, title)
-    figure = draw_panels(
-        *(sheet, panels, lines),
-        names=names_of(result),
-        groups=groups_of_hues(result, sheet),
-        key=units_key(result, lines),
-        tip_of=first_panel_alone,
-        placings=("between", "below") if len(panels) > 1 else ("beside", "below"),
-    )
+        shown[direction] = Shown(title, y_label, partial(plain_scale, limits))
+    figure = draw_layer_panels(result, sheet, lines, shown, units_key(result, lines))
     style = {**STYLES["forward"], "linewidth": STYLES["forward"]["linewidth"] * sheet.em}
-    for ax, direction in zip(figure.axes, panels, strict=True):
+    for ax, direction in zip(figure.axes, sheet.panels, strict=True):
         for line in saturated if direction == "forward" else ():
             plot(ax, line, line.middle, "behind", color=line.paint.color, **style)
     return figure
