@@ -18,7 +18,7 @@ Role = Literal["weights", "vector", "scalar", "empty", "integer", "unsupported"]
 
 @dataclass(frozen=True)
 class TensorAudit:
-    """What a tensor is and shows; of anything but weights only its moments, of numbers."""
+    """A tensor's kind, its statistics and, if it is weights, its law and its schemes."""
 
     name: str
     shape: tuple[int, ...]
@@ -26,11 +26,11 @@ class TensorAudit:
     role: Role
     """Weights have two dimensions or more; biases and the gains of norms are vectors."""
     found: TensorStatistics | None = None
-    """None of what is empty, or no real numbers."""
+    """None where the tensor is empty or holds no real numbers."""
     place: Place | None = None
     fans: Fans | None = None
     law: LawFound | None = None
-    """None of weights that are not finite, and of all else."""
+    """None where it is not weights, or some are not finite."""
     nearest: Match | None = None
     agreeing: tuple[str, ...] = ()
     """All schemes that the weights may be of, of those that they are held against."""
@@ -50,7 +50,7 @@ class TensorAudit:
 
 @dataclass(frozen=True)
 class Audit:
-    """What a checkpoint shows."""
+    """The tensors of a checkpoint beside the schemes, and the level of the tests."""
 
     tensors: tuple[TensorAudit, ...]
     framework: str | None
@@ -58,10 +58,10 @@ class Audit:
     level: float
     """How often a correct checkpoint may fail, all of its weights together."""
     alpha: float
-    """The same for each test of each of them."""
+    """How often one test of one tensor may fail."""
     required: str | None
     chain: Chain | None
-    """Of its weights that are finite, if two or more follow one another."""
+    """The longest chain of finite weights; None if no two follow one another."""
 
     @property
     def weights(self) -> list[TensorAudit]:

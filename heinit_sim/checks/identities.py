@@ -161,7 +161,7 @@ def _is_dense_at_the_end(condition: Condition) -> bool:
 
 
 def _loss_gradients(condition: Condition, networks: Networks) -> Iterator[Relation]:
-    """What each network shows of the loss; behind an activation nothing is said."""
+    """Relations of ∂ℓ/∂f_K with f_K; none where the loss sees an activation of f_K."""
     if not assumptions.loss_sees_f(condition):
         return
     match condition.loss.name:

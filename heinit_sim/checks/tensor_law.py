@@ -91,18 +91,18 @@ LAWS: Mapping[Law, ElementLaw] = {
         _truncated_cumulative, _truncated_log_likelihood, *_truncated_moments()
     ),
 }
-"""Those of independent numbers, which are told apart; truncated ones are cut off at 2."""
+"""The laws of independent numbers that are told apart; truncated ones are cut off at 2."""
 
 
 class LawFound(NamedTuple):
-    """What law the numbers of a tensor have."""
+    """The law of a tensor's numbers, as far as tests tell it."""
 
     law: Law
     """The most likely one of those that are not rejected."""
     possible: tuple[Law, ...]
-    """Those that are not."""
+    """All laws that are not rejected, the most likely first."""
     p_values: Mapping[Law, float]
-    """Of Kolmogorov's test of each of the three; empty where there is none."""
+    """P-value of Kolmogorov's test of each of the three laws; empty where none is made."""
 
 
 def find_law(found: TensorStatistics, epsilon: float, alpha: float) -> LawFound:

@@ -35,7 +35,7 @@ class Place(NamedTuple):
 
     layout: Layout
     reason: str
-    """What told."""
+    """The fact that told the layout, in words."""
     bias: str | None
     """Name of the bias beside it."""
 

@@ -55,7 +55,7 @@ class Scheme(NamedTuple):
     mode: Mode
     distribution: ElementLaw
     variance: float
-    """Of a standard deviation alone: its square, before an uncorrected cut."""
+    """The square of `std=…`, before an uncorrected cut; 0 of a scheme with a name."""
 
     @property
     def law(self) -> Law:

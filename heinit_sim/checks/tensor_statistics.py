@@ -16,7 +16,10 @@ _LARGEST_ROWS = 2**23  # numbers of these rows that are kept
 
 
 class TensorStatistics(NamedTuple):
-    """What the numbers of a tensor show; all of them finite, or the moments are NaN."""
+    """Moments, a sample and the orthogonality of a tensor's numbers.
+
+    Moments are NaN where any number is not finite.
+    """
 
     n: int
     n_not_finite: int

@@ -101,7 +101,7 @@ def _without_law(record: Records, lawful: Sequence[set[Measure]]) -> Iterator[Fi
 
 
 def _laws(result: ConditionResult) -> list[Law]:
-    """Whatever can be held against a law: where weights know the inputs, or are fixed, the loss."""
+    """The laws of a condition: those of the loss alone if weights know the inputs or are fixed."""
     condition = result.condition
     with np.errstate(all="ignore"):  # numbers beyond reason
         laws = list(iter_loss_laws(result))

@@ -1,4 +1,4 @@
-"""What a config expects of widths, against the widths that it sweeps."""
+"""Slopes over width that a config expects, held against the widths that it sweeps."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def why_not_conditional(rows: Sequence[Row], lsuv: Lsuv | None) -> str | None:
 
 
 def why_no_jacobian(rows: Sequence[Row], engine: EngineName) -> str | None:
-    """What keeps a network from having a Jacobian of one input alone, if anything does.
+    """The reason why a network has no Jacobian of one input alone; None if it has one.
 
     Args:
         rows: The steps of the layers 0 … K.

@@ -36,7 +36,7 @@ UPDATE_PASS_OF: dict[Quantity, Pass] = {
     "preactivation_update": "forward",
     "activation_update": "forward",
 }
-"""What one step of training changes, which a record asks for."""
+"""Changes by one step of training, which a record asks for."""
 EVERY_PASS_OF: dict[Quantity, Pass] = PASS_OF | BATCH_PASS_OF | UPDATE_PASS_OF
 BETWEEN_INPUTS: Statistic = "variance_between_inputs"
 """Over the inputs of a batch, of each unit, averaged over the units: how much of what the inputs

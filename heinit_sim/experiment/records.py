@@ -24,10 +24,42 @@ Output = Literal["log10_loss", "log10_jacobian_second_moment", "log10_singular_v
 """Numbers of one network that are of no layer."""
 RatioRecord = Literal["cosine", "units", "range"]
 """A key of `record` that asks for ratios."""
-
-
 MeasureRecord = Literal["batch_gradient", "update"]
 """A key of `record` that asks for moments of more quantities."""
+RANGED: tuple[Quantity, ...] = (
+    "preactivation",
+    "activation",
+    "grad_preactivation",
+    "grad_activation",
+)
+"""Quantities whose numbers are held against the ends of formats."""
+QUANTITIES: Mapping[MeasureRecord, dict[Quantity, Pass]] = {
+    "batch_gradient": BATCH_PASS_OF,
+    "update": UPDATE_PASS_OF,
+}
+"""Record -> the quantities that it adds, of which the second moment is taken, and their passes."""
+RATIOS: Mapping[RatioRecord, tuple[RatioMeasure, ...]] = {
+    "cosine": (("preactivation", "cosine"), ("activation", "cosine")),
+    "units": (
+        ("activation", "off_share"),
+        ("activation", "saturated_share"),
+        ("preactivation", "participation_ratio"),
+        ("activation", "participation_ratio"),
+    ),
+    "range": tuple(
+        (quantity, range_ratio(name, part))
+        for quantity in RANGED
+        for name in FORMATS
+        for part in PARTS
+    ),
+}
+"""Record -> the ratios that it holds."""
+RATIO_FILES: Mapping[RatioRecord, str] = {
+    "cosine": "cosines.csv",
+    "units": "units.csv",
+    "range": "range.csv",
+}
+"""Record -> the file of a run that shows its ratios."""
 
 
 class Records(NamedTuple):
@@ -80,44 +112,8 @@ class Records(NamedTuple):
         return self.histograms is None and not self.range and not self.update
 
 
-RANGED: tuple[Quantity, ...] = (
-    "preactivation",
-    "activation",
-    "grad_preactivation",
-    "grad_activation",
-)
-"""Quantities whose numbers are held against the ends of formats."""
 NOTHING = Records()
 """The moments alone."""
-QUANTITIES: Mapping[MeasureRecord, dict[Quantity, Pass]] = {
-    "batch_gradient": BATCH_PASS_OF,
-    "update": UPDATE_PASS_OF,
-}
-"""Record -> the quantities that it adds, of which the second moment is taken, and their passes."""
-RATIOS: Mapping[RatioRecord, tuple[RatioMeasure, ...]] = {
-    "cosine": (("preactivation", "cosine"), ("activation", "cosine")),
-    "units": (
-        ("activation", "off_share"),
-        ("activation", "saturated_share"),
-        ("preactivation", "participation_ratio"),
-        ("activation", "participation_ratio"),
-    ),
-    "range": tuple(
-        (quantity, range_ratio(name, part))
-        for quantity in RANGED
-        for name in FORMATS
-        for part in PARTS
-    ),
-}
-"""Record -> the ratios that it holds."""
-RATIO_FILES: Mapping[RatioRecord, str] = {
-    "cosine": "cosines.csv",
-    "units": "units.csv",
-    "range": "range.csv",
-}
-"""Record -> the file of a run that shows its ratios."""
-
-
 LARGEST_SPECTRUM = 2**20
 """Elements of the largest Jacobian whose singular values are taken."""
 SCALE_POWERS: Mapping[Output, float] = {

@@ -57,7 +57,7 @@ class Lsuv(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """What the outputs are judged by, whose gradient is sent back."""
+    """A function of the outputs, whose gradient goes back through the network."""
 
     name: LossName = "least_squares"
     """least_squares: ℓ = Σ_o (f_K,o − y)². cross_entropy: −ln of the softmax of the outputs at a
@@ -232,7 +232,7 @@ class FigureConfig:
 
 
 class WidthSlope(NamedTuple):
-    """What should be as large in networks of any width."""
+    """A quantity that should be as large in networks of any width."""
 
     quantity: SlopeQuantity
     within: float

@@ -62,7 +62,7 @@ def of_outer_products(dl_df: Scaled, h: Scaled) -> BatchGradient:
 def _by_grams(dl_df: FloatArray, h: FloatArray) -> tuple[FloatArray, FloatArray]:
     """‖Σ_i δ_i h_iᵀ‖² and Σ_i ‖δ_i‖² ‖h_i‖² of each network.
 
-    Of what cancels H = Q R, hence ‖Σ_i δ_i h_iᵀ‖ = ‖δ Rᵀ‖, takes as many products and loses no more
+    Where the inputs' gradients cancel, h = Q R gives ‖Σ_i δ_i h_iᵀ‖ = ‖δ Rᵀ‖, which loses no more
     than the sum itself, but is slow.
     """
     grams = [z.swapaxes(-1, -2) @ z for z in (dl_df, h)]
@@ -120,7 +120,7 @@ def _of_biases(dl_dbias: FloatArray, exponent: Exponents) -> MeanSquare:
 
 
 def _above_rounding(squares: FloatArray, level: FloatArray) -> FloatArray:
-    """The squares, 0 where they are no more than rounding of the inputs' own leaves."""
+    """The squares; 0 where they are no more than what rounding leaves of the inputs' own."""
     return np.where(squares <= _ROUNDING * level, 0.0, squares)
 
 

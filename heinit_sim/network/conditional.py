@@ -54,7 +54,7 @@ class Seen(NamedTuple):
     lost: tuple[Mask, Mask]
     """Networks whose f_k, and whose h_{k+1}, is beyond float range."""
     exponent: Exponents
-    """Those of f_k and h_{k+1}."""
+    """The exponent that f_k and h_{k+1} share."""
 
 
 class GivenLayer(NamedTuple):

@@ -27,7 +27,7 @@ _LN2 = math.log(2.0)
 
 
 class Judged(NamedTuple):
-    """What a loss says of the outputs of some networks."""
+    """The loss of some networks' outputs, and its gradient."""
 
     log10_loss: FloatArray
     """log10 of the mean over inputs, (...); NaN for a probe, whose loss may have any sign."""

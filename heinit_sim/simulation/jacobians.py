@@ -1,4 +1,4 @@
-"""The Jacobian of the first input of a batch, and what is kept of it."""
+"""The size and the singular values of the Jacobian ∂f_K/∂x of a batch's first input."""
 
 from collections.abc import Sequence
 

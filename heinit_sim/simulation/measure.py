@@ -51,7 +51,7 @@ class PassResult(NamedTuple):
 
 
 class Judge(NamedTuple):
-    """What losses know beside the outputs, of the networks of some trials."""
+    """The draws that losses need beside the outputs, of the networks of some trials."""
 
     classes: losses.Classes | None = None
     """(n_networks, n_inputs), for cross entropy."""
@@ -75,7 +75,7 @@ class Judge(NamedTuple):
 
 
 NOTHING_DRAWN = Judge()
-"""All that least squares takes."""
+"""No draws, of which least squares needs none."""
 
 
 def measure(

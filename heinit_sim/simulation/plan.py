@@ -157,7 +157,7 @@ class NetworkPass:
 
     @property
     def _batch_multiplications(self) -> int:
-        """Those that the gradient of the batch's mean loss takes, by dense weights."""
+        """Multiplications that the gradient of the batch's mean loss takes, by dense weights."""
         if not self.record.batch_gradient:
             return 0
         n, total = self.draws.n_inputs, 0
@@ -270,7 +270,7 @@ def side_by_side(family: Sequence[NetworkPass]) -> list[list[NetworkPass]]:
 
 
 def _kind(loss: Loss) -> tuple[str, bool]:
-    """What losses have in common whose gradients are taken together."""
+    """A key that losses share whose gradients are taken together."""
     return loss.name, loss.target == 0
 
 

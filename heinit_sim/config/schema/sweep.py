@@ -169,7 +169,7 @@ When = Annotated[
 
 
 class WidthSlope(Section):
-    """What should be as large in networks of any width."""
+    """A quantity that should be as large in networks of any width."""
 
     quantity: fields.SlopingQuantity
     within: fields.Within

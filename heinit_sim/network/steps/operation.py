@@ -21,7 +21,7 @@ class WeightGradient(NamedTuple):
     """All that is taken of the gradient of one matrix and its biases."""
 
     moments: UnitMoments | None
-    """Those of ∂ℓ/∂Ω by input, unless those of h_k and ∂ℓ/∂f_k tell them."""
+    """Moments of ∂ℓ/∂Ω by input; None where those of h_k and ∂ℓ/∂f_k tell them."""
     batch: BatchGradient | None
     """Mean squares of the gradient of the batch's mean loss, if they are asked for."""
     n_weights: int
@@ -31,7 +31,7 @@ class WeightGradient(NamedTuple):
 
 
 WeightGradients = list[WeightGradient]
-"""Those of some matrices, one after another."""
+"""The gradients of several matrices, one after another."""
 LARGEST = 2.0**500
 """Plain floats end here: their squares must leave room for the sum of a layer."""
 Arithmetic = Literal["plain", "scaled", "settled"]

@@ -38,7 +38,7 @@ class Rule(NamedTuple):
     epsilon: FloatArray
 
     def __call__(self, gradient: FloatArray) -> FloatArray:
-        """The same array, changed in place."""
+        """Change a gradient in place, and return it."""
         size = np.abs(gradient)
         size *= self.scale
         size += self.epsilon

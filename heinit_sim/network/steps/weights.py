@@ -147,7 +147,7 @@ class Convolved:
     def gradients(
         self, dl_df: Scaled, entered: Entered
     ) -> tuple[UnitMoments, BatchGradient | None]:
-        """The same of kernels, whose gradients by input are made a few at a time."""
+        """Moments of ∂ℓ/∂Ω, taken of a few inputs at a time, and the batch's gradient."""
         h, window = entered.kept, self.window
         if entered.z is None:
             return kernel_moments(dl_df, h, window), None

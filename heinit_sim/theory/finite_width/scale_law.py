@@ -45,7 +45,7 @@ def scale_law(
     steps = np.log10(np.array(weight_variances))
     through = np.cumsum(steps, dtype=np.longdouble)  # sums of 10,000 terms keep their digits
     total = through[-1]
-    at_output = total if loss.name == "least_squares" else 0.0 * total
+    at_output = total if loss.name == "least_squares" else np.longdouble(0.0)
     shifts: dict[Quantity, NDArray[np.longdouble]] = {
         "preactivation": through,
         "activation": through - steps,

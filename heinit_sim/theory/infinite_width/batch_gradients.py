@@ -10,8 +10,8 @@ forward (`correlation_map`), and ρ = E[δ_i δ_j]/E[δ²] that of their gradien
 
 but for the part along the activations, whose likeness is theirs (`mean_field`). It begins with
 E[δ_i δ_j] = 4 (q_K c + (E f_K − y)²) of ∂ℓ/∂f_K = 2 (f_K − y): a target far from f_K makes all
-gradients alike there. Probes of two inputs have nothing in common, and
-cross entropy what softmax makes of two that are alike (`cross_entropy`).
+gradients alike there. Probes of two inputs have nothing in common; for cross entropy see
+`cross_entropy`.
 
 Source: Schoenholz et al. 2017, section 5, for the gradients of two inputs.
 """

@@ -79,7 +79,7 @@ class Field(NamedTuple):
     moments: dict[Measure, FloatArray]
     """(quantity, statistic) -> (K+1,)."""
     log10_loss: float
-    """Of the mean loss; NaN for a probe."""
+    """log10 of the mean loss; NaN for a probe."""
 
 
 def mean_field(condition: Condition, *, independent: bool = False) -> dict[Measure, FloatArray]:

@@ -39,7 +39,7 @@ def log10_singular_values(
     slopes: Sequence[float],
     n_orthogonal: int,
 ) -> FloatArray:
-    """What a share i/n of the singular values is above, i = 0 … n − 1, as log10, (n,).
+    """The size that a share i/n of the singular values exceeds, i = 0 … n − 1, as log10, (n,).
 
     The first is the edge; −inf is a share that is 0. NaN for orthogonal weights with one or two
     bends: some of the squared singular values are then the largest there may be.

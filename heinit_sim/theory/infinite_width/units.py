@@ -149,7 +149,7 @@ def off_probability(intervals: Intervals, gap: float, n_inputs: int) -> float:
 
 
 def _opposed(intervals: Intervals, gap: float) -> float:
-    """The same of two numbers of negative correlation, the second given the first."""
+    """The probability for two numbers of negative correlation, the second given the first."""
     correlation, std = 1 - gap, math.sqrt(gap * (2 - gap))
     t, weights = _panels(intervals, 1 / correlation, std / abs(correlation))
     within = np.zeros(len(t), bool)
