@@ -151,6 +151,8 @@ def test_scale_law_shifts_are_the_published_powers() -> None:
         "grad_preactivation": 2 * depth + 1 - k,
         "grad_activation": 2 * depth + 2 - k,
         "grad_weight": np.full(depth + 1, 2 * depth + 1),
+        "grad_weight_batch": np.full(depth + 1, 2 * depth + 1),
+        "grad_bias_batch": 2 * depth + 1 - k,
     }
     shifts = scale_law((r,) * (depth + 1))
     assert set(shifts) == set(powers)

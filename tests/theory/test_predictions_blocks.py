@@ -12,6 +12,7 @@ from heinit_sim.checks.verdict import trend
 from heinit_sim.cli.console import print_table
 from heinit_sim.experiment.inputs import Inputs
 from heinit_sim.experiment.quantities import MEASURES, PASS_OF
+from heinit_sim.experiment.records import Output
 from heinit_sim.experiment.results import ConditionResult, Prediction, SweepPrediction, SweepResult
 from heinit_sim.experiment.steps import Padding, Readout
 from heinit_sim.experiment.sweep_config import Condition, Lsuv, SweepConfig
@@ -159,7 +160,8 @@ def shown(of: Condition, h: Array, **others: Array) -> ConditionResult:
     networks = dict.fromkeys(MEASURES, h)
     for measure in MEASURES:
         networks[measure] = others.get(measure[0], h)
-    return ConditionResult(**vars(predicted(of)), networks=networks)
+    losses: dict[Output, Array] = {"log10_loss": h[:, -1:]}
+    return ConditionResult(**vars(predicted(of)), networks=networks, outputs=losses)
 
 
 def walks(depth: int, n_networks: int, spread: float) -> Array:

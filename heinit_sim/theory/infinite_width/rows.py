@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from heinit_sim.activations import activation_of
 from heinit_sim.experiment.activation_table import Activation
 from heinit_sim.experiment.steps import (
@@ -130,7 +132,8 @@ class Returned(NamedTuple):
     @property
     def weights(self) -> WeightGradient:
         """The gradient of one input by all weights."""
-        return weights.mean_gradient([weights.gradient_of(*given) for given in self.of_weights])
+        with np.errstate(divide="ignore", invalid="ignore"):  # as in `mean_field`
+            return weights.mean_gradient([weights.gradient_of(*given) for given in self.of_weights])
 
 
 def back(passed: Passed, gradient: Gradient, batch: Batch) -> Returned:
