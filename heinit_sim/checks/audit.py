@@ -30,7 +30,7 @@ class TensorAudit:
     place: Place | None = None
     fans: Fans | None = None
     law: LawFound | None = None
-    """None where it is not weights, or some are not finite."""
+    """None where it is not weights, or some, or their squares, are not finite."""
     nearest: Match | None = None
     agreeing: tuple[str, ...] = ()
     """All schemes that the weights may be of, of those that they are held against."""
@@ -134,7 +134,7 @@ def _audited(
     own = fans(tensor.shape, place.layout)
     found = statistics(tensor, as_matrix(tensor.shape, place.layout))
     one = replace(one, found=found, place=place, fans=own)
-    if found.n_not_finite:
+    if not math.isfinite(found.second_moment):  # of numbers that are not, or of their squares
         return one
     law = find_law(found, EPSILON[tensor.dtype], alpha)
     near, agreeing = nearest(found, law, own, alpha)

@@ -39,6 +39,7 @@ from heinit_sim.experiment.quantities import (
     BETWEEN_INPUTS,
     INPUT_0,
     PASS_OF,
+    UPDATE_PASS_OF,
     Measure,
     Quantity,
     Statistic,
@@ -79,7 +80,11 @@ def identity_findings(result: ConditionResult) -> Iterator[Finding]:
 
 
 def _numbers(condition: Condition, networks: Networks) -> Iterator[Relation]:
-    """No number is infinite, and NaN are all of a network from where it left float range on."""
+    """No number is infinite, and NaN are all of a network from where it left float range on.
+
+    Its gradients are NaN everywhere, and so is what a step along them changes, all but the inputs;
+    after a step that is defined the network may leave float range at any layer.
+    """
     may_be_lost = assumptions.may_leave_float_range(condition)
     f = np.isnan(networks["preactivation", "second_moment"])
     h = np.isnan(networks["activation", "second_moment"])
@@ -95,6 +100,10 @@ def _numbers(condition: Condition, networks: Networks) -> Iterator[Relation]:
         elif measure[0] == "activation":
             wrong |= lost != h
             wrong[:, 1:] |= gone[:, :-1] & ~lost[:, 1:]
+        elif measure[0] in UPDATE_PASS_OF:
+            first = int(measure[0] == "activation_update")  # h_0 stays
+            wrong[:, first:] |= gone[:, -1:] & ~lost[:, first:]
+            wrong[:, 1:] |= lost[:, :-1] & ~lost[:, 1:]
         else:
             wrong |= lost != gone[:, -1:]
         excess = np.where(wrong, np.inf, 0.0)
@@ -181,6 +190,8 @@ def _jacobians(result: ConditionResult) -> Iterator[Relation]:
     relation = (equal if n_outputs == 1 else at_most)(measure, [0], dx, df + norm)
     small = is_small(networks, "grad_activation")[:, :1]
     small |= is_small(networks, "grad_preactivation")[:, -1:]
+    if assumptions.may_norm_all_away(condition):  # both are what rounding leaves
+        small |= True
     yield relation._replace(excess=np.where(small, 0.0, relation.excess))
 
 

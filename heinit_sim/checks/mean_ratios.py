@@ -127,10 +127,10 @@ def _least_after_weights(row: Row) -> float:
 
 def _ln_after_weights(condition: Condition, h: FloatArray) -> FloatArray:
     fan_in = np.array([fans[0] for fans in condition.fans], float)
-    with np.errstate(divide="ignore"):  # no biases
+    with np.errstate(divide="ignore", invalid="ignore"):  # no biases; networks that are lost
         ln_b = np.log(np.array(condition.bias_variances) + np.square(condition.bias_means))
         ln_f = np.log(fan_in) + np.log(condition.weight_variances) + h
-    return np.array(np.logaddexp(ln_f, ln_b))
+        return np.array(np.logaddexp(ln_f, ln_b))
 
 
 def _ln_after_f(

@@ -158,6 +158,8 @@ def match(
     own = LAWS.get(scheme.law if agrees else law.law)
     kurtosis = own.excess_kurtosis if own else found.excess_kurtosis
     error = math.sqrt(max(kurtosis + 2, 0.0) / found.n)  # of the second moment, relative
+    if math.isnan(kurtosis):  # where nothing varies
+        error = 0.0
     if agrees and own:
         score = normal_score((gain**2 - 1) / error, own.square_skewness / math.sqrt(found.n))
         offset = found.mean / math.sqrt(found.second_moment / found.n)

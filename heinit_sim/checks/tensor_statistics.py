@@ -36,6 +36,7 @@ class TensorStatistics(NamedTuple):
     sample: FloatArray
     """Sorted, at most `SAMPLE` of them and a few."""
     orthogonality: "Orthogonality | None"
+    """None of a vector, and where squares are zero or beyond float range."""
 
     @property
     def largest_size(self) -> float:
@@ -117,7 +118,8 @@ def _moments(means: FloatArray, centre: float, scale: float) -> tuple[float, flo
     mean, variance = centre + m * scale, max(m2 - m * m, 0.0)
     fourth = m4 - 4 * m * m3 + 6 * m * m * m2 - 3 * m**4
     kurtosis = fourth / variance**2 - 3 if variance > 0 else math.nan
-    return mean, variance * scale**2, mean**2 + variance * scale**2, kurtosis
+    variance *= scale * scale  # `**` would raise an error beyond float range
+    return mean, variance, mean * mean + variance, kurtosis
 
 
 class _Gram:
@@ -149,9 +151,10 @@ class _Gram:
         products = self._products
         if self._wide:
             rows = np.concatenate(self._rows).reshape(self._n, -1)
-            products = rows @ rows.T
+            with np.errstate(over="ignore", invalid="ignore"):
+                products = rows @ rows.T
         square = np.trace(products) / self._n
-        if not square > 0:
+        if not 0 < square < math.inf:
             return None
         deviation = np.abs(products / square - np.eye(self._n)).max()
         return Orthogonality(float(deviation), self._n, self._length)

@@ -148,7 +148,7 @@ def refused_quantity(kind: str, quantity: FigureQuantity) -> str | None:
         return None
     allowed = " or ".join(row.quantities)
     if row.why_no_quantity:
-        allowed = f"left out; {row.why_no_quantity}"
+        allowed = f"left out or {allowed}; {row.why_no_quantity}"
     return f"not for kind: {kind} ({quantity}), must be {allowed}"
 
 

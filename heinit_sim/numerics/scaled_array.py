@@ -90,7 +90,8 @@ def minus(array: Scaled, number: Factor) -> Scaled:
     """Subtract a number: each side to all its digits, however far apart their magnitudes."""
     if not np.any(number):
         return array
-    common = np.maximum(array.exponent, np.frexp(number)[1])
+    exponent = np.where(np.any(array.mantissa, (-1, -2)), array.exponent, _LOWEST)
+    common = np.maximum(exponent, np.frexp(number)[1])
     shift = (array.exponent - common)[..., np.newaxis, np.newaxis]
     mantissa = np.ldexp(array.mantissa, shift)
     return Scaled(mantissa - np.ldexp(number, -common)[..., np.newaxis, np.newaxis], common)

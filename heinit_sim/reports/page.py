@@ -123,6 +123,8 @@ def page_data(result: SweepResult) -> dict[str, Any]:
 def _scale(conditions: Sequence[Condition]) -> Literal["variance", "fan_in", "factor"]:
     """Return what the slider shows: σ² itself, σ² times fan_in, or a factor of every layer's."""
     variances = [set(condition.weight_variances) for condition in conditions]
+    if any(0.0 in values for values in variances):  # of no decade
+        return "factor"
     by_fan = [_times_fan_in(condition) for condition in conditions]
     scheme = len({scaled for values in by_fan for scaled in values}) == 1
     if all(len(values) == 1 for values in variances) and not (

@@ -98,6 +98,8 @@ def open_checkpoint(path: Path) -> Iterator[Checkpoint]:
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             reason = getattr(error, "strerror", None) or error
             raise CheckpointError(f"{path}: cannot be read ({reason}), {_FORMS}") from None
+        if not checkpoint.tensors:
+            raise CheckpointError(f"{path}: holds no arrays, {_FORMS}")
         yield checkpoint
 
 
@@ -193,8 +195,6 @@ def _npz(file: IO[bytes], path: Path, size: int) -> Checkpoint:
     if declared > _FREE + LARGEST_EXPANSION * size:
         most = f"must be at most {LARGEST_EXPANSION} times the file, beyond 1 GiB"
         raise CheckpointError(f"{path}: {declared} bytes of arrays, {most}")
-    if not members:
-        raise CheckpointError(f"{path}: holds no arrays, {_FORMS}")
     return Checkpoint(None, tuple(_member(archive, path, member) for member in members))
 
 

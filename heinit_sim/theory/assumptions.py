@@ -140,6 +140,16 @@ def has_known_loss(condition: Condition) -> bool:
     return has_normal_biases(condition)
 
 
+def may_norm_all_away(condition: Condition) -> bool:
+    """Whether what a norm makes may be the same for all inputs but for signs.
+
+    Numbers less their mean and over their size have n − 2 directions for n units, and one input
+    component a size alone. Gradients are 0 but for rounding then.
+    """
+    steps = (step for row in distinct(condition.layers) for step in row)
+    return min(condition.widths[:-1]) <= 2 and any(isinstance(step, Norm) for step in steps)
+
+
 def may_leave_float_range(condition: Condition) -> bool:
     """Whether a layer's numbers are kept as plain floats: no factor can be taken out of them."""
     if not _has_only(condition, Weights, Activate, Pool):

@@ -338,3 +338,36 @@ def test_jacobians_are_those_of_the_gradients(name: str) -> None:
     # Of several outputs the largest singular value bounds the gradient from one side alone.
     small = 1e-3 if outcome.condition.widths[-1] > 1 else 1 - 1e-6
     assert spoiled(name, {SECOND: 2, VALUES: 1}, small) == {JACOBIAN}
+
+
+@pytest.mark.parametrize("text", ["width: 2, input_dim: 5", "width: 6, input_dim: 1"])
+def test_gradients_that_norms_take_all_of_are_held_to_no_rounding(text: str) -> None:
+    network = f"depth: 3, {text}, activation: gelu, head: [norm, weights]"
+    config = parse_config(
+        f"name: z\ntrials: 20\nnetwork: {{{network}}}\ninit: {{scheme: he_normal}}\n"
+        "inputs: {count: 3}\nloss: {name: probe}\nrecord: {jacobian: true}"
+    )
+    assert failing(unpredicted(config)) == set()
+
+
+UPDATED = "record: {update: {learning_rate: 0.1}}"
+
+
+def lost_in_part(name: str, plant: Plant | None = None) -> set[str]:
+    """Findings that fail of networks of which some leave float range before the step."""
+    activation = f"activation: {name}, width: 3, input_dim: 2"
+    config = parse_config(
+        f"name: z\ntrials: 30\nnetwork: {{depth: 2, {activation}}}\ninit: {{variance: 1e300}}\n"
+        f"inputs: {{count: 2}}\n{UPDATED}"
+    )
+    result = unpredicted(config)
+    assert np.isnan(result.conditions[0].networks["preactivation", "second_moment"]).any()
+    return failing(planted(result, plant) if plant else result)
+
+
+def test_a_step_of_networks_that_left_float_range_moves_their_inputs_alone() -> None:
+    def bring_back(networks: Networks) -> None:
+        networks["activation_update", "second_moment"][:, 1] = 0.0
+
+    assert NUMBERS not in lost_in_part("hard_tanh")
+    assert NUMBERS in lost_in_part("hard_tanh", bring_back)

@@ -64,6 +64,15 @@ def test_numbers_that_are_not_finite_are_counted_and_have_no_moments() -> None:
     assert found.orthogonality is None
 
 
+def test_numbers_whose_squares_are_beyond_float_range_are_told_without_a_warning() -> None:
+    for shape in ((2, 3), (3, 2)):
+        found = statistics(in_pieces(np.full(shape, 1e200), 2), shape)
+        assert found.n_not_finite == 0
+        assert found.mean == pytest.approx(1e200)
+        assert found.second_moment == math.inf
+        assert found.orthogonality is None
+
+
 @pytest.mark.parametrize("shape", [(5, 12), (12, 5), (6, 6), (300, 400), (400, 300)])
 def test_products_are_those_of_the_fewer_vectors(shape: tuple[int, int]) -> None:
     array = np.random.default_rng(3).standard_normal(shape)

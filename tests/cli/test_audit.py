@@ -145,6 +145,17 @@ def test_numbers_that_are_not_finite_are_said_and_are_of_no_scheme(tmp_path: Pat
     assert "layers.1.weight" not in ran.stderr
 
 
+def test_numbers_without_a_spread_or_without_squares_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    arrays = {"all": np.full((3, 4), 0.1), "huge": np.full((2, 2), 1e308)}
+    np.savez(path, **arrays)  # type: ignore[arg-type]  # its flag is none
+    all_, huge = document(path)["tensors"]
+    assert (all_["law"], all_["gain_error"]) == ("constant", 0.0)
+    assert (huge["law"], huge["gain"], huge["std"]) == (None, None, None)
+    ran = heinit_sim("audit", path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def test_mistakes_are_one_line_each(tmp_path: Path) -> None:
     path = write_safetensors(tmp_path / "a.safetensors", he_chain([5, 9], out_in=True))
     (tmp_path / "there.yaml").write_text("mine")

@@ -97,12 +97,12 @@ sweep: {network.depth: [3, 1]}
 > condition
 figure: {quantity: std, kind: cosine}
 record: {cosine: true}
-> 20: error: figure.quantity: not for kind: cosine (std), must be left out; it is of the directions
-> themselves
+> 20: error: figure.quantity: not for kind: cosine (std), must be left out or variance; it is of
+> the directions themselves
 figure: {quantity: std, kind: ridges}
 record: {histograms: std}
-> 20: error: figure.quantity: not for kind: ridges (std), must be left out; they are of the numbers
-> themselves
+> 20: error: figure.quantity: not for kind: ridges (std), must be left out or variance; they are
+> of the numbers themselves
 figure: {quantity: second_moment, kind: slopes}
 > 20: error: figure.quantity: not for kind: slopes (second_moment), must be variance or std
 figure: {kind: spread, decades: [0, 1]}

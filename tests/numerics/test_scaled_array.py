@@ -90,3 +90,8 @@ def test_minus_far_outside_float_range_keeps_the_larger_side() -> None:
     tiny = Scaled(np.ones((1, 1)), np.array(-5000))
     assert minus(huge, 3.0).mantissa[0, 0] * 2.0 ** float(minus(huge, 3.0).exponent - 5000) == 1.0
     assert value(minus(tiny, 3.0))[0, 0] == -3.0
+
+
+def test_zero_of_any_exponent_takes_nothing_from_what_is_subtracted() -> None:
+    zeros = Scaled(np.zeros((2, 1, 1)), np.array([5000, 0]))
+    assert value(minus(zeros, 3.0)).ravel().tolist() == [-3.0, -3.0]

@@ -126,6 +126,7 @@ def test_no_other_size_is_offered_where_no_formula_holds(added: str) -> None:
         (SIGMAS, "variance"),
         ("init: {scheme: he_normal}", "fan_in"),  # of layers with 5 and 20 inputs
         ("init: {scheme: xavier_normal}", "factor"),
+        ("init: {scheme: constant, mean: 0.1}", "factor"),  # of no variance
     ],
 )
 def test_what_the_slider_of_variance_shows(added: str, scale: str) -> None:

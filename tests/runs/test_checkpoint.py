@@ -208,6 +208,14 @@ def test_a_zip_file_without_arrays_is_none(tmp_path: Path) -> None:
         read(tmp_path / "a.npz")
 
 
+def test_a_checkpoint_of_metadata_alone_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    header = b'{"__metadata__":{"format":"pt"}}'
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    with pytest.raises(CheckpointError, match="holds no arrays"):
+        read(path)
+
+
 def test_a_zip_bomb_is_refused_by_what_it_declares(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

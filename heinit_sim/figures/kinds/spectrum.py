@@ -49,7 +49,7 @@ def draw_spectrum(result: SweepResult | SweepPrediction, sheet: Sheet) -> Figure
         _density(outcome, line, edges)
         for outcome, line in zip(result.conditions, forward, strict=True)
     ]
-    peaks = [float(line.middle.max(initial=0.0)) for line in backward]
+    peaks = [float(np.fmax.reduce(line.middle, initial=0.0)) for line in backward]
     lowest = min((peak for peak in peaks if peak > 0), default=1.0)
     top = 1.05 * min(max(peaks, default=1.0) or 1.0, CUT * lowest)
     lines: dict[Pass, list[Line]] = {"forward": forward, "backward": backward}

@@ -89,3 +89,10 @@ def test_of_a_prediction_theory_is_all_there_is() -> None:
     theory = prediction.conditions[0].theory_outputs[VALUES]
     assert ys(figure.axes[0], "median 0")[0] == theory[0]
     assert caption(figure) == "Thick: theory of wide layers."
+
+
+def test_where_no_theory_is_known_a_prediction_is_an_empty_figure() -> None:
+    prediction = predict_sweep(config("sweep: {network.activation: [tanh]}"))
+    assert np.isnan(prediction.conditions[0].theory_outputs[VALUES]).all()
+    for ax in draw(prediction).axes:
+        assert np.isfinite(ax.get_ylim()).all()

@@ -159,7 +159,9 @@ def _back_over_batch(gradient: Gradient, z: Signal, normed: Normed, n: int) -> G
         nothing = np.full(np.shape(z.ln_second), math.nan)[()]
         return Gradient(nothing, math.nan, np.full(along_shape(z), math.nan)[()], nothing, nothing)
     common = gradient.between + float(gradient.along[1]) ** 2 + gradient.bent
-    rest = 1 - 2 / n - (1 - 1 / n) * common
+    rest = (1 - 2 / n) * max(1 - common, 0.0)  # of what is neither, all directions but these two
+    if not rest:
+        return gradient._replace(ln_second=np.array(-math.inf)[()])
     ln = gradient.ln_second - normed.ln_divisor + math.log((n - 1) / (n - 3) * rest)
     along = gradient.along * np.exp(normed.ln_divisor - z.ln_second) ** (orders(gradient.along) / 2)
     along[:2] = 0.0
