@@ -70,7 +70,7 @@ def measure(
     return simulated_passes(condition, n_networks, 20_260, **wrong)
 
 
-@pytest.mark.parametrize("name", slow_but(SHAPES, "relu", "a slope for each layer"))
+@pytest.mark.parametrize("name", slow_but(SHAPES, "relu"))
 def test_means_over_networks_are_the_exact_ones(name: str) -> None:
     condition, alpha = shape_condition(name)
     assert largest_z(measure(condition), exact(condition, alpha)) < 1
@@ -111,6 +111,7 @@ def test_twin_without_the_mask_is_found() -> None:
     assert largest_z(measured, exact(condition, alpha)) > 1
 
 
+@pytest.mark.slow
 def test_twin_with_transposed_weights_is_found() -> None:
     condition = conditions.condition((6, 6, 6, 6, 1), 0.3)
     assert largest_z(measure(condition), exact(condition, 0.0)) < 1

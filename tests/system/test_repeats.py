@@ -70,6 +70,7 @@ def test_every_command_on_configs_takes_manifests(command: tuple[str, ...], move
     assert by_manifest.stdout.replace(str(moved), "first/config.yaml") == by_config.stdout != ""
 
 
+@pytest.mark.slow
 def test_verify_takes_the_network_of_a_manifest(moved: Path) -> None:
     one = ("--set", "network.width=8", "--networks", 100, "--json")
     found = [heinit_sim("verify", source, *one) for source in (moved, "first/config.yaml")]

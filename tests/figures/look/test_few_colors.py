@@ -56,6 +56,7 @@ def test_more_colours_than_a_palette_is_near_to_are_refused() -> None:
     assert few_colors(noise(100)) is None
 
 
+@pytest.mark.slow
 def test_each_pixel_takes_the_nearest_colour_of_the_palette() -> None:
     pixels = ramps(4, (255, 255, 255, 255))
     reduced = few_colors(pixels)

@@ -72,7 +72,6 @@ def moved(image: Image.Image, true: NDArray[np.uint8]) -> int:
     ("kind", "theme"),
     slow_but(
         [(kind, theme) for kind in KINDS for theme in THEMES],
-        ("end", "dark"),
         ("ridges", "light"),
         ("layers", "transparent-dark"),
     ),
