@@ -239,6 +239,7 @@ def test_variances_of_figure_7_4_are_all_labelled() -> None:
     assert shown.count("sigma^2_\\Omega") == 5
 
 
+@pytest.mark.slow
 def test_on_a_dark_ground_lines_and_texts_stand_out() -> None:
     text = CONFIG + "figure: {theme: dark}\n"
     figure = draw_phase_diagram(

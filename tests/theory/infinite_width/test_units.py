@@ -19,6 +19,7 @@ from heinit_sim.theory.infinite_width.units import (
     off_probability,
     unit_ratios,
 )
+from tests.rows import slow_but
 
 Array = np.ndarray
 BELOW: Intervals = ((-math.inf, 0.0),)
@@ -62,7 +63,10 @@ def test_independent_numbers_and_equal_ones_are_the_ends(intervals: Intervals, n
     assert abs(off_probability(intervals, 1.0, n + 1) - expected ** (n + 1)) < 1e-14
 
 
-@pytest.mark.parametrize(("gap", "n"), [(0.3, 4), (0.02, 20), (0.9, 3), (1.6, 2)])
+SAMPLED = [(0.3, 4), (0.02, 20), (0.9, 3), (1.6, 2)]
+
+
+@pytest.mark.parametrize(("gap", "n"), slow_but(SAMPLED, (0.3, 4)))
 def test_samples_are_inside_as_often_and_with_another_correlation_are_not(
     gap: float, n: int
 ) -> None:
