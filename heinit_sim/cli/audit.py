@@ -94,6 +94,10 @@ def audit(
             options.refuse(force, "--force", "there is nothing to replace without --write-config")
         else:
             runs.check_file(write_config, "--write-config")
+            same = (
+                write_config.exists() and checkpoint.exists() and checkpoint.samefile(write_config)
+            )
+            options.refuse(same, "--write-config", f"{write_config} is the checkpoint itself")
             if write_config.exists() and not force:
                 raise ConfigError([f"{write_config}: exists; give --force to replace it"])
         with runs.open_checkpoint(checkpoint) as opened:

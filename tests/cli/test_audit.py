@@ -167,6 +167,7 @@ def test_mistakes_are_one_line_each(tmp_path: Path) -> None:
         ((path, "--only", "x*"), "no tensor has such a name (x*)"),
         ((path, "--force"), "--force: error: there is nothing to replace"),
         ((path, "--write-config", tmp_path / "there.yaml"), "exists; give --force to replace it"),
+        ((path, "--write-config", path, "--force"), "a.safetensors is the checkpoint itself"),
         ((path, "--write-config", tmp_path / "c.yaml"), "no two weight tensors follow one another"),
     ):
         ran = heinit_sim("audit", *arguments)
