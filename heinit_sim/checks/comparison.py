@@ -154,7 +154,8 @@ def compare(first: SweepResult, second: SweepResult, rtol: float = 1e-6) -> Comp
     for name in (*RATIOS, "jacobian"):
         asked = [getattr(record, name) for record in (one, other)]
         if any(asked) and not (exact and all(asked)):
-            left_out.append(f"record.{name} (not in both runs of one config)")
+            why = "only between runs of one config" if all(asked) else "not in both runs"
+            left_out.append(f"record.{name} ({why})")
     undefined = [a for a, b in pairs if _n_defined(a, b, ("activation", BETWEEN_INPUTS)) == 1]
     if undefined:
         left_out.append(f"{BETWEEN_INPUTS} of {len(undefined)} conditions (one input in one run)")

@@ -47,7 +47,7 @@ def layer_rows(config: Config) -> tuple[Row, ...] | list[Problem]:
                 known[key] = Signal(layer.width, signal.image), ()
         signal, row = known[key]
         rows.append(row)
-    problems += [*wrong_lsuv(config, rows), *_wrong_engine(config, rows)]
+    problems = problems or [*wrong_lsuv(config, rows), *_wrong_engine(config, rows)]
     return problems or [*_wrong_record(config, rows)] or tuple(rows)
 
 

@@ -16,7 +16,7 @@ from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.engines import why_not_conditional
 from heinit_sim.experiment.initializers import Distribution
 from heinit_sim.experiment.quantities import COUNTED, Bins
-from heinit_sim.experiment.records import output_sizes
+from heinit_sim.experiment.records import Records, output_sizes
 from heinit_sim.experiment.steps import (
     WORDS,
     Activate,
@@ -55,6 +55,16 @@ _STEPS_PER_UPDATE = 10  # of f_k with h_{k+1}, once more and as a difference
 _STEPS_PER_WEIGHT = 4  # of a gradient that Adam's rule changes
 # Seconds and bytes, seen on 64-bit Linux.
 _SECONDS_PER_CALLS = 1e-4  # of Python, for one weight layer in both passes of a block
+# What each key of `record` adds to these calls, as a share of them.
+_CALLS_OF_RECORDS = {
+    "histograms": 1.1,
+    "cosine": 0.3,
+    "units": 0.65,
+    "range": 2.0,
+    "jacobian": 0.4,
+    "batch_gradient": 0.35,
+    "update": 1.6,
+}
 _SECONDS_PER_COLUMN = 1e-4  # of Python, for an input in the roots of one layer without weights
 _SECONDS_PER_ROWS = 5e-5  # of `layers.csv`, for one layer of a condition
 _BYTES_PER_ROWS = 2500
@@ -95,8 +105,10 @@ def estimate(config: SweepConfig, jobs: int, tasks: Sequence[Task] | None = None
     simulation, found, busy = 0.0, _families(every), min(jobs, len(every))
     for family in found:
         size = _block_size(config, family)
-        calls = -(-config.trials // size) * sum(len(p.draws.shapes) for p in family)
-        simulation += config.trials * _trial_seconds(family, size) + calls * _SECONDS_PER_CALLS
+        calls = sum(len(p.draws.shapes) * _calls(p.record) for p in family)
+        blocks = -(-config.trials // size)
+        simulation += config.trials * _trial_seconds(family, size)
+        simulation += blocks * calls * _SECONDS_PER_CALLS
     seconds = simulation / busy + n_layers * _SECONDS_PER_ROWS
     seconds += sum(_sampled_layers(config)) * _SECONDS_PER_SAMPLE
     passes = sum(len(task.passes) * task.networks for task in tasks)
@@ -194,6 +206,11 @@ def _trial_seconds(family: Family, size: int) -> float:
         seconds += network_pass.multiplications * per_multiplication
         seconds += _elementwise_seconds(network_pass, per_multiplication, per_step)
     return seconds
+
+
+def _calls(record: Records) -> float:
+    """Calls of Python for one weight layer, in those of both passes without any record."""
+    return 1.0 + sum(calls for name, calls in _CALLS_OF_RECORDS.items() if getattr(record, name))
 
 
 def _elementwise_seconds(

@@ -122,6 +122,9 @@ WRONG = {
     WIDTHS + SLOPE.replace("QUANTITY", "activation, layer: 0"): (
         "6:53: error: expect.width_slope.layer: h_0 are the inputs"
     ),
+    WIDTHS + SLOPE.replace("QUANTITY", "activation, layer: []"): (
+        "6:53: error: expect.width_slope.layer: too short"
+    ),
     WIDTHS
     + "figure: {kind: update}\n": "6:16: error: figure.kind: no step of training is recorded",
     STEP + "figure: {kind: update}\n": "6:16: error: figure.kind: no number is swept (update)",

@@ -104,6 +104,20 @@ def test_cosines_cost_a_few_steps_a_number(free: pytest.MonkeyPatch) -> None:
     assert 1.1 < more / plain < 1.5
 
 
+@pytest.mark.parametrize("record", simulation_cost._CALLS_OF_RECORDS)
+def test_records_cost_calls_of_python_for_each_layer(record: str, free: pytest.MonkeyPatch) -> None:
+    free.setattr(simulation_cost, "_probe", lambda: (0.0, 0.0))
+    free.setattr(simulation_cost, "_count_seconds", lambda _: 0.0)
+    free.setattr(simulation_cost, "_SECONDS_PER_CALLS", 1.0)
+    value = {"histograms": "std", "update": "{learning_rate: 1}"}.get(record, "true")
+    # a pass of its own for each condition anyway, as many as it has with a record
+    fixed: dict[str, Any] = {"loss__target": "1", "trials": "1"}
+    plain = cost(**fixed).seconds
+    more = cost(**fixed | {f"record__{record}": value}).seconds
+    share = simulation_cost._CALLS_OF_RECORDS[record]
+    np.testing.assert_allclose(more / plain, 1 + share, rtol=1e-3, atol=0)
+
+
 def test_histograms_of_deep_networks_are_counted_as_memory() -> None:
     deep: dict[str, Any] = {"network__depth": "10000", "network__width": "4"}
     deep["sweep"] = "{init.variance: [0.1]}"

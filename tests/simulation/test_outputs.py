@@ -82,7 +82,7 @@ def test_runs_of_one_config_are_compared_output_by_output(
     assert found.outputs == (f"the condition: {words}: 1 of 4 networks differ, {size}",)
     without = compare(result, run_sweep(parse_config(text)))
     assert without.held
-    assert without.left_out == ("record.jacobian (not in both runs of one config)",)
+    assert without.left_out == ("record.jacobian (not in both runs)",)
 
 
 def test_singular_values_of_rounding_are_compared_as_such() -> None:

@@ -283,7 +283,7 @@ def test_runs_of_one_config_are_compared_cosine_by_cosine() -> None:
     assert found.ratios == (text,)
     without = compare(result, run_sweep(config(record="")))
     assert without.held
-    assert without.left_out == ("record.cosine (not in both runs of one config)",)
+    assert without.left_out == ("record.cosine (not in both runs)",)
 
 
 def test_flags_may_ask_for_cosines() -> None:

@@ -65,10 +65,14 @@ DENSE = INIT | {
     ],
     "inputs.count": [2],
     "loss.target": [0.7],
+    "loss.name": ["cross_entropy", "probe"],
     "trials": [4],
     "seed": [1],
     "engine": ["conditional"],
     "record.cosine": [True],
+    "record.units": [True],
+    "record.range": [True],
+    "record.jacobian": [True],
     "record.batch_gradient": [True],
     "record.update": [{"learning_rate": 0.1}, {"learning_rate": 0.1, "optimiser": "adam"}],
 }
@@ -131,8 +135,8 @@ def numbers(kind: str, *given: tuple[str, Any]) -> tuple[bytes, ...] | None:
     except ConfigError:
         return None
     (condition,) = unpredicted(parsed).conditions
-    kept = [*condition.networks.items(), *condition.ratios.items()]
-    return tuple(array.round(9).tobytes() for _, array in kept)
+    kept = (condition.networks, condition.ratios, condition.outputs)
+    return tuple(array.round(9).tobytes() for arrays in kept for array in arrays.values())
 
 
 def without_effect(kind: str, options: dict[str, list[Any]]) -> Iterator[str]:

@@ -335,7 +335,10 @@ Within = Annotated[
     float, Setting("Largest size of the slope, log2 per doubling", number(gt=0, le=1000))
 ]
 LAYER = integer(0, 100_000)
+LAYERS = f"{LAYER}, or a list of them"
 SlopingLayers = Annotated[
-    OneOrList[Annotated[int, LAYER]],
-    Setting("Layers that it is held at, all of them", f"{LAYER}, or a list of them"),
+    Annotated[int, LAYER, Tag("<one>")]
+    | Annotated[list[Annotated[int, LAYER]], Tag("<list>"), Limits(LAYERS, min_length=1)],
+    ONE_OR_LIST,
+    Setting("Layers that it is held at, all of them", LAYERS),
 ]
