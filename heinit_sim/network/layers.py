@@ -256,9 +256,14 @@ def make_layers(
 
 def _stds(steps: Sequence[Step]) -> Iterator[Factor]:
     """σ of each matrix of a step, or one of each network where they differ, (networks, 1)."""
-    for beside in zip(*map(weights_in, steps), strict=True):
-        stds = [weights.spec.weight_std for weights in beside]
-        yield stds[0] if len(set(stds)) == 1 else np.array(stds)[:, np.newaxis]
+    first, *others = steps
+    for place, weights in enumerate(weights_in(first)):
+        std = weights.spec.weight_std
+        if others:
+            stds = [std, *(weights_in(step)[place].spec.weight_std for step in others)]
+            yield std if len(set(stds)) == 1 else np.array(stds)[:, np.newaxis]
+        else:
+            yield std
 
 
 def _operation(

@@ -43,9 +43,17 @@ def unit_moments(z: Scaled) -> UnitMoments:
     return _moments_of(z, _squares(z))
 
 
-def squarable(z: Scaled) -> tuple[Scaled, UnitMoments]:
-    """A layer of any magnitude with its moments, and all squares inside float range."""
+def squarable(z: Scaled, *, plain: bool) -> tuple[Scaled, UnitMoments]:
+    """A layer with all squares inside float range, and its moments.
+
+    Args:
+        z: The layer.
+        plain: Whether it is held as plain floats, of any magnitude; a mantissa that is carried with
+            its exponent stays inside by itself.
+    """
     squares = _squares(z)
+    if not plain:
+        return z, _moments_of(z, squares)
     squared_norms = squares.sum(axis=-1)
     if squared_norms.min() > 1 / _LARGEST_SQUARE and squared_norms.max() < _LARGEST_SQUARE:
         return z, _moments_of(z, squares)

@@ -27,6 +27,8 @@ class Directions(NamedTuple):
     forward: Iterator[Stack]
     backward: Callable[[Scaled], Iterator[Stack]]
     """From a gradient."""
+    plain: bool
+    """Whether layers are held as plain floats."""
     updated: Callable[[], Iterator[Stack]] | None = None
     """Forward once more, behind the step of training that both made, if it is asked for."""
 
@@ -104,10 +106,11 @@ def with_weights(
     forward = iter_forward(layers, x, traces)
     backward = partial(iter_backward, layers, traces=traces)
     if not (network_pass.update and tape):
-        return Directions(forward, backward)
+        return Directions(forward, backward, layers[0].holds_floats)
     training = TrainingStep(network_pass.update, tape)
     after = make_layers(network_pass.layers, weights, biases, masks, training=training)
-    return Directions(forward, backward, partial(iter_forward, after, x, []))
+    updated = partial(iter_forward, after, x, [])
+    return Directions(forward, backward, layers[0].holds_floats, updated)
 
 
 def without_weights(
@@ -121,4 +124,5 @@ def without_weights(
     traces = list[conditional.Trace]()
     batch = network_pass.record.batch_gradient
     backward = partial(conditional.iter_backward, layers, traces=traces, batch_gradient=batch)
-    return Directions(conditional.iter_forward(layers, x, traces), backward)
+    forward = conditional.iter_forward(layers, x, traces)
+    return Directions(forward, backward, layers[0].holds_floats)

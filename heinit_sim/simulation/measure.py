@@ -105,10 +105,10 @@ def measure(
     if others:
         x = np.repeat(x[np.newaxis], len(passes), axis=0)
     if isinstance(weights, DrawnNormals):
-        forward, backward, updated = without_weights(network_pass, weights, x, biases)
+        forward, backward, plain, updated = without_weights(network_pass, weights, x, biases)
     else:
         weights, biases = fitted(network_pass, weights, x, biases)
-        forward, backward, updated = with_weights(passes, weights, x, biases, masks)
+        forward, backward, plain, updated = with_weights(passes, weights, x, biases, masks)
     before = list[Stack]()
     paired = network_pass.draws.inputs.distribution == "pair"
     by_layer: dict[LayerName, UnitMoments] = {}
@@ -117,7 +117,7 @@ def measure(
     ratios: dict[tuple[RatioMeasure, int], FloatArray] = {}
     record = network_pass.record
     for stack in counted(forward, record.histograms, counts):
-        numbers, units = moments.squarable(stack.numbers)
+        numbers, units = moments.squarable(stack.numbers, plain=plain)
         by_layer |= _by_name(stack, units)
         between |= zip(stack.names, moments.between_inputs(numbers, units), strict=True)
         for measure, k, values in taken_ratios(stack, record, paired=paired):
@@ -129,7 +129,7 @@ def measure(
     judged = judge.judged(passes, stack.end)
     batch = list[BatchGradient]()
     for stack in counted(backward(judged.gradient), record.histograms, counts):
-        by_layer |= _by_name(stack, moments.squarable(stack.numbers)[1])
+        by_layer |= _by_name(stack, moments.squarable(stack.numbers, plain=plain)[1])
         for measure, k, values in taken_ratios(stack, record, paired=paired):
             ratios[measure, k] = values
         if stack.batch_gradient is not None:

@@ -180,7 +180,7 @@ def test_squares_of_floats_leave_room_for_products_of_unlike_inputs(power: int) 
     z = np.random.default_rng(3).standard_normal((1, 1, 6, 4))
     expected = log10_moments(outer_moments(unit_moments(scaled(z)), unit_moments(scaled(z))))
     z[..., 0] *= 2.0**-100
-    layer, units = squarable(Scaled(np.ldexp(z, power), np.zeros((1, 1), np.int64)))
+    layer, units = squarable(Scaled(np.ldexp(z, power), np.zeros((1, 1), np.int64)), plain=True)
     assert np.array_equal(np.ldexp(layer.mantissa, layer.exponent[..., None, None] - power), z)
     found = log10_moments(outer_moments(units, units))
     shift = 4 * (power - 100) * np.log10(2.0)
