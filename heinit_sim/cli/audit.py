@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from heinit_sim.experiment.tensors import Checkpoint
 
 _NAMED = 10  # the most names that a line has
+_PIPED = 10_000  # characters of a line through a pipe, which has room for all columns
 
 
 def audit(
@@ -109,7 +110,8 @@ def audit(
         rows = reports.audit.audit_rows(found)
         source = str(checkpoint)
         document = reports.audit.to_audit_document(found, source)
-        tables = lambda: [reports.audit.to_audit_table(found, source)]  # noqa: E731
+        width = console.columns(piped=_PIPED) if asked == "table" else _PIPED
+        tables = lambda: [reports.audit.to_audit_table(found, source, width)]  # noqa: E731
         console.print_report(asked, tables, rows, document)
         for tensor in found.tensors:
             if tensor.found and tensor.found.n_not_finite:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import compress
 from typing import TYPE_CHECKING, Literal
 
 from heinit_sim.checks.audit import Audit, TensorAudit
@@ -25,6 +26,9 @@ _COLUMNS: tuple[tuple[str, Literal["left", "right"]], ...] = (
     ("forward", "right"),
     ("backward", "right"),
 )
+_ROOMY = ("shape", "dtype", "fans", "mean", "kurtosis")
+"""Columns that a narrow table leaves out."""
+_ROOM = 114  # characters of all columns but the names
 
 
 def audit_rows(audit: Audit) -> list[Row]:
@@ -100,16 +104,26 @@ def _log10(factor: float) -> float:
     return math.log10(factor) if factor > 0 else -math.inf
 
 
-def to_audit_table(audit: Audit, source: str) -> "Table":
-    """A row for each tensor, those that are not judged without a scheme."""
+def to_audit_table(audit: Audit, source: str, width: int) -> "Table":
+    """A row for each tensor, those that are not judged without a scheme.
+
+    Args:
+        audit: What was found.
+        source: Name of the file.
+        width: Characters of a line. Where they are too few for all columns, some are left out.
+    """
     from rich.text import Text
 
+    longest = max((len(tensor.name) for tensor in audit.tensors), default=0)
+    narrow = width < _ROOM + longest
     table = plain_table(title=Text(f"{source}: {_counts(audit)}"))
-    for header, justify in _COLUMNS:
+    shown = [not narrow or header not in _ROOMY for header, _ in _COLUMNS]
+    for header, justify in compress(_COLUMNS, shown):
         table.add_column(header, justify=justify, no_wrap=header != "tensor")
     for tensor in audit.tensors:
-        table.add_row(*map(Text, _cells(tensor)))
-    table.caption = Text("\n".join(_caption(audit)))
+        table.add_row(*map(Text, compress(_cells(tensor), shown)))
+    more = " A wider terminal, a pipe and --json have shapes, types, fans, means and kurtosis, too."
+    table.caption = Text(_caption(audit) + more * narrow)
     table.caption_justify = "left"
     return table
 
@@ -120,14 +134,14 @@ def _counts(audit: Audit) -> str:
     return f"{text}, {others} other{'s' * (others != 1)} (not judged)" if others else text
 
 
-def _caption(audit: Audit) -> list[str]:
-    return [
-        f"Tests of law, mean and variance at level {audit.level:g} over all weights. Law: the most",
-        "likely one of those not rejected, ? if there are several. Nearest: +N as many more agree,",
-        "≈ none does. Gain: root mean square over that of the scheme, ± standard error. Forward,",
-        "backward: what such a layer multiplies the second moments of signals and of gradients by,",
-        f"with {audit.activation} at pre-activations of variance 1.",
-    ]
+def _caption(audit: Audit) -> str:
+    return (
+        f"Tests of law, mean and variance at level {audit.level:g} over all weights. Law: the most "
+        "likely one of those not rejected, ? if there are several. Nearest: +N as many more agree, "
+        "≈ none does. Gain: root mean square over that of the scheme, ± standard error. Forward, "
+        "backward: what such a layer multiplies the second moments of signals and of gradients by, "
+        f"with {audit.activation} at pre-activations of variance 1."
+    )
 
 
 def _cells(tensor: TensorAudit) -> Sequence[str]:

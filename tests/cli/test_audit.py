@@ -304,3 +304,17 @@ def test_names_of_tensors_are_only_text(tmp_path: Path, name: str) -> None:
     assert ran.returncode == 0
     assert "\x1b" not in ran.stdout + ran.stderr + target.read_text("utf-8")
     assert load_config(target).conditions[0].depth == 1
+
+
+def test_a_table_of_80_columns_leaves_columns_out_and_folds_no_name(tmp_path: Path) -> None:
+    path = tmp_path / "m.npz"
+    np.savez(path, **he_chain([60, 200, 30], out_in=True))  # type: ignore[arg-type]  # as above
+    narrow, wide = (
+        heinit_sim("audit", path, **given).stdout for given in ({"COLUMNS": "80"}, dict[str, str]())
+    )
+    assert max(map(len, narrow.splitlines())) <= 80
+    for shown in (narrow, wide):
+        assert "layers.1.weight" in shown
+        assert "he_normal" in shown
+    assert "kurtosis  " not in narrow
+    assert "kurtosis  " in wide
