@@ -15,7 +15,7 @@ from heinit_sim.experiment.labels import printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from heinit_sim.checks.audit import Audit
+    from heinit_sim.checks.checkpoints.audit import Audit
     from heinit_sim.experiment.tensors import Checkpoint
 
 _NAMED = 10  # the most names that a line has
@@ -82,8 +82,8 @@ def audit(
     """
     with options.errors():
         from heinit_sim import reports, runs
-        from heinit_sim.checks.audit import audit as audited
-        from heinit_sim.checks.tensor_scheme import parse_scheme
+        from heinit_sim.checks.checkpoints.audit import audit as audited
+        from heinit_sim.checks.checkpoints.tensor_scheme import parse_scheme
         from heinit_sim.theory.infinite_width.gains import gains_of
 
         asked = options.table_format(form, json_=json_)
@@ -111,8 +111,12 @@ def audit(
         source = str(checkpoint)
         document = reports.audit.to_audit_document(found, source)
         width = console.columns(piped=_PIPED) if asked == "table" else _PIPED
-        tables = lambda: [reports.audit.to_audit_table(found, source, width)]  # noqa: E731
-        console.print_report(asked, tables, rows, document)
+        console.print_report(
+            asked,
+            lambda: [reports.audit.to_audit_table(found, source, width)],
+            rows,
+            document,
+        )
         for tensor in found.tensors:
             if tensor.found and tensor.found.n_not_finite:
                 count = f"{tensor.found.n_not_finite} of {tensor.found.n}"

@@ -1,4 +1,4 @@
-"""What a run keeps beside its moments, and the names of the numbers that each record holds."""
+"""Records that a run keeps beside its moments, and the names of the numbers that each holds."""
 
 from __future__ import annotations
 

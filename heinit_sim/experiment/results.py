@@ -121,7 +121,7 @@ class Histogram:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurements:
-    """What the networks of a condition showed."""
+    """Numbers that the networks of a condition showed."""
 
     networks: Mapping[Measure, FloatArray]
     """(quantity, statistic) -> (n_networks, K+1): log10, one number per network and layer."""

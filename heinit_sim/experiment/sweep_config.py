@@ -95,7 +95,7 @@ class Condition:
     n_inputs: int
     """Inputs in the batch, tokens of sequences one by one."""
     loss: Loss
-    """What the outputs are judged by."""
+    """The loss that the outputs are judged by."""
     lsuv: Lsuv | None = None
     """How weights are fitted to the batch, if they are."""
     inputs: Inputs = field(default_factory=Inputs)
@@ -273,7 +273,7 @@ class SweepConfig:
     draws: DrawsName = "common"
     engine: EngineName = "weights"
     record: Records = field(default_factory=Records)
-    """What is kept beside the moments."""
+    """Records that are kept beside the moments."""
     figure: FigureConfig = field(default_factory=FigureConfig)
     expect: tuple[Expectation, ...] = ()
     document: Mapping[str, object] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What a checkpoint says of its tensors, and a way to their numbers, a piece at a time."""
+"""Names, shapes and types of a checkpoint's tensors, and a way to their numbers, in pieces."""
 
 from __future__ import annotations
 
@@ -43,6 +43,6 @@ class Checkpoint(NamedTuple):
     """The tensors of a file, while it is open."""
 
     framework: str | None
-    """What its metadata name as `format`, if anything: "pt", "flax", "tf", …"""
+    """The `format` that its metadata name, if anything: "pt", "flax", "tf", …"""
     tensors: tuple[Tensor, ...]
     """In the order of an `.npz` file; of safetensors, which have none, by their names."""

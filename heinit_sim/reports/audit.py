@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from itertools import compress
 from typing import TYPE_CHECKING, Literal
 
-from heinit_sim.checks.audit import Audit, TensorAudit
-from heinit_sim.checks.tensor_scheme import Match
+from heinit_sim.checks.checkpoints.audit import Audit, TensorAudit
+from heinit_sim.checks.checkpoints.tensor_scheme import Match
 from heinit_sim.reports.formats import Row, plain_table, to_json_values
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ import math
 import re
 from collections.abc import Iterator
 
-from heinit_sim.checks.audit import Audit, TensorAudit
-from heinit_sim.checks.tensor_chain import Chain
-from heinit_sim.checks.tensor_law import Law
-from heinit_sim.checks.tensor_statistics import TensorStatistics
+from heinit_sim.checks.checkpoints.audit import Audit, TensorAudit
+from heinit_sim.checks.checkpoints.tensor_chain import Chain
+from heinit_sim.checks.checkpoints.tensor_law import Law
+from heinit_sim.checks.checkpoints.tensor_statistics import TensorStatistics
 from heinit_sim.experiment.labels import flow_text, printable
 
 _SIDE = 8  # of an image that the weights do not tell

@@ -1,4 +1,4 @@
-"""What one step of training changes, against a swept number. Never prints, never saves."""
+"""Sizes of what one step of training changes, against a swept number. Never prints, never saves."""
 
 from functools import partial
 

@@ -22,7 +22,7 @@ _TINY = float(np.finfo(float).tiny)
 
 
 class Tape:
-    """What entered each matrix on the way forward, and the gradient of what left it."""
+    """Numbers that entered each matrix on the way forward, and the gradient of what left it."""
 
     def __init__(self) -> None:
         self.entered: dict[int, Scaled] = {}

@@ -187,7 +187,7 @@ class Weighted(NamedTuple):
     tape: Tape | None = None
     """Takes what enters, and the gradient of the result, if it is asked for."""
     training: TrainingStep | None = None
-    """What has changed Ω and β, if anything has."""
+    """The step of training that has changed Ω and β, if one has."""
 
     def forward(self, z: Scaled, out: FloatArray | None) -> tuple[Scaled, Entered | None]:
         """f, and what `adjoint` needs of z for ∂ℓ/∂Ω; None if nothing of that is asked for."""

@@ -2,8 +2,8 @@
 
 import pytest
 
-from heinit_sim.checks.tensor_chain import Chain, longest_chain
-from heinit_sim.checks.tensor_layout import Fans
+from heinit_sim.checks.checkpoints.tensor_chain import Chain, longest_chain
+from heinit_sim.checks.checkpoints.tensor_layout import Fans
 
 
 def dense(n_in: int, n_out: int) -> Fans:

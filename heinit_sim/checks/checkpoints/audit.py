@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from heinit_sim.checks.tensor_chain import Chain, longest_chain
-from heinit_sim.checks.tensor_law import TESTS, LawFound, find_law
-from heinit_sim.checks.tensor_layout import Fans, Layout, Place, as_matrix, fans, places
-from heinit_sim.checks.tensor_scheme import Match, Scheme, match, nearest
-from heinit_sim.checks.tensor_statistics import TensorStatistics, statistics
+from heinit_sim.checks.checkpoints.tensor_chain import Chain, longest_chain
+from heinit_sim.checks.checkpoints.tensor_law import TESTS, LawFound, find_law
+from heinit_sim.checks.checkpoints.tensor_layout import Fans, Layout, Place, as_matrix, fans, places
+from heinit_sim.checks.checkpoints.tensor_scheme import Match, Scheme, match, nearest
+from heinit_sim.checks.checkpoints.tensor_statistics import TensorStatistics, statistics
 from heinit_sim.experiment.tensors import EPSILON, Checkpoint, Tensor
 from heinit_sim.theory.infinite_width.gains import Gains
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from heinit_sim.checks.tensor_layout import Fans
+from heinit_sim.checks.checkpoints.tensor_layout import Fans
 
 
 class Chain(NamedTuple):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from heinit_sim.checks.tensor_layout import Layout, as_matrix, fans, places
+from heinit_sim.checks.checkpoints.tensor_layout import Layout, as_matrix, fans, places
 from heinit_sim.experiment.tensors import Tensor
 
 

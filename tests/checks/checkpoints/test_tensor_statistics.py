@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from heinit_sim.checks.tensor_statistics import SAMPLE, statistics
+from heinit_sim.checks.checkpoints.tensor_statistics import SAMPLE, statistics
 from heinit_sim.experiment.tensors import Tensor
 from heinit_sim.numerics import FloatArray
 

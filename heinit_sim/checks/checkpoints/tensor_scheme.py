@@ -4,9 +4,9 @@ import math
 from functools import cache
 from typing import NamedTuple, get_args
 
-from heinit_sim.checks.tensor_law import LAWS, Law, LawFound
-from heinit_sim.checks.tensor_layout import Fans
-from heinit_sim.checks.tensor_statistics import TensorStatistics
+from heinit_sim.checks.checkpoints.tensor_law import LAWS, Law, LawFound
+from heinit_sim.checks.checkpoints.tensor_layout import Fans
+from heinit_sim.checks.checkpoints.tensor_statistics import TensorStatistics
 from heinit_sim.errors import ConfigError
 from heinit_sim.experiment.initializers import (
     SCHEMES,

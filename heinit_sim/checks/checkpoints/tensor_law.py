@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from heinit_sim.checks.tensor_statistics import TensorStatistics
+from heinit_sim.checks.checkpoints.tensor_statistics import TensorStatistics
 from heinit_sim.experiment.initializers import CUT, TRUNCATED_STD
 from heinit_sim.numerics import FloatArray
 from heinit_sim.numerics.p_values import kolmogorov_tail

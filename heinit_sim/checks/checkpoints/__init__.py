@@ -1,0 +1,1 @@
+"""Weights of checkpoints: their statistics, laws, layouts, schemes, and chains of layers."""
